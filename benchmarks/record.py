@@ -1,0 +1,36 @@
+"""Results as data: each file says what made it, where and when."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("torch", "pytorch-lightning", "decord", "dlib-bin", "opencv-python-headless", "numpy")
+
+
+def processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def record(name: str, result: Any) -> Path:
+    path = RESULTS / f"{name}.json"
+    made_by = {
+        "command": "python -m " + " ".join(["benchmarks." + Path(sys.argv[0]).stem, *sys.argv[1:]]),
+        "machine": f"{processor()}, {os.cpu_count()} cores, no GPU used",
+        "python": platform.python_version(),
+        "packages": {package: version(package) for package in PACKAGES},
+        "date": datetime.now(timezone.utc).date().isoformat(),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"made_by": made_by, "result": result}, indent=1) + "\n")
+    return path

@@ -1,0 +1,149 @@
+"""What a data set is: a prepared folder, from which loaders draw faces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import DataLoader
+
+from datamodules import contract as contracts
+from datamodules import manifest
+from datamodules.batch import Batch, Sample, collate
+from datamodules.clips import Clips, CropClips, VideoClips
+from datamodules.errors import Refused
+from datamodules.manifest import Video
+from datamodules.sampling import EvalSampler, TrainSampler
+from datamodules.video import Decoder, Decord
+
+
+def quiet_worker(_: int) -> None:
+    cv2.setNumThreads(1)  # one thread per worker: they would wait for each other
+
+
+class FaceData(LightningDataModule):
+    """Base of the data sets: manifest to loaders, and what happens to a batch on the device."""
+
+    def __init__(
+        self,
+        prepared: Path,
+        videos: Path | None = None,
+        decoder: Decoder | None = None,
+        image_size: int | None = None,
+        clip: int = 1,
+        every: int = 1,
+        draws: int = 8,
+        eval_clips: int = 32,
+        batch_size: int = 32,
+        num_workers: int = 2,
+        balance: bool = True,
+        pairs: bool = False,
+        seed: int = 0,
+    ) -> None:
+        """
+        Args:
+            prepared: Folder that 'python -m suite prepare' filled.
+            videos: Folder of the data set. Given, frames are decoded from its videos; without it the stored crops are read.
+            decoder: Reads the videos; datamodules.video.Decord without it.
+            image_size: Side of the crop, in pixels; as prepared without it.
+            clip: Frames per sample; more than one needs videos.
+            every: Step from one frame of a clip to the next.
+            draws: Clips per face and epoch in training.
+            eval_clips: Evenly spaced clips per face in validation and testing.
+            batch_size: Samples per step and device.
+            num_workers: Loader processes; the samples do not depend on it.
+            balance: Draw as many real as fake clips, from the rarer class more different ones.
+            pairs: Each fake is followed by the same frames of the real video it was made from.
+            seed: Of the draws; set by seed_everything.
+        """
+        super().__init__()
+        self.prepared, self.folder, self.decoder = prepared, videos, decoder or Decord()
+        self.contract = contracts.load(prepared)
+        self.image_size = image_size or int(self.contract["size"])
+        self.clip, self.every, self.draws, self.eval_clips = clip, every, draws, eval_clips
+        self.batch_size, self.num_workers = batch_size, num_workers
+        self.balance, self.pairs, self.seed = balance, pairs, seed
+        if clip > 1 and videos is None:
+            raise Refused(f"clip {clip}: stored crops are single frames; give videos, the folder of the data set")
+        if pairs and batch_size % 2:
+            raise Refused(f"batch_size {batch_size}: must be even with pairs")
+
+    def videos(self, split: str) -> list[Video]:
+        return [row for row in manifest.read(self.prepared / "manifest.csv") if row.split == split]
+
+    def clips(self, split: str) -> Clips:
+        rows = self.videos(split)
+        if not rows:
+            raise Refused(f"{self.prepared / 'manifest.csv'}: no {split} video")
+        # in training one face a video: where a mask says which one is forged, the others would be mislabelled
+        tracks = 1 if split == "train" else int(self.contract["tracks"])
+        if self.folder is None:
+            return CropClips(self.prepared, rows, self.image_size, tracks)
+        margin = float(self.contract["margin"])
+        return VideoClips(
+            self.prepared, self.folder, rows, self.decoder, self.image_size, margin, tracks, self.clip, self.every
+        )
+
+    def loader(self, clips: Clips, sampler: TrainSampler | EvalSampler) -> DataLoader[Sample]:
+        return DataLoader(
+            clips,
+            self.batch_size,
+            sampler=sampler,
+            num_workers=self.num_workers,
+            collate_fn=collate,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.num_workers > 0,
+            worker_init_fn=quiet_worker,
+        )
+
+    @property
+    def rank_and_world(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def train_dataloader(self) -> DataLoader[Sample]:
+        clips = self.clips("train")
+        rank, world = self.rank_and_world
+        sampler = TrainSampler(
+            clips.faces(),
+            self.draws,
+            self.batch_size * world,
+            self.seed,
+            balance=self.balance,
+            pairs=self.pairs,
+            together=self.folder is not None,
+            rank=rank,
+            world=world,
+        )
+        if not len(sampler):
+            raise Refused(f"{self.prepared}: fewer train samples than batch_size {self.batch_size} x {world} processes")
+        return self.loader(clips, sampler)
+
+    def eval_loader(self, split: str) -> DataLoader[Sample]:
+        clips = self.clips(split)
+        return self.loader(clips, EvalSampler(clips.faces(self.eval_clips), self.eval_clips, *self.rank_and_world))
+
+    def val_dataloader(self) -> DataLoader[Sample]:
+        return self.eval_loader("val")
+
+    def test_dataloader(self) -> DataLoader[Sample]:
+        return self.eval_loader("test")
+
+    def predict_dataloader(self) -> DataLoader[Sample]:
+        return self.eval_loader("test")
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        return batch.to(device, non_blocking=True)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        batch.frames = batch.frames.float().div_(255)
+        batch.mask = batch.mask.float().div_(255)
+        return batch
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"contract": self.contract}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        contracts.compare(self.contract, state_dict["contract"], "the data of the checkpoint")

@@ -1,0 +1,73 @@
+"""The types that cross from data to methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+POINTS = 68
+
+
+@dataclass(kw_only=True, slots=True)
+class Sample:
+    """One clip of one face, as a dataset returns it. A still is a clip with ``T = 1``."""
+
+    frames: Tensor  # (T, 3, H, W) uint8
+    label: int  # 0 real, 1 fake
+    mask: Tensor | None  # (T, 1, H, W) uint8, 255 is forged; None where the data set has none
+    landmarks: Tensor | None  # (T, 68, 2) float, pixels of the crop
+    video: str  # key of the manifest
+    track: int
+    numbers: Tensor  # (T,) int64, frame numbers in the video
+    counts: bool = True  # False for a copy that only fills the last step of a rank
+
+
+@dataclass(kw_only=True, slots=True)
+class Batch:
+    """B samples stacked."""
+
+    frames: Tensor  # (B, T, 3, H, W), uint8 from the loader, float in [0, 1] on the device
+    label: Tensor  # (B,) int64
+    mask: Tensor  # (B, T, 1, H, W), uint8 from the loader, float in [0, 1] on the device; zeros where has_mask is False
+    has_mask: Tensor  # (B,) bool
+    landmarks: Tensor  # (B, T, 68, 2) float, pixels; zeros where has_landmarks is False
+    has_landmarks: Tensor  # (B,) bool
+    video: list[str]
+    track: Tensor  # (B,) int64
+    numbers: Tensor  # (B, T) int64
+    counts: Tensor  # (B,) bool, metrics pass over the others
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        tensors = {f.name: v for f in fields(self) if isinstance(v := getattr(self, f.name), Tensor)}
+        return replace(self, **{name: change(tensor) for name, tensor in tensors.items()})  # type: ignore[arg-type]
+
+    def pin_memory(self) -> Batch:
+        # DataLoader(pin_memory=True) passes over a dataclass in silence unless it has this method.
+        return self.map(Tensor.pin_memory)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        return self.map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    frames = torch.stack([s.frames for s in samples])
+    no_mask = torch.zeros_like(frames[0, :, :1])
+    no_points = torch.zeros(frames.shape[1], POINTS, 2)
+    return Batch(
+        frames=frames,
+        label=torch.tensor([s.label for s in samples]),
+        mask=torch.stack([no_mask if s.mask is None else s.mask for s in samples]),
+        has_mask=torch.tensor([s.mask is not None for s in samples]),
+        landmarks=torch.stack([no_points if s.landmarks is None else s.landmarks for s in samples]),
+        has_landmarks=torch.tensor([s.landmarks is not None for s in samples]),
+        video=[s.video for s in samples],
+        track=torch.tensor([s.track for s in samples]),
+        numbers=torch.stack([s.numbers for s in samples]),
+        counts=torch.tensor([s.counts for s in samples]),
+    )

@@ -1,0 +1,37 @@
+"""How faces were prepared, so that a checkpoint meets the same pictures it was trained on."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from pathlib import Path
+
+from datamodules.errors import Refused
+
+Contract = dict[str, str | int | float]
+
+
+def digest(contract: Contract) -> str:
+    return blake2b(json.dumps(contract, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def compare(mine: Contract, theirs: Contract, who: str) -> None:
+    """
+    Args:
+        who: Says where ``theirs`` is from, for the message.
+    """
+    different = [
+        f"{name} is {mine.get(name, 'absent')!r} here and {theirs.get(name, 'absent')!r} there"
+        for name in sorted(mine.keys() | theirs.keys())
+        if mine.get(name) != theirs.get(name)
+    ]
+    if different:
+        raise Refused(f"{who} was prepared differently: {'; '.join(different)}")
+
+
+def load(folder: Path) -> Contract:
+    path = folder / "contract.json"
+    if not path.exists():
+        raise Refused(f"{path}: missing; run 'python -m suite prepare' with --out {folder}")
+    contract: Contract = json.loads(path.read_text())
+    return contract

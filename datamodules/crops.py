@@ -1,0 +1,132 @@
+"""Square face crops: how they are cut, and the two ways they are stored."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision.io import ImageReadMode, decode_image
+
+Image = NDArray[np.uint8]
+Format = Literal["png", "webp", "jpg"]
+BLOCK = 512  # of a tar file
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """A part of a frame, in whole pixels; it may reach over the edge."""
+
+    x: int
+    y: int
+    side: int
+
+    @classmethod
+    def around(cls, box: NDArray[np.float32], margin: float) -> Square:
+        """
+        Args:
+            box: x0 y0 x1 y1.
+            margin: Side of the square over the longer side of the box.
+        """
+        x0, y0, x1, y1 = map(float, box)
+        side = max(2, round(margin * max(x1 - x0, y1 - y0)))
+        return cls(round((x0 + x1 - side) / 2), round((y0 + y1 - side) / 2), side)
+
+    def cut(self, frame: Image, size: int) -> Image:
+        """(H, W[, 3]) to (size, size[, 3]); beyond the edge the last pixel repeats."""
+        h, w = frame.shape[:2]
+        left, top = max(0, -self.x), max(0, -self.y)
+        right, bottom = max(0, self.x + self.side - w), max(0, self.y + self.side - h)
+        if min(left + 1 - self.side, top + 1 - self.side, right + 1 - self.side, bottom + 1 - self.side) > 0:
+            raise ValueError(f"{self} lies outside the {w} x {h} frame")
+        part = frame[max(0, self.y) : self.y + self.side, max(0, self.x) : self.x + self.side]
+        if left or top or right or bottom:
+            part = cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_REPLICATE)
+        return resize(part, size)
+
+    def inward(self, points: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+        """Points of the frame in pixels of the crop."""
+        corner = np.array([self.x, self.y], np.float32)
+        return ((points - corner + 0.5) * (size / self.side) - 0.5).astype(np.float32)
+
+
+def resize(picture: Image, size: int) -> Image:
+    if picture.shape[0] == size:
+        return picture
+    return cv2.resize(
+        picture, (size, size), interpolation=cv2.INTER_AREA if picture.shape[0] > size else cv2.INTER_CUBIC
+    )
+
+
+def encode(picture: Image, format: Format) -> bytes:
+    """RGB (H, W, 3) or grey (H, W); png and webp keep every bit."""
+    options = {
+        "png": [cv2.IMWRITE_PNG_COMPRESSION, 1],
+        "webp": [cv2.IMWRITE_WEBP_QUALITY, 101],  # above 100 is lossless
+        "jpg": [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444],
+    }[format]
+    ok, content = cv2.imencode(f".{format}", picture[..., ::-1] if picture.ndim == 3 else picture, options)
+    if not ok:
+        raise ValueError(f"cannot write {picture.shape} as {format}")
+    return content.tobytes()
+
+
+def decode(content: bytes, grey: bool = False) -> Tensor:
+    """(3, H, W) or (1, H, W) uint8."""
+    buffer = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+    return decode_image(buffer, ImageReadMode.GRAY if grey else ImageReadMode.RGB)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the bytes of one image lie; a file of its own has offset 0."""
+
+    file: str  # relative to the prepared folder
+    offset: int
+    length: int
+
+    def read(self, root: Path) -> bytes:
+        with (root / self.file).open("rb") as f:
+            f.seek(self.offset)
+            return f.read(self.length)
+
+
+def write_tar(path: Path, images: Iterable[tuple[str, bytes]]) -> dict[str, Place]:
+    """A plain tar and where each member's bytes begin; the file appears only when it is complete."""
+    part = path.with_name(f".{path.name}.part")
+    places = {}
+    with tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, content in images:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, BytesIO(content))
+            padded = -(-len(content) // BLOCK) * BLOCK
+            places[name] = Place(path.name, tar.offset - padded, len(content))
+    os.replace(part, path)
+    return places
+
+
+def join_tars(parts: list[Path], path: Path) -> list[int]:
+    """Concatenates tars into one; returns by how much the offsets of each part move."""
+    shifts, at = [], 0
+    temporary = path.with_name(f".{path.name}.part")
+    with temporary.open("wb") as out:
+        for part in parts:
+            with tarfile.open(part) as tar:
+                end = max((m.offset_data + -(-m.size // BLOCK) * BLOCK for m in tar.getmembers()), default=0)
+            with part.open("rb") as f:
+                out.write(f.read(end))
+            shifts.append(at)
+            at += end
+        out.write(bytes(2 * BLOCK))
+    os.replace(temporary, path)
+    return shifts

@@ -1,0 +1,391 @@
+"""From a manifest to tracked faces and their crops; may be killed at any moment and called again."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from datamodules import contract as contracts
+from datamodules import manifest
+from datamodules.contract import Contract
+from datamodules.crops import Format, Square, encode, join_tars, write_tar
+from datamodules.errors import Refused
+from datamodules.manifest import Video
+from datamodules.masks import read_masks
+from datamodules.sampling import evenly
+from datamodules.tracks import FaceTracker, Track
+from datamodules.video import Decoder, VideoError, probe
+
+SHARD = 256 * 2**20  # bytes from which a tar shard is full
+POINTS = pa.list_(pa.float32(), 136)
+FACES = pa.schema(
+    [("video", pa.string()), ("track", pa.int32()), ("frame", pa.int32()), ("time", pa.float64())]
+    + [(name, pa.float32()) for name in ("x0", "y0", "x1", "y1", "score")]
+    + [("landmarks", POINTS), ("masked", pa.float32())]  # masked: share of the track's boxes that the mask covers
+)
+CROPS = pa.schema(
+    [("video", pa.string()), ("track", pa.int32()), ("frame", pa.int32()), ("time", pa.float64())]
+    + [(name, pa.int32()) for name in ("x", "y", "side")]
+    + [("landmarks", POINTS)]  # in pixels of the frame
+    + [("image", pa.string()), ("image_offset", pa.int64()), ("image_length", pa.int64())]
+    + [("mask", pa.string()), ("mask_offset", pa.int64()), ("mask_length", pa.int64())]  # empty where unknown
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides the pixels of a crop."""
+
+    decoder: Decoder
+    tracker: FaceTracker
+    size: int = 256
+    margin: float = 1.3
+    frames: int = 32
+    tracks: int = 1
+    format: Format = "png"
+    store: Literal["files", "shards"] = "files"
+
+    def contract(self) -> Contract:
+        t = self.tracker
+        return {
+            "decoder": f"{type(self.decoder).__name__} on {self.decoder.device.type}",
+            "detector": type(t.detector).__name__,
+            "landmarks": t.landmarks.fingerprint(),
+            "tracking": f"every {t.every}, smallest {t.smallest:g}, patience {t.patience}, shortest {t.shortest}, smooth {t.smooth:g}",
+            "alignment": "none",
+            "margin": self.margin,
+            "size": self.size,
+            "frames": self.frames,
+            "tracks": self.tracks,
+            "colour": "RGB",
+            "format": self.format,
+            "store": self.store,
+        }
+
+
+def part_name(key: str) -> str:
+    return blake2b(key.encode(), digest_size=12).hexdigest()
+
+
+def coverage(track: Track, masks: dict[int, NDArray[np.uint8]]) -> float:
+    """Mean share of a track's boxes that the mask covers."""
+    shares = []
+    for number, box in zip(track.frames, track.boxes, strict=True):
+        mask = masks.get(number)
+        if mask is not None:
+            x0, y0, x1, y1 = np.clip(np.rint(box).astype(int), 0, [mask.shape[1], mask.shape[0]] * 2)
+            if x1 > x0 and y1 > y0:
+                shares.append(float(mask[y0:y1, x0:x1].mean()) / 255)
+    return float(np.mean(shares)) if shares else 0.0
+
+
+def prepare_video(row: Video, root: Path, out: Path, recipe: Recipe) -> None:
+    """Leaves a folder in ``parts`` that holds everything about one video, or the reason why it was skipped."""
+    cv2.setNumThreads(1)
+    name = part_name(row.key)
+    final, part = out / "parts" / name, out / "parts" / f".{name}"
+    if final.exists():
+        return
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    path = manifest.inside(root, row.path)
+    try:
+        index = probe(path)
+        row = replace(row, fps=round(index.fps, 3), frames=len(index), sha256=sha256(path))
+        write_part(part, row, root, out, recipe)
+    except VideoError as error:
+        stat = path.stat() if path.exists() else None
+        skip = {"video": row.key, "path": row.path, "reason": str(error.reason), "bytes": stat.st_size if stat else -1}
+        (part / "skipped.json").write_text(json.dumps(skip))
+    (part / "row.json").write_text(json.dumps(asdict(row)))
+    os.replace(part, final)
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as f:
+        return (
+            hashlib.file_digest(f, "sha256").hexdigest()[:16]
+            if hasattr(hashlib, "file_digest")
+            else hashlib.sha256(f.read()).hexdigest()[:16]
+        )
+
+
+def write_part(part: Path, row: Video, root: Path, out: Path, recipe: Recipe) -> None:
+    path = root / row.path
+    wanted = set(evenly(row.frames, recipe.frames))
+    kept: dict[int, NDArray[np.uint8]] = {}
+    times: dict[int, float] = {}
+
+    def pictures() -> Iterator[NDArray[np.uint8]]:
+        for number, seconds, frame in recipe.decoder.stream(path):
+            picture = frame.cpu().numpy()
+            times[number] = seconds
+            if number in wanted:
+                kept[number] = picture.copy()
+            yield picture
+
+    tracks = recipe.tracker.track(pictures())
+    if not tracks:
+        raise VideoError(path, "no face found")
+    masks: dict[int, NDArray[np.uint8]] = {}
+    if row.mask:
+        numbers = sorted(wanted)
+        read = read_masks(recipe.decoder, manifest.inside(root, row.mask), [times[n] for n in numbers])
+        masks = {n: mask for n, mask in zip(numbers, read, strict=True) if mask is not None}
+        tracks.sort(key=lambda track: -coverage(track, masks))  # stable: equal ones stay in order of size
+    write_faces(part / "faces.parquet", row, tracks, times, masks)
+
+    images: list[tuple[str, bytes]] = []
+    rows: list[dict[str, Any]] = []
+    for track in tracks[: recipe.tracks]:
+        for number, box, points in zip(track.frames, track.boxes, track.landmarks, strict=True):
+            if number not in kept:
+                continue
+            square = Square.around(box, recipe.margin)
+            image = f"{row.key}/{track.id}_{number:06d}.{recipe.format}"
+            images.append((image, encode(square.cut(kept[number], recipe.size), recipe.format)))
+            mask = ""
+            if number in masks:
+                mask = f"{row.key}/{track.id}_{number:06d}.mask.png"
+                cut = square.cut(masks[number], recipe.size)
+                images.append((mask, encode(np.where(cut > 127, np.uint8(255), np.uint8(0)), "png")))
+            place = {"x": square.x, "y": square.y, "side": square.side, "image": image, "mask": mask}
+            rows.append(
+                {
+                    "video": row.key,
+                    "track": track.id,
+                    "frame": number,
+                    "time": times[number],
+                    "landmarks": points.ravel(),
+                    **place,
+                }
+            )
+    if not rows:
+        raise VideoError(path, f"no face in the {len(wanted)} frames that are cropped")
+    store(part, out, recipe, row.key, images, rows)
+    pq.write_table(pa.Table.from_pylist(rows, CROPS), part / "crops.parquet")
+
+
+def store(
+    part: Path, out: Path, recipe: Recipe, key: str, images: list[tuple[str, bytes]], rows: list[dict[str, Any]]
+) -> None:
+    """Writes the images of one video and says in its rows where their bytes are."""
+    if recipe.store == "shards":
+        # webdataset takes what is before the first dot for the sample
+        places = write_tar(part / "crops.tar", images)
+        for row in rows:
+            for kind in ("image", "mask"):
+                place = places.get(row[kind])
+                row[f"{kind}_offset"], row[f"{kind}_length"] = (place.offset, place.length) if place else (0, 0)
+        return
+    folder = out / "crops" / key
+    temporary = folder.with_name(f".{folder.name}.part")
+    for gone in (folder, temporary):  # of a run that was killed between the images and the table
+        shutil.rmtree(gone, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    sizes = {}
+    for name, content in images:
+        (temporary / Path(name).name).write_bytes(content)
+        sizes[name] = len(content)
+    os.replace(temporary, folder)
+    for row in rows:
+        for kind in ("image", "mask"):
+            row[f"{kind}_offset"], row[f"{kind}_length"] = 0, sizes.get(row[kind], 0)
+            row[kind] = f"crops/{row[kind]}" if row[kind] else ""
+
+
+def write_faces(
+    path: Path, row: Video, tracks: list[Track], times: dict[int, float], masks: dict[int, NDArray[np.uint8]]
+) -> None:
+    table = []
+    for track in tracks:
+        masked = coverage(track, masks) if masks else float("nan")
+        for number, box, score, points in zip(track.frames, track.boxes, track.scores, track.landmarks, strict=True):
+            x0, y0, x1, y1 = map(float, box)
+            place = {"x0": x0, "y0": y0, "x1": x1, "y1": y1, "score": score, "masked": masked}
+            table.append(
+                {
+                    "video": row.key,
+                    "track": track.id,
+                    "frame": number,
+                    "time": times[number],
+                    "landmarks": points.ravel(),
+                    **place,
+                }
+            )
+    pq.write_table(pa.Table.from_pylist(table, FACES), path)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Skipped:
+    """A video that could not be prepared. It is tried again once its file has changed."""
+
+    video: str
+    path: str
+    reason: str
+    bytes: int
+
+
+def read_skipped(out: Path) -> list[Skipped]:
+    path = out / "skipped.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="") as f:
+        return [
+            Skipped(video=r["video"], path=r["path"], reason=r["reason"], bytes=int(r["bytes"]))
+            for r in csv.DictReader(f)
+        ]
+
+
+def prepare_all(rows: list[Video], root: Path, out: Path, recipe: Recipe, workers: int) -> Iterator[tuple[int, int]]:
+    """Prepares what is not prepared yet, yielding (done, all); the tables are complete when it ends."""
+    manifest.check(rows, root)
+    out.mkdir(parents=True, exist_ok=True)
+    stamp = out / "contract.json"
+    if stamp.exists():
+        contracts.compare(recipe.contract(), contracts.load(out), str(out))
+    else:
+        atomically(stamp, json.dumps(recipe.contract(), indent=1) + "\n")
+    for stale in (out / "parts").glob(".*"):
+        shutil.rmtree(stale)
+    have = {row.key for row in manifest.read(out / "manifest.csv")} if (out / "manifest.csv").exists() else set()
+    for skip in read_skipped(out):
+        path = root / skip.path
+        if (path.stat().st_size if path.exists() else -1) == skip.bytes:
+            have.add(skip.video)
+    todo = [row for row in rows if row.key not in have]
+    yield len(rows) - len(todo), len(rows)
+    if todo:
+        yield from in_processes(todo, root, out, recipe, workers, len(rows))
+    if any((out / "parts").glob("*")):
+        merge(out, recipe, [row.key for row in rows])
+
+
+def in_processes(
+    todo: list[Video], root: Path, out: Path, recipe: Recipe, workers: int, total: int
+) -> Iterator[tuple[int, int]]:
+    done = total - len(todo)
+    waiting = iter(todo)
+    # spawned: dlib and decord do not survive a fork of a process with threads
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    try:
+        running: set[Future[None]] = set()
+        for row in waiting:
+            running.add(pool.submit(prepare_video, row, root, out, recipe))
+            if len(running) < 2 * workers:
+                continue
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for task in finished:
+                task.result()
+                done += 1
+                yield done, total
+        while running:
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for task in finished:
+                task.result()
+                done += 1
+                yield done, total
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def atomically(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text)
+    os.replace(part, path)
+
+
+def merge(out: Path, recipe: Recipe, order: list[str]) -> None:
+    """Moves the parts into the tables. Killed in the middle, it starts over: parts go last, and twice is once."""
+    parts = {name: out / "parts" / name for name in map(part_name, order)}
+    new = [path for path in parts.values() if path.exists()]
+    rows = [Video(**json.loads((path / "row.json").read_text())) for path in new]
+    good = [(row, path) for row, path in zip(rows, new, strict=True) if not (path / "skipped.json").exists()]
+    fresh = {row.key for row in rows}
+    if recipe.store == "shards":
+        join_shards(out, [path for _, path in good], fresh)
+    for table, schema in (("faces", FACES), ("crops", CROPS)):
+        replace_rows(out / f"{table}.parquet", schema, [path / f"{table}.parquet" for _, path in good], fresh)
+    kept = (
+        [r for r in manifest.read(out / "manifest.csv") if r.key not in fresh]
+        if (out / "manifest.csv").exists()
+        else []
+    )
+    place = {key: i for i, key in enumerate(order)}
+    together = sorted(kept + [row for row, _ in good], key=lambda row: place.get(row.key, -1))
+    skipped = [s for s in read_skipped(out) if s.video not in fresh]
+    skipped += [
+        Skipped(**json.loads((path / "skipped.json").read_text())) for path in new if (path / "skipped.json").exists()
+    ]
+    temporary = out / ".skipped.csv.part"
+    with temporary.open("w", newline="") as f:
+        writer = csv.DictWriter(f, ["video", "path", "reason", "bytes"])
+        writer.writeheader()
+        writer.writerows(map(asdict, sorted(skipped, key=lambda s: s.video)))
+    os.replace(temporary, out / "skipped.csv")
+    manifest.write(together, out / "manifest.csv")
+    shutil.rmtree(out / "parts")
+
+
+def join_shards(out: Path, parts: list[Path], fresh: set[str]) -> None:
+    """Concatenates the tars of the videos to shards and moves the offsets along."""
+    used = set()
+    if (out / "crops.parquet").exists():
+        table = pq.read_table(out / "crops.parquet", columns=["video", "image"])
+        used = {
+            shard for video, shard in zip(*(c.to_pylist() for c in table.columns), strict=True) if video not in fresh
+        }
+    folder = out / "shards"
+    folder.mkdir(exist_ok=True)
+    for path in folder.iterdir():  # of a merge that was killed
+        if f"shards/{path.name}" not in used:
+            path.unlink()
+    number = len(used)
+    group: list[Path] = []
+    for i, part in enumerate(parts):
+        group.append(part)
+        if i + 1 < len(parts) and sum((p / "crops.tar").stat().st_size for p in group) < SHARD:
+            continue
+        shard = folder / f"crops-{number:06d}.tar"
+        shifts = join_tars([p / "crops.tar" for p in group], shard)
+        for p, shift in zip(group, shifts, strict=True):
+            table = pq.read_table(p / "crops.parquet").to_pylist()
+            for row in table:
+                for kind in ("image", "mask"):
+                    if row[kind]:
+                        row[kind] = f"shards/{shard.name}"
+                        row[f"{kind}_offset"] += shift
+            pq.write_table(pa.Table.from_pylist(table, CROPS), p / "crops.moved.parquet")
+        group, number = [], number + 1
+
+
+def replace_rows(path: Path, schema: pa.Schema, parts: list[Path], fresh: set[str]) -> None:
+    """Streams the old rows but those of fresh videos, then the new ones, one row group a video."""
+    temporary = path.with_name(f".{path.name}.part")
+    with pq.ParquetWriter(temporary, schema) as writer:
+        if path.exists():
+            old = pq.ParquetFile(path)
+            for i in range(old.num_row_groups):
+                group = old.read_row_group(i)
+                if group["video"][0].as_py() not in fresh:
+                    writer.write_table(group)
+        for part in parts:
+            moved = part.with_suffix(".moved.parquet")
+            writer.write_table(pq.read_table(moved if moved.exists() else part, schema=schema))
+    os.replace(temporary, path)

@@ -1,0 +1,160 @@
+"""Following every face of a video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.faces import HOG, Detector, DlibLandmarks, Floats, Found, Grey, Landmarks, View, overlap, search
+
+SAME = 0.3  # overlap from which two boxes are one face
+AROUND = 2.0  # side of the region that is searched for a known face, over the face
+LOOSER = -0.4  # detector threshold inside that region, where a face is expected
+FACE = 92.0  # side that a known face is resized to for the detector
+
+
+@dataclass(slots=True)
+class Track:
+    """One face over time; frames where it was not seen are absent."""
+
+    id: int
+    frames: list[int] = field(default_factory=list)
+    boxes: list[Floats] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    landmarks: list[Floats] = field(default_factory=list)
+
+    def put(self, frame: int, found: Found, points: Floats | None) -> None:
+        self.frames.append(frame)
+        self.boxes.append(found.box)
+        self.scores.append(found.score)
+        if points is not None:
+            self.landmarks.append(points)
+
+    def area(self) -> float:
+        """Sum over frames, so that long and large tracks come first."""
+        boxes = np.stack(self.boxes)
+        return float(((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).sum())
+
+
+class FaceTracker:
+    """Searches whole frames now and then, and in between only around the faces it knows."""
+
+    def __init__(
+        self,
+        detector: Detector | None = None,
+        landmarks: Landmarks | None = None,
+        every: int = 25,
+        smallest: float = 38.0,
+        patience: int = 10,
+        shortest: int = 5,
+        smooth: float = 0.0,
+    ) -> None:
+        """
+        Args:
+            detector: Finds faces in a grey picture; dlib's HOG without it.
+            landmarks: Finds 68 points in a face; the packaged dlib model without it.
+            every: Frames from one search of the whole frame to the next.
+            smallest: Side of the smallest face that is searched for, in pixels of a frame of up to 720 lines, larger in proportion above.
+            patience: Frames that a face may be out of sight and keep its id.
+            shortest: Tracks seen in fewer frames are dropped, unless the video is as short.
+            smooth: Standard deviation, in frames, of a Gaussian over the landmarks of a track.
+        """
+        self.detector, self.landmarks = detector or HOG(), landmarks or DlibLandmarks()
+        self.every, self.smallest, self.patience = every, smallest, patience
+        self.shortest, self.smooth = shortest, smooth
+
+    def search(self, grey: Grey) -> list[Found]:
+        return search(self.detector, grey, self.smallest * max(1.0, min(grey.shape) / 720))
+
+    def follow(self, grey: Grey, box: Floats) -> Found | None:
+        """The face near where it was; looked for again in a larger picture when it is not found."""
+        for side in (FACE, 1.7 * FACE):
+            view = View(grey, box, AROUND, side)
+            near = [
+                Found(box=view.outward(f.box.reshape(2, 2)).ravel(), score=f.score)
+                for f in self.detector.find(view.picture, LOOSER)
+            ]
+            best = max(near, key=lambda f: overlap(f.box, box), default=None)
+            if best is not None and overlap(best.box, box) > SAME:
+                return best
+        return None
+
+    def track(self, frames: Iterable[NDArray[np.uint8]], watch: Callable[[int], None] | None = None) -> list[Track]:
+        """
+        Args:
+            frames: (H, W, 3) pictures in order.
+            watch: Called with the number of each frame done.
+
+        Returns:
+            The tracks, longest and largest first, ids in order of appearance.
+        """
+        tracks: list[Track] = []
+        recent: list[Grey] = []  # since the last search of a whole frame
+        searched, count = -self.every, 0
+        for i, picture in enumerate(frames):
+            grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+            recent.append(grey)
+            live = [t for t in tracks if i - t.frames[-1] <= self.patience]
+            lost = False
+            for track in live:
+                found = self.follow(grey, track.boxes[-1])
+                if found is None or self.taken(found, i, tracks):
+                    lost = lost or track.frames[-1] == i - 1
+                else:
+                    self.put(track, i, found, grey)
+            if i - searched >= self.every or (lost and i - searched >= 5):
+                for found in self.search(grey):
+                    if not self.taken(found, i, tracks):
+                        track = self.known(found, i, tracks) or Track(len(tracks))
+                        self.put(track, i, found, grey)
+                        if len(track.frames) == 1:
+                            tracks.append(track)
+                            self.rewind(track, i, recent, tracks)
+                searched, recent = i, [grey]
+            count = i + 1
+            if watch:
+                watch(count)
+        long = [t for t in tracks if len(t.frames) >= min(self.shortest, count)]
+        if self.smooth > 0:
+            for track in long:
+                track.landmarks = list(smoothed(np.asarray(track.frames), np.stack(track.landmarks), self.smooth))
+        return sorted(long, key=Track.area, reverse=True)
+
+    def put(self, track: Track, i: int, found: Found, grey: Grey) -> None:
+        track.put(i, found, self.landmarks.fit(grey, found.box))
+
+    @staticmethod
+    def taken(found: Found, i: int, tracks: list[Track]) -> bool:
+        return any(t.frames[-1] == i and overlap(t.boxes[-1], found.box) > SAME for t in tracks)
+
+    def known(self, found: Found, i: int, tracks: list[Track]) -> Track | None:
+        """A track that was lost a moment ago where a face is found now."""
+        gone = [t for t in tracks if 0 < i - t.frames[-1] <= self.patience and overlap(t.boxes[-1], found.box) > SAME]
+        return max(gone, key=lambda t: overlap(t.boxes[-1], found.box), default=None)
+
+    def rewind(self, track: Track, i: int, recent: list[Grey], tracks: list[Track]) -> None:
+        """A face that came between two searches is followed back to where it came from."""
+        back = Track(track.id)
+        box = track.boxes[0]
+        for j in range(i - 1, i - len(recent), -1):
+            grey = recent[j - i - 1]
+            found = self.follow(grey, box)
+            if found is None or any(
+                j in t.frames and overlap(t.boxes[t.frames.index(j)], found.box) > SAME for t in tracks
+            ):
+                break
+            back.put(j, found, self.landmarks.fit(grey, found.box))
+            box = found.box
+        for name in ("frames", "boxes", "scores", "landmarks"):
+            getattr(track, name)[:0] = getattr(back, name)[::-1]
+
+
+def smoothed(frames: NDArray[np.int64], points: Floats, sigma: float) -> Floats:
+    """Each (68, 2) as the Gaussian mean of its neighbours in time."""
+    weight = np.exp(-0.5 * ((frames[:, None] - frames[None]) / sigma) ** 2)
+    weight /= weight.sum(1, keepdims=True)
+    return np.einsum("st,tnc->snc", weight, points).astype(np.float32)

@@ -1,0 +1,210 @@
+"""Reading videos: the right frames, or an error that names the file."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from datamodules.errors import Refused
+
+AHEAD = 4 * 2**30  # bytes of decoded frames that decord may pile up behind a slow reader
+
+
+class VideoError(Refused):
+    """A video that cannot be read as it should be."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path, self.reason = path, reason
+
+    def __reduce__(self) -> tuple[type[VideoError], tuple[Path, str]]:
+        return type(self), (self.path, self.reason)  # so that it crosses processes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Index:
+    """What the container says of each frame that is shown, without decoding any."""
+
+    times: NDArray[np.float64]  # (N,) seconds since the first
+    trimmed: bool  # an edit list hides some frames
+    picture_bytes: int
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    @property
+    def fps(self) -> float:
+        return (len(self) - 1) / float(self.times[-1]) if len(self) > 1 else 0.0
+
+
+def probe(path: Path) -> Index:
+    """Lists the frames of a file by reading its packets, and refuses what is cut short or is no video."""
+    try:
+        with av.open(str(path)) as container:
+            name = container.format.name
+            if name.endswith("_pipe") or name == "image2":
+                raise VideoError(path, f"a picture ({name}), not a video")
+            if name == "mpegts":
+                raise VideoError(
+                    path, "an MPEG transport stream has no index; copy it: ffmpeg -i IN.ts -c copy OUT.mp4"
+                )
+            tracks = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+            if not tracks:
+                raise VideoError(path, "has no video track")
+            track = tracks[0]
+            times, hidden, packets, end = [], 0, 0, 0.0
+            for packet in container.demux():
+                if packet.pts is None or not packet.size:
+                    continue
+                end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                if packet.stream.index == track.index:
+                    packets += 1
+                    hidden += packet.is_discard
+                    if not packet.is_discard:
+                        times.append(float(packet.pts * packet.time_base))
+            promised, duration = (
+                track.frames,
+                (container.duration or 0) / av.time_base + (container.start_time or 0) / av.time_base,
+            )
+            size = 3 * track.width * track.height
+    except (av.FFmpegError, OSError) as error:
+        raise VideoError(path, error.strerror or str(error)) from error
+    if not times:
+        raise VideoError(path, "has no frames")
+    if packets < promised:
+        raise VideoError(path, f"is cut short: {packets} of {promised} frames")
+    if duration - end > max(0.5, 0.02 * duration):
+        raise VideoError(path, f"is cut short: {end:.2f} of {duration:.2f} s")
+    shown = np.sort(np.asarray(times))
+    return Index(times=shown - shown[0], trimmed=hidden > 0, picture_bytes=size)
+
+
+class Decoder(ABC):
+    """A way to read videos. Holds settings and no open file, so it can be copied to workers."""
+
+    @abstractmethod
+    def decode(self, path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Tensor]:
+        """Yields the (H, W, 3) uint8 frames of ascending distinct indices."""
+
+    def stream(self, path: Path) -> Iterator[tuple[int, float, Tensor]]:
+        """Yields (number, seconds, (H, W, 3) uint8 frame) of every frame."""
+        index = probe(path)
+        frames = self.decode(path, index, range(len(index)))
+        for i, frame in zip(range(len(index)), frames, strict=True):
+            yield i, float(index.times[i]), frame
+
+    def read(self, path: Path, indices: Sequence[int]) -> Tensor:
+        """The (N, H, W, 3) uint8 frames in the order asked for, repeats allowed."""
+        index = probe(path)
+        wrong = [i for i in indices if not 0 <= i < len(index)]
+        if wrong:
+            raise VideoError(path, f"has frames 0 to {len(index) - 1}, asked for {wrong[0]}")
+        wanted = sorted(set(indices))
+        out: Tensor | None = None
+        for place, frame in enumerate(self.decode(path, index, wanted)):
+            if out is None:
+                out = frame.new_empty(len(wanted), *frame.shape)
+            out[place] = frame
+        if out is None:
+            raise Refused("read: asked for no frame")
+        return out if list(indices) == wanted else out[[wanted.index(i) for i in indices]]
+
+
+class Decord(Decoder):
+    """decord, read forward only: its seeks are off by some frames where groups of pictures are open."""
+
+    def __init__(self, device: str = "cpu", num_threads: int = 1) -> None:
+        """
+        Args:
+            device: cpu, or cuda:N where decord was built with CUDA.
+            num_threads: Of the decoder.
+        """
+        self.device, self.num_threads = torch.device(device), num_threads
+
+    def decode(self, path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Tensor]:
+        import decord
+        from decord.base import DECORDError
+
+        if index.trimmed:
+            raise VideoError(
+                path, "an edit list hides frames, which decord gets wrong; use datamodules.video.TorchCodec"
+            )
+        if len(wanted) == len(index) and len(index) * index.picture_bytes > AHEAD:
+            raise VideoError(
+                path,
+                f"decord may hold {len(index) * index.picture_bytes / 2**30:.0f} GiB; use datamodules.video.TorchCodec",
+            )
+        decord.logging.set_level(decord.logging.QUIET)
+        context = decord.cpu(0) if self.device.type == "cpu" else decord.gpu(self.device.index or 0)
+        try:
+            reader = decord.VideoReader(str(path), ctx=context, num_threads=self.num_threads)
+            if len(reader) != len(index):
+                raise VideoError(
+                    path, f"decord sees {len(reader)} frames of {len(index)}; use datamodules.video.TorchCodec"
+                )
+            kept = set(wanted)
+            for i in range(max(wanted) + 1):
+                frame = reader.next()
+                if i in kept:
+                    # dlpack: the frame is not copied
+                    yield torch.utils.dlpack.from_dlpack(frame.to_dlpack())
+        except (DECORDError, RuntimeError, IndexError, StopIteration) as error:
+            if "CUDA not enabled" in str(error) or "GPU acceleration not available" in str(error):
+                raise Refused(
+                    "this decord was built without CUDA: build it with USE_CUDA=ON, or use datamodules.video.TorchCodec"
+                ) from error
+            raise VideoError(
+                path, f"decord: {str(error).strip().splitlines()[-1] if str(error) else 'ended early'}"
+            ) from error
+        finally:
+            reader = None  # an open reader decodes the rest of the file into memory
+
+
+class TorchCodec(Decoder):
+    """torchcodec in its exact mode; on a GPU it decodes there and the frames stay there."""
+
+    def __init__(self, device: str = "cpu", num_threads: int = 1) -> None:
+        """
+        Args:
+            device: cpu or cuda:N.
+            num_threads: Of the decoder.
+        """
+        self.device, self.num_threads = torch.device(device), num_threads
+
+    def decode(self, path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Tensor]:
+        try:
+            from torchcodec.decoders import VideoDecoder
+        except (ImportError, RuntimeError) as error:
+            raise Refused(
+                "torchcodec needs 'pip install deepfake-suite[torchcodec]' and FFmpeg's libraries ('apt install ffmpeg')"
+            ) from error
+        try:
+            decoder = VideoDecoder(
+                str(path),
+                seek_mode="exact",
+                dimension_order="NHWC",
+                num_ffmpeg_threads=self.num_threads,
+                device=self.device,
+            )
+            if len(decoder) != len(index):
+                raise VideoError(path, f"torchcodec sees {len(decoder)} frames of {len(index)}")
+            begin = decoder.metadata.begin_stream_seconds or 0.0
+            for i in wanted:
+                frame = decoder.get_frame_at(i)
+                if abs(frame.pts_seconds - begin - index.times[i]) > 0.002:
+                    raise VideoError(path, f"torchcodec returned the frame of {frame.pts_seconds:.3f} s for number {i}")
+                yield frame.data
+        except Refused:
+            raise
+        except (RuntimeError, ValueError, IndexError) as error:
+            if self.device.type != "cpu" and "CUDA" in str(error):
+                raise Refused(f"torchcodec on {self.device}: {str(error).strip().splitlines()[0]}") from error
+            raise VideoError(path, f"torchcodec: {str(error).strip().splitlines()[0]}") from error

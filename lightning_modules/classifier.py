@@ -1,0 +1,85 @@
+"""The baselines: a timm backbone with one logit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from datamodules.batch import Batch
+from datamodules.errors import Refused
+from lightning_modules.base import Method, Prediction
+
+NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
+
+
+class Classifier(Method):
+    """Scores each frame alone; a clip scores as the mean of its logits."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        backbone: str = "tf_efficientnet_b4",
+        pretrained: bool = False,
+        weights: Path | None = None,
+        only_norms: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """
+        Args:
+            backbone: Name of a timm model.
+            pretrained: Fetch timm's weights from its hub.
+            weights: Local file of backbone weights, instead.
+            only_norms: Tune the normalization layers and the head, nothing else.
+            **kwargs: See Method.
+        """
+        super().__init__(**kwargs)
+        if not timm.is_model(backbone):
+            close = timm.list_models(f"*{backbone.split('_')[0]}*")[:3]
+            raise Refused(
+                f"backbone {backbone!r}: no such timm model" + (f", did you mean {', '.join(close)}?" if close else "")
+            )
+        self.net = timm.create_model(backbone, pretrained=pretrained, num_classes=1)
+        if weights is not None:
+            load(self.net, weights)
+        if only_norms:
+            self.net.requires_grad_(False)
+            for module in self.net.modules():
+                if isinstance(module, NORMS):
+                    module.requires_grad_(True)
+            self.net.get_classifier().requires_grad_(True)
+        config = self.net.pretrained_cfg
+        self.register_buffer("mean", torch.tensor(config["mean"]).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(config["std"]).view(3, 1, 1), persistent=False)
+
+    def forward(self, frames: Tensor) -> Prediction:
+        images = (frames.flatten(0, 1) - self.mean) / self.std  # (B*T, 3, H, W)
+        return Prediction(logit=self.net(images).view(frames.shape[:2]).mean(1))
+
+    def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
+        return {"label": F.binary_cross_entropy_with_logits(prediction.logit, batch.label.float())}
+
+
+def load(net: nn.Module, path: Path) -> None:
+    """Loads a state dict whose head may have other classes; every other key must fit."""
+    if not path.is_file():
+        raise Refused(f"weights {path}: no such file")
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        state = load_file(path)
+    else:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    own = net.state_dict()
+    head = {name for name in state if name in own and state[name].shape != own[name].shape}
+    result = net.load_state_dict({k: v for k, v in state.items() if k not in head}, strict=False)
+    classifier = {f"{net.default_cfg['classifier']}.{kind}" for kind in ("weight", "bias")}  # type: ignore[index,operator]
+    wrong = sorted((set(result.missing_keys) | head) - classifier) + sorted(result.unexpected_keys)
+    if wrong:
+        raise Refused(f"weights {path}: {len(wrong)} keys do not fit, the first is {wrong[0]!r}")
