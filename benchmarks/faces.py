@@ -1,6 +1,7 @@
 """Does tracking find as many faces as dlib's HOG, up-sampled once, on every frame, and what does each cost?
 
-The reference is the usual recipe of the field. Pictures are the studio's, at 720p and several face sizes, and photographs.
+The reference is the usual recipe of the field. Pictures are the studio's, at 720p and several face sizes, and
+photographs.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from datamodules import contract as contracts
 from datamodules import manifest
 from datamodules.batch import Batch, Sample, collate
 from datamodules.clips import Clips, CropClips, VideoClips
+from datamodules.contract import Contract
 from datamodules.errors import Refused
 from datamodules.manifest import Video
 from datamodules.sampling import EvalSampler, TrainSampler
@@ -46,7 +48,7 @@ class FaceData(LightningDataModule):
         """
         Args:
             prepared: Folder that 'python -m suite prepare' filled.
-            videos: Folder of the data set. Given, frames are decoded from its videos; without it the stored crops are read.
+            videos: Folder of the data set, whose videos are then decoded; without it the stored crops are read.
             decoder: Reads the videos; datamodules.video.Decord without it.
             image_size: Side of the crop, in pixels; as prepared without it.
             clip: Frames per sample; more than one needs videos.
@@ -61,8 +63,7 @@ class FaceData(LightningDataModule):
         """
         super().__init__()
         self.prepared, self.folder, self.decoder = prepared, videos, decoder or Decord()
-        self.contract = contracts.load(prepared)
-        self.image_size = image_size or int(self.contract["size"])
+        self.asked_size = image_size
         self.clip, self.every, self.draws, self.eval_clips = clip, every, draws, eval_clips
         self.batch_size, self.num_workers = batch_size, num_workers
         self.balance, self.pairs, self.seed = balance, pairs, seed
@@ -70,6 +71,17 @@ class FaceData(LightningDataModule):
             raise Refused(f"clip {clip}: stored crops are single frames; give videos, the folder of the data set")
         if pairs and batch_size % 2:
             raise Refused(f"batch_size {batch_size}: must be even with pairs")
+
+    @functools.cached_property
+    def contract(self) -> Contract:
+        return contracts.load(self.prepared)
+
+    def setup(self, stage: str) -> None:
+        contracts.load(self.prepared)  # missing data is an error before anything is built
+
+    @property
+    def image_size(self) -> int:
+        return self.asked_size or int(self.contract["size"])
 
     def videos(self, split: str) -> list[Video]:
         return [row for row in manifest.read(self.prepared / "manifest.csv") if row.split == split]
@@ -89,8 +101,8 @@ class FaceData(LightningDataModule):
 
     def loader(self, clips: Clips, sampler: TrainSampler | EvalSampler) -> DataLoader[Sample]:
         return DataLoader(
-            clips,
-            self.batch_size,
+            dataset=clips,  # by name: Lightning builds it again to predict
+            batch_size=self.batch_size,
             sampler=sampler,
             num_workers=self.num_workers,
             collate_fn=collate,

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.batch import POINTS, Sample
-from datamodules.crops import Place, Square, decode, resize
+from datamodules.crops import Place, Square, decode, resize, two_valued
 from datamodules.errors import Refused
 from datamodules.manifest import Video, inside
 from datamodules.masks import read_masks
@@ -131,29 +131,23 @@ class CropClips(Clips):
         super().__init__(read_seen(prepared / "crops.parquet", rows, columns, tracks), size, 1, 1)
         self.prepared = prepared
 
-    def read(self, face: Seen, i: int, kind: str) -> Tensor | None:
+    def read(self, face: Seen, i: int, kind: str) -> NDArray[np.uint8]:
         file = face.where[kind][i]
-        if not file:
-            return None
         place = Place(file, int(face.where[f"{kind}_offset"][i]), int(face.where[f"{kind}_length"][i]))
         try:
-            image = decode(place.read(self.prepared), grey=kind == "mask")
-        except (OSError, RuntimeError) as error:
+            return resize(decode(place.read(self.prepared), grey=kind == "mask"), self.size)
+        except OSError as error:
             raise Refused(f"{self.prepared / file}: cannot be read ({error}); prepare the data again") from error
-        if image.shape[-1] == self.size:
-            return image
-        small = resize(image.permute(1, 2, 0).squeeze(-1).numpy(), self.size)
-        return as_frames([np.where(small > 127, np.uint8(255), np.uint8(0)) if kind == "mask" else small])[0]
 
     def __getitems__(self, addresses: list[Address]) -> list[Sample]:
         samples = []
         for address in addresses:
             face = self.seen[address.face]
             i = int(face.at(address.numbers)[0])
-            image, mask = self.read(face, i, "image"), self.read(face, i, "mask")
-            assert image is not None
+            frames = as_frames([self.read(face, i, "image")])
+            mask = as_frames([two_valued(self.read(face, i, "mask"))]) if face.where["mask"][i] else None
             square = Square(*(int(face.where[name][i]) for name in ("x", "y", "side")))
-            samples.append(self.sample(address, image[None], None if mask is None else mask[None], [square]))
+            samples.append(self.sample(address, frames, mask, [square]))
         return samples
 
 
@@ -199,7 +193,7 @@ class VideoClips(Clips):
             pictures = dict(zip(numbers, self.decoder.read(path, numbers).cpu().numpy(), strict=True))
             masks: dict[int, NDArray[np.uint8] | None] = {}
             if row.mask:
-                times = probe(path).times[numbers]
+                times = probe(path).times[numbers].tolist()
                 masks = dict(zip(numbers, read_masks(self.decoder, inside(self.videos, row.mask), times), strict=True))
             for i in places:
                 samples[i] = self.cut(addresses[i], pictures, masks)
@@ -211,9 +205,8 @@ class VideoClips(Clips):
         # the square of the first frame serves the whole clip: a crop that followed the head would hide its motion
         square = self.square(self.seen[address.face], address.numbers[0])
         frames = as_frames([square.cut(pictures[n], self.size) for n in address.numbers])
-        regions = [mask for n in address.numbers if (mask := masks.get(n)) is not None]
-        mask = None
+        regions = [region for n in address.numbers if (region := masks.get(n)) is not None]
+        mask: Tensor | None = None
         if len(regions) == len(address.numbers):
-            cut = [square.cut(region, self.size) for region in regions]
-            mask = as_frames([np.where(m > 127, np.uint8(255), np.uint8(0)) for m in cut])
+            mask = as_frames([square.cut_mask(region, self.size) for region in regions])
         return self.sample(address, frames, mask, [square] * len(address.numbers))

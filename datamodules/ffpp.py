@@ -23,7 +23,7 @@ class FFPP(FaceData):
         """
         Args:
             compression: raw, c23 or c40.
-            methods: The manipulations to train and validate on; every one that was prepared, without it. Testing sees all.
+            methods: The manipulations to train and validate on, all without it. Testing sees all.
             **kwargs: See FaceData.
         """
         super().__init__(**kwargs)
@@ -31,15 +31,14 @@ class FFPP(FaceData):
 
     def videos(self, split: str) -> list[Video]:
         rows = [row for row in super().videos(split) if row.compression == self.compression]
-        present = {row.method for row in rows}
         if not rows:
             raise Refused(f"{self.prepared}: no {split} video with compression {self.compression!r}")
         if self.methods is None or split == "test":
             return rows
-        if absent := set(self.methods) - present:
-            raise Refused(
-                f"{self.prepared}: no {split} video of {', '.join(sorted(absent))}; there are {', '.join(sorted(present))}"
-            )
+        present = {row.method for row in rows}
+        if absent := sorted(set(self.methods) - present):
+            there = ", ".join(sorted(present))
+            raise Refused(f"{self.prepared}: no {split} video of {', '.join(absent)}; there are {there}")
         return [row for row in rows if row.label == 0 or row.method in self.methods]
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+from datamodules.atomic import appearing
 from datamodules.errors import Refused
 
 SPLITS = ("train", "val", "test")
@@ -75,27 +76,30 @@ def inside(root: Path, path: str) -> Path:
 
 
 def write(rows: Iterable[Video], path: Path) -> None:
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", newline="") as f:
+    with appearing(path) as part, part.open("w", newline="") as f:
         writer = csv.DictWriter(f, [field.name for field in fields(Video)])
         writer.writeheader()
         writer.writerows(map(asdict, rows))
-    os.replace(part, path)
 
 
 def read(path: Path) -> list[Video]:
     names = [field.name for field in fields(Video)]
     with path.open(newline="") as f:
         reader = csv.DictReader(f)
-        missing = set(names) - set(reader.fieldnames or [])
-        if missing:
-            raise Refused(f"{path}: has no column {', '.join(sorted(missing))}")
+        if wrong := set(names) ^ set(reader.fieldnames or []):
+            raise Refused(
+                f"{path}: its columns must be {', '.join(names)}; too many or missing: {', '.join(sorted(wrong))}"
+            )
         rows = []
         for line, row in enumerate(reader, 2):
             try:
-                numbers = {"label": int(row["label"]), "fps": float(row["fps"]), "frames": int(row["frames"])}
+                numbers: dict[str, Any] = {
+                    "label": int(row["label"]),
+                    "fps": float(row["fps"]),
+                    "frames": int(row["frames"]),
+                }
             except ValueError as error:
                 raise Refused(f"{path}, line {line}: {error}") from error
-            rows.append(Video(**{name: row[name] for name in names if name not in numbers}, **numbers))
+            rows.append(Video(**{**row, **numbers}))
     check(rows, path)
     return rows

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.crops import two_valued
 from datamodules.video import Decoder, probe
 
 
@@ -29,5 +30,5 @@ def read_masks(decoder: Decoder, path: Path, times: Sequence[float]) -> list[NDA
     if not wanted:
         return [None] * len(found)
     pictures = decoder.read(path, wanted)[..., 1].cpu().numpy()  # green: the mask is grey
-    by_number = {number: ((picture > 127) * np.uint8(255)) for number, picture in zip(wanted, pictures, strict=True)}
+    by_number = {number: two_valued(picture) for number, picture in zip(wanted, pictures, strict=True)}
     return [by_number.get(int(i)) for i in found]

@@ -5,11 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import multiprocessing
-import os
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -23,11 +20,12 @@ from numpy.typing import NDArray
 
 from datamodules import contract as contracts
 from datamodules import manifest
+from datamodules.atomic import appearing, write_text
 from datamodules.contract import Contract
 from datamodules.crops import Format, Square, encode, join_tars, write_tar
-from datamodules.errors import Refused
 from datamodules.manifest import Video
 from datamodules.masks import read_masks
+from datamodules.pool import run
 from datamodules.sampling import evenly
 from datamodules.tracks import FaceTracker, Track
 from datamodules.video import Decoder, VideoError, probe
@@ -67,7 +65,11 @@ class Recipe:
             "decoder": f"{type(self.decoder).__name__} on {self.decoder.device.type}",
             "detector": type(t.detector).__name__,
             "landmarks": t.landmarks.fingerprint(),
-            "tracking": f"every {t.every}, smallest {t.smallest:g}, patience {t.patience}, shortest {t.shortest}, smooth {t.smooth:g}",
+            "search_every": t.every,
+            "smallest": t.smallest,
+            "patience": t.patience,
+            "shortest": t.shortest,
+            "smooth": t.smooth,
             "alignment": "none",
             "margin": self.margin,
             "size": self.size,
@@ -114,7 +116,7 @@ def prepare_video(row: Video, root: Path, out: Path, recipe: Recipe) -> None:
         skip = {"video": row.key, "path": row.path, "reason": str(error.reason), "bytes": stat.st_size if stat else -1}
         (part / "skipped.json").write_text(json.dumps(skip))
     (part / "row.json").write_text(json.dumps(asdict(row)))
-    os.replace(part, final)
+    part.replace(final)
 
 
 def sha256(path: Path) -> str:
@@ -163,8 +165,7 @@ def write_part(part: Path, row: Video, root: Path, out: Path, recipe: Recipe) ->
             mask = ""
             if number in masks:
                 mask = f"{row.key}/{track.id}_{number:06d}.mask.png"
-                cut = square.cut(masks[number], recipe.size)
-                images.append((mask, encode(np.where(cut > 127, np.uint8(255), np.uint8(0)), "png")))
+                images.append((mask, encode(square.cut_mask(masks[number], recipe.size), "png")))
             place = {"x": square.x, "y": square.y, "side": square.side, "image": image, "mask": mask}
             rows.append(
                 {
@@ -203,7 +204,7 @@ def store(
     for name, content in images:
         (temporary / Path(name).name).write_bytes(content)
         sizes[name] = len(content)
-    os.replace(temporary, folder)
+    temporary.replace(folder)
     for row in rows:
         for kind in ("image", "mask"):
             row[f"{kind}_offset"], row[f"{kind}_length"] = 0, sizes.get(row[kind], 0)
@@ -261,7 +262,7 @@ def prepare_all(rows: list[Video], root: Path, out: Path, recipe: Recipe, worker
     if stamp.exists():
         contracts.compare(recipe.contract(), contracts.load(out), str(out))
     else:
-        atomically(stamp, json.dumps(recipe.contract(), indent=1) + "\n")
+        write_text(stamp, json.dumps(recipe.contract(), indent=1) + "\n")
     for stale in (out / "parts").glob(".*"):
         shutil.rmtree(stale)
     have = {row.key for row in manifest.read(out / "manifest.csv")} if (out / "manifest.csv").exists() else set()
@@ -270,45 +271,13 @@ def prepare_all(rows: list[Video], root: Path, out: Path, recipe: Recipe, worker
         if (path.stat().st_size if path.exists() else -1) == skip.bytes:
             have.add(skip.video)
     todo = [row for row in rows if row.key not in have]
-    yield len(rows) - len(todo), len(rows)
-    if todo:
-        yield from in_processes(todo, root, out, recipe, workers, len(rows))
+    done = len(rows) - len(todo)
+    yield done, len(rows)
+    for _ in run(((prepare_video, (row, root, out, recipe)) for row in todo), workers):
+        done += 1
+        yield done, len(rows)
     if any((out / "parts").glob("*")):
         merge(out, recipe, [row.key for row in rows])
-
-
-def in_processes(
-    todo: list[Video], root: Path, out: Path, recipe: Recipe, workers: int, total: int
-) -> Iterator[tuple[int, int]]:
-    done = total - len(todo)
-    waiting = iter(todo)
-    # spawned: dlib and decord do not survive a fork of a process with threads
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
-    try:
-        running: set[Future[None]] = set()
-        for row in waiting:
-            running.add(pool.submit(prepare_video, row, root, out, recipe))
-            if len(running) < 2 * workers:
-                continue
-            finished, running = wait(running, return_when=FIRST_COMPLETED)
-            for task in finished:
-                task.result()
-                done += 1
-                yield done, total
-        while running:
-            finished, running = wait(running, return_when=FIRST_COMPLETED)
-            for task in finished:
-                task.result()
-                done += 1
-                yield done, total
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def atomically(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    os.replace(part, path)
 
 
 def merge(out: Path, recipe: Recipe, order: list[str]) -> None:
@@ -333,12 +302,10 @@ def merge(out: Path, recipe: Recipe, order: list[str]) -> None:
     skipped += [
         Skipped(**json.loads((path / "skipped.json").read_text())) for path in new if (path / "skipped.json").exists()
     ]
-    temporary = out / ".skipped.csv.part"
-    with temporary.open("w", newline="") as f:
+    with appearing(out / "skipped.csv") as temporary, temporary.open("w", newline="") as f:
         writer = csv.DictWriter(f, ["video", "path", "reason", "bytes"])
         writer.writeheader()
         writer.writerows(map(asdict, sorted(skipped, key=lambda s: s.video)))
-    os.replace(temporary, out / "skipped.csv")
     manifest.write(together, out / "manifest.csv")
     shutil.rmtree(out / "parts")
 
@@ -377,8 +344,7 @@ def join_shards(out: Path, parts: list[Path], fresh: set[str]) -> None:
 
 def replace_rows(path: Path, schema: pa.Schema, parts: list[Path], fresh: set[str]) -> None:
     """Streams the old rows but those of fresh videos, then the new ones, one row group a video."""
-    temporary = path.with_name(f".{path.name}.part")
-    with pq.ParquetWriter(temporary, schema) as writer:
+    with appearing(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
         if path.exists():
             old = pq.ParquetFile(path)
             for i in range(old.num_row_groups):
@@ -388,4 +354,3 @@ def replace_rows(path: Path, schema: pa.Schema, parts: list[Path], fresh: set[st
         for part in parts:
             moved = part.with_suffix(".moved.parquet")
             writer.write_table(pq.read_table(moved if moved.exists() else part, schema=schema))
-    os.replace(temporary, path)

@@ -58,7 +58,7 @@ class FaceTracker:
             detector: Finds faces in a grey picture; dlib's HOG without it.
             landmarks: Finds 68 points in a face; the packaged dlib model without it.
             every: Frames from one search of the whole frame to the next.
-            smallest: Side of the smallest face that is searched for, in pixels of a frame of up to 720 lines, larger in proportion above.
+            smallest: Side of the smallest face that is searched for, in pixels; larger in proportion above 720 lines.
             patience: Frames that a face may be out of sight and keep its id.
             shortest: Tracks seen in fewer frames are dropped, unless the video is as short.
             smooth: Standard deviation, in frames, of a Gaussian over the landmarks of a track.

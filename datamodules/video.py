@@ -90,6 +90,14 @@ def probe(path: Path) -> Index:
 class Decoder(ABC):
     """A way to read videos. Holds settings and no open file, so it can be copied to workers."""
 
+    def __init__(self, device: str = "cpu", num_threads: int = 1) -> None:
+        """
+        Args:
+            device: cpu, or cuda:N where the backend can decode there.
+            num_threads: Of the decoder.
+        """
+        self.device, self.num_threads = torch.device(device), num_threads
+
     @abstractmethod
     def decode(self, path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Tensor]:
         """Yields the (H, W, 3) uint8 frames of ascending distinct indices."""
@@ -121,14 +129,6 @@ class Decoder(ABC):
 class Decord(Decoder):
     """decord, read forward only: its seeks are off by some frames where groups of pictures are open."""
 
-    def __init__(self, device: str = "cpu", num_threads: int = 1) -> None:
-        """
-        Args:
-            device: cpu, or cuda:N where decord was built with CUDA.
-            num_threads: Of the decoder.
-        """
-        self.device, self.num_threads = torch.device(device), num_threads
-
     def decode(self, path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Tensor]:
         import decord
         from decord.base import DECORDError
@@ -158,12 +158,9 @@ class Decord(Decoder):
                     yield torch.utils.dlpack.from_dlpack(frame.to_dlpack())
         except (DECORDError, RuntimeError, IndexError, StopIteration) as error:
             if "CUDA not enabled" in str(error) or "GPU acceleration not available" in str(error):
-                raise Refused(
-                    "this decord was built without CUDA: build it with USE_CUDA=ON, or use datamodules.video.TorchCodec"
-                ) from error
-            raise VideoError(
-                path, f"decord: {str(error).strip().splitlines()[-1] if str(error) else 'ended early'}"
-            ) from error
+                remedies = "build it with USE_CUDA=ON, or use datamodules.video.TorchCodec"
+                raise Refused(f"this decord was built without CUDA: {remedies}") from error
+            raise VideoError(path, f"decord: {(str(error).strip() or 'ended early').splitlines()[-1]}") from error
         finally:
             reader = None  # an open reader decodes the rest of the file into memory
 
@@ -171,21 +168,12 @@ class Decord(Decoder):
 class TorchCodec(Decoder):
     """torchcodec in its exact mode; on a GPU it decodes there and the frames stay there."""
 
-    def __init__(self, device: str = "cpu", num_threads: int = 1) -> None:
-        """
-        Args:
-            device: cpu or cuda:N.
-            num_threads: Of the decoder.
-        """
-        self.device, self.num_threads = torch.device(device), num_threads
-
     def decode(self, path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Tensor]:
         try:
             from torchcodec.decoders import VideoDecoder
         except (ImportError, RuntimeError) as error:
-            raise Refused(
-                "torchcodec needs 'pip install deepfake-suite[torchcodec]' and FFmpeg's libraries ('apt install ffmpeg')"
-            ) from error
+            remedies = "'pip install deepfake-suite[torchcodec]' and FFmpeg's libraries ('apt install ffmpeg')"
+            raise Refused(f"torchcodec does not load; it needs {remedies}") from error
         try:
             decoder = VideoDecoder(
                 str(path),

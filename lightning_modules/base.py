@@ -89,11 +89,11 @@ class Method(LightningModule, ABC):
         if prediction.mask_logit is not None:  # a property of the method, so every rank logs the same keys
             has = batch.has_mask & counts & (batch.label == 1)
             self.mask_iou.update(prediction.mask_logit[has].sigmoid(), batch.mask[has].round().int())
-            metrics[f"{split}/mask_iou"] = self.mask_iou  # type: ignore[assignment]
+            metrics[f"{split}/mask_iou"] = self.mask_iou
         self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=len(batch))
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = self.optimizer(self.parameters())
         if self.scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer)}  # type: ignore[typeddict-item]
+        return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -41,20 +42,19 @@ class Classifier(Method):
         """
         super().__init__(**kwargs)
         if not timm.is_model(backbone):
-            close = timm.list_models(f"*{backbone.split('_')[0]}*")[:3]
-            raise Refused(
-                f"backbone {backbone!r}: no such timm model" + (f", did you mean {', '.join(close)}?" if close else "")
-            )
-        self.net = timm.create_model(backbone, pretrained=pretrained, num_classes=1)
+            close = get_close_matches(backbone, timm.list_models(), n=3, cutoff=0.5)
+            hint = f", did you mean {' or '.join(close)}?" if close else ""
+            raise Refused(f"backbone {backbone!r}: no such timm model{hint}")
+        net: Any = timm.create_model(backbone, pretrained=pretrained, num_classes=1)
         if weights is not None:
-            load(self.net, weights)
+            load(net, weights)
         if only_norms:
-            self.net.requires_grad_(False)
-            for module in self.net.modules():
+            net.requires_grad_(False)
+            for module in net.modules():
                 if isinstance(module, NORMS):
                     module.requires_grad_(True)
-            self.net.get_classifier().requires_grad_(True)
-        config = self.net.pretrained_cfg
+            net.get_classifier().requires_grad_(True)
+        self.net, config = net, net.pretrained_cfg
         self.register_buffer("mean", torch.tensor(config["mean"]).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config["std"]).view(3, 1, 1), persistent=False)
 
@@ -66,7 +66,7 @@ class Classifier(Method):
         return {"label": F.binary_cross_entropy_with_logits(prediction.logit, batch.label.float())}
 
 
-def load(net: nn.Module, path: Path) -> None:
+def load(net: Any, path: Path) -> None:
     """Loads a state dict whose head may have other classes; every other key must fit."""
     if not path.is_file():
         raise Refused(f"weights {path}: no such file")
@@ -79,7 +79,7 @@ def load(net: nn.Module, path: Path) -> None:
     own = net.state_dict()
     head = {name for name in state if name in own and state[name].shape != own[name].shape}
     result = net.load_state_dict({k: v for k, v in state.items() if k not in head}, strict=False)
-    classifier = {f"{net.default_cfg['classifier']}.{kind}" for kind in ("weight", "bias")}  # type: ignore[index,operator]
+    classifier = {f"{net.default_cfg['classifier']}.{kind}" for kind in ("weight", "bias")}
     wrong = sorted((set(result.missing_keys) | head) - classifier) + sorted(result.unexpected_keys)
     if wrong:
         raise Refused(f"weights {path}: {len(wrong)} keys do not fit, the first is {wrong[0]!r}")

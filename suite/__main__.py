@@ -2,10 +2,13 @@
 
 import os
 import sys
-from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
+from typing import NoReturn
+
+from suite.nearest import near, near_file
 
 # verb -> (module that owns it, help). The module is imported only once its verb is chosen.
 VERBS = {
@@ -34,7 +37,7 @@ def usage() -> str:
     return f"usage: python -m suite <verb> [--help] ...\n\n{verbs}"
 
 
-def refuse(reason: str) -> None:
+def refuse(reason: str) -> NoReturn:
     print(f"suite: {reason}", file=sys.stderr)
     sys.exit(2)
 
@@ -46,10 +49,10 @@ def main(argv: list[str] | None = None) -> None:
         return
     verb = argv[0]
     if verb not in VERBS:
-        close = get_close_matches(verb, VERBS, n=1)
-        refuse(
-            f"unknown verb {verb!r}" + (f", did you mean {close[0]!r}?" if close else "; see python -m suite --help")
-        )
+        refuse(f"unknown verb {verb!r}" + (near(verb, VERBS) or "; see python -m suite --help"))
+    for option, value in pairwise(argv):  # before anything heavy is imported
+        if option == "--config" and not Path(value).exists():
+            refuse(f"{value}: no such file" + near_file(value))
     check_siblings()
     try:
         import_module(VERBS[verb][0]).main(argv)
@@ -58,10 +61,12 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(130)
     except (ValueError, OSError) as error:
         from datamodules.errors import Refused
+        from suite.parser import explain
 
-        if os.environ.get("SUITE_TRACEBACK") or not isinstance(error, (Refused, OSError)):
+        raised_while_built = "Does not validate against" in str(error)
+        if os.environ.get("SUITE_TRACEBACK") or not (isinstance(error, (Refused, OSError)) or raised_while_built):
             raise
-        refuse(str(error))
+        refuse(explain(str(error), []) if raised_while_built else str(error))
 
 
 if __name__ == "__main__":

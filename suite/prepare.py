@@ -51,7 +51,7 @@ def prepare(
         format: png and webp keep every bit; jpg is quality 95 without chroma subsampling.
         store: Image files, or tar shards with their offsets in crops.parquet.
         workers: Processes.
-        max_skipped: Share of videos without a usable face or frame above which the call fails once all others are done.
+        max_skipped: Share of unusable videos above which the call fails, once all others are done.
     """
     if not root.is_dir():
         raise Refused(f"{root}: no such folder")
@@ -76,9 +76,8 @@ def prepare(
     print(f"{out}: {len(rows) - len(skipped)} of {len(rows)} videos, {len(skipped)} skipped")
     if len(skipped) > max_skipped * len(rows):
         first = "; ".join(f"{skip.path}: {skip.reason}" for skip in skipped[:3])
-        raise Refused(
-            f"{len(skipped)} of {len(rows)} videos skipped, more than {max_skipped:.0%} ({first}); see {out / 'skipped.csv'}"
-        )
+        share = f"{len(skipped)} of {len(rows)} videos skipped, more than {max_skipped:.0%}"
+        raise Refused(f"{share} ({first}); see {out / 'skipped.csv'}")
 
 
 def main(argv: list[str]) -> None:

@@ -20,7 +20,7 @@ def studio(
 
     Args:
         out: Folder to fill; one that an earlier, interrupted call began is completed.
-        size: tiny has 8 people (for tests), small 36 (the demo), medium 200.
+        size: tiny has 8 people (for tests), small 32 (the demo), medium 200.
         seed: Other seeds film other people.
         difficulty: 0 leaves strong traces of forgery, 1 faint ones.
         workers: Processes. The pictures do not depend on it.

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import random
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.atomic import appearing, write_text
 from datamodules.errors import Refused
+from datamodules.pool import Job, run
 from datamodules.studio import identity
 from datamodules.studio.encode import write_h264
 from datamodules.studio.forge import ALTERED, FORGERIES, Take
@@ -45,7 +44,7 @@ class Plan:
 
     @property
     def pairs(self) -> dict[str, int]:
-        counts = {"tiny": (2, 1, 1), "small": (11, 3, 4), "medium": (72, 14, 14)}[self.size]
+        counts = {"tiny": (2, 1, 1), "small": (10, 3, 3), "medium": (72, 14, 14)}[self.size]
         return dict(zip(("train", "val", "test"), counts, strict=True))
 
     @property
@@ -113,52 +112,40 @@ def render(plan: Plan, target: str, source: str) -> Iterator[Video]:
         yield Video(folder=folder, stem=f"{target}_{source}", frames=fake, masks=masks, points=np.stack(moved))
 
 
-def film_id(plan: Plan, root: Path, target: str, source: str) -> str:
+def film_id(plan: Plan, root: Path, target: str, source: str) -> None:
     """Renders and writes one id; the exact truth goes to a folder that only tests read."""
     cv2.setNumThreads(1)
     done = root / "truth" / "done" / target
     if done.exists():
-        return target
+        return
     fps = plan.shot(target).fps
     for video in render(plan, target, source):
         for compression, crf in CRF.items():
             write_h264(root / video.folder / compression / "videos" / f"{video.stem}.mp4", video.frames, fps, crf)
-        truth = {"landmarks": video.points}
+        truth: dict[str, Any] = {"landmarks": video.points}
         if video.masks is not None:
             write_h264(root / video.folder / "masks" / "videos" / f"{video.stem}.mp4", video.masks, fps, MASK_CRF)
             truth["masks"] = np.packbits(np.stack(video.masks) > 0, axis=-1)
         path = root / "truth" / video.folder / f"{video.stem}.npz"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, **truth)  # type: ignore[arg-type]
+        with appearing(path) as part, part.open("wb") as f:
+            np.savez(f, **truth)
     done.parent.mkdir(parents=True, exist_ok=True)
     done.touch()
-    return target
-
-
-def write_json(path: Path, content: object) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(content, indent=1) + "\n")
-    os.replace(part, path)
 
 
 def build(root: Path, plan: Plan, workers: int) -> Iterator[tuple[int, int]]:
     """Fills the folder, yielding (done, all); what an earlier run finished is kept."""
     stamp = root / "studio.json"
-    if stamp.exists() and json.loads(stamp.read_text()) != asdict(plan):
-        raise Refused(
-            f"{stamp}: made with {stamp.read_text().strip()}, now asked for {asdict(plan)}; choose another folder"
-        )
+    if stamp.exists() and (made := json.loads(stamp.read_text())) != asdict(plan):
+        raise Refused(f"{stamp}: made with {made}, now asked for {asdict(plan)}; choose another folder")
     if not stamp.exists() and root.exists() and any(root.iterdir()):
         raise Refused(f"{root}: not empty and not a studio; choose another folder")
     root.mkdir(parents=True, exist_ok=True)
-    write_json(stamp, asdict(plan))
+    write_text(stamp, json.dumps(asdict(plan), indent=1) + "\n")
     for split, pairs in plan.splits().items():
-        write_json(root / f"{split}.json", pairs)
+        write_text(root / f"{split}.json", json.dumps(pairs) + "\n")
     jobs = [pair for pairs in plan.splits().values() for a, b in pairs for pair in ((a, b), (b, a))]
-    # spawned, so that a caller with threads (torch, a progress bar) is safe
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        tasks = [pool.submit(train_predictor, root / "shape_predictor_68.dat", plan.seed, plan.stills)]
-        tasks += [pool.submit(film_id, plan, root, target, source) for target, source in jobs]
-        for i, task in enumerate(as_completed(tasks)):
-            task.result()
-            yield i + 1, len(tasks)
+    work: list[Job] = [(train_predictor, (root / "shape_predictor_68.dat", plan.seed, plan.stills))]
+    work += [(film_id, (plan, root, target, source)) for target, source in jobs]
+    for done, _ in enumerate(run(work, workers), 1):
+        yield done, len(work)

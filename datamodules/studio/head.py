@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from datamodules.studio.identity import Identity
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]  # float32 throughout; OpenCV takes no other
 ASPECT = 1.267  # half height of a face over its half width
 REACH_X, REACH_Y = 1.5, 1.8  # the canvas around the face, in half widths
 PIVOT = 0.35  # depth of the axis that the head turns about
@@ -172,7 +173,7 @@ class Head:
             opening = np.clip((1 - lid - (v / height) ** 2) * min(4.0, 60 * height), 0, 1)
             gu, gv = 0.05 * expression.gaze[0], 0.025 * expression.gaze[1]
             r = np.hypot(u - gu, (v - gv) * ASPECT)
-            white = np.broadcast_to(np.float32([0.9, 0.89, 0.87]), canvas.shape).copy()
+            white = np.broadcast_to(np.array([0.9, 0.89, 0.87], np.float32), canvas.shape).copy()
             paint(white, np.clip((0.083 - r) * 60, 0, 1), p.iris)
             paint(white, np.clip((0.038 - r) * 60, 0, 1), [0.02, 0.02, 0.02])
             paint(white, np.clip((0.016 - np.hypot(u - gu + 0.03, v - gv + 0.03)) * 90, 0, 1), [1, 1, 1])
@@ -202,7 +203,7 @@ class Head:
 
     def depth_at(self, points: Array) -> Array:
         """Parallax depth under canonical (N, 2) points, bilinear."""
-        x, y = ((points + [REACH_X, REACH_Y]) * self.scale - 0.5).T.astype(np.float32)
+        x, y = ((points + np.array([REACH_X, REACH_Y], np.float32)) * self.scale - 0.5).T.astype(np.float32)
         return cv2.remap(self.depth, x[None], y[None], cv2.INTER_LINEAR)[0]
 
 
@@ -232,8 +233,8 @@ def landmarks(identity: Identity, expression: Expression) -> Array:
     taper, lift = np.sqrt(1 - across**2), -0.05 * expression.smile * across**2
     inner_top = np.stack([across * width, lift - gap * taper], 1)
     inner_low = np.stack([across * width, lift + gap * taper], 1)[3:0:-1]
-    mouth = np.concatenate([outer_top, outer_low, inner_top, inner_low]) + [0, p.mouth_v]
-    left, right = [-p.eye_u, 0], [p.eye_u, 0]
+    mouth = np.concatenate([outer_top, outer_low, inner_top, inner_low]) + np.array([0, p.mouth_v])
+    left, right = np.array([-p.eye_u, 0]), np.array([p.eye_u, 0])
     points = np.concatenate([jaw, brow + left, brow + right, bridge, base, eye + left, eye + right, mouth])
     return (points * [1, ASPECT]).astype(np.float32)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import cv2
 import dlib
 import numpy as np
 
+from datamodules.atomic import appearing
 from datamodules.studio import identity
 from datamodules.studio.scene import Camera, direct, film
 
@@ -43,6 +43,5 @@ def train_predictor(path: Path, seed: int, count: int) -> None:
     options.num_threads = 1
     options.random_seed = str(seed)
     predictor = dlib.train_shape_predictor(*portraits(seed, count), options)
-    part = path.with_name(f".{path.name}.part")
-    predictor.save(str(part))
-    os.replace(part, path)
+    with appearing(path) as part:
+        predictor.save(str(part))

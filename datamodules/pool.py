@@ -1,0 +1,39 @@
+"""Work spread over processes, that stops at once when it is told to."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import islice
+from typing import Any
+
+Job = tuple[Callable[..., None], tuple[Any, ...]]
+
+
+def ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C reaches all processes; the first one decides
+
+
+def run(jobs: Iterable[Job], workers: int) -> Iterator[None]:
+    """Yields once per finished job. Left early, it ends the workers: what they write must be atomic."""
+    # spawned: dlib, decord and torch do not survive a fork of a process with threads
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, ignore_interrupts)
+    todo = iter(jobs)
+    running: set[Future[None]] = set()
+    try:
+        while True:
+            running |= {pool.submit(work, *arguments) for work, arguments in islice(todo, 2 * workers - len(running))}
+            if not running:
+                return
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for task in finished:
+                task.result()
+                yield
+    finally:
+        if running:
+            for process in list(pool._processes.values()):
+                process.terminate()
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,219 @@
+"""Loaders give the same samples from either source, with any number of workers and ranks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from datamodules.batch import Batch, Sample, collate
+from datamodules.contract import compare
+from datamodules.errors import Refused
+from datamodules.ffpp import FFPP
+
+ROOT = Path(__file__).parents[1]
+
+
+def batches(loader: Any) -> list[Batch]:
+    return list(loader)
+
+
+def same(a: list[Batch], b: list[Batch]) -> None:
+    assert len(a) == len(b) > 0
+    for one, other in zip(a, b, strict=True):
+        assert one.video == other.video
+        for name in ("frames", "label", "mask", "has_mask", "landmarks", "track", "numbers", "counts"):
+            torch.testing.assert_close(getattr(one, name), getattr(other, name), rtol=0, atol=0, msg=name)
+
+
+def make(prepared: Path, **changes: Any) -> FFPP:
+    options: dict[str, Any] = {"batch_size": 4, "num_workers": 0, "draws": 2, "eval_clips": 8}
+    return FFPP(prepared=prepared, **options | changes)
+
+
+def test_a_batch_is_uint8_and_typed(data: FFPP) -> None:
+    batch = next(iter(data.train_dataloader()))
+    assert batch.frames.dtype == batch.mask.dtype == torch.uint8
+    assert batch.frames.shape == (4, 1, 3, 64, 64)
+    assert batch.mask.shape == (4, 1, 1, 64, 64)
+    assert batch.landmarks.shape == (4, 1, 68, 2)
+    assert set(batch.mask.unique().tolist()) <= {0, 255}
+    assert batch.has_mask.all()
+    assert batch.has_landmarks.all()
+    on_device = data.on_after_batch_transfer(data.transfer_batch_to_device(batch, torch.device("cpu"), 0), 0)
+    assert on_device.frames.dtype == torch.float32
+    assert 0.1 < on_device.frames.mean() < 0.9
+    assert on_device.mask.max() == 1
+
+
+def test_landmarks_lie_on_the_face_of_the_crop(data: FFPP) -> None:
+    batch = next(iter(data.test_dataloader()))
+    assert ((batch.landmarks > 0) & (batch.landmarks < 64)).all()
+    eyes = batch.landmarks[:, 0, 36:48, 1].mean(1)
+    chin = batch.landmarks[:, 0, 8, 1]
+    assert (chin - eyes > 20).all()
+
+
+def test_videos_and_crops_give_the_same_samples(studio: Path, prepared: Path) -> None:
+    same(batches(make(prepared).test_dataloader()), batches(make(prepared, videos=studio).test_dataloader()))
+
+
+def test_two_or_four_workers_change_nothing(prepared: Path) -> None:
+    alone = batches(make(prepared).train_dataloader())
+    for workers in (2, 4):
+        same(alone, batches(make(prepared, num_workers=workers).train_dataloader()))
+
+
+def test_workers_that_decode_videos_change_nothing(studio: Path, prepared: Path) -> None:
+    alone = make(prepared, videos=studio, draws=1, clip=3)
+    helped = make(prepared, videos=studio, draws=1, clip=3, num_workers=2)
+    same(batches(alone.train_dataloader()), batches(helped.train_dataloader()))
+
+
+def fit(prepared: Path, out: Path, *options: str) -> None:
+    command = [sys.executable, "-m", "suite", "fit", "--config", str(ROOT / "configs/classifier.yaml")]
+    command += ["--data.prepared", str(prepared), "--data.num_workers", "0", "--data.draws", "2"]
+    command += ["--data.eval_clips", "2", "--model.backbone", "test_efficientnet", "--trainer.accelerator", "cpu"]
+    command += ["--trainer.callbacks+=tests.recorder.Recorder", "--trainer.callbacks.path", str(out / "seen")]
+    command += ["--run", str(out / "run"), "--trainer.max_epochs", "2", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_two_real_processes_see_what_one_sees(prepared: Path, tmp_path: Path) -> None:
+    for name, options in {
+        "one": ["--data.batch_size", "8"],
+        "two": ["--data.batch_size", "4", "--trainer.devices", "2", "--trainer.strategy", "ddp"],
+    }.items():
+        (tmp_path / name).mkdir()
+        fit(prepared, tmp_path / name, *options)
+
+    def seen(name: str) -> list[str]:
+        return [line for path in sorted((tmp_path / name).glob("seen.*")) for line in path.read_text().splitlines()]
+
+    def training(lines: list[str]) -> list[str]:
+        return sorted(line for line in lines if line.startswith("train"))
+
+    one, two = seen("one"), seen("two")
+    assert training(one) == training(two)  # the same samples in the same epoch and step
+    assert len({line.split()[1] for line in training(one)}) == 2
+    first, second = ([line.split(" ", 3)[3] for line in training(one) if line.split()[1] == epoch] for epoch in "01")
+    assert sorted(first) != sorted(second)  # another epoch draws other frames
+    val = {
+        name: {line.split(" ", 3)[3] for line in lines if "val" in line and line.endswith("True")}
+        for name, lines in (("one", one), ("two", two))
+    }
+    assert val["one"] == val["two"]
+
+
+def test_a_clip_has_consecutive_frames_and_one_square(studio: Path, prepared: Path) -> None:
+    data = make(prepared, videos=studio, clip=4, every=2, eval_clips=2)
+    batch = next(iter(data.test_dataloader()))
+    assert batch.frames.shape[:2] == (4, 4)
+    assert (batch.numbers.diff(dim=1) == 2).all()
+    # the square stays: the background beside a moving head does not move with it
+    corner = batch.frames[:, :, :, :4, :4].float()
+    assert (corner - corner[:, :1]).abs().mean() < 12
+
+
+def test_stored_crops_refuse_clips(prepared: Path) -> None:
+    with pytest.raises(Refused, match="clip 4: stored crops are single frames"):
+        make(prepared, clip=4)
+
+
+def test_training_sees_the_chosen_methods_and_testing_all(prepared: Path) -> None:
+    data = make(prepared, methods=["Swap", "NeuralTexture"])
+    assert {row.method for row in data.videos("train")} == {"real", "Swap", "NeuralTexture"}
+    assert len({row.method for row in data.videos("test")}) == 8
+    with pytest.raises(Refused, match=r"no train video of Deepfakes; there are LocalEdit, NeuralTexture"):
+        make(prepared, methods=["Deepfakes"]).videos("train")
+    with pytest.raises(Refused, match="no test video with compression 'c40'"):
+        make(prepared, compression="c40").videos("test")
+
+
+def test_pairs_lie_side_by_side(prepared: Path) -> None:
+    batch = next(iter(make(prepared, pairs=True).train_dataloader()))
+    assert batch.label.tolist() == [1, 0, 1, 0]
+    stems = [video.rsplit("/", 1)[1] for video in batch.video]
+    assert [stem[:3] for stem in stems[::2]] == stems[1::2]
+    assert (batch.numbers[::2] == batch.numbers[1::2]).all()
+
+
+def test_crops_are_resized_when_another_size_is_asked_for(prepared: Path) -> None:
+    batch = next(iter(make(prepared, image_size=48).test_dataloader()))
+    assert batch.frames.shape[-1] == batch.mask.shape[-1] == 48
+    assert batch.landmarks.max() < 48
+
+
+def test_an_idle_data_set_holds_no_decoder(studio: Path, prepared: Path) -> None:
+    data = make(prepared, videos=studio)
+    loader = data.test_dataloader()
+    process = psutil.Process()
+    next(iter(loader))
+    files, threads, memory = process.num_fds(), process.num_threads(), process.memory_info().rss
+    for _ in range(5):
+        next(iter(loader))
+    assert (process.num_fds(), process.num_threads()) == (files, threads)
+    assert process.memory_info().rss - memory < 20e6
+
+
+def test_a_missing_mask_is_zeros_and_said() -> None:
+    frames = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+    with_mask = Sample(
+        frames=frames,
+        label=1,
+        mask=torch.full((1, 1, 8, 8), 255, dtype=torch.uint8),
+        landmarks=None,
+        video="v",
+        track=0,
+        numbers=torch.tensor([3]),
+    )
+    without = Sample(
+        frames=frames, label=1, mask=None, landmarks=torch.ones(1, 68, 2), video="w", track=0, numbers=torch.tensor([4])
+    )
+    batch = collate([with_mask, without])
+    assert batch.has_mask.tolist() == [True, False]
+    assert batch.has_landmarks.tolist() == [False, True]
+    assert batch.mask.sum((1, 2, 3, 4)).tolist() == [255 * 64, 0]
+
+
+def test_a_missing_crop_is_named_and_never_replaced(prepared: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(prepared, copy)
+    data = make(copy)
+    loader = data.test_dataloader()
+    image = next((copy / "crops").rglob("*.png"))
+    for path in image.parent.parent.parent.parent.rglob("*.png"):
+        path.unlink()
+    with pytest.raises(Refused, match=r"png: cannot be read .*prepare the data again"):
+        list(loader)
+
+
+def test_a_checkpoint_refuses_data_prepared_differently(data: FFPP) -> None:
+    state = data.state_dict()
+    data.load_state_dict(state)
+    other = {"contract": state["contract"] | {"margin": 1.6, "format": "jpg"}}
+    with pytest.raises(Refused, match=r"format is 'png' here and 'jpg' there; margin is 1.3 here and 1.6 there"):
+        data.load_state_dict(other)
+    with pytest.raises(Refused, match="detector is 'HOG' here and 'absent' there"):
+        compare({"detector": "HOG"}, {}, "it")
+
+
+def test_frames_are_the_pixels_of_the_video(studio: Path, prepared: Path) -> None:
+    from datamodules.video import Decord
+
+    data = make(prepared, videos=studio)
+    batch = next(iter(data.test_dataloader()))
+    row = next(r for r in data.videos("test") if r.key == batch.video[0])
+    frame = Decord().read(studio / row.path, batch.numbers[0].tolist())[0].numpy()
+    mean = batch.frames[0, 0].float().mean((1, 2)).numpy()
+    assert np.abs(mean - frame.reshape(-1, 3).mean(0)).max() < 80  # a face of this picture, RGB
+    assert batch.frames[0, 0, 0].float().mean() > batch.frames[0, 0, 2].float().mean()  # skin is redder than blue

@@ -1,0 +1,153 @@
+"""The generated data set: its layout, its determinism, and that only forgeries give the class away."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import dlib
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from datamodules.errors import Refused
+from datamodules.ffpp import index
+from datamodules.studio.build import Plan, build, render
+from datamodules.studio.forge import FORGERIES
+from datamodules.video import Decord, probe
+from tests.conftest import PLAN
+
+
+def digest(plan: Plan, target: str, source: str) -> str:
+    sha = hashlib.sha256()
+    for video in render(plan, target, source):
+        sha.update(np.stack(video.frames).tobytes())
+        sha.update(video.points.tobytes())
+    return sha.hexdigest()
+
+
+def test_the_same_seed_gives_the_same_bytes_in_any_process() -> None:
+    here = digest(PLAN, "000", "001")
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        there = [task.result() for task in [pool.submit(digest, PLAN, "000", "001") for _ in range(2)]]
+    assert there == [here, here]
+    assert digest(replace(PLAN, seed=1), "000", "001") != here
+
+
+def test_the_reader_of_faceforensics_reads_it_unchanged(studio: Path) -> None:
+    rows = list(index(studio))
+    ids = 2 * sum(PLAN.pairs.values())
+    assert len(rows) == ids * 2 * (1 + len(FORGERIES))
+    assert {row.method for row in rows} == {"real", *FORGERIES}
+    assert all(bool(row.mask) == bool(row.label) for row in rows)
+    pairs = [
+        tuple(pair) for split in ("train", "val", "test") for pair in json.loads((studio / f"{split}.json").read_text())
+    ]
+    assert {row.stem for row in rows if row.label} == {f"{x}_{y}" for a, b in pairs for x, y in ((a, b), (b, a))}
+
+
+def test_videos_are_as_long_and_as_fast_as_promised(studio: Path) -> None:
+    sizes = set()
+    for row in index(studio):
+        found = probe(studio / row.path)
+        assert len(found) == PLAN.frames >= 48
+        assert round(found.fps) in (25, 30)
+        sizes.add(found.picture_bytes)
+        if row.mask:
+            np.testing.assert_allclose(probe(studio / row.mask).times, found.times, atol=1e-3)
+    assert len(sizes) > 1
+
+
+def test_hog_finds_the_face_in_99_of_100_frames_real_and_fake(studio: Path) -> None:
+    detector, seen, found = dlib.get_frontal_face_detector(), 0, 0
+    for row in index(studio):
+        for number, _, frame in Decord().stream(studio / row.path):
+            if number % 8 == 0:
+                seen += 1
+                found += len(detector(cv2.cvtColor(frame.numpy(), cv2.COLOR_RGB2GRAY), 0)) == 1
+    assert found >= 0.99 * seen
+
+
+@pytest.mark.parametrize("compression", ["c23", "c40"])
+def test_file_size_and_bitrate_tell_nothing(studio: Path, compression: str) -> None:
+    rows = [row for row in index(studio) if row.compression == compression]
+    size = {row.key: (studio / row.path).stat().st_size for row in rows}
+    rate = {row.key: size[row.key] / probe(studio / row.path).times[-1] for row in rows}
+    label = [row.label for row in rows]
+    for trait in (size, rate):
+        assert 0.4 < roc_auc_score(label, [trait[row.key] for row in rows]) < 0.6
+
+
+def truth(studio: Path, method: str, stem: str) -> tuple[np.ndarray, np.ndarray]:
+    found = np.load(studio / "truth" / "manipulated_sequences" / method / f"{stem}.npz")
+    width = int(
+        Decord().read(studio / "manipulated_sequences" / method / "c23" / "videos" / f"{stem}.mp4", [0]).shape[2]
+    )
+    return np.unpackbits(found["masks"], axis=-1)[..., :width].astype(bool), found["landmarks"]
+
+
+def test_mask_videos_show_the_altered_region(studio: Path) -> None:
+    for row in index(studio):
+        if not row.label or row.compression != "c23" or row.split != "test":
+            continue
+        exact, points = truth(studio, row.method, row.stem)
+        assert points.shape == (PLAN.frames, 68, 2)
+        coded = Decord().read(studio / row.mask, list(range(0, PLAN.frames, 8)))[..., 1].numpy() > 127
+        assert (coded & exact[::8]).sum() / (coded | exact[::8]).sum() > 0.9
+        real = Decord().read(studio / f"original_sequences/youtube/c23/videos/{row.stem[:3]}.mp4", [0])[0].numpy()
+        fake = Decord().read(studio / row.path, [0])[0].numpy()
+        change = np.abs(real.astype(int) - fake).mean(-1)
+        assert change[exact[0]].mean() > change[~exact[0]].mean()
+
+
+def rendered(method: str, frames: int = 24) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Real frames, fake frames and masks of one forgery before coding."""
+    videos = {Path(v.folder).name: v for v in render(PLAN, "000", "001")}
+    fake = videos[method]
+    assert fake.masks is not None
+    return (
+        np.stack(videos["youtube"].frames[:frames]),
+        np.stack(fake.frames[:frames]),
+        np.stack(fake.masks[:frames]) > 0,
+    )
+
+
+@pytest.mark.parametrize("method", list(FORGERIES))
+def test_nothing_changes_outside_the_mask(method: str) -> None:
+    real, fake, mask = rendered(method)
+    assert 0.002 < mask.mean() < 0.35
+    grown = np.stack([cv2.dilate(m.astype(np.uint8), np.ones((13, 13))) for m in mask]) > 0
+    assert (real[~grown] == fake[~grown]).all()
+    assert (real[mask] != fake[mask]).any(-1).mean() > 0.3
+
+
+def test_jitter_and_its_control_move_as_far_but_only_one_shakes() -> None:
+    videos = {Path(v.folder).name: v for v in render(PLAN, "000", "001")}
+    real = videos["youtube"].points
+    moves = {name: videos[name].points[:, 27:] - real[:, 27:] for name in ("TemporalJitter", "TemporalSmooth")}
+    spread = {name: move.std(0).mean() for name, move in moves.items()}
+    step = {name: np.abs(np.diff(move, axis=0)).mean() for name, move in moves.items()}
+    assert spread["TemporalJitter"] == pytest.approx(spread["TemporalSmooth"], rel=0.1)
+    assert 0.5 <= spread["TemporalJitter"] <= 2
+    assert step["TemporalJitter"] > 4 * step["TemporalSmooth"]
+
+
+def test_a_stopped_build_is_completed_and_another_seed_is_refused(tmp_path: Path, studio: Path) -> None:
+    work = build(tmp_path / "s", PLAN, workers=2)
+    next(work)
+    work.close()  # type: ignore[attr-defined]
+    assert [done for done, _ in build(tmp_path / "s", PLAN, workers=2)][-1] == 9
+    files = {p.relative_to(studio) for p in studio.rglob("*.mp4")}
+    assert {p.relative_to(tmp_path / "s") for p in (tmp_path / "s").rglob("*.mp4")} == files
+    assert not list((tmp_path / "s").rglob("*.part"))
+    with pytest.raises(Refused, match=r"studio\.json.*choose another folder"):
+        next(build(tmp_path / "s", replace(PLAN, seed=5), workers=1))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("keep")
+    with pytest.raises(Refused, match="not empty and not a studio"):
+        next(build(tmp_path / "mine", PLAN, workers=1))
