@@ -9,7 +9,7 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.loggers import CSVLogger, Logger
 
 from datamodules.base import FaceData
 from lightning_modules.base import Method
@@ -38,17 +38,15 @@ class SuiteCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         run = Path(self._get(self.config_init, "run"))
         trainer = self._get(self.config_init, "trainer")
-        loggers = trainer["logger"] or []
-        loggers = loggers if isinstance(loggers, list) else [loggers]
+        given = trainer["logger"]
+        loggers = [logger for logger in (given if isinstance(given, list) else [given]) if isinstance(logger, Logger)]
         callbacks = list(trainer["callbacks"] or [])
         if not any(isinstance(callback, ModelCheckpoint) for callback in callbacks):
             best = ModelCheckpoint(run / "checkpoints", "best", monitor="val/video_auroc", mode="max", save_last=True)
             callbacks.append(best)
-        here = {
-            "default_root_dir": run,
-            "logger": [CSVLogger(run, name="", version=""), *loggers],
-            "callbacks": callbacks,
-        }
+        # metrics.csv of a run is that of training; the other verbs write theirs beside it
+        csv = CSVLogger(run, name="", version="" if self.subcommand == "fit" else str(self.subcommand))
+        here = {"default_root_dir": run, "logger": [csv, *loggers], "callbacks": callbacks}
         return super().instantiate_trainer(**here, **kwargs)
 
 
