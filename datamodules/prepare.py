@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,30 +18,16 @@ from numpy.typing import NDArray
 
 from datamodules import contract as contracts
 from datamodules import manifest
-from datamodules.atomic import appearing, write_text
+from datamodules.atomic import write_text
 from datamodules.contract import Contract
-from datamodules.crops import Format, Square, encode, join_tars, write_tar
+from datamodules.crops import Format, Square, encode, write_tar
 from datamodules.manifest import Video
 from datamodules.masks import read_masks
 from datamodules.pool import run
 from datamodules.sampling import evenly
+from datamodules.tables import CROPS, FACES, merge, part_name, read_skipped
 from datamodules.tracks import FaceTracker, Track
 from datamodules.video import Decoder, VideoError, probe
-
-SHARD = 256 * 2**20  # bytes from which a tar shard is full
-POINTS = pa.list_(pa.float32(), 136)
-FACES = pa.schema(
-    [("video", pa.string()), ("track", pa.int32()), ("frame", pa.int32()), ("time", pa.float64())]
-    + [(name, pa.float32()) for name in ("x0", "y0", "x1", "y1", "score")]
-    + [("landmarks", POINTS), ("masked", pa.float32())]  # masked: share of the track's boxes that the mask covers
-)
-CROPS = pa.schema(
-    [("video", pa.string()), ("track", pa.int32()), ("frame", pa.int32()), ("time", pa.float64())]
-    + [(name, pa.int32()) for name in ("x", "y", "side")]
-    + [("landmarks", POINTS)]  # in pixels of the frame
-    + [("image", pa.string()), ("image_offset", pa.int64()), ("image_length", pa.int64())]
-    + [("mask", pa.string()), ("mask_offset", pa.int64()), ("mask_length", pa.int64())]  # empty where unknown
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +63,6 @@ class Recipe:
             "format": self.format,
             "store": self.store,
         }
-
-
-def part_name(key: str) -> str:
-    return blake2b(key.encode(), digest_size=12).hexdigest()
 
 
 def coverage(track: Track, masks: dict[int, NDArray[np.uint8]]) -> float:
@@ -233,27 +213,6 @@ def write_faces(
     pq.write_table(pa.Table.from_pylist(table, FACES), path)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Skipped:
-    """A video that could not be prepared. It is tried again once its file has changed."""
-
-    video: str
-    path: str
-    reason: str
-    bytes: int
-
-
-def read_skipped(out: Path) -> list[Skipped]:
-    path = out / "skipped.csv"
-    if not path.exists():
-        return []
-    with path.open(newline="") as f:
-        return [
-            Skipped(video=r["video"], path=r["path"], reason=r["reason"], bytes=int(r["bytes"]))
-            for r in csv.DictReader(f)
-        ]
-
-
 def prepare_all(rows: list[Video], root: Path, out: Path, recipe: Recipe, workers: int) -> Iterator[tuple[int, int]]:
     """Prepares what is not prepared yet, yielding (done, all); the tables are complete when it ends."""
     manifest.check(rows, root)
@@ -277,80 +236,4 @@ def prepare_all(rows: list[Video], root: Path, out: Path, recipe: Recipe, worker
         done += 1
         yield done, len(rows)
     if any((out / "parts").glob("*")):
-        merge(out, recipe, [row.key for row in rows])
-
-
-def merge(out: Path, recipe: Recipe, order: list[str]) -> None:
-    """Moves the parts into the tables. Killed in the middle, it starts over: parts go last, and twice is once."""
-    parts = {name: out / "parts" / name for name in map(part_name, order)}
-    new = [path for path in parts.values() if path.exists()]
-    rows = [Video(**json.loads((path / "row.json").read_text())) for path in new]
-    good = [(row, path) for row, path in zip(rows, new, strict=True) if not (path / "skipped.json").exists()]
-    fresh = {row.key for row in rows}
-    if recipe.store == "shards":
-        join_shards(out, [path for _, path in good], fresh)
-    for table, schema in (("faces", FACES), ("crops", CROPS)):
-        replace_rows(out / f"{table}.parquet", schema, [path / f"{table}.parquet" for _, path in good], fresh)
-    kept = (
-        [r for r in manifest.read(out / "manifest.csv") if r.key not in fresh]
-        if (out / "manifest.csv").exists()
-        else []
-    )
-    place = {key: i for i, key in enumerate(order)}
-    together = sorted(kept + [row for row, _ in good], key=lambda row: place.get(row.key, -1))
-    skipped = [s for s in read_skipped(out) if s.video not in fresh]
-    skipped += [
-        Skipped(**json.loads((path / "skipped.json").read_text())) for path in new if (path / "skipped.json").exists()
-    ]
-    with appearing(out / "skipped.csv") as temporary, temporary.open("w", newline="") as f:
-        writer = csv.DictWriter(f, ["video", "path", "reason", "bytes"])
-        writer.writeheader()
-        writer.writerows(map(asdict, sorted(skipped, key=lambda s: s.video)))
-    manifest.write(together, out / "manifest.csv")
-    shutil.rmtree(out / "parts")
-
-
-def join_shards(out: Path, parts: list[Path], fresh: set[str]) -> None:
-    """Concatenates the tars of the videos to shards and moves the offsets along."""
-    used = set()
-    if (out / "crops.parquet").exists():
-        table = pq.read_table(out / "crops.parquet", columns=["video", "image"])
-        used = {
-            shard for video, shard in zip(*(c.to_pylist() for c in table.columns), strict=True) if video not in fresh
-        }
-    folder = out / "shards"
-    folder.mkdir(exist_ok=True)
-    for path in folder.iterdir():  # of a merge that was killed
-        if f"shards/{path.name}" not in used:
-            path.unlink()
-    number = len(used)
-    group: list[Path] = []
-    for i, part in enumerate(parts):
-        group.append(part)
-        if i + 1 < len(parts) and sum((p / "crops.tar").stat().st_size for p in group) < SHARD:
-            continue
-        shard = folder / f"crops-{number:06d}.tar"
-        shifts = join_tars([p / "crops.tar" for p in group], shard)
-        for p, shift in zip(group, shifts, strict=True):
-            table = pq.read_table(p / "crops.parquet").to_pylist()
-            for row in table:
-                for kind in ("image", "mask"):
-                    if row[kind]:
-                        row[kind] = f"shards/{shard.name}"
-                        row[f"{kind}_offset"] += shift
-            pq.write_table(pa.Table.from_pylist(table, CROPS), p / "crops.moved.parquet")
-        group, number = [], number + 1
-
-
-def replace_rows(path: Path, schema: pa.Schema, parts: list[Path], fresh: set[str]) -> None:
-    """Streams the old rows but those of fresh videos, then the new ones, one row group a video."""
-    with appearing(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
-        if path.exists():
-            old = pq.ParquetFile(path)
-            for i in range(old.num_row_groups):
-                group = old.read_row_group(i)
-                if group["video"][0].as_py() not in fresh:
-                    writer.write_table(group)
-        for part in parts:
-            moved = part.with_suffix(".moved.parquet")
-            writer.write_table(pq.read_table(moved if moved.exists() else part, schema=schema))
+        merge(out, [row.key for row in rows])

@@ -12,7 +12,8 @@ from jsonargparse import auto_cli
 from datamodules import manifest
 from datamodules.crops import Format
 from datamodules.errors import Refused
-from datamodules.prepare import Recipe, prepare_all, read_skipped
+from datamodules.prepare import Recipe, prepare_all
+from datamodules.tables import read_skipped
 from datamodules.tracks import FaceTracker
 from datamodules.video import Decoder, Decord
 from suite.parser import Parser

@@ -20,7 +20,8 @@ from datamodules.crops import decode
 from datamodules.errors import Refused
 from datamodules.ffpp import index
 from datamodules.manifest import Video, read
-from datamodules.prepare import Recipe, prepare_all, read_skipped
+from datamodules.prepare import Recipe, prepare_all
+from datamodules.tables import read_skipped
 from tests import clips
 
 ROOT = Path(__file__).parents[1]
