@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from datamodules import contract as contracts
 from datamodules import manifest
+from datamodules.augment import Augment
 from datamodules.batch import Batch, Sample, collate
 from datamodules.clips import Clips, CropClips, VideoClips
 from datamodules.contract import Contract
@@ -44,6 +46,7 @@ class FaceData(LightningDataModule):
         balance: bool = True,
         pairs: bool = False,
         seed: int = 0,
+        augment: Augment | None = None,
     ) -> None:
         """
         Args:
@@ -60,13 +63,14 @@ class FaceData(LightningDataModule):
             balance: Draw as many real as fake clips, from the rarer class more different ones.
             pairs: Each fake is followed by the same frames of the real video it was made from.
             seed: Of the draws; set by seed_everything.
+            augment: Changes training batches on the device; none without it.
         """
         super().__init__()
         self.prepared, self.folder, self.decoder = prepared, videos, decoder or Decord()
         self.asked_size = image_size
         self.clip, self.every, self.draws, self.eval_clips = clip, every, draws, eval_clips
         self.batch_size, self.num_workers = batch_size, num_workers
-        self.balance, self.pairs, self.seed = balance, pairs, seed
+        self.balance, self.pairs, self.seed, self.augment = balance, pairs, seed, augment
         if clip > 1 and videos is None:
             raise Refused(f"clip {clip}: stored crops are single frames; give videos, the folder of the data set")
         if pairs and batch_size % 2:
@@ -152,7 +156,22 @@ class FaceData(LightningDataModule):
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         batch.frames = batch.frames.float().div_(255)
         batch.mask = batch.mask.float().div_(255)
+        if self.trainer is not None and self.trainer.training:
+            # counted in batches, not optimizer steps: those of one accumulated step must differ
+            step = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+            self.augment_at(batch, self.trainer.current_epoch, step, self.trainer.global_rank)
         return batch
+
+    def augment_at(self, batch: Batch, epoch: int, step: int, rank: int) -> None:
+        """Draws from (seed, epoch, step, rank) alone, so that a resumed run goes on as it would have."""
+        if self.augment is None:
+            return
+        with torch.random.fork_rng(devices=[]):
+            # SeedSequence mixes its words: neighbouring addresses share nothing
+            torch.manual_seed(
+                int(np.random.SeedSequence([self.seed, epoch, step, rank]).generate_state(1, np.uint64)[0])
+            )
+            self.augment(batch)
 
     def state_dict(self) -> dict[str, Any]:
         return {"contract": self.contract}

@@ -10,11 +10,12 @@ import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
-from torch import Tensor
-from torchmetrics.classification import BinaryAUROC, BinaryJaccardIndex
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
 
 from datamodules.batch import Batch
-from lightning_modules.metrics import VideoAUROC
+from lightning_modules.metrics import pixel_metrics, score_metrics
+from lightning_modules.pixels import histogram
 
 
 @dataclass(kw_only=True)
@@ -23,6 +24,16 @@ class Prediction:
 
     logit: Tensor  # (B,), above 0 means fake
     mask_logit: Tensor | None = None  # (B, T, 1, H, W) from methods that localize
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What a step of evaluation hands to the callbacks."""
+
+    prediction: Prediction
+    score: Tensor  # (B,) probability of a forgery
+    forged: Tensor | None = None  # (B, BINS) histogram of the mask scores of forged pixels
+    other: Tensor | None = None  # (B, BINS) of all other pixels
 
 
 def video_id(name: str) -> int:
@@ -36,6 +47,10 @@ class Method(LightningModule, ABC):
     A subclass writes ``forward`` and ``losses``; steps, logging and metrics are here.
     """
 
+    frame_threshold: Tensor
+    video_threshold: Tensor
+    pixel_threshold: Tensor
+
     def __init__(
         self,
         # A lambda: jsonargparse reads its source, so that lr shows in the config and can be overridden.
@@ -48,12 +63,17 @@ class Method(LightningModule, ABC):
             scheduler: Builds the schedule from the optimizer; stepped once per epoch.
         """
         super().__init__()
-        self.save_hyperparameters(ignore=["optimizer", "scheduler"])
         self.optimizer = optimizer
         self.scheduler = scheduler
-        self.frame_auroc = BinaryAUROC()
-        self.video_auroc = VideoAUROC()
-        self.mask_iou = BinaryJaccardIndex()
+        for unit in ("frame", "video", "pixel"):  # validation fixes them, the checkpoint keeps them
+            self.register_buffer(f"{unit}_threshold", torch.tensor(0.5))
+        self.scores = nn.ModuleDict(
+            {
+                "val": score_metrics(None, None),
+                "test": score_metrics(lambda: self.frame_threshold, lambda: self.video_threshold),
+            }
+        )
+        self.pixels = nn.ModuleDict({"val": pixel_metrics(None), "test": pixel_metrics(lambda: self.pixel_threshold)})
 
     @abstractmethod
     def forward(self, frames: Tensor) -> Prediction: ...
@@ -68,32 +88,67 @@ class Method(LightningModule, ABC):
         self.log("train/loss", total, batch_size=len(batch), prog_bar=True)
         return total
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self.evaluate("val", batch)
+    def validation_step(self, batch: Batch, batch_idx: int) -> Outcome:  # type: ignore[override]
+        return self.evaluate("val", batch)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self.evaluate("test", batch)
+    def test_step(self, batch: Batch, batch_idx: int) -> Outcome:  # type: ignore[override]
+        return self.evaluate("test", batch)
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> Prediction:
+    def predict_step(self, batch: Batch, batch_idx: int) -> Outcome:
+        return self.outcome(batch)
+
+    def outcome(self, batch: Batch) -> Outcome:
         prediction: Prediction = self(batch.frames)
-        return prediction
+        outcome = Outcome(prediction=prediction, score=prediction.logit.float().sigmoid())
+        if prediction.mask_logit is not None:
+            score, forged = prediction.mask_logit.float().sigmoid().flatten(1), batch.mask.flatten(1) > 0.5
+            known = batch.has_mask[:, None].expand_as(forged)
+            outcome.forged, outcome.other = histogram(score, forged & known), histogram(score, ~forged & known)
+        return outcome
 
-    def evaluate(self, split: str, batch: Batch) -> None:
-        prediction: Prediction = self(batch.frames)
+    def evaluate(self, split: str, batch: Batch) -> Outcome:
+        outcome = self.outcome(batch)
         counts = batch.counts
-        score, label = prediction.logit.sigmoid()[counts], batch.label[counts]
-        ids = torch.tensor(list(map(video_id, batch.video)), device=self.device)[counts]
-        self.frame_auroc.update(score, label)
-        self.video_auroc.update(score, label, ids)
-        metrics = {f"{split}/frame_auroc": self.frame_auroc, f"{split}/video_auroc": self.video_auroc}
-        if prediction.mask_logit is not None:  # a property of the method, so every rank logs the same keys
-            has = batch.has_mask & counts & (batch.label == 1)
-            self.mask_iou.update(prediction.mask_logit[has].sigmoid(), batch.mask[has].round().int())
-            metrics[f"{split}/mask_iou"] = self.mask_iou
-        self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=len(batch))
+        ids = torch.tensor(list(map(video_id, batch.video)), device=self.device)
+        self.figures(self.scores, split).update(
+            outcome.score[counts], batch.label[counts], ids[counts], batch.numbers[counts, 0]
+        )
+        if outcome.forged is not None and outcome.other is not None:
+            fake, real = counts & (batch.label == 1), counts & (batch.label == 0)
+            self.figures(self.pixels, split).update(
+                outcome.forged[fake].sum(0), outcome.other[fake].sum(0), outcome.other[real].sum(0)
+            )
+        return outcome
+
+    @staticmethod
+    def figures(of: nn.ModuleDict, split: str) -> MetricCollection:
+        metrics = of[split]
+        assert isinstance(metrics, MetricCollection)
+        return metrics
+
+    def on_validation_epoch_end(self) -> None:
+        values = self.conclude("val")
+        if not self.trainer.sanity_checking:
+            for unit in ("frame", "video", "pixel"):
+                if f"val/{unit}_threshold" in values:
+                    getattr(self, f"{unit}_threshold").copy_(values[f"val/{unit}_threshold"])
+
+    def on_test_epoch_end(self) -> None:
+        self.conclude("test")
+
+    def conclude(self, split: str) -> dict[str, Tensor]:
+        """Computes over all ranks, logs and starts anew."""
+        values: dict[str, Tensor] = {}
+        for of in (self.scores, self.pixels):
+            metrics = self.figures(of, split)
+            if next(iter(metrics.values())).update_called:
+                values |= {f"{split}/{name}": value for name, value in metrics.compute().items()}
+                metrics.reset()
+        self.log_dict(values)
+        return values
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = self.optimizer(self.parameters())
+        optimizer = self.optimizer([p for p in self.parameters() if p.requires_grad])
         if self.scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer)}

@@ -1,0 +1,164 @@
+"""Every figure against scikit-learn, alone and over two processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.multiprocessing as mp
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from lightning_modules import pixels, scores
+from lightning_modules.metrics import pixel_metrics, score_metrics
+
+
+def drawn(seed: int, n: int = 200, ties: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+    g = torch.Generator().manual_seed(seed)
+    label = (torch.rand(n, generator=g) < 0.4).long()
+    label[:2] = torch.tensor([0, 1])
+    score = torch.sigmoid(torch.randn(n, generator=g) + label)
+    return ((score * 12).round() / 12 if ties else score), label
+
+
+def sk_eer(label: np.ndarray, score: np.ndarray) -> float:
+    fpr, tpr, _ = sk.roc_curve(label, score, drop_intermediate=False)
+    grid = np.linspace(0, 1, 200001)
+    return float(grid[np.argmin(np.abs(1 - np.interp(grid, fpr, tpr) - grid))])
+
+
+def sk_tpr(label: np.ndarray, score: np.ndarray) -> float:
+    fpr, tpr, _ = sk.roc_curve(label, score, drop_intermediate=False)
+    return float(tpr[fpr <= 0.01].max())
+
+
+def sk_ece(label: np.ndarray, score: np.ndarray) -> float:
+    bin = np.clip(np.ceil(score * 15) - 1, 0, 14)
+    gaps = [abs(score[bin == b].mean() - label[bin == b].mean()) * (bin == b).mean() for b in np.unique(bin)]
+    return float(np.sum(gaps))
+
+
+REFERENCE: dict[str, tuple[scores.Figure, Callable[[np.ndarray, np.ndarray], float], float]] = {
+    "auroc": (scores.auroc, sk.roc_auc_score, 1e-6),
+    "ap": (scores.average_precision, sk.average_precision_score, 1e-6),
+    "accuracy": (scores.accuracy, lambda y, s: sk.accuracy_score(y, s >= 0.5), 1e-6),
+    "balanced accuracy": (scores.balanced_accuracy, lambda y, s: sk.balanced_accuracy_score(y, s >= 0.5), 1e-6),
+    "brier": (scores.brier, sk.brier_score_loss, 1e-6),
+    "eer": (scores.eer, sk_eer, 1e-5),
+    "tpr at 1 % fpr": (scores.tpr_at_fpr, sk_tpr, 1e-6),
+    "ece": (scores.ece, sk_ece, 1e-6),
+}
+
+
+@pytest.mark.parametrize("name", list(REFERENCE))
+@pytest.mark.parametrize("ties", [False, True])
+def test_a_figure_agrees_with_scikit_learn(name: str, ties: bool) -> None:
+    ours, theirs, tolerance = REFERENCE[name]
+    for seed in range(8):
+        score, label = drawn(seed, ties=ties and name != "ece")
+        assert float(ours(score, label)) == pytest.approx(theirs(label.numpy(), score.numpy()), abs=tolerance)
+
+
+@pytest.mark.parametrize("figure", [scores.auroc, scores.eer, scores.tpr_at_fpr, scores.balanced_accuracy])
+def test_with_one_class_a_figure_is_undefined_and_not_zero(figure: scores.Figure) -> None:
+    assert figure(torch.tensor([0.2, 0.9]), torch.tensor([1, 1])).isnan()
+
+
+@given(st.integers(0, 10_000))
+def test_the_best_threshold_is_the_best(seed: int) -> None:
+    score, label = drawn(seed, 40, ties=True)
+    best = scores.balanced_accuracy(score, label, scores.best_threshold(score, label))
+    for threshold in torch.linspace(0, 1, 101):
+        assert scores.balanced_accuracy(score, label, threshold) <= best + 1e-6
+
+
+def test_a_video_is_the_mean_over_frames_of_its_worst_face() -> None:
+    videos = scores.by_video(
+        score=torch.tensor([0.9, 0.1, 0.3, 0.2, 0.6]),
+        label=torch.tensor([1, 1, 1, 0, 0]),
+        video=torch.tensor([7, 7, 7, 5, 5]),
+        frame=torch.tensor([0, 0, 1, 0, 1]),
+    )
+    # video 7: frame 0 has two faces, the worst scores 0.9, frame 1 scores 0.3
+    assert videos.id.tolist() == [5, 7]
+    torch.testing.assert_close(videos.score, torch.tensor([0.4, 0.6]))
+    assert videos.label.tolist() == [0, 1]
+
+
+def masks(seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Scores on the grid of the bins, (N, P), their masks and the labels."""
+    g = torch.Generator().manual_seed(seed)
+    label = torch.tensor([1, 0, 1, 1])
+    mask = (torch.rand(4, 300, generator=g) < 0.3) & (label == 1)[:, None]
+    raw = torch.sigmoid(1.5 * torch.randn(4, 300, generator=g) + 2 * mask)
+    return (raw * pixels.BINS).floor() / pixels.BINS, mask, label
+
+
+def histograms(seed: int) -> pixels.Histograms:
+    score, mask, label = masks(seed)
+    forged, other = pixels.histogram(score, mask), pixels.histogram(score, ~mask)
+    return pixels.Histograms(forged[label == 1].sum(0), other[label == 1].sum(0), other[label == 0].sum(0))
+
+
+def test_pixel_figures_agree_with_scikit_learn() -> None:
+    for seed in range(5):
+        score, mask, label = masks(seed)
+        h = histograms(seed)
+        y, s = mask[label == 1].flatten().numpy(), score[label == 1].flatten().numpy()
+        assert float(pixels.pixel_auroc(h)) == pytest.approx(sk.roc_auc_score(y, s), abs=1e-6)
+        assert float(pixels.pixel_ap(h)) == pytest.approx(sk.average_precision_score(y, s), abs=1e-6)
+        for threshold in (0.5, 0.25, 0.75):
+            assert float(pixels.iou(h, threshold)) == pytest.approx(sk.jaccard_score(y, s >= threshold), abs=1e-6)
+            assert float(pixels.f1(h, threshold)) == pytest.approx(sk.f1_score(y, s >= threshold), abs=1e-6)
+        expected = (score[label == 0] >= 0.5).float().mean()
+        assert float(pixels.false_alarm_area(h)) == pytest.approx(float(expected), abs=1e-6)
+        best = float(pixels.best_threshold(h))
+        grid = [sk.f1_score(y, s >= t) for t in np.linspace(0, 1, 257)]
+        assert sk.f1_score(y, s >= best) == pytest.approx(max(grid), abs=1e-9)
+
+
+def fill(rank: int, world: int) -> dict[str, float]:
+    score, label = drawn(3, 120)
+    # 6 frames a video; videos are dealt to the ranks in pieces
+    video, frame = torch.arange(120) // 6, torch.arange(120) % 6
+    label = label[video * 6]
+    metrics = score_metrics(None, None)
+    local = score_metrics(lambda: torch.tensor(0.4), lambda: torch.tensor(0.6))
+    localization = pixel_metrics(None)
+    mine = slice(rank, None, world)
+    for m in (metrics, local):
+        for part in zip(*(x[mine].split(7) for x in (score, label, video, frame)), strict=True):
+            m.update(*part)
+    for seed in range(rank, 4, world):
+        h = histograms(seed)
+        localization.update(h.forged, h.untouched, h.real)
+    return {k: float(v) for m in (metrics, local, localization) for k, v in m.compute().items()}
+
+
+def work(rank: int, world: int, folder: str) -> None:
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29517"}
+    torch.distributed.init_process_group("gloo", rank=rank, world_size=world)
+    torch.save(fill(rank, world), Path(folder) / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_compute_what_one_computes(tmp_path: Path) -> None:
+    mp.spawn(work, (2, str(tmp_path)), nprocs=2)
+    one = fill(0, 1)
+    for rank in range(2):
+        assert torch.load(tmp_path / f"{rank}.pt") == pytest.approx(one, abs=1e-6, nan_ok=True)
+
+
+def test_the_metrics_share_one_copy_of_the_scores() -> None:
+    metrics = score_metrics(None, None)
+    for _ in range(3):
+        metrics.update(*drawn(0, 10), torch.arange(10), torch.zeros(10, dtype=torch.long))
+    assert len(metrics.compute_groups) == 1
+    assert float(metrics.compute()["frame_auroc"]) == pytest.approx(
+        sk.roc_auc_score(drawn(0, 10)[1], drawn(0, 10)[0]), abs=1e-6
+    )
