@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,14 @@ class FaceData(LightningDataModule):
     def videos(self, split: str) -> list[Video]:
         return [row for row in manifest.read(self.prepared / "manifest.csv") if row.split == split]
 
+    def trained_on(self) -> list[str]:
+        """The manipulations of the training split, so that a report can tell seen from unseen."""
+        return sorted({row.method for row in self.videos("train")}) if "train" in self.splits else []
+
+    @functools.cached_property
+    def splits(self) -> set[str]:
+        return {row.split for row in manifest.read(self.prepared / "manifest.csv")}
+
     def clips(self, split: str) -> Clips:
         rows = self.videos(split)
         if not rows:
@@ -149,6 +158,12 @@ class FaceData(LightningDataModule):
 
     def predict_dataloader(self) -> DataLoader[Sample]:
         return self.eval_loader("test")
+
+    arrived = 0.0  # when the last batch came from the workers
+
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        self.arrived = time.perf_counter()
+        return batch
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         return batch.to(device, non_blocking=True)

@@ -18,6 +18,7 @@ VERBS = {
     "validate": ("suite.train", "one pass over the validation split"),
     "test": ("suite.train", "one pass over the test split"),
     "predict": ("suite.train", "score the test split, without metrics"),
+    "report": ("suite.report", "one page about a run, or comparing several"),
 }
 
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from pytorch_lightning.loggers import CSVLogger, Logger
+from pytorch_lightning.loggers import Logger, WandbLogger
 
+from callbacks.checkpoints import SafeCheckpointIO
+from callbacks.history import History
+from callbacks.panels import Panels
+from callbacks.predictions import PredictionTable
+from callbacks.seeds import EpochSeed
+from callbacks.throughput import Throughput
 from datamodules.base import FaceData
+from datamodules.errors import Refused
 from lightning_modules.base import Method
 from suite.parser import Parser
 
@@ -23,6 +33,11 @@ class SaveFitConfig(SaveConfigCallback):
         if stage == "fit":
             super().setup(trainer, pl_module, stage)
 
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.log_hyperparams(self.config.as_dict())
+
 
 class SuiteParser(Parser, LightningArgumentParser):
     """LightningCLI's parser with short errors."""
@@ -33,24 +48,89 @@ class SuiteCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--run", type=Path, default=Path("runs/last"), help="Folder of the run.")
+        parser.add_argument(
+            "--wandb", type=str | None, default=None, help="W&B project to log to as well; offline without a key."
+        )
         parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         run = Path(self._get(self.config_init, "run"))
-        trainer = self._get(self.config_init, "trainer")
-        given = trainer["logger"]
-        loggers = [logger for logger in (given if isinstance(given, list) else [given]) if isinstance(logger, Logger)]
-        callbacks = list(trainer["callbacks"] or [])
-        if not any(isinstance(callback, ModelCheckpoint) for callback in callbacks):
-            best = ModelCheckpoint(run / "checkpoints", "best", monitor="val/video_auroc", mode="max", save_last=True)
-            callbacks.append(best)
+        settings = self._get(self.config_init, "trainer")
+        if self.subcommand == "fit" and not settings["fast_dev_run"]:
+            self.begin(run)
+        plugins = settings["plugins"] or []
+        plugins = plugins if isinstance(plugins, list) else [plugins]
+        own = {
+            "default_root_dir": run,
+            "logger": self.loggers(run, settings["logger"]),
+            "callbacks": self.callbacks(run, settings["callbacks"]),
+            "plugins": [SafeCheckpointIO(), *plugins],
+        }
+        return super().instantiate_trainer(**own, **kwargs)
+
+    def begin(self, run: Path) -> None:
+        """A folder that holds a run is resumed or left alone."""
+        if self._get(self.config_init, "ckpt_path") is not None:
+            return
+        if any((run / "checkpoints").glob("*.ckpt")):
+            raise Refused(f"{run}: holds a run; give another --run, or go on with it by --ckpt_path last")
+        (run / "metrics.csv").unlink(missing_ok=True)
+
+    def loggers(self, run: Path, given: Any) -> list[Logger]:
         # metrics.csv of a run is that of training; the other verbs write theirs beside it
-        csv = CSVLogger(run, name="", version="" if self.subcommand == "fit" else str(self.subcommand))
-        here = {"default_root_dir": run, "logger": [csv, *loggers], "callbacks": callbacks}
-        return super().instantiate_trainer(**here, **kwargs)
+        loggers: list[Logger] = [
+            History(run, name="", version="" if self.subcommand == "fit" else str(self.subcommand))
+        ]
+        project = self._get(self.config_init, "wandb")
+        if project is not None:
+            run.mkdir(parents=True, exist_ok=True)
+            loggers.append(WandbLogger(project=project, name=run.name, save_dir=run))
+        return loggers + [
+            logger for logger in (given if isinstance(given, list) else [given]) if isinstance(logger, Logger)
+        ]
+
+    @staticmethod
+    def callbacks(run: Path, given: list[Callback] | Callback | None) -> list[Callback]:
+        callbacks = list(given) if isinstance(given, list) else [given] if given else []
+        standard: list[Callback] = [EpochSeed(), Throughput(), PredictionTable(), Panels()]
+        callbacks += [s for s in standard if not any(isinstance(c, type(s)) for c in callbacks)]
+        if not any(isinstance(callback, ModelCheckpoint) for callback in callbacks):
+            # selected on the source validation split, never on a test set
+            callbacks.append(
+                ModelCheckpoint(
+                    run / "checkpoints",
+                    "best",
+                    monitor="val/video_auroc",
+                    mode="max",
+                    save_last=True,
+                    enable_version_counter=False,
+                )
+            )
+        return callbacks
+
+
+def quiet() -> None:
+    """Advertisements and notes that a user can do nothing about."""
+    warnings.filterwarnings("ignore", r".*isinstance\(treespec")
+    warnings.filterwarnings("ignore", "The number of training batches")
+    warnings.filterwarnings("ignore", "The .* does not have many workers")
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(
+        lambda record: "litlogger" not in record.getMessage()
+    )
+
+
+def wandb_without_a_key() -> None:
+    """Nothing ever waits for a login."""
+    netrc = Path.home() / ".netrc"
+    has_key = "WANDB_API_KEY" in os.environ or (netrc.is_file() and "wandb" in netrc.read_text())
+    if not has_key:
+        os.environ.setdefault("WANDB_MODE", "offline")
+    os.environ.setdefault("WANDB_SILENT", "true")
 
 
 def main(argv: list[str]) -> LightningCLI:
+    quiet()
+    wandb_without_a_key()
     return SuiteCLI(
         Method,
         FaceData,
@@ -61,7 +141,7 @@ def main(argv: list[str]) -> LightningCLI:
         save_config_callback=SaveFitConfig,
         save_config_kwargs={"overwrite": True},
         # the samplers deal to the ranks themselves
-        trainer_defaults={"use_distributed_sampler": False, "num_sanity_val_steps": 0},
+        trainer_defaults={"use_distributed_sampler": False, "num_sanity_val_steps": 0, "log_every_n_steps": 10},
         parser_class=SuiteParser,
         parser_kwargs={"prog": "python -m suite"},
         args=None if argv == sys.argv[1:] else argv,

@@ -56,7 +56,7 @@ def _triple(a: np.ndarray) -> Colour:
 
 def draw(rng: np.random.Generator) -> Identity:
     u = rng.uniform
-    skin = np.array([0.86, 0.66, 0.55]) * u(0.5, 1.08) + rng.normal(0, 0.02, 3)
+    skin = np.array([0.86, 0.66, 0.55]) * u(0.6, 1.08) + rng.normal(0, 0.02, 3)
     hair = u(0.04, 0.32) * np.array([1.0, u(0.7, 0.95), u(0.45, 0.9)])
     iris = [np.array([0.25, 0.15, 0.08]), np.array([0.22, 0.36, 0.46]), np.array([0.25, 0.36, 0.2])][rng.integers(3)]
     return Identity(

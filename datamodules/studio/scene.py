@@ -162,7 +162,7 @@ class Camera:
     def __init__(self, shot: Shot) -> None:
         rng = np.random.default_rng([shot.seed, 2])
         self.shot = shot
-        self.level = rng.uniform(0.003, 0.016)
+        self.level = rng.uniform(0.003, 0.012)
         self.noise = rng.standard_normal((shot.height + 32, shot.width + 32, 3), dtype=np.float32) * self.level
         self.offset = rng.integers(0, 32, (len(shot), 2))
         self.flip = rng.integers(0, 2, (len(shot), 2)) * 2 - 1

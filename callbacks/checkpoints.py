@@ -1,0 +1,39 @@
+"""Checkpoints that are whole or absent, and that hold no code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from datamodules.atomic import appearing
+from datamodules.errors import Refused
+
+
+class SafeCheckpointIO(TorchCheckpointIO):
+    """Writes beside the old file and replaces it at the end; reads tensors and plain values only."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        try:
+            with appearing(Path(path)) as part, part.open("wb") as f:
+                torch.save(checkpoint, f)
+                f.flush()
+                os.fsync(f.fileno())
+        except (OSError, RuntimeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "No space left on device, or the disk failed"
+            raise Refused(f"{path}: checkpoint not written ({reason}); the one before is untouched") from error
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        if not Path(path).is_file():
+            raise Refused(f"checkpoint {path}: no such file")
+        try:
+            content: dict[str, Any] = torch.load(path, map_location=map_location or "cpu", weights_only=True)
+        except UnpicklingError as error:
+            raise Refused(f"checkpoint {path}: holds more than tensors and plain values, which is refused") from error
+        except (RuntimeError, EOFError) as error:
+            raise Refused(f"checkpoint {path}: is damaged ({str(error).splitlines()[0]})") from error
+        return content

@@ -1,0 +1,109 @@
+"""Every score of an evaluation, as a table from which all figures can be computed again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from datamodules.atomic import appearing
+from datamodules.base import FaceData
+from datamodules.batch import Batch
+from lightning_modules.base import Method, Outcome
+
+SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("video", "dataset", "method", "compression", "stem")]
+    + [("track", pa.int32()), ("frame", pa.int32()), ("score", pa.float32()), ("label", pa.int8())]
+    + [("has_mask", pa.bool_())]
+    # histograms of the predicted mask over forged and other pixels; null from methods that do not localize
+    + [("forged", pa.list_(pa.int32())), ("other", pa.list_(pa.int32()))]
+)
+GROUP = 4096  # rows held before they are written: memory does not grow with the test set
+
+
+class PredictionTable(Callback):
+    """Writes predictions.parquet of ``test`` and ``predict`` into the run."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.writer: pq.ParquetWriter | None = None
+
+    def part(self, trainer: Trainer, rank: int) -> Path:
+        return Path(trainer.default_root_dir) / f".predictions.{rank}.parquet.part"
+
+    def start(self, trainer: Trainer, module: LightningModule) -> None:
+        assert isinstance(module, Method)
+        about = {f"{u}_threshold": str(float(getattr(module, f"{u}_threshold"))) for u in ("frame", "video", "pixel")}
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if isinstance(data, FaceData):
+            about |= {"contract": json.dumps(data.contract), "trained_on": json.dumps(data.trained_on())}
+        about |= {"checkpoint": str(trainer.ckpt_path or ""), "model": type(module).__name__}
+        path = self.part(trainer, trainer.global_rank)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.writer = pq.ParquetWriter(path, SCHEMA.with_metadata(about), compression="zstd")
+
+    def write(self, outcome: Outcome, batch: Batch) -> None:
+        forged = [None] * len(batch) if outcome.forged is None else outcome.forged.int().cpu().tolist()
+        other = [None] * len(batch) if outcome.other is None else outcome.other.int().cpu().tolist()
+        known = zip(batch.video, batch.track.tolist(), batch.numbers[:, 0].tolist(), strict=True)
+        said = zip(outcome.score.tolist(), batch.label.tolist(), batch.has_mask.tolist(), strict=True)
+        masks = zip(forged, other, batch.counts.tolist(), strict=True)
+        for (video, track, frame), (score, label, has_mask), (inside, outside, counts) in zip(
+            known, said, masks, strict=True
+        ):
+            if counts:
+                dataset, method, compression, stem = video.split("/", 3)
+                row = {"video": video, "dataset": dataset, "method": method, "compression": compression, "stem": stem}
+                row |= {"track": track, "frame": frame, "score": score, "label": label, "has_mask": has_mask}
+                self.rows.append(row | {"forged": inside, "other": outside})
+        if len(self.rows) >= GROUP:
+            self.flush()
+
+    def flush(self) -> None:
+        if self.rows and self.writer is not None:
+            self.writer.write_table(pa.Table.from_pylist(self.rows, self.writer.schema))
+        self.rows = []
+
+    def finish(self, trainer: Trainer) -> None:
+        if self.writer is None:
+            return
+        self.flush()
+        self.writer.close()
+        trainer.strategy.barrier()
+        if trainer.is_global_zero:
+            parts = [self.part(trainer, rank) for rank in range(trainer.world_size)]
+            path = Path(trainer.default_root_dir) / "predictions.parquet"
+            with appearing(path) as whole, pq.ParquetWriter(whole, self.writer.schema, compression="zstd") as writer:
+                for part in parts:
+                    table = pq.ParquetFile(part)
+                    for group in range(table.num_row_groups):
+                        writer.write_table(table.read_row_group(group))
+            for part in parts:
+                part.unlink()
+        self.writer = None
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.start(trainer, pl_module)
+
+    def on_test_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Outcome, batch: Batch, *_: Any
+    ) -> None:
+        self.write(outputs, batch)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.finish(trainer)
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.start(trainer, pl_module)
+
+    def on_predict_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Outcome, batch: Batch, *_: Any
+    ) -> None:
+        self.write(outputs, batch)
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.finish(trainer)

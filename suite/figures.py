@@ -1,0 +1,210 @@
+"""The numbers of a report, computed from a prediction table."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+import yaml
+from numpy.typing import NDArray
+
+from datamodules.errors import Refused
+from lightning_modules import pixels, scores
+
+RESAMPLES = 2000
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float = float("nan")
+    high: float = float("nan")
+
+    def __str__(self) -> str:
+        if np.isnan(self.value):
+            return "-"
+        return f"{self.value:.3f}" + ("" if np.isnan(self.low) else f" [{self.low:.3f}, {self.high:.3f}]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a run left behind."""
+
+    path: Path
+    table: dict[str, Any]  # columns of predictions.parquet
+    about: dict[str, str]
+    config: dict[str, Any]
+    history: list[dict[str, str]]
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def threshold(self) -> float:
+        return float(self.about["video_threshold"])
+
+
+def read_run(path: Path) -> Run:
+    table_path = path / "predictions.parquet"
+    if not table_path.is_file():
+        raise Refused(f"{table_path}: no such file; run 'python -m suite test --config {path / 'config.yaml'}' first")
+    table = pq.read_table(table_path)
+    if not len(table):
+        raise Refused(f"{table_path}: has no rows")
+    about = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+    columns = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
+    config = path / "config.yaml"
+    history: list[dict[str, str]] = []
+    if (path / "metrics.csv").is_file():
+        with (path / "metrics.csv").open(newline="") as f:
+            history = list(csv.DictReader(f))
+    settings = yaml.safe_load(config.read_text()) if config.is_file() else {}
+    return Run(path=path, table=columns, about=about, config=settings, history=history)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Videos:
+    """One row per video."""
+
+    score: Floats
+    label: NDArray[np.int64]
+    method: NDArray[np.str_]
+
+    def of(self, chosen: NDArray[np.bool_]) -> Videos:
+        return Videos(score=self.score[chosen], label=self.label[chosen], method=self.method[chosen])
+
+
+def videos(run: Run) -> Videos:
+    keys, first, inverse = np.unique(run.table["video"].astype(str), return_index=True, return_inverse=True)
+    found = scores.by_video(
+        torch.from_numpy(run.table["score"].astype(np.float64)),
+        torch.from_numpy(run.table["label"].astype(np.int64)),
+        torch.from_numpy(inverse),
+        torch.from_numpy(run.table["frame"].astype(np.int64)),
+    )
+    methods = run.table["method"].astype(str)[first]
+    assert len(found.id) == len(keys)
+    return Videos(score=found.score.numpy(), label=found.label.numpy(), method=methods)
+
+
+def figure(name: scores.Figure, v: Videos) -> float:
+    return float(name(torch.from_numpy(v.score), torch.from_numpy(v.label)))
+
+
+def resampled(v: Videos, seed: int = 0) -> NDArray[np.int64]:
+    """(RESAMPLES, V) positions, drawn with replacement among the reals and among the fakes."""
+    rng = np.random.default_rng(seed)
+    parts = [np.flatnonzero(v.label == label) for label in (0, 1)]
+    return np.concatenate([rng.choice(part, (RESAMPLES, len(part))) for part in parts if len(part)], axis=1)
+
+
+def interval(name: scores.Figure, v: Videos, draws: NDArray[np.int64]) -> Interval:
+    """Percentiles over resampled videos: the frames of a video are not independent."""
+    score, label = torch.from_numpy(v.score), torch.from_numpy(v.label)
+    value = float(name(score, label))
+    if np.isnan(value):
+        return Interval(value=value)
+    many = [float(name(score[draw], label[draw])) for draw in torch.from_numpy(draws)]
+    low, high = np.percentile(many, [2.5, 97.5])
+    return Interval(value=value, low=float(low), high=float(high))
+
+
+def auroc_interval(v: Videos, draws: NDArray[np.int64]) -> Interval:
+    """The same for the AUROC, all resamples at once: it is a mean over pairs of a real and a fake."""
+    fake, real = v.label == 1, v.label == 0
+    if not fake.any() or not real.any():
+        return Interval(value=float("nan"))
+    weight = np.stack([np.bincount(draw, minlength=len(v.label)) for draw in draws]).astype(np.float64)
+    gap = v.score[fake][:, None] - v.score[real][None]
+    wins = (gap > 0) + 0.5 * (gap == 0)
+    many = ((weight[:, fake] @ wins) * weight[:, real]).sum(1) / wins.size
+    low, high = np.percentile(many, [2.5, 97.5])
+    return Interval(value=float(wins.mean()), low=float(low), high=float(high))
+
+
+def verdict(run: Run) -> dict[str, Interval]:
+    """The row of a run in the first table."""
+    v = videos(run)
+    draws = resampled(v)
+    out = {"video AUROC": auroc_interval(v, draws)}
+    out["video AP"] = interval(scores.average_precision, v, draws)
+    out["video EER"] = interval(scores.eer, v, draws)
+    out["balanced accuracy"] = interval(lambda s, y: scores.balanced_accuracy(s, y, run.threshold), v, draws)
+    out["TPR at 1 % FPR"] = Interval(value=figure(scores.tpr_at_fpr, v))
+    out["ECE"] = Interval(value=figure(scores.ece, v))
+    out["Brier"] = interval(scores.brier, v, draws)
+    frames = (torch.from_numpy(run.table[name].astype(np.float64)) for name in ("score", "label"))
+    out["frame AUROC"] = Interval(value=float(scores.auroc(*frames)))
+    return out | localization(run, np.ones(len(run.table["label"]), bool))
+
+
+def localization(run: Run, chosen: NDArray[np.bool_]) -> dict[str, Interval]:
+    """Pixel figures; none from methods that do not localize."""
+    rows = np.flatnonzero(chosen & run.table["has_mask"])
+    if not len(rows) or run.table["forged"][rows[0]] is None:
+        return {}
+    forged, other = (np.stack(run.table[name][rows]).astype(np.float64) for name in ("forged", "other"))
+    fake = run.table["label"][rows] == 1
+    parts = (forged[fake], other[fake], other[~fake])
+    h = pixels.Histograms(*(torch.from_numpy(part.sum(0)) if len(part) else torch.zeros(pixels.BINS) for part in parts))
+    threshold = float(run.about["pixel_threshold"])
+    figures = {
+        "pixel AUROC": pixels.pixel_auroc(h),
+        "pixel AP": pixels.pixel_ap(h),
+        "IoU at 0.5": pixels.iou(h),
+        "F1 at 0.5": pixels.f1(h),
+        "F1 at the validation threshold": pixels.f1(h, threshold),
+        "false alarms on reals": pixels.false_alarm_area(h),
+    }
+    return {name: Interval(value=float(value)) for name, value in figures.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forgery:
+    """A row of the table of manipulations: each against all reals."""
+
+    method: str
+    seen: bool | None  # None where it is not known what was trained on
+    count: int
+    auroc: Interval
+    found: float  # share above the validation threshold
+    pixels: dict[str, Interval]
+
+
+def by_forgery(run: Run) -> list[Forgery]:
+    v = videos(run)
+    trained = set(json.loads(run.about["trained_on"])) if run.about.get("trained_on") else None
+    rows = []
+    for method in sorted(set(v.method[v.label == 1])):
+        mine = v.of((v.method == method) | (v.label == 0))
+        chosen = run.table["method"].astype(str) == method
+        rows.append(
+            Forgery(
+                method=method,
+                seen=method in trained if trained else None,
+                count=int((mine.label == 1).sum()),
+                auroc=auroc_interval(mine, resampled(mine)),
+                found=float((mine.score[mine.label == 1] >= run.threshold).mean()),
+                pixels=localization(run, chosen | (run.table["label"] == 0)),
+            )
+        )
+    return sorted(rows, key=lambda row: (row.seen is False, row.method))
+
+
+def pooled(run: Run, seen: bool) -> Interval | None:
+    """All manipulations that were trained on, or all others, against the reals."""
+    v = videos(run)
+    trained = set(json.loads(run.about.get("trained_on", "[]")))
+    chosen = np.isin(v.method, list(trained)) if seen else ~np.isin(v.method, list(trained))
+    mine = v.of((v.label == 0) | chosen)
+    return auroc_interval(mine, resampled(mine)) if trained and (mine.label == 1).any() else None

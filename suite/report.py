@@ -1,0 +1,100 @@
+"""The verb that turns runs into a page."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+from datamodules.atomic import write_text
+from datamodules.contract import digest
+from suite import plots
+from suite.figures import RESAMPLES, Run, by_forgery, pooled, read_run, verdict, videos
+from suite.parser import Parser
+
+
+def lead(run: Run) -> str:
+    """The result in a sentence that does not say more than was measured."""
+    v = videos(run)
+    seen, unseen = pooled(run, seen=True), pooled(run, seen=False)
+    parts = [f"{name} forgeries {value}" for name, value in (("seen", seen), ("unseen", unseen)) if value is not None]
+    first = (
+        f"{run.name}: on {int((v.label == 0).sum())} real and {int((v.label == 1).sum())} fake test videos, video AUROC"
+    )
+    return f"{first} {'; '.join(parts) if parts else verdict(run)['video AUROC']}."
+
+
+def speed(run: Run) -> str:
+    rates = [row for row in run.history if row.get("train/samples_per_s")]
+    if not rates:
+        return ""
+    last = rates[-1]
+    waiting = f"{100 * float(last['train/waiting']):.0f} % of the time waiting for data"
+    return f"{float(last['train/samples_per_s']):.1f} samples/s in the last epoch, {waiting}."
+
+
+def section(run: Run) -> dict[str, Any]:
+    """What the template needs of one run."""
+    forgeries = by_forgery(run)
+    contract = json.loads(run.about.get("contract", "{}"))
+    panel = run.path / "panels" / "test.png"
+    curves = [
+        plots.curve(run, {"train/loss": "training loss"}, "loss"),
+        plots.curve(run, {"val/video_auroc": "video AUROC", "val/frame_auroc": "frame AUROC"}, "validation"),
+    ]
+    checkpoint = run.about.get("checkpoint") or "CHECKPOINT"
+    commands = f"python -m suite fit --config {run.path / 'config.yaml'} --run NEW_RUN\n"
+    commands += f"python -m suite test --config {run.path / 'config.yaml'} --ckpt_path {checkpoint}"
+    return {
+        "name": run.name,
+        "lead": lead(run),
+        "verdict": verdict(run),
+        "reals": int((videos(run).label == 0).sum()),
+        "any_unseen": any(row.seen is False for row in forgeries),
+        "forgeries": forgeries,
+        "pixel_names": list(forgeries[0].pixels) if forgeries else [],
+        "histogram": Markup(plots.histogram(run)),
+        "panel": base64.b64encode(panel.read_bytes()).decode() if panel.is_file() else None,
+        "curves": [Markup(curve) for curve in curves if curve],
+        "speed": speed(run),
+        "contract": contract | ({"hash": digest(contract)} if contract else {}),
+        "commands": commands,
+        "config": yaml.safe_dump(run.config, sort_keys=False),
+    }
+
+
+def report(runs: list[Path], out: Path | None = None) -> None:
+    """Write one self-contained page about a run, or comparing several."""
+    read = [read_run(path) for path in runs]
+    sections = [section(run) for run in read]
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
+    page = environment.get_template("report.html").render(
+        title=" and ".join(run.name for run in read) if len(read) < 4 else f"{len(read)} runs",
+        made=f"deepfake-suite, {date.today().isoformat()}",
+        runs=sections,
+        verdict_names=list(dict.fromkeys(name for s in sections for name in s["verdict"])),
+        roc=Markup(plots.roc(read)),
+        resamples=RESAMPLES,
+    )
+    path = out or (runs[0] / "report.html" if len(runs) == 1 else runs[0].parent / "comparison.html")
+    write_text(path, page)
+    for s in sections:
+        print(s["lead"])
+    print(f"report: {path.resolve()}")
+
+
+def main(argv: list[str]) -> None:
+    parser = Parser(
+        prog="python -m suite report", description=report.__doc__.splitlines()[0] if report.__doc__ else None
+    )
+    parser.add_argument("runs", type=Path, nargs="+", help="Folders of runs that were tested.")
+    place = "The page; report.html in the run, or comparison.html beside the first of several, without it."
+    parser.add_argument("--out", type=Path | None, default=None, help=place)
+    arguments = parser.parse_args(argv[1:])
+    report(arguments.runs, arguments.out)
