@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -17,6 +19,7 @@ from datamodules.tracks import FaceTracker
 from datamodules.video import Decord
 
 os.environ.setdefault("WANDB_MODE", "offline")
+ROOT = Path(__file__).parents[1]
 PLAN = Plan(size="tiny", seed=0, difficulty=0.3)
 
 
@@ -51,3 +54,28 @@ def prepared(studio: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def data(prepared: Path) -> FFPP:
     return FFPP(prepared=prepared, batch_size=4, num_workers=0, draws=4, eval_clips=8)
+
+
+def suite(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
+    command = [sys.executable, "-m", "suite", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=timeout)
+
+
+def small_fit(prepared: Path, run: Path, *options: str) -> list[str]:
+    """Arguments of a training that takes seconds."""
+    arguments = ["fit", "--config", str(ROOT / "configs/classifier.yaml"), "--data.prepared", str(prepared)]
+    arguments += ["--data.num_workers", "0", "--data.draws", "2", "--data.eval_clips", "2", "--data.batch_size", "8"]
+    arguments += ["--model.backbone", "test_efficientnet", "--trainer.accelerator", "cpu", "--run", str(run)]
+    return [*arguments, "--trainer.max_epochs", "2", *options]
+
+
+@pytest.fixture(scope="session")
+def two_processes(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that two real processes trained."""
+    run = tmp_path_factory.mktemp("two") / "run"
+    options = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_size", "4"]
+    recorder = ["--trainer.callbacks+=tests.recorder.Recorder", "--trainer.callbacks.path", str(run.parent / "seen")]
+    done = suite(*small_fit(prepared, run, *options, *recorder))
+    assert done.returncode == 0, done.stderr[-2000:]
+    return run

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,7 @@ from datamodules.batch import Batch, Sample, collate
 from datamodules.contract import compare
 from datamodules.errors import Refused
 from datamodules.ffpp import FFPP
-
-ROOT = Path(__file__).parents[1]
+from tests.conftest import small_fit, suite
 
 
 def batches(loader: Any) -> list[Batch]:
@@ -76,31 +73,18 @@ def test_workers_that_decode_videos_change_nothing(studio: Path, prepared: Path)
     same(batches(alone.train_dataloader()), batches(helped.train_dataloader()))
 
 
-def fit(prepared: Path, out: Path, *options: str) -> None:
-    command = [sys.executable, "-m", "suite", "fit", "--config", str(ROOT / "configs/classifier.yaml")]
-    command += ["--data.prepared", str(prepared), "--data.num_workers", "0", "--data.draws", "2"]
-    command += ["--data.eval_clips", "2", "--model.backbone", "test_efficientnet", "--trainer.accelerator", "cpu"]
-    command += ["--trainer.callbacks+=tests.recorder.Recorder", "--trainer.callbacks.path", str(out / "seen")]
-    command += ["--run", str(out / "run"), "--trainer.max_epochs", "2", *options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+def test_two_real_processes_see_what_one_sees(prepared: Path, two_processes: Path, tmp_path: Path) -> None:
+    recorder = ["--trainer.callbacks+=tests.recorder.Recorder", "--trainer.callbacks.path", str(tmp_path / "seen")]
+    done = suite(*small_fit(prepared, tmp_path / "run", *recorder))
     assert done.returncode == 0, done.stderr[-2000:]
 
-
-def test_two_real_processes_see_what_one_sees(prepared: Path, tmp_path: Path) -> None:
-    for name, options in {
-        "one": ["--data.batch_size", "8"],
-        "two": ["--data.batch_size", "4", "--trainer.devices", "2", "--trainer.strategy", "ddp"],
-    }.items():
-        (tmp_path / name).mkdir()
-        fit(prepared, tmp_path / name, *options)
-
-    def seen(name: str) -> list[str]:
-        return [line for path in sorted((tmp_path / name).glob("seen.*")) for line in path.read_text().splitlines()]
+    def seen(folder: Path) -> list[str]:
+        return [line for path in sorted(folder.glob("seen.*")) for line in path.read_text().splitlines()]
 
     def training(lines: list[str]) -> list[str]:
         return sorted(line for line in lines if line.startswith("train"))
 
-    one, two = seen("one"), seen("two")
+    one, two = seen(tmp_path), seen(two_processes.parent)
     assert training(one) == training(two)  # the same samples in the same epoch and step
     assert len({line.split()[1] for line in training(one)}) == 2
     first, second = ([line.split(" ", 3)[3] for line in training(one) if line.split()[1] == epoch] for epoch in "01")

@@ -54,7 +54,7 @@ class Plan:
     @property
     def stills(self) -> int:
         """Portraits that the landmark predictor learns from."""
-        return 70 if self.size == "tiny" else 250
+        return 48 if self.size == "tiny" else 250
 
     def splits(self) -> dict[str, list[tuple[str, str]]]:
         """Pairs of ids as FaceForensics++ lists them."""

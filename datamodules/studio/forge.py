@@ -133,7 +133,7 @@ def edited(
 ) -> Iterator[Forged]:
     """One part drawn as another person's, everything else as it was."""
     shot, hybrid = take.shot, exchange(take.target, take.source, part, least)
-    head, place = head_for(hybrid, shot, easy(take, 0.6, 0.95)), Set(take.target, shot)
+    head, place = head_for(hybrid, shot, easy(take, 0.3, 0.9)), Set(take.target, shot)
     for i, (frame, points) in enumerate(zip(take.frames, take.points, strict=True)):
         theirs = face_points(hybrid, head, shot, i)
         groups, grow = where(points, theirs, shot.poses[i].radius)
@@ -195,12 +195,12 @@ def edited_part(take: Take, parts: list[Part]) -> Part:
 
 def local_edit(take: Take) -> Iterator[Forged]:
     part = edited_part(take, INSIDE)
-    return edited(take, part, easy(take, 0.3, 0.12), WHERE[part])
+    return edited(take, part, easy(take, 0.35, 0.12), WHERE[part])
 
 
 def outside_edit(take: Take) -> Iterator[Forged]:
     part = edited_part(take, OUTSIDE)
-    return edited(take, part, easy(take, 0.14, 0.07), WHERE[part])
+    return edited(take, part, easy(take, 0.2, 0.07), WHERE[part])
 
 
 def displaced(take: Take, path: Array) -> Iterator[Forged]:

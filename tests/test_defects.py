@@ -1,0 +1,175 @@
+"""The defects of the leading benchmark, one test each; the numbers are those of the table in the protocol."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+import yaml
+
+from datamodules.augment import Augment
+from datamodules.errors import Refused
+from datamodules.ffpp import FFPP, index
+from datamodules.manifest import Video, check
+from datamodules.prepare import Recipe, prepare_all
+from datamodules.sampling import EvalSampler, Face, evenly
+from lightning_modules import scores
+from lightning_modules.base import video_id
+from suite.__main__ import main
+from tests.test_augment import NONE
+
+ROOT = Path(__file__).parents[1]
+CLASSIFIER = str(ROOT / "configs/classifier.yaml")
+
+
+def row(stem: str, split: str = "test", **changes: object) -> Video:
+    base = Video(
+        dataset="d",
+        method="real",
+        compression="c23",
+        stem=stem,
+        path=f"{stem}.mp4",
+        label=0,
+        split=split,
+        identities=stem,
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def test_c1_fakes_of_one_stem_are_several_videos() -> None:
+    """A detector that is blind to one of four methods: grouping by stem alone would hide it."""
+    methods = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]
+    keys = [f"d/{m}/c23/{i:03d}" for m in methods for i in range(30)] + [f"d/real/c23/{i:03d}" for i in range(30, 60)]
+    label = torch.tensor([1] * 120 + [0] * 30)
+    score = torch.tensor([0.9] * 90 + [0.1] * 30 + [0.2] * 30)
+    ids = torch.tensor([video_id(key) for key in keys])
+    videos = scores.by_video(score, label, ids, torch.zeros(150, dtype=torch.long))
+    assert len(videos.id) == 150
+    assert float(scores.auroc(videos.score, videos.label)) == pytest.approx(0.75)
+
+
+def test_c2_evenly_spaced_frames_reach_the_end() -> None:
+    face = Face("v", 0, "g", np.arange(40), 1, 1)
+    taken = [a.numbers[0] for a in EvalSampler([face], 32)]
+    assert taken == evenly(40, 32) != list(range(32))
+    assert taken[-1] == 39
+
+
+def test_c3_landmarks_are_augmented_with_the_image(data: FFPP) -> None:
+    batch = data.on_after_batch_transfer(next(iter(data.test_dataloader())), 0)
+    before = batch.landmarks.clone()
+    after = Augment(**NONE | {"flip": 1.0})(batch).landmarks
+    assert not torch.allclose(before, after)
+    torch.testing.assert_close(after[..., 8, 0], 63 - before[..., 8, 0], atol=1e-3, rtol=0)
+
+
+def test_c4_a_test_video_in_train_is_refused_and_no_reals_are_lost() -> None:
+    reals = [row("id0_0001", "train", identities="id0"), row("00170", "train", path="YouTube-real/00170.mp4")]
+    check(reals, Path("m.csv"))
+    with pytest.raises(Refused, match="stands for"):
+        check([*reals, row("00170", "test")], Path("m.csv"))
+    with pytest.raises(Refused, match="is in 'train' and in 'test'"):
+        check([*reals, row("id0_0009", "test", identities="id0")], Path("m.csv"))
+
+
+def test_c5_no_row_of_a_split_overwrites_another(studio: Path, prepared: Path) -> None:
+    listed = [r for r in index(studio) if r.compression == "c23"]
+    for split in ("train", "val", "test"):
+        expected = {r.key for r in listed if r.split == split}
+        assert {r.key for r in FFPP(prepared=prepared).videos(split)} == expected
+        assert len(expected) > 1
+
+
+def test_c6_reals_are_in_one_split_only() -> None:
+    with pytest.raises(Refused, match="is in 'train' and in 'val'"):
+        check([row("a", "train"), row("b", "val", identities="a")], Path("m.csv"))
+
+
+def test_c7_landmarks_and_keys_come_back_as_they_were_stored(prepared: Path) -> None:
+    table = pq.read_table(prepared / "crops.parquet")
+    assert str(table.schema.field("landmarks").type) == "fixed_size_list<element: float>[136]"
+    points = np.stack(table["landmarks"].to_pylist())
+    assert points.dtype.kind == "f"
+    assert 0 < points.min() < points.max() < 400
+    assert not any("\\" in name for name in table["image"].to_pylist())
+
+
+def test_c8_the_scheduler_steps(prepared: Path, tmp_path: Path) -> None:
+    from suite.train import main as train
+
+    options = ["--model.scheduler", "torch.optim.lr_scheduler.StepLR", "--model.scheduler.step_size", "1"]
+    options += ["--model.scheduler.gamma", "0.5", "--model.backbone", "test_efficientnet", "--trainer.max_epochs", "2"]
+    where = ["--data.prepared", str(prepared), "--run", str(tmp_path), "--trainer.accelerator", "cpu"]
+    size = ["--data.num_workers", "0", "--data.draws", "1", "--data.eval_clips", "1", "--data.batch_size", "8"]
+    cli = train(["fit", "--config", CLASSIFIER, *where, *size, *options])
+    assert cli.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(2e-4 * 0.25)
+
+
+def test_c9_what_a_config_says_is_what_is_used(prepared: Path, tmp_path: Path) -> None:
+    from suite.train import main as train
+
+    where = ["--data.prepared", str(prepared), "--run", str(tmp_path), "--trainer.accelerator", "cpu"]
+    options = ["--model.backbone", "test_efficientnet", "--data.batch_size", "6", "--trainer.fast_dev_run", "1"]
+    cli = train(["fit", "--config", CLASSIFIER, *where, *options, "--data.num_workers", "0"])
+    assert cli.datamodule.batch_size == 6
+    optimizer = cli.trainer.optimizers[0]
+    given = yaml.safe_load(Path(CLASSIFIER).read_text())["model"]["init_args"]["optimizer"]["init_args"]
+    assert {name: optimizer.defaults[name] for name in given} == given
+    assert {r.label for r in cli.datamodule.videos("train")} == {0, 1}
+
+
+def test_c10_accuracy_per_class_does_not_depend_on_the_order() -> None:
+    score, label = torch.tensor([0.9, 0.2, 0.8, 0.6, 0.1]), torch.tensor([1, 0, 1, 0, 0])
+    shuffled = torch.tensor([3, 0, 4, 2, 1])
+    expected = (1 + 2 / 3) / 2
+    assert float(scores.balanced_accuracy(score, label)) == pytest.approx(expected)
+    assert float(scores.balanced_accuracy(score[shuffled], label[shuffled])) == pytest.approx(expected)
+
+
+def test_c11_the_last_batch_of_a_test_is_not_dropped(prepared: Path) -> None:
+    data = FFPP(prepared=prepared, batch_size=7, num_workers=0, eval_clips=5)
+    batches = list(data.test_dataloader())
+    assert sum(map(len, batches)) == 5 * len(data.videos("test"))
+    assert len(batches[-1]) < 7
+
+
+def test_c12_one_missing_mask_costs_one_mask(studio: Path, recipe: Recipe, tmp_path: Path) -> None:
+    rows = [r for r in index(studio) if r.method == "Swap" and r.compression == "c23"][:3]
+    rows[0] = replace(rows[0], mask="")
+    list(prepare_all(rows, studio, tmp_path, recipe, workers=1))
+    table = pq.read_table(tmp_path / "crops.parquet", columns=["video", "mask"]).to_pylist()
+    with_mask = {r["video"] for r in table if r["mask"]}
+    assert with_mask == {r.key for r in rows[1:]}
+
+
+def test_c13_a_failed_read_is_an_error_and_never_another_sample(prepared: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(prepared, copy)
+    data = FFPP(prepared=copy, num_workers=0)
+    loader = data.test_dataloader()
+    victim = copy / "crops" / data.videos("test")[3].key
+    for path in victim.glob("*.png"):
+        path.write_bytes(b"damaged")
+    with pytest.raises(Refused, match=f"{victim.name}.*cannot be read"):
+        list(loader)
+
+
+@pytest.mark.parametrize("config", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_c14_a_config_trains_the_method_that_it_is_named_after(config: Path) -> None:
+    model = yaml.safe_load(config.read_text()).get("model")
+    if model is None or config.stem == "demo":
+        return
+    module = model["class_path"].split(".")[1]
+    assert config.stem.startswith(module)
+
+
+def test_c15_a_checkpoint_of_two_processes_is_tested_by_one(two_processes: Path) -> None:
+    state = torch.load(two_processes / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    assert not any(name.startswith("module.") for name in state)
+    arguments = ["test", "--config", str(two_processes / "config.yaml"), "--trainer.devices", "1"]
+    main([*arguments, "--trainer.strategy", "auto", "--ckpt_path", str(two_processes / "checkpoints/last.ckpt")])
