@@ -1,0 +1,160 @@
+"""The page: its numbers, and that a browser shows it without complaint."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from callbacks.predictions import SCHEMA
+from datamodules.errors import Refused
+from lightning_modules.pixels import BINS
+from suite.__main__ import main
+from suite.figures import auroc_interval, by_forgery, interval, pooled, read_run, resampled, verdict, videos
+from tests.needs import chromium
+
+
+def write_run(path: Path, masks: bool = True, seed: int = 0) -> Path:
+    """A run of 30 reals and 20 fakes of two forgeries, 4 frames each."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for i in range(50):
+        method = "real" if i < 30 else "Swap" if i < 40 else "Jitter"
+        base = {"real": 0.35, "Swap": 0.75, "Jitter": 0.5}[method] + rng.normal(0, 0.12)
+        for frame in range(4):
+            row: dict[str, Any] = {
+                "video": f"d/{method}/c23/{i:03d}",
+                "dataset": "d",
+                "method": method,
+                "compression": "c23",
+            }
+            forged = rng.multinomial(100, np.linspace(1, 9, BINS) / np.linspace(1, 9, BINS).sum()) * (method != "real")
+            other = rng.multinomial(900, np.linspace(9, 1, BINS) / np.linspace(9, 1, BINS).sum())
+            row |= {"stem": f"{i:03d}", "track": 0, "frame": frame, "label": int(i >= 30), "has_mask": True}
+            row |= {"score": float(np.clip(base + rng.normal(0, 0.05), 0, 1))}
+            row |= {"forged": forged.tolist() if masks else None, "other": other.tolist() if masks else None}
+            rows.append(row)
+    about = {"video_threshold": "0.55", "frame_threshold": "0.5", "pixel_threshold": "0.6", "checkpoint": "c.ckpt"}
+    about |= {"trained_on": json.dumps(["Swap", "real"]), "contract": json.dumps({"margin": 1.3, "size": 64})}
+    path.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata(about), path / "predictions.parquet")
+    (path / "metrics.csv").write_text(
+        "step,train/loss,val/video_auroc,train/samples_per_s,train/waiting\n9,0.7,,,\n19,0.5,,,\n20,,0.8,,\n20,,,31.5,0.02\n"
+    )
+    (path / "config.yaml").write_text("model:\n  class_path: lightning_modules.classifier.Classifier\n")
+    return path
+
+
+def test_figures_of_the_table_agree_with_scikit_learn(tmp_path: Path) -> None:
+    run = read_run(write_run(tmp_path / "a"))
+    v = videos(run)
+    keys = run.table["video"].astype(str)
+    expected = {key: run.table["score"][keys == key].astype(float).mean() for key in set(keys)}
+    assert sorted(expected.values()) == pytest.approx(sorted(v.score))
+    said = verdict(run)
+    assert said["video AUROC"].value == pytest.approx(roc_auc_score(v.label, v.score))
+    assert said["frame AUROC"].value == pytest.approx(roc_auc_score(run.table["label"], run.table["score"]))
+    assert said["video AUROC"].low < said["video AUROC"].value < said["video AUROC"].high
+    assert {"pixel AUROC", "IoU at 0.5", "false alarms on reals"} <= said.keys()
+
+
+def test_the_fast_interval_is_the_slow_one(tmp_path: Path) -> None:
+    from lightning_modules import scores
+
+    v = videos(read_run(write_run(tmp_path / "a")))
+    draws = resampled(v)[:300]
+    fast, slow = auroc_interval(v, draws), interval(scores.auroc, v, draws)
+    assert (fast.value, fast.low, fast.high) == pytest.approx((slow.value, slow.low, slow.high), abs=1e-6)
+
+
+def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    from suite.figures import Videos
+
+    true, covered = NormalDist().cdf(1 / np.sqrt(2)), 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        label = np.array([0] * 60 + [1] * 60)
+        v = Videos(score=rng.normal(label, 1.0), label=label, method=np.array(["x"] * 120))
+        found = auroc_interval(v, resampled(v, seed))
+        covered += found.low <= true <= found.high
+    assert covered >= 52
+
+
+def test_forgeries_are_seen_or_unseen(tmp_path: Path) -> None:
+    run = read_run(write_run(tmp_path / "a"))
+    rows = by_forgery(run)
+    assert [(row.method, row.seen, row.count) for row in rows] == [("Swap", True, 10), ("Jitter", False, 10)]
+    v = videos(run)
+    for row in rows:
+        mine = (v.label == 0) | (v.method == row.method)
+        assert row.auroc.value == pytest.approx(roc_auc_score(v.label[mine], v.score[mine]))
+    seen, unseen = pooled(run, True), pooled(run, False)
+    assert seen is not None
+    assert unseen is not None
+    assert seen.value > unseen.value
+
+
+def test_a_run_that_was_not_tested_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"predictions\.parquet: no such file; run 'python -m suite test"):
+        read_run(tmp_path)
+
+
+def test_a_page_stands_alone(tmp_path: Path) -> None:
+    main(["report", str(write_run(tmp_path / "a")), str(write_run(tmp_path / "b", masks=False, seed=1))])
+    page = (tmp_path / "comparison.html").read_text()
+    assert not re.findall(r"""(?:src|href)=["'](?!data:)[^"'#]""", page)
+    assert "<script" not in page
+    assert page.count("<svg") == 1 + 2 + 2 * 2
+
+
+@pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize("width", [1200, 390])
+def test_a_browser_shows_the_page_without_complaint(tmp_path: Path, width: int) -> None:
+    run = write_run(tmp_path / "a")
+    (run / "panels").mkdir()
+    import cv2
+
+    cv2.imwrite(str(run / "panels/test.png"), np.random.default_rng(0).integers(0, 255, (80, 300, 3), dtype=np.uint8))
+    main(["report", str(run)])
+    page = run / "report.html"
+    # what a browser finds is written into the title, which the dump of the page then shows
+    probe = """<script>addEventListener("load", () => { document.title = JSON.stringify({
+      tables: document.querySelectorAll("table").length, rows: document.querySelectorAll("#verdict tbody tr").length,
+      pictures: [...document.images].every(i => i.complete && i.naturalWidth > 0), images: document.images.length,
+      drawings: [...document.querySelectorAll("svg")].every(s => s.getBoundingClientRect().width > 100),
+      overflow: document.documentElement.scrollWidth > innerWidth + 1}) })</script></body>"""
+    (tmp_path / "probe.html").write_text(page.read_text().replace("</body>", probe))
+    command = [str(chromium()), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic"]
+    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    command += [
+        f"--user-data-dir={tmp_path / 'profile'}",
+        f"--window-size={width},900",
+        "--enable-logging=stderr",
+        "--v=0",
+    ]
+    done = subprocess.run(
+        [*command, "--dump-dom", f"file://{tmp_path / 'probe.html'}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    title = re.search(r"<title>(\{.*?\})</title>", done.stdout)
+    assert title, done.stderr[-1000:]
+    seen = json.loads(title[1].replace("&quot;", '"'))
+    assert seen["tables"] == 3
+    assert seen["rows"] >= 8
+    assert seen["pictures"]
+    assert seen["images"] == 1
+    assert seen["drawings"]
+    assert not seen["overflow"]
+    assert "CONSOLE" not in done.stderr

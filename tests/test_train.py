@@ -1,0 +1,292 @@
+"""Training survives kills, full disks and hostile files, and logs what it says."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from callbacks.checkpoints import SafeCheckpointIO
+from callbacks.predictions import GROUP, PredictionTable
+from datamodules.errors import Refused
+from lightning_modules.classifier import Classifier
+from suite.__main__ import main
+from suite.figures import read_run, videos
+from tests.conftest import ROOT, small_fit, suite
+
+OVERLAYS = sorted((ROOT / "configs/overlays").glob("*.yaml"))
+# dropout would show if its draws were not resumed
+DETERMINISTIC = ["--data.augment", "datamodules.augment.Augment", "--trainer.max_epochs", "4"]
+
+
+def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(run / f"checkpoints/{name}.ckpt", weights_only=True)["state_dict"]
+    return state
+
+
+def wait_for(path: Path, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} did not appear"
+        time.sleep(0.02)
+
+
+def start(arguments: list[str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "suite", *arguments]
+    return subprocess.Popen(
+        command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
+
+
+def test_killed_and_resumed_it_ends_with_the_same_weights(prepared: Path, tmp_path: Path) -> None:
+    whole = suite(*small_fit(prepared, tmp_path / "whole", *DETERMINISTIC))
+    assert whole.returncode == 0, whole.stderr[-2000:]
+    process = start(small_fit(prepared, tmp_path / "killed", *DETERMINISTIC))
+    wait_for(tmp_path / "killed/checkpoints/last.ckpt")
+    time.sleep(0.3)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    epoch = torch.load(tmp_path / "killed/checkpoints/last.ckpt", weights_only=True)["epoch"]
+    assert epoch < 3
+    resumed = suite(*small_fit(prepared, tmp_path / "killed", *DETERMINISTIC, "--ckpt_path", "last"))
+    assert resumed.returncode == 0, resumed.stderr[-2000:]
+    one, other = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    with (tmp_path / "killed/metrics.csv").open() as f:
+        epochs = {row["epoch"] for row in csv.DictReader(f) if row.get("val/video_auroc")}
+    assert epochs == {"0", "1", "2", "3"}  # what was logged before the kill is kept
+
+
+def test_ctrl_c_stops_within_five_seconds_and_leaves_nothing_half_written(prepared: Path, tmp_path: Path) -> None:
+    process = start(small_fit(prepared, tmp_path, "--trainer.max_epochs", "500", "--data.num_workers", "2"))
+    wait_for(tmp_path / "checkpoints/last.ckpt")
+    began = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert time.monotonic() - began < 5
+    assert process.returncode != 0
+    assert "Traceback" not in said
+    assert not list(tmp_path.rglob("*.part"))
+    assert weights(tmp_path)
+
+
+@pytest.mark.parametrize("verb", ["studio", "prepare"])
+def test_ctrl_c_stops_the_other_long_verbs_too(verb: str, studio: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ["studio", "--out", str(out), "--size", "small"]
+    if verb == "prepare":
+        arguments = ["prepare", "--index", "datamodules.ffpp.index", "--root", str(studio), "--out", str(out)]
+        arguments += ["--faces.landmarks", "datamodules.faces.DlibLandmarks"]
+        arguments += ["--faces.landmarks.path", str(studio / "shape_predictor_68.dat")]
+    process = start([*arguments, "--workers", "2"])
+    deadline = time.monotonic() + 60
+    while not (list(out.rglob("*.mp4")) or list((out / "parts").glob("*"))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    began = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert time.monotonic() - began < 5
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert f"{verb} interrupted" in said
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("may not mount a small disk here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+def test_a_full_disk_is_one_error_and_costs_no_checkpoint(small_disk: Path) -> None:
+    state = {"state_dict": {"w": torch.zeros(250_000)}}
+    SafeCheckpointIO().save_checkpoint(state, small_disk / "last.ckpt")
+    (small_disk / "ballast").write_bytes(bytes(1_500_000))
+    state["state_dict"]["w"] += 1
+    with pytest.raises(Refused, match=r"last\.ckpt: checkpoint not written \(No space left"):
+        SafeCheckpointIO().save_checkpoint(state, small_disk / "last.ckpt")
+    kept = torch.load(small_disk / "last.ckpt", weights_only=True)
+    assert kept["state_dict"]["w"].sum() == 0
+    assert not list(small_disk.glob(".*.part"))
+
+
+def test_a_training_on_a_full_disk_ends_with_one_line(prepared: Path, small_disk: Path) -> None:
+    (small_disk / "ballast").write_bytes(bytes(2_200_000))
+    done = suite(*small_fit(prepared, small_disk / "run"))
+    assert done.returncode == 2
+    assert "No space left" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+class Code:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.system, ("touch /tmp/suite_was_here",))
+
+
+def test_a_checkpoint_with_code_in_it_is_refused(prepared: Path, tmp_path: Path) -> None:
+    mark = Path("/tmp/suite_was_here")
+    mark.unlink(missing_ok=True)
+    torch.save({"state_dict": {}, "extra": Code()}, tmp_path / "evil.ckpt")
+    done = suite(*["test", *small_fit(prepared, tmp_path / "run")[1:-2]], "--ckpt_path", str(tmp_path / "evil.ckpt"))
+    assert done.returncode == 2
+    assert "evil.ckpt: holds more than tensors and plain values" in done.stderr.splitlines()[-1]
+    assert not mark.exists()
+
+
+def test_damaged_and_foreign_checkpoints_are_refused_by_name(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(9)}, tmp_path / "whole.ckpt")
+    content = (tmp_path / "whole.ckpt").read_bytes()
+    (tmp_path / "cut.ckpt").write_bytes(content[: len(content) // 2])
+    with pytest.raises(Refused, match=r"cut\.ckpt: (is damaged|holds more)"):
+        SafeCheckpointIO().load_checkpoint(tmp_path / "cut.ckpt")
+    with pytest.raises(Refused, match=r"none\.ckpt: no such file"):
+        SafeCheckpointIO().load_checkpoint(tmp_path / "none.ckpt")
+
+
+def test_a_run_is_not_overwritten(prepared: Path, two_processes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(small_fit(prepared, two_processes))
+    assert "holds a run; give another --run, or go on with it by --ckpt_path last" in capsys.readouterr().err
+
+
+def test_two_processes_test_as_one_does(prepared: Path, two_processes: Path, tmp_path: Path) -> None:
+    tables = {}
+    for name, options in {
+        "one": ["--trainer.devices", "1"],
+        "two": ["--trainer.devices", "2", "--trainer.strategy", "ddp"],
+    }.items():
+        arguments = ["test", *small_fit(prepared, tmp_path / name)[1:-2], *options, "--data.batch_size", "5"]
+        done = suite(*arguments, "--ckpt_path", str(two_processes / "checkpoints/best.ckpt"))
+        assert done.returncode == 0, done.stderr[-2000:]
+        with (tmp_path / name / "test/metrics.csv").open() as f:
+            metrics = {k: float(v) for k, v in next(csv.DictReader(f)).items() if k.startswith("test/")}
+        tables[name] = metrics, sorted(pq.read_table(tmp_path / name / "predictions.parquet").to_pylist(), key=str)
+    assert tables["two"][0] == pytest.approx(tables["one"][0], abs=1e-6, nan_ok=True)
+    for one, two in zip(tables["one"][1], tables["two"][1], strict=True):
+        assert one["video"] == two["video"]
+        assert one["score"] == pytest.approx(two["score"], abs=1e-5)
+    run = read_run(tmp_path / "one")
+    from lightning_modules import scores
+
+    again = videos(run)
+    auroc = float(scores.auroc(torch.from_numpy(again.score), torch.from_numpy(again.label)))
+    assert auroc == pytest.approx(tables["one"][0]["test/video_auroc"], abs=1e-6)
+
+
+def test_the_prediction_table_holds_few_rows_in_memory() -> None:
+    from datamodules.batch import Batch
+    from lightning_modules.base import Outcome, Prediction
+
+    flushed: list[int] = []
+
+    class Counted(PredictionTable):
+        def flush(self) -> None:
+            flushed.append(len(self.rows))
+            self.rows = []
+
+    table = Counted()
+    n = 512
+    batch = Batch(
+        frames=torch.zeros(n, 1, 3, 2, 2),
+        label=torch.zeros(n, dtype=torch.long),
+        mask=torch.zeros(n, 1, 1, 2, 2),
+        has_mask=torch.ones(n, dtype=torch.bool),
+        landmarks=torch.zeros(n, 1, 68, 2),
+        has_landmarks=torch.ones(n, dtype=torch.bool),
+        video=["d/real/c23/a"] * n,
+        track=torch.zeros(n, dtype=torch.long),
+        numbers=torch.zeros(n, 1, dtype=torch.long),
+        counts=torch.ones(n, dtype=torch.bool),
+    )
+    for _ in range(40):
+        table.write(Outcome(prediction=Prediction(logit=torch.zeros(n)), score=torch.zeros(n)), batch)
+        assert len(table.rows) < GROUP
+    assert sum(flushed) + len(table.rows) == 40 * n
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.stem)
+def test_every_overlay_trains(overlay: Path, prepared: Path, tmp_path: Path) -> None:
+    arguments = small_fit(prepared, tmp_path / "run", "--trainer.limit_train_batches", "2")
+    devices = ["--trainer.devices", "2"] if overlay.stem == "ddp" else []
+    sync = ["--trainer.sync_batchnorm", "false"] if overlay.stem == "ddp" else []  # torch has it for GPUs only
+    done = suite(*arguments[:3], "--config", str(overlay), *arguments[3:], *devices, *sync)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_wandb_writes_an_offline_run_and_never_asks(prepared: Path, tmp_path: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")} | {"HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "suite", *small_fit(prepared, tmp_path / "run", "--wandb", "suite-test")]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    (offline,) = (tmp_path / "run/wandb").glob("offline-run-*")
+    assert list(offline.glob("run-*.wandb"))
+    images = list((offline / "files/media/images/val").glob("panels*.png"))
+    assert images
+    # a log of protocol buffers: names are in it as they are
+    content = next(offline.glob("run-*.wandb")).read_bytes()
+    for name in (
+        b"train/loss",
+        b"val/video_auroc",
+        b"val/panels",
+        b"test_efficientnet",
+        b"lightning_modules.classifier",
+    ):
+        assert name in content
+
+
+def test_throughput_and_losses_are_in_the_table_of_the_run(two_processes: Path) -> None:
+    with (two_processes / "metrics.csv").open() as f:
+        rows = list(csv.DictReader(f))
+    waiting = [float(row["train/waiting"]) for row in rows if row.get("train/waiting")]
+    assert waiting
+    assert all(0 <= share <= 1 for share in waiting)
+    assert any(float(row["train/samples_per_s"]) > 0 for row in rows if row.get("train/samples_per_s"))
+
+
+def test_only_normalization_layers_and_the_head_can_be_tuned() -> None:
+    method = Classifier("test_efficientnet", only_norms=True)
+    tuned = {name.rsplit(".", 1)[0] for name, p in method.net.named_parameters() if p.requires_grad}
+    assert "classifier" in tuned
+    assert all("bn" in name or name == "classifier" for name in tuned)
+    assert any(not p.requires_grad for p in method.net.parameters())
+
+
+def test_local_weights_must_fit(tmp_path: Path) -> None:
+    import timm
+
+    donor = timm.create_model("test_efficientnet", num_classes=10)
+    torch.save(donor.state_dict(), tmp_path / "w.pt")
+    method = Classifier("test_efficientnet", weights=tmp_path / "w.pt")
+    torch.testing.assert_close(method.net.state_dict()["conv_stem.weight"], donor.state_dict()["conv_stem.weight"])
+    wrong = {f"other.{name}": value for name, value in donor.state_dict().items()}
+    torch.save(wrong, tmp_path / "wrong.pt")
+    with pytest.raises(Refused, match=r"wrong\.pt: \d+ keys do not fit, the first is"):
+        Classifier("test_efficientnet", weights=tmp_path / "wrong.pt")
+    with pytest.raises(Refused, match=r"none\.pt: no such file"):
+        Classifier("test_efficientnet", weights=tmp_path / "none.pt")
