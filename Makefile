@@ -17,5 +17,13 @@ test: $(VENV)/ready
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q
 
+# about ten minutes on 2 cores; interrupted, it goes on where it was
+demo: $(VENV)/ready
+	$(BIN)/python -m suite studio --out data/studio --size small
+	$(BIN)/python -m suite prepare --config configs/prepare_studio.yaml
+	$(BIN)/python -m suite fit --config configs/demo.yaml --ckpt_path last
+	$(BIN)/python -m suite test --config configs/demo.yaml --ckpt_path runs/demo/checkpoints/best.ckpt
+	$(BIN)/python -m suite report runs/demo
+
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -53,6 +53,9 @@ class SuiteCLI(LightningCLI):
         )
         parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
 
+    def _parse_ckpt_path(self) -> None:
+        """Passed over: it would let the hyper-parameters of a checkpoint beat the config and the command line."""
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         run = Path(self._get(self.config_init, "run"))
         settings = self._get(self.config_init, "trainer")
