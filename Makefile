@@ -19,7 +19,7 @@ test: $(VENV)/ready
 
 # about ten minutes on 2 cores; interrupted, it goes on where it was
 demo: $(VENV)/ready
-	$(BIN)/python -m suite studio --out data/studio --size small
+	$(BIN)/python -m suite studio --out data/studio --size small --difficulty 0.1
 	$(BIN)/python -m suite prepare --config configs/prepare_studio.yaml
 	$(BIN)/python -m suite fit --config configs/demo.yaml --ckpt_path last
 	$(BIN)/python -m suite test --config configs/demo.yaml --ckpt_path runs/demo/checkpoints/best.ckpt

@@ -136,14 +136,18 @@ def test_a_training_on_a_full_disk_ends_with_one_line(prepared: Path, small_disk
 
 
 class Code:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return (os.system, ("touch /tmp/suite_was_here",))
+        return (os.system, (f"touch {self.mark}",))
 
 
 def test_a_checkpoint_with_code_in_it_is_refused(prepared: Path, tmp_path: Path) -> None:
-    mark = Path("/tmp/suite_was_here")
-    mark.unlink(missing_ok=True)
-    torch.save({"state_dict": {}, "extra": Code()}, tmp_path / "evil.ckpt")
+    mark = tmp_path / "was_here"
+    torch.save({"state_dict": {}, "extra": Code(mark)}, tmp_path / "evil.ckpt")
     done = suite(*["test", *small_fit(prepared, tmp_path / "run")[1:-2]], "--ckpt_path", str(tmp_path / "evil.ckpt"))
     assert done.returncode == 2
     assert "evil.ckpt: holds more than tensors and plain values" in done.stderr.splitlines()[-1]
