@@ -40,7 +40,7 @@ class PredictionTable(Callback):
         about = {f"{u}_threshold": str(float(getattr(module, f"{u}_threshold"))) for u in ("frame", "video", "pixel")}
         data = trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, FaceData):
-            about |= {"contract": json.dumps(data.contract), "trained_on": json.dumps(data.trained_on())}
+            about |= {"contract": json.dumps(data.seen_pixels()), "trained_on": json.dumps(data.trained_on or [])}
         about |= {"checkpoint": str(trainer.ckpt_path or ""), "model": type(module).__name__}
         path = self.part(trainer, trainer.global_rank)
         path.parent.mkdir(parents=True, exist_ok=True)

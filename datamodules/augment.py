@@ -178,7 +178,7 @@ class Augment(nn.Module):
         level = self.between(*self.deviation, b) * self.happens(self.noise, b)
         if not level.any():
             return images
-        # drawn where the other numbers are drawn, so that a seed means the same on every device
+        # drawn on the CPU like the other numbers, from the generator that has the address of the step
         noise = torch.randn(b * t, *images.shape[1:]) * level.repeat_interleave(t)[:, None, None, None]
         return (images + noise.to(images.device)).clamp_(0, 1)
 

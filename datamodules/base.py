@@ -83,6 +83,8 @@ class FaceData(LightningDataModule):
 
     def setup(self, stage: str) -> None:
         contracts.load(self.prepared)  # missing data is an error before anything is built
+        if self.trainer is not None and self.trainer.overfit_batches:  # type: ignore[attr-defined]
+            raise Refused("overfit_batches: replaces the sampler; use limit_train_batches, or fewer draws")
 
     @property
     def image_size(self) -> int:
@@ -91,13 +93,10 @@ class FaceData(LightningDataModule):
     def videos(self, split: str) -> list[Video]:
         return [row for row in manifest.read(self.prepared / "manifest.csv") if row.split == split]
 
-    def trained_on(self) -> list[str]:
-        """The manipulations of the training split, so that a report can tell seen from unseen."""
-        return sorted({row.method for row in self.videos("train")}) if "train" in self.splits else []
+    trained_on: list[str] | None = None  # of the checkpoint that was loaded, so that a report can tell seen from unseen
 
-    @functools.cached_property
-    def splits(self) -> set[str]:
-        return {row.split for row in manifest.read(self.prepared / "manifest.csv")}
+    def training_methods(self) -> list[str]:
+        return sorted({f"{row.dataset}/{row.method}" for row in self.videos("train")})
 
     def clips(self, split: str) -> Clips:
         rows = self.videos(split)
@@ -122,6 +121,8 @@ class FaceData(LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.num_workers > 0,
             worker_init_fn=quiet_worker,
+            # CUDA does not survive a fork
+            multiprocessing_context="spawn" if self.num_workers and self.decoder.device.type != "cpu" else None,
         )
 
     @property
@@ -188,8 +189,17 @@ class FaceData(LightningDataModule):
             )
             self.augment(batch)
 
+    def seen_pixels(self) -> Contract:
+        """What decides the pixels that a network gets: how they are stored, and how many, does not."""
+        read = {name: value for name, value in self.contract.items() if name not in ("store", "frames", "tracks")}
+        read |= {"size": self.image_size, "clip": self.clip, "every": self.every}
+        if self.folder is not None:
+            read["decoder"] = f"{type(self.decoder).__name__} on {self.decoder.device.type}"
+        return read
+
     def state_dict(self) -> dict[str, Any]:
-        return {"contract": self.contract}
+        return {"contract": self.seen_pixels(), "trained_on": self.trained_on or self.training_methods()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        contracts.compare(self.contract, state_dict["contract"], "the data of the checkpoint")
+        contracts.compare(self.seen_pixels(), state_dict["contract"], "the data of the checkpoint")
+        self.trained_on = state_dict["trained_on"]

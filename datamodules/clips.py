@@ -86,7 +86,7 @@ class Clips(Dataset[Sample]):
             if evenly_spaced is not None and len(starts) > evenly_spaced:
                 span = (self.length - 1) * self.every
                 spaced = np.intersect1d(starts, evenly(face.row.frames - span, evenly_spaced))
-                starts = spaced if self.whole else starts[evenly(len(starts), evenly_spaced)]
+                starts = spaced if self.whole and len(spaced) else starts[evenly(len(starts), evenly_spaced)]
             group = "/".join((face.row.dataset, face.row.compression, face.row.source))
             faces.append(Face(face.row.key, face.row.label, group, starts, self.length, self.every))
         return faces
@@ -194,7 +194,9 @@ class VideoClips(Clips):
             masks: dict[int, NDArray[np.uint8] | None] = {}
             if row.mask:
                 times = probe(path).times[numbers].tolist()
-                masks = dict(zip(numbers, read_masks(self.decoder, inside(self.videos, row.mask), times), strict=True))
+                size = pictures[numbers[0]].shape[:2]
+                found = read_masks(self.decoder, inside(self.videos, row.mask), times, size)
+                masks = dict(zip(numbers, found, strict=True))
             for i in places:
                 samples[i] = self.cut(addresses[i], pictures, masks)
         return [samples[i] for i in range(len(addresses))]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.crops import two_valued
-from datamodules.video import Decoder, probe
+from datamodules.video import Decoder, VideoError, probe
 
 
 def align(times: NDArray[np.float64], mask_times: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -23,12 +23,20 @@ def align(times: NDArray[np.float64], mask_times: NDArray[np.float64]) -> NDArra
     return np.where(np.abs(mask_times[nearest] - times) <= 0.75 * step, nearest, -1)
 
 
-def read_masks(decoder: Decoder, path: Path, times: Sequence[float]) -> list[NDArray[np.uint8] | None]:
-    """The (H, W) masks at the times of some frames, 0 or 255; None where there is none."""
+def read_masks(
+    decoder: Decoder, path: Path, times: Sequence[float], size: tuple[int, int]
+) -> list[NDArray[np.uint8] | None]:
+    """The (H, W) masks at the times of some frames, 0 or 255; None where there is none.
+
+    Args:
+        size: Height and width of the frames; a mask of another size would lie elsewhere.
+    """
     found = align(np.asarray(times), probe(path).times)
     wanted = sorted({int(i) for i in found if i >= 0})
     if not wanted:
         return [None] * len(found)
     pictures = decoder.read(path, wanted)[..., 1].cpu().numpy()  # green: the mask is grey
+    if pictures.shape[1:] != size:
+        raise VideoError(path, f"is {pictures.shape[2]} x {pictures.shape[1]}, its video {size[1]} x {size[0]}")
     by_number = {number: two_valued(picture) for number, picture in zip(wanted, pictures, strict=True)}
     return [by_number.get(int(i)) for i in found]

@@ -92,11 +92,16 @@ def prepare_video(row: Video, root: Path, out: Path, recipe: Recipe) -> None:
         row = replace(row, fps=round(index.fps, 3), frames=len(index), sha256=sha256(path))
         write_part(part, row, root, out, recipe)
     except VideoError as error:
-        stat = path.stat() if path.exists() else None
-        skip = {"video": row.key, "path": row.path, "reason": str(error.reason), "bytes": stat.st_size if stat else -1}
+        # the video or its mask, whichever is at fault: it is tried again once that file has changed
+        faulty = row.mask if row.mask and error.path == manifest.inside(root, row.mask) else row.path
+        skip = {"video": row.key, "path": faulty, "reason": error.reason, "bytes": size_of(root / faulty)}
         (part / "skipped.json").write_text(json.dumps(skip))
     (part / "row.json").write_text(json.dumps(asdict(row)))
     part.replace(final)
+
+
+def size_of(path: Path) -> int:
+    return path.stat().st_size if path.exists() else -1
 
 
 def sha256(path: Path) -> str:
@@ -128,7 +133,9 @@ def write_part(part: Path, row: Video, root: Path, out: Path, recipe: Recipe) ->
     masks: dict[int, NDArray[np.uint8]] = {}
     if row.mask:
         numbers = sorted(wanted)
-        read = read_masks(recipe.decoder, manifest.inside(root, row.mask), [times[n] for n in numbers])
+        read = read_masks(
+            recipe.decoder, manifest.inside(root, row.mask), [times[n] for n in numbers], kept[numbers[0]].shape[:2]
+        )
         masks = {n: mask for n, mask in zip(numbers, read, strict=True) if mask is not None}
         tracks.sort(key=lambda track: -coverage(track, masks))  # stable: equal ones stay in order of size
     write_faces(part / "faces.parquet", row, tracks, times, masks)
@@ -226,8 +233,7 @@ def prepare_all(rows: list[Video], root: Path, out: Path, recipe: Recipe, worker
         shutil.rmtree(stale)
     have = {row.key for row in manifest.read(out / "manifest.csv")} if (out / "manifest.csv").exists() else set()
     for skip in read_skipped(out):
-        path = root / skip.path
-        if (path.stat().st_size if path.exists() else -1) == skip.bytes:
+        if size_of(root / skip.path) == skip.bytes:
             have.add(skip.video)
     todo = [row for row in rows if row.key not in have]
     done = len(rows) - len(todo)

@@ -60,9 +60,12 @@ def read_skipped(out: Path) -> list[Skipped]:
 
 def merge(out: Path, order: list[str]) -> None:
     """Moves the parts into the tables. Killed in the middle, it starts over: parts go last, and twice is once."""
-    parts = {name: out / "parts" / name for name in map(part_name, order)}
-    new = [path for path in parts.values() if path.exists()]
+    new = sorted(path for path in (out / "parts").iterdir() if not path.name.startswith("."))
     rows = [Video(**json.loads((path / "row.json").read_text())) for path in new]
+    place = {key: i for i, key in enumerate(order)}
+    # also those of a stopped call for other videos; in the order of the data set, so that the tables come out alike
+    both = sorted(zip(rows, new, strict=True), key=lambda pair: (place.get(pair[0].key, len(place)), pair[0].key))
+    rows, new = [row for row, _ in both], [path for _, path in both]
     good = [(row, path) for row, path in zip(rows, new, strict=True) if not (path / "skipped.json").exists()]
     fresh = {row.key for row in rows}
     if any((path / "crops.tar").exists() for _, path in good):
@@ -74,8 +77,7 @@ def merge(out: Path, order: list[str]) -> None:
         if (out / "manifest.csv").exists()
         else []
     )
-    place = {key: i for i, key in enumerate(order)}
-    together = sorted(kept + [row for row, _ in good], key=lambda row: place.get(row.key, -1))
+    together = sorted(kept + [row for row, _ in good], key=lambda row: (place.get(row.key, -1), row.key))
     skipped = [s for s in read_skipped(out) if s.video not in fresh]
     skipped += [
         Skipped(**json.loads((path / "skipped.json").read_text())) for path in new if (path / "skipped.json").exists()
@@ -85,7 +87,16 @@ def merge(out: Path, order: list[str]) -> None:
         writer.writeheader()
         writer.writerows(map(asdict, sorted(skipped, key=lambda s: s.video)))
     manifest.write(together, out / "manifest.csv")
-    shutil.rmtree(out / "parts")
+    forget(out)
+
+
+def forget(out: Path) -> None:
+    """Parts vanish in one step: half of one would not merge again."""
+    merged = out / ".parts.merged"
+    shutil.rmtree(merged, ignore_errors=True)
+    if (out / "parts").exists():
+        (out / "parts").replace(merged)
+    shutil.rmtree(merged, ignore_errors=True)
 
 
 def join_shards(out: Path, parts: list[Path], fresh: set[str]) -> None:
@@ -101,7 +112,7 @@ def join_shards(out: Path, parts: list[Path], fresh: set[str]) -> None:
     for path in folder.iterdir():  # of a merge that was killed
         if f"shards/{path.name}" not in used:
             path.unlink()
-    number = len(used)
+    number = 1 + max((int(Path(shard).stem.rsplit("-", 1)[1]) for shard in used), default=-1)
     group: list[Path] = []
     for i, part in enumerate(parts):
         group.append(part)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import cv2
@@ -83,11 +83,10 @@ class FaceTracker:
                 return best
         return None
 
-    def track(self, frames: Iterable[NDArray[np.uint8]], watch: Callable[[int], None] | None = None) -> list[Track]:
+    def track(self, frames: Iterable[NDArray[np.uint8]]) -> list[Track]:
         """
         Args:
             frames: (H, W, 3) pictures in order.
-            watch: Called with the number of each frame done.
 
         Returns:
             The tracks, longest and largest first, ids in order of appearance.
@@ -116,8 +115,6 @@ class FaceTracker:
                             self.rewind(track, i, recent, tracks)
                 searched, recent = i, [grey]
             count = i + 1
-            if watch:
-                watch(count)
         long = [t for t in tracks if len(t.frames) >= min(self.shortest, count)]
         if self.smooth > 0:
             for track in long:

@@ -108,19 +108,24 @@ def ece(score: Tensor, label: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Videos:
-    """One score per video."""
+class Scored:
+    """One score per frame or per video."""
 
-    score: Tensor  # (V,)
-    label: Tensor  # (V,)
-    id: Tensor  # (V,)
+    score: Tensor  # (N,)
+    label: Tensor  # (N,)
+    id: Tensor  # (N,) of the video
 
 
-def by_video(score: Tensor, label: Tensor, video: Tensor, frame: Tensor) -> Videos:
-    """The most suspicious face of each frame, then the mean over the frames of each video."""
+def by_frame(score: Tensor, label: Tensor, video: Tensor, frame: Tensor) -> Scored:
+    """The most suspicious face of each frame: a bystander beside a forged face is no miss."""
     moments, moment = torch.unique(torch.stack([video, frame], 1), dim=0, return_inverse=True)
     worst = score.new_zeros(len(moments)).scatter_reduce_(0, moment, score, "amax", include_self=False)
-    ids, slot = torch.unique(moments[:, 0], return_inverse=True)
-    mean = score.new_zeros(len(ids)).scatter_reduce_(0, slot, worst, "mean", include_self=False)
-    place = torch.searchsorted(ids, video)
-    return Videos(mean, label.new_zeros(len(ids)).scatter_(0, place, label), ids)
+    return Scored(worst, label.new_zeros(len(moments)).scatter_(0, moment, label), moments[:, 0])
+
+
+def by_video(score: Tensor, label: Tensor, video: Tensor, frame: Tensor) -> Scored:
+    """The mean over the frames of each video."""
+    frames = by_frame(score, label, video, frame)
+    ids, slot = torch.unique(frames.id, return_inverse=True)
+    mean = score.new_zeros(len(ids)).scatter_reduce_(0, slot, frames.score, "mean", include_self=False)
+    return Scored(mean, label.new_zeros(len(ids)).scatter_(0, slot, frames.label), ids)

@@ -57,7 +57,9 @@ class Run:
 def read_run(path: Path) -> Run:
     table_path = path / "predictions.parquet"
     if not table_path.is_file():
-        raise Refused(f"{table_path}: no such file; run 'python -m suite test --config {path / 'config.yaml'}' first")
+        best = path / "checkpoints" / "best.ckpt"
+        command = f"python -m suite test --config {path / 'config.yaml'} --ckpt_path {best}"
+        raise Refused(f"{table_path}: no such file; run '{command}' first")
     table = pq.read_table(table_path)
     if not len(table):
         raise Refused(f"{table_path}: has no rows")
@@ -84,17 +86,23 @@ class Videos:
         return Videos(score=self.score[chosen], label=self.label[chosen], method=self.method[chosen])
 
 
+def kinds(run: Run) -> NDArray[np.str_]:
+    """Data set and manipulation of each row: the same word may mean other things in another data set."""
+    return np.array([f"{d}/{m}" for d, m in zip(run.table["dataset"], run.table["method"], strict=True)])
+
+
+def columns(run: Run) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Score, label, number of the video and of the frame, (N,) each."""
+    _, video = np.unique(run.table["video"].astype(str), return_inverse=True)
+    score, label = run.table["score"].astype(np.float64), run.table["label"].astype(np.int64)
+    parts = [torch.from_numpy(a) for a in (score, label, video, run.table["frame"].astype(np.int64))]
+    return parts[0], parts[1], parts[2], parts[3]
+
+
 def videos(run: Run) -> Videos:
-    keys, first, inverse = np.unique(run.table["video"].astype(str), return_index=True, return_inverse=True)
-    found = scores.by_video(
-        torch.from_numpy(run.table["score"].astype(np.float64)),
-        torch.from_numpy(run.table["label"].astype(np.int64)),
-        torch.from_numpy(inverse),
-        torch.from_numpy(run.table["frame"].astype(np.int64)),
-    )
-    methods = run.table["method"].astype(str)[first]
-    assert len(found.id) == len(keys)
-    return Videos(score=found.score.numpy(), label=found.label.numpy(), method=methods)
+    _, first = np.unique(run.table["video"].astype(str), return_index=True)
+    found = scores.by_video(*columns(run))
+    return Videos(score=found.score.numpy(), label=found.label.numpy(), method=kinds(run)[first])
 
 
 def figure(name: scores.Figure, v: Videos) -> float:
@@ -143,8 +151,8 @@ def verdict(run: Run) -> dict[str, Interval]:
     out["TPR at 1 % FPR"] = Interval(value=figure(scores.tpr_at_fpr, v))
     out["ECE"] = Interval(value=figure(scores.ece, v))
     out["Brier"] = interval(scores.brier, v, draws)
-    frames = (torch.from_numpy(run.table[name].astype(np.float64)) for name in ("score", "label"))
-    out["frame AUROC"] = Interval(value=float(scores.auroc(*frames)))
+    frames = scores.by_frame(*columns(run))
+    out["frame AUROC"] = Interval(value=float(scores.auroc(frames.score, frames.label)))
     return out | localization(run, np.ones(len(run.table["label"]), bool))
 
 
@@ -184,18 +192,18 @@ class Forgery:
 def by_forgery(run: Run) -> list[Forgery]:
     v = videos(run)
     trained = set(json.loads(run.about["trained_on"])) if run.about.get("trained_on") else None
-    rows = []
+    rows, kind = [], kinds(run)
+    one_set = len(set(run.table["dataset"])) == 1
     for method in sorted(set(v.method[v.label == 1])):
         mine = v.of((v.method == method) | (v.label == 0))
-        chosen = run.table["method"].astype(str) == method
         rows.append(
             Forgery(
-                method=method,
+                method=method.split("/", 1)[1] if one_set else method,
                 seen=method in trained if trained else None,
                 count=int((mine.label == 1).sum()),
                 auroc=auroc_interval(mine, resampled(mine)),
                 found=float((mine.score[mine.label == 1] >= run.threshold).mean()),
-                pixels=localization(run, chosen | (run.table["label"] == 0)),
+                pixels=localization(run, (kind == method) | (run.table["label"] == 0)),
             )
         )
     return sorted(rows, key=lambda row: (row.seen is False, row.method))

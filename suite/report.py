@@ -48,9 +48,8 @@ def section(run: Run) -> dict[str, Any]:
         plots.curve(run, {"train/loss": "training loss"}, "loss"),
         plots.curve(run, {"val/video_auroc": "video AUROC", "val/frame_auroc": "frame AUROC"}, "validation"),
     ]
-    checkpoint = run.about.get("checkpoint") or "CHECKPOINT"
     commands = f"python -m suite fit --config {run.path / 'config.yaml'} --run NEW_RUN\n"
-    commands += f"python -m suite test --config {run.path / 'config.yaml'} --ckpt_path {checkpoint}"
+    commands += "python -m suite test --config NEW_RUN/config.yaml --ckpt_path NEW_RUN/checkpoints/best.ckpt"
     return {
         "name": run.name,
         "lead": lead(run),

@@ -9,13 +9,14 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 from callbacks.checkpoints import SafeCheckpointIO
-from callbacks.history import History
+from callbacks.history import History, rewind
 from callbacks.panels import Panels
 from callbacks.predictions import PredictionTable
 from callbacks.seeds import EpochSeed
@@ -61,6 +62,12 @@ class SuiteCLI(LightningCLI):
         settings = self._get(self.config_init, "trainer")
         if self.subcommand == "fit" and not settings["fast_dev_run"]:
             self.begin(run)
+        elif (
+            self.subcommand != "fit"
+            and not settings["fast_dev_run"]
+            and self._get(self.config_init, "ckpt_path") is None
+        ):
+            raise Refused(f"{self.subcommand}: give --ckpt_path, for instance {run / 'checkpoints' / 'best.ckpt'}")
         plugins = settings["plugins"] or []
         plugins = plugins if isinstance(plugins, list) else [plugins]
         own = {
@@ -73,7 +80,13 @@ class SuiteCLI(LightningCLI):
 
     def begin(self, run: Path) -> None:
         """A folder that holds a run is resumed or left alone."""
-        if self._get(self.config_init, "ckpt_path") is not None:
+        given = self._get(self.config_init, "ckpt_path")
+        last = run / "checkpoints" / "last.ckpt"
+        resumed = given in ("last", "hpc") or (
+            given is not None and Path(given).resolve().is_relative_to(run.resolve())
+        )
+        if resumed and last.is_file():
+            rewind(run / "metrics.csv", torch.load(last, map_location="cpu", weights_only=True)["global_step"])
             return
         if any((run / "checkpoints").glob("*.ckpt")):
             raise Refused(f"{run}: holds a run; give another --run, or go on with it by --ckpt_path last")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -115,6 +117,26 @@ def test_every_config_runs(config: Path, verb: str, prepared: Path, tmp_path: Pa
     small = ["--model.backbone", "test_efficientnet"] if "classifier" in config.read_text() else []
     where = ["--data.prepared", str(prepared), "--run", str(tmp_path)]
     main([verb, "--config", str(config), *where, *QUICK, *small, "--trainer.fast_dev_run", "1"])
+
+
+def test_the_preparing_config_prepares_a_studio(studio: Path, tmp_path: Path) -> None:
+    pair = json.loads((studio / "test.json").read_text())[0]
+    root = tmp_path / "studio"
+    for split in ("train", "val", "test"):
+        path = root / f"{split}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps([pair] if split == "test" else []))
+    for path in studio.rglob("*.mp4"):
+        if path.stem.split("_")[0] == pair[0] and ("Swap" in str(path) or "original" in str(path)):
+            (root / path.relative_to(studio)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, root / path.relative_to(studio))
+    config = yaml.safe_load((ROOT / "configs/prepare_studio.yaml").read_text())
+    where = ["--root", str(root), "--out", str(tmp_path / "out")]
+    where += ["--faces.landmarks.path", str(studio / "shape_predictor_68.dat"), "--workers", "1"]
+    main(["prepare", "--config", str(ROOT / "configs/prepare_studio.yaml"), *where])
+    rows = (tmp_path / "out/manifest.csv").read_text().splitlines()
+    assert len(rows) == 3  # the head, a real video and a fake one, of one compression
+    assert json.loads((tmp_path / "out/contract.json").read_text())["size"] == config["size"]
 
 
 @pytest.mark.parametrize("config", sorted((ROOT / "configs/data").glob("*.yaml")), ids=lambda path: path.stem)

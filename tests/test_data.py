@@ -9,11 +9,16 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from pytorch_lightning import Trainer
 
 from datamodules.batch import Batch, Sample, collate
+from datamodules.clips import Clips, Seen
 from datamodules.contract import compare
 from datamodules.errors import Refused
 from datamodules.ffpp import FFPP
+from datamodules.manifest import Video
+from datamodules.sampling import Address
+from lightning_modules.classifier import Classifier
 from tests.conftest import small_fit, suite
 
 
@@ -189,6 +194,50 @@ def test_a_checkpoint_refuses_data_prepared_differently(data: FFPP) -> None:
         data.load_state_dict(other)
     with pytest.raises(Refused, match="detector is 'HOG' here and 'absent' there"):
         compare({"detector": "HOG"}, {}, "it")
+
+
+def test_a_checkpoint_refuses_another_size_but_not_another_store(prepared: Path) -> None:
+    state = make(prepared).state_dict()
+    with pytest.raises(Refused, match="size is 48 here and 64 there"):
+        make(prepared, image_size=48).load_state_dict(state)
+    other = make(prepared)
+    other.contract.update({"store": "shards", "frames": 16})
+    other.load_state_dict(state)
+    assert other.trained_on is not None
+    assert "studio/Swap" in other.trained_on
+
+
+def test_a_face_seen_only_between_the_evenly_spaced_frames_is_still_evaluated() -> None:
+    row = Video(
+        dataset="d",
+        method="real",
+        compression="",
+        stem="v",
+        path="v.mp4",
+        label=0,
+        split="test",
+        identities="v",
+        frames=1000,
+    )
+    frames = np.arange(400, 600)
+    seen = Seen(row, 0, frames, np.zeros((200, 68, 2), np.float32), {})
+
+    class Whole(Clips):
+        whole = True
+
+        def __getitems__(self, addresses: list[Address]) -> list[Sample]:
+            raise NotImplementedError
+
+    (face,) = Whole([seen], 64, 1, 1).faces(4)
+    assert len(face.starts) == 4
+
+
+def test_settings_that_replace_the_sampler_are_refused(data: FFPP) -> None:
+    Trainer(overfit_batches=2, logger=False, enable_checkpointing=False)._data_connector.attach_datamodule(
+        Classifier("test_efficientnet"), data
+    )
+    with pytest.raises(Refused, match="overfit_batches: replaces the sampler"):
+        data.setup("fit")
 
 
 def test_frames_are_the_pixels_of_the_video(studio: Path, prepared: Path) -> None:

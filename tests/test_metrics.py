@@ -90,6 +90,14 @@ def test_a_video_is_the_mean_over_frames_of_its_worst_face() -> None:
     assert videos.label.tolist() == [0, 1]
 
 
+def test_a_bystander_beside_a_forged_face_is_no_miss() -> None:
+    metrics = score_metrics(None, None)
+    # two faces in each frame of a fake, the second untouched; one in the frame of a real
+    score, label = torch.tensor([0.9, 0.1, 0.8, 0.2, 0.3]), torch.tensor([1, 1, 1, 1, 0])
+    metrics.update(score, label, torch.tensor([7, 7, 7, 7, 5]), torch.tensor([0, 0, 1, 1, 0]))
+    assert metrics.compute()["frame_auroc"] == 1
+
+
 def masks(seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Scores on the grid of the bins, (N, P), their masks and the labels."""
     g = torch.Generator().manual_seed(seed)

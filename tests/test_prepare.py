@@ -20,7 +20,7 @@ from datamodules.crops import decode
 from datamodules.errors import Refused
 from datamodules.ffpp import index
 from datamodules.manifest import Video, read
-from datamodules.prepare import Recipe, prepare_all
+from datamodules.prepare import Recipe, prepare_all, prepare_video
 from datamodules.tables import read_skipped
 from tests import clips
 
@@ -29,7 +29,9 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def some(studio: Path) -> list[Video]:
-    return [row for row in index(studio) if row.compression == "c23" and row.method in ("real", "Swap")][:8]
+    """Four real videos and four fakes."""
+    rows = [row for row in index(studio) if row.compression == "c23"]
+    return [row for method in ("real", "Swap") for row in [r for r in rows if r.method == method][:4]]
 
 
 def crops(out: Path) -> list[dict[str, object]]:
@@ -116,7 +118,7 @@ def test_shards_hold_the_same_crops_and_webdataset_streams_them(
     studio: Path, prepared: Path, some: list[Video], recipe: Recipe, tmp_path: Path
 ) -> None:
     shards = replace(recipe, store="shards")
-    list(prepare_all(some[:3], studio, tmp_path, shards, workers=1))
+    list(prepare_all(some[2:5], studio, tmp_path, shards, workers=1))
     list(prepare_all(some, studio, tmp_path, shards, workers=1))  # more videos come later
     by_key = {(row["video"], row["frame"]): row for row in crops(prepared)}
     table = crops(tmp_path)
@@ -157,6 +159,40 @@ def test_a_mask_says_which_face_was_forged(studio: Path, recipe: Recipe, tmp_pat
     table = crops(tmp_path / "out")
     assert table
     assert all(int(str(r["x"])) + int(str(r["side"])) / 2 > bystander[0].shape[1] for r in table)
+
+
+def test_a_broken_mask_is_named_and_tried_again_once_mended(
+    studio: Path, some: list[Video], recipe: Recipe, tmp_path: Path
+) -> None:
+    fake = next(row for row in some if row.mask)
+    root = tmp_path / "root"
+    for path in (fake.path, fake.mask):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(studio / path, root / path)
+    whole = (root / fake.mask).read_bytes()
+    (root / fake.mask).write_bytes(whole[: len(whole) // 2])
+    list(prepare_all([fake], root, tmp_path / "out", recipe, workers=1))
+    assert [skip.path for skip in read_skipped(tmp_path / "out")] == [fake.mask]
+    clips.write(root / fake.mask, length=48)
+    list(prepare_all([fake], root, tmp_path / "out", recipe, workers=1))
+    (skip,) = read_skipped(tmp_path / "out")
+    assert f"is {clips.WIDTH} x {clips.HEIGHT}, its video" in skip.reason  # it would lie elsewhere
+    (root / fake.mask).write_bytes(whole)
+    list(prepare_all([fake], root, tmp_path / "out", recipe, workers=1))
+    assert not read_skipped(tmp_path / "out")
+    assert crops(tmp_path / "out")
+
+
+def test_what_a_stopped_call_for_other_videos_finished_is_kept(
+    studio: Path, some: list[Video], recipe: Recipe, tmp_path: Path
+) -> None:
+    prepare_video(some[0], studio, tmp_path, recipe)  # as a call that was killed leaves it
+    (tmp_path / ".parts.merged" / "half").mkdir(parents=True)  # of a merge that was killed at its very end
+    list(prepare_all(some[1:2], studio, tmp_path, recipe, workers=1))
+    assert {row.key for row in read(tmp_path / "manifest.csv")} == {row.key for row in some[:2]}
+    assert {str(row["video"]) for row in crops(tmp_path)} == {row.key for row in some[:2]}
+    assert not (tmp_path / "parts").exists()
+    assert not (tmp_path / ".parts.merged").exists()
 
 
 def test_other_settings_in_the_same_folder_are_refused_by_name(

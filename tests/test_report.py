@@ -44,7 +44,7 @@ def write_run(path: Path, masks: bool = True, seed: int = 0) -> Path:
             row |= {"forged": forged.tolist() if masks else None, "other": other.tolist() if masks else None}
             rows.append(row)
     about = {"video_threshold": "0.55", "frame_threshold": "0.5", "pixel_threshold": "0.6", "checkpoint": "c.ckpt"}
-    about |= {"trained_on": json.dumps(["Swap", "real"]), "contract": json.dumps({"margin": 1.3, "size": 64})}
+    about |= {"trained_on": json.dumps(["d/Swap", "d/real"]), "contract": json.dumps({"margin": 1.3, "size": 64})}
     path.mkdir(parents=True)
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata(about), path / "predictions.parquet")
     (path / "metrics.csv").write_text(
@@ -95,7 +95,7 @@ def test_forgeries_are_seen_or_unseen(tmp_path: Path) -> None:
     assert [(row.method, row.seen, row.count) for row in rows] == [("Swap", True, 10), ("Jitter", False, 10)]
     v = videos(run)
     for row in rows:
-        mine = (v.label == 0) | (v.method == row.method)
+        mine = (v.label == 0) | (v.method == f"d/{row.method}")
         assert row.auroc.value == pytest.approx(roc_auc_score(v.label[mine], v.score[mine]))
     seen, unseen = pooled(run, True), pooled(run, False)
     assert seen is not None

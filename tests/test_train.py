@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from callbacks.checkpoints import SafeCheckpointIO
+from callbacks.history import rewind
 from callbacks.predictions import GROUP, PredictionTable
 from datamodules.errors import Refused
 from lightning_modules.classifier import Classifier
@@ -168,6 +169,42 @@ def test_a_run_is_not_overwritten(prepared: Path, two_processes: Path, capsys: p
     with pytest.raises(SystemExit):
         main(small_fit(prepared, two_processes))
     assert "holds a run; give another --run, or go on with it by --ckpt_path last" in capsys.readouterr().err
+
+
+def test_testing_without_a_checkpoint_is_refused(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["test", *small_fit(prepared, tmp_path / "run")[1:-2]])
+    assert "test: give --ckpt_path, for instance" in capsys.readouterr().err
+
+
+def test_a_checkpoint_from_elsewhere_does_not_overwrite_a_run(
+    prepared: Path, two_processes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.ckpt"
+    other.write_bytes((two_processes / "checkpoints/last.ckpt").read_bytes())
+    with pytest.raises(SystemExit):
+        main(small_fit(prepared, two_processes, "--ckpt_path", str(other)))
+    assert "holds a run" in capsys.readouterr().err
+
+
+def test_metrics_after_the_checkpoint_are_dropped_on_resume(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_text("epoch,step,train/loss\n0,9,0.7\n0,19,0.6\n1,29,0.5\n")
+    rewind(path, 20)
+    assert path.read_text().splitlines() == ["epoch,step,train/loss", "0,9,0.7", "0,19,0.6"]
+
+
+def test_a_plateau_schedule_is_monitored(prepared: Path, tmp_path: Path) -> None:
+    options = [
+        "--model.scheduler",
+        "pytorch_lightning.cli.ReduceLROnPlateau",
+        "--model.scheduler.monitor",
+        "val/video_auroc",
+    ]
+    main(small_fit(prepared, tmp_path / "run", *options, "--trainer.limit_train_batches", "1"))
+    assert (tmp_path / "run/checkpoints/last.ckpt").exists()
 
 
 def test_two_processes_test_as_one_does(prepared: Path, two_processes: Path, tmp_path: Path) -> None:
