@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import sys
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -22,10 +23,15 @@ def processor() -> str:
     return platform.processor()
 
 
+def shown(argument: str) -> str:
+    """Without the folders of one machine."""
+    return re.sub(r"/[\w./-]*/", "", argument)
+
+
 def record(name: str, result: Any) -> Path:
     path = RESULTS / f"{name}.json"
     made_by = {
-        "command": "python -m " + " ".join(["benchmarks." + Path(sys.argv[0]).stem, *sys.argv[1:]]),
+        "command": " ".join(["python -m", "benchmarks." + Path(sys.argv[0]).stem, *map(shown, sys.argv[1:])]),
         "machine": f"{processor()}, {os.cpu_count()} cores, no GPU used",
         "python": platform.python_version(),
         "packages": {package: version(package) for package in PACKAGES},
