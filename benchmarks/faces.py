@@ -99,20 +99,32 @@ def studio(model: Path, sizes: list[int], count: int, frames: int) -> list[dict[
     return rows
 
 
-def photographs(folder: Path) -> dict[str, int]:
-    totals = {"faces": 0, "usual_found": 0, "found": 0, "usual_false": 0, "false": 0}
+def annotated(folder: Path) -> Iterator[tuple[np.ndarray, list[Floats]]]:
+    """Photographs, RGB, with the boxes of their faces from dlib's lists."""
     for listing in ("training.xml", "testing.xml"):
         for image in ET.parse(folder / listing).getroot().iter("image"):
             exact = []
             for b in image.iter("box"):
                 left, top, w, h = (float(b.get(k) or 0) for k in ("left", "top", "width", "height"))
                 exact.append(np.array([left, top, left + w, top + h], np.float32))
-            picture = cv2.cvtColor(cv2.imread(str(folder / str(image.get("file")))), cv2.COLOR_BGR2RGB)
-            ours = [f.box for f in search(HOG(), cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), 38.0)]
-            totals["faces"] += len(exact)
-            for prefix, boxes in (("usual_", usual(picture)), ("", ours)):
-                totals[f"{prefix}found"] += sum(max((overlap(b, e) for b in boxes), default=0) > 0.4 for e in exact)
-                totals[f"{prefix}false"] += sum(max((overlap(b, e) for e in exact), default=0) < 0.3 for b in boxes)
+            yield cv2.cvtColor(cv2.imread(str(folder / str(image.get("file")))), cv2.COLOR_BGR2RGB), exact
+
+
+def matched(boxes: list[Floats], exact: list[Floats]) -> tuple[int, int]:
+    """How many faces were found, and how many boxes are none."""
+    found = sum(max((overlap(b, e) for b in boxes), default=0) > 0.4 for e in exact)
+    return found, sum(max((overlap(b, e) for e in exact), default=0) < 0.3 for b in boxes)
+
+
+def photographs(folder: Path) -> dict[str, int]:
+    totals = {"faces": 0, "usual_found": 0, "found": 0, "usual_false": 0, "false": 0}
+    for picture, exact in annotated(folder):
+        ours = [f.box for f in search(HOG(), cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), 38.0)]
+        totals["faces"] += len(exact)
+        for prefix, boxes in (("usual_", usual(picture)), ("", ours)):
+            found, wrong = matched(boxes, exact)
+            totals[f"{prefix}found"] += found
+            totals[f"{prefix}false"] += wrong
     return totals
 
 

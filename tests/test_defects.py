@@ -22,23 +22,14 @@ from lightning_modules import scores
 from lightning_modules.base import video_id
 from suite.__main__ import main
 from tests.test_augment import NONE
+from tests.test_manifest import video
 
 ROOT = Path(__file__).parents[1]
 CLASSIFIER = str(ROOT / "configs/classifier.yaml")
 
 
 def row(stem: str, split: str = "test", **changes: object) -> Video:
-    base = Video(
-        dataset="d",
-        method="real",
-        compression="c23",
-        stem=stem,
-        path=f"{stem}.mp4",
-        label=0,
-        split=split,
-        identities=stem,
-    )
-    return replace(base, **changes)  # type: ignore[arg-type]
+    return replace(video(stem, split, stem), **changes)  # type: ignore[arg-type]
 
 
 def test_c1_fakes_of_one_stem_are_several_videos() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import cv2
@@ -11,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.faces import annotated, matched
 from datamodules.errors import Refused
 from datamodules.faces import FOREHEAD, HOG, DlibLandmarks, View, overlap, search, with_forehead
 from datamodules.studio import identity
@@ -142,15 +142,8 @@ def test_a_missing_landmark_model_is_named(tmp_path: Path) -> None:
 def test_all_faces_of_real_photographs_are_found_and_nothing_else() -> None:
     smallest = FaceTracker.__init__.__defaults__[3]  # type: ignore[index]
     faces = found = wrong = 0
-    for listing in ("training.xml", "testing.xml"):
-        for image in ET.parse(PHOTOGRAPHS / listing).getroot().iter("image"):
-            exact = []
-            for b in image.iter("box"):
-                left, top, w, h = (float(b.get(k) or 0) for k in ("left", "top", "width", "height"))
-                exact.append(np.array([left, top, left + w, top + h], np.float32))
-            grey = np.asarray(cv2.imread(str(PHOTOGRAPHS / str(image.get("file"))), cv2.IMREAD_GRAYSCALE), np.uint8)
-            boxes = [f.box for f in search(HOG(), grey, smallest)]
-            faces += len(exact)
-            found += sum(max((overlap(b, e) for b in boxes), default=0) > 0.4 for e in exact)
-            wrong += sum(max((overlap(b, e) for e in exact), default=0) < 0.3 for b in boxes)
+    for picture, exact in annotated(PHOTOGRAPHS):
+        grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
+        hits, misplaced = matched([f.box for f in search(HOG(), grey, smallest)], exact)
+        faces, found, wrong = faces + len(exact), found + hits, wrong + misplaced
     assert (faces, found, wrong) == (43, 43, 0)
