@@ -10,10 +10,10 @@ import psutil
 from jsonargparse import auto_cli
 
 from benchmarks.record import record
-from datamodules.ffpp import FFPP
+from datamodules.base import FaceData
 
 
-def rate(data: FFPP, seconds: float) -> dict[str, float]:
+def rate(data: FaceData, seconds: float) -> dict[str, float]:
     """Over whole epochs of training until the time is up; starting the workers is not counted."""
     loader = data.train_dataloader()
     sampler: Any = loader.sampler
@@ -55,13 +55,20 @@ def loader(prepared: list[Path], videos: Path, seconds: float = 15.0, batch_size
     rows = []
     for folder in prepared:
         for workers in (0, 2):
-            data = FFPP(prepared=folder, batch_size=batch_size, num_workers=workers, draws=16)
+            data = FaceData(prepared=folder, batch_size=batch_size, num_workers=workers, draws=16)
             kind = f"crops, {data.contract['format']} {data.contract['size']} px, {data.contract['store']}"
             rows.append({"source": kind, "workers": workers, **rate(data, seconds)})
             print(rows[-1])
     for workers in (0, 2):
         for draws in (1, 8):
-            data = FFPP(prepared=prepared[0], videos=videos, batch_size=batch_size, num_workers=workers, draws=draws)
+            data = FaceData(
+                prepared=prepared[0],
+                root=videos,
+                read="videos",
+                batch_size=batch_size,
+                num_workers=workers,
+                draws=draws,
+            )
             rows.append({"source": f"videos, {draws} draws each", "workers": workers, **rate(data, seconds)})
             print(rows[-1])
     print(record("loader", rows))

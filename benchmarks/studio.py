@@ -15,7 +15,7 @@ from jsonargparse import auto_cli
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.record import RESULTS, record
-from datamodules.ffpp import index
+from datamodules.datasets.ffpp import index
 from datamodules.manifest import Video
 from datamodules.studio.build import Plan, Size, build
 from datamodules.video import Decord
@@ -59,7 +59,7 @@ def contact_sheet(root: Path, rows: list[Video], path: Path, people: int = 5) ->
 
     def tiles(target: str) -> Iterator[np.ndarray]:
         mine = sorted(
-            (r for r in rows if r.source == target and r.compression == "c23"), key=lambda r: (r.label, r.method)
+            (r for r in rows if r.stem[:3] == target and r.compression == "c23"), key=lambda r: (r.label, r.method)
         )
         for row in mine:
             picture = Decord().read(root / row.path, [20])[0].numpy()
@@ -69,7 +69,7 @@ def contact_sheet(root: Path, rows: list[Video], path: Path, people: int = 5) ->
                 both.copy(), row.method, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA
             )
 
-    targets = sorted({row.source for row in rows})[:people]
+    targets = sorted({row.stem[:3] for row in rows})[:people]
     sheet = np.vstack([np.hstack(list(tiles(target))) for target in targets])
     cv2.imwrite(str(path), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
 

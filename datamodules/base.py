@@ -1,14 +1,17 @@
-"""What a data set is: a prepared folder, from which loaders draw faces."""
+"""What a data set is to a training: a prepared folder, from which loaders draw faces."""
 
 from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
@@ -20,6 +23,7 @@ from datamodules.batch import Batch, Sample, collate
 from datamodules.clips import Clips, CropClips, VideoClips
 from datamodules.contract import Contract
 from datamodules.errors import Refused
+from datamodules.findings import Finding, hearing
 from datamodules.manifest import Video
 from datamodules.sampling import EvalSampler, TrainSampler
 from datamodules.video import Decoder, Decord
@@ -30,12 +34,16 @@ def quiet_worker(_: int) -> None:
 
 
 class FaceData(LightningDataModule):
-    """Base of the data sets: manifest to loaders, and what happens to a batch on the device."""
+    """A data set: what its owners ship, what was prepared of it, and what happens to a batch on the device."""
 
     def __init__(
         self,
         prepared: Path,
-        videos: Path | None = None,
+        root: Path | None = None,
+        index: Callable[[Path], Iterable[Video]] | None = None,
+        compression: str | None = None,
+        methods: list[str] | None = None,
+        read: Literal["crops", "videos"] = "crops",
         decoder: Decoder | None = None,
         image_size: int | None = None,
         clip: int = 1,
@@ -52,10 +60,14 @@ class FaceData(LightningDataModule):
         """
         Args:
             prepared: Folder that 'python -m suite prepare' filled.
-            videos: Folder of the data set, whose videos are then decoded; without it the stored crops are read.
+            root: Folder of the data set as its owners ship it, for 'prepare', 'doctor' and reading videos.
+            index: Lists the videos in root, for instance datamodules.datasets.ffpp.index.
+            compression: Only videos of this release, for instance c23.
+            methods: The forgeries to train and validate on, all without it. Testing sees all.
+            read: Stored crops, or the videos in root, which clips of several frames need.
             decoder: Reads the videos; datamodules.video.Decord without it.
             image_size: Side of the crop, in pixels; as prepared without it.
-            clip: Frames per sample; more than one needs videos.
+            clip: Frames per sample; more than one needs 'read: videos'.
             every: Step from one frame of a clip to the next.
             draws: Clips per face and epoch in training.
             eval_clips: Evenly spaced clips per face in validation and testing.
@@ -67,13 +79,17 @@ class FaceData(LightningDataModule):
             augment: Changes training batches on the device; none without it.
         """
         super().__init__()
-        self.prepared, self.folder, self.decoder = prepared, videos, decoder or Decord()
+        self.prepared, self.root, self.index = prepared, root, index
+        self.compression, self.methods = compression, methods
+        self.read, self.decoder = read, decoder or Decord()
         self.asked_size = image_size
         self.clip, self.every, self.draws, self.eval_clips = clip, every, draws, eval_clips
         self.batch_size, self.num_workers = batch_size, num_workers
         self.balance, self.pairs, self.seed, self.augment = balance, pairs, seed, augment
-        if clip > 1 and videos is None:
-            raise Refused(f"clip {clip}: stored crops are single frames; give videos, the folder of the data set")
+        if clip > 1 and read == "crops":
+            raise Refused(f"clip {clip}: stored crops are single frames; set 'read: videos'")
+        if read == "videos" and root is None:
+            raise Refused("read 'videos': give root, the folder of the data set")
         if pairs and batch_size % 2:
             raise Refused(f"batch_size {batch_size}: must be even with pairs")
 
@@ -90,25 +106,59 @@ class FaceData(LightningDataModule):
     def image_size(self) -> int:
         return self.asked_size or int(self.contract["size"])
 
-    def videos(self, split: str) -> list[Video]:
-        return [row for row in manifest.read(self.prepared / "manifest.csv") if row.split == split]
+    def listed(self) -> tuple[list[Video], list[Finding]]:
+        """What lies in root, prepared or not, and what is amiss there."""
+        if self.index is None or self.root is None:
+            raise Refused("give the data set's folder (--data.root) and what lists it (--data.index)")
+        if not self.root.is_dir():
+            raise Refused(f"{self.root}: no such folder")
+        with hearing() as heard:
+            every = list(self.index(self.root))
+        rows = [row for row in every if self.compression in (None, row.compression)]
+        others = {row.compression for row in every} - {row.compression for row in rows} - {""}
+        findings = [one for one in dict.fromkeys(heard) if not others & set(one.path.split("/"))]
+        if not rows:
+            which = f" with compression {self.compression!r}" if self.compression is not None else ""
+            raise Refused(f"{self.root}: no video found{which}")
+        return rows, findings
+
+    @functools.cached_property
+    def manifest(self) -> pa.Table:
+        return manifest.read(self.prepared / "manifest.csv")
+
+    def videos(self, split: str) -> pa.Table:
+        """Rows of the manifest."""
+        chosen = pc.field("split") == split
+        if self.compression is not None:
+            chosen &= pc.field("compression") == self.compression
+        videos = self.manifest.filter(chosen)
+        if not len(videos):
+            which = f" with compression {self.compression!r}" if self.compression is not None else ""
+            raise Refused(f"{self.prepared / 'manifest.csv'}: no {split} video{which}")
+        if self.methods is None or split == "test":
+            return videos
+        present = set(pc.unique(videos["method"]).to_pylist())
+        if absent := sorted(set(self.methods) - present):
+            there = ", ".join(sorted(present))
+            raise Refused(f"{self.prepared}: no {split} video of {', '.join(absent)}; there are {there}")
+        return videos.filter((pc.field("label") == 0) | pc.field("method").isin(self.methods))
 
     trained_on: list[str] | None = None  # of the checkpoint that was loaded, so that a report can tell seen from unseen
 
     def training_methods(self) -> list[str]:
-        return sorted({f"{row.dataset}/{row.method}" for row in self.videos("train")})
+        videos = self.videos("train")
+        return sorted(pc.unique(manifest.joined(videos["dataset"], videos["method"])).to_pylist())
 
     def clips(self, split: str) -> Clips:
-        rows = self.videos(split)
-        if not rows:
-            raise Refused(f"{self.prepared / 'manifest.csv'}: no {split} video")
+        videos = self.videos(split)
         # in training one face a video: where a mask says which one is forged, the others would be mislabelled
         tracks = 1 if split == "train" else int(self.contract["tracks"])
-        if self.folder is None:
-            return CropClips(self.prepared, rows, self.image_size, tracks)
+        if self.read == "crops":
+            return CropClips(self.prepared, videos, self.image_size, tracks)
+        assert self.root is not None
         margin = float(self.contract["margin"])
         return VideoClips(
-            self.prepared, self.folder, rows, self.decoder, self.image_size, margin, tracks, self.clip, self.every
+            self.prepared, self.root, videos, self.decoder, self.image_size, margin, tracks, self.clip, self.every
         )
 
     def loader(self, clips: Clips, sampler: TrainSampler | EvalSampler) -> DataLoader[Sample]:
@@ -139,7 +189,7 @@ class FaceData(LightningDataModule):
             self.seed,
             balance=self.balance,
             pairs=self.pairs,
-            together=self.folder is not None,
+            together=self.read == "videos",
             rank=rank,
             world=world,
         )
@@ -193,7 +243,7 @@ class FaceData(LightningDataModule):
         """What decides the pixels that a network gets: how they are stored, and how many, does not."""
         read = {name: value for name, value in self.contract.items() if name not in ("store", "frames", "tracks")}
         read |= {"size": self.image_size, "clip": self.clip, "every": self.every}
-        if self.folder is not None:
+        if self.read == "videos":
             read["decoder"] = f"{type(self.decoder).__name__} on {self.decoder.device.type}"
         return read
 

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from zlib import crc32
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from datamodules import manifest
 from datamodules.batch import POINTS, Sample
 from datamodules.crops import Place, Square, decode, resize, two_valued
 from datamodules.errors import Refused
 from datamodules.manifest import Video, inside
 from datamodules.masks import read_masks
-from datamodules.sampling import Address, Face, evenly
+from datamodules.sampling import Address, Faces, evenly
+from datamodules.tables import load, load_tracks
 from datamodules.video import Decoder, probe
 
 
@@ -39,59 +43,105 @@ class Seen:
         return np.searchsorted(self.frames, numbers)
 
 
-def read_seen(path: Path, rows: Sequence[Video], columns: list[str], tracks: int) -> list[Seen]:
-    """The first faces of each video, in the order of the rows; best faces come first in the table."""
-    by_key = {row.key: row for row in rows}
-    wanted = ["video", "track", "frame", "landmarks", *columns]
-    table = pq.read_table(path, columns=wanted, filters=pc.field("video").isin(list(by_key)))
-    if not len(table):
-        return []
-    points = table["landmarks"].combine_chunks().flatten().to_numpy().reshape(-1, POINTS, 2)
-    data = {name: table[name].to_numpy() for name in wanted if name != "landmarks"}
-    data["video"] = data["video"].astype(str)
-    change = np.flatnonzero((data["video"][1:] != data["video"][:-1]) | (data["track"][1:] != data["track"][:-1])) + 1
-    seen: dict[str, list[Seen]] = {}
-    for span in np.split(np.arange(len(table)), change):
-        key = str(data["video"][span[0]])
-        faces = seen.setdefault(key, [])
-        if len(faces) < tracks:
-            where = {name: data[name][span] for name in columns}
-            faces.append(
-                Seen(
-                    by_key[key], int(data["track"][span[0]]), data["frame"][span].astype(np.int64), points[span], where
-                )
-            )
-    return [face for row in rows for face in seen.get(row.key, [])]
+class Known:
+    """The faces of some videos: which they are is in memory, what is known of them stays on disk."""
+
+    def __init__(
+        self, prepared: Path, name: Literal["crops", "faces"], videos: pa.Table, columns: list[str], tracks: int
+    ) -> None:
+        """
+        Args:
+            name: The table that the rows of a face are in.
+            columns: What the source needs of them.
+            tracks: Faces per video at most, the best ones.
+        """
+        self.path, self.videos, self.columns = prepared / f"{name}.arrow", videos, columns
+        index = load_tracks(prepared)
+        self.keys = manifest.keys(videos)
+        owner = pc.fill_null(pc.index_in(index["video"], self.keys), -1).to_numpy()
+        count = index[name].to_numpy()
+        known = np.flatnonzero((owner >= 0) & (count > 0))
+        place = np.arange(len(known))
+        begins = np.r_[True, owner[known][1:] != owner[known][:-1]][: len(known)]
+        known = known[place - np.maximum.accumulate(np.where(begins, place, 0)) < tracks]
+        known = known[np.argsort(owner[known], kind="stable")]
+        self.owner, self.count = owner[known], count[known]  # (F,) row of the manifest, rows of the table
+        self.track = index["track"].to_numpy()[known]
+        self.first = index[f"{name}_first"].to_numpy()[known]
+
+    def __len__(self) -> int:
+        return len(self.owner)
+
+    @functools.cached_property
+    def table(self) -> pa.Table:
+        return load(self.path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "table"}  # a mapping is opened again
+
+    def frames(self, i: int) -> NDArray[np.int64]:
+        frames: NDArray[np.int64] = self.table["frame"].slice(self.first[i], self.count[i]).to_numpy().astype(np.int64)
+        return frames
+
+    def face(self, i: int) -> Seen:
+        rows = self.table.slice(self.first[i], self.count[i])
+        points = rows["landmarks"].combine_chunks().flatten().to_numpy().reshape(-1, POINTS, 2)
+        (row,) = manifest.rows(self.videos.slice(self.owner[i], 1))
+        where = {name: rows[name].to_numpy() for name in self.columns}
+        return Seen(row, int(self.track[i]), self.frames(i), points, where)
 
 
 class Clips(Dataset[Sample]):
-    """Addressed by the sampler; holds paths and tables, no open file."""
+    """Addressed by the sampler; holds no open file."""
 
-    def __init__(self, seen: list[Seen], size: int, length: int, every: int) -> None:
-        self.seen, self.size, self.length, self.every = seen, size, length, every
+    def __init__(self, known: Known, size: int, length: int, every: int) -> None:
+        self.known, self.size, self.length, self.every = known, size, length, every
 
     def __len__(self) -> int:
-        return len(self.seen)
+        return len(self.known)
 
-    def faces(self, evenly_spaced: int | None = None) -> list[Face]:
+    @functools.cached_property
+    def seen(self) -> Callable[[int], Seen]:
+        return functools.lru_cache(maxsize=64)(self.known.face)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "seen"}
+
+    def starts(self, i: int) -> NDArray[np.int64]:
+        """Frames from which a whole clip of a face can be cut."""
+        frames = starts = self.known.frames(i)
+        for step in range(1, self.length):
+            starts = np.intersect1d(starts, frames - step * self.every)
+        return starts
+
+    def spaced(self, i: int, count: int) -> NDArray[np.int64]:
+        """At most as many starts, evenly spaced over what there is."""
+        starts = self.starts(i)
+        return starts[evenly(len(starts), count)]
+
+    def sizes(self, evenly_spaced: int | None) -> NDArray[np.int64]:
+        """(F,) clips that each face can give."""
+        if self.length == 1 and evenly_spaced is None:
+            return self.known.count
+        each = (self.starts(i) if evenly_spaced is None else self.spaced(i, evenly_spaced) for i in range(len(self)))
+        return np.fromiter(map(len, each), np.int64, len(self))
+
+    def faces(self, evenly_spaced: int | None = None) -> Faces:
         """
         Args:
             evenly_spaced: Only this many clips of each face, spaced over the length of its video.
         """
-        faces = []
-        for face in self.seen:
-            starts = face.frames
-            for step in range(1, self.length):
-                starts = np.intersect1d(starts, face.frames - step * self.every)
-            if evenly_spaced is not None and len(starts) > evenly_spaced:
-                span = (self.length - 1) * self.every
-                spaced = np.intersect1d(starts, evenly(face.row.frames - span, evenly_spaced))
-                starts = spaced if self.whole and len(spaced) else starts[evenly(len(starts), evenly_spaced)]
-            group = "/".join((face.row.dataset, face.row.compression, face.row.source))
-            faces.append(Face(face.row.key, face.row.label, group, starts, self.length, self.every))
-        return faces
-
-    whole = False  # every frame of a video can be read, not only those that were cropped
+        known = self.known
+        source = manifest.sources(known.videos).dictionary_encode().indices.to_numpy()
+        return Faces(
+            label=known.videos["label"].to_numpy()[known.owner],
+            size=self.sizes(evenly_spaced),
+            name=np.array([crc32(key.encode()) for key in known.keys.to_pylist()], np.uint32)[known.owner],
+            source=source[known.owner],
+            starts=self.starts if evenly_spaced is None else functools.partial(self.spaced, count=evenly_spaced),
+            length=self.length,
+            every=self.every,
+        )
 
     def __getitem__(self, address: Address) -> Sample:
         return self.__getitems__([address])[0]
@@ -100,7 +150,7 @@ class Clips(Dataset[Sample]):
     def __getitems__(self, addresses: list[Address]) -> list[Sample]: ...
 
     def sample(self, address: Address, frames: Tensor, mask: Tensor | None, squares: list[Square]) -> Sample:
-        face = self.seen[address.face]
+        face = self.seen(address.face)
         points = face.landmarks[face.at(address.numbers)]
         inward = np.stack([square.inward(p, self.size) for square, p in zip(squares, points, strict=True)])
         if face.row.label == 0:
@@ -126,10 +176,13 @@ def as_frames(pictures: list[NDArray[np.uint8]]) -> Tensor:
 class CropClips(Clips):
     """Reads the stored crops."""
 
-    def __init__(self, prepared: Path, rows: Sequence[Video], size: int, tracks: int) -> None:
+    def __init__(self, prepared: Path, videos: pa.Table, size: int, tracks: int) -> None:
         columns = ["x", "y", "side"] + [f"{k}{s}" for k in ("image", "mask") for s in ("", "_offset", "_length")]
-        super().__init__(read_seen(prepared / "crops.parquet", rows, columns, tracks), size, 1, 1)
+        super().__init__(Known(prepared, "crops", videos, columns, tracks), size, 1, 1)
         self.prepared = prepared
+
+    def sizes(self, evenly_spaced: int | None) -> NDArray[np.int64]:
+        return self.known.count if evenly_spaced is None else np.minimum(self.known.count, evenly_spaced)
 
     def read(self, face: Seen, i: int, kind: str) -> NDArray[np.uint8]:
         file = face.where[kind][i]
@@ -142,7 +195,7 @@ class CropClips(Clips):
     def __getitems__(self, addresses: list[Address]) -> list[Sample]:
         samples = []
         for address in addresses:
-            face = self.seen[address.face]
+            face = self.seen(address.face)
             i = int(face.at(address.numbers)[0])
             frames = as_frames([self.read(face, i, "image")])
             mask = as_frames([two_valued(self.read(face, i, "mask"))]) if face.where["mask"][i] else None
@@ -154,13 +207,11 @@ class CropClips(Clips):
 class VideoClips(Clips):
     """Decodes the videos, each once for all its clips in a batch."""
 
-    whole = True
-
     def __init__(
         self,
         prepared: Path,
-        videos: Path,
-        rows: Sequence[Video],
+        root: Path,
+        videos: pa.Table,
         decoder: Decoder,
         size: int,
         margin: float,
@@ -173,9 +224,17 @@ class VideoClips(Clips):
             length: Frames per clip.
             every: Step from one frame of a clip to the next.
         """
-        seen = read_seen(prepared / "faces.parquet", rows, ["x0", "y0", "x1", "y1"], tracks)
-        super().__init__(seen, size, length, every)
-        self.videos, self.decoder, self.margin = videos, decoder, margin
+        super().__init__(Known(prepared, "faces", videos, ["x0", "y0", "x1", "y1"], tracks), size, length, every)
+        self.root, self.decoder, self.margin = root, decoder, margin
+
+    def spaced(self, i: int, count: int) -> NDArray[np.int64]:
+        starts = self.starts(i)
+        if len(starts) <= count:
+            return starts
+        # over the whole video, not only where the face was seen, so that every method gets the same frames
+        frames = self.known.videos["frames"][self.known.owner[i]].as_py()
+        spaced = np.intersect1d(starts, evenly(frames - (self.length - 1) * self.every, count))
+        return spaced if len(spaced) else starts[evenly(len(starts), count)]
 
     def square(self, face: Seen, number: int) -> Square:
         i = int(face.at([number])[0])
@@ -185,17 +244,17 @@ class VideoClips(Clips):
         samples: dict[int, Sample] = {}
         by_video: dict[str, list[int]] = {}
         for i, address in enumerate(addresses):
-            by_video.setdefault(self.seen[address.face].row.key, []).append(i)
+            by_video.setdefault(self.seen(address.face).row.key, []).append(i)
         for places in by_video.values():
-            row = self.seen[addresses[places[0]].face].row
-            path = inside(self.videos, row.path)
+            row = self.seen(addresses[places[0]].face).row
+            path = inside(self.root, row.path)
             numbers = sorted({n for i in places for n in addresses[i].numbers})
             pictures = dict(zip(numbers, self.decoder.read(path, numbers).cpu().numpy(), strict=True))
             masks: dict[int, NDArray[np.uint8] | None] = {}
             if row.mask:
                 times = probe(path).times[numbers].tolist()
                 size = pictures[numbers[0]].shape[:2]
-                found = read_masks(self.decoder, inside(self.videos, row.mask), times, size)
+                found = read_masks(self.decoder, inside(self.root, row.mask), times, size)
                 masks = dict(zip(numbers, found, strict=True))
             for i in places:
                 samples[i] = self.cut(addresses[i], pictures, masks)
@@ -205,7 +264,7 @@ class VideoClips(Clips):
         self, address: Address, pictures: dict[int, NDArray[np.uint8]], masks: dict[int, NDArray[np.uint8] | None]
     ) -> Sample:
         # the square of the first frame serves the whole clip: a crop that followed the head would hide its motion
-        square = self.square(self.seen[address.face], address.numbers[0])
+        square = self.square(self.seen(address.face), address.numbers[0])
         frames = as_frames([square.cut(pictures[n], self.size) for n in address.numbers])
         regions = [region for n in address.numbers if (region := masks.get(n)) is not None]
         mask: Tensor | None = None

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
 from datamodules.atomic import appearing
 from datamodules.errors import Refused
+from datamodules.findings import Finding
 
 SPLITS = ("train", "val", "test")
+MEMBER = "::"  # between an archive and what is meant inside it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,14 +27,16 @@ class Video:
 
     dataset: str
     method: str  # generator; "real" where label is 0
-    compression: str  # release such as c23; empty where there is one
+    compression: str = ""  # release such as c23; empty where there is one
     stem: str
-    path: str
+    path: str  # a video, a picture, a folder of numbered pictures, or such a folder in ARCHIVE.tar.gz::FOLDER
     label: int  # 0 real, 1 fake
     split: str
     identities: str  # people or source clips in it, separated by spaces; none may be in two splits
-    mask: str = ""  # video of the altered region, empty where there is none
-    fps: float = 0.0  # rate, count and hash are known once prepared
+    mask: str = ""  # of the altered region, as a video or as pictures; empty where there is none
+    box: str = ""  # x0 y0 x1 y1 of the face where the owners mark it, "all" where pictures are faces already cut out
+    landmarks: str = ""  # folder of .npy files named as the pictures, where the owners ship them
+    fps: float = 0.0  # rate, count and hash are known once prepared; pictures have no rate
     frames: int = 0
     sha256: str = ""  # first 16 hex digits
 
@@ -36,70 +45,152 @@ class Video:
         """A video is all four, never its stem alone."""
         return "/".join((self.dataset, self.method, self.compression, self.stem))
 
-    @property
-    def source(self) -> str:
-        """The clip that a fake was made from: real and fake of the same one make a pair."""
-        return self.identities.split(" ")[0] if self.identities else self.stem
+
+NAMES = [field.name for field in fields(Video)]
+SCHEMA = pa.schema(
+    [
+        (name, {"label": pa.int8(), "fps": pa.float64(), "frames": pa.int32()}.get(name, pa.large_string()))
+        for name in NAMES
+    ]
+)
 
 
-def check(rows: Sequence[Video], where: Path) -> None:
-    """Refuses what would make results wrong: a leak between splits, two rows of one video, an unknown split."""
-    home: dict[tuple[str, str], str] = {}
+def table(rows: Iterable[Video]) -> pa.Table:
+    return pa.Table.from_pylist([asdict(row) for row in rows], SCHEMA)
+
+
+def rows(videos: pa.Table) -> list[Video]:
+    return [Video(**row) for row in videos.to_pylist()]
+
+
+def joined(*columns: pa.Array) -> pa.Array:
+    return pc.binary_join_element_wise(*columns, pa.scalar("/", pa.large_string()))
+
+
+def keys(videos: pa.Table) -> pa.Array:
+    """``Video.key`` of every row."""
+    return joined(*(videos[name].combine_chunks() for name in ("dataset", "method", "compression", "stem")))
+
+
+def sources(videos: pa.Table) -> pa.Array:
+    """The clip that each was made from: real and fake of the same one make a pair."""
+    first = pc.replace_substring_regex(videos["identities"].combine_chunks(), " .*", "")
+    source = pc.if_else(pc.equal(first, ""), videos["stem"].combine_chunks(), first)
+    return joined(videos["dataset"].combine_chunks(), videos["compression"].combine_chunks(), source)
+
+
+def faults(videos: pa.Table) -> Iterator[Finding]:
+    """Leaks between splits, two rows of one video, an unknown split or label, paths that lead elsewhere."""
+
+    def at(wrong: Any) -> list[Video]:
+        return rows(videos.filter(wrong))
+
+    for row in at(pc.invert(pc.is_in(videos["split"], pa.array(SPLITS, pa.large_string())))):
+        yield Finding(kind="row", path=row.path, text=f"has split {row.split!r}, not one of {', '.join(SPLITS)}")
+    good = pc.or_(
+        pc.and_(pc.equal(videos["label"], 0), pc.equal(videos["method"], "real")),
+        pc.and_(pc.equal(videos["label"], 1), pc.not_equal(videos["method"], "real")),
+    )
+    for row in at(pc.invert(good)):
+        text = f"has label {row.label} and method {row.method!r}; real is 0, a forgery is 1"
+        yield Finding(kind="row", path=row.path, text=text)
+    yield from twice(videos)
+    yield from leaks(videos)
+    for name in ("path", "mask", "landmarks"):
+        suspect = pc.or_(pc.starts_with(videos[name], "/"), pc.match_substring(videos[name], ".."))
+        for row in at(suspect):
+            path = getattr(row, name)
+            for part in map(PurePosixPath, path.split(MEMBER)):
+                if part.is_absolute() or ".." in part.parts:
+                    yield Finding(kind="row", path=row.path, text=f"path {path!r} leaves the folder of the data set")
+
+
+def twice(videos: pa.Table) -> Iterator[Finding]:
+    key = keys(videos)
+    if pc.count_distinct(key).as_py() == len(key):
+        return
     seen: dict[str, str] = {}
-    for row in rows:
-        if row.split not in SPLITS:
-            raise Refused(f"{where}: {row.path} has split {row.split!r}, not one of {', '.join(SPLITS)}")
-        if row.label not in (0, 1) or (row.label == 0) != (row.method == "real"):
-            raise Refused(
-                f"{where}: {row.path} has label {row.label} and method {row.method!r}; real is 0, a forgery is 1"
-            )
-        if row.key in seen:
-            raise Refused(f"{where}: {row.key} stands for {seen[row.key]} and for {row.path}")
-        seen[row.key] = row.path
-        for identity in row.identities.split():
-            if home.setdefault((row.dataset, identity), row.split) != row.split:
-                other = home[row.dataset, identity]
-                raise Refused(
-                    f"{where}: identity {identity!r} of {row.dataset} is in {other!r} and in {row.split!r} ({row.path})"
-                )
-        for path in filter(None, (row.path, row.mask)):
-            if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-                raise Refused(f"{where}: path {path!r} leaves the folder of the data set")
+    for name, path in zip(key.to_pylist(), videos["path"].to_pylist(), strict=True):
+        if name in seen:
+            yield Finding(kind="duplicate", path=path, text=f"{name} stands for {seen[name]} and for {path}")
+        seen.setdefault(name, path)
+
+
+def leaks(videos: pa.Table) -> Iterator[Finding]:
+    """One fault for each identity, or source clip, that is in two splits."""
+    people = pc.split_pattern(videos["identities"].combine_chunks(), " ")
+    owner = pc.list_parent_indices(people)
+    each = pa.table(
+        {
+            "identity": pc.list_flatten(people),
+            "dataset": videos["dataset"].combine_chunks().take(owner),
+            "split": videos["split"].combine_chunks().take(owner),
+            "row": owner,
+        }
+    ).filter(pc.field("identity") != "")
+    homes = each.group_by(["dataset", "identity", "split"]).aggregate([("row", "min")])
+    if pc.count_distinct(joined(homes["dataset"], homes["identity"])).as_py() == len(homes):
+        return
+    first: dict[tuple[str, str], str] = {}
+    for home in homes.sort_by("row_min").to_pylist():
+        split = first.setdefault((home["dataset"], home["identity"]), home["split"])
+        if split != home["split"]:
+            path = videos["path"][home["row_min"]].as_py()
+            text = f"identity {home['identity']!r} of {home['dataset']} is in {split!r} and in {home['split']!r}"
+            yield Finding(kind="leak", path=path, text=text)
+
+
+def check(videos: pa.Table | Sequence[Video], where: Path) -> None:
+    """Refuses what would make results wrong."""
+    for fault in faults(videos if isinstance(videos, pa.Table) else table(videos)):
+        raise Refused(f"{where}: {fault.text} ({fault.path})")
+
+
+class Outside(Refused):
+    """A path that leads out of the data set."""
 
 
 def inside(root: Path, path: str) -> Path:
     """The file a row names; a symbolic link must not lead out of the root either."""
-    full = (root / path).resolve()
+    file, _, member = path.partition(MEMBER)
+    full = (root / file).resolve()
     if not full.is_relative_to(root.resolve()):
-        raise Refused(f"{root / path}: leads to {full}, outside {root.resolve()}")
-    return full
+        raise Outside(f"{root / file}: leads to {full}, outside {root.resolve()}")
+    return Path(f"{full}{MEMBER}{member}") if member else full
 
 
-def write(rows: Iterable[Video], path: Path) -> None:
+def write(videos: Iterable[Video], path: Path) -> None:
     with appearing(path) as part, part.open("w", newline="") as f:
-        writer = csv.DictWriter(f, [field.name for field in fields(Video)])
+        writer = csv.DictWriter(f, NAMES)
         writer.writeheader()
-        writer.writerows(map(asdict, rows))
+        writer.writerows(map(asdict, videos))
 
 
-def read(path: Path) -> list[Video]:
-    names = [field.name for field in fields(Video)]
+def read(path: Path) -> pa.Table:
+    """The checked table; a million rows take seconds."""
     with path.open(newline="") as f:
-        reader = csv.DictReader(f)
-        if wrong := set(names) ^ set(reader.fieldnames or []):
-            raise Refused(
-                f"{path}: its columns must be {', '.join(names)}; too many or missing: {', '.join(sorted(wrong))}"
-            )
-        rows = []
-        for line, row in enumerate(reader, 2):
+        header = next(csv.reader(f), [])
+    if wrong := set(NAMES) ^ set(header):
+        raise Refused(
+            f"{path}: its columns must be {', '.join(NAMES)}; too many or missing: {', '.join(sorted(wrong))}"
+        )
+    try:
+        options = pyarrow.csv.ConvertOptions(
+            column_types=SCHEMA, include_columns=NAMES, null_values=[], strings_can_be_null=False
+        )
+        videos = pyarrow.csv.read_csv(path, convert_options=options)
+    except pa.ArrowInvalid as error:
+        raise Refused(first_wrong(path) or f"{path}: {error}") from error
+    check(videos, path)
+    return videos
+
+
+def first_wrong(path: Path) -> str:
+    """Arrow does not say in which line a number is none."""
+    with path.open(newline="") as f:
+        for line, row in enumerate(csv.DictReader(f), 2):
             try:
-                numbers: dict[str, Any] = {
-                    "label": int(row["label"]),
-                    "fps": float(row["fps"]),
-                    "frames": int(row["frames"]),
-                }
-            except ValueError as error:
-                raise Refused(f"{path}, line {line}: {error}") from error
-            rows.append(Video(**{**row, **numbers}))
-    check(rows, path)
-    return rows
+                np.int8(int(row["label"])), float(row["fps"]), np.int32(int(row["frames"]))
+            except (ValueError, TypeError, OverflowError) as error:
+                return f"{path}, line {line}: {error}"
+    return ""

@@ -9,20 +9,20 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from itertools import islice
 from typing import Any
 
-Job = tuple[Callable[..., None], tuple[Any, ...]]
+Job = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 def ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C reaches all processes; the first one decides
 
 
-def run(jobs: Iterable[Job], workers: int) -> Iterator[None]:
-    """Yields once per finished job. Left early, it ends the workers: what they write must be atomic."""
+def run(jobs: Iterable[Job], workers: int) -> Iterator[Any]:
+    """Yields what each finished job returns. Left early, it ends the workers: what they write must be atomic."""
     # spawned: dlib, decord and torch do not survive a fork of a process with threads
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, ignore_interrupts)
     todo = iter(jobs)
-    running: set[Future[None]] = set()
+    running: set[Future[Any]] = set()
     try:
         while True:
             running |= {pool.submit(work, *arguments) for work, arguments in islice(todo, 2 * workers - len(running))}
@@ -30,8 +30,7 @@ def run(jobs: Iterable[Job], workers: int) -> Iterator[None]:
                 return
             finished, running = wait(running, return_when=FIRST_COMPLETED)
             for task in finished:
-                task.result()
-                yield
+                yield task.result()
     finally:
         if running:
             for process in list(pool._processes.values()):

@@ -13,7 +13,6 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from datamodules import contract as contracts
@@ -21,11 +20,12 @@ from datamodules import manifest
 from datamodules.atomic import write_text
 from datamodules.contract import Contract
 from datamodules.crops import Format, Square, encode, write_tar
+from datamodules.given import given_track
 from datamodules.manifest import Video
 from datamodules.masks import read_masks
 from datamodules.pool import run
 from datamodules.sampling import evenly
-from datamodules.tables import CROPS, FACES, merge, part_name, read_skipped
+from datamodules.tables import CROPS, FACES, merge, part_name, read_manifest, read_skipped, save
 from datamodules.tracks import FaceTracker, Track
 from datamodules.video import Decoder, VideoError, probe
 
@@ -86,35 +86,48 @@ def prepare_video(row: Video, root: Path, out: Path, recipe: Recipe) -> None:
         return
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    path = manifest.inside(root, row.path)
     try:
+        path = manifest.inside(root, row.path)
         index = probe(path)
         row = replace(row, fps=round(index.fps, 3), frames=len(index), sha256=sha256(path))
         write_part(part, row, root, out, recipe)
     except VideoError as error:
         # the video or its mask, whichever is at fault: it is tried again once that file has changed
         faulty = row.mask if row.mask and error.path == manifest.inside(root, row.mask) else row.path
-        skip = {"video": row.key, "path": faulty, "reason": error.reason, "bytes": size_of(root / faulty)}
-        (part / "skipped.json").write_text(json.dumps(skip))
+        skip(part, row, root, faulty, error.reason)
+    except manifest.Outside as error:
+        skip(part, row, root, row.path, str(error))
     (part / "row.json").write_text(json.dumps(asdict(row)))
     part.replace(final)
 
 
+def skip(part: Path, row: Video, root: Path, faulty: str, reason: str) -> None:
+    content = {"video": row.key, "path": faulty, "reason": reason, "bytes": size_of(root / faulty)}
+    (part / "skipped.json").write_text(json.dumps(content))
+
+
+def files_of(path: Path) -> list[Path]:
+    """What lies on the disk: an archive for its member, the files of a folder."""
+    path = Path(str(path).partition(manifest.MEMBER)[0])
+    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+
+
 def size_of(path: Path) -> int:
-    return path.stat().st_size if path.exists() else -1
+    files = [file for file in files_of(path) if file.exists()]
+    return sum(file.stat().st_size for file in files) if files else -1
 
 
 def sha256(path: Path) -> str:
-    with path.open("rb") as f:
-        return (
-            hashlib.file_digest(f, "sha256").hexdigest()[:16]
-            if hasattr(hashlib, "file_digest")
-            else hashlib.sha256(f.read()).hexdigest()[:16]
-        )
+    digest = hashlib.sha256()
+    for file in files_of(path):
+        with file.open("rb") as f:
+            while block := f.read(2**20):
+                digest.update(block)
+    return digest.hexdigest()[:16]
 
 
 def write_part(part: Path, row: Video, root: Path, out: Path, recipe: Recipe) -> None:
-    path = root / row.path
+    path = manifest.inside(root, row.path)
     wanted = set(evenly(row.frames, recipe.frames))
     kept: dict[int, NDArray[np.uint8]] = {}
     times: dict[int, float] = {}
@@ -127,18 +140,21 @@ def write_part(part: Path, row: Video, root: Path, out: Path, recipe: Recipe) ->
                 kept[number] = picture.copy()
             yield picture
 
-    tracks = recipe.tracker.track(pictures())
+    if row.box:
+        files = manifest.inside(root, row.landmarks) if row.landmarks else None
+        numbers = [int(time) for time in probe(path).times] if files else range(row.frames)
+        tracks = [given_track(pictures(), numbers, row.box, recipe.margin, recipe.tracker.landmarks, files)]
+    else:
+        tracks = recipe.tracker.track(pictures())
     if not tracks:
         raise VideoError(path, "no face found")
     masks: dict[int, NDArray[np.uint8]] = {}
     if row.mask:
-        numbers = sorted(wanted)
-        read = read_masks(
-            recipe.decoder, manifest.inside(root, row.mask), [times[n] for n in numbers], kept[numbers[0]].shape[:2]
-        )
-        masks = {n: mask for n, mask in zip(numbers, read, strict=True) if mask is not None}
+        size = kept[min(wanted)].shape[:2]
+        read = read_masks(recipe.decoder, manifest.inside(root, row.mask), [times[n] for n in sorted(wanted)], size)
+        masks = {n: mask for n, mask in zip(sorted(wanted), read, strict=True) if mask is not None}
         tracks.sort(key=lambda track: -coverage(track, masks))  # stable: equal ones stay in order of size
-    write_faces(part / "faces.parquet", row, tracks, times, masks)
+    write_faces(part / "faces.arrow", row, tracks, times, masks)
 
     images: list[tuple[str, bytes]] = []
     rows: list[dict[str, Any]] = []
@@ -167,7 +183,7 @@ def write_part(part: Path, row: Video, root: Path, out: Path, recipe: Recipe) ->
     if not rows:
         raise VideoError(path, f"no face in the {len(wanted)} frames that are cropped")
     store(part, out, recipe, row.key, images, rows)
-    pq.write_table(pa.Table.from_pylist(rows, CROPS), part / "crops.parquet")
+    save(part / "crops.arrow", CROPS, [pa.Table.from_pylist(rows, CROPS)])
 
 
 def store(
@@ -217,7 +233,7 @@ def write_faces(
                     **place,
                 }
             )
-    pq.write_table(pa.Table.from_pylist(table, FACES), path)
+    save(path, FACES, [pa.Table.from_pylist(table, FACES)])
 
 
 def prepare_all(rows: list[Video], root: Path, out: Path, recipe: Recipe, workers: int) -> Iterator[tuple[int, int]]:
@@ -231,10 +247,10 @@ def prepare_all(rows: list[Video], root: Path, out: Path, recipe: Recipe, worker
         write_text(stamp, json.dumps(recipe.contract(), indent=1) + "\n")
     for stale in (out / "parts").glob(".*"):
         shutil.rmtree(stale)
-    have = {row.key for row in manifest.read(out / "manifest.csv")} if (out / "manifest.csv").exists() else set()
-    for skip in read_skipped(out):
-        if size_of(root / skip.path) == skip.bytes:
-            have.add(skip.video)
+    have = {row.key for row in read_manifest(out)}
+    for skipped in read_skipped(out):
+        if size_of(root / skipped.path) == skipped.bytes:
+            have.add(skipped.video)
     todo = [row for row in rows if row.key not in have]
     done = len(rows) - len(todo)
     yield done, len(rows)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,38 +29,56 @@ def evenly(length: int, count: int) -> list[int]:
     return [int(i) for i in np.floor(np.linspace(0, length - 1, count) + 0.5)]
 
 
-def generator(seed: int, epoch: int, name: str) -> np.random.Generator:
-    return np.random.default_rng([seed, epoch, crc32(name.encode())])
+def generator(*address: int) -> np.random.Generator:
+    """A stream of its own for each (seed, epoch, ...)."""
+    return np.random.default_rng(address)
 
 
-class Face(NamedTuple):
-    """What a sampler knows of one face: whose it is and which clips it can give."""
+@dataclass(kw_only=True)
+class Faces:
+    """What a sampler knows of the faces it may draw from: arrays, since there may be millions."""
 
-    video: str
-    label: int
-    group: str  # real and fake of one source clip share it
-    starts: NDArray[np.int64]  # first frame of each clip that can be cut
-    length: int  # frames of a clip
-    every: int  # step from one frame of a clip to the next
+    label: NDArray[np.int8]  # (F,)
+    size: NDArray[np.int64]  # (F,) clips that can be cut from each
+    name: NDArray[np.uint32]  # (F,) of the video it is in
+    source: NDArray[np.int64]  # (F,) the same number for real and fake of one source clip
+    starts: Callable[[int], NDArray[np.int64]]  # first frame of each clip of a face
+    length: int = 1  # frames of a clip
+    every: int = 1  # step from one frame of a clip to the next
+
+    def __len__(self) -> int:
+        return len(self.label)
 
     def clip(self, start: int) -> tuple[int, ...]:
         return tuple(range(int(start), int(start) + self.length * self.every, self.every))
 
 
+def slots(count: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Counts of each face to (face, number within the face), one entry per clip."""
+    face = np.repeat(np.arange(len(count)), count)
+    return face, np.arange(len(face)) - np.repeat(np.cumsum(count) - count, count)
+
+
 class EvalSampler(DistributedSampler[Address]):
     """Evenly spaced clips of every face, always the same; dealt to the ranks in turn."""
 
-    def __init__(self, faces: Sequence[Face], clips: int, rank: int = 0, world: int = 1) -> None:
+    def __init__(self, faces: Faces, clips: int, rank: int = 0, world: int = 1) -> None:
         super().__init__(faces, num_replicas=world, rank=rank)  # type: ignore[arg-type]
-        self.all = [Address(i, f.clip(f.starts[j])) for i, f in enumerate(faces) for j in evenly(len(f.starts), clips)]
+        self.faces = faces
+        self.face, self.place = slots(np.minimum(faces.size, clips))
+        self.clips = clips
+
+    def address(self, i: int) -> Address:
+        face, starts = int(self.face[i]), self.faces.starts(int(self.face[i]))
+        return Address(face, self.faces.clip(starts[evenly(len(starts), self.clips)[self.place[i]]]))
 
     def __iter__(self) -> Iterator[Address]:
         # every rank takes the same number of steps, or those that wait for each other hang
-        copies = [a._replace(counts=False) for a in self.all[:1] * (-len(self.all) % self.num_replicas)]
-        return iter((self.all + copies)[self.rank :: self.num_replicas])
+        for i in range(self.rank, len(self) * self.num_replicas, self.num_replicas):
+            yield self.address(i) if i < len(self.face) else self.address(0)._replace(counts=False)
 
     def __len__(self) -> int:
-        return -(-len(self.all) // self.num_replicas)
+        return -(-len(self.face) // self.num_replicas)
 
 
 class TrainSampler(DistributedSampler[Address]):
@@ -68,7 +86,7 @@ class TrainSampler(DistributedSampler[Address]):
 
     def __init__(
         self,
-        faces: Sequence[Face],
+        faces: Faces,
         draws: int,
         batch: int,
         seed: int,
@@ -91,69 +109,76 @@ class TrainSampler(DistributedSampler[Address]):
         super().__init__(faces, num_replicas=world, rank=rank, seed=seed)  # type: ignore[arg-type]
         self.faces, self.draws, self.batch = faces, draws, batch
         self.balance, self.pairs, self.together = balance, pairs, together
-        self.partner = {f.group: i for i, f in enumerate(faces) if f.label == 0}
 
-    def draw(self, i: int, count: int) -> list[Address]:
-        face = self.faces[i]
-        starts = face.starts
-        picked = generator(self.seed, self.epoch, face.video).choice(
-            len(starts), min(count, len(starts)), replace=False
-        )
-        return [Address(i, face.clip(starts[j])) for j in sorted(picked)]
-
-    def units(self) -> list[list[Address]]:
-        """What stays together in the order: a pair, the draws of a video, or a single clip."""
-        order = generator(self.seed, self.epoch, "")
+    def counts(self) -> NDArray[np.int64]:
+        """(F,) clips that each face gives in an epoch."""
         if self.pairs:
-            return self.paired()
-        by_class = [[i for i, f in enumerate(self.faces) if f.label == label] for label in (0, 1)]
-        largest = max(map(len, by_class)) * self.draws
-        drawn = []
-        for members in by_class:
-            count = -(-largest // len(members)) if self.balance and members else self.draws
-            drawn.append([self.draw(i, count) for i in members])
-        if self.balance and all(by_class):
-            least = min(sum(map(len, faces)) for faces in drawn)
-            drawn = [thin(faces, least, order) for faces in drawn]
-        units = [unit for faces in drawn for unit in faces if unit]
-        return units if self.together else [[address] for unit in units for address in unit]
-
-    def paired(self) -> list[list[Address]]:
-        out = []
-        for i, face in enumerate(self.faces):
-            other = self.partner.get(face.group)
-            if face.label == 0 or other is None:
-                continue
-            shared = np.intersect1d(face.starts, self.faces[other].starts)
-            count = min(self.draws, len(shared))
-            picked = generator(self.seed, self.epoch, face.video).choice(len(shared), count, replace=False)
-            out += [[Address(i, face.clip(shared[j])), Address(other, face.clip(shared[j]))] for j in sorted(picked)]
-        return out
-
-    def addresses(self) -> list[Address]:
-        units = self.units()
-        order = generator(self.seed, self.epoch, "order").permutation(len(units))
-        everything = [address for i in order for address in units[i]]
-        return everything[: len(everything) // self.batch * self.batch]
-
-    def __iter__(self) -> Iterator[Address]:
-        everything = self.addresses()
-        unit = 2 if self.pairs else 1  # a pair goes to one rank
-        dealt = [everything[i : i + unit] for i in range(0, len(everything), unit)]
-        return iter([address for pair in dealt[self.rank :: self.num_replicas] for address in pair])
-
-    def __len__(self) -> int:
-        return self.total // self.num_replicas
+            return np.array([min(self.draws, len(self.shared(i))) for i in range(len(self.faces))], np.int64)
+        is_fake = self.faces.label == 1
+        members = np.array([(~is_fake).sum(), is_fake.sum()])
+        asked = np.full(2, self.draws)
+        if self.balance:
+            asked = -(-int(members.max()) * self.draws // np.maximum(members, 1))
+        count = np.minimum(self.faces.size, asked[is_fake.astype(int)])
+        totals = np.array([count[~is_fake].sum(), count[is_fake].sum()])
+        if self.balance and totals.all():
+            larger = int(totals.argmax())
+            count = thin(count, is_fake == larger, int(totals.min()), generator(self.seed, self.epoch))
+        return count
 
     @functools.cached_property
-    def total(self) -> int:
-        return len(self.addresses())  # the same in every epoch
+    def partner(self) -> dict[int, int]:
+        real = np.flatnonzero(self.faces.label == 0)
+        return dict(zip(self.faces.source[real].tolist(), real.tolist(), strict=True))
+
+    def shared(self, i: int) -> NDArray[np.int64]:
+        """Clips that a fake and its source both have."""
+        other = self.partner.get(int(self.faces.source[i]))
+        if self.faces.label[i] == 0 or other is None:
+            return np.empty(0, np.int64)
+        return np.intersect1d(self.faces.starts(i), self.faces.starts(other))
+
+    def order(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(face, number of the draw) of every unit of this epoch, in order; a pair is one unit."""
+        count = self.counts()
+        rng = generator(self.seed, self.epoch, 1)
+        if self.together:
+            faces = rng.permutation(len(count))
+            which, number = slots(count[faces])
+            face = faces[which]
+        else:
+            face, number = slots(count)
+            shuffled = rng.permutation(len(face))
+            face, number = face[shuffled], number[shuffled]
+        return face[: self.units], number[: self.units]
+
+    @functools.cached_property
+    def units(self) -> int:
+        """Pairs or clips in an epoch, whole steps only; the same in every one."""
+        size = 2 if self.pairs else 1
+        return int(self.counts().sum()) * size // self.batch * self.batch // size
+
+    def draw(self, i: int, number: int) -> Iterator[Address]:
+        starts = self.shared(i) if self.pairs else self.faces.starts(i)
+        # all draws of a face are one shuffle of its clips: no clip comes twice in an epoch
+        start = generator(self.seed, self.epoch, 2, int(self.faces.name[i])).permutation(starts)[number]
+        yield Address(i, self.faces.clip(start))
+        if self.pairs:
+            yield Address(self.partner[int(self.faces.source[i])], self.faces.clip(start))
+
+    def __iter__(self) -> Iterator[Address]:
+        face, number = self.order()
+        for i in range(self.rank, len(face), self.num_replicas):
+            yield from self.draw(int(face[i]), int(number[i]))
+
+    def __len__(self) -> int:
+        return self.units * (2 if self.pairs else 1) // self.num_replicas
 
 
-def thin(faces: list[list[Address]], total: int, rng: np.random.Generator) -> list[list[Address]]:
-    """Leaves out clips at random until ``total`` are left."""
-    flat = [(i, address) for i, face in enumerate(faces) for address in face]
-    kept: list[list[Address]] = [[] for _ in faces]
-    for j in sorted(rng.choice(len(flat), total, replace=False)):
-        kept[flat[j][0]].append(flat[j][1])
-    return kept
+def thin(count: NDArray[np.int64], where: NDArray[np.bool_], total: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Takes clips away at random from some faces until those give ``total``."""
+    face = np.repeat(np.flatnonzero(where), count[where])
+    kept = rng.permutation(len(face))[:total]
+    out = count.copy()
+    out[where] = np.bincount(face[kept], minlength=len(count))[where]
+    return out

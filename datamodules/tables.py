@@ -5,19 +5,25 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from datamodules import manifest
 from datamodules.atomic import appearing
 from datamodules.crops import join_tars
+from datamodules.errors import Refused
 from datamodules.manifest import Video
 
 SHARD = 256 * 2**20  # bytes from which a tar shard is full
+BLOCK = 65536  # rows that are written together
 POINTS = pa.list_(pa.float32(), 136)
 FACES = pa.schema(
     [("video", pa.string()), ("track", pa.int32()), ("frame", pa.int32()), ("time", pa.float64())]
@@ -31,6 +37,37 @@ CROPS = pa.schema(
     + [("image", pa.string()), ("image_offset", pa.int64()), ("image_length", pa.int64())]
     + [("mask", pa.string()), ("mask_offset", pa.int64()), ("mask_length", pa.int64())]  # empty where unknown
 )
+# where the rows of a face begin in the other two, so that those need not be read; best faces of a video first
+TRACKS = pa.schema(
+    [("video", pa.large_string()), ("track", pa.int32())]
+    + [(name, pa.int64()) for name in ("faces_first", "faces", "crops_first", "crops")]
+)
+
+
+def load(path: Path) -> pa.Table:
+    """Mapped, not read: rows come from disk once they are looked at."""
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def save(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+    """Rows in large blocks, whatever the size of the tables that they come in."""
+    held: list[pa.Table] = []
+    with appearing(path) as part, pa.OSFile(str(part), "wb") as f, pa.ipc.new_file(f, schema) as writer:
+        for table in tables:
+            held.append(table.cast(schema))
+            if sum(map(len, held)) >= BLOCK:
+                writer.write_table(pa.concat_tables(held).combine_chunks())
+                held = []
+        if held:
+            writer.write_table(pa.concat_tables(held).combine_chunks())
+
+
+def load_tracks(out: Path) -> pa.Table:
+    tracks = load(out / "tracks.arrow")
+    known = {name.decode(): int(size) for name, size in (tracks.schema.metadata or {}).items()}
+    if known != {name: (out / f"{name}.arrow").stat().st_size for name in ("faces", "crops")}:
+        raise Refused(f"{out}: 'prepare' was stopped while it wrote the tables; call it again")
+    return tracks
 
 
 def part_name(key: str) -> str:
@@ -58,6 +95,11 @@ def read_skipped(out: Path) -> list[Skipped]:
         ]
 
 
+def read_manifest(out: Path) -> list[Video]:
+    path = out / "manifest.csv"
+    return manifest.rows(manifest.read(path)) if path.exists() else []
+
+
 def merge(out: Path, order: list[str]) -> None:
     """Moves the parts into the tables. Killed in the middle, it starts over: parts go last, and twice is once."""
     new = sorted(path for path in (out / "parts").iterdir() if not path.name.startswith("."))
@@ -71,13 +113,12 @@ def merge(out: Path, order: list[str]) -> None:
     if any((path / "crops.tar").exists() for _, path in good):
         join_shards(out, [path for _, path in good], fresh)
     for table, schema in (("faces", FACES), ("crops", CROPS)):
-        replace_rows(out / f"{table}.parquet", schema, [path / f"{table}.parquet" for _, path in good], fresh)
-    kept = (
-        [r for r in manifest.read(out / "manifest.csv") if r.key not in fresh]
-        if (out / "manifest.csv").exists()
-        else []
+        replace_rows(out / f"{table}.arrow", schema, [path / f"{table}.arrow" for _, path in good], fresh)
+    save_tracks(out)
+    together = sorted(
+        [r for r in read_manifest(out) if r.key not in fresh] + [row for row, _ in good],
+        key=lambda row: (place.get(row.key, -1), row.key),
     )
-    together = sorted(kept + [row for row, _ in good], key=lambda row: (place.get(row.key, -1), row.key))
     skipped = [s for s in read_skipped(out) if s.video not in fresh]
     skipped += [
         Skipped(**json.loads((path / "skipped.json").read_text())) for path in new if (path / "skipped.json").exists()
@@ -101,12 +142,10 @@ def forget(out: Path) -> None:
 
 def join_shards(out: Path, parts: list[Path], fresh: set[str]) -> None:
     """Concatenates the tars of the videos to shards and moves the offsets along."""
-    used = set()
-    if (out / "crops.parquet").exists():
-        table = pq.read_table(out / "crops.parquet", columns=["video", "image"])
-        used = {
-            shard for video, shard in zip(*(c.to_pylist() for c in table.columns), strict=True) if video not in fresh
-        }
+    used: set[str] = set()
+    if (out / "crops.arrow").exists():
+        crops = load(out / "crops.arrow")
+        used = set(pc.unique(crops.filter(pc.invert(among(crops, fresh)))["image"]).to_pylist())
     folder = out / "shards"
     folder.mkdir(exist_ok=True)
     for path in folder.iterdir():  # of a merge that was killed
@@ -121,25 +160,58 @@ def join_shards(out: Path, parts: list[Path], fresh: set[str]) -> None:
         shard = folder / f"crops-{number:06d}.tar"
         shifts = join_tars([p / "crops.tar" for p in group], shard)
         for p, shift in zip(group, shifts, strict=True):
-            table = pq.read_table(p / "crops.parquet").to_pylist()
+            table = load(p / "crops.arrow").to_pylist()
             for row in table:
                 for kind in ("image", "mask"):
                     if row[kind]:
                         row[kind] = f"shards/{shard.name}"
                         row[f"{kind}_offset"] += shift
-            pq.write_table(pa.Table.from_pylist(table, CROPS), p / "crops.moved.parquet")
+            save(p / "crops.moved.arrow", CROPS, [pa.Table.from_pylist(table, CROPS)])
         group, number = [], number + 1
 
 
+def among(table: pa.Table, videos: set[str]) -> pa.ChunkedArray:
+    return pc.is_in(table["video"], pa.array(sorted(videos), pa.string()))
+
+
 def replace_rows(path: Path, schema: pa.Schema, parts: list[Path], fresh: set[str]) -> None:
-    """Streams the old rows but those of fresh videos, then the new ones, one row group a video."""
-    with appearing(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+    """Streams the old rows but those of fresh videos, then the new ones."""
+
+    def tables() -> Iterable[pa.Table]:
         if path.exists():
-            old = pq.ParquetFile(path)
-            for i in range(old.num_row_groups):
-                group = old.read_row_group(i)
-                if group["video"][0].as_py() not in fresh:
-                    writer.write_table(group)
+            for batch in load(path).to_batches():
+                old = pa.Table.from_batches([batch])
+                yield old.filter(pc.invert(among(old, fresh)))
         for part in parts:
-            moved = part.with_suffix(".moved.parquet")
-            writer.write_table(pq.read_table(moved if moved.exists() else part, schema=schema))
+            moved = part.with_suffix(".moved.arrow")
+            yield load(moved if moved.exists() else part)
+
+    save(path, schema, tables())
+
+
+def runs(table: pa.Table) -> pa.Table:
+    """Where the rows of each (video, track) begin, and how many there are."""
+    starts: list[NDArray[np.int64]] = []
+    at, before = 0, None
+    for batch in table.select(["video", "track"]).to_batches():
+        video = batch["video"].dictionary_encode().indices.to_numpy()
+        track = batch["track"].to_numpy()
+        new = np.flatnonzero((np.diff(video) != 0) | (np.diff(track) != 0)) + 1
+        first = (batch["video"][0].as_py(), int(track[0])) if len(track) else before
+        starts.append(at + (new if first == before else np.concatenate([[0], new])))
+        at, before = at + len(track), (batch["video"][-1].as_py(), int(track[-1])) if len(track) else before
+    begin = np.concatenate([*starts, np.empty(0, np.int64)]).astype(np.int64)
+    places: dict[str, Any] = {"video": table["video"].take(begin), "track": table["track"].take(begin)}
+    return pa.table(places | {"first": begin, "count": np.diff(begin, append=at)})
+
+
+def save_tracks(out: Path) -> None:
+    paths = {name: out / f"{name}.arrow" for name in ("faces", "crops")}
+    faces, crops = (runs(load(path)) for path in paths.values())
+    both = faces.join(crops, ["video", "track"], right_suffix="_crops").sort_by("first")
+    both = both.rename_columns(["video", "track", "faces_first", "faces", "crops_first", "crops"])
+    counts = {name: pc.fill_null(both[name], 0) for name in ("crops_first", "crops")}
+    table = pa.table({name: counts.get(name, both[name]) for name in TRACKS.names})
+    # the sizes tell tables that belong together from those of a call that was killed in between
+    sizes = {name: str(path.stat().st_size) for name, path in paths.items()}
+    save(out / "tracks.arrow", TRACKS.with_metadata(sizes), [table])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.errors import Refused
+from datamodules.pictures import PictureError, find, holds_pictures
 
 AHEAD = 4 * 2**30  # bytes of decoded frames that decord may pile up behind a slow reader
 
@@ -33,20 +35,27 @@ class VideoError(Refused):
 class Index:
     """What the container says of each frame that is shown, without decoding any."""
 
-    times: NDArray[np.float64]  # (N,) seconds since the first
-    trimmed: bool  # an edit list hides some frames
-    picture_bytes: int
+    times: NDArray[np.float64]  # (N,) seconds since the first; of pictures, the numbers in their names
+    trimmed: bool = False  # an edit list hides some frames
+    picture_bytes: int = 0
+    has_rate: bool = True
 
     def __len__(self) -> int:
         return len(self.times)
 
     @property
     def fps(self) -> float:
-        return (len(self) - 1) / float(self.times[-1]) if len(self) > 1 else 0.0
+        return (len(self) - 1) / float(self.times[-1]) if len(self) > 1 and self.has_rate else 0.0
 
 
 def probe(path: Path) -> Index:
-    """Lists the frames of a file by reading its packets, and refuses what is cut short or is no video."""
+    """Lists the frames of a clip without decoding any, and refuses what is cut short or is no video."""
+    if holds_pictures(path):
+        with naming(path):
+            numbers = find(path).numbers
+        if not len(numbers):
+            raise VideoError(path, "has no pictures")
+        return Index(times=numbers.astype(np.float64), has_rate=False)
     try:
         with av.open(str(path)) as container:
             name = container.format.name
@@ -87,6 +96,22 @@ def probe(path: Path) -> Index:
     return Index(times=shown - shown[0], trimmed=hidden > 0, picture_bytes=size)
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Pictures that cannot be read are an error of the clip they belong to."""
+    try:
+        yield
+    except (PictureError, OSError) as error:
+        raise VideoError(path, getattr(error, "strerror", None) or str(error)) from error
+
+
+def pictures(path: Path, wanted: Sequence[int]) -> Iterator[Tensor]:
+    with naming(path):
+        found = find(path)
+        for i in wanted:
+            yield torch.from_numpy(found.get(i))
+
+
 class Decoder(ABC):
     """A way to read videos. Holds settings and no open file, so it can be copied to workers."""
 
@@ -102,10 +127,13 @@ class Decoder(ABC):
     def decode(self, path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Tensor]:
         """Yields the (H, W, 3) uint8 frames of ascending distinct indices."""
 
+    def frames(self, path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Tensor]:
+        return self.decode(path, index, wanted) if index.has_rate else pictures(path, wanted)
+
     def stream(self, path: Path) -> Iterator[tuple[int, float, Tensor]]:
         """Yields (number, seconds, (H, W, 3) uint8 frame) of every frame."""
         index = probe(path)
-        frames = self.decode(path, index, range(len(index)))
+        frames = self.frames(path, index, range(len(index)))
         for i, frame in zip(range(len(index)), frames, strict=True):
             yield i, float(index.times[i]), frame
 
@@ -117,9 +145,11 @@ class Decoder(ABC):
             raise VideoError(path, f"has frames 0 to {len(index) - 1}, asked for {wrong[0]}")
         wanted = sorted(set(indices))
         out: Tensor | None = None
-        for place, frame in enumerate(self.decode(path, index, wanted)):
+        for place, frame in enumerate(self.frames(path, index, wanted)):
             if out is None:
                 out = frame.new_empty(len(wanted), *frame.shape)
+            if frame.shape != out.shape[1:]:
+                raise VideoError(path, f"has frames of {tuple(out.shape[1:3])} and of {tuple(frame.shape[:2])} pixels")
             out[place] = frame
         if out is None:
             raise Refused("read: asked for no frame")

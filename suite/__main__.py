@@ -13,6 +13,7 @@ from suite.nearest import near, near_file
 # verb -> (module that owns it, help). The module is imported only once its verb is chosen.
 VERBS = {
     "studio": ("suite.studio", "film and forge a generated data set"),
+    "doctor": ("suite.doctor", "compare a copy of a data set with what its owners list"),
     "prepare": ("suite.prepare", "find, track and crop the faces of a data set"),
     "fit": ("suite.train", "train a method on a data set"),
     "validate": ("suite.train", "one pass over the validation split"),

@@ -38,6 +38,14 @@ class Parser(ArgumentParser):
         sys.exit(2)
 
 
+def flagged(argv: list[str], name: str) -> list[str]:
+    """An option for yes or no may stand alone, which jsonargparse does not know."""
+    for i in [i for i, word in enumerate(argv) if word == name][::-1]:
+        if i + 1 == len(argv) or argv[i + 1].startswith("-"):
+            argv = [*argv[: i + 1], "true", *argv[i + 1 :]]
+    return argv
+
+
 def known(parser: ArgumentParser) -> list[str]:
     names = [option[2:] for action in parser._actions for option in action.option_strings if option.startswith("--")]
     for action in parser._actions:

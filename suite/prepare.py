@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Literal
 
 from jsonargparse import auto_cli
 
-from datamodules import manifest
+from datamodules.base import FaceData
 from datamodules.crops import Format
 from datamodules.errors import Refused
+from datamodules.findings import LACKING, WRONG
 from datamodules.prepare import Recipe, prepare_all
 from datamodules.tables import read_skipped
 from datamodules.tracks import FaceTracker
-from datamodules.video import Decoder, Decord
 from suite.parser import Parser
 from suite.progress import bar
 
 
 def prepare(
-    index: Callable[[Path], Iterable[manifest.Video]],
-    root: Path,
-    out: Path,
-    decoder: Decoder | None = None,
+    data: FaceData,
     faces: FaceTracker | None = None,
-    compression: str | None = None,
     size: int = 256,
     margin: float = 1.3,
     frames: int = 32,
@@ -39,28 +33,25 @@ def prepare(
     """Write manifest, face tracks and crops of a data set; called again, it goes on where it was.
 
     Args:
-        index: Lists the videos of the data set, for instance datamodules.ffpp.index.
-        root: Folder of the data set as its owners ship it; never written to.
-        out: Folder to fill.
-        decoder: Reads the videos; datamodules.video.Decord without it.
+        data: The data set, for instance configs/data/celeb_df_v2.yaml; its folder root is never written to, and its
+            folder prepared is filled.
         faces: Finds and follows the faces.
-        compression: Only videos of this release, for instance c23.
         size: Side of a crop, in pixels.
         margin: Side of the square over the longer side of the detected box.
         frames: Crops per video and face, evenly spaced over its length.
         tracks: Faces per video that are cropped; where there is a mask, it says which come first.
         format: png and webp keep every bit; jpg is quality 95 without chroma subsampling.
-        store: Image files, or tar shards with their offsets in crops.parquet.
+        store: Image files, or tar shards with their offsets in crops.arrow.
         workers: Processes.
         max_skipped: Share of unusable videos above which the call fails, once all others are done.
     """
-    if not root.is_dir():
-        raise Refused(f"{root}: no such folder")
-    rows = [row for row in index(root) if compression in (None, row.compression)]
-    if not rows:
-        raise Refused(f"{root}: no video found" + (f" with compression {compression!r}" if compression else ""))
+    rows, findings = data.listed()
+    assert data.root is not None
+    root, out = data.root, data.prepared
+    if serious := [f for f in findings if f.kind in WRONG + LACKING]:
+        print(f"{root}: {len(serious)} things amiss, first {serious[0].path}: {serious[0].text}; see 'doctor'")
     recipe = Recipe(
-        decoder=decoder or Decord(),
+        decoder=data.decoder,
         tracker=faces or FaceTracker(),
         size=size,
         margin=margin,

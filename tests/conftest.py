@@ -11,8 +11,9 @@ import cv2
 import pytest
 import torch
 
+from datamodules.base import FaceData
+from datamodules.datasets.ffpp import index
 from datamodules.faces import DlibLandmarks
-from datamodules.ffpp import FFPP, index
 from datamodules.prepare import Recipe, prepare_all
 from datamodules.studio.build import Plan, build
 from datamodules.tracks import FaceTracker
@@ -52,8 +53,8 @@ def prepared(studio: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def data(prepared: Path) -> FFPP:
-    return FFPP(prepared=prepared, batch_size=4, num_workers=0, draws=4, eval_clips=8)
+def data(prepared: Path) -> FaceData:
+    return FaceData(prepared=prepared, batch_size=4, num_workers=0, draws=4, eval_clips=8)
 
 
 def suite(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from datamodules.augment import MIRROR, Augment, jpeg
+from datamodules.base import FaceData
 from datamodules.batch import Batch
-from datamodules.ffpp import FFPP
 
 NONE: dict[str, Any] = dict.fromkeys(("flip", "affine", "colour", "blur", "noise", "rescale", "jpeg"), 0.0)
 SIDE = 64
@@ -75,7 +75,7 @@ def test_a_mirror_swaps_left_and_right_landmarks() -> None:
     torch.testing.assert_close(after.landmarks[..., 36, 1], before[..., 45, 1])
 
 
-def test_a_mirrored_face_still_has_its_left_eye_on_the_left(data: FFPP) -> None:
+def test_a_mirrored_face_still_has_its_left_eye_on_the_left(data: FaceData) -> None:
     real = data.on_after_batch_transfer(next(iter(data.test_dataloader())), 0)
     mirrored = Augment(**NONE | {"flip": 1.0})(real)
     assert (mirrored.landmarks[..., 36:42, 0].mean(-1) < mirrored.landmarks[..., 42:48, 0].mean(-1)).all()
@@ -127,14 +127,14 @@ def test_the_jpeg_is_a_real_one() -> None:
     torch.testing.assert_close(jpeg(picture, 50), expected, atol=3 / 255, rtol=0)
 
 
-def trained(data: FFPP, epoch: int, step: int, rank: int) -> torch.Tensor:
+def trained(data: FaceData, epoch: int, step: int, rank: int) -> torch.Tensor:
     clean = data.on_after_batch_transfer(batch(), 0)
     data.augment_at(clean, epoch, step, rank)
     return clean.frames
 
 
 def test_the_draws_have_an_address(prepared: Path) -> None:
-    data = FFPP(prepared=prepared, augment=Augment())
+    data = FaceData(prepared=prepared, augment=Augment())
     state = torch.get_rng_state()
     assert torch.equal(trained(data, 1, 2, 0), trained(data, 1, 2, 0))
     others = [trained(data, *address) for address in ((1, 2, 1), (1, 3, 0), (2, 2, 0))]

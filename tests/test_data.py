@@ -7,17 +7,20 @@ from typing import Any
 
 import numpy as np
 import psutil
+import pyarrow as pa
 import pytest
 import torch
 from pytorch_lightning import Trainer
 
+from datamodules import manifest
+from datamodules.base import FaceData
 from datamodules.batch import Batch, Sample, collate
-from datamodules.clips import Clips, Seen
+from datamodules.clips import VideoClips
 from datamodules.contract import compare
 from datamodules.errors import Refused
-from datamodules.ffpp import FFPP
 from datamodules.manifest import Video
-from datamodules.sampling import Address
+from datamodules.tables import CROPS, FACES, save, save_tracks
+from datamodules.video import Decord
 from lightning_modules.classifier import Classifier
 from tests.conftest import small_fit, suite
 
@@ -34,12 +37,12 @@ def same(a: list[Batch], b: list[Batch]) -> None:
             torch.testing.assert_close(getattr(one, name), getattr(other, name), rtol=0, atol=0, msg=name)
 
 
-def make(prepared: Path, **changes: Any) -> FFPP:
+def make(prepared: Path, **changes: Any) -> FaceData:
     options: dict[str, Any] = {"batch_size": 4, "num_workers": 0, "draws": 2, "eval_clips": 8}
-    return FFPP(prepared=prepared, **options | changes)
+    return FaceData(prepared=prepared, **options | changes)
 
 
-def test_a_batch_is_uint8_and_typed(data: FFPP) -> None:
+def test_a_batch_is_uint8_and_typed(data: FaceData) -> None:
     batch = next(iter(data.train_dataloader()))
     assert batch.frames.dtype == batch.mask.dtype == torch.uint8
     assert batch.frames.shape == (4, 1, 3, 64, 64)
@@ -54,7 +57,7 @@ def test_a_batch_is_uint8_and_typed(data: FFPP) -> None:
     assert on_device.mask.max() == 1
 
 
-def test_landmarks_lie_on_the_face_of_the_crop(data: FFPP) -> None:
+def test_landmarks_lie_on_the_face_of_the_crop(data: FaceData) -> None:
     batch = next(iter(data.test_dataloader()))
     assert ((batch.landmarks > 0) & (batch.landmarks < 64)).all()
     eyes = batch.landmarks[:, 0, 36:48, 1].mean(1)
@@ -63,7 +66,9 @@ def test_landmarks_lie_on_the_face_of_the_crop(data: FFPP) -> None:
 
 
 def test_videos_and_crops_give_the_same_samples(studio: Path, prepared: Path) -> None:
-    same(batches(make(prepared).test_dataloader()), batches(make(prepared, videos=studio).test_dataloader()))
+    same(
+        batches(make(prepared).test_dataloader()), batches(make(prepared, root=studio, read="videos").test_dataloader())
+    )
 
 
 def test_two_or_four_workers_change_nothing(prepared: Path) -> None:
@@ -73,8 +78,8 @@ def test_two_or_four_workers_change_nothing(prepared: Path) -> None:
 
 
 def test_workers_that_decode_videos_change_nothing(studio: Path, prepared: Path) -> None:
-    alone = make(prepared, videos=studio, draws=1, clip=3)
-    helped = make(prepared, videos=studio, draws=1, clip=3, num_workers=2)
+    alone = make(prepared, root=studio, read="videos", draws=1, clip=3)
+    helped = make(prepared, root=studio, read="videos", draws=1, clip=3, num_workers=2)
     same(batches(alone.train_dataloader()), batches(helped.train_dataloader()))
 
 
@@ -102,7 +107,7 @@ def test_two_real_processes_see_what_one_sees(prepared: Path, two_processes: Pat
 
 
 def test_a_clip_has_consecutive_frames_and_one_square(studio: Path, prepared: Path) -> None:
-    data = make(prepared, videos=studio, clip=4, every=2, eval_clips=2)
+    data = make(prepared, root=studio, read="videos", clip=4, every=2, eval_clips=2)
     batch = next(iter(data.test_dataloader()))
     assert batch.frames.shape[:2] == (4, 4)
     assert (batch.numbers.diff(dim=1) == 2).all()
@@ -118,8 +123,8 @@ def test_stored_crops_refuse_clips(prepared: Path) -> None:
 
 def test_training_sees_the_chosen_methods_and_testing_all(prepared: Path) -> None:
     data = make(prepared, methods=["Swap", "NeuralTexture"])
-    assert {row.method for row in data.videos("train")} == {"real", "Swap", "NeuralTexture"}
-    assert len({row.method for row in data.videos("test")}) == 8
+    assert set(data.videos("train")["method"].to_pylist()) == {"real", "Swap", "NeuralTexture"}
+    assert len(set(data.videos("test")["method"].to_pylist())) == 8
     with pytest.raises(Refused, match=r"no train video of Deepfakes; there are LocalEdit, NeuralTexture"):
         make(prepared, methods=["Deepfakes"]).videos("train")
     with pytest.raises(Refused, match="no test video with compression 'c40'"):
@@ -141,7 +146,7 @@ def test_crops_are_resized_when_another_size_is_asked_for(prepared: Path) -> Non
 
 
 def test_an_idle_data_set_holds_no_decoder(studio: Path, prepared: Path) -> None:
-    data = make(prepared, videos=studio)
+    data = make(prepared, root=studio, read="videos")
     loader = data.test_dataloader()
     process = psutil.Process()
     next(iter(loader))
@@ -186,7 +191,7 @@ def test_a_missing_crop_is_named_and_never_replaced(prepared: Path, tmp_path: Pa
         list(loader)
 
 
-def test_a_checkpoint_refuses_data_prepared_differently(data: FFPP) -> None:
+def test_a_checkpoint_refuses_data_prepared_differently(data: FaceData) -> None:
     state = data.state_dict()
     data.load_state_dict(state)
     other = {"contract": state["contract"] | {"margin": 1.6, "format": "jpg"}}
@@ -207,7 +212,7 @@ def test_a_checkpoint_refuses_another_size_but_not_another_store(prepared: Path)
     assert "studio/Swap" in other.trained_on
 
 
-def test_a_face_seen_only_between_the_evenly_spaced_frames_is_still_evaluated() -> None:
+def test_a_face_seen_only_between_the_evenly_spaced_frames_is_still_evaluated(tmp_path: Path) -> None:
     row = Video(
         dataset="d",
         method="real",
@@ -219,20 +224,19 @@ def test_a_face_seen_only_between_the_evenly_spaced_frames_is_still_evaluated() 
         identities="v",
         frames=1000,
     )
-    frames = np.arange(400, 600)
-    seen = Seen(row, 0, frames, np.zeros((200, 68, 2), np.float32), {})
+    box = dict.fromkeys(("x0", "y0", "x1", "y1", "score", "masked"), 0.0)
+    points = [0.0] * 136
+    seen = [
+        {"video": row.key, "track": 0, "frame": i, "time": i / 25, "landmarks": points} | box for i in range(400, 600)
+    ]
+    save(tmp_path / "faces.arrow", FACES, [pa.Table.from_pylist(seen, FACES)])
+    save(tmp_path / "crops.arrow", CROPS, [])
+    save_tracks(tmp_path)
+    clips = VideoClips(tmp_path, tmp_path, manifest.table([row]), Decord(), 64, 1.3, tracks=1)
+    assert clips.faces(4).size == [4]
 
-    class Whole(Clips):
-        whole = True
 
-        def __getitems__(self, addresses: list[Address]) -> list[Sample]:
-            raise NotImplementedError
-
-    (face,) = Whole([seen], 64, 1, 1).faces(4)
-    assert len(face.starts) == 4
-
-
-def test_settings_that_replace_the_sampler_are_refused(data: FFPP) -> None:
+def test_settings_that_replace_the_sampler_are_refused(data: FaceData) -> None:
     Trainer(overfit_batches=2, logger=False, enable_checkpointing=False)._data_connector.attach_datamodule(
         Classifier("test_efficientnet"), data
     )
@@ -241,11 +245,9 @@ def test_settings_that_replace_the_sampler_are_refused(data: FFPP) -> None:
 
 
 def test_frames_are_the_pixels_of_the_video(studio: Path, prepared: Path) -> None:
-    from datamodules.video import Decord
-
-    data = make(prepared, videos=studio)
+    data = make(prepared, root=studio, read="videos")
     batch = next(iter(data.test_dataloader()))
-    row = next(r for r in data.videos("test") if r.key == batch.video[0])
+    row = next(r for r in manifest.rows(data.videos("test")) if r.key == batch.video[0])
     frame = Decord().read(studio / row.path, batch.numbers[0].tolist())[0].numpy()
     mean = batch.frames[0, 0].float().mean((1, 2)).numpy()
     assert np.abs(mean - frame.reshape(-1, 3).mean(0)).max() < 80  # a face of this picture, RGB

@@ -7,22 +7,25 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
 
+from datamodules import manifest
 from datamodules.augment import Augment
+from datamodules.base import FaceData
+from datamodules.datasets.ffpp import index
 from datamodules.errors import Refused
-from datamodules.ffpp import FFPP, index
 from datamodules.manifest import Video, check
 from datamodules.prepare import Recipe, prepare_all
-from datamodules.sampling import EvalSampler, Face, evenly
+from datamodules.sampling import EvalSampler, evenly
+from datamodules.tables import load
 from lightning_modules import scores
 from lightning_modules.base import video_id
 from suite.__main__ import main
 from tests.test_augment import NONE
 from tests.test_manifest import video
+from tests.test_sampling import faces
 
 ROOT = Path(__file__).parents[1]
 CLASSIFIER = str(ROOT / "configs/classifier.yaml")
@@ -45,13 +48,12 @@ def test_c1_fakes_of_one_stem_are_several_videos() -> None:
 
 
 def test_c2_evenly_spaced_frames_reach_the_end() -> None:
-    face = Face("v", 0, "g", np.arange(40), 1, 1)
-    taken = [a.numbers[0] for a in EvalSampler([face], 32)]
+    taken = [a.numbers[0] for a in EvalSampler(faces(real=1, fake=0, frames=40), 32)]
     assert taken == evenly(40, 32) != list(range(32))
     assert taken[-1] == 39
 
 
-def test_c3_landmarks_are_augmented_with_the_image(data: FFPP) -> None:
+def test_c3_landmarks_are_augmented_with_the_image(data: FaceData) -> None:
     batch = data.on_after_batch_transfer(next(iter(data.test_dataloader())), 0)
     before = batch.landmarks.clone()
     after = Augment(**NONE | {"flip": 1.0})(batch).landmarks
@@ -72,7 +74,7 @@ def test_c5_no_row_of_a_split_overwrites_another(studio: Path, prepared: Path) -
     listed = [r for r in index(studio) if r.compression == "c23"]
     for split in ("train", "val", "test"):
         expected = {r.key for r in listed if r.split == split}
-        assert {r.key for r in FFPP(prepared=prepared).videos(split)} == expected
+        assert set(manifest.keys(FaceData(prepared=prepared).videos(split)).to_pylist()) == expected
         assert len(expected) > 1
 
 
@@ -82,7 +84,7 @@ def test_c6_reals_are_in_one_split_only() -> None:
 
 
 def test_c7_landmarks_and_keys_come_back_as_they_were_stored(prepared: Path) -> None:
-    table = pq.read_table(prepared / "crops.parquet")
+    table = load(prepared / "crops.arrow")
     assert str(table.schema.field("landmarks").type) == "fixed_size_list<element: float>[136]"
     points = np.stack(table["landmarks"].to_pylist())
     assert points.dtype.kind == "f"
@@ -111,7 +113,7 @@ def test_c9_what_a_config_says_is_what_is_used(prepared: Path, tmp_path: Path) -
     optimizer = cli.trainer.optimizers[0]
     given = yaml.safe_load(Path(CLASSIFIER).read_text())["model"]["init_args"]["optimizer"]["init_args"]
     assert {name: optimizer.defaults[name] for name in given} == given
-    assert {r.label for r in cli.datamodule.videos("train")} == {0, 1}
+    assert set(cli.datamodule.videos("train")["label"].to_pylist()) == {0, 1}
 
 
 def test_c10_accuracy_per_class_does_not_depend_on_the_order() -> None:
@@ -123,7 +125,7 @@ def test_c10_accuracy_per_class_does_not_depend_on_the_order() -> None:
 
 
 def test_c11_the_last_batch_of_a_test_is_not_dropped(prepared: Path) -> None:
-    data = FFPP(prepared=prepared, batch_size=7, num_workers=0, eval_clips=5)
+    data = FaceData(prepared=prepared, batch_size=7, num_workers=0, eval_clips=5)
     batches = list(data.test_dataloader())
     assert sum(map(len, batches)) == 5 * len(data.videos("test"))
     assert len(batches[-1]) < 7
@@ -133,7 +135,7 @@ def test_c12_one_missing_mask_costs_one_mask(studio: Path, recipe: Recipe, tmp_p
     rows = [r for r in index(studio) if r.method == "Swap" and r.compression == "c23"][:3]
     rows[0] = replace(rows[0], mask="")
     list(prepare_all(rows, studio, tmp_path, recipe, workers=1))
-    table = pq.read_table(tmp_path / "crops.parquet", columns=["video", "mask"]).to_pylist()
+    table = load(tmp_path / "crops.arrow").to_pylist()
     with_mask = {r["video"] for r in table if r["mask"]}
     assert with_mask == {r.key for r in rows[1:]}
 
@@ -141,9 +143,9 @@ def test_c12_one_missing_mask_costs_one_mask(studio: Path, recipe: Recipe, tmp_p
 def test_c13_a_failed_read_is_an_error_and_never_another_sample(prepared: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(prepared, copy)
-    data = FFPP(prepared=copy, num_workers=0)
+    data = FaceData(prepared=copy, num_workers=0)
     loader = data.test_dataloader()
-    victim = copy / "crops" / data.videos("test")[3].key
+    victim = copy / "crops" / manifest.rows(data.videos("test"))[3].key
     for path in victim.glob("*.png"):
         path.write_bytes(b"damaged")
     with pytest.raises(Refused, match=f"{victim.name}.*cannot be read"):

@@ -12,16 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import webdataset
 
+from datamodules import manifest
 from datamodules.crops import decode
+from datamodules.datasets.ffpp import index
 from datamodules.errors import Refused
-from datamodules.ffpp import index
-from datamodules.manifest import Video, read
+from datamodules.manifest import Video
 from datamodules.prepare import Recipe, prepare_all, prepare_video
-from datamodules.tables import read_skipped
+from datamodules.tables import load, read_skipped
 from tests import clips
 
 ROOT = Path(__file__).parents[1]
@@ -35,11 +35,11 @@ def some(studio: Path) -> list[Video]:
 
 
 def crops(out: Path) -> list[dict[str, object]]:
-    return pq.read_table(out / "crops.parquet").to_pylist()
+    return load(out / "crops.arrow").to_pylist()
 
 
 def test_the_tables_say_what_is_on_disk(studio: Path, prepared: Path, recipe: Recipe) -> None:
-    rows = read(prepared / "manifest.csv")
+    rows = manifest.rows(manifest.read(prepared / "manifest.csv"))
     assert len(rows) == len([row for row in index(studio) if row.compression == "c23"])
     assert all(row.frames == 48 and 24 < row.fps < 31 and len(row.sha256) == 16 for row in rows)
     table = crops(prepared)
@@ -47,7 +47,7 @@ def test_the_tables_say_what_is_on_disk(studio: Path, prepared: Path, recipe: Re
     for row in table[::17]:
         assert (prepared / str(row["image"])).stat().st_size == row["image_length"]
         assert bool(row["mask"]) == ("/real/" not in str(row["video"]))
-    faces = pq.read_table(prepared / "faces.parquet", columns=["video", "track", "score", "masked"])
+    faces = load(prepared / "faces.arrow").select(["video", "track", "score", "masked"])
     assert len(faces) >= 0.99 * 48 * len(rows)
     assert not (prepared / "parts").exists()
 
@@ -106,11 +106,13 @@ def test_broken_videos_are_named_and_cost_nothing_that_was_good(
     assert set(skipped) == {row.key for row in some[:4]}
     assert skipped[some[2].key] == "no face found"
     assert "No such file" in skipped[some[3].key]
-    assert {row.key for row in read(tmp_path / "out" / "manifest.csv")} == {row.key for row in some[4:]}
+    assert {row.key for row in manifest.rows(manifest.read(tmp_path / "out" / "manifest.csv"))} == {
+        row.key for row in some[4:]
+    }
     # a file that was mended is tried again, the others are left alone
     (root / some[1].path).write_bytes(whole)
     list(prepare_all(some, root, tmp_path / "out", recipe, workers=1))
-    assert some[1].key in {row.key for row in read(tmp_path / "out" / "manifest.csv")}
+    assert some[1].key in {row.key for row in manifest.rows(manifest.read(tmp_path / "out" / "manifest.csv"))}
     assert some[1].key not in {skip.video for skip in read_skipped(tmp_path / "out")}
 
 
@@ -189,7 +191,7 @@ def test_what_a_stopped_call_for_other_videos_finished_is_kept(
     prepare_video(some[0], studio, tmp_path, recipe)  # as a call that was killed leaves it
     (tmp_path / ".parts.merged" / "half").mkdir(parents=True)  # of a merge that was killed at its very end
     list(prepare_all(some[1:2], studio, tmp_path, recipe, workers=1))
-    assert {row.key for row in read(tmp_path / "manifest.csv")} == {row.key for row in some[:2]}
+    assert {row.key for row in manifest.rows(manifest.read(tmp_path / "manifest.csv"))} == {row.key for row in some[:2]}
     assert {str(row["video"]) for row in crops(tmp_path)} == {row.key for row in some[:2]}
     assert not (tmp_path / "parts").exists()
     assert not (tmp_path / ".parts.merged").exists()

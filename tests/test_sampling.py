@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.sampling import Address, EvalSampler, Face, TrainSampler, evenly
+from datamodules.sampling import Address, EvalSampler, Faces, TrainSampler, evenly
 
 
-def faces(real: int = 4, fake: int = 12, frames: int = 32, length: int = 1) -> list[Face]:
-    return [
-        Face(f"{label}/{i}", label, str(i % real), np.arange(frames), length, 1)
-        for label, count in ((0, real), (1, fake))
-        for i in range(count)
-    ]
+def faces(real: int = 4, fake: int = 12, frames: int = 32) -> Faces:
+    """The name of the i-th real face is i, that of the i-th fake 100 + i."""
+    return Faces(
+        label=np.repeat([0, 1], [real, fake]).astype(np.int8),
+        size=np.full(real + fake, frames),
+        name=np.r_[np.arange(real), 100 + np.arange(fake)].astype(np.uint32),
+        source=np.r_[np.arange(real), np.arange(fake) % real],
+        starts=lambda _: np.arange(frames),
+    )
+
+
+def some(all_faces: Faces, *names: int) -> Faces:
+    kept = np.flatnonzero(np.isin(all_faces.name, names))
+    arrays = {name: getattr(all_faces, name)[kept] for name in ("label", "size", "name", "source")}
+    return replace(all_faces, **arrays)
 
 
 def train(epoch: int = 0, **changes: Any) -> list[Address]:
@@ -50,25 +60,25 @@ def test_another_epoch_draws_other_frames_and_the_same_epoch_the_same() -> None:
 
 
 def test_the_draws_of_a_video_do_not_depend_on_the_others() -> None:
-    few = [f for f in faces() if f.video in ("0/1", "1/1")]
-    alone = {a.numbers for a in train(faces=few, batch=1, balance=False) if few[a.face].video == "1/1"}
-    among = {a.numbers for a in train(batch=1, balance=False) if faces()[a.face].video == "1/1"}
+    few = some(faces(), 1, 101)
+    alone = {a.numbers for a in train(faces=few, batch=1, balance=False) if few.name[a.face] == 101}
+    among = {a.numbers for a in train(batch=1, balance=False) if faces().name[a.face] == 101}
     assert alone == among
 
 
 def test_classes_are_balanced_by_drawing_not_by_repeating() -> None:
     drawn = train()
-    labels = Counter(faces()[a.face].label for a in drawn)
+    labels = Counter(faces().label[a.face] for a in drawn)
     assert abs(labels[0] - labels[1]) <= 8  # the last step is left out
     assert len(set(drawn)) == len(drawn)
     # every real video gives 12 different frames, every fake one 4
-    assert max(Counter(a.face for a in drawn if faces()[a.face].label == 0).values()) == 12
+    assert max(Counter(a.face for a in drawn if faces().label[a.face] == 0).values()) == 12
 
 
 def test_where_the_rarer_class_has_too_few_frames_the_other_is_thinned() -> None:
     short = faces(real=2, fake=20, frames=5)
     drawn = train(faces=short, batch=2)
-    labels = Counter(short[a.face].label for a in drawn)
+    labels = Counter(short.label[a.face] for a in drawn)
     assert labels[0] == labels[1] == 10
     assert len(set(drawn)) == len(drawn)
 
@@ -78,8 +88,8 @@ def test_a_pair_is_a_fake_and_the_same_frames_of_its_source() -> None:
     drawn = train(pairs=True)
     assert drawn
     for fake, real in zip(drawn[::2], drawn[1::2], strict=True):
-        assert (all_faces[fake.face].label, all_faces[real.face].label) == (1, 0)
-        assert all_faces[fake.face].group == all_faces[real.face].group
+        assert (all_faces.label[fake.face], all_faces.label[real.face]) == (1, 0)
+        assert all_faces.source[fake.face] == all_faces.source[real.face]
         assert fake.numbers == real.numbers
 
 
@@ -102,5 +112,4 @@ def test_evaluation_deals_every_sample_once_and_marks_the_copies() -> None:
 
 
 def test_a_clip_is_consecutive_frames() -> None:
-    face = Face("v", 0, "g", np.arange(10), 4, 2)
-    assert face.clip(3) == (3, 5, 7, 9)
+    assert replace(faces(), length=4, every=2).clip(3) == (3, 5, 7, 9)

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from datamodules.datasets.ffpp import index
 from datamodules.errors import Refused
-from datamodules.ffpp import index
 from datamodules.studio.build import Plan, build, render
 from datamodules.studio.forge import FORGERIES
 from datamodules.video import Decord, probe

@@ -1,0 +1,95 @@
+"""Celeb-DF, versions 1 and 2."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from datamodules.datasets.listing import counted, inside, one_of, read_lines, videos_in
+from datamodules.datasets.splits import apart
+from datamodules.errors import Refused
+from datamodules.findings import note
+from datamodules.manifest import Video
+
+LIST = "List_of_testing_videos.txt"
+REAL = re.compile(r"(id\d+)_\d+")
+FAKE = re.compile(r"(id\d+)_(id\d+)_(\d+)")
+
+
+def index_v1(root: Path) -> Iterator[Video]:
+    """Lists a copy of Celeb-DF-v1."""
+    return index(root, "celeb_df_v1", {"real": 158 + 250, "fake": 795})
+
+
+def index_v2(root: Path) -> Iterator[Video]:
+    """Lists a copy of Celeb-DF-v2."""
+    return index(root, "celeb_df_v2", {"real": 590 + 300, "fake": 5639, "test real": 178, "test fake": 340})
+
+
+def index(root: Path, dataset: str, owners: dict[str, int]) -> Iterator[Video]:
+    """The test list is official; of the rest, who is not in it is for training."""
+    tested = test_list(root)
+    folders = [
+        one_of(root, "Celeb-real"),
+        one_of(root, "YouTube-real", "Youtube-real"),
+        one_of(root, "Celeb-synthesis"),
+    ]
+    rows = []
+    for folder in folders:
+        label = int(folder.name == "Celeb-synthesis")
+        for path in videos_in(root, folder):
+            people = identities(path.stem, folder.name)
+            if not people:
+                note("unexpected", inside(root, path), f"no name of a video in {folder.name}: left out")
+                continue
+            listed = tested.pop(f"{folder.name}/{path.name}".replace("Youtube-real", "YouTube-real"), None)
+            check_label(listed, label, root, path)
+            rows.append(
+                Video(
+                    dataset=dataset,
+                    method=folder.name if label else "real",
+                    stem=path.stem,
+                    path=inside(root, path),
+                    label=label,
+                    split="train" if listed is None else "test",
+                    identities=people,
+                )
+            )
+    not_found(tested)
+    yield from apart(counted(rows, owners))
+
+
+def test_list(root: Path) -> dict[str, int]:
+    """Path without ``videos/`` to label; the owners write 1 for real and 0 for fake."""
+    path = root / LIST
+    if not path.exists():
+        raise Refused(f"{path}: missing; without the owners' list nothing says which videos are for testing")
+    tested = {}
+    for number, line in read_lines(path):
+        polarity, _, name = line.partition(" ")
+        if polarity not in ("0", "1") or not name:
+            note("list", LIST, f"line {number} is {line!r}, not '1 PATH' (real) or '0 PATH' (fake): passed over")
+            continue
+        tested[name.strip().replace("/videos/", "/").replace("Youtube-real", "YouTube-real")] = 1 - int(polarity)
+    return tested
+
+
+def check_label(listed: int | None, label: int, root: Path, path: Path) -> None:
+    if listed is not None and listed != label:
+        says = "fake (0)" if listed else "real (1)"
+        note("label", inside(root, path), f"{LIST} says {says}, its folder the opposite: the folder is believed")
+
+
+def not_found(tested: dict[str, int]) -> None:
+    for name in tested:
+        note("missing", name, f"in {LIST}, but not here")
+
+
+def identities(stem: str, folder: str) -> str:
+    """The clip that it is, or was made from, then the people."""
+    if fake := FAKE.fullmatch(stem):
+        return f"{fake[1]}_{fake[3]} {fake[1]} {fake[2]}" if folder == "Celeb-synthesis" else ""
+    if real := REAL.fullmatch(stem):
+        return f"{stem} {real[1]}" if folder == "Celeb-real" else ""
+    return stem if stem.isdigit() and folder.lower() == "youtube-real" else ""

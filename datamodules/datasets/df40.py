@@ -1,0 +1,121 @@
+"""DF40: forty forgeries, shipped as faces already cut out, eight to a video."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from datamodules.datasets.celeb_df import FAKE as CELEB
+from datamodules.datasets.deepfakebench import beside
+from datamodules.datasets.listing import inside, one_of, word
+from datamodules.datasets.splits import apart
+from datamodules.findings import note
+from datamodules.manifest import Video
+from datamodules.pictures import is_picture
+
+HOMES = {"DF40": "test", "DF40_train": "train"}
+DOMAINS = {"ff": "ff", "ffpp": "ff", "cdf": "cdf", "cdfv2": "cdf"}  # the older spelling too
+PAIR = re.compile(r"(\d{3})_(\d{3})")
+REALS = {
+    "ff": ["FaceForensics++/original_sequences/youtube/c23/frames"],
+    "cdf": ["Celeb-DF-v2/Celeb-real/frames", "Celeb-DF-v2/YouTube-real/frames"],
+}
+
+
+def index(root: Path) -> Iterator[Video]:
+    """
+    Args:
+        root: The folder that DF40, DF40_train and the processed FaceForensics++ and Celeb-DF-v2 lie in.
+    """
+    one_of(root, *HOMES)
+    rows: list[Video] = []
+    for home, split in HOMES.items():
+        for method in sorted(path for path in (root / home).glob("*") if path.is_dir()):
+            known = [path for path in sorted(method.iterdir()) if path.is_dir()]
+            if not known:
+                note("unexpected", inside(root, method), "holds no folder ff, cdf, real or fake: left out")
+            for folder in known:
+                rows += forgeries(root, method.name, folder, split)
+    rows += originals(root, rows)
+    yield from apart(rows)
+
+
+def clips(root: Path, folder: Path) -> Iterator[Path]:
+    """Folders of pictures, in ``frames`` or without it; single pictures where a method makes no videos."""
+    home = folder / "frames" if (folder / "frames").is_dir() else folder
+    for path in sorted(home.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir() and any(is_picture(p.name) for p in path.iterdir()):
+            yield path
+        elif path.is_dir():
+            note("corrupt", inside(root, path), "a folder without pictures")
+        elif is_picture(path.name):
+            yield path
+
+
+def forgeries(root: Path, method: str, folder: Path, split: str) -> Iterator[Video]:
+    domain = DOMAINS.get(folder.name)
+    if domain is None and folder.name not in ("real", "fake"):
+        note("unexpected", inside(root, folder), "not one of ff, cdf, real, fake: left out")
+        return
+    label = int(folder.name != "real")
+    for path in clips(root, folder):
+        landmarks, mask = beside(path)
+        yield Video(
+            dataset="df40",
+            method=method if label else "real",
+            compression=domain or "own",
+            stem=path.stem if label else f"{method}/{path.stem}",
+            path=inside(root, path),
+            label=label,
+            split=split,
+            identities=people(domain, method, path.stem),
+            mask=inside(root, mask) if mask else "",
+            box="all",
+            landmarks=inside(root, landmarks) if landmarks else "",
+        )
+
+
+def people(domain: str | None, method: str, stem: str) -> str:
+    if domain == "ff" and (pair := PAIR.fullmatch(stem)):
+        return f"{pair[1]} {pair[2]}"
+    if domain == "cdf" and (swap := CELEB.fullmatch(stem)):
+        return f"{swap[1]}_{swap[3]} {swap[1]} {swap[2]}"
+    if domain == "ff" and re.fullmatch(r"\d{3}", stem):
+        return stem
+    if domain == "cdf" and re.fullmatch(r"id\d+_\d+", stem):
+        return f"{stem} {stem.partition('_')[0]}"
+    return word(f"{domain or method}/{stem}")
+
+
+def originals(root: Path, fakes: list[Video]) -> Iterator[Video]:
+    """Real videos of the domains, in the split of the forgeries that they were made into."""
+    home: dict[str, str] = {}
+    for row in fakes:
+        home.setdefault(f"{row.compression}/{row.identities.split()[0]}", row.split)
+    for domain, folders in REALS.items():
+        if not any(row.compression == domain for row in fakes):
+            continue
+        for folder in folders:
+            if not (root / folder).is_dir():
+                note("missing", folder, f"the real videos of domain {domain}: nothing to compare its fakes with")
+                continue
+            for path in clips(root, root / folder):
+                split = home.get(f"{domain}/{path.name}", "test" if path.name.isdigit() and domain == "cdf" else "")
+                if not split:
+                    continue  # no forgery of this data set was made from it
+                landmarks, _ = beside(path)
+                yield Video(
+                    dataset="df40",
+                    method="real",
+                    compression=domain,
+                    stem=path.name,
+                    path=inside(root, path),
+                    label=0,
+                    split=split,
+                    identities=people(domain, "", path.name),
+                    box="all",
+                    landmarks=inside(root, landmarks) if landmarks else "",
+                )

@@ -1,0 +1,98 @@
+"""What readers share: folders of videos, lists of the owners, counts."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from datamodules.errors import Refused
+from datamodules.findings import note
+from datamodules.manifest import SPLITS, Video
+
+VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"}
+
+
+def one_of(root: Path, *names: str, what: str = "folder") -> Path:
+    """The first of several spellings that is there."""
+    for name in names:
+        if (root / name).exists():
+            return root / name
+    raise Refused(f"{root}: holds no {what} {' or '.join(repr(name) for name in names)}")
+
+
+def visible(root: Path, folder: Path, suffixes: Iterable[str]) -> list[Path]:
+    """Files of some kinds in one folder, in order; follows no link out of the data set."""
+    found = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path.suffix.lower() not in suffixes:
+            continue
+        if path.name.startswith("."):
+            note("unexpected", inside(root, path), "hidden: another system or a broken download left it")
+        else:
+            found.append(path)
+    if found and not found[0].resolve().is_relative_to(root.resolve()):
+        note("link", inside(root, folder), f"a symbolic link to {folder.resolve()}, outside the data set: not followed")
+        return []
+    return found
+
+
+def videos_in(root: Path, folder: Path) -> list[Path]:
+    """Videos of a folder, or of the folder ``videos`` in it."""
+    return visible(root, folder / "videos" if (folder / "videos").is_dir() else folder, VIDEOS)
+
+
+def inside(root: Path, path: Path) -> str:
+    return path.relative_to(root).as_posix()
+
+
+def word(text: str) -> str:
+    """As one identity: those of a video are separated by spaces."""
+    return re.sub(r"\s", "_", text)
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(number, text) of the lines that say something; blank ones are noted."""
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if line.strip():
+            yield number, line.strip()
+        else:
+            note("unexpected", path.name, f"line {number} is blank: passed over")
+
+
+def read_json(path: Path) -> Any:
+    if not path.exists():
+        raise Refused(f"{path}: missing; it is part of the data set")
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise Refused(f"{path}: no JSON ({error})") from error
+
+
+def is_split(split: object, where: str, path: object) -> bool:
+    """Whether a list's word for a split is one of ours; others are noted, never guessed."""
+    if split in SPLITS:
+        return True
+    note("list", path, f"{where} puts it in {split!r}, which is not one of {', '.join(SPLITS)}: left out")
+    return False
+
+
+def counted(rows: Iterable[Video], owners: Mapping[str, int], where: str = ".") -> Iterator[Video]:
+    """Passes rows on and notes at the end where there are more or fewer than the owners say.
+
+    Args:
+        owners: Number of videos for a method, for "fake", or for either after a split as in "test real".
+        where: The folder or release that they count.
+    """
+    have: Counter[str] = Counter()
+    for row in rows:
+        kinds = {row.method, "fake" if row.label else "real"}
+        have.update(kinds | {f"{row.split} {kind}" for kind in kinds})
+        yield row
+    for name, number in owners.items():
+        if have[name] != number:
+            text = f"{have[name]} {name} videos here, {number} by the owners' count"
+            note("count", where, text, abs(number - have[name]))

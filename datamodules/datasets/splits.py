@@ -1,0 +1,67 @@
+"""Splits where the owners give none for validation, or give some that share people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from hashlib import blake2b
+
+from datamodules.findings import note
+from datamodules.manifest import Video
+
+VAL = 0.1  # share of the training data that becomes the validation split
+SEED = 0
+
+
+def drawn(dataset: str, identity: str) -> bool:
+    """Whether an identity is drawn for validation; the same on every machine, whatever else is there."""
+    digest = blake2b(f"{SEED} {dataset} {identity}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") < VAL * 2**64
+
+
+def apart(rows: Iterable[Video]) -> Iterator[Video]:
+    """Takes validation from training by identity, and leaves out of both whoever is in the test split."""
+    listed = list(rows)
+    tested = {identity for row in listed if row.split == "test" for identity in row.identities.split()}
+    training = []
+    for row in listed:
+        if row.split == "test":
+            yield row
+        elif shared := sorted(tested & set(row.identities.split())):
+            note("held out", row.path, f"not in the test list, but {shared[0]!r} is: unfit for training")
+        else:
+            training.append(row)
+    yield from with_val(training)
+
+
+def with_val(rows: list[Video]) -> Iterator[Video]:
+    """Cuts ``train`` by groups of people who meet in a video, or by people where all belong to one group."""
+    group = groups(rows)
+    sizes = Counter(group[row.identities.split()[0]] for row in rows)
+    together = bool(sizes) and max(sizes.values()) <= len(rows) / 2
+    for row in rows:
+        people = row.identities.split()
+        chosen = {drawn(row.dataset, group[person] if together else person) for person in people}
+        if len(chosen) > 1:
+            note("held out", row.path, f"shows people of training and of validation (cut by identity, seed {SEED})")
+        else:
+            yield replace(row, split="val") if chosen == {True} else row
+
+
+def groups(rows: Iterable[Video]) -> dict[str, str]:
+    """Each identity to the first, by name, of those it is linked to."""
+    parent: dict[str, str] = {}
+
+    def root(one: str) -> str:
+        while parent.setdefault(one, one) != one:
+            parent[one] = one = parent[parent[one]]
+        return one
+
+    for row in rows:
+        first, *others = row.identities.split()
+        for other in others:
+            a, b = sorted((root(first), root(other)))
+            parent[b] = a
+        root(first)
+    return {one: root(one) for one in parent}

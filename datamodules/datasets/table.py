@@ -1,0 +1,55 @@
+"""One's own data, listed in a CSV file."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from datamodules.datasets.listing import is_split, word
+from datamodules.errors import Refused
+from datamodules.findings import note
+from datamodules.manifest import Video
+
+NAME = "videos.csv"
+NEEDED = ("path", "label")
+OPTIONAL = ("method", "split", "identities", "mask", "compression", "stem", "box", "dataset")
+LABELS = {"real": 0, "fake": 1, "0": 0, "1": 1}
+
+
+def index(root: Path) -> Iterator[Video]:
+    """Reads ``videos.csv``: path and label (real or fake), and what is known of the other columns of a manifest."""
+    table = root / NAME
+    if not table.exists():
+        raise Refused(f"{table}: missing; its columns are {', '.join(NEEDED)} and any of {', '.join(OPTIONAL)}")
+    with table.open(newline="", encoding="utf-8-sig") as f:
+        reader = csv.DictReader(f)
+        names = set(reader.fieldnames or [])
+        if lacking := set(NEEDED) - names:
+            raise Refused(f"{table}: has no column {', '.join(sorted(lacking))}")
+        if strange := names - set(NEEDED + OPTIONAL):
+            raise Refused(f"{table}: column {', '.join(sorted(strange))} is none of {', '.join(NEEDED + OPTIONAL)}")
+        for number, line in enumerate(reader, 2):
+            row = {name: (value or "").strip() for name, value in line.items() if name}
+            if row["label"].lower() not in LABELS:
+                raise Refused(f"{table}, line {number}: label {row['label']!r} must be real (0) or fake (1)")
+            if not (root / row["path"]).exists():
+                note("missing", row["path"], f"in line {number} of {NAME}, but not here")
+            elif is_split(row.get("split") or "test", f"line {number} of {NAME}", row["path"]):
+                yield one(row, LABELS[row["label"].lower()])
+
+
+def one(row: dict[str, str], label: int) -> Video:
+    stem = row.get("stem") or Path(row["path"]).with_suffix("").as_posix()
+    return Video(
+        dataset=row.get("dataset") or "table",
+        method=(row.get("method") or "fake") if label else "real",
+        compression=row.get("compression", ""),
+        stem=stem,
+        path=row["path"],
+        label=label,
+        split=row.get("split") or "test",
+        identities=row.get("identities") or word(stem),
+        mask=row.get("mask", ""),
+        box=row.get("box", ""),
+    )

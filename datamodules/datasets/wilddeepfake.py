@@ -1,0 +1,70 @@
+"""WildDeepfake: sequences of faces from the internet, cut out by the owners, in archives."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from datamodules.datasets.listing import counted, inside, one_of
+from datamodules.datasets.splits import apart
+from datamodules.findings import note
+from datamodules.manifest import MEMBER, Video
+from datamodules.pictures import ARCHIVES, is_picture
+
+OWNERS = {"train real": 3409, "train fake": 3099, "test real": 396, "test fake": 410}
+
+
+def index(root: Path) -> Iterator[Video]:
+    """Lists the sequences in the archives, or in the folders that they were unpacked to."""
+    rows: list[Video] = []
+    for label, kind in enumerate(("real", "fake")):
+        for split in ("train", "test"):
+            # the owners' page shows a blank in place of the line
+            folder = one_of(root, f"{kind}_{split}", f"{kind} {split}", f"{kind}{split}")
+            for shard in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
+                rows += sequences(root, shard, label, split)
+    yield from apart(counted(rows, OWNERS))
+
+
+def sequences(root: Path, shard: Path, label: int, split: str) -> Iterator[Video]:
+    if shard.is_dir():
+        place, names = inside(root, shard), folders(shard)
+    elif shard.name.endswith(ARCHIVES):
+        place, names = inside(root, shard) + MEMBER, archived(root, shard)
+    else:
+        note("unexpected", inside(root, shard), "neither an archive nor a folder: left out")
+        return
+    for name in names:
+        if "fake" in name.split("/") if label == 0 else "real" in name.split("/"):
+            note("label", f"{place}/{name}", f"lies in {shard.parent.name}, but is called the opposite: left out")
+            continue
+        group = f"{shard.parent.name}/{shard.name.partition('.')[0]}".replace(" ", "_")
+        yield Video(
+            dataset="wilddeepfake",
+            method="wilddeepfake" if label else "real",
+            stem=f"{group}/{name}",
+            path=f"{place}{name}" if place.endswith(MEMBER) else f"{place}/{name}",
+            label=label,
+            split=split,
+            # sequences of one archive may come from one video; more is not known of them
+            identities=group,
+            box="all",
+        )
+
+
+def folders(shard: Path) -> list[str]:
+    return sorted({p.parent.relative_to(shard).as_posix() for p in shard.rglob("*") if is_picture(p.name)})
+
+
+def archived(root: Path, shard: Path) -> list[str]:
+    """Folders of an archive that hold pictures."""
+    names = set()
+    try:
+        with tarfile.open(shard) as tar:
+            for info in tar:
+                if info.isfile() and is_picture(info.name):
+                    names.add(info.name.removeprefix("./").rpartition("/")[0])
+    except (tarfile.TarError, EOFError, OSError) as error:
+        note("corrupt", inside(root, shard), f"cannot be read to its end ({error})")
+    return sorted(names)

@@ -1,0 +1,152 @@
+"""What is wrong with a copy of a data set, before any training."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules import manifest
+from datamodules.faces import HOG, Found, search
+from datamodules.findings import LACKING, WRONG, Finding
+from datamodules.manifest import MEMBER, Video
+from datamodules.masks import read_masks
+from datamodules.prepare import sha256
+from datamodules.sampling import evenly
+from datamodules.tables import read_skipped
+from datamodules.video import Decoder, VideoError, probe
+
+LOOKS = 5  # frames of a video in which faces are searched for
+SMALLEST = 38.0  # side of the smallest face, pixels; as the tracker's
+COVERED = 0.05  # share of a face from which a mask touches it
+
+
+def from_listing(rows: Sequence[Video], root: Path, prepared: Path) -> Iterator[Finding]:
+    """What can be said in seconds: nothing is decoded."""
+    yield from manifest.faults(manifest.table(rows))
+    by_size: dict[int, dict[str, Video]] = defaultdict(dict)
+    for row in rows:
+        path = root / row.path.partition(MEMBER)[0]
+        if not path.exists():
+            yield Finding("missing", row.path, "is not here")
+        elif not path.is_dir() and not path.stat().st_size:
+            yield Finding("corrupt", row.path, "is empty")
+        elif not path.is_dir() and MEMBER not in row.path:
+            by_size[path.stat().st_size][row.path] = row
+        if row.mask and not (root / row.mask.partition(MEMBER)[0]).exists():
+            yield Finding("mask", row.mask, f"is not here, the mask of {row.path}")
+    for same_size in by_size.values():
+        if len(same_size) > 1:
+            yield from same_content(list(same_size.values()), root)
+    if prepared.is_dir():
+        wanted = {row.key for row in rows}
+        for skipped in read_skipped(prepared):
+            if skipped.video in wanted:
+                kind = "no face" if skipped.reason.startswith("no face") else "corrupt"
+                yield Finding("no face" if kind == "no face" else "corrupt", skipped.path, f"prepare: {skipped.reason}")
+
+
+def same_content(rows: Sequence[Video], root: Path) -> Iterator[Finding]:
+    by_hash: dict[str, Video] = {}
+    for row in rows:
+        other = by_hash.setdefault(sha256(root / row.path), row)
+        if other is row:
+            continue
+        mixed = [f"in {other.split} and in {row.split}"] if other.split != row.split else []
+        mixed += ["as real and as fake"] if other.label != row.label else []
+        text = f"has the content of {other.path}" + (": " + ", ".join(mixed) if mixed else "")
+        yield Finding("duplicate" if mixed else "unexpected", row.path, text)
+
+
+def from_decoding(row: Video, root: Path, decoder: Decoder, frames: int) -> list[Finding]:
+    """What can be said of one video once all of it is decoded."""
+    cv2.setNumThreads(1)
+    try:
+        path = manifest.inside(root, row.path)
+        index = probe(path)
+        looked = set(evenly(len(index), LOOKS))
+        kept = {}
+        for number, _, frame in decoder.stream(path):
+            if number in looked:
+                kept[number] = frame.cpu().numpy().copy()
+    except VideoError as error:
+        return [Finding("corrupt", row.path, error.reason)]
+    except manifest.Outside as error:
+        return [Finding("link", row.path, str(error))]
+    found = []
+    still = not index.has_rate and len(index) == 1
+    if len(index) < frames and not still:
+        found.append(Finding("short", row.path, f"has {len(index)} frames, fewer than {frames}"))
+    masks: list[NDArray[np.uint8] | None] = [None] * len(kept)
+    if row.mask:
+        try:
+            about = probe(manifest.inside(root, row.mask))
+            found += [Finding("mask", row.mask, text) for text in differ(len(index), index.fps, len(about), about.fps)]
+            size = kept[min(kept)].shape[:2]
+            masks = read_masks(decoder, manifest.inside(root, row.mask), [float(index.times[n]) for n in kept], size)
+        except (VideoError, manifest.Outside) as error:
+            found.append(Finding("mask", row.mask, str(error)))
+    if not row.box:
+        found += faces(row, list(kept.values()), masks)
+    return found
+
+
+def differ(frames: int, fps: float, mask_frames: int, mask_fps: float) -> Iterator[str]:
+    if mask_frames != frames:
+        yield f"has {mask_frames} frames, its video {frames}"
+    if abs(mask_fps - fps) > 0.01 * fps:
+        yield f"has {mask_fps:.3f} frames a second, its video {fps:.3f}"
+
+
+def faces(row: Video, pictures: list[NDArray[np.uint8]], masks: list[NDArray[np.uint8] | None]) -> Iterator[Finding]:
+    seen = []
+    for picture, mask in zip(pictures, masks, strict=True):
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        found = search(HOG(), grey, SMALLEST * max(1.0, min(grey.shape) / 720))
+        seen.append((sorted(found, key=area, reverse=True), mask))
+    if not any(found for found, _ in seen):
+        yield Finding("no face", row.path, f"no face in {len(pictures)} evenly spaced frames")
+        return
+    found, mask = max(seen, key=lambda one: (len(one[0]), one[1] is not None))
+    if len(found) > 1:
+        yield Finding("several faces", row.path, f"{len(found)} faces; {chosen(row, found, mask)}")
+
+
+def chosen(row: Video, found: list[Found], mask: NDArray[np.uint8] | None) -> str:
+    if row.label == 0:
+        return "a real video: any will do"
+    if mask is None:
+        return "no mask says which is forged: the largest is taken"
+    shares = [covered(one, mask) for one in found]
+    best = int(np.argmax(shares))
+    if shares[best] < COVERED:
+        return "the mask covers none of them"
+    x, y = (found[best].box[:2] + found[best].box[2:]) / 2
+    rank = "the largest" if best == 0 else f"not the largest but number {best + 1}"
+    return f"the mask chooses {rank}, at x {x:.0f} y {y:.0f}, and covers {shares[best]:.0%} of it"
+
+
+def area(found: Found) -> float:
+    x0, y0, x1, y1 = map(float, found.box)
+    return (x1 - x0) * (y1 - y0)
+
+
+def covered(found: Found, mask: NDArray[np.uint8]) -> float:
+    x0, y0, x1, y1 = np.clip(np.rint(found.box).astype(int), 0, [mask.shape[1], mask.shape[0]] * 2)
+    return float(mask[y0:y1, x0:x1].mean()) / 255 if x1 > x0 and y1 > y0 else 0.0
+
+
+def wrong(findings: Sequence[Finding], videos: int, share: float) -> list[str]:
+    """Why training on this copy would be wrong, if it would."""
+    count: dict[str, int] = defaultdict(int)
+    for one in findings:
+        count[one.kind] += one.videos
+    reasons = [f"{count[kind]} x {kind}" for kind in WRONG if count[kind]]
+    for kind in LACKING:
+        if count[kind] > share * max(1, videos):
+            reasons.append(f"{count[kind]} x {kind}, more than {share:.0%} of {videos} videos")
+    return reasons

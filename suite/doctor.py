@@ -1,0 +1,129 @@
+"""The verb that examines somebody's copy of a data set."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from jsonargparse import auto_cli
+from rich.console import Console
+from rich.table import Table
+
+from datamodules import pool
+from datamodules.atomic import write_text
+from datamodules.base import FaceData
+from datamodules.doctor import from_decoding, from_listing, wrong
+from datamodules.errors import Refused
+from datamodules.findings import KINDS, LACKING, WRONG, Finding
+from datamodules.manifest import SPLITS, Video
+from datamodules.sampling import evenly
+from suite.parser import Parser, flagged
+from suite.progress import bar
+
+SHOWN = 3  # findings of a kind in the table; the file has all
+
+
+def doctor(
+    data: FaceData,
+    decode: bool = False,
+    videos: int | None = None,
+    frames: int = 32,
+    max_lacking: float = 0.01,
+    workers: int = os.cpu_count() or 1,
+    out: Path | None = None,
+) -> None:
+    """Compare a copy with the lists and counts of its owners; exit with 1 where training on it would be wrong.
+
+    Args:
+        data: The data set, for instance configs/data/celeb_df_v2.yaml.
+        decode: Also decode every video, compare its mask and search for faces: minutes instead of seconds.
+        videos: Decode only this many of each split and method, evenly spaced.
+        frames: A video with fewer is short.
+        max_lacking: Share of videos that may be missing or unusable.
+        workers: Processes that decode.
+        out: File to write; doctor.json in the prepared folder without it.
+    """
+    if videos is not None and not decode:
+        raise Refused("--videos: chooses what --decode decodes; give both")
+    rows, findings = data.listed()
+    assert data.root is not None
+    findings += from_listing(rows, data.root, data.prepared)
+    empty = {one.path for one in findings if one.kind in ("corrupt", "missing")}
+    if decode:
+        todo = [row for row in some(rows, videos) if row.path not in empty]
+        jobs = ((from_decoding, (row, data.root, data.decoder, frames)) for row in todo)
+        with bar("decoding") as show:
+            for done, found in enumerate(pool.run(jobs, workers), 1):
+                findings += found
+                show(done, len(todo))
+    total = len(rows) + sum(one.kind == "missing" for one in findings)
+    reasons = wrong(findings, total, max_lacking)
+    findings.sort(key=lambda one: (KINDS.index(one.kind), one.path))
+    show_tables(rows, findings, data)
+    path = out or data.prepared / "doctor.json"
+    content = {
+        "root": str(data.root),
+        "decoded": decode,
+        "videos": [{"split": s, "method": m, "videos": n} for (s, m), n in sorted(by_method(rows).items())],
+        "wrong": reasons,
+        "findings": [asdict(one) for one in findings],
+    }
+    write_text(path, json.dumps(content, indent=1) + "\n")
+    print(f"{path}: all {len(findings)} findings")
+    if reasons:
+        print(f"training on this copy would be wrong: {'; '.join(reasons)}")
+        sys.exit(1)
+    print("nothing that would make training wrong")
+
+
+def by_method(rows: Sequence[Video]) -> Counter[tuple[str, str]]:
+    return Counter((row.split, row.method) for row in rows)
+
+
+def some(rows: Sequence[Video], count: int | None) -> list[Video]:
+    if count is None:
+        return list(rows)
+    groups: dict[tuple[str, str], list[Video]] = defaultdict(list)
+    for row in rows:
+        groups[row.split, row.method].append(row)
+    return [group[i] for group in groups.values() for i in evenly(len(group), count)]
+
+
+def show_tables(rows: Sequence[Video], findings: Sequence[Finding], data: FaceData) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    count = by_method(rows)
+    table = Table("", *SPLITS, title=f"{data.root}: {len(rows)} videos", title_justify="left")
+    for method in sorted({row.method for row in rows}, key=lambda name: (name != "real", name)):
+        table.add_row(method, *(str(count[split, method]) for split in SPLITS))
+    console.print(table)
+    if not findings:
+        return
+    table = Table("finding", "videos")
+    for name in ("where", "what"):
+        table.add_column(name, overflow="fold")  # a path that is cut short cannot be looked up
+    for kind in KINDS:
+        mine = [one for one in findings if one.kind == kind]
+        if not mine:
+            continue
+        colour = "red" if kind in WRONG else "yellow" if kind in LACKING else "dim"
+        for i, one in enumerate(mine[:SHOWN]):
+            first = (f"[{colour}]{kind}[/]", str(sum(f.videos for f in mine))) if i == 0 else ("", "")
+            table.add_row(*first, one.path, one.text)
+        if len(mine) > SHOWN:
+            table.add_row("", "", "...", f"and {len(mine) - SHOWN} more")
+    console.print(table)
+
+
+def main(argv: list[str]) -> None:
+    auto_cli(
+        doctor,
+        args=flagged(argv[1:], "--decode"),
+        as_positional=False,
+        parser_class=Parser,
+        prog="python -m suite doctor",
+    )
