@@ -15,15 +15,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from datamodules import cluster, manifest, pool
 from datamodules import contract as contracts
-from datamodules import manifest
 from datamodules.atomic import write_text
 from datamodules.contract import Contract
 from datamodules.crops import Format, Square, encode, write_tar
 from datamodules.given import given_track
 from datamodules.manifest import Video
 from datamodules.masks import read_masks
-from datamodules.pool import run
 from datamodules.sampling import evenly
 from datamodules.tables import CROPS, FACES, merge, part_name, read_manifest, read_skipped, save
 from datamodules.tracks import FaceTracker, Track
@@ -236,8 +235,14 @@ def write_faces(
     save(path, FACES, [pa.Table.from_pylist(table, FACES)])
 
 
-def prepare_all(rows: list[Video], root: Path, out: Path, recipe: Recipe, workers: int) -> Iterator[tuple[int, int]]:
-    """Prepares what is not prepared yet, yielding (done, all); the tables are complete when it ends."""
+def prepare_all(
+    rows: list[Video], root: Path, out: Path, recipe: Recipe, workers: int, address: str | None = None
+) -> Iterator[tuple[int, int]]:
+    """Prepares what is not prepared yet, yielding (done, all); the tables are complete when it ends.
+
+    Args:
+        address: Of a Ray cluster; without it, processes of this machine.
+    """
     manifest.check(rows, root)
     out.mkdir(parents=True, exist_ok=True)
     stamp = out / "contract.json"
@@ -254,7 +259,8 @@ def prepare_all(rows: list[Video], root: Path, out: Path, recipe: Recipe, worker
     todo = [row for row in rows if row.key not in have]
     done = len(rows) - len(todo)
     yield done, len(rows)
-    for _ in run(((prepare_video, (row, root, out, recipe)) for row in todo), workers):
+    jobs = ((prepare_video, (row, root.resolve(), out.resolve(), recipe)) for row in todo)
+    for _ in pool.run(jobs, workers) if address is None else cluster.run(jobs, address, workers):
         done += 1
         yield done, len(rows)
     if any((out / "parts").glob("*")):

@@ -15,6 +15,7 @@ VERBS = {
     "studio": ("suite.studio", "film and forge a generated data set"),
     "doctor": ("suite.doctor", "compare a copy of a data set with what its owners list"),
     "prepare": ("suite.prepare", "find, track and crop the faces of a data set"),
+    "deepfakebench": ("suite.deepfakebench", "write prepared faces as DeepfakeBench's tree and JSON"),
     "fit": ("suite.train", "train a method on a data set"),
     "validate": ("suite.train", "one pass over the validation split"),
     "test": ("suite.train", "one pass over the test split"),

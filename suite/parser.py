@@ -18,7 +18,7 @@ CLASS = re.compile(r"Problem with given class_path '([\w.]+)'")
 OPTION = re.compile(
     r"(?:Option|Key|Group key) '([\w.-]+)' is not (?:accepted|expected)|does not accept option '([\w.-]+)'"
 )
-FILE = re.compile(r"File does not exist: '([^']+)'")
+FILE = re.compile(r"(?:File does not exist: '|Expected a path but )([^']+?)(?:'| either not accessible)")
 ARGUMENT = re.compile(r"[Uu]nrecognized arguments: --([\w.-]+)")
 KEY = re.compile(r'Parser key "([^"]+)"')
 

@@ -28,6 +28,7 @@ def prepare(
     format: Format = "png",
     store: Literal["files", "shards"] = "files",
     workers: int = os.cpu_count() or 1,
+    cluster: str | None = None,
     max_skipped: float = 0.01,
 ) -> None:
     """Write manifest, face tracks and crops of a data set; called again, it goes on where it was.
@@ -42,7 +43,9 @@ def prepare(
         tracks: Faces per video that are cropped; where there is a mask, it says which come first.
         format: png and webp keep every bit; jpg is quality 95 without chroma subsampling.
         store: Image files, or tar shards with their offsets in crops.arrow.
-        workers: Processes.
+        workers: Processes on this machine.
+        cluster: Address of a Ray cluster that sees the same folders, such as auto or ray://host:10001; local starts one
+            here.
         max_skipped: Share of unusable videos above which the call fails, once all others are done.
     """
     rows, findings = data.listed()
@@ -61,7 +64,7 @@ def prepare(
         store=store,
     )
     with bar("preparing") as show:
-        for done, total in prepare_all(rows, root, out, recipe, workers):
+        for done, total in prepare_all(rows, root, out, recipe, workers, cluster):
             show(done, total)
     wanted = {row.key for row in rows}
     skipped = [skip for skip in read_skipped(out) if skip.video in wanted]

@@ -18,6 +18,7 @@ from datamodules.prepare import Recipe, prepare_all
 from datamodules.studio.build import Plan, build
 from datamodules.tracks import FaceTracker
 from datamodules.video import Decord
+from tests.trees import Material
 
 os.environ.setdefault("WANDB_MODE", "offline")
 ROOT = Path(__file__).parents[1]
@@ -71,6 +72,14 @@ def small_fit(prepared: Path, run: Path, *options: str) -> list[str]:
     return [*arguments, "--trainer.max_epochs", "2", *options]
 
 
+def preparing(studio: Path, out: Path) -> list[str]:
+    """Arguments that prepare what the fixture ``prepared`` holds."""
+    arguments = ["prepare", "--data", str(ROOT / "configs/data/studio.yaml"), "--data.root", str(studio)]
+    arguments += ["--data.prepared", str(out), "--faces.landmarks", "datamodules.faces.DlibLandmarks"]
+    arguments += ["--faces.landmarks.path", str(studio / "shape_predictor_68.dat"), "--size", "64", "--frames", "8"]
+    return [*arguments, "--workers", "2"]
+
+
 @pytest.fixture(scope="session")
 def two_processes(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that two real processes trained."""
@@ -80,3 +89,8 @@ def two_processes(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     done = suite(*small_fit(prepared, run, *options, *recorder))
     assert done.returncode == 0, done.stderr[-2000:]
     return run
+
+
+@pytest.fixture(scope="session")
+def material(studio: Path) -> Material:
+    return Material(studio)

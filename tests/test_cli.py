@@ -78,9 +78,17 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["fit", "--config", CLASSIFIER, "--data.prepared", "/nowhere"], "/nowhere/contract.json: missing; run"),
         (["studio", "--ou", "x"], "unknown key 'ou', did you mean 'out'?"),
         (["studio", "--out", "x", "--difficulty", "3"], "--difficulty 3.0: must be between 0 and 1"),
-        (["prepare", "--root", "x"], "required: index, out"),
+        (["prepare", "--data", f"{ROOT}/configs/data/studo.yaml"], "studo.yaml: no such file, did you mean"),
         (
-            ["prepare", "--index", "datamodules.ffpp.index", "--root", "/nowhere", "--out", "x"],
+            ["doctor", "--data", f"{ROOT}/configs/data/table.yaml", "--data.root", "/nowhere"],
+            "/nowhere: no such folder",
+        ),
+        (
+            ["doctor", "--data", f"{ROOT}/configs/data/table.yaml", "--data.root", f"{ROOT}/tests"],
+            "tests/videos.csv: missing",
+        ),
+        (
+            ["prepare", "--data", f"{ROOT}/configs/data/uadfv.yaml", "--data.root", "/nowhere"],
             "/nowhere: no such folder",
         ),
     ],
@@ -126,12 +134,13 @@ def test_the_preparing_config_prepares_a_studio(studio: Path, tmp_path: Path) ->
         path = root / f"{split}.json"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps([pair] if split == "test" else []))
+    shutil.copy(studio / "studio.json", root)
     for path in studio.rglob("*.mp4"):
         if path.stem.split("_")[0] == pair[0] and ("Swap" in str(path) or "original" in str(path)):
             (root / path.relative_to(studio)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, root / path.relative_to(studio))
     config = yaml.safe_load((ROOT / "configs/prepare_studio.yaml").read_text())
-    where = ["--root", str(root), "--out", str(tmp_path / "out")]
+    where = ["--data.root", str(root), "--data.prepared", str(tmp_path / "out")]
     where += ["--faces.landmarks.path", str(studio / "shape_predictor_68.dat"), "--workers", "1"]
     main(["prepare", "--config", str(ROOT / "configs/prepare_studio.yaml"), *where])
     rows = (tmp_path / "out/manifest.csv").read_text().splitlines()
@@ -142,6 +151,7 @@ def test_the_preparing_config_prepares_a_studio(studio: Path, tmp_path: Path) ->
 @pytest.mark.parametrize("config", sorted((ROOT / "configs/data").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_data_config_is_accepted(config: Path, prepared: Path, tmp_path: Path) -> None:
     where = ["--data", str(config), "--data.prepared", str(prepared), "--run", str(tmp_path)]
+    where += ["--data.compression", "c23"]  # of the prepared studio
     main(
         [
             "fit",

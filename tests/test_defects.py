@@ -85,7 +85,7 @@ def test_c6_reals_are_in_one_split_only() -> None:
 
 def test_c7_landmarks_and_keys_come_back_as_they_were_stored(prepared: Path) -> None:
     table = load(prepared / "crops.arrow")
-    assert str(table.schema.field("landmarks").type) == "fixed_size_list<element: float>[136]"
+    assert str(table.schema.field("landmarks").type) == "fixed_size_list<item: float>[136]"
     points = np.stack(table["landmarks"].to_pylist())
     assert points.dtype.kind == "f"
     assert 0 < points.min() < points.max() < 400

@@ -114,13 +114,14 @@ TREES: dict[str, tuple[Callable[[Material, Path], None], str, str]] = {
         """train ffiw/real//train/00000 a, val ffiw/real//val/00000 a, test ffiw/real//test/00000 a,
         test ffiw/real//test/00001, train ffiw/ffiw//train/00000 a, val ffiw/ffiw//val/00000 a,
         test ffiw/ffiw//test/00000 a""",
-        """duplicate source/test/videos/00001.mp4: has the content of source/train/videos/00000 a.mp4: in train and in test
+        """duplicate source/test/videos/00001.mp4: has the content of source/train/videos/00000 a.mp4: in train
         count .: 2 test real videos here, 1738 by the owners' count""",
     ),
     "manualfake": (
         trees.manualfake,
-        """test manualfake/real//interview, test manualfake/real/wechat/interview, test manualfake/manualfake//interview,
-        test manualfake/manualfake/wechat/interview, test manualfake/manualfake/tiktok/dance""",
+        """test manualfake/real//interview, test manualfake/real/wechat/interview,
+        test manualfake/manualfake//interview, test manualfake/manualfake/wechat/interview,
+        test manualfake/manualfake/tiktok/dance""",
         """no mask fake/tiktok/dance.mp4: masks are here, but none of this name
         unexpected masks/gone.mp4: a mask of nothing in fake/""",
     ),
@@ -164,17 +165,13 @@ TREES: dict[str, tuple[Callable[[Material, Path], None], str, str]] = {
     ),
     "deepfakebench": (
         trees_of_pictures.deepfakebench,
-        """test uadfv/real//0000, test uadfv/uadfv//0000_fake, test ffpp/Deepfakes/c23/000_003, test ffpp/real/c23/000""",
+        """test uadfv/real//0000, test uadfv/uadfv//0000_fake, test ffpp/Deepfakes/c23/000_003,
+        test ffpp/real/c23/000""",
         """held out UADFV/real/frames/0000: UADFV.json has it in 'train' and 'val': kept for the last
         list FaceForensics++.json: FF-DF has a split 'dev'
         missing D:\\work\\rgb\\UADFV\\fake\\frames\\0048_fake\\000.png: 0048_fake of UADFV_Fake in UADFV.json""",
     ),
 }
-
-
-@pytest.fixture(scope="session")
-def material(studio: Path) -> Material:
-    return Material(studio)
 
 
 def reader(config: str) -> Callable[[Path], Iterable[Video]]:

@@ -23,7 +23,7 @@ from datamodules.errors import Refused
 from lightning_modules.classifier import Classifier
 from suite.__main__ import main
 from suite.figures import read_run, videos
-from tests.conftest import ROOT, small_fit, suite
+from tests.conftest import ROOT, preparing, small_fit, suite
 
 OVERLAYS = sorted((ROOT / "configs/overlays").glob("*.yaml"))
 # dropout would show if its draws were not resumed
@@ -85,12 +85,9 @@ def test_ctrl_c_stops_within_five_seconds_and_leaves_nothing_half_written(prepar
 @pytest.mark.parametrize("verb", ["studio", "prepare"])
 def test_ctrl_c_stops_the_other_long_verbs_too(verb: str, studio: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    arguments = ["studio", "--out", str(out), "--size", "small"]
-    if verb == "prepare":
-        arguments = ["prepare", "--index", "datamodules.ffpp.index", "--root", str(studio), "--out", str(out)]
-        arguments += ["--faces.landmarks", "datamodules.faces.DlibLandmarks"]
-        arguments += ["--faces.landmarks.path", str(studio / "shape_predictor_68.dat")]
-    process = start([*arguments, "--workers", "2"])
+    arguments = ["studio", "--out", str(out), "--size", "small", "--workers", "2"]
+    arguments = preparing(studio, out) if verb == "prepare" else arguments
+    process = start(arguments)
     deadline = time.monotonic() + 60
     while not (list(out.rglob("*.mp4")) or list((out / "parts").glob("*"))) and time.monotonic() < deadline:
         time.sleep(0.05)

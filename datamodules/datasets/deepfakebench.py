@@ -97,7 +97,7 @@ def entries(root: Path, path: Path) -> Iterator[Video]:
                     landmarks, mask = beside(folder)
                     yield Video(
                         dataset=ours,
-                        method="real" if real else methods.get(label, label),
+                        method="real" if real else methods.get(label, label.removeprefix(f"{dataset}_")),
                         compression=compression,
                         stem=stem,
                         path=inside(root, folder),

@@ -1,0 +1,34 @@
+"""The verb that hands prepared faces to DeepfakeBench."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jsonargparse import auto_cli
+
+from datamodules.as_deepfakebench import write
+from datamodules.errors import Refused
+from suite.parser import Parser
+from suite.progress import bar
+
+
+def deepfakebench(prepared: Path, out: Path) -> None:
+    """Write a prepared folder as DeepfakeBench's processed tree and the JSON files that list it.
+
+    To read such a tree instead, prepare configs/data/deepfakebench.yaml.
+
+    Args:
+        prepared: Folder that 'python -m suite prepare' filled; size 256 is what DeepfakeBench expects.
+        out: Folder to fill: dataset_json, and a folder for each data set.
+    """
+    if not (prepared / "manifest.csv").exists():
+        raise Refused(f"{prepared}: holds no manifest.csv; run 'python -m suite prepare'")
+    with bar("writing") as show:
+        for done, total in write(prepared, out):
+            show(done, total)
+
+
+def main(argv: list[str]) -> None:
+    auto_cli(
+        deepfakebench, args=argv[1:], as_positional=False, parser_class=Parser, prog="python -m suite deepfakebench"
+    )
