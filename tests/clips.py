@@ -43,6 +43,7 @@ def write(
     pts: Callable[[int], int] | None = None,
     gop: int = 24,
     draw: Callable[[int, int, int], NDArray[np.uint8]] = barcode,
+    pixels: str = "yuv420p",
 ) -> Path:
     """
     Args:
@@ -51,7 +52,7 @@ def write(
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25, options={"x265-params": "log-level=error", **(options or {})})
         stream.width, stream.height = size
-        stream.pix_fmt, stream.gop_size, stream.thread_count = "yuv420p", gop, 1
+        stream.pix_fmt, stream.gop_size, stream.thread_count = pixels, gop, 1
         if pts:
             stream.codec_context.time_base = Fraction(1, 1000)
         for i in range(length):
