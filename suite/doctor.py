@@ -103,7 +103,7 @@ def show_tables(rows: Sequence[Video], findings: Sequence[Finding], data: FaceDa
     console.print(table)
     if not findings:
         return
-    table = Table("finding", "videos")
+    table = Table("finding", "times")
     for name in ("where", "what"):
         table.add_column(name, overflow="fold")  # a path that is cut short cannot be looked up
     for kind in KINDS:

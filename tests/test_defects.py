@@ -14,6 +14,7 @@ import yaml
 from datamodules import manifest
 from datamodules.augment import Augment
 from datamodules.base import FaceData
+from datamodules.datasets import celeb_df, deeperforensics, dfd, dfdc, uadfv
 from datamodules.datasets.ffpp import index
 from datamodules.errors import Refused
 from datamodules.manifest import Video, check
@@ -23,9 +24,11 @@ from datamodules.tables import load
 from lightning_modules import scores
 from lightning_modules.base import video_id
 from suite.__main__ import main
+from tests import trees
 from tests.test_augment import NONE
 from tests.test_manifest import video
 from tests.test_sampling import faces
+from tests.trees import Material
 
 ROOT = Path(__file__).parents[1]
 CLASSIFIER = str(ROOT / "configs/classifier.yaml")
@@ -61,24 +64,35 @@ def test_c3_landmarks_are_augmented_with_the_image(data: FaceData) -> None:
     torch.testing.assert_close(after[..., 8, 0], 63 - before[..., 8, 0], atol=1e-3, rtol=0)
 
 
-def test_c4_a_test_video_in_train_is_refused_and_no_reals_are_lost() -> None:
-    reals = [row("id0_0001", "train", identities="id0"), row("00170", "train", path="YouTube-real/00170.mp4")]
-    check(reals, Path("m.csv"))
-    with pytest.raises(Refused, match="stands for"):
-        check([*reals, row("00170", "test")], Path("m.csv"))
-    with pytest.raises(Refused, match="is in 'train' and in 'test'"):
-        check([*reals, row("id0_0009", "test", identities="id0")], Path("m.csv"))
+def test_c4_celeb_df_trains_on_reals_of_both_folders_and_on_no_test_video(material: Material, tmp_path: Path) -> None:
+    trees.celeb_df(material, tmp_path)
+    rows = list(celeb_df.index_v2(tmp_path))
+    check(rows, tmp_path)
+    homes = {r.path.partition("/")[0] for r in rows if r.split != "test" and r.label == 0}
+    assert homes == {"Celeb-real", "YouTube-real"}
+    assert not {r.stem for r in rows if r.split != "test"} & {"00170", "id1_id0_0000"}
 
 
-def test_c5_no_row_of_a_split_overwrites_another(studio: Path, prepared: Path) -> None:
-    listed = [r for r in index(studio) if r.compression == "c23"]
-    for split in ("train", "val", "test"):
-        expected = {r.key for r in listed if r.split == split}
-        assert set(manifest.keys(FaceData(prepared=prepared).videos(split)).to_pylist()) == expected
-        assert len(expected) > 1
+def test_c5_the_validation_split_of_dfdc_is_whole(tmp_path: Path) -> None:
+    names = [f"{i:010d}".translate(str.maketrans("0123456789", "abcdefghij")) for i in range(200)]
+    for name in names:
+        trees.empty(tmp_path / f"train/dfdc_train_part_0/{name}.mp4")
+    entries = {f"{name}.mp4": {"label": "REAL", "split": "train"} for name in names}
+    trees.text(tmp_path / "train/dfdc_train_part_0/metadata.json", entries)
+    rows = list(dfdc.index(tmp_path))
+    assert len({r.key for r in rows}) == len(rows) == 200
+    assert 8 < sum(r.split == "val" for r in rows) < 40
 
 
-def test_c6_reals_are_in_one_split_only() -> None:
+def test_c6_reals_are_in_one_split_only(material: Material, tmp_path: Path) -> None:
+    readers = {"deeperforensics": deeperforensics.index, "dfd": dfd.index, "uadfv": uadfv.index}
+    for name, reader in readers.items():
+        root = tmp_path / name
+        root.mkdir()
+        getattr(trees, name)(material, root)
+        reals = [r for r in reader(root) if r.label == 0]
+        assert len({r.path for r in reals}) == len(reals) > 0
+        assert not [r.path for r in reals if "source_videos" in r.path]  # studio recordings are not its reals
     with pytest.raises(Refused, match="is in 'train' and in 'val'"):
         check([row("a", "train"), row("b", "val", identities="a")], Path("m.csv"))
 
