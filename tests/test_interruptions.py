@@ -1,0 +1,125 @@
+"""Runs that are killed, interrupted or out of disk cost nothing that was good."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from callbacks.checkpoints import SafeCheckpointIO
+from datamodules.errors import Refused
+from tests.conftest import ROOT, preparing, small_fit, suite
+
+# dropout would show if its draws were not resumed
+DETERMINISTIC = ["--data.augment", "datamodules.augment.Augment", "--trainer.max_epochs", "4"]
+
+
+def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(run / f"checkpoints/{name}.ckpt", weights_only=True)["state_dict"]
+    return state
+
+
+def wait_for(path: Path, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} did not appear"
+        time.sleep(0.02)
+
+
+def start(arguments: list[str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "suite", *arguments]
+    return subprocess.Popen(
+        command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
+
+
+def test_killed_and_resumed_it_ends_with_the_same_weights(prepared: Path, tmp_path: Path) -> None:
+    whole = suite(*small_fit(prepared, tmp_path / "whole", *DETERMINISTIC))
+    assert whole.returncode == 0, whole.stderr[-2000:]
+    process = start(small_fit(prepared, tmp_path / "killed", *DETERMINISTIC))
+    wait_for(tmp_path / "killed/checkpoints/last.ckpt")
+    time.sleep(0.3)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    epoch = torch.load(tmp_path / "killed/checkpoints/last.ckpt", weights_only=True)["epoch"]
+    assert epoch < 3
+    resumed = suite(*small_fit(prepared, tmp_path / "killed", *DETERMINISTIC, "--ckpt_path", "last"))
+    assert resumed.returncode == 0, resumed.stderr[-2000:]
+    one, other = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    with (tmp_path / "killed/metrics.csv").open() as f:
+        epochs = {row["epoch"] for row in csv.DictReader(f) if row.get("val/video_auroc")}
+    assert epochs == {"0", "1", "2", "3"}  # what was logged before the kill is kept
+
+
+def test_ctrl_c_stops_within_five_seconds_and_leaves_nothing_half_written(prepared: Path, tmp_path: Path) -> None:
+    process = start(small_fit(prepared, tmp_path, "--trainer.max_epochs", "500", "--data.num_workers", "2"))
+    wait_for(tmp_path / "checkpoints/last.ckpt")
+    began = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert time.monotonic() - began < 5
+    assert process.returncode != 0
+    assert "Traceback" not in said
+    assert not list(tmp_path.rglob("*.part"))
+    assert weights(tmp_path)
+
+
+@pytest.mark.parametrize("verb", ["studio", "prepare"])
+def test_ctrl_c_stops_the_other_long_verbs_too(verb: str, studio: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ["studio", "--out", str(out), "--size", "small", "--workers", "2"]
+    arguments = preparing(studio, out) if verb == "prepare" else arguments
+    process = start(arguments)
+    deadline = time.monotonic() + 60
+    while not (list(out.rglob("*.mp4")) or list((out / "parts").glob("*"))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    began = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert time.monotonic() - began < 5
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert f"{verb} interrupted" in said
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("may not mount a small disk here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+def test_a_full_disk_is_one_error_and_costs_no_checkpoint(small_disk: Path) -> None:
+    state = {"state_dict": {"w": torch.zeros(250_000)}}
+    SafeCheckpointIO().save_checkpoint(state, small_disk / "last.ckpt")
+    (small_disk / "ballast").write_bytes(bytes(1_500_000))
+    state["state_dict"]["w"] += 1
+    with pytest.raises(Refused, match=r"last\.ckpt: checkpoint not written \(No space left"):
+        SafeCheckpointIO().save_checkpoint(state, small_disk / "last.ckpt")
+    kept = torch.load(small_disk / "last.ckpt", weights_only=True)
+    assert kept["state_dict"]["w"].sum() == 0
+    assert not list(small_disk.glob(".*.part"))
+
+
+def test_a_training_on_a_full_disk_ends_with_one_line(prepared: Path, small_disk: Path) -> None:
+    (small_disk / "ballast").write_bytes(bytes(2_200_000))
+    done = suite(*small_fit(prepared, small_disk / "run"))
+    assert done.returncode == 2
+    assert "No space left" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
