@@ -252,9 +252,8 @@ class VideoClips(Clips):
             pictures = dict(zip(numbers, self.decoder.read(path, numbers).cpu().numpy(), strict=True))
             masks: dict[int, NDArray[np.uint8] | None] = {}
             if row.mask:
-                times = probe(path).times[numbers].tolist()
                 size = pictures[numbers[0]].shape[:2]
-                found = read_masks(self.decoder, inside(self.root, row.mask), times, size)
+                found = read_masks(self.decoder, inside(self.root, row.mask), probe(path), numbers, size)
                 masks = dict(zip(numbers, found, strict=True))
             for i in places:
                 samples[i] = self.cut(addresses[i], pictures, masks)

@@ -62,7 +62,7 @@ def run(jobs: Iterable[Job], address: str, workers: int) -> Iterator[Any]:
                 yield ray.get(finished[0])
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from None
-            except ray.exceptions.WorkerCrashedError as error:
-                raise Refused(f"a job killed its worker {RETRIES + 1} times; see Ray's log") from error
+            except ray.exceptions.RayError as error:
+                raise Refused(f"--cluster {address}: {str(error).strip().splitlines()[0]}") from error
     finally:
         ray.shutdown()

@@ -14,10 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.atomic import appearing
+from datamodules.errors import Refused
 
 Image = NDArray[np.uint8]
 Format = Literal["png", "webp", "jpg"]
 BLOCK = 512  # of a tar file
+
+
+class OutsidePicture(Refused):
+    """A face that is marked where there is no picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,10 @@ class Square:
         h, w = frame.shape[:2]
         left, top = max(0, -self.x), max(0, -self.y)
         right, bottom = max(0, self.x + self.side - w), max(0, self.y + self.side - h)
-        if min(left + 1 - self.side, top + 1 - self.side, right + 1 - self.side, bottom + 1 - self.side) > 0:
-            raise ValueError(f"{self} lies outside the {w} x {h} frame")
+        if max(left, top, right, bottom) >= self.side:
+            raise OutsidePicture(
+                f"the square of {self.side} pixels at {self.x}, {self.y} is outside the {w} x {h} picture"
+            )
         part = frame[max(0, self.y) : self.y + self.side, max(0, self.x) : self.x + self.side]
         if left or top or right or bottom:
             part = cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_REPLICATE)

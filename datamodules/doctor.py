@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from datamodules import manifest
 from datamodules.faces import HOG, Found, search
 from datamodules.findings import LACKING, WRONG, Finding
-from datamodules.manifest import MEMBER, Video
-from datamodules.masks import read_masks
+from datamodules.manifest import MEMBER, SPLITS, Video
+from datamodules.masks import covered, read_masks
 from datamodules.prepare import sha256
 from datamodules.sampling import evenly
 from datamodules.tables import read_skipped
@@ -46,8 +46,8 @@ def from_listing(rows: Sequence[Video], root: Path, prepared: Path) -> Iterator[
         wanted = {row.key for row in rows}
         for skipped in read_skipped(prepared):
             if skipped.video in wanted:
-                kind = "no face" if skipped.reason.startswith("no face") else "corrupt"
-                yield Finding("no face" if kind == "no face" else "corrupt", skipped.path, f"prepare: {skipped.reason}")
+                no_face = skipped.reason.startswith("no face")
+                yield Finding("no face" if no_face else "corrupt", skipped.path, f"prepare: {skipped.reason}")
 
 
 def same_content(rows: Sequence[Video], root: Path) -> Iterator[Finding]:
@@ -78,8 +78,7 @@ def from_decoding(row: Video, root: Path, decoder: Decoder, frames: int) -> list
     except manifest.Outside as error:
         return [Finding("link", row.path, str(error))]
     found = []
-    still = not index.has_rate and len(index) == 1
-    if len(index) < frames and not still:
+    if len(index) < frames and index.has_rate:
         found.append(Finding("short", row.path, f"has {len(index)} frames, fewer than {frames}"))
     masks: list[NDArray[np.uint8] | None] = [None] * len(kept)
     if row.mask:
@@ -87,7 +86,7 @@ def from_decoding(row: Video, root: Path, decoder: Decoder, frames: int) -> list
             about = probe(manifest.inside(root, row.mask))
             found += [Finding("mask", row.mask, text) for text in differ(len(index), index.fps, len(about), about.fps)]
             size = kept[min(kept)].shape[:2]
-            masks = read_masks(decoder, manifest.inside(root, row.mask), [float(index.times[n]) for n in kept], size)
+            masks = read_masks(decoder, manifest.inside(root, row.mask), index, list(kept), size)
         except (VideoError, manifest.Outside) as error:
             found.append(Finding("mask", row.mask, str(error)))
     if not row.box:
@@ -121,7 +120,7 @@ def chosen(row: Video, found: list[Found], mask: NDArray[np.uint8] | None) -> st
         return "a real video: any will do"
     if mask is None:
         return "no mask says which is forged: the largest is taken"
-    shares = [covered(one, mask) for one in found]
+    shares = [covered(one.box, mask) for one in found]
     best = int(np.argmax(shares))
     if shares[best] < COVERED:
         return "the mask covers none of them"
@@ -135,17 +134,18 @@ def area(found: Found) -> float:
     return (x1 - x0) * (y1 - y0)
 
 
-def covered(found: Found, mask: NDArray[np.uint8]) -> float:
-    x0, y0, x1, y1 = np.clip(np.rint(found.box).astype(int), 0, [mask.shape[1], mask.shape[0]] * 2)
-    return float(mask[y0:y1, x0:x1].mean()) / 255 if x1 > x0 and y1 > y0 else 0.0
-
-
-def wrong(findings: Sequence[Finding], videos: int, share: float) -> list[str]:
+def wrong(findings: Sequence[Finding], rows: Sequence[Video], share: float) -> list[str]:
     """Why training on this copy would be wrong, if it would."""
+    videos = len(rows) + sum(one.kind == "missing" for one in findings)
+    have = {(row.split, row.label) for row in rows}
+    # whoever trains validates too
+    splits = SPLITS if any(split == "train" for split, _ in have) else sorted({split for split, _ in have})
     count: dict[str, int] = defaultdict(int)
     for one in findings:
         count[one.kind] += one.videos
     reasons = [f"{count[kind]} x {kind}" for kind in WRONG if count[kind]]
+    for label, name in enumerate(("real", "fake")):
+        reasons += [f"no {name} video in {split}" for split in splits if (split, label) not in have]
     for kind in LACKING:
         if count[kind] > share * max(1, videos):
             reasons.append(f"{count[kind]} x {kind}, more than {share:.0%} of {videos} videos")

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.errors import Refused
 from datamodules.faces import Floats, Found, Landmarks
 from datamodules.tracks import Track
 from datamodules.video import VideoError
@@ -40,22 +39,29 @@ def given_track(
         files: Folder of landmarks; without it they are fitted.
     """
     track = Track(0)
-    shipped = {int(path.stem): path for path in files.glob("*.npy")} if files is not None else {}
+    shipped = {int(p.stem): p for p in files.glob("*.npy") if p.stem.isdigit()} if files is not None else {}
     for i, (number, picture) in enumerate(zip(numbers, pictures, strict=True)):
         here = whole(picture.shape, margin) if box == "all" else corners(box)
         if files is None:
             points = landmarks.fit(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), here)
         elif number in shipped:
-            points = np.load(shipped[number], allow_pickle=False)[:68].astype(np.float32)  # the first 68 of 81
+            points = read_landmarks(shipped[number])
         else:
             raise VideoError(files, f"has no landmarks for picture {number}")
         track.put(i, Found(box=here, score=float("nan")), points)
     return track
 
 
-def corners(box: str) -> Floats:
+def read_landmarks(path: Path) -> Floats:
+    """The first 68 of 81."""
     try:
-        x0, y0, x1, y1 = map(float, box.split())
-    except ValueError as error:
-        raise Refused(f"box {box!r}: must be 'all' or 'x0 y0 x1 y1'") from error
-    return np.array([x0, y0, x1, y1], np.float32)
+        points = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise VideoError(path, f"cannot be read ({error})") from error
+    if points.ndim != 2 or len(points) < 68 or points.shape[1] != 2:
+        raise VideoError(path, f"holds {points.shape}, not the 68 or 81 points of a face")
+    return points[:68].astype(np.float32)
+
+
+def corners(box: str) -> Floats:
+    return np.array(box.split(), np.float32)

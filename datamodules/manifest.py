@@ -45,6 +45,12 @@ class Video:
         """A video is all four, never its stem alone."""
         return "/".join((self.dataset, self.method, self.compression, self.stem))
 
+    @property
+    def folder(self) -> str:
+        """Where its crops lie: always three folders down, so that none is inside another's."""
+        parts = (self.dataset, self.method, self.compression, self.stem)
+        return "/".join(part.replace("%", "%25").replace("/", "%2F") or "-" for part in parts)
+
 
 NAMES = [field.name for field in fields(Video)]
 SCHEMA = pa.schema(
@@ -53,6 +59,17 @@ SCHEMA = pa.schema(
         for name in NAMES
     ]
 )
+
+
+NUMBER = r"-?\d+(?:\.\d+)?"
+NAME = r"[^/\x00-\x1f]*[^./\x00-\x1f][^/\x00-\x1f]*"
+ALLOWED = {
+    "dataset": rf"^{NAME}$",
+    "method": rf"^{NAME}$",
+    "compression": rf"^(?:{NAME})?$",
+    "stem": r"^[^\x00-\x1f]*[^.\x00-\x1f][^\x00-\x1f]*$",
+    "box": rf"^(?:all|{NUMBER}(?: {NUMBER}){{3}})?$",
+}
 
 
 def table(rows: Iterable[Video]) -> pa.Table:
@@ -94,6 +111,9 @@ def faults(videos: pa.Table) -> Iterator[Finding]:
     for row in at(pc.invert(good)):
         text = f"has label {row.label} and method {row.method!r}; real is 0, a forgery is 1"
         yield Finding(kind="row", path=row.path, text=text)
+    for name, allowed in ALLOWED.items():
+        for row in at(pc.invert(pc.match_substring_regex(videos[name], allowed))):
+            yield Finding(kind="row", path=row.path, text=f"has {name} {getattr(row, name)!r}")
     yield from twice(videos)
     yield from leaks(videos)
     for name in ("path", "mask", "landmarks"):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.crops import two_valued
-from datamodules.video import Decoder, VideoError, probe
+from datamodules.video import Decoder, Index, VideoError, probe
 
 
 def align(times: NDArray[np.float64], mask_times: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -23,15 +23,31 @@ def align(times: NDArray[np.float64], mask_times: NDArray[np.float64]) -> NDArra
     return np.where(np.abs(mask_times[nearest] - times) <= 0.75 * step, nearest, -1)
 
 
+def match(path: Path, mask: Index, index: Index, numbers: Sequence[int]) -> NDArray[np.int64]:
+    """For each frame the one of the mask that belongs to it, or -1."""
+    if mask.has_rate:
+        if not index.has_rate:
+            raise VideoError(path, "is a video, what it masks are pictures")
+        return align(index.times[list(numbers)], mask.times)
+    if len(mask) == 1 < len(index):
+        raise VideoError(path, f"is one picture, what it masks has {len(index)} frames")
+    # pictures belong to the frames whose number they carry
+    place = {int(number): i for i, number in enumerate(mask.times)}
+    wanted = numbers if index.has_rate else index.times[list(numbers)]
+    return np.array([place.get(int(number), -1) for number in wanted], np.int64)
+
+
 def read_masks(
-    decoder: Decoder, path: Path, times: Sequence[float], size: tuple[int, int]
+    decoder: Decoder, path: Path, index: Index, numbers: Sequence[int], size: tuple[int, int]
 ) -> list[NDArray[np.uint8] | None]:
-    """The (H, W) masks at the times of some frames, 0 or 255; None where there is none.
+    """The (H, W) masks of some frames, 0 or 255; None where there is none.
 
     Args:
+        index: Of the clip that is masked.
+        numbers: Positions of the frames in it.
         size: Height and width of the frames; a mask of another size would lie elsewhere.
     """
-    found = align(np.asarray(times), probe(path).times)
+    found = match(path, probe(path), index, numbers)
     wanted = sorted({int(i) for i in found if i >= 0})
     if not wanted:
         return [None] * len(found)
@@ -40,3 +56,9 @@ def read_masks(
         raise VideoError(path, f"is {pictures.shape[2]} x {pictures.shape[1]}, its video {size[1]} x {size[0]}")
     by_number = {number: two_valued(picture) for number, picture in zip(wanted, pictures, strict=True)}
     return [by_number.get(int(i)) for i in found]
+
+
+def covered(box: NDArray[np.float32], mask: NDArray[np.uint8]) -> float:
+    """Share of a box, x0 y0 x1 y1, that the mask covers."""
+    x0, y0, x1, y1 = np.clip(np.rint(box).astype(int), 0, [mask.shape[1], mask.shape[0]] * 2)
+    return float(mask[y0:y1, x0:x1].mean()) / 255 if x1 > x0 and y1 > y0 else 0.0

@@ -102,21 +102,25 @@ def member_bytes(archive: str, name: str) -> bytes:
 
 
 @functools.lru_cache(maxsize=1)
-def polygons(path: Path) -> dict[int, tuple[int, int, list[NDArray[np.float32]]]]:
-    """Annotation id to (height, width, outlines) of a file in COCO's format."""
+def outlines(path: Path) -> tuple[dict[int, tuple[int, int]], dict[int, tuple[int, Any]]]:
+    """Sizes of the pictures, and the picture and outline of each face, of a file in COCO's format."""
     content: dict[str, Any] = json.loads(path.read_text())
-    size = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
-    return {
-        one["id"]: (*size[one["image_id"]], [np.array(p, np.float32).reshape(-1, 2) for p in one["segmentation"]])
-        for one in content["annotations"]
-    }
+    sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
+    return sizes, {one["id"]: (one["image_id"], compact(one.get("segmentation"))) for one in content["annotations"]}
+
+
+def compact(outline: Any) -> Any:
+    """Polygons as arrays, which are a tenth of the size; what is none is kept, to be refused where it is used."""
+    return [np.array(p, np.float32) for p in outline] if isinstance(outline, list) else outline
 
 
 def polygon(path: Path, annotation: int) -> NDArray[np.uint8]:
-    if annotation not in polygons(path):
-        raise PictureError(f"has no annotation {annotation}")
-    height, width, outlines = polygons(path)[annotation]
-    mask = np.zeros((height, width), np.uint8)
-    for outline in outlines:
-        cv2.fillPoly(mask, [np.rint(outline).astype(np.int32)], 255)
+    """(H, W, 3) mask of one face."""
+    sizes, faces = outlines(path)
+    image, found = faces.get(annotation, (None, None))
+    if image not in sizes or not isinstance(found, list):
+        raise PictureError(f"has no polygon of annotation {annotation}")
+    mask = np.zeros(sizes[image], np.uint8)
+    for points in found:
+        cv2.fillPoly(mask, [np.rint(points.reshape(-1, 2)).astype(np.int32)], 255)
     return np.repeat(mask[..., None], 3, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import shutil
@@ -19,14 +20,14 @@ from datamodules import cluster, manifest, pool
 from datamodules import contract as contracts
 from datamodules.atomic import write_text
 from datamodules.contract import Contract
-from datamodules.crops import Format, Square, encode, write_tar
+from datamodules.crops import Format, OutsidePicture, Square, encode, write_tar
 from datamodules.given import given_track
 from datamodules.manifest import Video
-from datamodules.masks import read_masks
+from datamodules.masks import covered, read_masks
 from datamodules.sampling import evenly
-from datamodules.tables import CROPS, FACES, merge, part_name, read_manifest, read_skipped, save
+from datamodules.tables import CROPS, FACES, merge, part_name, read_skipped, relist, save
 from datamodules.tracks import FaceTracker, Track
-from datamodules.video import Decoder, VideoError, probe
+from datamodules.video import Decoder, Index, VideoError, probe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,14 +67,8 @@ class Recipe:
 
 def coverage(track: Track, masks: dict[int, NDArray[np.uint8]]) -> float:
     """Mean share of a track's boxes that the mask covers."""
-    shares = []
-    for number, box in zip(track.frames, track.boxes, strict=True):
-        mask = masks.get(number)
-        if mask is not None:
-            x0, y0, x1, y1 = np.clip(np.rint(box).astype(int), 0, [mask.shape[1], mask.shape[0]] * 2)
-            if x1 > x0 and y1 > y0:
-                shares.append(float(mask[y0:y1, x0:x1].mean()) / 255)
-    return float(np.mean(shares)) if shares else 0.0
+    both = [(box, masks[n]) for n, box in zip(track.frames, track.boxes, strict=True) if n in masks]
+    return float(np.mean([covered(box, mask) for box, mask in both])) if both else 0.0
 
 
 def prepare_video(row: Video, root: Path, out: Path, recipe: Recipe) -> None:
@@ -89,15 +84,21 @@ def prepare_video(row: Video, root: Path, out: Path, recipe: Recipe) -> None:
         path = manifest.inside(root, row.path)
         index = probe(path)
         row = replace(row, fps=round(index.fps, 3), frames=len(index), sha256=sha256(path))
-        write_part(part, row, root, out, recipe)
+        write_part(part, row, index, root, out, recipe)
     except VideoError as error:
         # the video or its mask, whichever is at fault: it is tried again once that file has changed
-        faulty = row.mask if row.mask and error.path == manifest.inside(root, row.mask) else row.path
-        skip(part, row, root, faulty, error.reason)
-    except manifest.Outside as error:
+        skip(part, row, root, row.mask if is_mask(error.path, row, root) else row.path, error.reason)
+    except (manifest.Outside, OutsidePicture) as error:
         skip(part, row, root, row.path, str(error))
     (part / "row.json").write_text(json.dumps(asdict(row)))
     part.replace(final)
+
+
+def is_mask(path: Path, row: Video, root: Path) -> bool:
+    try:
+        return bool(row.mask) and path == manifest.inside(root, row.mask)
+    except manifest.Outside:
+        return False
 
 
 def skip(part: Path, row: Video, root: Path, faulty: str, reason: str) -> None:
@@ -117,15 +118,22 @@ def size_of(path: Path) -> int:
 
 
 def sha256(path: Path) -> str:
+    """First 16 hex digits of the content, that of the whole archive for one of its members."""
+    files = files_of(path)
+    return digest_of(tuple(files), tuple((f.stat().st_size, f.stat().st_mtime_ns) for f in files))
+
+
+@functools.lru_cache(maxsize=4)  # an archive is the same for all its members
+def digest_of(files: tuple[Path, ...], _: object) -> str:
     digest = hashlib.sha256()
-    for file in files_of(path):
+    for file in files:
         with file.open("rb") as f:
             while block := f.read(2**20):
                 digest.update(block)
     return digest.hexdigest()[:16]
 
 
-def write_part(part: Path, row: Video, root: Path, out: Path, recipe: Recipe) -> None:
+def write_part(part: Path, row: Video, index: Index, root: Path, out: Path, recipe: Recipe) -> None:
     path = manifest.inside(root, row.path)
     wanted = set(evenly(row.frames, recipe.frames))
     kept: dict[int, NDArray[np.uint8]] = {}
@@ -141,7 +149,7 @@ def write_part(part: Path, row: Video, root: Path, out: Path, recipe: Recipe) ->
 
     if row.box:
         files = manifest.inside(root, row.landmarks) if row.landmarks else None
-        numbers = [int(time) for time in probe(path).times] if files else range(row.frames)
+        numbers = index.times.astype(int).tolist() if files else range(row.frames)
         tracks = [given_track(pictures(), numbers, row.box, recipe.margin, recipe.tracker.landmarks, files)]
     else:
         tracks = recipe.tracker.track(pictures())
@@ -150,7 +158,7 @@ def write_part(part: Path, row: Video, root: Path, out: Path, recipe: Recipe) ->
     masks: dict[int, NDArray[np.uint8]] = {}
     if row.mask:
         size = kept[min(wanted)].shape[:2]
-        read = read_masks(recipe.decoder, manifest.inside(root, row.mask), [times[n] for n in sorted(wanted)], size)
+        read = read_masks(recipe.decoder, manifest.inside(root, row.mask), index, sorted(wanted), size)
         masks = {n: mask for n, mask in zip(sorted(wanted), read, strict=True) if mask is not None}
         tracks.sort(key=lambda track: -coverage(track, masks))  # stable: equal ones stay in order of size
     write_faces(part / "faces.arrow", row, tracks, times, masks)
@@ -162,11 +170,11 @@ def write_part(part: Path, row: Video, root: Path, out: Path, recipe: Recipe) ->
             if number not in kept:
                 continue
             square = Square.around(box, recipe.margin)
-            image = f"{row.key}/{track.id}_{number:06d}.{recipe.format}"
+            image = f"{row.folder}/{track.id}_{number:06d}.{recipe.format}"
             images.append((image, encode(square.cut(kept[number], recipe.size), recipe.format)))
             mask = ""
             if number in masks:
-                mask = f"{row.key}/{track.id}_{number:06d}.mask.png"
+                mask = f"{row.folder}/{track.id}_{number:06d}.mask.png"
                 images.append((mask, encode(square.cut_mask(masks[number], recipe.size), "png")))
             place = {"x": square.x, "y": square.y, "side": square.side, "image": image, "mask": mask}
             rows.append(
@@ -181,12 +189,12 @@ def write_part(part: Path, row: Video, root: Path, out: Path, recipe: Recipe) ->
             )
     if not rows:
         raise VideoError(path, f"no face in the {len(wanted)} frames that are cropped")
-    store(part, out, recipe, row.key, images, rows)
+    store(part, out, recipe, row.folder, images, rows)
     save(part / "crops.arrow", CROPS, [pa.Table.from_pylist(rows, CROPS)])
 
 
 def store(
-    part: Path, out: Path, recipe: Recipe, key: str, images: list[tuple[str, bytes]], rows: list[dict[str, Any]]
+    part: Path, out: Path, recipe: Recipe, name: str, images: list[tuple[str, bytes]], rows: list[dict[str, Any]]
 ) -> None:
     """Writes the images of one video and says in its rows where their bytes are."""
     if recipe.store == "shards":
@@ -197,15 +205,15 @@ def store(
                 place = places.get(row[kind])
                 row[f"{kind}_offset"], row[f"{kind}_length"] = (place.offset, place.length) if place else (0, 0)
         return
-    folder = out / "crops" / key
+    folder = out / "crops" / name
     temporary = folder.with_name(f".{folder.name}.part")
     for gone in (folder, temporary):  # of a run that was killed between the images and the table
         shutil.rmtree(gone, ignore_errors=True)
     temporary.mkdir(parents=True)
     sizes = {}
-    for name, content in images:
-        (temporary / Path(name).name).write_bytes(content)
-        sizes[name] = len(content)
+    for image, content in images:
+        (temporary / Path(image).name).write_bytes(content)
+        sizes[image] = len(content)
     temporary.replace(folder)
     for row in rows:
         for kind in ("image", "mask"):
@@ -251,8 +259,8 @@ def prepare_all(
     else:
         write_text(stamp, json.dumps(recipe.contract(), indent=1) + "\n")
     for stale in (out / "parts").glob(".*"):
-        shutil.rmtree(stale)
-    have = {row.key for row in read_manifest(out)}
+        shutil.rmtree(stale, ignore_errors=True)
+    have = {row.key for row in relist(out, rows)}
     for skipped in read_skipped(out):
         if size_of(root / skipped.path) == skipped.bytes:
             have.add(skipped.video)

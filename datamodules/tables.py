@@ -6,7 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from datamodules.errors import Refused
 from datamodules.manifest import Video
 
 SHARD = 256 * 2**20  # bytes from which a tar shard is full
+FILES = ("path", "mask", "box", "landmarks")  # columns that decide what was prepared
 BLOCK = 65536  # rows that are written together
 POINTS = pa.list_(pa.float32(), 136)
 FACES = pa.schema(
@@ -100,6 +101,21 @@ def read_manifest(out: Path) -> list[Video]:
     return manifest.rows(manifest.read(path)) if path.exists() else []
 
 
+def relist(out: Path, listed: list[Video]) -> list[Video]:
+    """What is prepared and stays so: a list that was mended since then is believed, a file that moved is read again."""
+    by_key = {row.key: row for row in listed}
+    before = read_manifest(out)
+    after, kept = [], []
+    for old in before:
+        new = replace(by_key.get(old.key, old), fps=old.fps, frames=old.frames, sha256=old.sha256)
+        after.append(new)
+        if [getattr(new, name) for name in FILES] == [getattr(old, name) for name in FILES]:
+            kept.append(new)
+    if after != before:
+        manifest.write(after, out / "manifest.csv")
+    return kept
+
+
 def merge(out: Path, order: list[str]) -> None:
     """Moves the parts into the tables. Killed in the middle, it starts over: parts go last, and twice is once."""
     new = sorted(path for path in (out / "parts").iterdir() if not path.name.startswith("."))
@@ -145,7 +161,7 @@ def join_shards(out: Path, parts: list[Path], fresh: set[str]) -> None:
     used: set[str] = set()
     if (out / "crops.arrow").exists():
         crops = load(out / "crops.arrow")
-        used = set(pc.unique(crops.filter(pc.invert(among(crops, fresh)))["image"]).to_pylist())
+        used = set(pc.unique(but(crops, pa.array(sorted(fresh), pa.string()))["image"]).to_pylist())
     folder = out / "shards"
     folder.mkdir(exist_ok=True)
     for path in folder.iterdir():  # of a merge that was killed
@@ -170,18 +186,19 @@ def join_shards(out: Path, parts: list[Path], fresh: set[str]) -> None:
         group, number = [], number + 1
 
 
-def among(table: pa.Table, videos: set[str]) -> pa.ChunkedArray:
-    return pc.is_in(table["video"], pa.array(sorted(videos), pa.string()))
+def but(table: pa.Table, videos: pa.Array) -> pa.Table:
+    return table.filter(pc.invert(pc.is_in(table["video"], videos)))
 
 
 def replace_rows(path: Path, schema: pa.Schema, parts: list[Path], fresh: set[str]) -> None:
     """Streams the old rows but those of fresh videos, then the new ones."""
 
+    gone = pa.array(sorted(fresh), pa.string())
+
     def tables() -> Iterable[pa.Table]:
         if path.exists():
             for batch in load(path).to_batches():
-                old = pa.Table.from_batches([batch])
-                yield old.filter(pc.invert(among(old, fresh)))
+                yield but(pa.Table.from_batches([batch]), gone)
         for part in parts:
             moved = part.with_suffix(".moved.arrow")
             yield load(moved if moved.exists() else part)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from jsonargparse import auto_cli
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from datamodules import pool
@@ -61,8 +62,7 @@ def doctor(
             for done, found in enumerate(pool.run(jobs, workers), 1):
                 findings += found
                 show(done, len(todo))
-    total = len(rows) + sum(one.kind == "missing" for one in findings)
-    reasons = wrong(findings, total, max_lacking)
+    reasons = wrong(findings, rows, max_lacking)
     findings.sort(key=lambda one: (KINDS.index(one.kind), one.path))
     show_tables(rows, findings, data)
     path = out or data.prepared / "doctor.json"
@@ -97,9 +97,9 @@ def some(rows: Sequence[Video], count: int | None) -> list[Video]:
 def show_tables(rows: Sequence[Video], findings: Sequence[Finding], data: FaceData) -> None:
     console = Console(width=None if sys.stdout.isatty() else 160)
     count = by_method(rows)
-    table = Table("", *SPLITS, title=f"{data.root}: {len(rows)} videos", title_justify="left")
+    table = Table("", *SPLITS, title=escape(f"{data.root}: {len(rows)} videos"), title_justify="left")
     for method in sorted({row.method for row in rows}, key=lambda name: (name != "real", name)):
-        table.add_row(method, *(str(count[split, method]) for split in SPLITS))
+        table.add_row(escape(method), *(str(count[split, method]) for split in SPLITS))
     console.print(table)
     if not findings:
         return
@@ -113,7 +113,7 @@ def show_tables(rows: Sequence[Video], findings: Sequence[Finding], data: FaceDa
         colour = "red" if kind in WRONG else "yellow" if kind in LACKING else "dim"
         for i, one in enumerate(mine[:SHOWN]):
             first = (f"[{colour}]{kind}[/]", str(sum(f.videos for f in mine))) if i == 0 else ("", "")
-            table.add_row(*first, one.path, one.text)
+            table.add_row(*first, escape(one.path), escape(one.text))
         if len(mine) > SHOWN:
             table.add_row("", "", "...", f"and {len(mine) - SHOWN} more")
     console.print(table)

@@ -56,7 +56,7 @@ def index(root: Path, dataset: str, owners: dict[str, int]) -> Iterator[Video]:
                     identities=people,
                 )
             )
-    not_found(tested)
+    not_found(root, tested, rows)
     yield from apart(counted(rows, owners))
 
 
@@ -67,8 +67,8 @@ def test_list(root: Path) -> dict[str, int]:
         raise Refused(f"{path}: missing; without the owners' list nothing says which videos are for testing")
     tested = {}
     for number, line in read_lines(path):
-        polarity, _, name = line.partition(" ")
-        if polarity not in ("0", "1") or not name:
+        polarity, _, name = line.replace("\t", " ").replace("\\", "/").partition(" ")
+        if polarity not in ("0", "1") or not name.strip():
             note("list", LIST, f"line {number} is {line!r}, not '1 PATH' (real) or '0 PATH' (fake): passed over")
             continue
         tested[name.strip().replace("/videos/", "/").replace("Youtube-real", "YouTube-real")] = 1 - int(polarity)
@@ -81,7 +81,9 @@ def check_label(listed: int | None, label: int, root: Path, path: Path) -> None:
         note("label", inside(root, path), f"{LIST} says {says}, its folder the opposite: the folder is believed")
 
 
-def not_found(tested: dict[str, int]) -> None:
+def not_found(root: Path, tested: dict[str, int], rows: list[Video]) -> None:
+    if rows and not any(row.split == "test" for row in rows):
+        raise Refused(f"{root / LIST}: names no video that is here, so that test videos would train")
     for name in tested:
         note("missing", name, f"in {LIST}, but not here")
 

@@ -47,7 +47,7 @@ def index(root: Path) -> Iterator[Video]:
                     identities=people,
                 )
             )
-    not_found(tested)
+    not_found(root, tested, rows)
     yield from apart(counted(rows, owners))
 
 
@@ -55,7 +55,5 @@ def who(stem: str, folder: str) -> str:
     talking = TALKING.fullmatch(stem)
     if folder == "Celeb-synthesis" and talking:
         return f"{talking[1]}_{talking[2]} {talking[1]} {talking[3]}"
-    real = re.fullmatch(r"(id\d+)_(\d+)", stem)  # reenacted: driven by a video that the name does not tell
-    if folder == "Celeb-synthesis" and real:
-        return f"{stem} {real[1]}"
-    return identities(stem, folder)
+    # reenacted: driven by a video that the name need not tell
+    return identities(stem, folder) or (identities(stem, "Celeb-real") if folder == "Celeb-synthesis" else "")

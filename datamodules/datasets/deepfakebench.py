@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from datamodules.datasets.celeb_df import FAKE as CELEB_FAKE
-from datamodules.datasets.celeb_df import REAL as CELEB_REAL
-from datamodules.datasets.listing import inside, read_json, word
+from datamodules.datasets.celeb_df import identities
+from datamodules.datasets.listing import inside, read_entries, word
 from datamodules.datasets.splits import apart
 from datamodules.errors import Refused
 from datamodules.findings import note
@@ -51,7 +50,6 @@ LABELS = {
     ("UADFV", "uadfv"): "UADFV_Fake",
 }
 COMPRESSIONS = ("c23", "c40", "raw")
-PAIR = re.compile(r"(\d{3})_(\d{3})")
 
 
 def index(root: Path) -> Iterator[Video]:
@@ -74,12 +72,15 @@ def index(root: Path) -> Iterator[Video]:
                     "held out", row.path, f"{path.name} has it in {lost.split!r} and {kept.split!r}: kept for the last"
                 )
                 rows[row.path] = kept
-    listed = list(rows.values())
-    yield from listed if any(row.split == "val" for row in listed) else apart(listed)
+    by_dataset: dict[str, list[Video]] = {}
+    for row in rows.values():
+        by_dataset.setdefault(row.dataset, []).append(row)
+    for listed in by_dataset.values():
+        yield from listed if any(row.split == "val" for row in listed) else apart(listed)
 
 
 def entries(root: Path, path: Path) -> Iterator[Video]:
-    for dataset, labels in read_json(path).items():
+    for dataset, labels in read_entries(path).items():
         ours = next((name for name, theirs in DATASETS.items() if theirs == dataset), dataset)
         methods = {label: method for (of, method), label in LABELS.items() if of == dataset}
         for label, splits in labels.items():
@@ -138,10 +139,9 @@ def beside(folder: Path) -> tuple[Path | None, Path | None]:
 
 
 def people(dataset: str, stem: str) -> str:
-    if pair := PAIR.fullmatch(stem):
-        return f"{pair[1]} {pair[2]}"
-    if dataset.startswith("celeb_df") and (fake := CELEB_FAKE.fullmatch(stem)):
-        return f"{fake[1]}_{fake[3]} {fake[1]} {fake[2]}"
-    if dataset.startswith("celeb_df") and (real := CELEB_REAL.fullmatch(stem)):
-        return f"{stem} {real[1]}"
-    return word(stem.removesuffix("_fake"))
+    if re.fullmatch(r"\d{3}_\d{3}", stem):
+        return stem.replace("_", " ")
+    celebrity = dataset.startswith("celeb_df") and (
+        identities(stem, "Celeb-synthesis") or identities(stem, "Celeb-real")
+    )
+    return celebrity or word(stem.removesuffix("_fake"))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from datamodules.datasets.celeb_df import FAKE as CELEB
+from datamodules.datasets.celeb_df import identities
 from datamodules.datasets.deepfakebench import beside
 from datamodules.datasets.listing import inside, one_of, word
 from datamodules.datasets.splits import apart
@@ -16,7 +16,6 @@ from datamodules.pictures import is_picture
 
 HOMES = {"DF40": "test", "DF40_train": "train"}
 DOMAINS = {"ff": "ff", "ffpp": "ff", "cdf": "cdf", "cdfv2": "cdf"}  # the older spelling too
-PAIR = re.compile(r"(\d{3})_(\d{3})")
 REALS = {
     "ff": ["FaceForensics++/original_sequences/youtube/c23/frames"],
     "cdf": ["Celeb-DF-v2/Celeb-real/frames", "Celeb-DF-v2/YouTube-real/frames"],
@@ -63,15 +62,16 @@ def forgeries(root: Path, method: str, folder: Path, split: str) -> Iterator[Vid
     label = int(folder.name != "real")
     for path in clips(root, folder):
         landmarks, mask = beside(path)
+        stem = path.name if path.is_dir() else path.stem
         yield Video(
             dataset="df40",
             method=method if label else "real",
             compression=domain or "own",
-            stem=path.stem if label else f"{method}/{path.stem}",
+            stem=stem if label else f"{method}/{stem}",
             path=inside(root, path),
             label=label,
             split=split,
-            identities=people(domain, method, path.stem),
+            identities=people(domain, method, stem),
             mask=inside(root, mask) if mask else "",
             box="all",
             landmarks=inside(root, landmarks) if landmarks else "",
@@ -79,15 +79,10 @@ def forgeries(root: Path, method: str, folder: Path, split: str) -> Iterator[Vid
 
 
 def people(domain: str | None, method: str, stem: str) -> str:
-    if domain == "ff" and (pair := PAIR.fullmatch(stem)):
-        return f"{pair[1]} {pair[2]}"
-    if domain == "cdf" and (swap := CELEB.fullmatch(stem)):
-        return f"{swap[1]}_{swap[3]} {swap[1]} {swap[2]}"
-    if domain == "ff" and re.fullmatch(r"\d{3}", stem):
-        return stem
-    if domain == "cdf" and re.fullmatch(r"id\d+_\d+", stem):
-        return f"{stem} {stem.partition('_')[0]}"
-    return word(f"{domain or method}/{stem}")
+    if domain == "ff" and re.fullmatch(r"\d{3}(_\d{3})?", stem):
+        return stem.replace("_", " ")
+    known = domain == "cdf" and (identities(stem, "Celeb-synthesis") or identities(stem, "Celeb-real"))
+    return known or word(f"{domain or method}/{stem}")
 
 
 def originals(root: Path, fakes: list[Video]) -> Iterator[Video]:

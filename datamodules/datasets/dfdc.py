@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from datamodules.datasets.listing import counted, inside, one_of, read_json, videos_in
+from datamodules.datasets.listing import counted, inside, read_csv, read_entries, videos_in
 from datamodules.datasets.splits import apart
 from datamodules.errors import Refused
 from datamodules.findings import note
@@ -16,20 +16,18 @@ from datamodules.manifest import Video
 def index(root: Path) -> Iterator[Video]:
     """Lists a copy: the test set, the training parts, or both."""
     parts = sorted((root / "train").glob("dfdc_train_part_*"))
-    folder = one_of(root, "test", "videos") if not parts else next(filter(Path.is_dir, tests(root)), None)
+    folder = next((root / name for name in ("test", "videos") if (root / name).is_dir()), None)
+    if not parts and folder is None:
+        raise Refused(f"{root}: holds neither train/dfdc_train_part_0 nor test")
     rows = [row for part in parts for row in training(root, part)]
     if folder is not None:
         rows += testing(root, folder)
     yield from apart(counted(rows, {"test real": 2500, "test fake": 2500} if folder else {}))
 
 
-def tests(root: Path) -> list[Path]:
-    return [root / "test", root / "videos"]
-
-
 def training(root: Path, part: Path) -> Iterator[Video]:
     """One part; a video and all forgeries of it are one group."""
-    entries = read_json(part / "metadata.json")
+    entries = read_entries(part / "metadata.json")
     here = {path.name: path for path in videos_in(root, part)}
     for name, entry in entries.items():
         place = inside(root, part / name)
@@ -66,15 +64,23 @@ def test_labels(root: Path, folder: Path) -> dict[str, int]:
     """File name to label, from either form that the owners released."""
     for path in (root / "labels.csv", folder / "labels.csv"):
         if path.exists():
-            with path.open(newline="") as f:
-                rows = list(csv.DictReader(f))
-            for row in rows:
-                if row.get("label") not in ("0", "1"):
-                    raise Refused(f"{path}: label {row.get('label')!r} of {row.get('filename')!r} must be 0 or 1")
-            return {row["filename"]: int(row["label"]) for row in rows}
-    if (folder / "metadata.json").exists():
-        return {name: int(entry["is_fake"]) for name, entry in read_json(folder / "metadata.json").items()}
+            labels = {}
+            for line, row in read_csv(path):
+                if row.get("label") not in ("0", "1") or not row.get("filename"):
+                    raise Refused(f"{path}, line {line}: must be filename and label, 0 (real) or 1 (fake), not {row}")
+                labels[row["filename"]] = int(row["label"])
+            return labels
+    path = folder / "metadata.json"
+    if path.exists():
+        return {name: label_of(path, name, entry) for name, entry in read_entries(path).items()}
     raise Refused(f"{root}: the labels of {folder.name} are missing, labels.csv or {folder.name}/metadata.json")
+
+
+def label_of(path: Path, name: str, entry: dict[str, Any]) -> int:
+    said = entry.get("is_fake", {"REAL": 0, "FAKE": 1}.get(entry.get("label", "")))
+    if said not in (0, 1):
+        raise Refused(f"{path}: {name} has neither is_fake 0 or 1 nor label REAL or FAKE")
+    return int(said)
 
 
 def one(root: Path, path: Path, label: int, split: str, group: str) -> Video:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from datamodules.datasets.listing import counted, inside, is_split, read_json, word
+from datamodules.datasets.listing import counted, inside, is_split, read_entries, word
 from datamodules.datasets.splits import apart
 from datamodules.findings import note
 from datamodules.manifest import Video
@@ -16,7 +16,7 @@ OWNERS = {"real": 1131, "fake": 4119, "test real": 276, "test fake": 501}
 
 def index(root: Path) -> Iterator[Video]:
     """Lists what dataset.json names."""
-    entries = read_json(root / "dataset.json")
+    entries = read_entries(root / "dataset.json")
     rows = []
     listed = set()
     for name, entry in entries.items():

@@ -33,21 +33,17 @@ def index(root: Path) -> Iterator[Video]:
                 *originals(root, dataset, compression, lists),
                 *(row for method in methods for row in manipulated(root, dataset, method, compression, lists)),
             ],
-            {} if studio else owners(root, methods, compression),
+            {} if studio else owners(root, METHODS, compression),
             compression,
         )
 
 
-def owners(root: Path, methods: list[str], compression: str) -> dict[str, int]:
+def owners(root: Path, methods: Iterable[str], compression: str) -> dict[str, int]:
     """What a whole copy holds of one compression, if there is any of it."""
-    folders = {"real": root / "original_sequences" / "youtube" / compression}
-    folders |= {method: root / "manipulated_sequences" / method / compression for method in methods}
-    return {
-        f"{split} {name}": count
-        for name, folder in folders.items()
-        if folder.is_dir()
-        for split, count in COUNTS.items()
-    }
+    homes = [root / "original_sequences" / "youtube", *(root / "manipulated_sequences" / name for name in methods)]
+    if not any((home / compression).is_dir() for home in homes):
+        return {}
+    return {f"{split} {name}": count for name in ("real", *methods) for split, count in COUNTS.items()}
 
 
 def originals(root: Path, dataset: str, compression: str, lists: Lists) -> Iterator[Video]:

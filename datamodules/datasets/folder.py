@@ -24,44 +24,37 @@ def index(root: Path) -> Iterator[Video]:
 
 
 def files(root: Path, home: Path, dataset: str, split: str) -> Iterator[Video]:
-    """Files in subfolders are of the method, or the release, of that name."""
+    """Files in subfolders are of the method, or the release, of that name; names are counted anew in each split."""
+    prefix = "" if home == root else f"{split}/"
     used = set()
-    masks = {path: path for path in below(root, one_of_or_none(home, "masks", "mask"))}
-    by_name: dict[str, Path] = {}
-    for path in masks:
-        by_name.setdefault(path.stem, path)
-        by_name[f"{path.parent.name}/{path.stem}"] = path
+    masks = next((home / name for name in ("masks", "mask") if (home / name).is_dir()), None)
+    by_name = {path.relative_to(masks).with_suffix("").as_posix(): path for path in below(root, masks)} if masks else {}
     for label, folder in enumerate(("real", "fake")):
         for path in below(root, home / folder):
             group = path.parent.relative_to(home / folder).as_posix()
             group = "" if group == "." else group.replace("/", "-")
-            mask = (by_name.get(f"{group}/{path.stem}") or by_name.get(path.stem)) if label else None
-            if mask:
-                used.add(mask)
+            name = path.relative_to(home / folder).with_suffix("").as_posix()
+            mask = (by_name.get(name) or by_name.get(path.stem)) if label else None
+            used.add(mask)
             if label and masks and not mask:
                 note("no mask", inside(root, path), "masks are here, but none of this name")
             yield Video(
                 dataset=dataset,
                 method=(group or "fake") if label else "real",
-                stem=path.stem if label else f"{group}/{path.stem}".lstrip("/"),
+                stem=prefix + (path.stem if label else f"{group}/{path.stem}".lstrip("/")),
                 path=inside(root, path),
                 label=label,
                 split=split,
                 identities=word(f"{split}/{path.stem}"),
                 mask=inside(root, mask) if mask else "",
             )
-    for mask in masks.keys() - used:
-        note("unexpected", inside(root, mask), "a mask of nothing in fake/")
+    for mask in by_name.values():
+        if mask not in used:
+            note("unexpected", inside(root, mask), "a mask of nothing in fake/")
 
 
-def one_of_or_none(home: Path, *names: str) -> Path | None:
-    return next((home / name for name in names if (home / name).is_dir()), None)
-
-
-def below(root: Path, folder: Path | None) -> Iterator[Path]:
+def below(root: Path, folder: Path) -> Iterator[Path]:
     """Videos and pictures of a folder and of those in it."""
-    if folder is None:
-        return
     kinds = VIDEOS | PICTURES
     yield from visible(root, folder, kinds)
     for inner in sorted(path for path in folder.rglob("*") if path.is_dir() and not path.name.startswith(".")):

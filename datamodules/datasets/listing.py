@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections import Counter
@@ -16,28 +17,34 @@ from datamodules.manifest import SPLITS, Video
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"}
 
 
-def one_of(root: Path, *names: str, what: str = "folder") -> Path:
+def one_of(root: Path, *names: str) -> Path:
     """The first of several spellings that is there."""
     for name in names:
         if (root / name).exists():
             return root / name
-    raise Refused(f"{root}: holds no {what} {' or '.join(repr(name) for name in names)}")
+    raise Refused(f"{root}: holds no folder {' or '.join(repr(name) for name in names)}")
 
 
 def visible(root: Path, folder: Path, suffixes: Iterable[str]) -> list[Path]:
     """Files of some kinds in one folder, in order; follows no link out of the data set."""
+    if leads_out(root, folder):
+        return []
     found = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if path.suffix.lower() not in suffixes:
             continue
         if path.name.startswith("."):
             note("unexpected", inside(root, path), "hidden: another system or a broken download left it")
-        else:
+        elif not (path.is_symlink() and leads_out(root, path)):
             found.append(path)
-    if found and not found[0].resolve().is_relative_to(root.resolve()):
-        note("link", inside(root, folder), f"a symbolic link to {folder.resolve()}, outside the data set: not followed")
-        return []
     return found
+
+
+def leads_out(root: Path, path: Path) -> bool:
+    out = not path.resolve().is_relative_to(root.resolve())
+    if out:
+        note("link", inside(root, path), f"a symbolic link to {path.resolve()}, outside the data set: not followed")
+    return out
 
 
 def videos_in(root: Path, folder: Path) -> list[Path]:
@@ -56,7 +63,7 @@ def word(text: str) -> str:
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """(number, text) of the lines that say something; blank ones are noted."""
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
         if line.strip():
             yield number, line.strip()
         else:
@@ -67,9 +74,27 @@ def read_json(path: Path) -> Any:
     if not path.exists():
         raise Refused(f"{path}: missing; it is part of the data set")
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise Refused(f"{path}: no JSON ({error})") from error
+
+
+def read_entries(path: Path) -> dict[str, Any]:
+    """A JSON object of JSON objects."""
+    entries = read_json(path)
+    if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+        raise Refused(f"{path}: must be an object of objects, name to what is known")
+    return entries
+
+
+def read_csv(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """(line number, row); as spreadsheets save it, too."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as f:
+            for number, row in enumerate(csv.DictReader(f), 2):
+                yield number, {name: (value or "").strip() for name, value in row.items() if name}
+    except UnicodeDecodeError as error:
+        raise Refused(f"{path}: must be in UTF-8 ({error})") from error
 
 
 def is_split(split: object, where: str, path: object) -> bool:

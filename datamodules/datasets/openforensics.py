@@ -30,7 +30,9 @@ def split_of(name: str) -> str | None:
 
 def faces(root: Path, path: Path, split: str) -> Iterator[Video]:
     content = read_json(path)
-    kinds = {kind["id"]: kind["name"].lower() for kind in content.get("categories", [])}
+    if not isinstance(content, dict) or not {"images", "annotations", "categories"} <= content.keys():
+        raise Refused(f"{path}: must hold images, annotations and categories, as COCO's lists do")
+    kinds = {kind["id"]: kind["name"].lower() for kind in content["categories"]}
     if wrong := set(kinds.values()) - {"real", "fake"}:
         raise Refused(f"{path}: categories must be real and fake, not {', '.join(sorted(wrong))}")
     of_image = defaultdict(list)
@@ -45,6 +47,9 @@ def faces(root: Path, path: Path, split: str) -> Iterator[Video]:
             kind = kinds.get(one["category_id"])
             if kind is None:
                 note("list", inside(root, file), f"{path.name} gives category {one['category_id']!r}: face left out")
+                continue
+            if len(one.get("bbox", [])) != 4:
+                note("list", inside(root, file), f"{path.name} gives annotation {one['id']} no box: face left out")
                 continue
             x, y, width, height = one["bbox"]
             fake = kind == "fake"

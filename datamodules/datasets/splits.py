@@ -41,12 +41,17 @@ def with_val(rows: list[Video]) -> Iterator[Video]:
     sizes = Counter(group[row.identities.split()[0]] for row in rows)
     together = bool(sizes) and max(sizes.values()) <= len(rows) / 2
     for row in rows:
-        people = row.identities.split()
-        chosen = {drawn(row.dataset, group[person] if together else person) for person in people}
+        chosen = {drawn(row.dataset, group[person] if together else person) for person in people(row)}
         if len(chosen) > 1:
             note("held out", row.path, f"shows people of training and of validation (cut by identity, seed {SEED})")
         else:
             yield replace(row, split="val") if chosen == {True} else row
+
+
+def people(row: Video) -> list[str]:
+    """Its identities but the clip, which is called after one of them: id0 in id0_0001."""
+    words = row.identities.split()
+    return [word for word in words if not any(word.startswith(f"{other}_") for other in words)]
 
 
 def groups(rows: Iterable[Video]) -> dict[str, str]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from datamodules.datasets.listing import is_split, word
+from datamodules.datasets.listing import is_split, read_csv, word
 from datamodules.errors import Refused
 from datamodules.findings import note
 from datamodules.manifest import Video
@@ -22,21 +21,19 @@ def index(root: Path) -> Iterator[Video]:
     table = root / NAME
     if not table.exists():
         raise Refused(f"{table}: missing; its columns are {', '.join(NEEDED)} and any of {', '.join(OPTIONAL)}")
-    with table.open(newline="", encoding="utf-8-sig") as f:
-        reader = csv.DictReader(f)
-        names = set(reader.fieldnames or [])
-        if lacking := set(NEEDED) - names:
+    for number, row in read_csv(table):
+        if lacking := set(NEEDED) - row.keys():
             raise Refused(f"{table}: has no column {', '.join(sorted(lacking))}")
-        if strange := names - set(NEEDED + OPTIONAL):
+        if strange := row.keys() - set(NEEDED + OPTIONAL):
             raise Refused(f"{table}: column {', '.join(sorted(strange))} is none of {', '.join(NEEDED + OPTIONAL)}")
-        for number, line in enumerate(reader, 2):
-            row = {name: (value or "").strip() for name, value in line.items() if name}
-            if row["label"].lower() not in LABELS:
-                raise Refused(f"{table}, line {number}: label {row['label']!r} must be real (0) or fake (1)")
-            if not (root / row["path"]).exists():
-                note("missing", row["path"], f"in line {number} of {NAME}, but not here")
-            elif is_split(row.get("split") or "test", f"line {number} of {NAME}", row["path"]):
-                yield one(row, LABELS[row["label"].lower()])
+        if row["label"].lower() not in LABELS:
+            raise Refused(f"{table}, line {number}: label {row['label']!r} must be real (0) or fake (1)")
+        if not row["path"]:
+            raise Refused(f"{table}, line {number}: has no path")
+        if not (root / row["path"]).exists():
+            note("missing", row["path"], f"in line {number} of {NAME}, but not here")
+        elif is_split(row.get("split") or "test", f"line {number} of {NAME}", row["path"]):
+            yield one(row, LABELS[row["label"].lower()])
 
 
 def one(row: dict[str, str], label: int) -> Video:
