@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
+from zlib import crc32
 
 import cv2
 import numpy as np
@@ -26,6 +28,7 @@ from datamodules.errors import Refused
 from datamodules.findings import Finding, hearing
 from datamodules.manifest import Video
 from datamodules.sampling import EvalSampler, TrainSampler
+from datamodules.synthesis.self_blend import SelfBlend
 from datamodules.video import Decoder, Decord
 
 
@@ -55,6 +58,7 @@ class FaceData(LightningDataModule):
         balance: bool = True,
         pairs: bool = False,
         seed: int = 0,
+        synthesis: SelfBlend | None = None,
         augment: Augment | None = None,
     ) -> None:
         """
@@ -76,6 +80,8 @@ class FaceData(LightningDataModule):
             balance: Draw as many real as fake clips, from the rarer class more different ones.
             pairs: Each fake is followed by the same frames of the real video it was made from.
             seed: Of the draws; set by seed_everything.
+            synthesis: Makes the forgeries of training and validation from real faces, on the device; batch_size then
+                counts the real ones.
             augment: Changes training batches on the device; none without it.
         """
         super().__init__()
@@ -85,11 +91,14 @@ class FaceData(LightningDataModule):
         self.asked_size = image_size
         self.clip, self.every, self.draws, self.eval_clips = clip, every, draws, eval_clips
         self.batch_size, self.num_workers = batch_size, num_workers
-        self.balance, self.pairs, self.seed, self.augment = balance, pairs, seed, augment
+        self.balance, self.pairs, self.seed = balance, pairs, seed
+        self.synthesis, self.augment = synthesis, augment
         if clip > 1 and read == "crops":
             raise Refused(f"clip {clip}: stored crops are single frames; set 'read: videos'")
         if read == "videos" and root is None:
             raise Refused("read 'videos': give root, the folder of the data set")
+        if synthesis is not None and pairs:
+            raise Refused("pairs: synthesis makes pairs of its own")
         if pairs and batch_size % 2:
             raise Refused(f"batch_size {batch_size}: must be even with pairs")
 
@@ -131,6 +140,8 @@ class FaceData(LightningDataModule):
         chosen = pc.field("split") == split
         if self.compression is not None:
             chosen &= pc.field("compression") == self.compression
+        if self.synthesis is not None and split != "test":
+            chosen &= pc.field("label") == 0
         videos = self.manifest.filter(chosen)
         if not len(videos):
             which = f" with compression {self.compression!r}" if self.compression is not None else ""
@@ -225,19 +236,27 @@ class FaceData(LightningDataModule):
         if self.trainer is not None and self.trainer.training:
             # counted in batches, not optimizer steps: those of one accumulated step must differ
             step = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
-            self.augment_at(batch, self.trainer.current_epoch, step, self.trainer.global_rank)
+            with self.drawing(self.trainer.current_epoch, step, self.trainer.global_rank):
+                return self.changed(batch)
+        if self.trainer is not None and self.synthesis is not None and self.trainer.validating:
+            # the same forgeries in every epoch, whichever rank and step the faces come to
+            with self.drawing(crc32(repr((batch.video, batch.numbers.tolist())).encode())):
+                return self.synthesis(batch)
         return batch
 
-    def augment_at(self, batch: Batch, epoch: int, step: int, rank: int) -> None:
-        """Draws from (seed, epoch, step, rank) alone, so that a resumed run goes on as it would have."""
-        if self.augment is None:
-            return
+    @contextmanager
+    def drawing(self, *address: int) -> Iterator[None]:
+        """Draws from the seed and an address alone, so that a resumed run goes on as it would have."""
         with torch.random.fork_rng(devices=[]):
             # SeedSequence mixes its words: neighbouring addresses share nothing
-            torch.manual_seed(
-                int(np.random.SeedSequence([self.seed, epoch, step, rank]).generate_state(1, np.uint64)[0])
-            )
-            self.augment(batch)
+            torch.manual_seed(int(np.random.SeedSequence([self.seed, *address]).generate_state(1, np.uint64)[0]))
+            yield
+
+    def changed(self, batch: Batch) -> Batch:
+        """What training sees of a batch."""
+        if self.synthesis is not None:
+            batch = self.synthesis(batch)
+        return batch if self.augment is None else self.augment(batch)
 
     def seen_pixels(self) -> Contract:
         """What decides the pixels that a network gets: how they are stored, and how many, does not."""

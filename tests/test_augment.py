@@ -129,8 +129,8 @@ def test_the_jpeg_is_a_real_one() -> None:
 
 def trained(data: FaceData, epoch: int, step: int, rank: int) -> torch.Tensor:
     clean = data.on_after_batch_transfer(batch(), 0)
-    data.augment_at(clean, epoch, step, rank)
-    return clean.frames
+    with data.drawing(epoch, step, rank):
+        return data.changed(clean).frames
 
 
 def test_the_draws_have_an_address(prepared: Path) -> None:

@@ -1,0 +1,93 @@
+"""What LAA-Net's heads are to say of a boundary: its vulnerable points as a heat map, and self-consistency."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+INSIDE = 128  # level above which a pixel belongs to the boundary when its width is measured
+OVERLAP = 0.7
+LEVELS = 255  # a boundary of 1 is stored as this
+
+
+@dataclass(kw_only=True)
+class Targets:
+    """For B images."""
+
+    heat: Tensor  # (B, 1, h, w) in [0, 1], exactly 1 at each point
+    consistency: Tensor  # (B, h, w) in [0, 1]
+    anchor: Tensor  # (B,) int64, place in h * w that consistency refers to
+
+
+def encode(boundary: Tensor, compat: bool = False) -> Targets:
+    """
+    Args:
+        boundary: (B, h, w) whole numbers from 0 to 255; h and w even. All zeros where an image is real.
+        compat: Heat maps as the released code draws them, half of them a pixel up and left of their points.
+    """
+    top = quadrant_maximum(boundary)
+    points = (boundary == top) & (top > 0)
+    image, y, x = points.nonzero(as_tuple=True)
+    height = runs(boundary, -2, compat)[image, y, x]
+    width = runs(boundary, -1, compat)[image, y, x]
+    sigma = radius(height, width) / 3 + 1e-4
+    largest = boundary.flatten(1).amax(1)[:, None, None]
+    consistency = torch.where(top > 0, (LEVELS - (largest - boundary).abs()) / LEVELS, 0.0)
+    flat = consistency.flatten(1)
+    place = torch.arange(flat.shape[1], device=flat.device).expand_as(flat)
+    first = torch.where(flat == flat.amax(1, keepdim=True), place, flat.shape[1]).amin(1)  # argmax promises no order
+    return Targets(heat=draw(boundary, image, y, x, sigma, compat)[:, None], consistency=consistency, anchor=first)
+
+
+def quadrant_maximum(boundary: Tensor) -> Tensor:
+    """(B, h, w), each pixel the largest of its quadrant."""
+    b, h, w = boundary.shape
+    largest = boundary.view(b, 2, h // 2, 2, w // 2).amax((2, 4))
+    return largest.repeat_interleave(h // 2, 1).repeat_interleave(w // 2, 2)
+
+
+def runs(boundary: Tensor, dim: int, compat: bool) -> Tensor:
+    """(B, h, w) pixels of the boundary in one line through each, itself counted from both sides; 0 outside."""
+    inside = boundary > INSIDE
+    place = torch.arange(1, inside.shape[dim] + 1, device=inside.device)
+    place = (place[:, None] if dim == -2 else place).expand_as(inside)
+
+    def back(inside: Tensor) -> Tensor:
+        return place - torch.where(inside, 0, place).cummax(dim).values
+
+    before, after = back(inside), back(inside.flip(dim)).flip(dim)
+    if compat:  # a walk past the first pixel goes on from the last
+        around = before.select(dim, -1).unsqueeze(dim)
+        before = torch.where(before == place, before + around, before)
+    return torch.where(inside, before + after, 0)
+
+
+def radius(height: Tensor, width: Tensor) -> Tensor:
+    """The least of CornerNet's three, whose missing division is kept."""
+    s, a = (height + width).double(), (height * width).double()
+    o = OVERLAP
+    one = (s + (s**2 - 4 * a * (1 - o) / (1 + o)).sqrt()) / 2
+    two = (2 * s + (4 * s**2 - 16 * (1 - o) * a).sqrt()) / 2
+    three = (-2 * o * s + (4 * o**2 * s**2 + 16 * o * (1 - o) * a).sqrt()) / 2
+    return torch.minimum(torch.minimum(one, two), three)
+
+
+def draw(boundary: Tensor, image: Tensor, y: Tensor, x: Tensor, sigma: Tensor, compat: bool) -> Tensor:
+    """(B, h, w): a Gaussian for each point, cut off at three standard deviations, the larger where two meet."""
+    b, h, w = boundary.shape
+    heat = torch.zeros(b * h * w, device=boundary.device)
+    if not len(y):
+        return heat.view(b, h, w)
+    reach = 3 * sigma
+    if compat:
+        y, x = (((i - reach).trunc() + (reach + 0.5).floor()).long() for i in (y, x))
+    side = int(reach.max()) + 1
+    step = torch.arange(-side, side + 1, device=boundary.device)
+    dy, dx = (d.flatten() for d in torch.meshgrid(step, step, indexing="ij"))
+    value = torch.exp(-(dy**2 + dx**2) / (2 * sigma[:, None] ** 2)).float()  # (N, window)
+    yy, xx = y[:, None] + dy, x[:, None] + dx
+    kept = (dy.abs() <= reach[:, None]) & (dx.abs() <= reach[:, None]) & (yy >= 0) & (yy < h) & (xx >= 0) & (xx < w)
+    place = (image[:, None] * h + yy) * w + xx
+    return heat.scatter_reduce(0, place[kept], value[kept], "amax").view(b, h, w)

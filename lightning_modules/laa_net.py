@@ -1,0 +1,116 @@
+"""LAA-Net: localized artifact attention, trained on forgeries that are made from real faces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from datamodules.batch import Batch
+from datamodules.errors import Refused
+from lightning_modules.base import Method, Prediction
+from lightning_modules.laa.convert import convert_reference
+from lightning_modules.laa.losses import losses, similarity
+from lightning_modules.laa.network import NATIVE, Heads, Network
+from lightning_modules.laa.targets import LEVELS, encode
+
+__all__ = ["LAANet", "convert_reference"]
+
+
+@dataclass(kw_only=True)
+class LAAPrediction(Prediction):
+    heads: Heads
+
+
+class LAANet(Method):
+    """Scores stills. Its map marks the boundary along which a face was blended in, not the whole forged region."""
+
+    def __init__(
+        self,
+        trunk: str = "tf_efficientnet_b4",
+        pretrained: bool = False,
+        weights: Path | None = None,
+        padding_of: int | None = NATIVE,
+        gated: bool = True,
+        size: int = 384,
+        cut: float = 5 / 256,
+        points: float = 100.0,
+        consistency: float = 100.0,
+        mirror: bool = True,
+        compat: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """
+        Args:
+            trunk: Name of a timm EfficientNet.
+            pretrained: Fetch timm's weights from its hub.
+            weights: Local file that 'python -m suite convert laa_net' wrote.
+            padding_of: Side for which paddings are frozen, for released weights; without it they follow the image.
+            gated: E-FPN; a plain pyramid without it.
+            size: Side of the image that the network sees.
+            cut: Part of the side that is cut off all round when a crop is not of that size.
+            points: Weight of the heat map's loss.
+            consistency: Weight of the self-consistency's loss.
+            mirror: Whether a score is the mean of the logits of an image and its mirror image.
+            compat: Heat maps as the released code draws them, half of them beside their points.
+            **kwargs: See Method.
+        """
+        super().__init__(**kwargs)
+        if size % 32:
+            raise Refused(f"size {size}: must be a multiple of 32")
+        self.network = Network(trunk, pretrained, padding_of, gated)
+        if weights is not None:
+            load(self.network, weights)
+        self.size, self.cut, self.mirror, self.compat = size, cut, mirror, compat
+        self.weight = {"points": points, "label": 1.0, "consistency": consistency}
+
+    def framed(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) to the size of the network: crops lose a little all round, corners stay corners."""
+        h, w = images.shape[-2:]
+        if (h, w) == (self.size, self.size):
+            return images
+        y, x = round(self.cut * h), round(self.cut * w)
+        return F.interpolate(
+            images[..., y : h - y, x : w - x], (self.size, self.size), mode="bilinear", align_corners=True
+        )
+
+    def forward(self, frames: Tensor) -> LAAPrediction:
+        b, t, _, h, w = frames.shape
+        images = self.framed(frames.flatten(0, 1))
+        heads = self.network(images)
+        logit = heads.label
+        if self.mirror and not self.training:
+            logit = (logit + self.network(images.flip(-1)).label) / 2
+        # how much each place agrees with the one that is most likely a vulnerable point
+        agreement = similarity(heads.embedding.float(), heads.points.flatten(1).argmax(1))
+        y, x = (0, 0) if (h, w) == (self.size, self.size) else (round(self.cut * h), round(self.cut * w))
+        inner = F.interpolate(agreement[:, None], (h - 2 * y, w - 2 * x), mode="bilinear", align_corners=True)
+        mask = F.pad(inner, (x, x, y, y), mode="replicate") if x or y else inner
+        return LAAPrediction(logit=logit.view(b, t).mean(1), mask_logit=mask.view(b, t, 1, h, w), heads=heads)
+
+    def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
+        assert isinstance(prediction, LAAPrediction)
+        with torch.no_grad():
+            mask = batch.mask.flatten(0, 1)
+            boundary = (LEVELS * 4 * mask * (1 - mask)).floor()
+            side = prediction.heads.points.shape[-2:]
+            targets = encode(
+                F.interpolate(boundary, side, mode="bilinear", align_corners=True)[:, 0].round(), self.compat
+            )
+        label = batch.label.repeat_interleave(batch.frames.shape[1])
+        return {name: self.weight[name] * loss for name, loss in losses(prediction.heads, label, targets).items()}
+
+
+def load(network: Network, path: Path) -> None:
+    if not path.is_file():
+        raise Refused(f"weights {path}: no such file")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    own = network.state_dict()
+    names = [name for name in own if name not in state or state[name].shape != own[name].shape]
+    if names := names + [name for name in state if name not in own]:
+        raise Refused(f"weights {path}: {len(names)} keys do not fit, the first is {names[0]!r}")
+    network.load_state_dict(state)

@@ -1,0 +1,51 @@
+"""The verb that turns the authors' checkpoints into weights of ours."""
+
+from __future__ import annotations
+
+import pickle
+from importlib import import_module
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jsonargparse import auto_cli
+from torch import Tensor
+
+from datamodules.atomic import appearing
+from datamodules.errors import Refused
+from suite.nearest import near_file
+from suite.parser import Parser
+
+
+def convert(method: Literal["laa_net"], file: Path, out: Path | None = None) -> None:
+    """Rename the tensors of an official checkpoint; whatever does not belong to the method is refused by name.
+
+    Args:
+        method: Whose checkpoint it is.
+        file: The checkpoint; nothing in it but tensors and plain values is read.
+        out: File to write, for '--model.weights'; FILE with the ending .ours.pt without it.
+    """
+    state = tensors(file)
+    converted = import_module(f"lightning_modules.{method}").convert_reference(state)
+    ours = {name: value.float() if value.is_floating_point() else value for name, value in converted.items()}
+    path = out or file.with_name(f"{file.name}.ours.pt")
+    with appearing(path) as part:
+        torch.save(ours, part)
+    print(f"{path}: {len(ours)} tensors of {len(state)}")
+
+
+def tensors(file: Path) -> dict[str, Tensor]:
+    if not file.is_file():
+        raise Refused(f"{file}: no such file" + near_file(str(file)))
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise Refused(f"{file}: is damaged, or holds more than tensors and plain values") from error
+    state = content.get("state_dict", content) if isinstance(content, dict) else None
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise Refused(f"{file}: holds no state dict of tensors")
+    return dict(state)
+
+
+def main(argv: list[str]) -> None:
+    auto_cli(convert, args=argv[1:], as_positional=True, parser_class=Parser, prog="python -m suite convert")

@@ -1,0 +1,63 @@
+"""LAA-Net gives what the authors' own network gave."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from datamodules.errors import Refused
+from lightning_modules.laa.convert import convert_reference
+from lightning_modules.laa.network import Network
+from tests.parity.compare import TOLERANCE, errors, laa_net
+
+HERE = Path(__file__).parent
+KEYS: dict[str, list[int]] = json.loads((HERE / "laa_net_keys.json").read_text())
+
+
+def recorded() -> dict[str, np.ndarray]:
+    with np.load(HERE / "laa_net_seed300.npz") as arrays:
+        return dict(arrays)
+
+
+def test_every_array_is_that_of_the_authors() -> None:
+    found = errors(laa_net(KEYS, 300), recorded())
+    assert found.keys() == {"hm", "cls", "cstency", *(f"reduction_{i}" for i in (3, 4, 5, 6))}
+    assert max(found.values()) <= TOLERANCE, found
+
+
+def test_with_paddings_that_follow_the_image_it_would_not_be() -> None:
+    found = errors(laa_net(KEYS, 300, padding_of=None), recorded())
+    assert found["reduction_3"] > 0.05
+    assert found["hm"] > 1000 * TOLERANCE
+
+
+def small() -> dict[str, torch.Tensor]:
+    """A state dict that takes no time: the converter looks at names and aliases alone."""
+    return {name: torch.zeros(1) for name in KEYS}
+
+
+def test_the_converter_takes_all_keys_and_drops_the_aliases() -> None:
+    assert len(KEYS) == 803
+    ours = convert_reference(small())
+    assert len(ours) == 803 - 18
+    with torch.device("meta"):
+        assert ours.keys() == Network().state_dict().keys()
+    assert convert_reference({f"module.{name}": value for name, value in small().items()}).keys() == ours.keys()
+
+
+def test_the_converter_refuses_what_is_not_laa_net() -> None:
+    with pytest.raises(Refused, match=r"fc\.weight: no key of LAA-Net"):
+        convert_reference(small() | {"fc.weight": torch.zeros(1)})
+    with pytest.raises(Refused, match=r"_blocks\.32\._bn1\.weight: no key"):
+        convert_reference(small() | {"_blocks.32._bn1.weight": torch.zeros(1)})
+    alias = "inception_block.pw_block.0.weight"
+    with pytest.raises(Refused, match=r"differs from deconv_4\.0\.pw_block\.0\.weight"):
+        convert_reference(small() | {alias: torch.ones(1)})
+    without = small()
+    del without["hm.3.bias"]
+    with pytest.raises(Refused, match=r"points\.3\.bias: missing"):
+        convert_reference(without)

@@ -1,0 +1,109 @@
+"""LAA-Net as a method: what it says, what trains it, and weights from elsewhere."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from datamodules.base import FaceData
+from datamodules.batch import Batch
+from datamodules.errors import Refused
+from datamodules.synthesis.self_blend import SelfBlend
+from lightning_modules.laa_net import LAANet
+from suite.__main__ import main
+from tests.parity.test_laa_net import small
+
+
+def tiny(**changes: Any) -> LAANet:
+    torch.manual_seed(0)
+    return LAANet(**{"trunk": "test_efficientnet", "padding_of": None, "size": 64, "cut": 0.1} | changes)
+
+
+def test_a_crop_of_another_size_loses_a_little_all_round_and_its_map_has_its_size() -> None:
+    frames = torch.rand(2, 1, 3, 80, 80)
+    model = tiny().eval()
+    prediction = model(frames)
+    assert prediction.logit.shape == (2,)
+    assert prediction.mask_logit is not None
+    assert prediction.mask_logit.shape == (2, 1, 1, 80, 80)
+    assert prediction.heads.points.shape == (2, 1, 16, 16)
+    changed = frames.clone()
+    changed[..., :7, :] = 1 - changed[..., :7, :]  # within the eight pixels that are cut off
+    assert torch.equal(model(changed).logit, prediction.logit)
+
+
+def test_a_score_is_the_same_for_the_mirror_image() -> None:
+    frames = torch.rand(2, 1, 3, 64, 64)
+    model = tiny().eval()
+    torch.testing.assert_close(model(frames).logit, model(frames.flip(-1)).logit, rtol=1e-4, atol=1e-5)
+
+
+def pairs(prepared: Path) -> Batch:
+    data = FaceData(prepared=prepared, batch_size=8, num_workers=0, synthesis=SelfBlend())
+    batch = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
+    with data.drawing(0, 0, 0):
+        return data.changed(batch)
+
+
+def test_each_loss_falls_when_a_few_pairs_are_learnt(prepared: Path) -> None:
+    batch, model = pairs(prepared), tiny()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    history = []
+    for _ in range(12):
+        losses = model.losses(model(batch.frames), batch)
+        optimizer.zero_grad()
+        torch.stack(list(losses.values())).sum().backward()
+        optimizer.step()
+        history.append({name: float(loss) for name, loss in losses.items()})
+    assert history[0].keys() == {"points", "label", "consistency"}
+    assert history[-1]["points"] < history[0]["points"]
+    assert history[-1]["consistency"] < history[0]["consistency"]
+
+
+def test_an_official_checkpoint_is_renamed_and_another_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = {f"module.{name}": value.double() for name, value in small().items()}
+    torch.save({"epoch": 3, "state_dict": state, "optimizer": {"state": {}}}, tmp_path / "theirs.pth")
+    main(["convert", "laa_net", str(tmp_path / "theirs.pth")])
+    assert "785 tensors of 803" in capsys.readouterr().out
+    ours = torch.load(tmp_path / "theirs.pth.ours.pt", weights_only=True)
+    assert {value.dtype for value in ours.values()} == {torch.float32}
+    with pytest.raises(
+        Refused, match=r"theirs\.pth\.ours\.pt: 783 keys do not fit, the first is 'trunk\.conv_stem\.weight'"
+    ):
+        LAANet(weights=tmp_path / "theirs.pth.ours.pt")
+
+
+class Code:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.system, (f"touch {self.mark}",))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ({"state_dict": {"fc.weight": torch.zeros(1)}}, "fc.weight: no key of LAA-Net"),
+        ({"state_dict": {}}, "holds no state dict of tensors"),
+        ([1, 2], "holds no state dict of tensors"),
+        (None, "is damaged, or holds more than tensors"),
+    ],
+)
+def test_what_is_no_checkpoint_is_one_line(
+    content: object, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mark = tmp_path / "ran"
+    torch.save(Code(mark) if content is None else content, tmp_path / "x.pth")
+    with pytest.raises(SystemExit) as stop:
+        main(["convert", "laa_net", str(tmp_path / "x.pth")])
+    assert stop.value.code == 2
+    assert reason in capsys.readouterr().err.strip().splitlines()[-1]
+    assert not mark.exists()
+    assert not list(tmp_path.glob("*.ours.pt"))

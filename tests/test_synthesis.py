@@ -1,0 +1,148 @@
+"""Pseudo-fakes: each step against OpenCV with the same numbers, and what a batch of them must be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from datamodules.base import FaceData
+from datamodules.batch import Batch
+from datamodules.errors import Refused
+from datamodules.synthesis.hull import COMPONENTS, FULL, KINDS, hull_mask, lift_brows
+from datamodules.synthesis.masks import elastic, soften
+from datamodules.synthesis.self_blend import SelfBlend, coarse, sharpened
+
+Mask = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def landmarks(prepared: Path) -> torch.Tensor:
+    """(B, 68, 2) of faces of 256 pixels."""
+    data = FaceData(prepared=prepared, image_size=256, batch_size=16, num_workers=0)
+    points: torch.Tensor = next(iter(data.test_dataloader())).landmarks[:, 0]
+    return points
+
+
+def opencv(points: NDArray[np.int32], groups: list[list[int]]) -> Mask:
+    out = np.zeros((256, 256), np.uint8)
+    for group in groups:
+        cv2.fillConvexPoly(out, cv2.convexHull(points[group]), (1,))
+    return out
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_hulls_are_those_that_opencv_draws_but_for_the_outline(kind: str, landmarks: torch.Tensor) -> None:
+    masks = hull_mask(landmarks, kind, 256, 256).numpy()
+    points = lift_brows(landmarks.long()) if kind == "extended" else landmarks.long()
+    groups = {"full": FULL, "extended": FULL, "components": COMPONENTS}.get(kind, [[*range(68)]])
+    for mask, p in zip(masks, points.numpy().astype(np.int32), strict=True):
+        drawn = opencv(p, groups)
+        assert (mask != drawn).mean() < 0.002
+        thick = cv2.dilate(drawn, np.ones((3, 3), np.uint8)) - cv2.erode(drawn, np.ones((3, 3), np.uint8))
+        assert not ((mask != drawn) & (thick == 0)).any()  # never more than a pixel off
+
+
+def by_opencv(mask: Mask, size: tuple[int, int], erode: int, feather: int, sigma: float) -> NDArray[np.float32]:
+    small = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    soft = cv2.GaussianBlur(small, (erode, erode), 0)
+    soft = (soft / soft.max() >= 1).astype(np.float32)
+    soft = cv2.GaussianBlur(soft, (feather, feather), sigma)
+    out: NDArray[np.float32] = cv2.resize(soft / soft.max(), mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return out
+
+
+def test_softened_masks_are_those_of_opencv(landmarks: torch.Tensor) -> None:
+    rng = np.random.default_rng(0)
+    hulls = hull_mask(landmarks, "full", 256, 256)
+    b = len(hulls)
+    scale = torch.from_numpy(np.round(rng.uniform(0.8, 1.25, (b, 2)) * 256) / 256).float()
+    erode, feather = (torch.from_numpy(2 * rng.integers(2, 13, b) + 1) for _ in range(2))
+    sigma = torch.from_numpy(rng.uniform(5, 45, b)).float()
+    ours = soften(hulls[:, None].float(), scale, erode, feather, sigma)[:, 0].numpy()
+    for i, hull in enumerate(hulls.numpy().astype(np.uint8)):
+        size = tuple(round(float(s) * 256) for s in scale[i])
+        theirs = by_opencv(hull, (size[0], size[1]), int(erode[i]), int(feather[i]), float(sigma[i]))
+        difference = np.abs(ours[i] - theirs)
+        assert difference.mean() < 2e-3
+        assert np.quantile(difference, 0.999) < 0.05  # where a single pixel more is worn away
+
+
+def test_the_elastic_change_moves_by_the_known_deviation() -> None:
+    """Noise from -1 to 1, blurred by 7 pixels and times 50: 1.16 pixels, by the variance of a blurred noise."""
+    torch.manual_seed(0)
+    moved = elastic(2 * torch.rand(64, 2, 64, 64) - 1, 50.0, 7.0, 256, 256) * 255 / 2
+    expected = 50 / np.sqrt(3) / (2 * np.sqrt(np.pi) * 7)
+    assert float(moved.std()) == pytest.approx(expected, rel=0.08)
+
+
+def test_sharpening_and_coarsening_are_those_of_opencv() -> None:
+    picture = np.random.default_rng(0).random((64, 64, 3)).astype(np.float32)
+    image = torch.from_numpy(picture).permute(2, 0, 1)[None]
+    kernel = np.full((3, 3), -1, np.float32)
+    kernel[1, 1] = 8 + 0.7
+    mixed = 0.7 * np.eye(3)[1][:, None] * np.eye(3)[1][None] + 0.3 * kernel
+    theirs = cv2.filter2D(picture, -1, mixed, borderType=cv2.BORDER_REFLECT_101).clip(0, 1)
+    ours = sharpened(image, torch.tensor([0.3]), torch.tensor([0.7]))[0].permute(1, 2, 0).numpy()
+    assert np.abs(ours - theirs).max() < 1e-5
+    small = cv2.resize(picture, (16, 16), interpolation=cv2.INTER_NEAREST)
+    back = cv2.resize(small, (64, 64), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(coarse(image, 4)[0].permute(1, 2, 0).numpy() - back).max() < 1e-5
+
+
+def faces(prepared: Path) -> Batch:
+    data = FaceData(prepared=prepared, image_size=128, batch_size=16, num_workers=0, synthesis=SelfBlend())
+    return data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
+
+
+def blended(batch: Batch, seed: int = 0, **options: object) -> Batch:
+    torch.manual_seed(seed)
+    out: Batch = SelfBlend(**options)(batch)  # type: ignore[arg-type]
+    return out
+
+
+def test_a_pair_differs_inside_its_mask_and_nowhere_else(prepared: Path) -> None:
+    out = blended(faces(prepared), after_jpeg=0.0)
+    real, fake = out.frames.chunk(2)
+    mask = out.mask.chunk(2)[1]
+    assert out.label.tolist() == [0] * len(real) + [1] * len(real)
+    assert not out.mask.chunk(2)[0].any()
+    assert len(set(out.video)) == 2 * len(set(out.video[: len(real)]))
+    outside = (mask == 0).expand_as(real)
+    assert float((real - fake).abs()[outside].max()) < 1e-5
+    assert float((real - fake).abs()[(mask > 0.9).expand_as(real)].mean()) > 0.003
+    assert 0 <= float(out.frames.min()) <= float(out.frames.max()) <= 1
+
+
+def test_masks_cover_as_much_as_the_specification_says(prepared: Path) -> None:
+    shares = torch.cat([blended(faces(prepared), seed).mask.chunk(2)[1].mean((1, 2, 3, 4)) for seed in range(8)])
+    assert 0.08 < float(shares.mean()) < 0.5
+    assert (shares > 0.01).float().mean() > 0.97
+
+
+def test_the_size_is_the_one_asked_for_and_draws_repeat(prepared: Path) -> None:
+    batch = faces(prepared)
+    one, other = blended(batch, 3, size=96), blended(batch, 3, size=96)
+    assert one.frames.shape[-2:] == one.mask.shape[-2:] == (96, 96)
+    assert torch.equal(one.frames, other.frames)
+    assert not torch.equal(one.frames, blended(batch, 4, size=96).frames)
+
+
+def test_fakes_and_clips_are_refused(prepared: Path) -> None:
+    batch = faces(prepared)
+    batch.label[0] = 1
+    with pytest.raises(Refused, match="are made from real faces"):
+        blended(batch)
+    with pytest.raises(Refused, match="pairs: synthesis makes pairs of its own"):
+        FaceData(prepared=prepared, synthesis=SelfBlend(), pairs=True)
+
+
+def test_training_and_validation_see_reals_only_and_testing_all(prepared: Path) -> None:
+    data = FaceData(prepared=prepared, synthesis=SelfBlend())
+    assert set(data.videos("train")["label"].to_pylist()) == set(data.videos("val")["label"].to_pylist()) == {0}
+    assert set(data.videos("test")["label"].to_pylist()) == {0, 1}
+    assert data.training_methods() == ["studio/real"]
