@@ -10,22 +10,18 @@ KERNEL = 25  # largest side of a blur
 CANVAS = 1.25  # largest side of a mask while it is softened, over that of the picture
 
 
-def grid(matrix: Tensor, height: int, width: int) -> Tensor:
-    """(B, H, W, 2) places to sample, for ``grid_sample`` with corners aligned.
+def places(factor: Tensor, offset: Tensor, height: int, width: int, corners: bool = True) -> Tensor:
+    """(B, H, W, 2) places to sample, -1 to 1: ``factor`` (B, 2) times a pixel's own place, plus ``offset``; x first.
 
     Args:
-        matrix: (B, 2, 3) from pixels of the result to pixels of what is sampled, both over the longest distance:
-            corners are at -1 and 1.
+        corners: Whether -1 and 1 are the middles of the outermost pixels, or their outer edges.
     """
-    return F.affine_grid(matrix, [len(matrix), 1, height, width], align_corners=True)
-
-
-def zoom(scale: Tensor, shift: Tensor) -> Tensor:
-    """(B, 2, 3) that shows the picture enlarged by ``scale`` (B, 2) and moved by ``shift`` (B, 2), -1 to 1; x first."""
-    matrix = torch.zeros(len(scale), 2, 3, device=scale.device)
-    matrix[:, 0, 0], matrix[:, 1, 1] = 1 / scale[:, 0], 1 / scale[:, 1]
-    matrix[:, :, 2] = -shift / scale
-    return matrix
+    out = factor.new_empty(len(factor), height, width, 2)
+    for axis, length in enumerate((width, height)):
+        end = 1 if corners else 1 - 1 / length
+        line = torch.linspace(-end, end, length, device=factor.device) * factor[:, axis, None] + offset[:, axis, None]
+        out[..., axis] = line[:, None] if axis == 0 else line[..., None]
+    return out
 
 
 def elastic(noise: Tensor, alpha: float, sigma: float, height: int, width: int) -> Tensor:
@@ -79,17 +75,12 @@ def soften(mask: Tensor, scale: Tensor, erode: Tensor, feather: Tensor, sigma: T
     small = (scale * torch.tensor([w, h], device=mask.device)).round()  # (B, 2) pixels
     # the mask in the corner of a canvas that holds the largest of them, mirrored beyond its edges
     share = torch.tensor([size[1], size[0]], device=mask.device) / small
-    resized = F.grid_sample(mask, corner(share, *size), padding_mode="reflection", align_corners=False)
+    resized = F.grid_sample(
+        mask, places(share, share - 1, *size, corners=False), padding_mode="reflection", align_corners=False
+    )
     whole = separable(resized, taps(erode, torch.full_like(sigma, 1e4), KERNEL))  # a box
     top = whole.flatten(1).amax(1)[:, None, None, None]
     eroded = ((whole >= top - 1e-5) & (top > 0)).float()
     soft = separable(eroded, taps(feather, sigma, KERNEL))
-    soft = F.grid_sample(soft, corner(1 / share, h, w), align_corners=False)
+    soft = F.grid_sample(soft, places(1 / share, 1 / share - 1, h, w, corners=False), align_corners=False)
     return soft / soft.flatten(1).amax(1).clamp(min=1e-6)[:, None, None, None]
-
-
-def corner(share: Tensor, height: int, width: int) -> Tensor:
-    """(B, H, W, 2) places that keep the upper left corner, where sides differ by ``share`` (B, 2): width, height."""
-    matrix = torch.zeros(len(share), 2, 3, device=share.device)
-    matrix[:, 0, 0], matrix[:, 1, 1], matrix[:, :, 2] = share[:, 0], share[:, 1], share - 1
-    return F.affine_grid(matrix, [len(share), 1, height, width], align_corners=False)

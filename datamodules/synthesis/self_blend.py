@@ -13,7 +13,7 @@ from datamodules.batch import Batch
 from datamodules.errors import Refused
 from datamodules.faces import with_forehead
 from datamodules.synthesis.hull import KINDS, hull_mask
-from datamodules.synthesis.masks import elastic, grid, soften, zoom
+from datamodules.synthesis.masks import elastic, places, soften
 
 FOREHEAD = 81  # points of a face with its forehead
 
@@ -88,18 +88,21 @@ class SelfBlend(nn.Module):
         if (batch.label != 0).any() or not batch.has_landmarks.all():
             raise Refused("self-blended images: are made from real faces with landmarks")
         # drawn for the whole batch on the CPU, from the generator that has the address of the step
-        blends = []
-        chunk = CHUNK if batch.frames.device.type == "cpu" else len(batch)
-        for start in range(0, len(batch), chunk):
+        b, _, _, h, w = batch.frames.shape
+        out = (self.size or h, self.size or w)
+        frames = batch.frames.new_empty(2, b, 1, 3, *out)
+        mask = batch.mask.new_zeros(2, b, 1, 1, *out)
+        chunk = CHUNK if batch.frames.device.type == "cpu" else b
+        for start in range(0, b, chunk):
             rows = slice(start, start + chunk)
-            blends.append(self.blend(batch.frames[rows, 0], batch.landmarks[rows, 0]))
-        real, fake, mask = (torch.cat([getattr(b, name) for b in blends]) for name in ("real", "fake", "mask"))
-        twice = torch.arange(len(batch), device=batch.label.device).repeat(2)
+            blend = self.blend(batch.frames[rows, 0], batch.landmarks[rows, 0])
+            frames[0, rows, 0], frames[1, rows, 0], mask[1, rows, 0] = blend.real, blend.fake, blend.mask
+        twice = torch.arange(b, device=batch.label.device).repeat(2)
         label = torch.cat([batch.label, torch.ones_like(batch.label)])
         return replace(
             batch,
-            frames=torch.cat([real, fake])[:, None],
-            mask=torch.cat([torch.zeros_like(mask), mask])[:, None],
+            frames=frames.flatten(0, 1),
+            mask=mask.flatten(0, 1),
             label=label,
             has_mask=torch.ones_like(label, dtype=torch.bool),
             landmarks=torch.zeros_like(batch.landmarks[twice]),
@@ -156,23 +159,24 @@ class SelfBlend(nn.Module):
         images = lit(images, self.light * between(-1, 1, b), self.light * between(-1, 1, b))
         sharp, amount, lightness = happens(0.5, b), between(0.2, 0.5, b), between(0.5, 1.0, b)
         factor = 2 * torch.randint(1, 3, (b,))
-        out = sharpened(images, torch.where(sharp, amount, torch.zeros(b)), lightness)
-        for times in (2, 4):
-            rows = (~sharp & (factor == times)).nonzero().flatten().to(images.device)
+        for kind in (1, 2, 4):
+            chosen = (sharp if kind == 1 else ~sharp & (factor == kind)).nonzero().flatten()
+            rows = chosen.to(images.device)
             if len(rows):
-                out[rows] = coarse(images[rows], times)
-        return out
+                some = images[rows]
+                images[rows] = sharpened(some, amount[chosen], lightness[chosen]) if kind == 1 else coarse(some, kind)
+        return images
 
     def moved(self, source: Tensor, hull: Tensor) -> tuple[Tensor, Tensor]:
         """The copy and its hull moved and scaled alike, the hull also bent."""
         b, _, h, w = source.shape
         scale = between(self.scale, 1 / self.scale, b, 2).to(source.device)
         shift = 2 * torch.tensor(self.shift) * between(-1, 1, b, 2)
-        places = grid(zoom(scale, shift.to(source.device)), h, w)
+        straight = places(1 / scale, -shift.to(source.device) / scale, h, w)
         times = h / 256
         noise = between(-1, 1, b, 2, max(8, h // 4), max(8, w // 4)).to(source.device)
-        bent = places + elastic(noise, self.alpha * times, self.sigma * times, h, w)
-        source = F.grid_sample(source, places, padding_mode="zeros", align_corners=True)
+        bent = straight + elastic(noise, self.alpha * times, self.sigma * times, h, w)
+        source = F.grid_sample(source, straight, padding_mode="zeros", align_corners=True)
         return source, F.grid_sample(hull, bent, mode="nearest", padding_mode="zeros", align_corners=True)
 
     def finish(self, real: Tensor, fake: Tensor, mask: Tensor) -> Blend:
@@ -181,24 +185,25 @@ class SelfBlend(nn.Module):
         device = real.device
         inner = 1 - 2 * between(*self.margin, b)
         side = 1 - 2 * happens(0.5, b).float()
-        matrix = torch.zeros(b, 2, 3)
-        matrix[:, 0, 0], matrix[:, 1, 1] = inner * side, inner
+        factor = torch.stack([inner * side, inner], 1).to(device)
         out = (self.size or h, self.size or w)
-        places = grid(matrix.to(device), *out)
-        together = F.grid_sample(torch.cat([real, fake, mask], 1), places, padding_mode="border", align_corners=True)
-        pair, mask = together[:, :6].reshape(2 * b, 3, *out), together[:, 6:]
-        pair = shifted(
-            pair,
-            (self.colour_shift * between(-1, 1, b, 3) * happens(self.after_shift, b)[:, None]).repeat_interleave(2, 0),
+        where = places(factor, torch.zeros_like(factor), *out)
+        pair, region = (
+            F.grid_sample(x, where, padding_mode="border", align_corners=True)
+            for x in (torch.cat([real, fake], 1), mask)
         )
-        changes = (3 * self.light * between(-1, 1, b) * happens(self.after_light, b) for _ in range(2))
-        pair = lit(pair, *(change.repeat_interleave(2) for change in changes))
+        pair = pair.view(b, 2, 3, *out)
+        move, tone = happens(self.after_shift, b), happens(self.after_light, b)
+        shift, gain, lift = between(-1, 1, b, 3), between(-1, 1, b), between(-1, 1, b)
+        for i in (move | tone).nonzero().flatten().tolist():
+            strength = 3 * self.light * tone[i]
+            change = self.colour_shift * move[i] * shift[i] + strength * lift[i]
+            pair[i].mul_(float(1 + strength * gain[i])).add_(change.to(device)[:, None, None]).clamp_(0, 1)
         chosen, quality = happens(self.after_jpeg, b), torch.randint(self.quality[0], self.quality[1] + 1, (b,))
         for i in chosen.nonzero().flatten().tolist():
-            for j in (2 * i, 2 * i + 1):
-                pair[j] = jpeg(pair[j], int(quality[i]))
-        pair = pair.view(b, 2, 3, *out)
-        return Blend(real=pair[:, 0], fake=pair[:, 1], mask=mask)
+            for j in range(2):
+                pair[i, j] = jpeg(pair[i, j], int(quality[i]))
+        return Blend(real=pair[:, 0], fake=pair[:, 1], mask=region)
 
 
 def happens(probability: float, b: int) -> Tensor:
@@ -211,20 +216,22 @@ def between(low: float, high: float, *shape: int) -> Tensor:
 
 def shifted(images: Tensor, change: Tensor) -> Tensor:
     """Adds (B, 3) to the channels."""
-    return (images + change.to(images.device)[..., None, None]).clamp(0, 1)
+    return (images + change.to(images.device)[..., None, None]).clamp_(0, 1)
 
 
 def lit(images: Tensor, contrast: Tensor, brightness: Tensor) -> Tensor:
     """Values times 1 + contrast, plus brightness; both (B,)."""
     gain, lift = (change.to(images.device)[:, None, None, None] for change in (1 + contrast, brightness))
-    return (images * gain + lift).clamp(0, 1)
+    return (images * gain).add_(lift).clamp_(0, 1)
 
 
 def sharpened(images: Tensor, amount: Tensor, lightness: Tensor) -> Tensor:
     """Mixes in, by ``amount`` (B,), eight times the centre plus ``lightness``, less the neighbours."""
     amount, lightness = (value.to(images.device)[:, None, None, None] for value in (amount, lightness))
-    around = 9 * F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="reflect"), 3, 1)
-    return ((1 - amount) * images + amount * ((9 + lightness) * images - around)).clamp(0, 1)
+    wide = F.pad(images, (1, 1, 1, 1), mode="reflect")
+    rows = wide[..., :-2, :] + wide[..., 1:-1, :] + wide[..., 2:, :]
+    around = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
+    return (images * (1 - amount + amount * (9 + lightness))).sub_(amount * around).clamp_(0, 1)
 
 
 def coarse(images: Tensor, times: int) -> Tensor:
