@@ -239,7 +239,7 @@ class FaceData(LightningDataModule):
             with self.drawing(self.trainer.current_epoch, step, self.trainer.global_rank):
                 return self.changed(batch)
         if self.trainer is not None and self.synthesis is not None and self.trainer.validating:
-            # the same forgeries in every epoch, whichever rank and step the faces come to
+            # the same forgeries in every epoch, as long as batches hold the same faces
             with self.drawing(crc32(repr((batch.video, batch.numbers.tolist())).encode())):
                 return self.synthesis(batch)
         return batch
