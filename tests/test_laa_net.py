@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from datamodules.synthesis.self_blend import SelfBlend
 from lightning_modules.laa_net import LAANet
 from suite.__main__ import main
 from tests.parity.test_laa_net import small
+from tests.test_train import Code
 
 
 def tiny(**changes: Any) -> LAANet:
@@ -77,14 +77,6 @@ def test_an_official_checkpoint_is_renamed_and_another_refused(
         Refused, match=r"theirs\.pth\.ours\.pt: 783 keys do not fit, the first is 'trunk\.conv_stem\.weight'"
     ):
         LAANet(weights=tmp_path / "theirs.pth.ours.pt")
-
-
-class Code:
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (os.system, (f"touch {self.mark}",))
 
 
 @pytest.mark.parametrize(
