@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules import manifest
-from datamodules.faces import HOG, Found, search
+from datamodules.faces import HOG, SMALLEST, Found, search_frame
 from datamodules.findings import LACKING, WRONG, Finding
 from datamodules.manifest import MEMBER, SPLITS, Video
 from datamodules.masks import covered, read_masks
@@ -21,7 +21,6 @@ from datamodules.tables import read_skipped
 from datamodules.video import Decoder, VideoError, probe
 
 LOOKS = 5  # frames of a video in which faces are searched for
-SMALLEST = 38.0  # side of the smallest face, pixels; as the tracker's
 COVERED = 0.05  # share of a face from which a mask touches it
 
 
@@ -105,7 +104,7 @@ def faces(row: Video, pictures: list[NDArray[np.uint8]], masks: list[NDArray[np.
     seen = []
     for picture, mask in zip(pictures, masks, strict=True):
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        found = search(HOG(), grey, SMALLEST * max(1.0, min(grey.shape) / 720))
+        found = search_frame(HOG(), grey, SMALLEST)
         seen.append((sorted(found, key=area, reverse=True), mask))
     if not any(found for found, _ in seen):
         yield Finding("no face", row.path, f"no face in {len(pictures)} evenly spaced frames")

@@ -19,6 +19,7 @@ from datamodules.errors import Refused
 
 Grey = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+SMALLEST = 38.0  # side of the smallest face that is searched for, pixels
 WINDOW = 76  # side of the smallest face that dlib's HOG sees, pixels
 
 
@@ -150,6 +151,11 @@ def search(detector: Detector, grey: Grey, smallest: float) -> list[Found]:
     )
     scale = np.array([resized.shape[1] / grey.shape[1], resized.shape[0] / grey.shape[0]] * 2, np.float32)
     return [Found(box=(found.box + 0.5) / scale - 0.5, score=found.score) for found in detector.find(resized)]
+
+
+def search_frame(detector: Detector, grey: Grey, smallest: float) -> list[Found]:
+    """All faces of a whole frame; the smallest grows with frames above 720 lines."""
+    return search(detector, grey, smallest * max(1.0, min(grey.shape) / 720))
 
 
 def overlap(a: Floats, b: Floats) -> float:

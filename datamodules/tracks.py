@@ -9,7 +9,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.faces import HOG, Detector, DlibLandmarks, Floats, Found, Grey, Landmarks, View, overlap, search
+from datamodules.faces import (
+    HOG,
+    SMALLEST,
+    Detector,
+    DlibLandmarks,
+    Floats,
+    Found,
+    Grey,
+    Landmarks,
+    View,
+    overlap,
+    search_frame,
+)
 
 SAME = 0.3  # overlap from which two boxes are one face
 AROUND = 2.0  # side of the region that is searched for a known face, over the face
@@ -48,7 +60,7 @@ class FaceTracker:
         detector: Detector | None = None,
         landmarks: Landmarks | None = None,
         every: int = 25,
-        smallest: float = 38.0,
+        smallest: float = SMALLEST,
         patience: int = 10,
         shortest: int = 5,
         smooth: float = 0.0,
@@ -66,9 +78,6 @@ class FaceTracker:
         self.detector, self.landmarks = detector or HOG(), landmarks or DlibLandmarks()
         self.every, self.smallest, self.patience = every, smallest, patience
         self.shortest, self.smooth = shortest, smooth
-
-    def search(self, grey: Grey) -> list[Found]:
-        return search(self.detector, grey, self.smallest * max(1.0, min(grey.shape) / 720))
 
     def follow(self, grey: Grey, box: Floats) -> Found | None:
         """The face near where it was; looked for again in a larger picture when it is not found."""
@@ -106,7 +115,7 @@ class FaceTracker:
                 else:
                     self.put(track, i, found, grey)
             if i - searched >= self.every or (lost and i - searched >= 5):
-                for found in self.search(grey):
+                for found in search_frame(self.detector, grey, self.smallest):
                     if not self.taken(found, i, tracks):
                         track = self.known(found, i, tracks) or Track(len(tracks))
                         self.put(track, i, found, grey)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from datamodules.batch import Batch
 from datamodules.errors import Refused
+from lightning_modules import backbones
 from lightning_modules.base import Method, Prediction
 
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
@@ -41,10 +41,7 @@ class Classifier(Method):
             **kwargs: See Method.
         """
         super().__init__(**kwargs)
-        if not timm.is_model(backbone):
-            close = get_close_matches(backbone, timm.list_models(), n=3, cutoff=0.5)
-            hint = f", did you mean {' or '.join(close)}?" if close else ""
-            raise Refused(f"backbone {backbone!r}: no such timm model{hint}")
+        backbones.check("backbone", backbone)
         net: Any = timm.create_model(backbone, pretrained=pretrained, num_classes=1)
         if weights is not None:
             load(net, weights)

@@ -68,12 +68,16 @@ class LAANet(Method):
         self.size, self.cut, self.mirror, self.compat = size, cut, mirror, compat
         self.weight = {"points": points, "label": 1.0, "consistency": consistency}
 
+    def border(self, h: int, w: int) -> tuple[int, int]:
+        """Rows and columns that a crop loses on each side; none where it has the size of the network."""
+        return (0, 0) if (h, w) == (self.size, self.size) else (round(self.cut * h), round(self.cut * w))
+
     def framed(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) to the size of the network: crops lose a little all round, corners stay corners."""
+        """(B, 3, H, W) to the size of the network; corners stay corners."""
         h, w = images.shape[-2:]
         if (h, w) == (self.size, self.size):
             return images
-        y, x = round(self.cut * h), round(self.cut * w)
+        y, x = self.border(h, w)
         return F.interpolate(
             images[..., y : h - y, x : w - x], (self.size, self.size), mode="bilinear", align_corners=True
         )
@@ -87,7 +91,7 @@ class LAANet(Method):
             logit = (logit + self.network(images.flip(-1)).label) / 2
         # how much each place agrees with the one that is most likely a vulnerable point
         agreement = similarity(heads.embedding.float(), heads.points.flatten(1).argmax(1))
-        y, x = (0, 0) if (h, w) == (self.size, self.size) else (round(self.cut * h), round(self.cut * w))
+        y, x = self.border(h, w)
         inner = F.interpolate(agreement[:, None], (h - 2 * y, w - 2 * x), mode="bilinear", align_corners=True)
         mask = F.pad(inner, (x, x, y, y), mode="replicate") if x or y else inner
         return LAAPrediction(logit=logit.view(b, t).mean(1), mask_logit=mask.view(b, t, 1, h, w), heads=heads)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from datamodules.datasets.listing import counted, inside, one_of, read_lines, videos_in
@@ -28,27 +28,36 @@ def index_v2(root: Path) -> Iterator[Video]:
 
 
 def index(root: Path, dataset: str, owners: dict[str, int]) -> Iterator[Video]:
-    """The test list is official; of the rest, who is not in it is for training."""
+    folders = {one_of(root, "Celeb-real"): "real", one_of(root, "YouTube-real", "Youtube-real"): "real"}
+    folders |= {one_of(root, "Celeb-synthesis"): "Celeb-synthesis"}
+    return videos(root, dataset, folders, owners, identities)
+
+
+def videos(
+    root: Path, dataset: str, folders: dict[Path, str], owners: dict[str, int], who: Callable[[str, str], str]
+) -> Iterator[Video]:
+    """The test list is official; of the rest, who is not in it is for training.
+
+    Args:
+        folders: To the method of what is in each.
+        who: Identities of a name, by the kind of folder that it lies in; empty where it is none.
+    """
     tested = test_list(root)
-    folders = [
-        one_of(root, "Celeb-real"),
-        one_of(root, "YouTube-real", "Youtube-real"),
-        one_of(root, "Celeb-synthesis"),
-    ]
     rows = []
-    for folder in folders:
-        label = int(folder.name == "Celeb-synthesis")
+    for folder, method in folders.items():
+        label = int(method != "real")
         for path in videos_in(root, folder):
-            people = identities(path.stem, folder.name)
+            people = who(path.stem, "Celeb-synthesis" if label else folder.name)
             if not people:
                 note("unexpected", inside(root, path), f"no name of a video in {folder.name}: left out")
                 continue
-            listed = tested.pop(f"{folder.name}/{path.name}".replace("Youtube-real", "YouTube-real"), None)
+            name = inside(root, folder / path.name).replace("Youtube-real", "YouTube-real")
+            listed = tested.pop(name, None)
             check_label(listed, label, root, path)
             rows.append(
                 Video(
                     dataset=dataset,
-                    method=folder.name if label else "real",
+                    method=method,
                     stem=path.stem,
                     path=inside(root, path),
                     label=label,

@@ -15,8 +15,6 @@ from datamodules.faces import with_forehead
 from datamodules.synthesis.hull import KINDS, hull_mask
 from datamodules.synthesis.masks import elastic, places, soften
 
-FOREHEAD = 81  # points of a face with its forehead
-
 
 @dataclass(kw_only=True)
 class Blend:
@@ -87,7 +85,6 @@ class SelfBlend(nn.Module):
             raise Refused(f"self-blended images: clips of {batch.frames.shape[1]} frames; set clip to 1")
         if (batch.label != 0).any() or not batch.has_landmarks.all():
             raise Refused("self-blended images: are made from real faces with landmarks")
-        # drawn for the whole batch on the CPU, from the generator that has the address of the step
         b, _, _, h, w = batch.frames.shape
         out = (self.size or h, self.size or w)
         frames = batch.frames.new_empty(2, b, 1, 3, *out)

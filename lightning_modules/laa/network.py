@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import timm
@@ -14,6 +13,7 @@ from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
 from datamodules.errors import Refused
+from lightning_modules import backbones
 
 NATIVE = 380  # side for which the released network froze its paddings
 
@@ -53,10 +53,7 @@ class Trunk(nn.Module):
 
     def __init__(self, name: str, pretrained: bool, padding_of: int | None) -> None:
         super().__init__()
-        if not timm.is_model(name):
-            close = get_close_matches(name, timm.list_models("*efficientnet*"), n=3, cutoff=0.5)
-            hint = f", did you mean {' or '.join(close)}?" if close else ""
-            raise Refused(f"trunk {name!r}: no such timm model{hint}")
+        backbones.check("trunk", name, "*efficientnet*")
         net: Any = timm.create_model(name, pretrained=pretrained, num_classes=0, drop_path_rate=0.2)
         if not hasattr(net, "conv_head") or not hasattr(net, "blocks"):
             raise Refused(f"trunk {name!r}: must be an EfficientNet")
