@@ -199,11 +199,12 @@ class TorchCodec(Decoder):
     """torchcodec in its exact mode; on a GPU it decodes there and the frames stay there."""
 
     def decode(self, path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Tensor]:
+        remedies = "'pip install deepfake-suite[torchcodec]' and FFmpeg's libraries ('apt install ffmpeg')"
+        absent = f"torchcodec does not load; it needs {remedies}"
         try:
             from torchcodec.decoders import VideoDecoder
         except (ImportError, RuntimeError) as error:
-            remedies = "'pip install deepfake-suite[torchcodec]' and FFmpeg's libraries ('apt install ffmpeg')"
-            raise Refused(f"torchcodec does not load; it needs {remedies}") from error
+            raise Refused(absent) from error
         try:
             decoder = VideoDecoder(
                 str(path),
@@ -223,6 +224,8 @@ class TorchCodec(Decoder):
         except Refused:
             raise
         except (RuntimeError, ValueError, IndexError) as error:
+            if "Could not load libtorchcodec" in str(error):  # looked for only now from torchcodec 0.17 on
+                raise Refused(absent) from error
             if self.device.type != "cpu" and "CUDA" in str(error):
                 raise Refused(f"torchcodec on {self.device}: {str(error).strip().splitlines()[0]}") from error
             raise VideoError(path, f"torchcodec: {str(error).strip().splitlines()[0]}") from error

@@ -9,10 +9,13 @@ import shutil
 @functools.cache
 def torchcodec_missing() -> str:
     try:
-        import torchcodec.decoders
-    except (ImportError, RuntimeError, OSError) as error:
-        return f"torchcodec does not load: {str(error).splitlines()[0]}"
-    return "" if torchcodec.decoders else "torchcodec is empty"
+        from torchcodec.decoders import VideoDecoder
+
+        VideoDecoder(b"no video")  # FFmpeg's libraries are looked for only now
+    except (ImportError, RuntimeError, OSError, ValueError) as error:
+        if "load" in str(error) or isinstance(error, ImportError):
+            return f"torchcodec does not load: {str(error).splitlines()[0]}"
+    return ""
 
 
 def chromium() -> str | None:

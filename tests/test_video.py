@@ -56,6 +56,21 @@ def test_every_frame_is_the_right_one_or_the_file_is_refused(decoder: Decoder, c
         assert clips.number(decoder.read(clip, [one])[0].numpy()) - first == one
 
 
+def test_without_the_libraries_of_ffmpeg_torchcodec_is_refused_and_not_the_video(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoders = pytest.importorskip("torchcodec.decoders", exc_type=ImportError)
+
+    def absent(*_: object, **__: object) -> None:
+        raise RuntimeError("Could not load libtorchcodec. Likely causes: ...")
+
+    monkeypatch.setattr(decoders, "VideoDecoder", absent)
+    path = clips.MAKERS["variable_rate.mp4"](folder / "absent.mp4")
+    with pytest.raises(Refused, match="FFmpeg's libraries") as refusal:
+        list(TorchCodec().stream(path))
+    assert not isinstance(refusal.value, VideoError)
+
+
 def test_times_follow_a_variable_frame_rate(folder: Path) -> None:
     path = clips.MAKERS["variable_rate.mp4"](folder / "times.mp4")
     expected = [(40 * i + 13 * (i % 3) + (200 if i > 60 else 0)) / 1000 for i in range(clips.LENGTH)]
