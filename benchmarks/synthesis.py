@@ -6,14 +6,13 @@ import time
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from jsonargparse import auto_cli
 
 from benchmarks.record import record
 from datamodules.base import FaceData
 from datamodules.batch import Batch
 from datamodules.synthesis.self_blend import SelfBlend
-from lightning_modules.laa.targets import LEVELS, encode
+from lightning_modules.laa.targets import boundary_of, encode
 
 
 def synthesis(prepared: Path, size: int = 256, out: int = 384, batch_size: int = 16, seconds: float = 15.0) -> None:
@@ -35,9 +34,7 @@ def synthesis(prepared: Path, size: int = 256, out: int = 384, batch_size: int =
         return made
 
     def both() -> None:
-        mask = pair().mask[:, 0]
-        boundary = (LEVELS * 4 * mask * (1 - mask)).floor()
-        encode(F.interpolate(boundary, (out // 4, out // 4), mode="bilinear", align_corners=True)[:, 0].round())
+        encode(boundary_of(pair().mask[:, 0, 0], out // 4, out // 4))
 
     result = {}
     for threads in (1, 2):

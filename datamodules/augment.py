@@ -204,9 +204,13 @@ class Augment(nn.Module):
 
 
 def jpeg(image: Tensor, quality: int) -> Tensor:
-    """A (3, H, W) picture in [0, 1] through a real JPEG file, nvJPEG's on a GPU."""
-    pixels = (image.detach() * 255).round().to(torch.uint8)
+    """A (3, H, W) picture in [0, 1] through a real JPEG file."""
+    return through_jpeg((image.detach() * 255).round().to(torch.uint8), quality).to(image.dtype) / 255
+
+
+def through_jpeg(pixels: Tensor, quality: int) -> Tensor:
+    """(3, H, W) uint8; the codec is nvJPEG on a GPU."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         content = encode_jpeg(pixels, quality)
-        return decode_jpeg(content.cpu(), ImageReadMode.RGB, device=image.device).to(image.dtype) / 255
+        return decode_jpeg(content.cpu(), ImageReadMode.RGB, device=pixels.device)

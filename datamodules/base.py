@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 from zlib import crc32
@@ -16,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from pytorch_lightning import LightningDataModule
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from datamodules import contract as contracts
 from datamodules import manifest
@@ -28,7 +27,8 @@ from datamodules.errors import Refused
 from datamodules.findings import Finding, hearing
 from datamodules.manifest import Video
 from datamodules.sampling import EvalSampler, TrainSampler
-from datamodules.synthesis.self_blend import SelfBlend
+from datamodules.synthesis.base import Synthesis, drawing
+from datamodules.synthesis.neighbours import WithSources
 from datamodules.video import Decoder, Decord
 
 
@@ -58,7 +58,7 @@ class FaceData(LightningDataModule):
         balance: bool = True,
         pairs: bool = False,
         seed: int = 0,
-        synthesis: SelfBlend | None = None,
+        synthesis: Synthesis | None = None,
         augment: Augment | None = None,
     ) -> None:
         """
@@ -99,6 +99,8 @@ class FaceData(LightningDataModule):
             raise Refused("read 'videos': give root, the folder of the data set")
         if synthesis is not None and pairs:
             raise Refused("pairs: synthesis makes pairs of its own")
+        if synthesis is not None and synthesis.nearest and read == "videos":
+            raise Refused("read 'videos': faces to blend in are looked for among stored crops; set 'read: crops'")
         if pairs and batch_size % 2:
             raise Refused(f"batch_size {batch_size}: must be even with pairs")
 
@@ -172,9 +174,15 @@ class FaceData(LightningDataModule):
             self.prepared, self.root, videos, self.decoder, self.image_size, margin, tracks, self.clip, self.every
         )
 
-    def loader(self, clips: Clips, sampler: TrainSampler | EvalSampler) -> DataLoader[Sample]:
+    def loader(
+        self, clips: Clips, sampler: TrainSampler | EvalSampler, synthesis: Synthesis | None
+    ) -> DataLoader[Sample]:
+        faces: Dataset[Sample] = clips
+        if synthesis is not None and synthesis.nearest:
+            assert isinstance(clips, CropClips)
+            faces = WithSources(clips, synthesis.nearest, synthesis.among, self.seed)
         return DataLoader(
-            dataset=clips,  # by name: Lightning builds it again to predict
+            dataset=faces,  # by name: Lightning builds it again to predict
             batch_size=self.batch_size,
             sampler=sampler,
             num_workers=self.num_workers,
@@ -206,11 +214,12 @@ class FaceData(LightningDataModule):
         )
         if not len(sampler):
             raise Refused(f"{self.prepared}: fewer train samples than batch_size {self.batch_size} x {world} processes")
-        return self.loader(clips, sampler)
+        return self.loader(clips, sampler, self.synthesis)
 
     def eval_loader(self, split: str) -> DataLoader[Sample]:
         clips = self.clips(split)
-        return self.loader(clips, EvalSampler(clips.faces(self.eval_clips), self.eval_clips, *self.rank_and_world))
+        sampler = EvalSampler(clips.faces(self.eval_clips), self.eval_clips, *self.rank_and_world)
+        return self.loader(clips, sampler, self.synthesis if split == "val" else None)
 
     def val_dataloader(self) -> DataLoader[Sample]:
         return self.eval_loader("val")
@@ -236,26 +245,25 @@ class FaceData(LightningDataModule):
         if self.trainer is not None and self.trainer.training:
             # counted in batches, not optimizer steps: those of one accumulated step must differ
             step = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
-            with self.drawing(self.trainer.current_epoch, step, self.trainer.global_rank):
+            with drawing(self.seed_of(self.trainer.current_epoch, step, self.trainer.global_rank)):
                 return self.changed(batch)
         if self.trainer is not None and self.synthesis is not None and self.trainer.validating:
-            # the same forgeries in every epoch, as long as batches hold the same faces
-            with self.drawing(crc32(repr((batch.video, batch.numbers.tolist())).encode())):
-                return self.synthesis(batch)
+            # of each frame the same forgery, in every epoch and on every rank
+            names = [
+                f"{video} {number}" for video, number in zip(batch.video, batch.numbers[:, 0].tolist(), strict=True)
+            ]
+            return self.synthesis.eval()(batch, [self.seed_of(crc32(name.encode())) for name in names])
         return batch
 
-    @contextmanager
-    def drawing(self, *address: int) -> Iterator[None]:
-        """Draws from the seed and an address alone, so that a resumed run goes on as it would have."""
-        with torch.random.fork_rng(devices=[]):
-            # SeedSequence mixes its words: neighbouring addresses share nothing
-            torch.manual_seed(int(np.random.SeedSequence([self.seed, *address]).generate_state(1, np.uint64)[0]))
-            yield
+    def seed_of(self, *address: int) -> int:
+        """For draws that depend on an address alone, so that a resumed run goes on as it would have."""
+        # SeedSequence mixes its words: neighbouring addresses share nothing
+        return int(np.random.SeedSequence([self.seed, *address]).generate_state(1, np.uint64)[0])
 
     def changed(self, batch: Batch) -> Batch:
         """What training sees of a batch."""
         if self.synthesis is not None:
-            batch = self.synthesis(batch)
+            batch = self.synthesis.train()(batch)
         return batch if self.augment is None else self.augment(batch)
 
     def seen_pixels(self) -> Contract:

@@ -79,6 +79,11 @@ class Known:
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "table"}  # a mapping is opened again
 
+    @functools.cached_property
+    def names(self) -> NDArray[np.uint32]:
+        """(F,) a number for the video of each."""
+        return np.array([crc32(key.encode()) for key in self.keys.to_pylist()], np.uint32)[self.owner]
+
     def frames(self, i: int) -> NDArray[np.int64]:
         frames: NDArray[np.int64] = self.table["frame"].slice(self.first[i], self.count[i]).to_numpy().astype(np.int64)
         return frames
@@ -136,7 +141,7 @@ class Clips(Dataset[Sample]):
         return Faces(
             label=known.videos["label"].to_numpy()[known.owner],
             size=self.sizes(evenly_spaced),
-            name=np.array([crc32(key.encode()) for key in known.keys.to_pylist()], np.uint32)[known.owner],
+            name=known.names,
             source=source[known.owner],
             starts=self.starts if evenly_spaced is None else functools.partial(self.spaced, count=evenly_spaced),
             length=self.length,

@@ -18,6 +18,7 @@ class Address(NamedTuple):
     face: int  # position in the list of faces
     numbers: tuple[int, ...]  # frame numbers, ascending
     counts: bool = True  # False where it only fills the last step of a rank
+    epoch: int = 0  # of training
 
 
 def evenly(length: int, count: int) -> list[int]:
@@ -162,9 +163,9 @@ class TrainSampler(DistributedSampler[Address]):
         starts = self.shared(i) if self.pairs else self.faces.starts(i)
         # all draws of a face are one shuffle of its clips: no clip comes twice in an epoch
         start = generator(self.seed, self.epoch, 2, int(self.faces.name[i])).permutation(starts)[number]
-        yield Address(i, self.faces.clip(start))
+        yield Address(i, self.faces.clip(start), epoch=self.epoch)
         if self.pairs:
-            yield Address(self.partner[int(self.faces.source[i])], self.faces.clip(start))
+            yield Address(self.partner[int(self.faces.source[i])], self.faces.clip(start), epoch=self.epoch)
 
     def __iter__(self) -> Iterator[Address]:
         face, number = self.order()

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torchmetrics import MetricCollection
 
 from datamodules.batch import Batch
+from datamodules.errors import Refused
 from lightning_modules.metrics import pixel_metrics, score_metrics
 from lightning_modules.pixels import histogram
+from lightning_modules.sharpness import Home, climb, come_home
 
 
 @dataclass(kw_only=True)
@@ -56,15 +63,18 @@ class Method(LightningModule, ABC):
         # A lambda: jsonargparse reads its source, so that lr shows in the config and can be overridden.
         optimizer: OptimizerCallable = lambda params: torch.optim.AdamW(params, lr=1e-4),
         scheduler: LRSchedulerCallable | None = None,
+        rho: float = 0.0,
     ) -> None:
         """
         Args:
             optimizer: Builds the optimizer from the parameters.
             scheduler: Builds the schedule from the optimizer; stepped once per epoch.
+            rho: Radius of sharpness-aware minimization, which passes each batch twice; 0 is without.
         """
         super().__init__()
         self.optimizer = optimizer
         self.scheduler = scheduler
+        self.rho, self.has_climbed = rho, False
         for unit in ("frame", "video", "pixel"):  # validation fixes them, the checkpoint keeps them
             self.register_buffer(f"{unit}_threshold", torch.tensor(0.5))
         self.scores = nn.ModuleDict(
@@ -84,9 +94,38 @@ class Method(LightningModule, ABC):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         losses = self.losses(self(batch.frames), batch)
         total = torch.stack(list(losses.values())).sum()
+        if self.has_climbed:  # what is logged is the loss where the parameters are
+            return total
         self.log_dict({f"train/{name}": loss for name, loss in losses.items()}, batch_size=len(batch))
         self.log("train/loss", total, batch_size=len(batch), prog_bar=True)
         return total
+
+    def on_fit_start(self) -> None:
+        if self.rho and self.trainer.accumulate_grad_batches > 1:
+            raise Refused(f"accumulate_grad_batches {self.trainer.accumulate_grad_batches}: must be 1 with rho")
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        if self.rho and optimizer_closure is not None:
+            optimizer_closure()  # gradients here, the same on every rank
+            optimizer_closure = functools.partial(
+                self.from_above, optimizer_closure, climb(self.parameters(), self.rho)
+            )
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+
+    def from_above(self, closure: Callable[[], Any], home: Home) -> Any:
+        """Gradients of the same batch where the parameters climbed to, for the parameters that they come home to."""
+        self.has_climbed = True
+        try:
+            return closure()
+        finally:
+            come_home(home)
+            self.has_climbed = False
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Outcome:  # type: ignore[override]
         return self.evaluate("val", batch)

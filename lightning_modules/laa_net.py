@@ -10,13 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from datamodules.base import FaceData
 from datamodules.batch import Batch
 from datamodules.errors import Refused
 from lightning_modules.base import Method, Prediction
 from lightning_modules.laa.convert import convert_reference
 from lightning_modules.laa.losses import losses, similarity
 from lightning_modules.laa.network import NATIVE, Heads, Network
-from lightning_modules.laa.targets import LEVELS, encode
+from lightning_modules.laa.targets import boundary_of, encode
 
 __all__ = ["LAANet", "convert_reference"]
 
@@ -38,10 +39,11 @@ class LAANet(Method):
         gated: bool = True,
         size: int = 384,
         cut: float = 5 / 256,
-        points: float = 100.0,
+        points: float = 10.0,
         consistency: float = 100.0,
         mirror: bool = True,
         compat: bool = False,
+        freeze_epochs: int = 0,
         **kwargs: Any,
     ) -> None:
         """
@@ -56,6 +58,7 @@ class LAANet(Method):
             points: Weight of the heat map's loss.
             consistency: Weight of the self-consistency's loss.
             mirror: Whether a score is the mean of the logits of an image and its mirror image.
+            freeze_epochs: First epochs, in which the trunk's parameters stay as they are; its batch statistics do not.
             compat: Heat maps as the released code draws them, half of them beside their points.
             **kwargs: See Method.
         """
@@ -65,7 +68,7 @@ class LAANet(Method):
         self.network = Network(trunk, pretrained, padding_of, gated)
         if weights is not None:
             load(self.network, weights)
-        self.size, self.cut, self.mirror, self.compat = size, cut, mirror, compat
+        self.size, self.cut, self.mirror, self.compat, self.freeze_epochs = size, cut, mirror, compat, freeze_epochs
         self.weight = {"points": points, "label": 1.0, "consistency": consistency}
 
     def border(self, h: int, w: int) -> tuple[int, int]:
@@ -87,7 +90,9 @@ class LAANet(Method):
         images = self.framed(frames.flatten(0, 1))
         heads = self.network(images)
         logit = heads.label
-        if self.mirror and not self.training:
+        if self.training:
+            return LAAPrediction(logit=logit.view(b, t).mean(1), heads=heads)
+        if self.mirror:
             logit = (logit + self.network(images.flip(-1)).label) / 2
         # how much each place agrees with the one that is most likely a vulnerable point
         agreement = similarity(heads.embedding.float(), heads.points.flatten(1).argmax(1))
@@ -96,15 +101,29 @@ class LAANet(Method):
         mask = F.pad(inner, (x, x, y, y), mode="replicate") if x or y else inner
         return LAAPrediction(logit=logit.view(b, t).mean(1), mask_logit=mask.view(b, t, 1, h, w), heads=heads)
 
+    def on_fit_start(self) -> None:
+        super().on_fit_start()
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        if (
+            isinstance(data, FaceData)
+            and data.synthesis is None
+            and (self.weight["points"] or self.weight["consistency"])
+        ):
+            raise Refused(
+                "LAANet: learns from the soft edge of blended masks, which data sets do not have; give data.synthesis"
+            )
+
+    def on_after_backward(self) -> None:
+        # requires_grad would have to change during training, which DDP does not follow
+        if self.current_epoch < self.freeze_epochs:
+            for parameter in self.network.trunk.parameters():
+                parameter.grad = None
+
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         assert isinstance(prediction, LAAPrediction)
         with torch.no_grad():
-            mask = batch.mask.flatten(0, 1)
-            boundary = (LEVELS * 4 * mask * (1 - mask)).floor()
-            side = prediction.heads.points.shape[-2:]
-            targets = encode(
-                F.interpolate(boundary, side, mode="bilinear", align_corners=True)[:, 0].round(), self.compat
-            )
+            h, w = prediction.heads.points.shape[-2:]
+            targets = encode(boundary_of(batch.mask.flatten(0, 2), h, w), self.compat)
         label = batch.label.repeat_interleave(batch.frames.shape[1])
         return {name: self.weight[name] * loss for name, loss in losses(prediction.heads, label, targets).items()}
 

@@ -16,23 +16,7 @@ from numpy.typing import NDArray
 
 from datamodules.errors import Refused
 from lightning_modules import pixels, scores
-
-RESAMPLES = 2000
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """A figure with its 95 % interval."""
-
-    value: float
-    low: float = float("nan")
-    high: float = float("nan")
-
-    def __str__(self) -> str:
-        if np.isnan(self.value):
-            return "-"
-        return f"{self.value:.3f}" + ("" if np.isnan(self.low) else f" [{self.low:.3f}, {self.high:.3f}]")
+from lightning_modules.intervals import Interval, Videos, auroc_interval, figure, interval, resampled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,18 +58,6 @@ def read_run(path: Path) -> Run:
     return Run(path=path, table=columns, about=about, config=settings, history=history)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Videos:
-    """One row per video."""
-
-    score: Floats
-    label: NDArray[np.int64]
-    method: NDArray[np.str_]
-
-    def of(self, chosen: NDArray[np.bool_]) -> Videos:
-        return Videos(score=self.score[chosen], label=self.label[chosen], method=self.method[chosen])
-
-
 def kinds(run: Run) -> NDArray[np.str_]:
     """Data set and manipulation of each row: the same word may mean other things in another data set."""
     return np.array([f"{d}/{m}" for d, m in zip(run.table["dataset"], run.table["method"], strict=True)])
@@ -103,41 +75,6 @@ def videos(run: Run) -> Videos:
     _, first = np.unique(run.table["video"].astype(str), return_index=True)
     found = scores.by_video(*columns(run))
     return Videos(score=found.score.numpy(), label=found.label.numpy(), method=kinds(run)[first])
-
-
-def figure(name: scores.Figure, v: Videos) -> float:
-    return float(name(torch.from_numpy(v.score), torch.from_numpy(v.label)))
-
-
-def resampled(v: Videos, seed: int = 0) -> NDArray[np.int64]:
-    """(RESAMPLES, V) positions, drawn with replacement among the reals and among the fakes."""
-    rng = np.random.default_rng(seed)
-    parts = [np.flatnonzero(v.label == label) for label in (0, 1)]
-    return np.concatenate([rng.choice(part, (RESAMPLES, len(part))) for part in parts if len(part)], axis=1)
-
-
-def interval(name: scores.Figure, v: Videos, draws: NDArray[np.int64]) -> Interval:
-    """Percentiles over resampled videos: the frames of a video are not independent."""
-    score, label = torch.from_numpy(v.score), torch.from_numpy(v.label)
-    value = float(name(score, label))
-    if np.isnan(value):
-        return Interval(value=value)
-    many = [float(name(score[draw], label[draw])) for draw in torch.from_numpy(draws)]
-    low, high = np.percentile(many, [2.5, 97.5])
-    return Interval(value=value, low=float(low), high=float(high))
-
-
-def auroc_interval(v: Videos, draws: NDArray[np.int64]) -> Interval:
-    """The same for the AUROC, all resamples at once: it is a mean over pairs of a real and a fake."""
-    fake, real = v.label == 1, v.label == 0
-    if not fake.any() or not real.any():
-        return Interval(value=float("nan"))
-    weight = np.stack([np.bincount(draw, minlength=len(v.label)) for draw in draws]).astype(np.float64)
-    gap = v.score[fake][:, None] - v.score[real][None]
-    wins = (gap > 0) + 0.5 * (gap == 0)
-    many = ((weight[:, fake] @ wins) * weight[:, real]).sum(1) / wins.size
-    low, high = np.percentile(many, [2.5, 97.5])
-    return Interval(value=float(wins.mean()), low=float(low), high=float(high))
 
 
 def verdict(run: Run) -> dict[str, Interval]:

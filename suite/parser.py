@@ -69,7 +69,8 @@ def explain(message: str, options: list[str]) -> str:
     if argument or option:
         name = next(filter(None, (*(argument.groups() if argument else ()), *(option.groups() if option else ()))))
         return f"unknown key {name!r}" + near(name, options)
-    errors = [line.strip()[2:] for line in message.splitlines() if line.strip().startswith("- ")]
+    # each with the reasons that are indented below it
+    errors = [" ".join(error.split()) for error in re.findall(r"^ +- ((?:.|\n {6,})+)$", message, re.MULTILINE)]
     errors = [line for line in errors if "NoneType" not in line]
     if errors:
         return where + errors[0]

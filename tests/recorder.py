@@ -1,10 +1,11 @@
-"""A callback that writes down which samples each rank saw."""
+"""Callbacks that write down what each rank saw, and what it learnt."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from datamodules.batch import Batch
@@ -32,3 +33,15 @@ class Recorder(Callback):
         self, trainer: Trainer, m: LightningModule, outputs: Any, batch: Batch, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         self.record(trainer, "val", batch_idx, batch)
+
+
+class Weights(Callback):
+    def __init__(self, path: str) -> None:
+        """
+        Args:
+            path: Prefix of the files, one per rank.
+        """
+        self.path = path
+
+    def on_train_end(self, trainer: Trainer, m: LightningModule) -> None:
+        torch.save(dict(m.named_parameters()), f"{self.path}.{trainer.global_rank}")

@@ -16,6 +16,7 @@ from PIL import Image
 from datamodules.augment import MIRROR, Augment, jpeg
 from datamodules.base import FaceData
 from datamodules.batch import Batch
+from datamodules.synthesis.base import drawing
 
 NONE: dict[str, Any] = dict.fromkeys(("flip", "affine", "colour", "blur", "noise", "rescale", "jpeg"), 0.0)
 SIDE = 64
@@ -129,7 +130,7 @@ def test_the_jpeg_is_a_real_one() -> None:
 
 def trained(data: FaceData, epoch: int, step: int, rank: int) -> torch.Tensor:
     clean = data.on_after_batch_transfer(batch(), 0)
-    with data.drawing(epoch, step, rank):
+    with drawing(data.seed_of(epoch, step, rank)):
         return data.changed(clean).frames
 
 

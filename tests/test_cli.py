@@ -106,6 +106,13 @@ def test_a_mistake_is_one_line_with_the_nearest_right_name(
     assert reason in refused(capsys, *arguments)
 
 
+def test_what_a_class_still_needs_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(
+        capsys, "fit", "--model", "lightning_modules.classifier.Classifier", "--data", "datamodules.base.FaceData"
+    )
+    assert "the following arguments are required: prepared" in said
+
+
 def test_a_bad_key_in_a_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "c.yaml").write_text("trainer: {max_epoch: 3}\n")
     assert "'trainer.max_epoch', did you mean 'trainer.max_epochs'?" in refused(
@@ -124,8 +131,7 @@ def test_a_missing_checkpoint_is_one_line(prepared: Path, tmp_path: Path, capsys
 def test_every_config_runs(config: Path, verb: str, prepared: Path, tmp_path: Path) -> None:
     small = ["--model.backbone", "test_efficientnet"] if "classifier" in config.read_text() else []
     if config.stem.startswith("laa_net"):
-        small = ["--model.trunk", "test_efficientnet", "--model.size", "64", "--data.synthesis.size", "64"]
-        small += ["--data.compression", "c23", "--data.num_workers", "0"]
+        small = ["--config", str(ROOT / "configs/overlays/laa_net_studio.yaml"), "--model.size", "64"]
     where = ["--data.prepared", str(prepared), "--run", str(tmp_path)]
     main([verb, "--config", str(config), *where, *QUICK, *small, "--trainer.fast_dev_run", "1"])
 

@@ -11,6 +11,7 @@ import torch
 from datamodules.base import FaceData
 from datamodules.batch import Batch
 from datamodules.errors import Refused
+from datamodules.synthesis.base import drawing
 from datamodules.synthesis.self_blend import SelfBlend
 from lightning_modules.laa_net import LAANet
 from suite.__main__ import main
@@ -45,7 +46,7 @@ def test_a_score_is_the_same_for_the_mirror_image() -> None:
 def pairs(prepared: Path) -> Batch:
     data = FaceData(prepared=prepared, batch_size=8, num_workers=0, synthesis=SelfBlend())
     batch = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
-    with data.drawing(0, 0, 0):
+    with drawing(0):
         return data.changed(batch)
 
 

@@ -17,9 +17,10 @@ from sklearn.metrics import roc_auc_score
 
 from callbacks.predictions import SCHEMA
 from datamodules.errors import Refused
+from lightning_modules.intervals import Videos, auroc_interval, interval, resampled
 from lightning_modules.pixels import BINS
 from suite.__main__ import main
-from suite.figures import auroc_interval, by_forgery, interval, pooled, read_run, resampled, verdict, videos
+from suite.figures import by_forgery, pooled, read_run, verdict, videos
 from tests.needs import chromium
 
 
@@ -77,7 +78,6 @@ def test_the_fast_interval_is_the_slow_one(tmp_path: Path) -> None:
 
 
 def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:
-    from suite.figures import Videos
 
     true, covered = NormalDist().cdf(1 / np.sqrt(2)), 0
     for seed in range(60):

@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -112,14 +113,14 @@ def render(plan: Plan, target: str, source: str) -> Iterator[Video]:
         yield Video(folder=folder, stem=f"{target}_{source}", frames=fake, masks=masks, points=np.stack(moved))
 
 
-def film_id(plan: Plan, root: Path, target: str, source: str) -> None:
+def film_id(plan: Plan, root: Path, target: str, source: str, forged: bool = True) -> None:
     """Renders and writes one id; the exact truth goes to a folder that only tests read."""
     cv2.setNumThreads(1)
     done = root / "truth" / "done" / target
     if done.exists():
         return
     fps = plan.shot(target).fps
-    for video in render(plan, target, source):
+    for video in islice(render(plan, target, source), None if forged else 1):
         for compression, crf in CRF.items():
             write_h264(root / video.folder / compression / "videos" / f"{video.stem}.mp4", video.frames, fps, crf)
         truth: dict[str, Any] = {"landmarks": video.points}

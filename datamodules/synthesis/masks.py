@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 KERNEL = 25  # largest side of a blur
-CANVAS = 1.25  # largest side of a mask while it is softened, over that of the picture
 
 
 def places(factor: Tensor, offset: Tensor, height: int, width: int, corners: bool = True) -> Tensor:
@@ -31,7 +30,11 @@ def elastic(noise: Tensor, alpha: float, sigma: float, height: int, width: int) 
         noise: (B, 2, h, w) from -1 to 1. On a grid that is coarser by a factor, the amplitude falls by it.
     """
     factor = height / noise.shape[-2]
-    soft = blur(noise, torch.full((len(noise),), sigma / factor, device=noise.device), int(3 * sigma / factor) * 2 + 1)
+    size = int(3 * sigma / factor) * 2 + 1
+    weight = taps(size, torch.full((2 * len(noise),), sigma / factor, device=noise.device), size)
+    edge = size // 2
+    wide = F.pad(noise, [edge] * 4, mode="reflect").flatten(0, 1)
+    soft = separable(wide, weight)[:, edge:-edge, edge:-edge].reshape(noise.shape)
     moved = F.interpolate(soft, (height, width), mode="bilinear", align_corners=True) * alpha / factor
     return moved.permute(0, 2, 3, 1) * 2 / torch.tensor([width - 1, height - 1], device=noise.device)
 
@@ -46,21 +49,15 @@ def taps(size: Tensor | int, sigma: Tensor, largest: int) -> Tensor:
 
 
 def separable(x: Tensor, weight: Tensor) -> Tensor:
-    """(B, C, H, W) convolved along both axes with a kernel (B, K) for each sample; mirrored at the edge."""
-    b, c, h, w = x.shape
+    """(B, H, W) convolved along both axes with a kernel (B, K) for each; zeros beyond the edge."""
     half = weight.shape[1] // 2
-    each = weight.repeat_interleave(c, 0)
-    flat = x.reshape(1, b * c, h, w)
-    flat = F.conv2d(F.pad(flat, (half, half, 0, 0), mode="reflect"), each[:, None, None], groups=b * c)
-    flat = F.conv2d(F.pad(flat, (0, 0, half, half), mode="reflect"), each[:, None, :, None], groups=b * c)
-    return flat.view(b, c, h, w)
+    # side by side in memory, eight pictures are convolved at once: eight times as fast on a CPU
+    flat = x[None].contiguous(memory_format=torch.channels_last)
+    flat = F.conv2d(flat, weight[:, None, None], padding=(0, half), groups=len(x))
+    return F.conv2d(flat, weight[:, None, :, None], padding=(half, 0), groups=len(x))[0]
 
 
-def blur(x: Tensor, sigma: Tensor, size: int) -> Tensor:
-    return separable(x, taps(size, sigma, size))
-
-
-def soften(mask: Tensor, scale: Tensor, erode: Tensor, feather: Tensor, sigma: Tensor) -> Tensor:
+def soften(mask: Tensor, scale: Tensor, erode: Tensor, feather: Tensor, sigma: Tensor, largest: float = 1.25) -> Tensor:
     """(B, 1, H, W) soft mask with maximum 1.
 
     Args:
@@ -69,18 +66,22 @@ def soften(mask: Tensor, scale: Tensor, erode: Tensor, feather: Tensor, sigma: T
         erode: (B,) odd side of the square that is worn away.
         feather: (B,) odd side of the blur that follows.
         sigma: (B,) standard deviation of that blur.
+        largest: Of all scales that may come.
     """
-    h, w = mask.shape[-2:]
-    size = (round(CANVAS * h), round(CANVAS * w))
-    small = (scale * torch.tensor([w, h], device=mask.device)).round()  # (B, 2) pixels
-    # the mask in the corner of a canvas that holds the largest of them, mirrored beyond its edges
-    share = torch.tensor([size[1], size[0]], device=mask.device) / small
-    resized = F.grid_sample(
-        mask, places(share, share - 1, *size, corners=False), padding_mode="reflection", align_corners=False
-    )
-    whole = separable(resized, taps(erode, torch.full_like(sigma, 1e4), KERNEL))  # a box
-    top = whole.flatten(1).amax(1)[:, None, None, None]
-    eroded = ((whole >= top - 1e-5) & (top > 0)).float()
-    soft = separable(eroded, taps(feather, sigma, KERNEL))
-    soft = F.grid_sample(soft, places(1 / share, 1 / share - 1, h, w, corners=False), align_corners=False)
-    return soft / soft.flatten(1).amax(1).clamp(min=1e-6)[:, None, None, None]
+    b, _, h, w = mask.shape
+    edge = KERNEL - 1  # two kernels reach no farther
+    sizes = (scale * torch.tensor([w, h], device=mask.device)).round().long().tolist()
+    # in the upper left of a canvas for the largest, mirrored at their edges
+    canvas = mask.new_zeros(b, round(largest * h) + 2 * edge, round(largest * w) + 2 * edge)
+    for i, (wide, high) in enumerate(sizes):
+        small = F.interpolate(mask[i : i + 1], (high, wide), mode="bilinear")
+        canvas[i, : high + 2 * edge, : wide + 2 * edge] = F.pad(small, [edge] * 4, mode="reflect")[0, 0]
+    whole = separable(canvas, taps(erode, torch.full_like(sigma, 1e4), KERNEL))  # a box
+    top = whole.amax((1, 2), keepdim=True)
+    eroded = (whole >= top.clamp(min=1e-3) - 1e-5).float()
+    soft = separable(eroded, taps(feather, sigma, KERNEL)).contiguous()
+    out = torch.empty_like(mask)
+    for i, (wide, high) in enumerate(sizes):
+        inner = soft[None, i : i + 1, edge : high + edge, edge : wide + edge]
+        out[i] = F.interpolate(inner, (h, w), mode="bilinear")[0]
+    return out / out.flatten(1).amax(1).clamp(min=1e-6)[:, None, None, None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 INSIDE = 128  # level above which a pixel belongs to the boundary when its width is measured
@@ -19,6 +20,12 @@ class Targets:
     heat: Tensor  # (B, 1, h, w) in [0, 1], exactly 1 at each point
     consistency: Tensor  # (B, h, w) in [0, 1]
     anchor: Tensor  # (B,) int64, place in h * w that consistency refers to
+
+
+def boundary_of(mask: Tensor, height: int, width: int) -> Tensor:
+    """(B, H, W) soft mask in [0, 1] to (B, height, width) whole levels of its boundary: most where it is a half."""
+    levels = (mask * (1 - mask)).mul_(4 * LEVELS).floor_()
+    return F.interpolate(levels[:, None], (height, width), mode="bilinear", align_corners=True)[:, 0].round_()
 
 
 def encode(boundary: Tensor, compat: bool = False) -> Targets:

@@ -1,0 +1,74 @@
+"""A studio for studies: more people than the small one, and forgeries only of those who are tested."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from jsonargparse import auto_cli
+
+from datamodules.atomic import write_text
+from datamodules.datasets.ffpp import index
+from datamodules.faces import DlibLandmarks
+from datamodules.pool import Job, run
+from datamodules.prepare import Recipe, prepare_all
+from datamodules.studio.build import Plan, film_id
+from datamodules.studio.predictor import train_predictor
+from datamodules.tracks import FaceTracker
+from datamodules.video import Decord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cast(Plan):
+    """As many pairs of people as are asked for, filmed as in the small studio."""
+
+    train: int
+    val: int
+    test: int
+
+    @property
+    def pairs(self) -> dict[str, int]:
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+
+def cast(
+    out: Path,
+    train: int = 48,
+    val: int = 8,
+    test: int = 16,
+    difficulty: float = 0.1,
+    seed: int = 0,
+    side: int = 128,
+    workers: int = 2,
+) -> None:
+    """Film, and prepare the crops.
+
+    Args:
+        out: Folder to fill.
+        train: Pairs of people.
+        val: Pairs of people.
+        test: Pairs of people, who alone are forged.
+        difficulty: Of the forgeries.
+        seed: Of all.
+        side: Of the crops.
+        workers: Processes.
+    """
+    plan = Cast(size="small", seed=seed, difficulty=difficulty, train=train, val=val, test=test)
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / "studio.json", json.dumps(asdict(plan), indent=1) + "\n")
+    predictor = out / "shape_predictor_68.dat"
+    work: list[Job] = [(train_predictor, (predictor, plan.seed, plan.stills))]
+    for split, pairs in plan.splits().items():
+        write_text(out / f"{split}.json", json.dumps(pairs) + "\n")
+        work += [(film_id, (plan, out, x, y, split == "test")) for a, b in pairs for x, y in ((a, b), (b, a))]
+    for done, _ in enumerate(run(work, workers), 1):
+        print(f"\rfilmed {done} of {len(work)}", end="")
+    recipe = Recipe(decoder=Decord(), tracker=FaceTracker(landmarks=DlibLandmarks(path=predictor)), size=side)
+    rows = [row for row in index(out) if row.compression == "c23"]
+    for done, total in prepare_all(rows, out, out / "prepared", recipe, workers):
+        print(f"\rprepared {done} of {total}", end="")
+
+
+if __name__ == "__main__":
+    auto_cli(cast, as_positional=False)

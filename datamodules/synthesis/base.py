@@ -1,0 +1,133 @@
+"""What a synthesis is: it takes real faces and gives each back with a forgery that is made from it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from datamodules.augment import CHUNK
+from datamodules.batch import Batch
+from datamodules.errors import Refused
+from datamodules.synthesis.framing import Shape, Window, draw_shape, framed
+from datamodules.synthesis.light import happens
+
+
+@contextmanager
+def drawing(seed: int) -> Iterator[None]:
+    """Draws from this seed alone, and leaves the generator as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+@dataclass(kw_only=True)
+class Blend:
+    """Real and fake of the same faces, as files would hold them."""
+
+    pairs: Tensor  # (B, 2, 3, H, W) uint8, real first
+    mask: Tensor  # (B, 1, H, W) in [0, 1], soft
+
+
+class Synthesis(nn.Module, ABC):
+    """Its pairs of real and fake come from the same frame. In ``eval`` mode nothing is mirrored or changed in shape."""
+
+    nearest = 0  # of how many most alike faces of other videos one is the source; 0 where a face is its own
+    among = 0  # how many faces these are looked for among
+
+    def __init__(
+        self,
+        size: int | None = None,
+        flip: float = 0.5,
+        change: float = 0.5,
+        crop: float = 0.14,
+        rescale: tuple[float, float] = (0.85, 1.15),
+        erase: tuple[float, float] = (0.02, 0.33),
+        compat: bool = False,
+    ) -> None:
+        """
+        Args:
+            size: Side of what is given back; that of the faces without it.
+            flip: Probability of a mirror image at the end.
+            change: Probability that a pair is cropped, rescaled or partly erased: one of the three.
+            crop: Largest part of height, and of width, that a crop takes away.
+            rescale: Smallest and largest zoom on the way.
+            erase: Smallest and largest part of the picture that is erased.
+            compat: Crop and zoom stay at the upper left, black beyond or cut off, as released code has it.
+        """
+        super().__init__()
+        self.size, self.flip, self.change = size, flip, change
+        self.crop, self.rescale, self.erase, self.compat = crop, rescale, erase, compat
+
+    @abstractmethod
+    def blend(self, faces: Tensor, landmarks: Tensor) -> Blend:
+        """
+        Args:
+            faces: (B, K, 3, H, W), each followed by its source where there is one; may be changed in place.
+            landmarks: (B, K, 68, 2) pixels.
+        """
+
+    @torch.no_grad()
+    def forward(self, batch: Batch, seeds: Sequence[int] | None = None) -> Batch:
+        """B real faces to 2 B, reals first, both in their order.
+
+        Args:
+            batch: Of clips of one frame; where there are sources, they are its second half.
+            seeds: One for each face, which then depends on nothing else.
+        """
+        if batch.frames.shape[1] != 1:
+            raise Refused(f"synthesis: clips of {batch.frames.shape[1]} frames; set clip to 1")
+        if (batch.label != 0).any() or not batch.has_landmarks.all():
+            raise Refused("synthesis: forgeries are made from real faces with landmarks")
+        k = 2 if self.nearest else 1
+        b = len(batch) // k
+        faces, landmarks = (
+            torch.stack(list(x[:, 0].chunk(k)), 1) for x in (batch.frames, batch.landmarks)
+        )  # (B, K, ...)
+        h, w = faces.shape[-2:]
+        out = (self.size or h, self.size or w)
+        frames, mask = faces.new_empty(2, b, 1, 3, *out), faces.new_zeros(2, b, 1, 1, *out)
+        step = 1 if seeds is not None else CHUNK if not faces.is_cuda else b
+        for start in range(0, b, step):
+            rows = slice(start, start + step)
+            with nullcontext() if seeds is None else drawing(seeds[start]):
+                blend = self.blend(faces[rows], landmarks[rows])
+            for i in range(2):
+                frames[i, rows, 0] = blend.pairs[:, i]  # then divided in place: memory is dearer than arithmetic
+            mask[1, rows, 0] = blend.mask
+            frames[:, rows].div_(255)
+        twice = torch.arange(b, device=batch.label.device).repeat(2)
+        label = (torch.arange(2 * b, device=batch.label.device) >= b).to(batch.label)
+        return replace(
+            batch,
+            frames=frames.flatten(0, 1),
+            mask=mask.flatten(0, 1),
+            label=label,
+            has_mask=torch.ones_like(label, dtype=torch.bool),
+            landmarks=torch.zeros_like(batch.landmarks[twice]),
+            has_landmarks=torch.zeros_like(label, dtype=torch.bool),  # the faces were cut and mirrored
+            video=batch.video[:b] + [f"{name}#blended" for name in batch.video[:b]],
+            track=batch.track[twice],
+            numbers=batch.numbers[twice],
+            counts=batch.counts[twice],
+        )
+
+    def framed(self, real: Tensor, fake: Tensor, mask: Tensor, windows: Sequence[Window]) -> Blend:
+        """Real, fake and mask of each pair cut, mirrored and changed alike, and brought to the size asked for."""
+        b, _, h, w = real.shape
+        flip, change = happens(self.flip * self.training, b), happens(self.change * self.training, b)
+        pairs = torch.stack([real, fake], 1).mul_(255).to(torch.uint8)
+        out = Blend(
+            pairs=pairs.new_empty(b, 2, 3, self.size or h, self.size or w),
+            mask=mask.new_empty(b, 1, self.size or h, self.size or w),
+        )
+        for i, (top, left, height, width) in enumerate(windows):
+            shape = draw_shape(height, width, self.crop, self.rescale, self.erase) if change[i] else Shape()
+            for images, result in ((pairs[i], out.pairs[i]), (mask[i : i + 1], out.mask[i : i + 1])):
+                cut = images[..., top : top + height, left : left + width]
+                framed(cut.flip(-1) if flip[i] else cut, shape, self.compat, result)
+        return out

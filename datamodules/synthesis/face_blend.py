@@ -1,0 +1,174 @@
+"""Face X-ray's blending: a face of another video with much the same landmarks, blended into the one that is shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from kornia.color import hsv_to_rgb, rgb_to_hsv
+from torch import Tensor
+from torchvision.transforms import functional as vision
+
+from datamodules.augment import jpeg
+from datamodules.synthesis.base import Blend, Synthesis
+from datamodules.synthesis.feather import GRID, bent, dilated, eroded, feathered
+from datamodules.synthesis.framing import Window
+from datamodules.synthesis.hull import KINDS, hull_mask
+from datamodules.synthesis.light import between, happens, lit, shifted
+
+UNIT = 317  # side of the faces that the paper's numbers of pixels refer to
+
+
+class FaceBlend(Synthesis):
+    """Blends the face of another video into a face."""
+
+    def __init__(
+        self,
+        nearest: int = 30,
+        among: int = 100_000,
+        smallest: int = 128,
+        bend: tuple[float, float] = (0.01, 0.15),
+        wear: int = 21,
+        grow: int = 5,
+        feather: float = 0.2,
+        coarse: float = 0.5,
+        coarsest: int = 64,
+        window: tuple[int, int, int, int] = (60, 30, 257, 257),
+        colour: float = 0.3,
+        after_jpeg: float = 0.5,
+        quality: tuple[int, int] = (40, 100),
+        **kwargs: Any,
+    ) -> None:
+        """
+        Args:
+            nearest: Faces of other videos, those with the most alike landmarks, of which one is blended in.
+            among: Faces that these are looked for among, at most.
+            smallest: Least side at which faces are blended, in pixels of a face of 317.
+            bend: Standard deviation of the shift of the mask's grid points, over its side.
+            wear: Largest odd side of the square by which half of the masks are worn away, at the size of blending.
+            grow: Largest odd side of the square by which the others grow.
+            feather: Part of the mask's extent over which the blend fades in.
+            coarse: Probability that a finished pair is made smaller and enlarged again.
+            coarsest: Least side on that way, in pixels of a face of 317.
+            window: Top, left, height and width of what is kept, in pixels of a face of 317.
+            colour: Probability of each of the changes of colour of the face that is shown.
+            after_jpeg: Probability of a JPEG of the face that is shown, before another is blended in.
+            quality: Of that JPEG.
+            **kwargs: See Synthesis.
+        """
+        super().__init__(**kwargs)
+        self.nearest, self.among, self.smallest, self.bend = nearest, among, smallest, bend
+        self.wear, self.grow, self.feather = wear, grow, feather
+        self.coarse, self.coarsest, self.window = coarse, coarsest, window
+        self.colour, self.after_jpeg, self.quality = colour, after_jpeg, quality
+
+    def blend(self, faces: Tensor, landmarks: Tensor) -> Blend:
+        shown, source = faces.unbind(1)
+        b, _, h, w = shown.shape
+        if self.training:
+            shown = torch.stack([self.coloured(image) for image in shown])
+        share = torch.randint(self.smallest, UNIT + 1, (b,)) / UNIT  # at which they are blended
+        mask = self.mask(landmarks[:, 0], share, h, w)
+        weight = feathered(mask, self.feather)
+        fake = torch.empty_like(shown)
+        for i in range(b):
+            side = (round(float(share[i]) * h), round(float(share[i]) * w))
+            fake[i] = blended(shown[i], source[i], weight[i], mask[i], side)
+        keep = [self.kept(h, w)] * b
+        return self.framed(*self.coarsened(shown, fake), weight, keep)
+
+    def mask(self, landmarks: Tensor, share: Tensor, height: int, width: int) -> Tensor:
+        """(B, 1, H, W) bool."""
+        b, device = len(landmarks), landmarks.device
+        kind = torch.randint(len(KINDS), (b,))
+        hull = torch.zeros(b, 1, height, width, device=device)
+        for i, name in enumerate(KINDS):
+            rows = (kind == i).nonzero().flatten().to(device)
+            if len(rows):
+                hull[rows, 0] = hull_mask(landmarks[rows], name, height, width).float()
+        jitter = torch.randn(b, 2, GRID, GRID) * between(*self.bend, b)[:, None, None, None]
+        whole = bent(hull, jitter.to(device)) > 1 - 1e-4  # what is partly covered is not
+        worn = happens(0.5, b)
+        changed = torch.empty_like(whole)
+        for chosen, change, most in ((worn, eroded, self.wear), (~worn, dilated, self.grow)):
+            sides = 2 * torch.randint(0, (most + 1) // 2, (b,)) + 1
+            # those of a square at the size of blending
+            sides = 2 * (sides * height / UNIT / share / 2).floor().long() + 1
+            rows = chosen.nonzero().flatten()
+            changed[rows.to(device)] = change(whole[rows.to(device)], sides[rows].tolist())
+        some = changed.flatten(1).any(1)[:, None, None, None]
+        return torch.where(some, changed, hull > 0)  # of a small mask nothing may be left
+
+    def kept(self, height: int, width: int) -> Window:
+        top, left, tall, wide = self.window
+        return tuple(
+            round(x * side / UNIT) for x, side in ((top, height), (left, width), (tall, height), (wide, width))
+        )  # type: ignore[return-value]
+
+    def coarsened(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """Real and fake of some pairs made smaller and enlarged again."""
+        b, _, h, w = real.shape
+        chosen, nearest = happens(self.coarse, b), happens(0.5, b)
+        share = torch.randint(self.coarsest, UNIT + 1, (b,)) / UNIT
+        real, fake = real.clone(), fake.clone()
+        for i in chosen.nonzero().flatten().tolist():
+            small = (round(float(share[i]) * h), round(float(share[i]) * w))
+            way: dict[str, Any] = {"mode": "nearest"} if nearest[i] else {"mode": "bilinear", "align_corners": False}
+            for images in (real, fake):
+                images[i] = F.interpolate(F.interpolate(images[i : i + 1], small, **way), (h, w), **way)[0]
+        return real, fake
+
+    def coloured(self, image: Tensor) -> Tensor:
+        """(3, H, W) as another camera and another file would have it."""
+        does = dict(zip(("jitter", "jpeg", "shift", "gamma", "soft", "tone"), torch.rand(6).tolist(), strict=True))
+        u, pick = torch.rand(9).tolist(), torch.rand(2).tolist()
+        if does["jitter"] < self.colour:
+            gain = [0.8 + 0.4 * x for x in u[:3]]
+            image = vision.adjust_brightness(image, gain[0])
+            image = vision.adjust_contrast(image, gain[1])
+            image = vision.adjust_saturation(image, gain[2])
+            image = turned(image, 0.4 * u[3] - 0.2, 0, 0)
+        if does["jpeg"] < self.after_jpeg:
+            image = jpeg(image, int(torch.randint(self.quality[0], self.quality[1] + 1, ())))
+        if does["shift"] < self.colour:
+            image = shifted(image[None], between(-1, 1, 1, 3) * 20 / 255)[0]
+        if does["gamma"] < 0.5:
+            image = image ** (0.8 + 0.4 * u[4])
+        if does["soft"] < 0.25:
+            image = vision.gaussian_blur(image, [3 + 2 * int(3 * pick[0])] * 2)
+        elif does["soft"] < 0.5:
+            deviation = (10 + 40 * u[5]) ** 0.5 / 255
+            image = (image + deviation * torch.randn(image.shape).to(image.device)).clamp_(0, 1)
+        if does["tone"] < 0.25:
+            image = lit(image[None], between(-0.1, 0.1, 1), between(-0.1, 0.1, 1))[0]
+        elif does["tone"] < 0.5:
+            image = turned(image, *(20 * (2 * x - 1) / most for x, most in zip(u[6:9], (180, 255, 255), strict=True)))
+        return image
+
+
+def turned(image: Tensor, hue: float, saturation: float, value: float) -> Tensor:
+    """(3, H, W) with so much added; the hue is in turns."""
+    h, s, v = rgb_to_hsv(image)
+    h = (h + 2 * torch.pi * hue) % (2 * torch.pi)
+    return hsv_to_rgb(torch.stack([h, (s + saturation).clamp_(0, 1), (v + value).clamp_(0, 1)]))
+
+
+def blended(shown: Tensor, source: Tensor, weight: Tensor, mask: Tensor, side: tuple[int, int]) -> Tensor:
+    """(3, H, W): made smaller, the source given the colour that the face shown has within the mask, blended, enlarged.
+
+    Args:
+        shown: (3, H, W).
+        source: (3, H, W).
+        weight: (1, H, W) of the source.
+        mask: (1, H, W) bool, where colours are compared.
+        side: Height and width at which it is done.
+    """
+    both = F.interpolate(torch.stack([shown, source]), side, mode="bilinear", antialias=True)
+    small = F.interpolate(torch.stack([weight, mask.float()]), side, mode="bilinear")
+    inside = small[1] > 0.5
+    if inside.any():
+        mean = (both * inside).sum((-2, -1)) / inside.sum()  # (2, 3)
+        both[1] = (both[1] + (mean[0] - mean[1])[:, None, None]).clamp_(0, 1)
+    mixed = torch.lerp(both[0], both[1], small[0])
+    return F.interpolate(mixed[None], shown.shape[-2:], mode="bilinear")[0]

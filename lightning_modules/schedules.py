@@ -1,0 +1,29 @@
+"""Learning rates over epochs, where torch has none that a config can name."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+
+class RiseAndFall(LRScheduler):
+    """In a straight line from lr to a multiple of it, then in another to 0."""
+
+    def __init__(self, optimizer: Optimizer, epochs: int, rise: float = 0.25, booster: float = 4.0) -> None:
+        """
+        Args:
+            epochs: At which 0 is reached.
+            rise: Part of them after which the rate falls.
+            booster: The highest rate over the first.
+        """
+        self.epochs, self.top, self.booster = epochs, rise * epochs, booster
+        super().__init__(optimizer)
+
+    def factor(self, epoch: int) -> float:
+        if epoch < self.top:
+            return 1 + (self.booster - 1) * epoch / self.top
+        return self.booster * max(0, self.epochs - epoch) / (self.epochs - self.top)
+
+    def get_lr(self) -> list[float | Tensor]:
+        return [lr * self.factor(self.last_epoch) for lr in self.base_lrs]
