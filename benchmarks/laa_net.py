@@ -20,6 +20,7 @@ from jsonargparse import auto_cli
 from benchmarks.record import record
 from lightning_modules import scores
 from lightning_modules.intervals import Videos, auroc_interval, resampled
+from lightning_modules.laa_net import LAANet
 
 ROOT = Path(__file__).parents[1]
 # what ages real and fake alike is left out: six hundred steps from random weights do not get over it
@@ -65,7 +66,8 @@ def videos(run: Path) -> Videos:
     of = {name: columns[name].to_numpy(zero_copy_only=False) for name in columns.column_names}
     _, first, video = np.unique(of["video"].astype(str), return_index=True, return_inverse=True)
     parts = (of["score"].astype(np.float64), of["label"].astype(np.int64), video, of["frame"].astype(np.int64))
-    found = scores.by_video(*map(torch.from_numpy, parts))
+    score, label, unit, frame = map(torch.from_numpy, parts)
+    found = scores.by_video(score, label, unit, frame, LAANet.mean_of)
     return Videos(score=found.score.numpy(), label=found.label.numpy(), method=of["method"][first].astype(str))
 
 

@@ -42,6 +42,7 @@ class PredictionTable(Callback):
         if isinstance(data, FaceData):
             about |= {"contract": json.dumps(data.seen_pixels()), "trained_on": json.dumps(data.trained_on or [])}
         about |= {"checkpoint": str(trainer.ckpt_path or ""), "model": type(module).__name__}
+        about["mean_of"] = module.mean_of
         path = self.part(trainer, trainer.global_rank)
         path.parent.mkdir(parents=True, exist_ok=True)
         self.writer = pq.ParquetWriter(path, SCHEMA.with_metadata(about), compression="zstd")

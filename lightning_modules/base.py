@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pytorch_lightning import LightningModule
@@ -22,6 +22,7 @@ from datamodules.batch import Batch
 from datamodules.errors import Refused
 from lightning_modules.metrics import pixel_metrics, score_metrics
 from lightning_modules.pixels import histogram
+from lightning_modules.scores import Pooled
 from lightning_modules.sharpness import Home, climb, come_home
 
 
@@ -54,6 +55,7 @@ class Method(LightningModule, ABC):
     A subclass writes ``forward`` and ``losses``; steps, logging and metrics are here.
     """
 
+    mean_of: ClassVar[Pooled] = "score"  # of its frames, for the score of a video
     frame_threshold: Tensor
     video_threshold: Tensor
     pixel_threshold: Tensor
@@ -79,8 +81,8 @@ class Method(LightningModule, ABC):
             self.register_buffer(f"{unit}_threshold", torch.tensor(0.5))
         self.scores = nn.ModuleDict(
             {
-                "val": score_metrics(None, None),
-                "test": score_metrics(lambda: self.frame_threshold, lambda: self.video_threshold),
+                "val": score_metrics(None, None, self.mean_of),
+                "test": score_metrics(lambda: self.frame_threshold, lambda: self.video_threshold, self.mean_of),
             }
         )
         self.pixels = nn.ModuleDict({"val": pixel_metrics(None), "test": pixel_metrics(lambda: self.pixel_threshold)})

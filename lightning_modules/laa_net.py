@@ -30,6 +30,8 @@ class LAAPrediction(Prediction):
 class LAANet(Method):
     """Scores stills. Its map marks the boundary along which a face was blended in, not the whole forged region."""
 
+    mean_of = "logit"  # as the authors score a video
+
     def __init__(
         self,
         trunk: str = "tf_efficientnet_b4",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torchmetrics.functional.classification import binary_calibration_error
 
 Figure = Callable[[Tensor, Tensor], Tensor]  # (N,) scores in [0, 1] and (N,) labels to ()
+Pooled = Literal["score", "logit"]  # what of its frames a video's score is the mean of
 
 
 def undefined(score: Tensor) -> Tensor:
@@ -123,9 +125,12 @@ def by_frame(score: Tensor, label: Tensor, video: Tensor, frame: Tensor) -> Scor
     return Scored(worst, label.new_zeros(len(moments)).scatter_(0, moment, label), moments[:, 0])
 
 
-def by_video(score: Tensor, label: Tensor, video: Tensor, frame: Tensor) -> Scored:
-    """The mean over the frames of each video."""
+def by_video(score: Tensor, label: Tensor, video: Tensor, frame: Tensor, mean_of: Pooled = "score") -> Scored:
+    """The mean over the frames of each video, or the score that the mean of their logits stands for."""
     frames = by_frame(score, label, video, frame)
     ids, slot = torch.unique(frames.id, return_inverse=True)
-    mean = score.new_zeros(len(ids)).scatter_reduce_(0, slot, frames.score, "mean", include_self=False)
+    values = frames.score.logit(eps=1e-6) if mean_of == "logit" else frames.score
+    mean = score.new_zeros(len(ids)).scatter_reduce_(0, slot, values, "mean", include_self=False)
+    if mean_of == "logit":
+        mean = mean.sigmoid()
     return Scored(mean, label.new_zeros(len(ids)).scatter_(0, slot, frames.label), ids)

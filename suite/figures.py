@@ -73,7 +73,7 @@ def columns(run: Run) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.T
 
 def videos(run: Run) -> Videos:
     _, first = np.unique(run.table["video"].astype(str), return_index=True)
-    found = scores.by_video(*columns(run))
+    found = scores.by_video(*columns(run), "logit" if run.about.get("mean_of") == "logit" else "score")
     return Videos(score=found.score.numpy(), label=found.label.numpy(), method=kinds(run)[first])
 
 

@@ -133,7 +133,7 @@ def test_every_config_runs(config: Path, verb: str, prepared: Path, tmp_path: Pa
     if config.stem.startswith("laa_net"):
         small = ["--config", str(ROOT / "configs/overlays/laa_net_studio.yaml"), "--model.size", "64"]
     where = ["--data.prepared", str(prepared), "--run", str(tmp_path)]
-    main([verb, "--config", str(config), *where, *QUICK, *small, "--trainer.fast_dev_run", "1"])
+    main([verb, "--config", str(config), *small, *where, *QUICK, "--trainer.fast_dev_run", "1"])
 
 
 def test_the_preparing_config_prepares_a_studio(studio: Path, tmp_path: Path) -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from pytorch_lightning import Trainer
 
+from callbacks.predictions import PredictionTable
 from datamodules.base import FaceData
 from datamodules.batch import Batch
 from datamodules.errors import Refused
 from datamodules.synthesis.base import drawing
 from datamodules.synthesis.self_blend import SelfBlend
-from lightning_modules.laa_net import LAANet
+from lightning_modules import scores
+from lightning_modules.laa_net import LAANet, LAAPrediction
 from suite.__main__ import main
+from suite.figures import read_run, videos
 from tests.parity.test_laa_net import small
 from tests.test_train import Code
 
@@ -41,6 +46,28 @@ def test_a_score_is_the_same_for_the_mirror_image() -> None:
     frames = torch.rand(2, 1, 3, 64, 64)
     model = tiny().eval()
     torch.testing.assert_close(model(frames).logit, model(frames.flip(-1)).logit, rtol=1e-4, atol=1e-5)
+
+
+class Brightness(LAANet):
+    """An untrained network says the same of every frame; this one does not."""
+
+    def forward(self, frames: torch.Tensor) -> LAAPrediction:
+        return replace(super().forward(frames), logit=60 * (frames.mean((1, 2, 3, 4)) - 0.5))
+
+
+def test_the_table_of_a_run_gives_the_figures_that_testing_gave(prepared: Path, tmp_path: Path) -> None:
+    data = FaceData(prepared=prepared, batch_size=8, num_workers=0, eval_clips=3)
+    model = Brightness(trunk="test_efficientnet", padding_of=None, size=64)
+    plain: dict[str, Any] = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False}
+    [metrics] = Trainer(**plain, default_root_dir=tmp_path, callbacks=[PredictionTable()]).test(
+        model, data, verbose=False
+    )
+    run = read_run(tmp_path)
+    assert run.about["mean_of"] == "logit"
+    again = videos(run)
+    brier = float(scores.brier(torch.from_numpy(again.score), torch.from_numpy(again.label)))
+    assert brier == pytest.approx(metrics["test/video_brier"], abs=1e-6)
+    assert brier != pytest.approx(metrics["test/frame_brier"], abs=1e-5)
 
 
 def pairs(prepared: Path) -> Batch:

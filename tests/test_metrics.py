@@ -90,6 +90,31 @@ def test_a_video_is_the_mean_over_frames_of_its_worst_face() -> None:
     assert videos.label.tolist() == [0, 1]
 
 
+def test_the_mean_of_logits_lets_a_sure_frame_weigh_more() -> None:
+    score, label, video = (
+        torch.tensor([0.99, 0.5, 0.5, 0.6, 0.7, 0.8]),
+        torch.tensor([1, 1, 1, 0, 0, 0]),
+        torch.tensor([1, 1, 1, 0, 0, 0]),
+    )
+    found = scores.by_video(score, label, video, torch.tensor([0, 1, 2, 0, 1, 2]), "logit").score.tolist()
+    odds = [(1.5 * 7 / 3 * 4) ** (1 / 3), 99 ** (1 / 3)]  # the geometric mean of the frames' odds
+    assert found == pytest.approx([o / (1 + o) for o in odds], rel=1e-5)
+    sure = scores.by_video(
+        torch.tensor([1.0, 0.0]), torch.tensor([1, 1]), torch.tensor([1, 1]), torch.tensor([0, 1]), "logit"
+    )
+    assert sure.score.tolist() == pytest.approx([0.5], abs=0.01)  # and a frame that is quite sure is not infinitely so
+    # two videos whose order depends on it, through the metric
+    metrics = score_metrics(None, None, mean_of="logit")
+    metrics.update(
+        torch.tensor([0.9999, 0.2, 0.7, 0.7]),
+        torch.tensor([1, 1, 0, 0]),
+        torch.tensor([1, 1, 0, 0]),
+        torch.tensor([0, 1, 0, 1]),
+    )
+    assert metrics.compute()["video_auroc"] == 1
+    assert scores.auroc(torch.tensor([0.59995, 0.7]), torch.tensor([1, 0])) == 0
+
+
 def test_a_bystander_beside_a_forged_face_is_no_miss() -> None:
     metrics = score_metrics(None, None)
     # two faces in each frame of a fake, the second untouched; one in the frame of a real
