@@ -264,7 +264,10 @@ class FaceData(LightningDataModule):
         """What training sees of a batch."""
         if self.synthesis is not None:
             batch = self.synthesis.train()(batch)
-        return batch if self.augment is None else self.augment(batch)
+        if self.augment is None:
+            return batch
+        batch.boundary = None  # what is moved is the mask
+        return self.augment(batch)
 
     def seen_pixels(self) -> Contract:
         """What decides the pixels that a network gets: how they are stored, and how many, does not."""

@@ -39,6 +39,7 @@ class Batch:
     track: Tensor  # (B,) int64
     numbers: Tensor  # (B, T) int64
     counts: Tensor  # (B,) bool, metrics pass over the others
+    boundary: Tensor | None = None  # (B, T, 1, h, w) uint8 from synthesis, 255 where a blend is half and half
 
     def __len__(self) -> int:
         return len(self.label)

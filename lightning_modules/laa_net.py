@@ -124,8 +124,12 @@ class LAANet(Method):
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         assert isinstance(prediction, LAAPrediction)
         with torch.no_grad():
-            h, w = prediction.heads.points.shape[-2:]
-            targets = encode(boundary_of(batch.mask.flatten(0, 2), h, w), self.compat)
+            size = prediction.heads.points.shape[-2:]
+            if batch.boundary is not None and batch.boundary.shape[-2:] == size:
+                boundary = batch.boundary.flatten(0, 2).float()
+            else:
+                boundary = boundary_of(batch.mask.flatten(0, 2), *size)
+            targets = encode(boundary, self.compat)
         label = batch.label.repeat_interleave(batch.frames.shape[1])
         return {name: self.weight[name] * loss for name, loss in losses(prediction.heads, label, targets).items()}
 

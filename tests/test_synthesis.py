@@ -16,6 +16,7 @@ from datamodules.errors import Refused
 from datamodules.synthesis.hull import COMPONENTS, FULL, KINDS, hull_mask, lift_brows
 from datamodules.synthesis.masks import elastic, soften
 from datamodules.synthesis.self_blend import SelfBlend, coarse, sharpened
+from lightning_modules.laa.targets import vulnerable
 
 Mask = NDArray[np.uint8]
 
@@ -127,6 +128,27 @@ def test_a_softened_mask_keeps_most_of_the_face(prepared: Path) -> None:
     )
     assert 0.65 < float(shares.mean()) < 0.95
     assert 0.4 < float(shares.min()) < float(shares.max()) < 1.4
+
+
+def test_a_boundary_is_that_of_the_mask_before_it_is_enlarged(prepared: Path) -> None:
+    out = blended(faces(prepared), margin=(0.0, 0.0), change=0.0)
+    assert out.boundary is not None
+    for mask, boundary in zip(out.mask[:, 0, 0].numpy(), out.boundary[:, 0, 0].numpy(), strict=True):
+        levels = np.floor(4 * 255 * mask * (1 - mask)).astype(np.uint8)
+        scale = 31 / 127  # corners to corners
+        theirs = cv2.warpAffine(levels, np.array([[scale, 0, 0], [0, scale, 0]]), (32, 32), flags=cv2.INTER_LINEAR)
+        assert np.abs(theirs[:-1, :-1].astype(int) - boundary[:-1, :-1]).max() <= 4
+
+
+def test_points_are_as_many_and_as_wide_as_the_specification_counted(prepared: Path) -> None:
+    data = FaceData(prepared=prepared, image_size=256, batch_size=16, num_workers=0, synthesis=SelfBlend())
+    batch = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
+    boundaries = [made.boundary for made in (blended(batch, seed, size=384) for seed in range(6))]
+    fake = torch.cat([boundary.chunk(2)[1][:, 0, 0].float() for boundary in boundaries if boundary is not None])
+    image, _, _, sigma = vulnerable(fake)
+    assert 10 <= float(torch.bincount(image, minlength=len(fake)).float().median()) <= 32  # 16
+    assert float(sigma.median()) == pytest.approx(1.02, abs=0.15)
+    assert float(sigma.max()) <= 2.6
 
 
 def test_the_size_is_the_one_asked_for_and_draws_repeat(prepared: Path) -> None:

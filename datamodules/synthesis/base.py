@@ -16,6 +16,14 @@ from datamodules.errors import Refused
 from datamodules.synthesis.framing import Shape, Window, draw_shape, framed
 from datamodules.synthesis.light import happens
 
+COARSER = 4  # than the mask is its boundary: few pixels are exactly half and half, and each resizing makes more of them
+LEVELS = 255  # a boundary of 1 is stored as this
+
+
+def boundary_levels(mask: Tensor) -> Tensor:
+    """Soft mask in [0, 1] to whole levels of its boundary, as floats: most where it is a half."""
+    return (mask * (1 - mask)).mul_(4 * LEVELS).floor_()
+
 
 @contextmanager
 def drawing(seed: int) -> Iterator[None]:
@@ -31,6 +39,7 @@ class Blend:
 
     pairs: Tensor  # (B, 2, 3, H, W) uint8, real first
     mask: Tensor  # (B, 1, H, W) in [0, 1], soft
+    boundary: Tensor  # (B, 1, H / COARSER, W / COARSER) uint8
 
 
 class Synthesis(nn.Module, ABC):
@@ -91,6 +100,7 @@ class Synthesis(nn.Module, ABC):
         h, w = faces.shape[-2:]
         out = (self.size or h, self.size or w)
         frames, mask = faces.new_empty(2, b, 1, 3, *out), faces.new_zeros(2, b, 1, 1, *out)
+        boundary = mask.new_zeros(2, b, 1, 1, *(side // COARSER for side in out), dtype=torch.uint8)
         step = 1 if seeds is not None else CHUNK if not faces.is_cuda else b
         for start in range(0, b, step):
             rows = slice(start, start + step)
@@ -98,7 +108,7 @@ class Synthesis(nn.Module, ABC):
                 blend = self.blend(faces[rows], landmarks[rows])
             for i in range(2):
                 frames[i, rows, 0] = blend.pairs[:, i]  # then divided in place: memory is dearer than arithmetic
-            mask[1, rows, 0] = blend.mask
+            mask[1, rows, 0], boundary[1, rows, 0] = blend.mask, blend.boundary
             frames[:, rows].div_(255)
         twice = torch.arange(b, device=batch.label.device).repeat(2)
         label = (torch.arange(2 * b, device=batch.label.device) >= b).to(batch.label)
@@ -106,6 +116,7 @@ class Synthesis(nn.Module, ABC):
             batch,
             frames=frames.flatten(0, 1),
             mask=mask.flatten(0, 1),
+            boundary=boundary.flatten(0, 1),
             label=label,
             has_mask=torch.ones_like(label, dtype=torch.bool),
             landmarks=torch.zeros_like(batch.landmarks[twice]),
@@ -117,17 +128,25 @@ class Synthesis(nn.Module, ABC):
         )
 
     def framed(self, real: Tensor, fake: Tensor, mask: Tensor, windows: Sequence[Window]) -> Blend:
-        """Real, fake and mask of each pair cut, mirrored and changed alike, and brought to the size asked for."""
+        """Real, fake, mask and boundary of each pair cut, mirrored and changed alike, and brought to size."""
         b, _, h, w = real.shape
         flip, change = happens(self.flip * self.training, b), happens(self.change * self.training, b)
         pairs = torch.stack([real, fake], 1).mul_(255).to(torch.uint8)
+        boundary = boundary_levels(mask).to(torch.uint8)
+        size = self.size or h, self.size or w
         out = Blend(
-            pairs=pairs.new_empty(b, 2, 3, self.size or h, self.size or w),
-            mask=mask.new_empty(b, 1, self.size or h, self.size or w),
+            pairs=pairs.new_empty(b, 2, 3, *size),
+            mask=mask.new_empty(b, 1, *size),
+            boundary=boundary.new_empty(b, 1, *(side // COARSER for side in size)),
         )
         for i, (top, left, height, width) in enumerate(windows):
             shape = draw_shape(height, width, self.crop, self.rescale, self.erase) if change[i] else Shape()
-            for images, result in ((pairs[i], out.pairs[i]), (mask[i : i + 1], out.mask[i : i + 1])):
+            one = slice(i, i + 1)
+            for images, result in (
+                (pairs[i], out.pairs[i]),
+                (mask[one], out.mask[one]),
+                (boundary[one], out.boundary[one]),
+            ):
                 cut = images[..., top : top + height, left : left + width]
                 framed(cut.flip(-1) if flip[i] else cut, shape, self.compat, result)
         return out

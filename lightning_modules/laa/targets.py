@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from datamodules.synthesis.base import LEVELS, boundary_levels
+
 INSIDE = 128  # level above which a pixel belongs to the boundary when its width is measured
 OVERLAP = 0.7
-LEVELS = 255  # a boundary of 1 is stored as this
 
 
 @dataclass(kw_only=True)
@@ -23,9 +24,9 @@ class Targets:
 
 
 def boundary_of(mask: Tensor, height: int, width: int) -> Tensor:
-    """(B, H, W) soft mask in [0, 1] to (B, height, width) whole levels of its boundary: most where it is a half."""
-    levels = (mask * (1 - mask)).mul_(4 * LEVELS).floor_()
-    return F.interpolate(levels[:, None], (height, width), mode="bilinear", align_corners=True)[:, 0].round_()
+    """(B, H, W) soft masks that came without a boundary to (B, height, width) whole levels of it."""
+    levels = boundary_levels(mask)[:, None]
+    return F.interpolate(levels, (height, width), mode="bilinear", align_corners=True)[:, 0].round_()
 
 
 def encode(boundary: Tensor, compat: bool = False) -> Targets:
@@ -35,17 +36,21 @@ def encode(boundary: Tensor, compat: bool = False) -> Targets:
         compat: Heat maps as the released code draws them, half of them a pixel up and left of their points.
     """
     top = quadrant_maximum(boundary)
-    points = (boundary == top) & (top > 0)
-    image, y, x = points.nonzero(as_tuple=True)
-    height = runs(boundary, -2, compat)[image, y, x]
-    width = runs(boundary, -1, compat)[image, y, x]
-    sigma = radius(height, width) / 3 + 1e-4
+    heat = draw(boundary, *vulnerable(boundary, compat), compat)
     largest = boundary.flatten(1).amax(1)[:, None, None]
     consistency = torch.where(top > 0, (LEVELS - (largest - boundary).abs()) / LEVELS, 0.0)
     flat = consistency.flatten(1)
     place = torch.arange(flat.shape[1], device=flat.device).expand_as(flat)
     first = torch.where(flat == flat.amax(1, keepdim=True), place, flat.shape[1]).amin(1)  # argmax promises no order
-    return Targets(heat=draw(boundary, image, y, x, sigma, compat)[:, None], consistency=consistency, anchor=first)
+    return Targets(heat=heat[:, None], consistency=consistency, anchor=first)
+
+
+def vulnerable(boundary: Tensor, compat: bool = False) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The points: image, row and column of each, and the standard deviation of its Gaussian, (N,) each."""
+    top = quadrant_maximum(boundary)
+    image, y, x = ((boundary == top) & (top > 0)).nonzero(as_tuple=True)
+    height, width = (runs(boundary, dim, compat)[image, y, x] for dim in (-2, -1))
+    return image, y, x, radius(height, width) / 3 + 1e-4
 
 
 def quadrant_maximum(boundary: Tensor) -> Tensor:
