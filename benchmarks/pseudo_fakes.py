@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def pseudo_fakes(prepared: Path, size: int = 256, out: int = 384, draws: int = 5
             if not share:
                 real, fake = (half[:SHOWN, 0] for half in made.frames.chunk(2))
                 picture = columns(real, fake, masks[:SHOWN, None], boundary[:SHOWN])
-                path = RESULTS / f"{name.replace(' ', '_')}.jpg"
+                path = RESULTS / f"{re.sub('[ -]', '_', name)}.jpg"
                 cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
             image, _, _, deviation = vulnerable(boundary)
             share += masks.mean((1, 2)).tolist()
