@@ -18,8 +18,8 @@ import yaml
 from jsonargparse import auto_cli
 
 from benchmarks.record import record
-from lightning_modules import scores
-from lightning_modules.intervals import Videos, auroc_interval, resampled
+from datamodules.errors import Refused
+from lightning_modules.intervals import Videos, auroc_interval, resampled, videos
 from lightning_modules.laa_net import LAANet
 
 ROOT = Path(__file__).parents[1]
@@ -38,8 +38,6 @@ def trained(name: str, seed: int, data: Path, work: Path, epochs: int) -> Path:
     """Fits and tests in processes of one thread; a run that is complete is kept."""
     config, model, synthesis = VARIANTS[name]
     run = work / f"{list(VARIANTS).index(name)}_{seed}"
-    if (run / "predictions.parquet").exists():
-        return run
     run.mkdir(parents=True, exist_ok=True)
     changes = run / "changes.yaml"
     settings: dict[str, Any] = {
@@ -50,10 +48,18 @@ def trained(name: str, seed: int, data: Path, work: Path, epochs: int) -> Path:
         "run": str(run),
     }
     settings["data"]["init_args"]["synthesis"] = {"init_args": synthesis}
-    changes.write_text(yaml.safe_dump(settings))
+    wanted = yaml.safe_dump(settings)
+    if changes.exists() and changes.read_text() != wanted:
+        raise Refused(f"{run}: holds a run with other settings; give another --work")
+    changes.write_text(wanted)
     files = [ROOT / "configs" / f"{config}.yaml", ROOT / "configs/overlays/laa_net_studio.yaml", changes]
     options = [word for file in files for word in ("--config", str(file))]
-    for verb, more in (("fit", []), ("test", ["--ckpt_path", str(run / "checkpoints/best.ckpt")])):
+    last = run / "checkpoints/last.ckpt"
+    is_trained = last.exists() and torch.load(last, weights_only=True)["epoch"] + 1 == epochs
+    verbs = {"fit": ["--ckpt_path", "last"] if last.exists() else []} if not is_trained else {}
+    if not (run / "predictions.parquet").exists():
+        verbs["test"] = ["--ckpt_path", str(run / "checkpoints/best.ckpt")]
+    for verb, more in verbs.items():
         with (run / f"{verb}.log").open("w") as log:
             command = [sys.executable, "-m", "suite", verb, *options, *more]
             environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -61,19 +67,15 @@ def trained(name: str, seed: int, data: Path, work: Path, epochs: int) -> Path:
     return run
 
 
-def videos(run: Path) -> Videos:
-    columns = pq.read_table(run / "predictions.parquet", columns=["video", "frame", "score", "label", "method"])
-    of = {name: columns[name].to_numpy(zero_copy_only=False) for name in columns.column_names}
-    _, first, video = np.unique(of["video"].astype(str), return_index=True, return_inverse=True)
-    parts = (of["score"].astype(np.float64), of["label"].astype(np.int64), video, of["frame"].astype(np.int64))
-    score, label, unit, frame = map(torch.from_numpy, parts)
-    found = scores.by_video(score, label, unit, frame, LAANet.mean_of)
-    return Videos(score=found.score.numpy(), label=found.label.numpy(), method=of["method"][first].astype(str))
+def tested(run: Path) -> Videos:
+    table = pq.read_table(run / "predictions.parquet", columns=["video", "frame", "score", "label", "method"])
+    columns = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
+    return videos(columns, columns["method"].astype(str), LAANet.mean_of)
 
 
 def figures(run: Path) -> dict[str, list[float]]:
     """Video AUROC with its 95 % interval: of each forgery, of the spatial ones together, and of all."""
-    v = videos(run)
+    v = tested(run)
     methods = sorted(set(v.method[v.label == 1]))
     groups = {name: [name] for name in methods}
     groups |= {"spatial": [name for name in methods if not name.startswith("Temporal")], "all": methods}
@@ -105,7 +107,7 @@ def laa_net(data: Path, work: Path, seeds: int = 3, epochs: int = 10, jobs: int 
         spread = round(stdev(spatial), 3) if len(spatial) > 1 else None
         result["variants"][name] = {"spatial_mean": round(mean(spatial), 3), "spatial_deviation": spread, "seeds": each}
         print(name, json.dumps(result["variants"][name]))
-    v = videos(runs[0])
+    v = tested(runs[0])
     result["videos"] = {name: int((v.method == name).sum()) for name in sorted(set(v.method))}
     print(record("laa_net", result))
 

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from jsonargparse import auto_cli
 from pytorch_lightning import Callback, LightningModule, Trainer
+from torch._dynamo.exc import TorchDynamoException
 
 from benchmarks.overhead import OneBatch, batch
 from benchmarks.record import record
@@ -147,7 +148,7 @@ def laa_net_steps(
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:
             try:
                 result[variant] = pool.submit(measured, variant, trunk, size, pairs, steps, threads, work).result()
-            except Exception as error:  # a compiler may be missing
+            except TorchDynamoException as error:  # a compiler may be missing
                 result[variant] = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
         print(variant, result[variant], flush=True)
     print(record(name, result))

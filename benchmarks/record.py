@@ -12,6 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "pytorch-lightning", "decord", "dlib-bin", "opencv-python-headless", "numpy")
 
@@ -28,11 +30,15 @@ def shown(argument: str) -> str:
     return re.sub(r"/[\w./-]*/", "", argument)
 
 
+def device() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU used"
+
+
 def record(name: str, result: Any) -> Path:
     path = RESULTS / f"{name}.json"
     made_by = {
         "command": " ".join(["python -m", "benchmarks." + Path(sys.argv[0]).stem, *map(shown, sys.argv[1:])]),
-        "machine": f"{processor()}, {os.cpu_count()} cores, no GPU used",
+        "machine": f"{processor()}, {os.cpu_count()} cores, {device()}",
         "python": platform.python_version(),
         "packages": {package: version(package) for package in PACKAGES},
         "date": datetime.now(timezone.utc).date().isoformat(),

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from datamodules.atomic import appearing
 from datamodules.batch import Batch
+from datamodules.synthesis.base import BLENDED
 from lightning_modules.base import Outcome
 
 Picture = NDArray[np.uint8]
@@ -62,7 +63,7 @@ class Panels(Callback):
 
     def collect(self, outcome: Outcome, batch: Batch) -> None:
         for i, key in enumerate(batch.video):
-            method = key.split("/")[1]
+            method = "blended" if key.endswith(BLENDED) else key.split("/")[1]
             kept = self.columns.get(method, [])
             known = len(self.columns) < self.kinds or method in self.columns
             if not known or len(kept) >= self.faces or any(key == video for video, _ in kept):

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
 
 from datamodules.batch import Batch
+from datamodules.synthesis.light import between, happens
 
 # which landmark is which in the mirror: jaw, brows, nose bridge, nostrils, eyes, lips
 MIRROR = [
@@ -110,24 +111,12 @@ class Augment(nn.Module):
         images = self.compressed(images, b, t)
         batch.frames[rows], batch.mask[rows] = images.view_as(frames), regions.view_as(mask)
 
-    @staticmethod
-    def happens(probability: float, b: int) -> Tensor:
-        return torch.rand(b) < probability
-
-    @staticmethod
-    def between(low: float, high: float, b: int) -> Tensor:
-        return low + (high - low) * torch.rand(b)
-
     def geometry(self, b: int, height: int, width: int) -> tuple[Tensor, Tensor]:
         """Matrices from old to new pixels, and which of them mirror."""
-        mirrored, moved = self.happens(self.flip, b), self.happens(self.affine, b)
-        angle = self.between(-1, 1, b) * math.radians(self.degrees) * moved
-        zoom = torch.where(moved, self.between(*self.scale, b), torch.ones(b))
-        shift = (
-            self.shift
-            * torch.stack([width * self.between(-1, 1, b), height * self.between(-1, 1, b)], 1)
-            * moved[:, None]
-        )
+        mirrored, moved = happens(self.flip, b), happens(self.affine, b)
+        angle = between(-1, 1, b) * math.radians(self.degrees) * moved
+        zoom = torch.where(moved, between(*self.scale, b), torch.ones(b))
+        shift = self.shift * torch.stack([width * between(-1, 1, b), height * between(-1, 1, b)], 1) * moved[:, None]
         side = 1 - 2 * mirrored.float()
         turn = torch.stack([angle.cos() * side, -angle.sin(), angle.sin() * side, angle.cos()], 1).view(b, 2, 2)
         linear = zoom[:, None, None] * turn
@@ -143,11 +132,11 @@ class Augment(nn.Module):
 
     def colours(self, images: Tensor, b: int, t: int) -> Tensor:
         """Gain, contrast and chroma as one matrix per clip; the hue turns in YIQ."""
-        chosen = self.happens(self.colour, b)
+        chosen = happens(self.colour, b)
         gain, contrast, chroma = (
-            1 + amount * self.between(-1, 1, b) * chosen for amount in (self.brightness, self.contrast, self.saturation)
+            1 + amount * between(-1, 1, b) * chosen for amount in (self.brightness, self.contrast, self.saturation)
         )
-        turn = 2 * math.pi * self.hue * self.between(-1, 1, b) * chosen
+        turn = 2 * math.pi * self.hue * between(-1, 1, b) * chosen
         if not chosen.any():
             return images
         to_yiq = torch.tensor([LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)])
@@ -165,7 +154,7 @@ class Augment(nn.Module):
         return out.view_as(images).clamp_(0, 1)
 
     def blurred(self, images: Tensor, b: int, t: int) -> Tensor:
-        chosen, sigma = self.happens(self.blur, b), self.between(*self.sigma, b)
+        chosen, sigma = happens(self.blur, b), between(*self.sigma, b)
         which = chosen.repeat_interleave(t).to(images.device)
         if chosen.any():
             size = 2 * math.ceil(3 * self.sigma[1]) + 1
@@ -175,7 +164,7 @@ class Augment(nn.Module):
         return images
 
     def noisy(self, images: Tensor, b: int, t: int) -> Tensor:
-        level = self.between(*self.deviation, b) * self.happens(self.noise, b)
+        level = between(*self.deviation, b) * happens(self.noise, b)
         if not level.any():
             return images
         # drawn on the CPU like the other numbers, from the generator that has the address of the step
@@ -183,7 +172,7 @@ class Augment(nn.Module):
         return (images + noise.to(images.device)).clamp_(0, 1)
 
     def rescaled(self, images: Tensor, b: int, t: int) -> Tensor:
-        chosen, share = self.happens(self.rescale, b), self.between(self.smallest, 1, b)
+        chosen, share = happens(self.rescale, b), between(self.smallest, 1, b)
         images = images.clone() if chosen.any() else images
         side = images.shape[-2:]
         for i in chosen.nonzero().flatten().tolist():
@@ -194,7 +183,7 @@ class Augment(nn.Module):
         return images
 
     def compressed(self, images: Tensor, b: int, t: int) -> Tensor:
-        chosen = self.happens(self.jpeg, b)
+        chosen = happens(self.jpeg, b)
         quality = torch.randint(self.quality[0], self.quality[1] + 1, (b,))
         images = images.clone() if chosen.any() else images
         for i in chosen.nonzero().flatten().tolist():

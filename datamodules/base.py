@@ -249,9 +249,8 @@ class FaceData(LightningDataModule):
                 return self.changed(batch)
         if self.trainer is not None and self.synthesis is not None and self.trainer.validating:
             # of each frame the same forgery, in every epoch and on every rank
-            names = [
-                f"{video} {number}" for video, number in zip(batch.video, batch.numbers[:, 0].tolist(), strict=True)
-            ]
+            known = zip(batch.video, batch.track.tolist(), batch.numbers[:, 0].tolist(), strict=True)
+            names = [f"{video} {track} {number}" for video, track, number in known]
             return self.synthesis.eval()(batch, [self.seed_of(crc32(name.encode())) for name in names])
         return batch
 

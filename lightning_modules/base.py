@@ -56,6 +56,7 @@ class Method(LightningModule, ABC):
     """
 
     mean_of: ClassVar[Pooled] = "score"  # of its frames, for the score of a video
+    is_trained = False  # whether its arguments brought all its weights, so that no checkpoint is needed
     frame_threshold: Tensor
     video_threshold: Tensor
     pixel_threshold: Tensor
@@ -136,7 +137,9 @@ class Method(LightningModule, ABC):
         return self.evaluate("test", batch)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Outcome:
-        return self.outcome(batch)
+        outcome = self.outcome(batch)
+        outcome.prediction = Prediction(logit=outcome.prediction.logit)  # Lightning keeps what is returned
+        return outcome
 
     def outcome(self, batch: Batch) -> Outcome:
         prediction: Prediction = self(batch.frames)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from lightning_modules import scores
+from lightning_modules.scores import Pooled
 
 RESAMPLES = 2000
 Floats = NDArray[np.float64]
@@ -38,6 +42,26 @@ class Videos:
 
     def of(self, chosen: NDArray[np.bool_]) -> Videos:
         return Videos(score=self.score[chosen], label=self.label[chosen], method=self.method[chosen])
+
+
+def columns(table: Mapping[str, NDArray[Any]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Score, label, number of the video and of the frame, (N,) each, from the columns of a prediction table."""
+    _, video = np.unique(table["video"].astype(str), return_inverse=True)
+    score, label = table["score"].astype(np.float64), table["label"].astype(np.int64)
+    parts = [torch.from_numpy(a) for a in (score, label, video, table["frame"].astype(np.int64))]
+    return parts[0], parts[1], parts[2], parts[3]
+
+
+def videos(table: Mapping[str, NDArray[Any]], kinds: NDArray[np.str_], mean_of: Pooled) -> Videos:
+    """
+    Args:
+        table: Columns of a prediction table.
+        kinds: What each row's method is called.
+        mean_of: What of its frames a video's score is the mean of.
+    """
+    _, first = np.unique(table["video"].astype(str), return_index=True)
+    found = scores.by_video(*columns(table), mean_of)
+    return Videos(score=found.score.numpy(), label=found.label.numpy(), method=kinds[first])
 
 
 def figure(name: scores.Figure, v: Videos) -> float:

@@ -16,15 +16,16 @@ from datamodules.errors import Refused
 from lightning_modules.base import Method, Prediction
 from lightning_modules.laa.convert import convert_reference
 from lightning_modules.laa.losses import losses, similarity
-from lightning_modules.laa.network import NATIVE, Heads, Network
+from lightning_modules.laa.network import NATIVE, RELEASED, Heads, Network
 from lightning_modules.laa.targets import boundary_of, encode
+from lightning_modules.weights import load
 
 __all__ = ["LAANet", "convert_reference"]
 
 
 @dataclass(kw_only=True)
 class LAAPrediction(Prediction):
-    heads: Heads
+    heads: Heads | None = None  # in training; of a test set they would fill the memory
 
 
 class LAANet(Method):
@@ -34,7 +35,7 @@ class LAANet(Method):
 
     def __init__(
         self,
-        trunk: str = "tf_efficientnet_b4",
+        trunk: str = RELEASED,
         pretrained: bool = False,
         weights: Path | None = None,
         padding_of: int | None = NATIVE,
@@ -60,16 +61,19 @@ class LAANet(Method):
             points: Weight of the heat map's loss.
             consistency: Weight of the self-consistency's loss.
             mirror: Whether a score is the mean of the logits of an image and its mirror image.
-            freeze_epochs: First epochs, in which the trunk's parameters stay as they are; its batch statistics do not.
             compat: Heat maps as the released code draws them, half of them beside their points.
+            freeze_epochs: First epochs, in which the trunk's parameters stay as they are; its batch statistics do not.
             **kwargs: See Method.
         """
         super().__init__(**kwargs)
         if size % 32:
             raise Refused(f"size {size}: must be a multiple of 32")
-        self.network = Network(trunk, pretrained, padding_of, gated)
+        self.network = Network(trunk, pretrained and weights is None, padding_of, gated)
         if weights is not None:
+            if self.network.mean.flatten().tolist() != [0.5] * 3:
+                raise Refused(f"weights {weights}: expect images normalized as trunk {RELEASED} does, not as {trunk}")
             load(self.network, weights)
+            self.is_trained = True
         self.size, self.cut, self.mirror, self.compat, self.freeze_epochs = size, cut, mirror, compat, freeze_epochs
         self.weight = {"points": points, "label": 1.0, "consistency": consistency}
 
@@ -91,29 +95,30 @@ class LAANet(Method):
         b, t, _, h, w = frames.shape
         images = self.framed(frames.flatten(0, 1))
         heads = self.network(images)
-        logit = heads.label
+        logit = heads.label.float()
         if self.training:
             return LAAPrediction(logit=logit.view(b, t).mean(1), heads=heads)
         if self.mirror:
-            logit = (logit + self.network(images.flip(-1)).label) / 2
+            logit = (logit + self.network(images.flip(-1)).label.float()) / 2
         # how much each place agrees with the one that is most likely a vulnerable point
         agreement = similarity(heads.embedding.float(), heads.points.flatten(1).argmax(1))
         y, x = self.border(h, w)
         inner = F.interpolate(agreement[:, None], (h - 2 * y, w - 2 * x), mode="bilinear", align_corners=True)
         mask = F.pad(inner, (x, x, y, y), mode="replicate") if x or y else inner
-        return LAAPrediction(logit=logit.view(b, t).mean(1), mask_logit=mask.view(b, t, 1, h, w), heads=heads)
+        return LAAPrediction(logit=logit.view(b, t).mean(1), mask_logit=mask.view(b, t, 1, h, w))
 
     def on_fit_start(self) -> None:
         super().on_fit_start()
         data = self.trainer.datamodule  # type: ignore[attr-defined]
-        if (
-            isinstance(data, FaceData)
-            and data.synthesis is None
-            and (self.weight["points"] or self.weight["consistency"])
-        ):
+        if not isinstance(data, FaceData) or not (self.weight["points"] or self.weight["consistency"]):
+            return
+        if data.synthesis is None:
             raise Refused(
                 "LAANet: learns from the soft edge of blended masks, which data sets do not have; give data.synthesis"
             )
+        if (side := data.synthesis.size or data.image_size) != self.size:
+            # the image would lose its border on the way to the network, the targets would not
+            raise Refused(f"LAANet: size {self.size}, but synthesis gives images of {side}; set data.synthesis.size")
 
     def on_after_backward(self) -> None:
         # requires_grad would have to change during training, which DDP does not follow
@@ -123,6 +128,7 @@ class LAANet(Method):
 
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         assert isinstance(prediction, LAAPrediction)
+        assert prediction.heads is not None
         with torch.no_grad():
             size = prediction.heads.points.shape[-2:]
             if batch.boundary is not None and batch.boundary.shape[-2:] == size:
@@ -132,14 +138,3 @@ class LAANet(Method):
             targets = encode(boundary, self.compat)
         label = batch.label.repeat_interleave(batch.frames.shape[1])
         return {name: self.weight[name] * loss for name, loss in losses(prediction.heads, label, targets).items()}
-
-
-def load(network: Network, path: Path) -> None:
-    if not path.is_file():
-        raise Refused(f"weights {path}: no such file")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    own = network.state_dict()
-    names = [name for name in own if name not in state or state[name].shape != own[name].shape]
-    if names := names + [name for name in state if name not in own]:
-        raise Refused(f"weights {path}: {len(names)} keys do not fit, the first is {names[0]!r}")
-    network.load_state_dict(state)

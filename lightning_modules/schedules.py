@@ -6,6 +6,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from datamodules.errors import Refused
+
 
 class RiseAndFall(LRScheduler):
     """In a straight line from lr to a multiple of it, then in another to 0."""
@@ -17,6 +19,8 @@ class RiseAndFall(LRScheduler):
             rise: Part of them after which the rate falls.
             booster: The highest rate over the first.
         """
+        if not 0 <= rise < 1:
+            raise Refused(f"rise {rise}: must be at least 0 and below 1")
         self.epochs, self.top, self.booster = epochs, rise * epochs, booster
         super().__init__(optimizer)
 

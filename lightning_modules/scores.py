@@ -129,8 +129,8 @@ def by_video(score: Tensor, label: Tensor, video: Tensor, frame: Tensor, mean_of
     """The mean over the frames of each video, or the score that the mean of their logits stands for."""
     frames = by_frame(score, label, video, frame)
     ids, slot = torch.unique(frames.id, return_inverse=True)
-    values = frames.score.logit(eps=1e-6) if mean_of == "logit" else frames.score
-    mean = score.new_zeros(len(ids)).scatter_reduce_(0, slot, values, "mean", include_self=False)
+    values = frames.score.double().logit(eps=1e-7) if mean_of == "logit" else frames.score
+    mean = values.new_zeros(len(ids)).scatter_reduce_(0, slot, values, "mean", include_self=False)
     if mean_of == "logit":
         mean = mean.sigmoid()
     return Scored(mean, label.new_zeros(len(ids)).scatter_(0, slot, frames.label), ids)

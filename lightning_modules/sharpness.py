@@ -17,7 +17,7 @@ def climb(parameters: Iterable[nn.Parameter], rho: float) -> Home:
     if not moved:
         return []
     norm = torch.stack([torch.linalg.vector_norm(p.grad.double()) for p in moved if p.grad is not None]).norm()
-    if not norm.isfinite():  # half precision overflowed, and the scaler will pass over this step
+    if not norm.isfinite():  # half precision overflowed: the second pass does so too, and the scaler passes it over
         return []
     home = [(p, p.detach().clone()) for p in moved]
     for p in moved:

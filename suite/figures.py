@@ -15,7 +15,7 @@ import yaml
 from numpy.typing import NDArray
 
 from datamodules.errors import Refused
-from lightning_modules import pixels, scores
+from lightning_modules import intervals, pixels, scores
 from lightning_modules.intervals import Interval, Videos, auroc_interval, figure, interval, resampled
 
 
@@ -63,18 +63,8 @@ def kinds(run: Run) -> NDArray[np.str_]:
     return np.array([f"{d}/{m}" for d, m in zip(run.table["dataset"], run.table["method"], strict=True)])
 
 
-def columns(run: Run) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Score, label, number of the video and of the frame, (N,) each."""
-    _, video = np.unique(run.table["video"].astype(str), return_inverse=True)
-    score, label = run.table["score"].astype(np.float64), run.table["label"].astype(np.int64)
-    parts = [torch.from_numpy(a) for a in (score, label, video, run.table["frame"].astype(np.int64))]
-    return parts[0], parts[1], parts[2], parts[3]
-
-
 def videos(run: Run) -> Videos:
-    _, first = np.unique(run.table["video"].astype(str), return_index=True)
-    found = scores.by_video(*columns(run), "logit" if run.about.get("mean_of") == "logit" else "score")
-    return Videos(score=found.score.numpy(), label=found.label.numpy(), method=kinds(run)[first])
+    return intervals.videos(run.table, kinds(run), "logit" if run.about.get("mean_of") == "logit" else "score")
 
 
 def verdict(run: Run) -> dict[str, Interval]:
@@ -88,7 +78,7 @@ def verdict(run: Run) -> dict[str, Interval]:
     out["TPR at 1 % FPR"] = Interval(value=figure(scores.tpr_at_fpr, v))
     out["ECE"] = Interval(value=figure(scores.ece, v))
     out["Brier"] = interval(scores.brier, v, draws)
-    frames = scores.by_frame(*columns(run))
+    frames = scores.by_frame(*intervals.columns(run.table))
     out["frame AUROC"] = Interval(value=float(scores.auroc(frames.score, frames.label)))
     return out | localization(run, np.ones(len(run.table["label"]), bool))
 

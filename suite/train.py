@@ -66,6 +66,7 @@ class SuiteCLI(LightningCLI):
             self.subcommand != "fit"
             and not settings["fast_dev_run"]
             and self._get(self.config_init, "ckpt_path") is None
+            and not self._get(self.config_init, "model").is_trained
         ):
             raise Refused(f"{self.subcommand}: give --ckpt_path, for instance {run / 'checkpoints' / 'best.ckpt'}")
         plugins = settings["plugins"] or []

@@ -17,9 +17,11 @@ from datamodules.errors import Refused
 from datamodules.synthesis.base import drawing
 from datamodules.synthesis.self_blend import SelfBlend
 from lightning_modules import scores
+from lightning_modules.laa.network import Network
 from lightning_modules.laa_net import LAANet, LAAPrediction
 from suite.__main__ import main
 from suite.figures import read_run, videos
+from tests.conftest import ROOT
 from tests.parity.test_laa_net import small
 from tests.test_train import Code
 
@@ -36,7 +38,7 @@ def test_a_crop_of_another_size_loses_a_little_all_round_and_its_map_has_its_siz
     assert prediction.logit.shape == (2,)
     assert prediction.mask_logit is not None
     assert prediction.mask_logit.shape == (2, 1, 1, 80, 80)
-    assert prediction.heads.points.shape == (2, 1, 16, 16)
+    assert prediction.heads is None
     changed = frames.clone()
     changed[..., :7, :] = 1 - changed[..., :7, :]  # within the eight pixels that are cut off
     assert torch.equal(model(changed).logit, prediction.logit)
@@ -88,6 +90,7 @@ def test_each_loss_falls_when_a_few_pairs_are_learnt(prepared: Path) -> None:
         optimizer.step()
         history.append({name: float(loss) for name, loss in losses.items()})
     assert history[0].keys() == {"points", "label", "consistency"}
+    assert history[-1]["label"] < history[0]["label"]
     assert history[-1]["points"] < history[0]["points"]
     assert history[-1]["consistency"] < history[0]["consistency"]
 
@@ -105,6 +108,29 @@ def test_an_official_checkpoint_is_renamed_and_another_refused(
         Refused, match=r"theirs\.pth\.ours\.pt: 783 keys do not fit, the first is 'trunk\.conv_stem\.weight'"
     ):
         LAANet(weights=tmp_path / "theirs.pth.ours.pt")
+
+
+def test_converted_weights_are_tested_without_a_checkpoint(prepared: Path, tmp_path: Path) -> None:
+    trunk = "tf_efficientnet_b0.ap_in1k"  # a smaller one that normalizes alike
+    torch.save(Network(trunk, padding_of=None).state_dict(), tmp_path / "x.pth.ours.pt")
+    config = ["--config", str(ROOT / "configs/laa_net.yaml"), "--config"]
+    config += [str(ROOT / "configs/overlays/laa_net_studio.yaml"), "--model.weights", str(tmp_path / "x.pth.ours.pt")]
+    where = ["--data.prepared", str(prepared), "--run", str(tmp_path / "run"), "--data.num_workers", "0"]
+    where += ["--model.trunk", trunk]
+    main(["test", *config, *where, "--trainer.accelerator", "cpu", "--trainer.limit_test_batches", "1"])
+    assert (tmp_path / "run/predictions.parquet").is_file()
+
+
+def test_weights_are_refused_by_a_trunk_that_sees_other_values(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"expect images normalized as trunk tf_efficientnet_b4\.ap_in1k does, not as"):
+        LAANet("tf_efficientnet_b4.ns_jft_in1k", weights=tmp_path / "x.pt")
+
+
+def test_a_network_of_another_size_than_its_targets_is_refused(prepared: Path) -> None:
+    data = FaceData(prepared=prepared, num_workers=0, synthesis=SelfBlend(size=96))
+    trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, fast_dev_run=1)
+    with pytest.raises(Refused, match=r"size 64, but synthesis gives images of 96; set data\.synthesis\.size"):
+        trainer.fit(tiny(), data)
 
 
 @pytest.mark.parametrize(

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from pytorch_lightning import Callback, LightningModule, Trainer
 
 from datamodules.base import FaceData
 from datamodules.batch import Batch
 from datamodules.errors import Refused
 from datamodules.synthesis.hull import COMPONENTS, FULL, KINDS, hull_mask, lift_brows
+from datamodules.synthesis.light import coarse, sharpened
 from datamodules.synthesis.masks import elastic, soften
-from datamodules.synthesis.self_blend import SelfBlend, coarse, sharpened
+from datamodules.synthesis.self_blend import SelfBlend
+from lightning_modules.classifier import Classifier
 from lightning_modules.laa.targets import vulnerable
 
 Mask = NDArray[np.uint8]
@@ -71,6 +75,17 @@ def test_softened_masks_are_those_of_opencv(landmarks: torch.Tensor) -> None:
         difference = np.abs(ours[i] - theirs)
         assert difference.mean() < 2e-3
         assert np.quantile(difference, 0.999) < 0.05  # where a single pixel more is worn away
+
+
+def test_kernels_grow_with_the_face(landmarks: torch.Tensor) -> None:
+    """At 384 pixels those of 25 are of 37."""
+    hull = hull_mask(landmarks * 1.5, "full", 384, 384)[:, None].float()
+    ones = torch.ones(len(hull))
+    for side in (25, 37):
+        ours = soften(hull, torch.ones(len(hull), 2), ones * side, ones, ones, kernel=37)[:, 0].numpy()
+        for mask, whole in zip(ours, hull[:, 0].numpy(), strict=True):
+            theirs = cv2.erode(whole, np.ones((side, side)), borderType=cv2.BORDER_REFLECT_101)
+            assert np.abs(mask - theirs).mean() < 1e-3
 
 
 def test_the_elastic_change_moves_by_the_known_deviation() -> None:
@@ -131,13 +146,12 @@ def test_a_softened_mask_keeps_most_of_the_face(prepared: Path) -> None:
 
 
 def test_a_boundary_is_that_of_the_mask_before_it_is_enlarged(prepared: Path) -> None:
-    out = blended(faces(prepared), margin=(0.0, 0.0), change=0.0)
+    whole: dict[str, Any] = {"margin": (0.0, 0.0), "change": 0.0}
+    before, out = (blended(faces(prepared), size=size, **whole) for size in (128, 512))
     assert out.boundary is not None
-    for mask, boundary in zip(out.mask[:, 0, 0].numpy(), out.boundary[:, 0, 0].numpy(), strict=True):
-        levels = np.floor(4 * 255 * mask * (1 - mask)).astype(np.uint8)
-        scale = 31 / 127  # corners to corners
-        theirs = cv2.warpAffine(levels, np.array([[scale, 0, 0], [0, scale, 0]]), (32, 32), flags=cv2.INTER_LINEAR)
-        assert np.abs(theirs[:-1, :-1].astype(int) - boundary[:-1, :-1]).max() <= 4
+    for mask, boundary in zip(before.mask[:, 0, 0].numpy(), out.boundary[:, 0, 0].numpy(), strict=True):
+        levels = np.floor(4 * 255 * mask * (1 - mask))  # a quarter of 512 is 128
+        assert np.abs(boundary - levels).max() <= 1  # by rounding
 
 
 def test_points_are_as_many_and_as_wide_as_the_specification_counted(prepared: Path) -> None:
@@ -166,6 +180,31 @@ def test_fakes_and_clips_are_refused(prepared: Path) -> None:
         blended(batch)
     with pytest.raises(Refused, match="pairs: synthesis makes pairs of its own"):
         FaceData(prepared=prepared, synthesis=SelfBlend(), pairs=True)
+
+
+class Kept(Callback):
+    """Every face that validation saw."""
+
+    def __init__(self) -> None:
+        self.frames: dict[str, torch.Tensor] = {}
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, m: LightningModule, outputs: Any, batch: Batch, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        for video, numbers, frames in zip(batch.video, batch.numbers.tolist(), batch.frames, strict=True):
+            self.frames[f"{video} {numbers}"] = frames
+
+
+def test_validation_shows_a_face_the_same_forgery_in_any_batch(prepared: Path) -> None:
+    seen: list[dict[str, torch.Tensor]] = []
+    for batch_size in (3, 8):
+        data = FaceData(prepared=prepared, batch_size=batch_size, num_workers=0, eval_clips=2, synthesis=SelfBlend())
+        kept = Kept()
+        trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, callbacks=[kept])
+        trainer.validate(Classifier("test_efficientnet"), data, verbose=False)
+        seen.append(kept.frames)
+    assert seen[0].keys() == seen[1].keys()
+    assert all(torch.equal(seen[0][name], seen[1][name]) for name in seen[0])
 
 
 def test_training_and_validation_see_reals_only_and_testing_all(prepared: Path) -> None:

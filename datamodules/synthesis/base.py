@@ -17,6 +17,7 @@ from datamodules.synthesis.framing import Shape, Window, draw_shape, framed
 from datamodules.synthesis.light import happens
 
 COARSER = 4  # than the mask is its boundary: few pixels are exactly half and half, and each resizing makes more of them
+BLENDED = "#blended"  # ends the key of a forgery that was made here
 LEVELS = 255  # a boundary of 1 is stored as this
 
 
@@ -28,9 +29,13 @@ def boundary_levels(mask: Tensor) -> Tensor:
 @contextmanager
 def drawing(seed: int) -> Iterator[None]:
     """Draws from this seed alone, and leaves the generator as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    # of the CPU alone: torch.manual_seed would take dropout on a GPU with it
+    before = torch.default_generator.get_state()
+    torch.default_generator.manual_seed(seed)
+    try:
         yield
+    finally:
+        torch.default_generator.set_state(before)
 
 
 @dataclass(kw_only=True)
@@ -121,7 +126,7 @@ class Synthesis(nn.Module, ABC):
             has_mask=torch.ones_like(label, dtype=torch.bool),
             landmarks=torch.zeros_like(batch.landmarks[twice]),
             has_landmarks=torch.zeros_like(label, dtype=torch.bool),  # the faces were cut and mirrored
-            video=batch.video[:b] + [f"{name}#blended" for name in batch.video[:b]],
+            video=batch.video[:b] + [name + BLENDED for name in batch.video[:b]],
             track=batch.track[twice],
             numbers=batch.numbers[twice],
             counts=batch.counts[twice],

@@ -26,7 +26,7 @@ class FaceBlend(Synthesis):
     def __init__(
         self,
         nearest: int = 30,
-        among: int = 100_000,
+        among: int = 10_000,
         smallest: int = 128,
         bend: tuple[float, float] = (0.01, 0.15),
         wear: int = 21,
@@ -97,8 +97,8 @@ class FaceBlend(Synthesis):
             sides = 2 * (sides * height / UNIT / share / 2).floor().long() + 1
             rows = chosen.nonzero().flatten()
             changed[rows.to(device)] = change(whole[rows.to(device)], sides[rows].tolist())
-        some = changed.flatten(1).any(1)[:, None, None, None]
-        return torch.where(some, changed, hull > 0)  # of a small mask nothing may be left
+        area = (changed.any(2).sum(-1) > 1) & (changed.any(3).sum(-1) > 1)
+        return torch.where(area[..., None, None], changed, hull > 0)  # of a small mask nothing may be left
 
     def kept(self, height: int, width: int) -> Window:
         top, left, tall, wide = self.window
@@ -122,7 +122,7 @@ class FaceBlend(Synthesis):
     def coloured(self, image: Tensor) -> Tensor:
         """(3, H, W) as another camera and another file would have it."""
         does = dict(zip(("jitter", "jpeg", "shift", "gamma", "soft", "tone"), torch.rand(6).tolist(), strict=True))
-        u, pick = torch.rand(9).tolist(), torch.rand(2).tolist()
+        u, pick = torch.rand(9).tolist(), float(torch.rand(()))
         if does["jitter"] < self.colour:
             gain = [0.8 + 0.4 * x for x in u[:3]]
             image = vision.adjust_brightness(image, gain[0])
@@ -136,7 +136,7 @@ class FaceBlend(Synthesis):
         if does["gamma"] < 0.5:
             image = image ** (0.8 + 0.4 * u[4])
         if does["soft"] < 0.25:
-            image = vision.gaussian_blur(image, [3 + 2 * int(3 * pick[0])] * 2)
+            image = vision.gaussian_blur(image, [3 + 2 * int(3 * pick)] * 2)
         elif does["soft"] < 0.5:
             deviation = (10 + 40 * u[5]) ** 0.5 / 255
             image = (image + deviation * torch.randn(image.shape).to(image.device)).clamp_(0, 1)

@@ -57,9 +57,7 @@ def framed(x: Tensor, shape: Shape, compat: bool, out: Tensor) -> None:
     if shape.hole is not None:
         top, left, tall, wide = shape.hole
         x = x.clone()
-        inside = x[..., top : top + tall, left : left + wide]
-        # a mask is made hard: black would make an edge, which is a boundary that nothing was blended along
-        inside.copy_(inside.round() if x.is_floating_point() else torch.zeros_like(inside))
+        x[..., top : top + tall, left : left + wide] = 0
     if shape.crop is not None:
         top, left, tall, wide = shape.crop
         x = x[..., top : top + tall, left : left + wide]

@@ -42,9 +42,8 @@ def hull_mask(landmarks: Tensor, kind: str, height: int, width: int) -> Tensor:
 
 def lift_brows(points: Tensor) -> Tensor:
     """Brows moved up by half their distance from the eyes."""
-    half = lambda a, b: (points[:, a] + b) // 2  # noqa: E731
-    left, right = half(36, points[:, 0]), half(16, points[:, 45])
-    outer_left, outer_right = half(36, left), half(45, right)
+    left, right = (points[:, 36] + points[:, 0]) // 2, (points[:, 16] + points[:, 45]) // 2
+    outer_left, outer_right = (points[:, 36] + left) // 2, (points[:, 45] + right) // 2
     eyes_left = torch.stack([outer_left, *(points[:, i] for i in (36, 37, 38, 39))], 1)
     eyes_right = torch.stack([*(points[:, i] for i in (42, 43, 44, 45)), outer_right], 1)
     out = points.clone()

@@ -93,11 +93,12 @@ class SelfBlend(Synthesis):
         odd = [2 * torch.randint(int(low) // 2, int(high) // 2 + 1, (b,)) + 1 for _ in range(2)]
         mask = soften(
             hull,
-            between(*self.resize, b, 2).to(device),
+            between(*self.resize, b, 2),
             odd[0].to(device),
             odd[1].to(device),
             between(*self.feather, b).to(device) * h / 256,
             self.resize[1],
+            2 * (int(high) // 2) + 1,
         )
         ratio = torch.tensor(self.ratios)[torch.randint(len(self.ratios), (b,))].to(device)[:, None, None, None]
         fake = torch.lerp(target, source, ratio * mask)
@@ -116,12 +117,16 @@ class SelfBlend(Synthesis):
         high = happens(self.forehead, len(landmarks))
         kind = torch.randint(len(self.hulls), (len(landmarks),))
         out = torch.zeros(len(landmarks), 1, height, width, device=landmarks.device)
-        with_brow = torch.from_numpy(with_forehead(landmarks.cpu().numpy())).to(landmarks.device)
         for i, name in enumerate(self.hulls):
-            for points, chosen in ((with_brow, high), (landmarks, ~high)):
-                rows = ((kind == i) & chosen).nonzero().flatten().to(landmarks.device)
-                if len(rows):
-                    out[rows, 0] = hull_mask(points[rows], name, height, width).float()
+            for higher in (False, True) if name == "all" else (None,):  # the others do not use the forehead
+                chosen = (kind == i) if higher is None else (kind == i) & (high == higher)
+                rows = chosen.nonzero().flatten().to(landmarks.device)
+                if not len(rows):
+                    continue
+                points = landmarks[rows]
+                if higher:
+                    points = torch.from_numpy(with_forehead(points.cpu().numpy())).to(points.device)
+                out[rows, 0] = hull_mask(points, name, height, width).float()
         return out
 
     def colours(self, images: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from datamodules.errors import Refused
 from lightning_modules.laa.network import Network
+from lightning_modules.weights import renamed
 
 REPEATS = (2, 4, 4, 6, 6, 8, 2)  # blocks of each stage of EfficientNet-B4
 BLOCK = {
@@ -48,7 +49,7 @@ PREFIXES = {
 ALIAS, ALIASED = "inception_block.", "deconv_4.0."
 
 
-def renamed() -> Iterator[tuple[re.Pattern[str], str]]:
+def rules() -> Iterator[tuple[re.Pattern[str], str]]:
     """Pattern of the authors' names and what stands for it here."""
     number = 0
     for stage, count in enumerate(REPEATS):
@@ -68,20 +69,10 @@ def convert_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         state: 803 tensors, with or without ``module.`` before their names.
     """
     given = {name.removeprefix("module."): value for name, value in state.items()}
-    rules = list(renamed())
-    out: dict[str, Tensor] = {}
-    for name, value in given.items():
-        if name.startswith(ALIAS):
-            twin = given.get(ALIASED + name.removeprefix(ALIAS))
-            if twin is None or not torch.equal(twin, value):
-                raise Refused(f"{name}: differs from {ALIASED + name.removeprefix(ALIAS)}, whose alias it is")
-            continue
-        found = next(((pattern, ours) for pattern, ours in rules if pattern.fullmatch(name)), None)
-        if found is None:
-            raise Refused(f"{name}: no key of LAA-Net with EfficientNet-B4")
-        out[found[0].sub(found[1], name)] = value
+    for name in [name for name in given if name.startswith(ALIAS)]:
+        twin = given.get(ALIASED + name.removeprefix(ALIAS))
+        if twin is None or not torch.equal(twin, given.pop(name)):
+            raise Refused(f"{name}: differs from {ALIASED + name.removeprefix(ALIAS)}, whose alias it is")
     with torch.device("meta"):  # names alone, no memory
         wanted = Network().state_dict()
-    if missing := [name for name in wanted if name not in out]:
-        raise Refused(f"{missing[0]}: missing, and {len(missing) - 1} more")
-    return out
+    return renamed(given, list(rules()), wanted, "LAA-Net with EfficientNet-B4")

@@ -10,12 +10,14 @@ import timm
 import torch
 import torch.nn.functional as F
 from timm.layers import Conv2dSame
+from timm.models.efficientnet import EfficientNet
 from torch import Tensor, nn
 
 from datamodules.errors import Refused
 from lightning_modules import backbones
 
 NATIVE = 380  # side for which the released network froze its paddings
+RELEASED = "tf_efficientnet_b4.ap_in1k"  # released weights normalize as this one does, others of the name do not
 
 
 @dataclass(kw_only=True)
@@ -55,7 +57,8 @@ class Trunk(nn.Module):
         super().__init__()
         backbones.check("trunk", name, "*efficientnet*")
         net: Any = timm.create_model(name, pretrained=pretrained, num_classes=0, drop_path_rate=0.2)
-        if not hasattr(net, "conv_head") or not hasattr(net, "blocks"):
+        self.mean, self.std = net.pretrained_cfg["mean"], net.pretrained_cfg["std"]
+        if not isinstance(net, EfficientNet):
             raise Refused(f"trunk {name!r}: must be an EfficientNet")
         self.conv_stem, self.bn1, self.blocks, self.conv_head, self.bn2 = (
             getattr(net, part) for part in ("conv_stem", "bn1", "blocks", "conv_head", "bn2")
@@ -65,7 +68,6 @@ class Trunk(nn.Module):
             raise Refused(f"trunk {name!r}: has no features at an eighth, a 16th and a 32nd of the size")
         self.taps = [int(taps[reduction]["module"].rpartition(".")[2]) for reduction in (8, 16, 32)]
         self.channels = [taps[reduction]["num_chs"] for reduction in (8, 16, 32)] + [net.num_features]
-        self.mean, self.std = net.pretrained_cfg["mean"], net.pretrained_cfg["std"]
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 0.01
@@ -154,18 +156,12 @@ class Network(nn.Module):
 
     def __init__(
         self,
-        trunk: str = "tf_efficientnet_b4",
+        trunk: str = RELEASED,
         pretrained: bool = False,
         padding_of: int | None = NATIVE,
         gated: bool = True,
     ) -> None:
-        """
-        Args:
-            trunk: Name of a timm EfficientNet.
-            pretrained: Fetch timm's weights from its hub.
-            padding_of: Side for which paddings are frozen, for released weights; without it they follow the image.
-            gated: E-FPN; a plain pyramid without it.
-        """
+        """Arguments as LAANet has them."""
         super().__init__()
         self.trunk = Trunk(trunk, pretrained, padding_of)
         self.drop = nn.Dropout(0.4)
