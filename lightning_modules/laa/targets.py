@@ -95,11 +95,14 @@ def draw(boundary: Tensor, image: Tensor, y: Tensor, x: Tensor, sigma: Tensor, c
     reach = 3 * sigma
     if compat:
         y, x = (((i - reach).trunc() + (reach + 0.5).floor()).long() for i in (y, x))
-    side = int(reach.max()) + 1
-    step = torch.arange(-side, side + 1, device=boundary.device)
-    dy, dx = (d.flatten() for d in torch.meshgrid(step, step, indexing="ij"))
-    value = torch.exp(-(dy**2 + dx**2) / (2 * sigma[:, None] ** 2)).float()  # (N, window)
-    yy, xx = y[:, None] + dy, x[:, None] + dx
-    kept = (dy.abs() <= reach[:, None]) & (dx.abs() <= reach[:, None]) & (yy >= 0) & (yy < h) & (xx >= 0) & (xx < w)
-    place = (image[:, None] * h + yy) * w + xx
-    return heat.scatter_reduce(0, place[kept], value[kept], "amax").view(b, h, w)
+    whole = reach.long()
+    for side in whole.unique().tolist():  # one wide Gaussian would widen the window of all
+        mine = (whole == side).nonzero().flatten()
+        step = torch.arange(-side, side + 1, device=boundary.device)
+        dy, dx = (d.flatten() for d in torch.meshgrid(step, step, indexing="ij"))
+        value = torch.exp(-(dy**2 + dx**2) / (2 * sigma[mine, None] ** 2)).float()  # (N, window)
+        yy, xx = y[mine, None] + dy, x[mine, None] + dx
+        kept = (yy >= 0) & (yy < h) & (xx >= 0) & (xx < w)
+        place = (image[mine, None] * h + yy) * w + xx
+        heat.scatter_reduce_(0, place[kept], value[kept], "amax")
+    return heat.view(b, h, w)
