@@ -87,29 +87,40 @@ def figures(run: Path) -> dict[str, list[float]]:
     return out
 
 
-def laa_net(data: Path, work: Path, seeds: int = 3, epochs: int = 10, jobs: int = 2) -> None:
+def laa_net(
+    data: Path,
+    work: Path,
+    variants: list[str] = list(VARIANTS),  # noqa: B006
+    seeds: int = 3,
+    epochs: int = 10,
+    jobs: int = 2,
+    name: str = "laa_net",
+) -> None:
     """Train, test and record.
 
     Args:
         data: Prepared folder that benchmarks.cast made.
         work: Folder of the runs; an interrupted study goes on where it was.
-        seeds: Runs of each variant.
+        variants: Which.
+        seeds: Runs of each.
         epochs: Of each run.
         jobs: Runs at the same time.
+        name: Of the recorded result.
     """
-    tasks = [(name, seed) for seed in range(seeds) for name in VARIANTS]
+    tasks = [(variant, seed) for seed in range(seeds) for variant in variants]
     with ThreadPoolExecutor(jobs) as pool:
         runs = list(pool.map(lambda task: trained(task[0], task[1], data.resolve(), work.resolve(), epochs), tasks))
     result: dict[str, Any] = {"epochs": epochs, "videos": {}, "variants": {}}
-    for name in VARIANTS:
-        each = [figures(run) for task, run in zip(tasks, runs, strict=True) if task[0] == name]
+    for variant in variants:
+        each = [figures(run) for task, run in zip(tasks, runs, strict=True) if task[0] == variant]
         spatial = [one["spatial"][0] for one in each]
         spread = round(stdev(spatial), 3) if len(spatial) > 1 else None
-        result["variants"][name] = {"spatial_mean": round(mean(spatial), 3), "spatial_deviation": spread, "seeds": each}
-        print(name, json.dumps(result["variants"][name]))
+        mine = {"spatial_mean": round(mean(spatial), 3), "spatial_deviation": spread, "seeds": each}
+        result["variants"][variant] = mine
+        print(variant, json.dumps(mine))
     v = tested(runs[0])
-    result["videos"] = {name: int((v.method == name).sum()) for name in sorted(set(v.method))}
-    print(record("laa_net", result))
+    result["videos"] = {method: int((v.method == method).sum()) for method in sorted(set(v.method))}
+    print(record(name, result))
 
 
 if __name__ == "__main__":

@@ -54,8 +54,9 @@ def laa_net(keys: Mapping[str, list[int]], seed: int, padding_of: int | None = N
     network = Network(padding_of=padding_of).double().eval()
     network.load_state_dict(convert_reference(state))
     with torch.no_grad():
-        taps = network.trunk(uniform(seed, (1, 3, 384, 384)))
-        heads = network.heads(taps)
+        normalized = uniform(seed, (1, 3, 384, 384))
+        taps = network.trunk(normalized)
+        heads = network(normalized / 2 + 0.5)
     arrays = {f"reduction_{i}": tap[:, ::16, ::2, ::2] for i, tap in enumerate(taps, 3)}
     arrays |= {"hm": heads.points[..., ::2, ::2], "cls": heads.label[:, None]}
     return arrays | {"cstency": heads.embedding[:, ::16, ::4, ::4]}
