@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
@@ -31,7 +31,8 @@ class Prediction:
     """What ``forward`` returns. A method with more heads subclasses it."""
 
     logit: Tensor  # (B,), above 0 means fake
-    mask_logit: Tensor | None = None  # (B, T, 1, H, W) from methods that localize
+    mask_logit: Tensor | None = None  # (B, T, 1, H, W) from methods that localize; of the first frames, if of fewer
+    motion: Tensor | None = None  # (B, T', 2 or more, H, W) right and down, from methods that see it
 
 
 @dataclass(kw_only=True)
@@ -55,7 +56,6 @@ class Method(LightningModule, ABC):
     A subclass writes ``forward`` and ``losses``; steps, logging and metrics are here.
     """
 
-    mean_of: ClassVar[Pooled] = "score"  # of its frames, for the score of a video
     is_trained = False  # whether its arguments brought all its weights, so that no checkpoint is needed
     frame_threshold: Tensor
     video_threshold: Tensor
@@ -67,23 +67,26 @@ class Method(LightningModule, ABC):
         optimizer: OptimizerCallable = lambda params: torch.optim.AdamW(params, lr=1e-4),
         scheduler: LRSchedulerCallable | None = None,
         rho: float = 0.0,
+        mean_of: Pooled = "score",
     ) -> None:
         """
         Args:
             optimizer: Builds the optimizer from the parameters.
             scheduler: Builds the schedule from the optimizer; stepped once per epoch.
             rho: Radius of sharpness-aware minimization, which passes each batch twice; 0 is without.
+            mean_of: What of its frames a video's score is the mean of: their scores, their logits, or the scores above
+                a half where there are any (suspects).
         """
         super().__init__()
         self.optimizer = optimizer
         self.scheduler = scheduler
-        self.rho, self.has_climbed = rho, False
+        self.rho, self.has_climbed, self.mean_of = rho, False, mean_of
         for unit in ("frame", "video", "pixel"):  # validation fixes them, the checkpoint keeps them
             self.register_buffer(f"{unit}_threshold", torch.tensor(0.5))
         self.scores = nn.ModuleDict(
             {
-                "val": score_metrics(None, None, self.mean_of),
-                "test": score_metrics(lambda: self.frame_threshold, lambda: self.video_threshold, self.mean_of),
+                "val": score_metrics(None, None, mean_of),
+                "test": score_metrics(lambda: self.frame_threshold, lambda: self.video_threshold, mean_of),
             }
         )
         self.pixels = nn.ModuleDict({"val": pixel_metrics(None), "test": pixel_metrics(lambda: self.pixel_threshold)})
@@ -91,11 +94,16 @@ class Method(LightningModule, ABC):
     @abstractmethod
     def forward(self, frames: Tensor) -> Prediction: ...
 
+    def predicted(self, batch: Batch) -> Prediction:
+        """For a method that sees more than frames to override."""
+        prediction: Prediction = self(batch.frames)
+        return prediction
+
     @abstractmethod
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]: ...
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        losses = self.losses(self(batch.frames), batch)
+        losses = self.losses(self.predicted(batch), batch)
         total = torch.stack(list(losses.values())).sum()
         if self.has_climbed:  # what is logged is the loss where the parameters are
             return total
@@ -142,10 +150,11 @@ class Method(LightningModule, ABC):
         return outcome
 
     def outcome(self, batch: Batch) -> Outcome:
-        prediction: Prediction = self(batch.frames)
+        prediction = self.predicted(batch)
         outcome = Outcome(prediction=prediction, score=prediction.logit.float().sigmoid())
         if prediction.mask_logit is not None:
-            score, forged = prediction.mask_logit.float().sigmoid().flatten(1), batch.mask.flatten(1) > 0.5
+            score = prediction.mask_logit.float().sigmoid().flatten(1)
+            forged = batch.mask[:, : prediction.mask_logit.shape[1]].flatten(1) > 0.5
             known = batch.has_mask[:, None].expand_as(forged)
             outcome.forged, outcome.other = histogram(score, forged & known), histogram(score, ~forged & known)
         return outcome

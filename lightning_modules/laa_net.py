@@ -18,6 +18,7 @@ from lightning_modules.laa.convert import convert_reference
 from lightning_modules.laa.losses import losses, similarity
 from lightning_modules.laa.network import NATIVE, RELEASED, Heads, Network
 from lightning_modules.laa.targets import boundary_of, encode
+from lightning_modules.scores import Pooled
 from lightning_modules.weights import load
 
 __all__ = ["LAANet", "convert_reference"]
@@ -30,8 +31,6 @@ class LAAPrediction(Prediction):
 
 class LAANet(Method):
     """Scores stills. Its map marks the boundary along which a face was blended in, not the whole forged region."""
-
-    mean_of = "logit"  # as the authors score a video
 
     def __init__(
         self,
@@ -47,6 +46,7 @@ class LAANet(Method):
         mirror: bool = True,
         compat: bool = False,
         freeze_epochs: int = 0,
+        mean_of: Pooled = "logit",
         **kwargs: Any,
     ) -> None:
         """
@@ -63,9 +63,10 @@ class LAANet(Method):
             mirror: Whether a score is the mean of the logits of an image and its mirror image.
             compat: Heat maps as the released code draws them, half of them beside their points.
             freeze_epochs: First epochs, in which the trunk's parameters stay as they are; its batch statistics do not.
+            mean_of: See Method; logits are what the authors take.
             **kwargs: See Method.
         """
-        super().__init__(**kwargs)
+        super().__init__(mean_of=mean_of, **kwargs)
         if size % 32:
             raise Refused(f"size {size}: must be a multiple of 32")
         self.network = Network(trunk, pretrained and weights is None, padding_of, gated)

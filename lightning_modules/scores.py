@@ -11,7 +11,8 @@ from torch import Tensor
 from torchmetrics.functional.classification import binary_calibration_error
 
 Figure = Callable[[Tensor, Tensor], Tensor]  # (N,) scores in [0, 1] and (N,) labels to ()
-Pooled = Literal["score", "logit"]  # what of its frames a video's score is the mean of
+# what of its frames a video's score is the mean of; suspects: the scores above a half, and all where there is none
+Pooled = Literal["score", "logit", "suspects"]
 
 
 def undefined(score: Tensor) -> Tensor:
@@ -126,11 +127,15 @@ def by_frame(score: Tensor, label: Tensor, video: Tensor, frame: Tensor) -> Scor
 
 
 def by_video(score: Tensor, label: Tensor, video: Tensor, frame: Tensor, mean_of: Pooled = "score") -> Scored:
-    """The mean over the frames of each video, or the score that the mean of their logits stands for."""
+    """The mean over the frames of each video."""
     frames = by_frame(score, label, video, frame)
     ids, slot = torch.unique(frames.id, return_inverse=True)
     values = frames.score.double().logit(eps=1e-7) if mean_of == "logit" else frames.score
-    mean = values.new_zeros(len(ids)).scatter_reduce_(0, slot, values, "mean", include_self=False)
+    chosen = torch.ones_like(values, dtype=torch.bool)
+    if mean_of == "suspects":
+        largest = values.new_zeros(len(ids)).scatter_reduce_(0, slot, values, "amax")
+        chosen = (values > 0.5) | (largest[slot] <= 0.5)
+    mean = values.new_zeros(len(ids)).scatter_reduce_(0, slot[chosen], values[chosen], "mean", include_self=False)
     if mean_of == "logit":
         mean = mean.sigmoid()
     return Scored(mean, label.new_zeros(len(ids)).scatter_(0, slot, frames.label), ids)

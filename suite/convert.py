@@ -17,7 +17,7 @@ from suite.nearest import near_file
 from suite.parser import Parser
 
 
-def convert(method: Literal["laa_net"], file: Path, out: Path | None = None) -> None:
+def convert(method: Literal["laa_net", "st_ddl"], file: Path, out: Path | None = None) -> None:
     """Rename the tensors of an official checkpoint; whatever does not belong to the method is refused by name.
 
     Args:

@@ -6,7 +6,7 @@ import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from datamodules.errors import Refused
 from lightning_modules import intervals, pixels, scores
 from lightning_modules.intervals import Interval, Videos, auroc_interval, figure, interval, resampled
+from lightning_modules.scores import Pooled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ def kinds(run: Run) -> NDArray[np.str_]:
 
 
 def videos(run: Run) -> Videos:
-    return intervals.videos(run.table, kinds(run), "logit" if run.about.get("mean_of") == "logit" else "score")
+    return intervals.videos(run.table, kinds(run), cast(Pooled, run.about.get("mean_of", "score")))
 
 
 def verdict(run: Run) -> dict[str, Interval]:

@@ -16,6 +16,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveCon
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 from callbacks.checkpoints import SafeCheckpointIO
+from callbacks.clip_video import ClipVideo
 from callbacks.history import History, rewind
 from callbacks.panels import Panels
 from callbacks.predictions import PredictionTable
@@ -109,7 +110,7 @@ class SuiteCLI(LightningCLI):
     @staticmethod
     def callbacks(run: Path, given: list[Callback] | Callback | None) -> list[Callback]:
         callbacks = list(given) if isinstance(given, list) else [given] if given else []
-        standard: list[Callback] = [EpochSeed(), Throughput(), PredictionTable(), Panels()]
+        standard: list[Callback] = [EpochSeed(), Throughput(), PredictionTable(), Panels(), ClipVideo()]
         callbacks += [s for s in standard if not any(isinstance(c, type(s)) for c in callbacks)]
         if not any(isinstance(callback, ModelCheckpoint) for callback in callbacks):
             # selected on the source validation split, never on a test set

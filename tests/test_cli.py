@@ -128,11 +128,14 @@ def test_a_missing_checkpoint_is_one_line(prepared: Path, tmp_path: Path, capsys
 
 @pytest.mark.parametrize("verb", ["fit", "validate", "test", "predict"])
 @pytest.mark.parametrize("config", TRAINING, ids=lambda path: path.stem)
-def test_every_config_runs(config: Path, verb: str, prepared: Path, tmp_path: Path) -> None:
+def test_every_config_runs(config: Path, verb: str, studio: Path, prepared: Path, tmp_path: Path) -> None:
     small = ["--model.backbone", "test_efficientnet", "--model.pretrained", "false"]
     if config.stem.startswith("laa_net"):
         small = ["--config", str(ROOT / "configs/overlays/laa_net_studio.yaml"), "--model.size", "64"]
-    where = ["--data.prepared", str(prepared), "--data.compression", "c23", "--run", str(tmp_path)]
+    if config.stem == "st_ddl":
+        small = ["--config", str(ROOT / "configs/overlays/st_ddl_studio.yaml"), "--data.image_size", "64"]
+    where = ["--data.root", str(studio), "--data.prepared", str(prepared), "--data.compression", "c23"]
+    where += ["--run", str(tmp_path)]
     main([verb, "--config", str(config), *small, *where, *QUICK, "--trainer.fast_dev_run", "1"])
 
 

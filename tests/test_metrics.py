@@ -115,6 +115,13 @@ def test_the_mean_of_logits_lets_a_sure_frame_weigh_more() -> None:
     assert scores.auroc(torch.tensor([0.59995, 0.7]), torch.tensor([1, 0])) == 0
 
 
+def test_suspects_alone_decide_where_there_are_any() -> None:
+    score, label = torch.tensor([0.9, 0.7, 0.1, 0.4, 0.2]), torch.tensor([1, 1, 1, 0, 0])
+    video, frame = torch.tensor([1, 1, 1, 0, 0]), torch.tensor([0, 1, 2, 0, 1])
+    found = scores.by_video(score, label, video, frame, "suspects")
+    torch.testing.assert_close(found.score, torch.tensor([0.3, 0.8]))
+
+
 def test_a_bystander_beside_a_forged_face_is_no_miss() -> None:
     metrics = score_metrics(None, None)
     # two faces in each frame of a fake, the second untouched; one in the frame of a real

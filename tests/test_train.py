@@ -23,7 +23,7 @@ from suite.figures import read_run, videos
 from tests.conftest import ROOT, small_fit, suite
 
 # those of a method are run with its configs in test_cli.py
-OVERLAYS = sorted(p for p in (ROOT / "configs/overlays").glob("*.yaml") if not p.stem.startswith("laa_net"))
+OVERLAYS = sorted(p for p in (ROOT / "configs/overlays").glob("*.yaml") if not p.stem.endswith("_studio"))
 
 
 class Code:

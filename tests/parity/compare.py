@@ -25,6 +25,8 @@ if __package__ in (None, ""):  # run as a file
 
 from lightning_modules.laa.convert import ALIAS, ALIASED, convert_reference
 from lightning_modules.laa.network import NATIVE, Network
+from lightning_modules.st import convert as st_ddl_convert
+from lightning_modules.st import network as st_ddl_network
 
 TOLERANCE = 1e-6
 Arrays = Mapping[str, NDArray[np.float64]]
@@ -62,7 +64,19 @@ def laa_net(keys: Mapping[str, list[int]], seed: int, padding_of: int | None = N
     return arrays | {"cstency": heads.embedding[:, ::16, ::4, ::4]}
 
 
-METHODS: dict[str, Callable[[Mapping[str, list[int]], int], dict[str, Tensor]]] = {"laa_net": laa_net}
+def st_ddl(keys: Mapping[str, list[int]], seed: int, compat: bool = True) -> dict[str, Tensor]:
+    state = {name: torch.from_numpy(fill(name, tuple(shape))) for name, shape in keys.items()}
+    network = st_ddl_network.Network(compat=compat).double().eval()
+    network.load_state_dict(st_ddl_convert.convert_reference(state))
+    with torch.no_grad():
+        pixels, motion, fused = network.fused(uniform(seed, (6, 3, 128, 128)), uniform(seed + 1, (6, 2, 128, 128)))
+        heads = network.heads(fused, clips=2)
+    arrays = {"features_rgb": pixels, "features_motion": motion, "fused": fused}
+    arrays = {name: features[:, ::64] for name, features in arrays.items()}
+    return arrays | {"mask_logits": heads.mask[..., ::8, ::8], "class_logits": heads.label}
+
+
+METHODS: dict[str, Callable[[Mapping[str, list[int]], int], dict[str, Tensor]]] = {"laa_net": laa_net, "st_ddl": st_ddl}
 
 
 def errors(ours: Mapping[str, Tensor], recorded: Arrays) -> dict[str, float]:

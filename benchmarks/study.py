@@ -1,0 +1,77 @@
+"""Trainings and tests of a study, each in processes of one thread; what is complete is kept."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+import yaml
+
+from datamodules.errors import Refused
+from lightning_modules.intervals import Videos, auroc_interval, resampled, videos
+
+ROOT = Path(__file__).parents[1]
+
+
+def trained(run: Path, configs: list[str], settings: dict[str, Any], seed: int, epochs: int) -> Path:
+    """Fits, and tests the best checkpoint of validation.
+
+    Args:
+        run: Its folder; one with other settings is refused.
+        configs: Names below configs, without their ending.
+        settings: What is changed of them.
+        seed: Of everything.
+        epochs: Of training.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    changes = run / "changes.yaml"
+    trainer = {"max_epochs": epochs, "check_val_every_n_epoch": 2, "enable_progress_bar": False}
+    wanted = yaml.safe_dump({**settings, "trainer": trainer, "seed_everything": seed, "run": str(run)})
+    if changes.exists() and changes.read_text() != wanted:
+        raise Refused(f"{run}: holds a run with other settings; give another --work")
+    changes.write_text(wanted)
+    files = [*(ROOT / "configs" / f"{name}.yaml" for name in configs), changes]
+    options = [word for file in files for word in ("--config", str(file))]
+    last = run / "checkpoints/last.ckpt"
+    verbs: dict[str, list[str]] = {}
+    if not last.exists():
+        verbs["fit"] = []
+    elif torch.load(last, weights_only=True)["epoch"] + 1 < epochs:
+        verbs["fit"] = ["--ckpt_path", "last"]
+    if not (run / "predictions.parquet").exists():
+        verbs["test"] = ["--ckpt_path", str(run / "checkpoints/best.ckpt")]
+    for verb, more in verbs.items():
+        with (run / f"{verb}.log").open("w") as log:
+            command = [sys.executable, "-m", "suite", verb, *options, *more]
+            environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+            subprocess.run(command, cwd=ROOT, env=environment, stdout=log, stderr=log, check=True)
+    return run
+
+
+def tested(run: Path) -> Videos:
+    table = pq.read_table(run / "predictions.parquet", columns=["video", "frame", "score", "label", "method"])
+    columns = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
+    mean_of: Any = (table.schema.metadata or {})[b"mean_of"].decode()
+    return videos(columns, columns["method"].astype(str), mean_of)
+
+
+def figures(v: Videos, groups: Mapping[str, list[str]]) -> dict[str, list[float]]:
+    """Video AUROC with its 95 % interval: of each forgery, of each group of them together, and of all."""
+    methods = sorted(set(v.method[v.label == 1]))
+    out = {}
+    for group, members in ({name: [name] for name in methods} | dict(groups) | {"all": methods}).items():
+        mine = v.of((v.label == 0) | np.isin(v.method, members))
+        found = auroc_interval(mine, resampled(mine))
+        out[group] = [round(x, 3) for x in (found.value, found.low, found.high)]
+    return out
+
+
+def counts(v: Videos) -> dict[str, int]:
+    return {method: int((v.method == method).sum()) for method in sorted(set(v.method))}

@@ -1,0 +1,86 @@
+"""A film of clips as a method sees them: frames, their motion, predicted and true masks side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from callbacks.panels import Picture, heated, labelled, outlined, tile
+from datamodules.batch import Batch
+from datamodules.studio.encode import write_h264
+from lightning_modules.base import Outcome, Prediction
+
+FPS = 4  # so slow that motion from frame to frame can be seen
+
+
+def coloured(motion: Tensor, most: float) -> Picture:
+    """(2, H, W) as colour: the hue says where to, the brightness how far, ``most`` is white's."""
+    x, y = motion.detach().float().cpu().numpy()
+    far, angle = cv2.cartToPolar(x, y, angleInDegrees=True)
+    hsv = np.stack([angle / 2, np.full_like(far, 200), (255 * far / max(most, 1e-6)).clip(0, 255)], -1)
+    picture = cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2RGB)
+    return tile(torch.from_numpy(picture).permute(2, 0, 1) / 255)
+
+
+def film(prediction: Prediction, batch: Batch, i: int, text: str) -> Iterator[Picture]:
+    """The pictures of one clip: as many as it has predicted masks, or frames."""
+    mask, motion = prediction.mask_logit, prediction.motion
+    most = 0.0 if motion is None else float(motion[i, :, :2].norm(dim=1).max())
+    for t in range(batch.frames.shape[1] if mask is None else mask.shape[1]):
+        face = tile(batch.frames[i, t])
+        parts = {text: face}
+        if motion is not None:
+            parts["motion"] = coloured(motion[i, t, :2], most)
+        if mask is not None:
+            parts["predicted"] = heated(face, mask[i, t, 0].sigmoid())
+        parts["true"] = outlined(face, batch.mask[i, t, 0]) if batch.has_mask[i] else face
+        yield np.hstack([labelled(part, name) for name, part in parts.items()])
+
+
+class ClipVideo(Callback):
+    """Writes panels/<split>.mp4 into the run of a method that sees clips."""
+
+    def __init__(self, clips: int = 2) -> None:
+        """
+        Args:
+            clips: Per manipulation.
+        """
+        self.clips = clips
+        self.films: dict[str, dict[str, list[Picture]]] = {}
+
+    def collect(self, outcome: Outcome, batch: Batch) -> None:
+        if batch.frames.shape[1] == 1:
+            return
+        for i, key in enumerate(batch.video):
+            kept = self.films.setdefault(key.split("/")[1], {})
+            if len(kept) < self.clips and key not in kept:
+                text = f"{key.split('/')[1][:12]} {float(outcome.score[i]):.2f}"
+                kept[key] = list(film(outcome.prediction, batch, i, text))
+
+    def finish(self, trainer: Trainer, split: str) -> None:
+        pictures = [picture for kept in self.films.values() for clip in kept.values() for picture in clip]
+        self.films = {}
+        if pictures and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            even = [picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2] for picture in pictures]
+            write_h264(Path(trainer.default_root_dir) / "panels" / f"{split}.mp4", even, FPS, 18)
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, m: LightningModule, outputs: Any, batch: Batch, *_: Any
+    ) -> None:
+        self.collect(outputs, batch)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.finish(trainer, "val")
+
+    def on_test_batch_end(self, trainer: Trainer, m: LightningModule, outputs: Any, batch: Batch, *_: Any) -> None:
+        self.collect(outputs, batch)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.finish(trainer, "test")

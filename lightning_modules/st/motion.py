@@ -1,0 +1,81 @@
+"""What a clip's motion is taken from: the mesh of landmarks, dense optical flow, or nothing, as controls."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import cv2
+import torch
+from torch import Tensor, nn
+
+from lightning_modules.st.mesh import mesh_motion
+
+PIXELS = 2**20  # of maps made at once on a CPU: more are paged in anew by every operation
+EYES = 36, 45  # outer corners
+
+
+class Motion(nn.Module, ABC):
+    """Gives (B, T - 1, C, H, W) from each frame of a clip to the next; never across clips."""
+
+    def __init__(self, scale: float = 0.02, inside: bool = False) -> None:
+        """
+        Args:
+            scale: Motion that becomes 1, over the distance of the eyes; about the deviation of real faces.
+            inside: Add a channel that is 1 within the mesh, so that a still face differs from no face.
+        """
+        super().__init__()
+        self.scale, self.inside = scale, inside
+        self.channels = 3 if inside else 2
+
+    @abstractmethod
+    def pixels(self, frames: Tensor, landmarks: Tensor) -> Tensor:
+        """(B, T, 3, H, W) and (B, T, 68, 2) to (B, T - 1, 3, H, W): right, down, and 1 within the mesh."""
+
+    @torch.no_grad()
+    def forward(self, frames: Tensor, landmarks: Tensor) -> Tensor:
+        out = self.pixels(frames, landmarks)
+        apart = (landmarks[:, 0, EYES[0]] - landmarks[:, 0, EYES[1]]).norm(dim=-1).clamp(min=1)
+        out[:, :, :2] /= self.scale * apart[:, None, None, None, None]
+        return out[:, :, : self.channels]
+
+
+class MeshMotion(Motion):
+    """Each triangle between landmarks moves its pixels."""
+
+    def pixels(self, frames: Tensor, landmarks: Tensor) -> Tensor:
+        h, w = frames.shape[-2:]
+        here, there = (points.flatten(0, 1).float() for points in (landmarks[:, :-1], landmarks[:, 1:]))
+        step = max(1, PIXELS // (h * w)) if not frames.is_cuda else len(here)
+        maps = [mesh_motion(p, q, h, w) for p, q in zip(here.split(step), there.split(step), strict=True)]
+        return torch.cat(maps).unflatten(0, (len(frames), -1))
+
+
+class FlowMotion(Motion):
+    """Dense optical flow, OpenCV's DIS."""
+
+    def __init__(self, within: bool = True, **kwargs: object) -> None:
+        """
+        Args:
+            within: Only where the mesh of landmarks is, so that the shape of the face tells as much as with it.
+            **kwargs: See Motion.
+        """
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.within = within
+
+    def pixels(self, frames: Tensor, landmarks: Tensor) -> Tensor:
+        out = MeshMotion().pixels(frames, landmarks)
+        grey = frames.mul(255).byte().float().mean(2).byte().cpu().numpy()  # (B, T, H, W)
+        flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        for clip, maps in zip(grey, out, strict=True):
+            for t in range(len(maps)):
+                found = torch.from_numpy(flow.calc(clip[t], clip[t + 1], None)).permute(2, 0, 1)
+                maps[t, :2] = found.to(maps.device) * (maps[t, 2:] if self.within else 1)
+        return out
+
+
+class NoMotion(Motion):
+    """All zero: as many parameters, and nothing to learn from."""
+
+    def pixels(self, frames: Tensor, landmarks: Tensor) -> Tensor:
+        b, t, _, h, w = frames.shape
+        return frames.new_zeros(b, t - 1, 3, h, w)

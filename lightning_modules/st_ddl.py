@@ -1,0 +1,93 @@
+"""ST-DDL: a clip's pixels, gathered where the motion of the face leads, give a score and a mask of each frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from datamodules.batch import Batch
+from datamodules.errors import Refused
+from lightning_modules.base import Method, Prediction
+from lightning_modules.st.convert import convert_reference
+from lightning_modules.st.motion import MeshMotion, Motion
+from lightning_modules.st.network import Network
+from lightning_modules.weights import load
+
+__all__ = ["STDDL", "convert_reference"]
+
+
+class STDDL(Method):
+    """Scores clips. The last frame of a clip has no motion: it only says where the others go."""
+
+    def __init__(
+        self,
+        trunk: str = "hrnet_w32",
+        pretrained: bool = False,
+        weights: Path | None = None,
+        width: int = 512,
+        motion: Motion | None = None,
+        mask_weight: float = 1.0,
+        dice_weight: float = 0.0,
+        compat: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """
+        Args:
+            trunk: Name of a timm HRNet, or of any timm model with features at a 16th of the size.
+            pretrained: Fetch timm's weights of it from its hub, for pixels and motion alike.
+            weights: Local file that 'python -m suite convert st_ddl' wrote.
+            width: Channels of the features, a multiple of 32.
+            motion: What the motion is taken from; the mesh of landmarks without it.
+            mask_weight: Weight of the cross-entropy of the masks.
+            dice_weight: Weight of their Dice loss, for masks that stay empty.
+            compat: Attention as in released code, where frames and clips of a batch are mixed; yes for given weights,
+                which were trained so, and no without them.
+            **kwargs: See Method.
+        """
+        super().__init__(**kwargs)
+        self.motion = motion or MeshMotion()
+        compat = weights is not None if compat is None else compat
+        self.network = Network(trunk, pretrained and weights is None, width, self.motion.channels, compat)
+        if weights is not None:
+            load(self.network, weights)
+            self.is_trained = True
+        self.mask_weight, self.dice_weight = mask_weight, dice_weight
+
+    def predicted(self, batch: Batch) -> Prediction:
+        if batch.frames.shape[1] < 2:
+            raise Refused("STDDL: needs clips of two frames or more; set 'read: videos' and 'clip'")
+        prediction: Prediction = self(batch.frames, self.motion(batch.frames, batch.landmarks))
+        return prediction
+
+    def forward(self, frames: Tensor, motion: Tensor | None = None) -> Prediction:
+        """
+        Args:
+            motion: (B, T - 1, C, H, W); none moves without it.
+        """
+        frames = frames[:, :-1]
+        if motion is None:
+            motion = frames.new_zeros(*frames.shape[:2], self.motion.channels, *frames.shape[-2:])
+        heads = self.network(2 * frames - 1, motion.to(frames.dtype))
+        # of two classes, the difference of the logits is what a sigmoid takes
+        real, forged = heads.mask.split(1, 2)
+        return Prediction(logit=heads.label[:, 1] - heads.label[:, 0], mask_logit=forged - real, motion=motion)
+
+    def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
+        assert prediction.mask_logit is not None
+        logit, known = prediction.mask_logit.float(), batch.has_mask.float()
+        target = batch.mask[:, : logit.shape[1]]
+        each = F.binary_cross_entropy_with_logits(logit, target, reduction="none").flatten(1).mean(1)
+        share = known.sum().clamp(min=1)
+        out = {
+            "label": F.binary_cross_entropy_with_logits(prediction.logit.float(), batch.label.float()),
+            "mask": self.mask_weight * (each * known).sum() / share,
+        }
+        if self.dice_weight:
+            p, t = logit.sigmoid().flatten(1), target.flatten(1)
+            dice = 1 - (2 * (p * t).sum(1) + 1) / (p.sum(1) + t.sum(1) + 1)
+            forged = known * (batch.label == 1)
+            out["dice"] = self.dice_weight * (dice * forged).sum() / forged.sum().clamp(min=1)
+        return out
