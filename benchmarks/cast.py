@@ -1,4 +1,4 @@
-"""A studio for studies: more people than the small one, and forgeries only of those who are tested."""
+"""A studio for studies: more people than the small one, and forgeries of those who are tested, or of all."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def cast(
     train: int = 48,
     val: int = 8,
     test: int = 16,
+    everyone: bool = False,
     difficulty: float = 0.1,
     seed: int = 0,
     side: int = 128,
@@ -48,7 +49,8 @@ def cast(
         out: Folder to fill.
         train: Pairs of people.
         val: Pairs of people.
-        test: Pairs of people, who alone are forged.
+        test: Pairs of people.
+        everyone: Whether all are forged, or only who is tested.
         difficulty: Of the forgeries.
         seed: Of all.
         side: Of the crops.
@@ -61,7 +63,9 @@ def cast(
     work: list[Job] = [(train_predictor, (predictor, plan.seed, plan.stills))]
     for split, pairs in plan.splits().items():
         write_text(out / f"{split}.json", json.dumps(pairs) + "\n")
-        work += [(film_id, (plan, out, x, y, split == "test")) for a, b in pairs for x, y in ((a, b), (b, a))]
+        work += [
+            (film_id, (plan, out, x, y, everyone or split == "test")) for a, b in pairs for x, y in ((a, b), (b, a))
+        ]
     for done, _ in enumerate(run(work, workers), 1):
         print(f"\rfilmed {done} of {len(work)}", end="")
     recipe = Recipe(decoder=Decord(), tracker=FaceTracker(landmarks=DlibLandmarks(path=predictor)), size=side)
