@@ -36,6 +36,7 @@ class FaceBlend(Synthesis):
         coarsest: int = 64,
         window: tuple[int, int, int, int] = (60, 30, 257, 257),
         colour: float = 0.3,
+        light: float = 0.5,
         after_jpeg: float = 0.5,
         quality: tuple[int, int] = (40, 100),
         **kwargs: Any,
@@ -52,7 +53,8 @@ class FaceBlend(Synthesis):
             coarse: Probability that a finished pair is made smaller and enlarged again.
             coarsest: Least side on that way, in pixels of a face of 317.
             window: Top, left, height and width of what is kept, in pixels of a face of 317.
-            colour: Probability of each of the changes of colour of the face that is shown.
+            colour: Probability that the face that is shown is seen by another camera, and that its channels are shifted.
+            light: Probability of another gamma there, of blur or noise, and of another brightness or hue.
             after_jpeg: Probability of a JPEG of the face that is shown, before another is blended in.
             quality: Of that JPEG.
             **kwargs: See Synthesis.
@@ -61,7 +63,7 @@ class FaceBlend(Synthesis):
         self.nearest, self.among, self.smallest, self.bend = nearest, among, smallest, bend
         self.wear, self.grow, self.feather = wear, grow, feather
         self.coarse, self.coarsest, self.window = coarse, coarsest, window
-        self.colour, self.after_jpeg, self.quality = colour, after_jpeg, quality
+        self.colour, self.light, self.after_jpeg, self.quality = colour, light, after_jpeg, quality
 
     def blend(self, faces: Tensor, landmarks: Tensor) -> Blend:
         shown, source = faces.unbind(1)
@@ -133,16 +135,16 @@ class FaceBlend(Synthesis):
             image = jpeg(image, int(torch.randint(self.quality[0], self.quality[1] + 1, ())))
         if does["shift"] < self.colour:
             image = shifted(image[None], between(-1, 1, 1, 3) * 20 / 255)[0]
-        if does["gamma"] < 0.5:
+        if does["gamma"] < self.light:
             image = image ** (0.8 + 0.4 * u[4])
-        if does["soft"] < 0.25:
+        if does["soft"] < self.light / 2:
             image = vision.gaussian_blur(image, [3 + 2 * int(3 * pick)] * 2)
-        elif does["soft"] < 0.5:
+        elif does["soft"] < self.light:
             deviation = (10 + 40 * u[5]) ** 0.5 / 255
             image = (image + deviation * torch.randn(image.shape).to(image.device)).clamp_(0, 1)
-        if does["tone"] < 0.25:
+        if does["tone"] < self.light / 2:
             image = lit(image[None], between(-0.1, 0.1, 1), between(-0.1, 0.1, 1))[0]
-        elif does["tone"] < 0.5:
+        elif does["tone"] < self.light:
             image = turned(image, *(20 * (2 * x - 1) / most for x, most in zip(u[6:9], (180, 255, 255), strict=True)))
         return image
 
