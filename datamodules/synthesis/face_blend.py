@@ -53,7 +53,7 @@ class FaceBlend(Synthesis):
             coarse: Probability that a finished pair is made smaller and enlarged again.
             coarsest: Least side on that way, in pixels of a face of 317.
             window: Top, left, height and width of what is kept, in pixels of a face of 317.
-            colour: Probability that the face that is shown is seen by another camera, and that its channels are shifted.
+            colour: Probability that the shown face is seen by another camera, and that its channels are shifted.
             light: Probability of another gamma there, of blur or noise, and of another brightness or hue.
             after_jpeg: Probability of a JPEG of the face that is shown, before another is blended in.
             quality: Of that JPEG.
