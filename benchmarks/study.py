@@ -30,6 +30,8 @@ def trained(run: Path, configs: list[str], settings: dict[str, Any], seed: int, 
         seed: Of everything.
         epochs: Of training.
     """
+    if epochs % 2:
+        raise Refused(f"epochs {epochs}: must be even, every second one is validated")
     run.mkdir(parents=True, exist_ok=True)
     changes = run / "changes.yaml"
     trainer = {"max_epochs": epochs, "check_val_every_n_epoch": 2, "enable_progress_bar": False}
@@ -50,7 +52,7 @@ def trained(run: Path, configs: list[str], settings: dict[str, Any], seed: int, 
     for verb, more in verbs.items():
         with (run / f"{verb}.log").open("w") as log:
             command = [sys.executable, "-m", "suite", verb, *options, *more]
-            environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+            environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
             subprocess.run(command, cwd=ROOT, env=environment, stdout=log, stderr=log, check=True)
     return run
 

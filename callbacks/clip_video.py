@@ -12,7 +12,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from callbacks.panels import Picture, heated, labelled, outlined, tile
+from callbacks.panels import Picture, heated, kind_of, labelled, outlined, tile
 from datamodules.batch import Batch
 from datamodules.studio.encode import write_h264
 from lightning_modules.base import Outcome, Prediction
@@ -21,7 +21,7 @@ FPS = 4  # so slow that motion from frame to frame can be seen
 
 
 def coloured(motion: Tensor, most: float) -> Picture:
-    """(2, H, W) as colour: the hue says where to, the brightness how far, ``most`` is white's."""
+    """(2, H, W) as colour: the hue says where to, the brightness how far, up to ``most``."""
     x, y = motion.detach().float().cpu().numpy()
     far, angle = cv2.cartToPolar(x, y, angleInDegrees=True)
     hsv = np.stack([angle / 2, np.full_like(far, 200), (255 * far / max(most, 1e-6)).clip(0, 255)], -1)
@@ -30,10 +30,10 @@ def coloured(motion: Tensor, most: float) -> Picture:
 
 
 def film(prediction: Prediction, batch: Batch, i: int, text: str) -> Iterator[Picture]:
-    """The pictures of one clip: as many as it has predicted masks, or frames."""
+    """The pictures of one clip: as many as there is everything for."""
     mask, motion = prediction.mask_logit, prediction.motion
     most = 0.0 if motion is None else float(motion[i, :, :2].norm(dim=1).max())
-    for t in range(batch.frames.shape[1] if mask is None else mask.shape[1]):
+    for t in range(min(part.shape[1] for part in (batch.frames, mask, motion) if part is not None)):
         face = tile(batch.frames[i, t])
         parts = {text: face}
         if motion is not None:
@@ -47,29 +47,31 @@ def film(prediction: Prediction, batch: Batch, i: int, text: str) -> Iterator[Pi
 class ClipVideo(Callback):
     """Writes panels/<split>.mp4 into the run of a method that sees clips."""
 
-    def __init__(self, clips: int = 2) -> None:
+    def __init__(self, clips: int = 2, kinds: int = 10) -> None:
         """
         Args:
             clips: Per manipulation.
+            kinds: Manipulations at the most, the reals counted in.
         """
-        self.clips = clips
+        self.clips, self.kinds = clips, kinds
         self.films: dict[str, dict[str, list[Picture]]] = {}
 
     def collect(self, outcome: Outcome, batch: Batch) -> None:
         if batch.frames.shape[1] == 1:
             return
         for i, key in enumerate(batch.video):
-            kept = self.films.setdefault(key.split("/")[1], {})
-            if len(kept) < self.clips and key not in kept:
-                text = f"{key.split('/')[1][:12]} {float(outcome.score[i]):.2f}"
-                kept[key] = list(film(outcome.prediction, batch, i, text))
+            kind = kind_of(key)
+            known = len(self.films) < self.kinds or kind in self.films
+            kept = self.films.get(kind, {})
+            if known and len(kept) < self.clips and key not in kept:
+                kept[key] = list(film(outcome.prediction, batch, i, f"{kind[:14]} {float(outcome.score[i]):.2f}"))
+                self.films[kind] = kept
 
     def finish(self, trainer: Trainer, split: str) -> None:
         pictures = [picture for kept in self.films.values() for clip in kept.values() for picture in clip]
         self.films = {}
         if pictures and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            even = [picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2] for picture in pictures]
-            write_h264(Path(trainer.default_root_dir) / "panels" / f"{split}.mp4", even, FPS, 18)
+            write_h264(Path(trainer.default_root_dir) / "panels" / f"{split}.mp4", pictures, FPS, 18)
 
     def on_validation_batch_end(
         self, trainer: Trainer, m: LightningModule, outputs: Any, batch: Batch, *_: Any

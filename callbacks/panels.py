@@ -49,6 +49,11 @@ def labelled(column: Picture, text: str) -> Picture:
     return np.vstack([strip, column])
 
 
+def kind_of(key: str) -> str:
+    """The manipulation that a video's key names."""
+    return "blended" if key.endswith(BLENDED) else key.split("/")[1]
+
+
 class Panels(Callback):
     """Writes panels/<split>.png into the run: faces of each manipulation, their true masks, the predicted ones."""
 
@@ -63,7 +68,7 @@ class Panels(Callback):
 
     def collect(self, outcome: Outcome, batch: Batch) -> None:
         for i, key in enumerate(batch.video):
-            method = "blended" if key.endswith(BLENDED) else key.split("/")[1]
+            method = kind_of(key)
             kept = self.columns.get(method, [])
             known = len(self.columns) < self.kinds or method in self.columns
             if not known or len(kept) >= self.faces or any(key == video for video, _ in kept):

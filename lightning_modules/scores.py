@@ -127,8 +127,8 @@ def by_frame(score: Tensor, label: Tensor, video: Tensor, frame: Tensor) -> Scor
 
 
 def by_video(score: Tensor, label: Tensor, video: Tensor, frame: Tensor, mean_of: Pooled = "score") -> Scored:
-    """The mean over the frames of each video."""
-    frames = by_frame(score, label, video, frame)
+    """The mean over the frames of each video; of suspects, over all faces of all frames."""
+    frames = Scored(score, label, video) if mean_of == "suspects" else by_frame(score, label, video, frame)
     ids, slot = torch.unique(frames.id, return_inverse=True)
     values = frames.score.double().logit(eps=1e-7) if mean_of == "logit" else frames.score
     chosen = torch.ones_like(values, dtype=torch.bool)

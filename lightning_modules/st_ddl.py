@@ -31,7 +31,7 @@ class STDDL(Method):
         motion: Motion | None = None,
         mask_weight: float = 1.0,
         dice_weight: float = 0.0,
-        compat: bool | None = None,
+        compat: bool = False,
         **kwargs: Any,
     ) -> None:
         """
@@ -43,13 +43,12 @@ class STDDL(Method):
             motion: What the motion is taken from; the mesh of landmarks without it.
             mask_weight: Weight of the cross-entropy of the masks.
             dice_weight: Weight of their Dice loss, for masks that stay empty.
-            compat: Attention as in released code, where frames and clips of a batch are mixed; yes for given weights,
-                which were trained so, and no without them.
+            compat: Attention as in released code, where frames and clips of a batch are mixed. Weights and checkpoints
+                bring their own with them.
             **kwargs: See Method.
         """
         super().__init__(**kwargs)
         self.motion = motion or MeshMotion()
-        compat = weights is not None if compat is None else compat
         self.network = Network(trunk, pretrained and weights is None, width, self.motion.channels, compat)
         if weights is not None:
             load(self.network, weights)
@@ -57,8 +56,9 @@ class STDDL(Method):
         self.mask_weight, self.dice_weight = mask_weight, dice_weight
 
     def predicted(self, batch: Batch) -> Prediction:
-        if batch.frames.shape[1] < 2:
-            raise Refused("STDDL: needs clips of two frames or more; set 'read: videos' and 'clip'")
+        if self.motion.needs_landmarks and not batch.has_landmarks.all():
+            name = batch.video[int((~batch.has_landmarks).nonzero()[0])]
+            raise Refused(f"STDDL: {name} was prepared without landmarks, which motion is taken from")
         prediction: Prediction = self(batch.frames, self.motion(batch.frames, batch.landmarks))
         return prediction
 
@@ -67,6 +67,8 @@ class STDDL(Method):
         Args:
             motion: (B, T - 1, C, H, W); none moves without it.
         """
+        if frames.shape[1] < 2:
+            raise Refused("STDDL: needs clips of two frames or more; set 'read: videos' and 'clip'")
         frames = frames[:, :-1]
         if motion is None:
             motion = frames.new_zeros(*frames.shape[:2], self.motion.channels, *frames.shape[-2:])
@@ -80,10 +82,9 @@ class STDDL(Method):
         logit, known = prediction.mask_logit.float(), batch.has_mask.float()
         target = batch.mask[:, : logit.shape[1]]
         each = F.binary_cross_entropy_with_logits(logit, target, reduction="none").flatten(1).mean(1)
-        share = known.sum().clamp(min=1)
         out = {
             "label": F.binary_cross_entropy_with_logits(prediction.logit.float(), batch.label.float()),
-            "mask": self.mask_weight * (each * known).sum() / share,
+            "mask": self.mask_weight * (each * known).sum() / known.sum().clamp(min=1),
         }
         if self.dice_weight:
             p, t = logit.sigmoid().flatten(1), target.flatten(1)

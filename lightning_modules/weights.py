@@ -30,7 +30,7 @@ def renamed(
         if ours not in wanted:
             raise Refused(f"{name}: no key of {what}")
         out[ours] = value
-    if missing := [name for name in wanted if name not in out]:
+    if missing := sorted(name for name in wanted if name not in out):
         raise Refused(f"{missing[0]}: missing, and {len(missing) - 1} more")
     return out
 

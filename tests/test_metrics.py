@@ -120,6 +120,10 @@ def test_suspects_alone_decide_where_there_are_any() -> None:
     video, frame = torch.tensor([1, 1, 1, 0, 0]), torch.tensor([0, 1, 2, 0, 1])
     found = scores.by_video(score, label, video, frame, "suspects")
     torch.testing.assert_close(found.score, torch.tensor([0.3, 0.8]))
+    # two faces in one frame are two scores
+    same = torch.zeros(2, dtype=torch.long)
+    both = scores.by_video(torch.tensor([0.9, 0.6]), same + 1, same, same, "suspects")
+    assert both.score.tolist() == pytest.approx([0.75])
 
 
 def test_a_bystander_beside_a_forged_face_is_no_miss() -> None:

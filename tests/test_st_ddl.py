@@ -66,11 +66,39 @@ def test_a_clip_scores_the_same_in_any_batch_but_for_released_code(batch: Batch,
     assert torch.allclose(alone, together, rtol=1e-4, atol=1e-5) is not compat
 
 
-def test_given_weights_are_used_as_they_were_trained(tmp_path: Path) -> None:
-    torch.save(tiny().network.state_dict(), tmp_path / "x.ours.pt")
-    assert tiny(weights=tmp_path / "x.ours.pt").network.fusion.compat
-    assert not tiny(weights=tmp_path / "x.ours.pt", compat=False).network.fusion.compat
-    assert not tiny().network.fusion.compat
+def test_weights_bring_with_them_how_they_were_trained(batch: Batch, tmp_path: Path) -> None:
+    for compat in (False, True):
+        trained = tiny(compat=compat).eval()
+        torch.save(trained.network.state_dict(), tmp_path / "x.ours.pt")
+        other = tiny(compat=not compat, weights=tmp_path / "x.ours.pt").eval()
+        assert torch.equal(other.predicted(batch).logit, trained.predicted(batch).logit)
+
+
+def test_a_clip_without_landmarks_is_refused_by_name(batch: Batch) -> None:
+    blind = replace(batch, has_landmarks=torch.arange(8) != 2)
+    with pytest.raises(Refused, match=rf"STDDL: {batch.video[2]} was prepared without landmarks"):
+        tiny().predicted(blind)
+    assert tiny(motion=NoMotion()).predicted(blind).logit.isfinite().all()
+
+
+@pytest.mark.parametrize("trunk", ["resnet18", "hrnet_w18_small", "efficientnet_b0"])
+def test_every_parameter_that_trains_has_a_gradient(trunk: str) -> None:
+    network = STDDL(trunk, width=64).network
+    heads = network(torch.rand(1, 1, 3, 64, 64), torch.rand(1, 1, 2, 64, 64))
+    (heads.label.sum() + heads.mask.sum()).backward()
+    assert not [name for name, p in network.named_parameters() if p.requires_grad and p.grad is None]
+
+
+@pytest.mark.parametrize("trunk", ["vit_tiny_patch16_224", "resnet26d_none"])
+def test_a_trunk_that_cannot_serve_is_refused(trunk: str) -> None:
+    with pytest.raises(Refused, match=r"must be a convolutional network|no such timm model"):
+        STDDL(trunk, width=64)
+
+
+def test_half_precision_keeps_scores_apart(batch: Batch) -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        prediction = tiny().eval().predicted(batch)
+    assert prediction.logit.dtype == torch.float32
 
 
 def test_stills_are_refused(batch: Batch) -> None:

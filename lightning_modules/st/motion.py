@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import cv2
 import torch
@@ -14,13 +15,23 @@ PIXELS = 2**20  # of maps made at once on a CPU: more are paged in anew by every
 EYES = 36, 45  # outer corners
 
 
+def mesh_maps(landmarks: Tensor, height: int, width: int) -> Tensor:
+    """(B, T, 68, 2) to (B, T - 1, 3, H, W): right, down, and 1 within the mesh."""
+    here, there = (points.flatten(0, 1).float() for points in (landmarks[:, :-1], landmarks[:, 1:]))
+    step = max(1, PIXELS // (height * width)) if not landmarks.is_cuda else len(here)
+    pairs = zip(here.split(step), there.split(step), strict=True)
+    return torch.cat([mesh_motion(p, q, height, width) for p, q in pairs]).unflatten(0, (len(landmarks), -1))
+
+
 class Motion(nn.Module, ABC):
     """Gives (B, T - 1, C, H, W) from each frame of a clip to the next; never across clips."""
 
-    def __init__(self, scale: float = 0.02, inside: bool = False) -> None:
+    needs_landmarks = True
+
+    def __init__(self, scale: float = 0.008, inside: bool = False) -> None:
         """
         Args:
-            scale: Motion that becomes 1, over the distance of the eyes; about the deviation of real faces.
+            scale: Motion that becomes 1, over the distance of the eyes; the deviation of real faces of the studio.
             inside: Add a channel that is 1 within the mesh, so that a still face differs from no face.
         """
         super().__init__()
@@ -29,7 +40,7 @@ class Motion(nn.Module, ABC):
 
     @abstractmethod
     def pixels(self, frames: Tensor, landmarks: Tensor) -> Tensor:
-        """(B, T, 3, H, W) and (B, T, 68, 2) to (B, T - 1, 3, H, W): right, down, and 1 within the mesh."""
+        """(B, T, 3, H, W) and (B, T, 68, 2) to what ``mesh_maps`` gives."""
 
     @torch.no_grad()
     def forward(self, frames: Tensor, landmarks: Tensor) -> Tensor:
@@ -43,28 +54,24 @@ class MeshMotion(Motion):
     """Each triangle between landmarks moves its pixels."""
 
     def pixels(self, frames: Tensor, landmarks: Tensor) -> Tensor:
-        h, w = frames.shape[-2:]
-        here, there = (points.flatten(0, 1).float() for points in (landmarks[:, :-1], landmarks[:, 1:]))
-        step = max(1, PIXELS // (h * w)) if not frames.is_cuda else len(here)
-        maps = [mesh_motion(p, q, h, w) for p, q in zip(here.split(step), there.split(step), strict=True)]
-        return torch.cat(maps).unflatten(0, (len(frames), -1))
+        return mesh_maps(landmarks, *frames.shape[-2:])
 
 
 class FlowMotion(Motion):
     """Dense optical flow, OpenCV's DIS."""
 
-    def __init__(self, within: bool = True, **kwargs: object) -> None:
+    def __init__(self, within: bool = True, **kwargs: Any) -> None:
         """
         Args:
             within: Only where the mesh of landmarks is, so that the shape of the face tells as much as with it.
             **kwargs: See Motion.
         """
-        super().__init__(**kwargs)  # type: ignore[arg-type]
+        super().__init__(**kwargs)
         self.within = within
 
     def pixels(self, frames: Tensor, landmarks: Tensor) -> Tensor:
-        out = MeshMotion().pixels(frames, landmarks)
-        grey = frames.mul(255).byte().float().mean(2).byte().cpu().numpy()  # (B, T, H, W)
+        out = mesh_maps(landmarks, *frames.shape[-2:])
+        grey = (frames.mean(2) * 255).round().byte().cpu().numpy()  # (B, T, H, W)
         flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         for clip, maps in zip(grey, out, strict=True):
             for t in range(len(maps)):
@@ -75,6 +82,8 @@ class FlowMotion(Motion):
 
 class NoMotion(Motion):
     """All zero: as many parameters, and nothing to learn from."""
+
+    needs_landmarks = False
 
     def pixels(self, frames: Tensor, landmarks: Tensor) -> Tensor:
         b, t, _, h, w = frames.shape

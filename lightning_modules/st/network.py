@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import timm
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -49,19 +50,29 @@ class HRNet(nn.Module):
 
 
 class Features(nn.Module):
-    """Any other timm model up to a sixteenth of the image."""
+    """Another convolutional timm model up to a sixteenth of the image."""
 
     def __init__(self, name: str, pretrained: bool, channels: int, width: int) -> None:
         super().__init__()
-        full: Any = timm.create_model(name, pretrained=pretrained, in_chans=channels, features_only=True)
-        scales = full.feature_info.reduction()
-        if 16 not in scales:
-            raise Refused(f"trunk {name!r}: has no features at a 16th of the size")
-        at = scales.index(16)
-        self.trunk: Any = timm.create_model(
-            name, pretrained=pretrained, in_chans=channels, features_only=True, out_indices=[at]
-        )
-        self.project = nn.Conv2d(full.feature_info.channels()[at], width, 1)
+        with torch.device("meta"):
+            info: Any = timm.create_model(name, features_only=True).feature_info
+        if info.reduction().count(16) != 1:
+            raise Refused(f"trunk {name!r}: must be a convolutional network with features at a 16th of the size")
+        at = info.reduction().index(16)
+        options: dict[str, Any] = {"features_only": True, "out_indices": [info.out_indices[at]]}
+        self.trunk: Any = timm.create_model(name, pretrained=pretrained, in_chans=channels, **options)
+        self.project = nn.Conv2d(info.channels()[at], width, 1)
+        self.freeze_unused(channels)
+
+    def freeze_unused(self, channels: int) -> None:
+        """What lies beyond those features: a parameter without gradient would stop DDP."""
+        trunk = self.trunk.eval()
+        parameters = dict(trunk.named_parameters())
+        out = trunk(torch.zeros(1, channels, 64, 64))[0].sum()
+        gradients = torch.autograd.grad(out, list(parameters.values()), allow_unused=True)
+        for parameter, gradient in zip(parameters.values(), gradients, strict=True):
+            parameter.requires_grad_(gradient is not None)
+        trunk.train()
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.project(self.trunk(x)[0])
@@ -69,7 +80,7 @@ class Features(nn.Module):
 
 
 class Fusion(nn.Module):
-    """Each place of the pixels gathers from others; which, their motion decides."""
+    """Each place of the pixels gathers from others; which, their motion decides. Its state says whether as released."""
 
     def __init__(self, width: int, compat: bool) -> None:
         super().__init__()
@@ -78,6 +89,12 @@ class Fusion(nn.Module):
         self.query_value, self.key = nn.Linear(width, 2 * width), nn.Linear(width, width)
         self.proj = nn.Linear(width, width)
         self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+
+    def get_extra_state(self) -> Tensor:
+        return torch.tensor(self.compat)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.compat = bool(state)
 
     def forward(self, pixels: Tensor, motion: Tensor) -> Tensor:
         """(N, C, h, w) each, and so is the result."""
@@ -138,8 +155,8 @@ class Network(nn.Module):
         return x, m, self.fusion(x, m)
 
     def heads(self, fused: Tensor, clips: int) -> Heads:
-        mask = self.mask(fused)
-        label = self.label(fused.mean((2, 3)))
+        # of half-precision scores too many would be the same
+        mask, label = self.mask(fused).float(), self.label(fused.mean((2, 3))).float()
         return Heads(label=label.view(clips, -1, 2).mean(1), mask=mask.view(clips, -1, *mask.shape[1:]))
 
     def forward(self, pixels: Tensor, motion: Tensor) -> Heads:

@@ -66,8 +66,9 @@ def laa_net(keys: Mapping[str, list[int]], seed: int, padding_of: int | None = N
 
 def st_ddl(keys: Mapping[str, list[int]], seed: int, compat: bool = True) -> dict[str, Tensor]:
     state = {name: torch.from_numpy(fill(name, tuple(shape))) for name, shape in keys.items()}
-    network = st_ddl_network.Network(compat=compat).double().eval()
+    network = st_ddl_network.Network().double().eval()
     network.load_state_dict(st_ddl_convert.convert_reference(state))
+    network.fusion.compat &= compat
     with torch.no_grad():
         pixels, motion, fused = network.fused(uniform(seed, (6, 3, 128, 128)), uniform(seed + 1, (6, 2, 128, 128)))
         heads = network.heads(fused, clips=2)
