@@ -12,7 +12,7 @@ import argparse
 import json
 import sys
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,10 @@ if __package__ in (None, ""):  # run as a file
 
 from lightning_modules.laa.convert import ALIAS, ALIASED, convert_reference
 from lightning_modules.laa.network import NATIVE, Network
+from lightning_modules.recovery import convert as rffr_convert
+from lightning_modules.recovery import detector as rffr_detector
+from lightning_modules.recovery.mae import positions
+from lightning_modules.recovery.residual import recovered, residual
 from lightning_modules.st import convert as st_ddl_convert
 from lightning_modules.st import network as st_ddl_network
 
@@ -77,7 +81,23 @@ def st_ddl(keys: Mapping[str, list[int]], seed: int, compat: bool = True) -> dic
     return arrays | {"mask_logits": heads.mask[..., ::8, ::8], "class_logits": heads.label}
 
 
-METHODS: dict[str, Callable[[Mapping[str, list[int]], int], dict[str, Tensor]]] = {"laa_net": laa_net, "st_ddl": st_ddl}
+def rffr(keys: Mapping[str, list[int]], seed: int, blocks: Sequence[int], compat: bool = True) -> dict[str, Tensor]:
+    state = {name: torch.from_numpy(fill(name, tuple(shape))) for name, shape in keys.items()}
+    for name, width in (("pos_embed", 768), ("decoder_pos_embed", 512)):
+        state[f"rg.inpainter.{name}"] = positions(width, 14)
+    network = rffr_detector.Network().double().eval()
+    network.load_state_dict(rffr_convert.convert_reference(state))
+    network.compat &= compat
+    chosen, images = torch.tensor(list(blocks)), uniform(seed, (1, 3, 224, 224), 0, 1)
+    with torch.no_grad():
+        ids = network.blocks[chosen]
+        whole, rest = recovered(network.generator, images, ids), residual(network.generator, images, ids)
+        features = network.features(images, rest, chosen)
+        arrays = {"recovered": whole[..., ::8, ::8], "residual": rest[..., ::8, ::8], "features_compat": features}
+        return arrays | {"patch_ids": ids.flatten()[None], "logits_compat": network.classifier(features)}
+
+
+METHODS: dict[str, Callable[..., dict[str, Tensor]]] = {"laa_net": laa_net, "st_ddl": st_ddl, "rffr": rffr}
 
 
 def errors(ours: Mapping[str, Tensor], recorded: Arrays) -> dict[str, float]:
@@ -97,7 +117,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     given = parser.parse_args()
     keys = json.loads((given.fixture.parent / f"{given.method}_keys.json").read_text())
-    found = errors(METHODS[given.method](keys, given.seed), np.load(given.fixture))
+    recorded = dict(np.load(given.fixture))
+    inputs = {name: recorded.pop(name).tolist() for name in ("blocks",) if name in recorded}
+    found = errors(METHODS[given.method](keys, given.seed, **inputs), recorded)
     for name, error in found.items():
         print(name, f"{error:.3e}")
     sys.exit(0 if found and max(found.values()) <= TOLERANCE else 1)

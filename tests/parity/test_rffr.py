@@ -1,0 +1,54 @@
+"""RFFR gives what the authors' own network gave, its shifted read-out included."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from datamodules.errors import Refused
+from lightning_modules.recovery.convert import convert_reference
+from lightning_modules.recovery.detector import Network
+from tests.parity.compare import TOLERANCE, errors, rffr
+
+HERE = Path(__file__).parent
+KEYS: dict[str, list[int]] = json.loads((HERE / "rffr_keys.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def recorded() -> dict[str, np.ndarray]:
+    with np.load(HERE / "rffr_seed200.npz") as arrays:
+        return dict(arrays)
+
+
+def test_every_array_is_that_of_the_authors(recorded: dict[str, np.ndarray]) -> None:
+    blocks = recorded["blocks"].tolist()
+    found = errors(rffr(KEYS, 200, blocks), {name: a for name, a in recorded.items() if name != "blocks"})
+    assert found.keys() == {"patch_ids", "recovered", "residual", "features_compat", "logits_compat"}
+    assert max(found.values()) <= TOLERANCE, found
+
+
+def test_read_at_the_class_token_it_would_not_be(recorded: dict[str, np.ndarray]) -> None:
+    found = errors(rffr(KEYS, 200, recorded["blocks"].tolist(), compat=False), recorded)
+    assert found["residual"] <= TOLERANCE
+    assert found["features_compat"] > 1e-2
+
+
+def small() -> dict[str, torch.Tensor]:
+    return {name: torch.zeros(1) for name in KEYS}
+
+
+def test_the_converter_drops_the_heads_that_nothing_reads_and_refuses_other_keys() -> None:
+    assert len(KEYS) == 560
+    ours = convert_reference({f"module.{name}": value for name, value in small().items()})
+    with torch.device("meta"):
+        assert ours.keys() == Network().state_dict().keys()
+    with pytest.raises(Refused, match=r"dd\.backbone_3\.norm\.weight: no key of RFFR"):
+        convert_reference(small() | {"dd.backbone_3.norm.weight": torch.zeros(1)})
+    without = small()
+    del without["dd.classifier.bias"]
+    with pytest.raises(Refused, match=r"classifier\.bias: missing"):
+        convert_reference(without)
