@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from jsonargparse import auto_cli
 
 from benchmarks.record import record
-from benchmarks.study import counts, figures, tested, trained
+from benchmarks.study import counts, figures, studied, trained
 
 # what ages real and fake alike is left out: six hundred steps from random weights do not get over it
 SELF = {"after_jpeg": 0.0, "after_light": 0.0, "after_shift": 0.0, "ratios": [1.0], "change": 0.0}
@@ -59,13 +59,10 @@ def laa_net(
         jobs: Runs at the same time.
         name: Of the recorded result.
     """
-    tasks = [(variant, seed) for seed in range(seeds) for variant in variants]
-    with ThreadPoolExecutor(jobs) as pool:
-        runs = list(pool.map(lambda task: run_of(task[0], task[1], data.resolve(), work.resolve(), epochs), tasks))
-    result: dict[str, Any] = {"epochs": epochs, "videos": counts(tested(runs[0])), "variants": {}}
+    found = studied(partial(run_of, data=data.resolve(), work=work.resolve(), epochs=epochs), variants, seeds, jobs)
+    result: dict[str, Any] = {"epochs": epochs, "videos": counts(found[variants[0]][0]), "variants": {}}
     for variant in variants:
-        found = [tested(run) for task, run in zip(tasks, runs, strict=True) if task[0] == variant]
-        each = [figures(v, {"spatial": SPATIAL}) for v in found]
+        each = [figures(v, {"spatial": SPATIAL}) for v in found[variant]]
         spatial = [one["spatial"][0] for one in each]
         spread = round(stdev(spatial), 3) if len(spatial) > 1 else None
         mine = {"spatial_mean": round(mean(spatial), 3), "spatial_deviation": spread, "seeds": each}

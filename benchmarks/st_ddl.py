@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -13,8 +13,8 @@ import torch
 from jsonargparse import auto_cli
 
 from benchmarks.record import record
-from benchmarks.study import counts, figures, tested, trained
-from lightning_modules.intervals import Videos
+from benchmarks.study import counts, figures, studied, trained
+from lightning_modules.intervals import RESAMPLES, Videos
 from lightning_modules.scores import auroc
 
 MOTIONS = {
@@ -23,7 +23,6 @@ MOTIONS = {
     "none": {"class_path": "lightning_modules.st.motion.NoMotion"},
 }
 TEMPORAL = ["TemporalJitter", "TemporalSmooth"]
-RESAMPLES = 2000
 
 
 def run_of(motion: str, seed: int, root: Path, work: Path, epochs: int, side: int) -> Path:
@@ -72,13 +71,8 @@ def st_ddl(root: Path, work: Path, seeds: int = 5, epochs: int = 12, side: int =
         side: Of the crops, in pixels.
         jobs: Runs at the same time.
     """
-    tasks = [(motion, seed) for seed in range(seeds) for motion in MOTIONS]
-    root, work = root.resolve(), work.resolve()
-    with ThreadPoolExecutor(jobs) as pool:
-        runs = list(pool.map(lambda task: run_of(task[0], task[1], root, work, epochs, side), tasks))
-    found: dict[str, list[Videos]] = {motion: [] for motion in MOTIONS}
-    for (motion, _), run in zip(tasks, runs, strict=True):
-        found[motion].append(tested(run))
+    one = partial(run_of, root=root.resolve(), work=work.resolve(), epochs=epochs, side=side)
+    found = studied(one, list(MOTIONS), seeds, jobs)
     result: dict[str, Any] = {"epochs": epochs, "side": side, "seeds": seeds, "videos": counts(found["mesh"][0])}
     result["motions"] = {motion: [figures(v, {}) for v in each] for motion, each in found.items()}
     result["gain_of_mesh"] = {

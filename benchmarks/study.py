@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,18 @@ def trained(run: Path, configs: list[str], settings: dict[str, Any], seed: int, 
             environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
             subprocess.run(command, cwd=ROOT, env=environment, stdout=log, stderr=log, check=True)
     return run
+
+
+def studied(
+    run_of: Callable[[str, int], Path], variants: Sequence[str], seeds: int, jobs: int
+) -> dict[str, list[Videos]]:
+    """What was tested of each variant, a run for each seed, some at the same time."""
+    tasks = [(variant, seed) for seed in range(seeds) for variant in variants]
+    found: dict[str, list[Videos]] = {variant: [] for variant in variants}
+    with ThreadPoolExecutor(jobs) as pool:
+        for (variant, _), run in zip(tasks, pool.map(run_of, *zip(*tasks, strict=True)), strict=True):
+            found[variant].append(tested(run))
+    return found
 
 
 def tested(run: Path) -> Videos:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Trainer
 from torch import Tensor
 
-from callbacks.panels import Picture, heated, kind_of, labelled, outlined, tile
+from callbacks.gallery import Gallery
+from callbacks.panels import Picture, heated, labelled, outlined, tile
 from datamodules.batch import Batch
 from datamodules.studio.encode import write_h264
 from lightning_modules.base import Outcome, Prediction
@@ -44,7 +44,7 @@ def film(prediction: Prediction, batch: Batch, i: int, text: str) -> Iterator[Pi
         yield np.hstack([labelled(part, name) for name, part in parts.items()])
 
 
-class ClipVideo(Callback):
+class ClipVideo(Gallery[list[Picture]]):
     """Writes panels/<split>.mp4 into the run of a method that sees clips."""
 
     def __init__(self, clips: int = 2, kinds: int = 10) -> None:
@@ -53,36 +53,14 @@ class ClipVideo(Callback):
             clips: Per manipulation.
             kinds: Manipulations at the most, the reals counted in.
         """
-        self.clips, self.kinds = clips, kinds
-        self.films: dict[str, dict[str, list[Picture]]] = {}
+        super().__init__(clips, kinds)
 
-    def collect(self, outcome: Outcome, batch: Batch) -> None:
-        if batch.frames.shape[1] == 1:
-            return
-        for i, key in enumerate(batch.video):
-            kind = kind_of(key)
-            known = len(self.films) < self.kinds or kind in self.films
-            kept = self.films.get(kind, {})
-            if known and len(kept) < self.clips and key not in kept:
-                kept[key] = list(film(outcome.prediction, batch, i, f"{kind[:14]} {float(outcome.score[i]):.2f}"))
-                self.films[kind] = kept
+    def wants(self, outcome: Outcome, batch: Batch) -> bool:
+        return batch.frames.shape[1] > 1
 
-    def finish(self, trainer: Trainer, split: str) -> None:
-        pictures = [picture for kept in self.films.values() for clip in kept.values() for picture in clip]
-        self.films = {}
-        if pictures and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            write_h264(Path(trainer.default_root_dir) / "panels" / f"{split}.mp4", pictures, FPS, 18)
+    def item(self, outcome: Outcome, batch: Batch, i: int, kind: str) -> list[Picture]:
+        return list(film(outcome.prediction, batch, i, f"{kind[:14]} {float(outcome.score[i]):.2f}"))
 
-    def on_validation_batch_end(
-        self, trainer: Trainer, m: LightningModule, outputs: Any, batch: Batch, *_: Any
-    ) -> None:
-        self.collect(outputs, batch)
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.finish(trainer, "val")
-
-    def on_test_batch_end(self, trainer: Trainer, m: LightningModule, outputs: Any, batch: Batch, *_: Any) -> None:
-        self.collect(outputs, batch)
-
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.finish(trainer, "test")
+    def write(self, trainer: Trainer, split: str, kept: dict[str, dict[str, list[Picture]]]) -> None:
+        pictures = [picture for clips in kept.values() for clip in clips.values() for picture in clip]
+        write_h264(Path(trainer.default_root_dir) / "panels" / f"{split}.mp4", pictures, FPS, 18)

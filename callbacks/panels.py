@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
 
+from callbacks.gallery import Gallery
 from datamodules.atomic import appearing
 from datamodules.batch import Batch
-from datamodules.synthesis.base import BLENDED
 from lightning_modules.base import Outcome
 
 Picture = NDArray[np.uint8]
@@ -49,12 +48,7 @@ def labelled(column: Picture, text: str) -> Picture:
     return np.vstack([strip, column])
 
 
-def kind_of(key: str) -> str:
-    """The manipulation that a video's key names."""
-    return "blended" if key.endswith(BLENDED) else key.split("/")[1]
-
-
-class Panels(Callback):
+class Panels(Gallery[Picture]):
     """Writes panels/<split>.png into the run: faces of each manipulation, their true masks, the predicted ones."""
 
     def __init__(self, faces: int = 2, kinds: int = 10) -> None:
@@ -63,48 +57,21 @@ class Panels(Callback):
             faces: Per manipulation.
             kinds: Manipulations at the most, the reals counted in.
         """
-        self.faces, self.kinds = faces, kinds
-        self.columns: dict[str, list[tuple[str, Picture]]] = {}
+        super().__init__(faces, kinds)
 
-    def collect(self, outcome: Outcome, batch: Batch) -> None:
-        for i, key in enumerate(batch.video):
-            method = kind_of(key)
-            kept = self.columns.get(method, [])
-            known = len(self.columns) < self.kinds or method in self.columns
-            if not known or len(kept) >= self.faces or any(key == video for video, _ in kept):
-                continue
-            face = tile(batch.frames[i, 0])
-            rows = [face, outlined(face, batch.mask[i, 0, 0])]
-            if outcome.prediction.mask_logit is not None:
-                rows.append(heated(face, outcome.prediction.mask_logit[i, 0, 0].sigmoid()))
-            text = f"{method[:12]} {float(outcome.score[i]):.2f}"
-            self.columns.setdefault(method, []).append((key, labelled(np.vstack(rows), text)))
+    def item(self, outcome: Outcome, batch: Batch, i: int, kind: str) -> Picture:
+        face = tile(batch.frames[i, 0])
+        rows = [face, outlined(face, batch.mask[i, 0, 0])]
+        if outcome.prediction.mask_logit is not None:
+            rows.append(heated(face, outcome.prediction.mask_logit[i, 0, 0].sigmoid()))
+        return labelled(np.vstack(rows), f"{kind[:12]} {float(outcome.score[i]):.2f}")
 
-    def finish(self, trainer: Trainer, split: str) -> None:
-        columns = [
-            column for kind in sorted(self.columns, key=lambda k: (k != "real", k)) for _, column in self.columns[kind]
-        ]
-        self.columns = {}
-        if not columns or not trainer.is_global_zero or trainer.sanity_checking or trainer.fast_dev_run:  # type: ignore[attr-defined]
-            return
-        panel = np.hstack(columns)
+    def write(self, trainer: Trainer, split: str, kept: dict[str, dict[str, Picture]]) -> None:
+        reals_first = sorted(kept, key=lambda kind: (kind != "real", kind))
+        panel = np.hstack([column for kind in reals_first for column in kept[kind].values()])
         ok, content = cv2.imencode(".png", panel[..., ::-1])
         with appearing(Path(trainer.default_root_dir) / "panels" / f"{split}.png") as part:
             part.write_bytes(content.tobytes() if ok else b"")
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.log_image(f"{split}/panels", [panel])
-
-    def on_validation_batch_end(
-        self, trainer: Trainer, m: LightningModule, outputs: Any, batch: Batch, *_: Any
-    ) -> None:
-        self.collect(outputs, batch)
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.finish(trainer, "val")
-
-    def on_test_batch_end(self, trainer: Trainer, m: LightningModule, outputs: Any, batch: Batch, *_: Any) -> None:
-        self.collect(outputs, batch)
-
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.finish(trainer, "test")

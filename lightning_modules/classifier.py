@@ -14,6 +14,7 @@ from datamodules.batch import Batch
 from datamodules.errors import Refused
 from lightning_modules import backbones
 from lightning_modules.base import Method, Prediction
+from lightning_modules.weights import read
 
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 
@@ -65,15 +66,7 @@ class Classifier(Method):
 
 def load(net: Any, path: Path) -> None:
     """Loads a state dict whose head may have other classes; every other key must fit."""
-    if not path.is_file():
-        raise Refused(f"weights {path}: no such file")
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        state = load_file(path)
-    else:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    own = net.state_dict()
+    state, own = read(path), net.state_dict()
     head = {name for name in state if name in own and state[name].shape != own[name].shape}
     result = net.load_state_dict({k: v for k, v in state.items() if k not in head}, strict=False)
     classifier = {f"{net.default_cfg['classifier']}.{kind}" for kind in ("weight", "bias")}

@@ -36,7 +36,7 @@ class STDDL(Method):
     ) -> None:
         """
         Args:
-            trunk: Name of a timm HRNet, or of any timm model with features at a 16th of the size.
+            trunk: Name of a timm HRNet, or of a convolutional timm model with features at a 16th of the size.
             pretrained: Fetch timm's weights of it from its hub, for pixels and motion alike.
             weights: Local file that 'python -m suite convert st_ddl' wrote.
             width: Channels of the features, a multiple of 32.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,35 +13,65 @@ from torch import Tensor, nn
 from datamodules.errors import Refused
 
 
+class Released(nn.Module):
+    """Can work as released code does, and its state says whether it does."""
+
+    compat: bool
+
+    def get_extra_state(self) -> Tensor:
+        return torch.tensor(self.compat)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.compat = bool(state)
+
+
+def stripped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Without what a network that was trained on several GPUs has before its names."""
+    return {name.removeprefix("module."): value for name, value in state.items()}
+
+
 def renamed(
-    state: Mapping[str, Tensor], rules: Sequence[tuple[re.Pattern[str], str]], wanted: Collection[str], what: str
+    state: Mapping[str, Tensor], rules: Mapping[str, str], network: Callable[[], nn.Module], what: str
 ) -> dict[str, Tensor]:
-    """The state dict under our names, all of them and no other.
+    """The state dict under our names, all of them and no other, marked as that of released code.
 
     Args:
         state: Of somebody else.
         rules: Pattern of a name there, and what stands for it here; the first that fits counts.
-        wanted: Names here.
+        network: Ours, as it is released.
         what: Whose state dict it should be, for messages.
     """
-    out = {}
+    with torch.device("meta"):  # names alone, no memory
+        wanted = network().state_dict().keys()
+    out = {name: torch.tensor(True) for name in wanted if name.endswith("_extra_state")}
+    patterns = [(re.compile(theirs), ours) for theirs, ours in rules.items()]
+    tensors = wanted - out.keys()
     for name, value in state.items():
-        found = next(((pattern, ours) for pattern, ours in rules if pattern.fullmatch(name)), None)
+        found = next(((pattern, ours) for pattern, ours in patterns if pattern.fullmatch(name)), None)
         ours = found[0].sub(found[1], name) if found else ""
-        if ours not in wanted:
+        if ours not in tensors:
             raise Refused(f"{name}: no key of {what}")
         out[ours] = value
-    if missing := sorted(name for name in wanted if name not in out):
+    if missing := sorted(wanted - out.keys()):
         raise Refused(f"{missing[0]}: missing, and {len(missing) - 1} more")
     return out
 
 
-def load(network: nn.Module, path: Path) -> None:
-    """A file of ours, which must fit whole."""
+def read(path: Path) -> dict[str, Any]:
+    """A file of weights: nothing in it but tensors and plain values is read."""
     if not path.is_file():
         raise Refused(f"weights {path}: no such file")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    own = network.state_dict()
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return content
+
+
+def load(network: nn.Module, path: Path) -> None:
+    """A file of ours, which must fit whole."""
+    state, own = read(path), network.state_dict()
     names = [name for name in own if name not in state or state[name].shape != own[name].shape]
     if names := names + [name for name in state if name not in own]:
         raise Refused(f"weights {path}: {len(names)} keys do not fit, the first is {names[0]!r}")

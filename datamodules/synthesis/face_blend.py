@@ -14,7 +14,7 @@ from datamodules.augment import jpeg
 from datamodules.synthesis.base import Blend, Synthesis
 from datamodules.synthesis.feather import GRID, bent, dilated, eroded, feathered
 from datamodules.synthesis.framing import Window
-from datamodules.synthesis.hull import KINDS, hull_mask
+from datamodules.synthesis.hull import KINDS, hull_masks
 from datamodules.synthesis.light import between, happens, lit, shifted
 
 UNIT = 317  # side of the faces that the paper's numbers of pixels refer to
@@ -84,11 +84,7 @@ class FaceBlend(Synthesis):
         """(B, 1, H, W) bool."""
         b, device = len(landmarks), landmarks.device
         kind = torch.randint(len(KINDS), (b,))
-        hull = torch.zeros(b, 1, height, width, device=device)
-        for i, name in enumerate(KINDS):
-            rows = (kind == i).nonzero().flatten().to(device)
-            if len(rows):
-                hull[rows, 0] = hull_mask(landmarks[rows], name, height, width).float()
+        hull = hull_masks(landmarks, KINDS, kind, height, width)
         jitter = torch.randn(b, 2, GRID, GRID) * between(*self.bend, b)[:, None, None, None]
         whole = bent(hull, jitter.to(device)) > 1 - 1e-4  # what is partly covered is not
         worn = happens(0.5, b)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -38,6 +40,16 @@ def hull_mask(landmarks: Tensor, kind: str, height: int, width: int) -> Tensor:
     for group in groups:
         mask |= filled(points[:, group], height, width)
     return mask
+
+
+def hull_masks(landmarks: Tensor, names: Sequence[str], kind: Tensor, height: int, width: int) -> Tensor:
+    """(B, 1, H, W) 0 or 1: of each face the hull that ``kind`` (B,), on the CPU, points to; none below 0."""
+    out = torch.zeros(len(landmarks), 1, height, width, device=landmarks.device)
+    for i, name in enumerate(names):
+        rows = (kind == i).nonzero().flatten().to(landmarks.device)
+        if len(rows):
+            out[rows, 0] = hull_mask(landmarks[rows], name, height, width).float()
+    return out
 
 
 def lift_brows(points: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from datamodules.errors import Refused
 from datamodules.faces import with_forehead
 from datamodules.synthesis.base import Blend, Synthesis
 from datamodules.synthesis.framing import Window
-from datamodules.synthesis.hull import KINDS, hull_mask
+from datamodules.synthesis.hull import KINDS, hull_mask, hull_masks
 from datamodules.synthesis.light import between, coarse, happens, lit, sharpened, shifted
 from datamodules.synthesis.masks import elastic, places, soften
 
@@ -116,17 +116,12 @@ class SelfBlend(Synthesis):
         """(B, 1, H, W), one of the kinds for each."""
         high = happens(self.forehead, len(landmarks))
         kind = torch.randint(len(self.hulls), (len(landmarks),))
-        out = torch.zeros(len(landmarks), 1, height, width, device=landmarks.device)
-        for i, name in enumerate(self.hulls):
-            for higher in (False, True) if name == "all" else (None,):  # the others do not use the forehead
-                chosen = (kind == i) if higher is None else (kind == i) & (high == higher)
-                rows = chosen.nonzero().flatten().to(landmarks.device)
-                if not len(rows):
-                    continue
-                points = landmarks[rows]
-                if higher:
-                    points = torch.from_numpy(with_forehead(points.cpu().numpy())).to(points.device)
-                out[rows, 0] = hull_mask(points, name, height, width).float()
+        higher = high & torch.tensor([name == "all" for name in self.hulls])[kind]  # the others do not use the forehead
+        out = hull_masks(landmarks, self.hulls, kind.masked_fill(higher, -1), height, width)
+        rows = higher.nonzero().flatten().to(landmarks.device)
+        if len(rows):
+            points = torch.from_numpy(with_forehead(landmarks[rows].cpu().numpy())).to(landmarks.device)
+            out[rows, 0] = hull_mask(points, "all", height, width).float()
         return out
 
     def colours(self, images: Tensor) -> Tensor:

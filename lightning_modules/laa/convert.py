@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from datamodules.errors import Refused
 from lightning_modules.laa.network import Network
-from lightning_modules.weights import renamed
+from lightning_modules.weights import renamed, stripped
 
 REPEATS = (2, 4, 4, 6, 6, 8, 2)  # blocks of each stage of EfficientNet-B4
 BLOCK = {
@@ -49,17 +49,17 @@ PREFIXES = {
 ALIAS, ALIASED = "inception_block.", "deconv_4.0."
 
 
-def rules() -> Iterator[tuple[re.Pattern[str], str]]:
+def rules() -> dict[str, str]:
     """Pattern of the authors' names and what stands for it here."""
-    number = 0
+    out, number = {}, 0
     for stage, count in enumerate(REPEATS):
         for block in range(count):
             for theirs, ours in (BLOCK if stage else FIRST).items():
-                pattern = re.compile(rf"_blocks\.{number}\.{theirs}\.(.+)")
-                yield pattern, rf"trunk.blocks.{stage}.{block}.{ours}.\1"
+                out[rf"_blocks\.{number}\.{theirs}\.(.+)"] = rf"trunk.blocks.{stage}.{block}.{ours}.\1"
             number += 1
     for theirs, ours in PREFIXES.items():
-        yield re.compile(rf"{re.escape(theirs)}\.(.+)"), rf"{ours}.\1"
+        out[rf"{re.escape(theirs)}\.(.+)"] = rf"{ours}.\1"
+    return out
 
 
 def convert_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -68,11 +68,9 @@ def convert_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Args:
         state: 803 tensors, with or without ``module.`` before their names.
     """
-    given = {name.removeprefix("module."): value for name, value in state.items()}
+    given = stripped(state)
     for name in [name for name in given if name.startswith(ALIAS)]:
         twin = given.get(ALIASED + name.removeprefix(ALIAS))
         if twin is None or not torch.equal(twin, given.pop(name)):
             raise Refused(f"{name}: differs from {ALIASED + name.removeprefix(ALIAS)}, whose alias it is")
-    with torch.device("meta"):  # names alone, no memory
-        wanted = Network().state_dict()
-    return renamed(given, list(rules()), wanted, "LAA-Net with EfficientNet-B4")
+    return renamed(given, rules(), Network, "LAA-Net with EfficientNet-B4")

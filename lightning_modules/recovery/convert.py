@@ -5,21 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from lightning_modules.recovery.detector import Network
-from lightning_modules.weights import renamed
+from lightning_modules.weights import renamed, stripped
 
-RULES = [
-    (re.compile(theirs), ours)
-    for theirs, ours in {
-        r"rg\.inpainter\.(.+)": r"generator.\1",
-        r"dd\.backbone_1\.(.+)": r"pixels.vit.\1",
-        r"dd\.backbone_2\.(.+)": r"residual.vit.\1",
-        r"dd\.classifier\.(.+)": r"classifier.\1",
-    }.items()
-]
+RULES = {
+    r"rg\.inpainter\.(.+)": r"generator.\1",
+    r"dd\.backbone_1\.(.+)": r"pixels.vit.\1",
+    r"dd\.backbone_2\.(.+)": r"residual.vit.\1",
+    r"dd\.classifier\.(.+)": r"classifier.\1",
+}
 UNUSED = re.compile(r"dd\.backbone_[12]\.head\..+")  # a thousand classes of ImageNet, which nothing reads
 
 
@@ -29,9 +25,5 @@ def convert_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Args:
         state: 560 tensors, with or without ``module.`` before their names.
     """
-    with torch.device("meta"):  # names alone, no memory
-        wanted = Network().state_dict()
-    given = {name.removeprefix("module."): value for name, value in state.items()}
-    own = {"_extra_state": torch.tensor(True)}  # trained with the read-out of released code
-    used = {name: value for name, value in given.items() if not UNUSED.fullmatch(name)}
-    return own | renamed(used, RULES, wanted.keys() - own.keys(), "RFFR")
+    used = {name: value for name, value in stripped(state).items() if not UNUSED.fullmatch(name)}
+    return renamed(used, RULES, Network, "RFFR")

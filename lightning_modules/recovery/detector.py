@@ -13,6 +13,7 @@ from lightning_modules import backbones
 from lightning_modules.recovery.blocks import Grid
 from lightning_modules.recovery.mae import MAE
 from lightning_modules.recovery.residual import residual
+from lightning_modules.weights import Released
 
 
 class Branch(nn.Module):
@@ -38,9 +39,7 @@ class Branch(nn.Module):
         return out
 
 
-class Network(nn.Module):
-    """Its state says whether it reads as released code does."""
-
+class Network(Released):
     mean: Tensor
     std: Tensor
     blocks: Tensor
@@ -65,12 +64,6 @@ class Network(nn.Module):
         self.register_buffer("blocks", grid.ids(), persistent=False)
         for name, value in (("mean", (0.485, 0.456, 0.406)), ("std", (0.229, 0.224, 0.225))):
             self.register_buffer(name, torch.tensor(value).view(3, 1, 1), persistent=False)
-
-    def get_extra_state(self) -> Tensor:
-        return torch.tensor(self.compat)
-
-    def set_extra_state(self, state: Tensor) -> None:
-        self.compat = bool(state)
 
     def features(self, images: Tensor, rest: Tensor, blocks: Tensor) -> Tensor:
         """(B, 2 C) of the pixels of these blocks, and of their residual.

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from lightning_modules.st.network import Network
-from lightning_modules.weights import renamed
+from lightning_modules.weights import renamed, stripped
 
-RULES = [
-    (re.compile(theirs), ours)
-    for theirs, ours in {
-        r"encoder_rgb\.final_layer\.(.+)": r"pixels.final_layer.\1",
-        r"encoder_rgb\.(.+)": r"pixels.trunk.\1",
-        r"encoder_motion\.final_layer\.(.+)": r"motion.final_layer.\1",
-        r"encoder_motion\.(.+)": r"motion.trunk.\1",
-        r"sa\.m_qv\.(.+)": r"fusion.query_value.\1",
-        r"sa\.m_k\.(.+)": r"fusion.key.\1",
-        r"sa\.(.+)": r"fusion.\1",
-        r"feats2mask\.(.+)": r"mask.\1",
-        r"feats2cls\.0\.(.+)": r"label.\1",
-    }.items()
-]
+RULES = {
+    r"encoder_rgb\.final_layer\.(.+)": r"pixels.final_layer.\1",
+    r"encoder_rgb\.(.+)": r"pixels.trunk.\1",
+    r"encoder_motion\.final_layer\.(.+)": r"motion.final_layer.\1",
+    r"encoder_motion\.(.+)": r"motion.trunk.\1",
+    r"sa\.m_qv\.(.+)": r"fusion.query_value.\1",
+    r"sa\.m_k\.(.+)": r"fusion.key.\1",
+    r"sa\.(.+)": r"fusion.\1",
+    r"feats2mask\.(.+)": r"mask.\1",
+    r"feats2cls\.0\.(.+)": r"label.\1",
+}
 
 
 def convert_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -33,8 +28,4 @@ def convert_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Args:
         state: 3560 tensors, with or without ``module.`` before their names.
     """
-    with torch.device("meta"):  # names alone, no memory
-        wanted = Network().state_dict()
-    given = {name.removeprefix("module."): value for name, value in state.items()}
-    own = {"fusion._extra_state": torch.tensor(True)}  # trained with the attention of released code
-    return own | renamed(given, RULES, wanted.keys() - own.keys(), "ST-DDL with HRNet-W32")
+    return renamed(stripped(state), RULES, Network, "ST-DDL with HRNet-W32")

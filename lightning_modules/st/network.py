@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from datamodules.errors import Refused
 from lightning_modules import backbones
+from lightning_modules.weights import Released
 
 HEAD = 32  # channels of one head of attention
 
@@ -79,8 +80,8 @@ class Features(nn.Module):
         return out
 
 
-class Fusion(nn.Module):
-    """Each place of the pixels gathers from others; which, their motion decides. Its state says whether as released."""
+class Fusion(Released):
+    """Each place of the pixels gathers from others; which, their motion decides."""
 
     def __init__(self, width: int, compat: bool) -> None:
         super().__init__()
@@ -89,12 +90,6 @@ class Fusion(nn.Module):
         self.query_value, self.key = nn.Linear(width, 2 * width), nn.Linear(width, width)
         self.proj = nn.Linear(width, width)
         self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
-
-    def get_extra_state(self) -> Tensor:
-        return torch.tensor(self.compat)
-
-    def set_extra_state(self, state: Tensor) -> None:
-        self.compat = bool(state)
 
     def forward(self, pixels: Tensor, motion: Tensor) -> Tensor:
         """(N, C, h, w) each, and so is the result."""

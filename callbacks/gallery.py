@@ -1,0 +1,72 @@
+"""What is kept of some videos of each manipulation while a split is watched, and written when it ends."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, Generic, TypeVar
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from datamodules.batch import Batch
+from datamodules.synthesis.base import BLENDED
+from lightning_modules.base import Outcome
+
+Item = TypeVar("Item")
+
+
+def kind_of(key: str) -> str:
+    """The manipulation that a video's key names."""
+    return "blended" if key.endswith(BLENDED) else key.split("/")[1]
+
+
+class Gallery(Callback, Generic[Item]):
+    """One item for each of the first videos of the first manipulations."""
+
+    def __init__(self, each: int, kinds: int) -> None:
+        """
+        Args:
+            each: Videos of a manipulation.
+            kinds: Manipulations at the most, the reals counted in.
+        """
+        self.each, self.kinds = each, kinds
+        self.kept: dict[str, dict[str, Item]] = {}  # by manipulation, then by video
+
+    def wants(self, outcome: Outcome, batch: Batch) -> bool:
+        """Whether anything is kept of such batches."""
+        return True
+
+    @abstractmethod
+    def item(self, outcome: Outcome, batch: Batch, i: int, kind: str) -> Item: ...
+
+    @abstractmethod
+    def write(self, trainer: Trainer, split: str, kept: dict[str, dict[str, Item]]) -> None: ...
+
+    def collect(self, outcome: Outcome, batch: Batch) -> None:
+        if not self.wants(outcome, batch):
+            return
+        for i, key in enumerate(batch.video):
+            kind = kind_of(key)
+            if kind not in self.kept and len(self.kept) >= self.kinds:
+                continue
+            kept = self.kept.setdefault(kind, {})
+            if len(kept) < self.each and key not in kept:
+                kept[key] = self.item(outcome, batch, i, kind)
+
+    def finish(self, trainer: Trainer, split: str) -> None:
+        kept, self.kept = self.kept, {}
+        if any(kept.values()) and trainer.is_global_zero and not trainer.sanity_checking and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self.write(trainer, split, kept)
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, m: LightningModule, outputs: Any, batch: Batch, *_: Any
+    ) -> None:
+        self.collect(outputs, batch)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.finish(trainer, "val")
+
+    def on_test_batch_end(self, trainer: Trainer, m: LightningModule, outputs: Any, batch: Batch, *_: Any) -> None:
+        self.collect(outputs, batch)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.finish(trainer, "test")
