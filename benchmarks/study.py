@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-import torch
 import yaml
 
 from datamodules.errors import Refused
@@ -42,13 +41,9 @@ def trained(run: Path, configs: list[str], settings: dict[str, Any], seed: int, 
     changes.write_text(wanted)
     files = [*(ROOT / "configs" / f"{name}.yaml" for name in configs), changes]
     options = [word for file in files for word in ("--config", str(file))]
-    last = run / "checkpoints/last.ckpt"
     verbs: dict[str, list[str]] = {}
-    if not last.exists():
-        verbs["fit"] = []
-    elif torch.load(last, weights_only=True)["epoch"] + 1 < epochs:
-        verbs["fit"] = ["--ckpt_path", "last"]
     if not (run / "predictions.parquet").exists():
+        verbs["fit"] = ["--ckpt_path", "last"] if (run / "checkpoints/last.ckpt").exists() else []
         verbs["test"] = ["--ckpt_path", str(run / "checkpoints/best.ckpt")]
     for verb, more in verbs.items():
         with (run / f"{verb}.log").open("w") as log:

@@ -14,9 +14,15 @@ from datamodules.batch import Batch
 class Throughput(Callback):
     """Logs train/samples_per_s of all ranks, and train/waiting: the share of time without a batch to work on."""
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
         self.samples, self.waited = 0, 0.0
         self.began = self.ended = 0.0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.reset()  # a run that goes on may end an epoch that it did not start
 
     def on_train_batch_start(self, trainer: Trainer, m: LightningModule, batch: Batch, batch_idx: int) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]

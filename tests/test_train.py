@@ -97,6 +97,15 @@ def test_a_plateau_schedule_is_monitored(prepared: Path, tmp_path: Path) -> None
     assert (tmp_path / "run/checkpoints/last.ckpt").exists()
 
 
+def test_a_run_goes_on_where_validation_is_rarer_than_epochs(prepared: Path, tmp_path: Path) -> None:
+    rare = ["--trainer.check_val_every_n_epoch", "2", "--trainer.limit_train_batches", "2"]
+    main(small_fit(prepared, tmp_path / "run", *rare))
+    main(small_fit(prepared, tmp_path / "run", *rare, "--trainer.max_epochs", "4", "--ckpt_path", "last"))
+    with (tmp_path / "run/metrics.csv").open() as f:
+        steps = [int(row["step"]) for row in csv.DictReader(f) if row["val/video_auroc"]]
+    assert steps == [3, 7]
+
+
 def test_two_processes_test_as_one_does(prepared: Path, two_processes: Path, tmp_path: Path) -> None:
     tables = {}
     for name, options in {
