@@ -62,7 +62,7 @@ def laa_net(
     found = studied(partial(run_of, data=data.resolve(), work=work.resolve(), epochs=epochs), variants, seeds, jobs)
     result: dict[str, Any] = {"epochs": epochs, "videos": counts(found[variants[0]][0]), "variants": {}}
     for variant in variants:
-        each = [figures(v, {"spatial": SPATIAL}) for v in found[variant]]
+        each = [figures(run, {"spatial": SPATIAL}) for run in found[variant]]
         spatial = [one["spatial"][0] for one in each]
         spread = round(stdev(spatial), 3) if len(spatial) > 1 else None
         mine = {"spatial_mean": round(mean(spatial), 3), "spatial_deviation": spread, "seeds": each}

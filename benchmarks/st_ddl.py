@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from statistics import mean
@@ -13,7 +12,7 @@ import torch
 from jsonargparse import auto_cli
 
 from benchmarks.record import record
-from benchmarks.study import counts, figures, studied, trained
+from benchmarks.study import counts, figures, localized, studied, tested, trained
 from lightning_modules.intervals import RESAMPLES, Videos
 from lightning_modules.scores import auroc
 
@@ -23,11 +22,14 @@ MOTIONS = {
     "none": {"class_path": "lightning_modules.st.motion.NoMotion"},
 }
 TEMPORAL = ["TemporalJitter", "TemporalSmooth"]
+SEEN = ["NeuralTexture", "Reenactment", "Swap", "TemporalSmooth"]
 
 
-def run_of(motion: str, seed: int, root: Path, work: Path, epochs: int, side: int) -> Path:
+def run_of(
+    motion: str, seed: int, root: Path, work: Path, epochs: int, side: int, methods: list[str] = TEMPORAL
+) -> Path:
     own = {"root": str(root), "prepared": str(root / "prepared"), "num_workers": 0, "image_size": side}
-    own |= {"methods": TEMPORAL, "eval_clips": 8}
+    own |= {"methods": methods, "eval_clips": 8}
     model = {
         "trunk": "test_resnet",
         "width": 64,
@@ -35,7 +37,8 @@ def run_of(motion: str, seed: int, root: Path, work: Path, epochs: int, side: in
         "scheduler": {"init_args": {"T_max": epochs}},
     }
     settings = {"model": {"init_args": model}, "data": {"init_args": own}}
-    return trained(work / f"{motion}_{seed}", ["st_ddl", "overlays/st_ddl_studio"], settings, seed, epochs)
+    name = motion if methods is TEMPORAL else "seen"
+    return trained(work / f"{name}_{seed}", ["st_ddl", "overlays/st_ddl_studio"], settings, seed, epochs)
 
 
 def gain(ours: list[Videos], theirs: list[Videos], method: str) -> list[float]:
@@ -60,7 +63,7 @@ def gain(ours: list[Videos], theirs: list[Videos], method: str) -> list[float]:
     return [round(float(x), 3) for x in (value, *np.quantile(draws, [0.025, 0.975]))]
 
 
-def st_ddl(root: Path, work: Path, seeds: int = 5, epochs: int = 12, side: int = 96, jobs: int = 2) -> None:
+def st_ddl(root: Path, work: Path, seeds: int = 5, epochs: int = 10, side: int = 96, jobs: int = 2) -> None:
     """Train, test and record.
 
     Args:
@@ -73,16 +76,21 @@ def st_ddl(root: Path, work: Path, seeds: int = 5, epochs: int = 12, side: int =
     """
     one = partial(run_of, root=root.resolve(), work=work.resolve(), epochs=epochs, side=side)
     found = studied(one, list(MOTIONS), seeds, jobs)
+    all_seen = studied(partial(one, methods=SEEN), ["mesh"], min(seeds, 3), jobs)["mesh"]
+    videos = {motion: [tested(run) for run in each] for motion, each in found.items()}
     result: dict[str, Any] = {"epochs": epochs, "side": side, "seeds": seeds, "videos": counts(found["mesh"][0])}
-    result["motions"] = {motion: [figures(v, {}) for v in each] for motion, each in found.items()}
+    result["motions"] = {motion: [figures(run, {}) for run in each] for motion, each in found.items()}
     result["gain_of_mesh"] = {
-        f"{method}, over {other}": gain(found["mesh"], found[other], method)
+        f"{method}, over {other}": gain(videos["mesh"], videos[other], method)
         for method in TEMPORAL
         for other in ("flow", "none")
     }
-    for name, value in result["gain_of_mesh"].items():
-        print(name, value)
-    print(json.dumps({motion: [one["all"][0] for one in each] for motion, each in result["motions"].items()}))
+    groups = {"seen": SEEN, "unseen": [m for m in result["videos"] if m not in [*SEEN, "real"]]}
+    result["trained_on_seen"] = {
+        "methods": SEEN,
+        "detection": [figures(run, groups) for run in all_seen],
+        "localization": [localized(run, groups) for run in all_seen],
+    }
     print(record("st_ddl", result))
 
 

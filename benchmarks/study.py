@@ -8,14 +8,15 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow.parquet as pq
 import yaml
 
 from datamodules.errors import Refused
-from lightning_modules.intervals import Videos, auroc_interval, resampled, videos
+from lightning_modules.intervals import Interval, Videos, auroc_interval, localization, resampled, videos
+from lightning_modules.scores import Pooled
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,33 +56,58 @@ def trained(run: Path, configs: list[str], settings: dict[str, Any], seed: int, 
 
 def studied(
     run_of: Callable[[str, int], Path], variants: Sequence[str], seeds: int, jobs: int
-) -> dict[str, list[Videos]]:
-    """What was tested of each variant, a run for each seed, some at the same time."""
+) -> dict[str, list[Path]]:
+    """The runs of each variant, one for each seed, some at the same time."""
     tasks = [(variant, seed) for seed in range(seeds) for variant in variants]
-    found: dict[str, list[Videos]] = {variant: [] for variant in variants}
+    found: dict[str, list[Path]] = {variant: [] for variant in variants}
     with ThreadPoolExecutor(jobs) as pool:
         for (variant, _), run in zip(tasks, pool.map(run_of, *zip(*tasks, strict=True)), strict=True):
-            found[variant].append(tested(run))
+            found[variant].append(run)
     return found
 
 
+def read(run: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Columns of the prediction table, and what it says of itself."""
+    table = pq.read_table(run / "predictions.parquet")
+    about = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    return {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}, about
+
+
 def tested(run: Path) -> Videos:
-    table = pq.read_table(run / "predictions.parquet", columns=["video", "frame", "score", "label", "method"])
-    columns = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
-    mean_of: Any = (table.schema.metadata or {})[b"mean_of"].decode()
-    return videos(columns, columns["method"].astype(str), mean_of)
+    columns, about = read(run)
+    return videos(columns, columns["method"].astype(str), cast(Pooled, about["mean_of"]))
 
 
-def figures(v: Videos, groups: Mapping[str, list[str]]) -> dict[str, list[float]]:
-    """Video AUROC with its 95 % interval: of each forgery, of each group of them together, and of all."""
+def rounded(one: Interval) -> list[float]:
+    return [round(x, 3) for x in (one.value, one.low, one.high)]
+
+
+def grouped(v: Videos, groups: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
     methods = sorted(set(v.method[v.label == 1]))
+    return {name: [name] for name in methods} | dict(groups) | {"all": methods}
+
+
+def figures(run: Path, groups: Mapping[str, Sequence[str]]) -> dict[str, list[float]]:
+    """Video AUROC with its 95 % interval: of each forgery, of each group of them together, and of all."""
+    v = tested(run)
     out = {}
-    for group, members in ({name: [name] for name in methods} | dict(groups) | {"all": methods}).items():
+    for group, members in grouped(v, groups).items():
         mine = v.of((v.label == 0) | np.isin(v.method, members))
-        found = auroc_interval(mine, resampled(mine))
-        out[group] = [round(x, 3) for x in (found.value, found.low, found.high)]
+        out[group] = rounded(auroc_interval(mine, resampled(mine)))
     return out
 
 
-def counts(v: Videos) -> dict[str, int]:
+def localized(run: Path, groups: Mapping[str, Sequence[str]]) -> dict[str, dict[str, list[float]]]:
+    """Pixel figures with their 95 % intervals, of the same groups."""
+    columns, about = read(run)
+    out = {}
+    for group, members in grouped(tested(run), groups).items():
+        chosen = (columns["label"] == 0) | np.isin(columns["method"].astype(str), members)
+        found = localization(columns, chosen, float(about["pixel_threshold"]))
+        out[group] = {name: rounded(one) for name, one in found.items()}
+    return out
+
+
+def counts(run: Path) -> dict[str, int]:
+    v = tested(run)
     return {method: int((v.method == method).sum()) for method in sorted(set(v.method))}

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_modules import scores
+from lightning_modules import pixels, scores
 from lightning_modules.scores import Pooled
 
 RESAMPLES = 2000
@@ -97,3 +97,45 @@ def auroc_interval(v: Videos, draws: NDArray[np.int64]) -> Interval:
     many = ((weight[:, fake] @ wins) * weight[:, real]).sum(1) / wins.size
     low, high = np.percentile(many, [2.5, 97.5])
     return Interval(value=float(wins.mean()), low=float(low), high=float(high))
+
+
+def localization(
+    table: Mapping[str, NDArray[Any]], chosen: NDArray[np.bool_], threshold: float, draws: int = RESAMPLES
+) -> dict[str, Interval]:
+    """Pixel figures of the rows that have a true mask; none from methods that do not localize.
+
+    Args:
+        table: Columns of a prediction table.
+        chosen: Of its rows.
+        threshold: Of pixels, that validation found.
+        draws: Resamples of the videos.
+    """
+    rows = np.flatnonzero(chosen & table["has_mask"])
+    if not len(rows) or table["forged"][rows[0]] is None:
+        return {}
+    _, first, video = np.unique(table["video"][rows].astype(str), return_index=True, return_inverse=True)
+    fake = table["label"][rows][first] == 1
+    forged, other = np.zeros((2, len(first), pixels.BINS))
+    for name, total in (("forged", forged), ("other", other)):
+        np.add.at(total, video, np.stack(list(table[name][rows])))
+    per_video = (forged * fake[:, None], other * fake[:, None], other * ~fake[:, None])
+    parts = torch.from_numpy(np.stack(per_video))
+    rng = np.random.default_rng(0)
+    weight = np.zeros((draws, len(first)))
+    for kind in (np.flatnonzero(fake), np.flatnonzero(~fake)):
+        if len(kind):
+            weight[:, kind] = rng.multinomial(len(kind), np.full(len(kind), 1 / len(kind)), draws)
+    whole, many = pixels.Histograms(*parts.sum(1)), pixels.Histograms(*(torch.from_numpy(weight) @ parts))
+    figures: dict[str, pixels.PixelFigure] = {
+        "pixel AUROC": pixels.pixel_auroc,
+        "pixel AP": pixels.pixel_ap,
+        "IoU at 0.5": pixels.iou,
+        "F1 at 0.5": pixels.f1,
+        "F1 at the validation threshold": lambda h: pixels.f1(h, threshold),
+        "false alarms on reals": pixels.false_alarm_area,
+    }
+    out = {}
+    for name, of in figures.items():
+        low, high = np.nanpercentile(of(many).numpy(), [2.5, 97.5]) if not of(whole).isnan() else (np.nan, np.nan)
+        out[name] = Interval(value=float(of(whole)), low=float(low), high=float(high))
+    return out

@@ -13,7 +13,7 @@ BINS = 256  # so that a score is known to 0.4 %
 
 @dataclass(frozen=True, slots=True)
 class Histograms:
-    """Counts per bin of score, lowest first; each (BINS,)."""
+    """Counts per bin of score, lowest first; each (..., BINS)."""
 
     forged: Tensor  # forged pixels of fakes
     untouched: Tensor  # other pixels of fakes
@@ -39,55 +39,52 @@ def histogram(score: Tensor, chosen: Tensor) -> Tensor:
 
 
 def above(counts: Tensor) -> Tensor:
-    """(BINS + 1,): how many lie in a bin or higher; the last is 0."""
-    return torch.cat([counts.flip(0).cumsum(0).flip(0), counts.new_zeros(1)])
+    """(..., BINS + 1): how many lie in a bin or higher; the last is 0."""
+    return torch.cat([counts.flip(-1).cumsum(-1).flip(-1), torch.zeros_like(counts[..., :1])], -1)
 
 
-def nan(like: Tensor) -> Tensor:
-    return like.new_full((), float("nan"), dtype=torch.float32)
+# of histograms (..., BINS) each figure is (...); where it has no pixels to speak of, it is nan
 
 
 def pixel_auroc(h: Histograms) -> Tensor:
-    if not h.forged.sum() or not h.untouched.sum():
-        return nan(h.forged)
-    tpr, fpr = above(h.forged) / h.forged.sum(), above(h.untouched) / h.untouched.sum()
-    return torch.trapezoid(tpr.flip(0), fpr.flip(0)).float()
+    tpr, fpr = (above(counts) / counts.sum(-1, keepdim=True) for counts in (h.forged, h.untouched))
+    return torch.trapezoid(tpr.flip(-1), fpr.flip(-1)).float()
 
 
 def pixel_ap(h: Histograms) -> Tensor:
-    if not h.forged.sum():
-        return nan(h.forged)
-    hits, alarms = above(h.forged).flip(0), above(h.untouched).flip(0)
+    hits, alarms = above(h.forged).flip(-1), above(h.untouched).flip(-1)
     precision = hits / (hits + alarms).clamp(min=1)
-    return (precision[1:] * hits.diff() / hits[-1]).sum().float()
+    return ((precision[..., 1:] * hits.diff()).sum(-1) / hits[..., -1]).float()
 
 
 def bin_of(threshold: float | Tensor) -> int:
     return min(BINS, max(0, round(float(threshold) * BINS)))
 
 
+def where_forged(h: Histograms, figure: Tensor) -> Tensor:
+    return figure.masked_fill(h.forged.sum(-1) == 0, float("nan")).float()
+
+
 def iou(h: Histograms, threshold: float | Tensor = 0.5) -> Tensor:
-    hits, alarms = above(h.forged)[bin_of(threshold)], above(h.untouched)[bin_of(threshold)]
-    return (hits / (h.forged.sum() + alarms)).float() if h.forged.sum() else nan(h.forged)
+    hits, alarms = above(h.forged)[..., bin_of(threshold)], above(h.untouched)[..., bin_of(threshold)]
+    return where_forged(h, hits / (h.forged.sum(-1) + alarms))
 
 
 def f1(h: Histograms, threshold: float | Tensor = 0.5) -> Tensor:
-    hits, alarms = above(h.forged)[bin_of(threshold)], above(h.untouched)[bin_of(threshold)]
-    return (2 * hits / (hits + alarms + h.forged.sum())).float() if h.forged.sum() else nan(h.forged)
+    hits, alarms = above(h.forged)[..., bin_of(threshold)], above(h.untouched)[..., bin_of(threshold)]
+    return where_forged(h, 2 * hits / (hits + alarms + h.forged.sum(-1)))
 
 
 def false_alarm_area(h: Histograms, threshold: float | Tensor = 0.5) -> Tensor:
     """Share of the pixels of real faces that are called forged."""
-    return (above(h.real)[bin_of(threshold)] / h.real.sum()).float() if h.real.sum() else nan(h.real)
+    return (above(h.real)[..., bin_of(threshold)] / h.real.sum(-1)).float()
 
 
 def best_threshold(h: Histograms) -> Tensor:
     """Where F1 is highest."""
-    if not h.forged.sum():
-        return h.forged.new_full((), 0.5, dtype=torch.float32)
     hits, alarms = above(h.forged), above(h.untouched)
-    best = (2 * hits / (hits + alarms + h.forged.sum())).argmax()
-    return (best / BINS).float()
+    best = (2 * hits / (hits + alarms + h.forged.sum(-1, keepdim=True))).argmax(-1) / BINS
+    return best.masked_fill(h.forged.sum(-1) == 0, 0.5).float()
 
 
 ThresholdFigure = Callable[..., Tensor]  # of histograms and a threshold, 0.5 without it

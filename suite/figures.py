@@ -10,12 +10,11 @@ from typing import Any, cast
 
 import numpy as np
 import pyarrow.parquet as pq
-import torch
 import yaml
 from numpy.typing import NDArray
 
 from datamodules.errors import Refused
-from lightning_modules import intervals, pixels, scores
+from lightning_modules import intervals, scores
 from lightning_modules.intervals import Interval, Videos, auroc_interval, figure, interval, resampled
 from lightning_modules.scores import Pooled
 
@@ -85,24 +84,7 @@ def verdict(run: Run) -> dict[str, Interval]:
 
 
 def localization(run: Run, chosen: NDArray[np.bool_]) -> dict[str, Interval]:
-    """Pixel figures; none from methods that do not localize."""
-    rows = np.flatnonzero(chosen & run.table["has_mask"])
-    if not len(rows) or run.table["forged"][rows[0]] is None:
-        return {}
-    forged, other = (np.stack(run.table[name][rows]).astype(np.float64) for name in ("forged", "other"))
-    fake = run.table["label"][rows] == 1
-    parts = (forged[fake], other[fake], other[~fake])
-    h = pixels.Histograms(*(torch.from_numpy(part.sum(0)) if len(part) else torch.zeros(pixels.BINS) for part in parts))
-    threshold = float(run.about["pixel_threshold"])
-    figures = {
-        "pixel AUROC": pixels.pixel_auroc(h),
-        "pixel AP": pixels.pixel_ap(h),
-        "IoU at 0.5": pixels.iou(h),
-        "F1 at 0.5": pixels.f1(h),
-        "F1 at the validation threshold": pixels.f1(h, threshold),
-        "false alarms on reals": pixels.false_alarm_area(h),
-    }
-    return {name: Interval(value=float(value)) for name, value in figures.items()}
+    return intervals.localization(run.table, chosen, float(run.about["pixel_threshold"]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 from callbacks.predictions import SCHEMA
 from datamodules.errors import Refused
-from lightning_modules.intervals import Videos, auroc_interval, interval, resampled
+from lightning_modules.intervals import Videos, auroc_interval, interval, localization, resampled
 from lightning_modules.pixels import BINS
 from suite.__main__ import main
 from suite.figures import by_forgery, pooled, read_run, verdict, videos
@@ -75,6 +75,27 @@ def test_the_fast_interval_is_the_slow_one(tmp_path: Path) -> None:
     draws = resampled(v)[:300]
     fast, slow = auroc_interval(v, draws), interval(scores.auroc, v, draws)
     assert (fast.value, fast.low, fast.high) == pytest.approx((slow.value, slow.low, slow.high), abs=1e-6)
+
+
+def test_pixel_intervals_come_from_resampling_whole_videos(tmp_path: Path) -> None:
+    table = read_run(write_run(tmp_path / "a")).table
+    everything = np.ones(len(table["label"]), bool)
+    found = localization(table, everything, 0.6, draws=400)
+    forged, other = (np.stack(table[name]).reshape(50, 4, BINS).sum(1) for name in ("forged", "other"))
+    centre, rng = np.arange(BINS), np.random.default_rng(1)
+
+    def auroc(fakes: Any) -> float:
+        weight = np.concatenate([forged[fakes].sum(0), other[fakes].sum(0)])
+        return float(roc_auc_score(np.repeat([1, 0], BINS), np.tile(centre, 2), sample_weight=weight))
+
+    one = found["pixel AUROC"]
+    assert one.value == pytest.approx(auroc(np.arange(30, 50)), abs=1e-6)
+    slow = np.percentile([auroc(rng.integers(30, 50, 20)) for _ in range(400)], [2.5, 97.5])
+    assert (one.low, one.high) == pytest.approx(slow, abs=0.15 * (slow[1] - slow[0]))
+    alone = localization(table, table["label"] == 0, 0.6)  # reals alone have no forged pixels, but false alarms
+    assert str(alone["pixel AUROC"]) == "-"
+    assert alone["false alarms on reals"].low > 0
+    assert localization(read_run(write_run(tmp_path / "b", masks=False)).table, everything, 0.6) == {}
 
 
 def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:

@@ -20,6 +20,7 @@ from datamodules.synthesis.base import drawing
 from datamodules.video import Decord, probe
 from lightning_modules.st.motion import MeshMotion, NoMotion
 from lightning_modules.st_ddl import STDDL
+from tests.conftest import suite
 
 
 def tiny(**changes: Any) -> STDDL:
@@ -156,3 +157,15 @@ def test_a_test_leaves_a_film_of_its_clips(studio: Path, prepared: Path, tmp_pat
     kinds = len(set(data.videos("test")["method"].to_pylist()))
     assert len(probe(tmp_path / "panels/test.mp4")) == 3 * kinds  # three masks a clip
     assert pictures.shape[1:] == (146, 4 * 128, 3)  # frame, motion, predicted and true mask, with a line of text
+
+
+def test_two_processes_train_on_clips(studio: Path, prepared: Path, tmp_path: Path) -> None:
+    files = [word for name in ("st_ddl", "overlays/st_ddl_studio") for word in ("--config", f"configs/{name}.yaml")]
+    small = ["--data.root", str(studio), "--data.prepared", str(prepared), "--data.image_size", "64"]
+    small += ["--model.trunk", "test_resnet", "--model.width", "64", "--data.num_workers", "0", "--data.draws", "1"]
+    small += ["--data.batch_size", "4", "--data.eval_clips", "2", "--trainer.max_epochs", "1"]
+    small += ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
+    done = suite("fit", *files, *small, "--run", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "run/checkpoints/best.ckpt").exists()
+    assert (tmp_path / "run/panels/val.mp4").exists()
