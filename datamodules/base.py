@@ -67,7 +67,7 @@ class FaceData(LightningDataModule):
             root: Folder of the data set as its owners ship it, for 'prepare', 'doctor' and reading videos.
             index: Lists the videos in root, for instance datamodules.datasets.ffpp.index.
             compression: Only videos of this release, for instance c23.
-            methods: The forgeries to train and validate on, all without it. Testing sees all.
+            methods: The forgeries to train and validate on, all without it, none of an empty list. Testing sees all.
             read: Stored crops, or the videos in root, which clips of several frames need.
             decoder: Reads the videos; datamodules.video.Decord without it.
             image_size: Side of the crop, in pixels; as prepared without it.
@@ -154,7 +154,7 @@ class FaceData(LightningDataModule):
         if absent := sorted(set(self.methods) - present):
             there = ", ".join(sorted(present))
             raise Refused(f"{self.prepared}: no {split} video of {', '.join(absent)}; there are {there}")
-        return videos.filter((pc.field("label") == 0) | pc.field("method").isin(self.methods))
+        return videos.filter((pc.field("label") == 0) | pc.field("method").isin(pa.array(self.methods, pa.string())))
 
     trained_on: list[str] | None = None  # of the checkpoint that was loaded, so that a report can tell seen from unseen
 

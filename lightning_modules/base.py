@@ -33,6 +33,7 @@ class Prediction:
     logit: Tensor  # (B,), above 0 means fake
     mask_logit: Tensor | None = None  # (B, T, 1, H, W) from methods that localize; of the first frames, if of fewer
     motion: Tensor | None = None  # (B, T', 2 or more, H, W) right and down, from methods that see it
+    recovered: Tensor | None = None  # (B, T, 3, H, W) what a method makes of a face from its parts
 
 
 @dataclass(kw_only=True)
@@ -56,6 +57,7 @@ class Method(LightningModule, ABC):
     A subclass writes ``forward`` and ``losses``; steps, logging and metrics are here.
     """
 
+    monitor = ("val/video_auroc", "max")  # what the best checkpoint is chosen by
     is_trained = False  # whether its arguments brought all its weights, so that no checkpoint is needed
     frame_threshold: Tensor
     video_threshold: Tensor
@@ -98,6 +100,14 @@ class Method(LightningModule, ABC):
         """For a method that sees more than frames to override."""
         prediction: Prediction = self(batch.frames)
         return prediction
+
+    @staticmethod
+    def landmarks(batch: Batch) -> Tensor:
+        """(B, T, 68, 2) for a method that cannot do without."""
+        if not batch.has_landmarks.all():
+            name = batch.video[int((~batch.has_landmarks).nonzero()[0])]
+            raise Refused(f"{name}: was prepared without landmarks, which this method needs")
+        return batch.landmarks
 
     @abstractmethod
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]: ...
@@ -200,8 +210,12 @@ class Method(LightningModule, ABC):
         self.log_dict(values)
         return values
 
+    def training_parameters(self) -> list[Any]:
+        """Parameters, or groups of them."""
+        return [p for p in self.parameters() if p.requires_grad]
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = self.optimizer([p for p in self.parameters() if p.requires_grad])
+        optimizer = self.optimizer(self.training_parameters())
         if self.scheduler is None:
             return optimizer
         scheduler = self.scheduler(optimizer)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -28,6 +30,30 @@ class RiseAndFall(LRScheduler):
         if epoch < self.top:
             return 1 + (self.booster - 1) * epoch / self.top
         return self.booster * max(0, self.epochs - epoch) / (self.epochs - self.top)
+
+    def get_lr(self) -> list[float | Tensor]:
+        return [lr * self.factor(self.last_epoch) for lr in self.base_lrs]
+
+
+class WarmUpAndCosine(LRScheduler):
+    """In a straight line up to lr, then down to 0 along half a cosine."""
+
+    def __init__(self, optimizer: Optimizer, epochs: int, rise: float = 0.1) -> None:
+        """
+        Args:
+            epochs: At which 0 is reached.
+            rise: Part of them until lr is reached.
+        """
+        if not 0 <= rise < 1:
+            raise Refused(f"rise {rise}: must be at least 0 and below 1")
+        self.epochs, self.top = epochs, round(rise * epochs)
+        super().__init__(optimizer)
+
+    def factor(self, epoch: int) -> float:
+        if epoch < self.top:
+            return (epoch + 1) / self.top
+        done = min(1.0, (epoch - self.top) / max(1, self.epochs - self.top))
+        return (1 + math.cos(math.pi * done)) / 2
 
     def get_lr(self) -> list[float | Tensor]:
         return [lr * self.factor(self.last_epoch) for lr in self.base_lrs]

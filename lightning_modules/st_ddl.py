@@ -56,10 +56,8 @@ class STDDL(Method):
         self.mask_weight, self.dice_weight = mask_weight, dice_weight
 
     def predicted(self, batch: Batch) -> Prediction:
-        if self.motion.needs_landmarks and not batch.has_landmarks.all():
-            name = batch.video[int((~batch.has_landmarks).nonzero()[0])]
-            raise Refused(f"STDDL: {name} was prepared without landmarks, which motion is taken from")
-        prediction: Prediction = self(batch.frames, self.motion(batch.frames, batch.landmarks))
+        landmarks = self.landmarks(batch) if self.motion.needs_landmarks else batch.landmarks
+        prediction: Prediction = self(batch.frames, self.motion(batch.frames, landmarks))
         return prediction
 
     def forward(self, frames: Tensor, motion: Tensor | None = None) -> Prediction:

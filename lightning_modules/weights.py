@@ -31,7 +31,11 @@ def stripped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def renamed(
-    state: Mapping[str, Tensor], rules: Mapping[str, str], network: Callable[[], nn.Module], what: str
+    state: Mapping[str, Tensor],
+    rules: Mapping[str, str],
+    network: Callable[[], nn.Module],
+    what: str,
+    but: str | None = None,
 ) -> dict[str, Tensor]:
     """The state dict under our names, all of them and no other, marked as that of released code.
 
@@ -40,6 +44,7 @@ def renamed(
         rules: Pattern of a name there, and what stands for it here; the first that fits counts.
         network: Ours, as it is released.
         what: Whose state dict it should be, for messages.
+        but: Start of our names that may be missing.
     """
     with torch.device("meta"):  # names alone, no memory
         wanted = network().state_dict().keys()
@@ -52,7 +57,7 @@ def renamed(
         if ours not in tensors:
             raise Refused(f"{name}: no key of {what}")
         out[ours] = value
-    if missing := sorted(wanted - out.keys()):
+    if missing := sorted(name for name in wanted - out.keys() if but is None or not name.startswith(but)):
         raise Refused(f"{missing[0]}: missing, and {len(missing) - 1} more")
     return out
 
@@ -71,7 +76,11 @@ def read(path: Path) -> dict[str, Any]:
 
 def load(network: nn.Module, path: Path) -> None:
     """A file of ours, which must fit whole."""
-    state, own = read(path), network.state_dict()
+    fill(network, read(path), path)
+
+
+def fill(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    own = network.state_dict()
     names = [name for name in own if name not in state or state[name].shape != own[name].shape]
     if names := names + [name for name in state if name not in own]:
         raise Refused(f"weights {path}: {len(names)} keys do not fit, the first is {names[0]!r}")

@@ -75,7 +75,7 @@ class SuiteCLI(LightningCLI):
         own = {
             "default_root_dir": run,
             "logger": self.loggers(run, settings["logger"]),
-            "callbacks": self.callbacks(run, settings["callbacks"]),
+            "callbacks": self.callbacks(run, settings["callbacks"], self._get(self.config_init, "model").monitor),
             "plugins": [SafeCheckpointIO(), *plugins],
         }
         return super().instantiate_trainer(**own, **kwargs)
@@ -108,7 +108,7 @@ class SuiteCLI(LightningCLI):
         ]
 
     @staticmethod
-    def callbacks(run: Path, given: list[Callback] | Callback | None) -> list[Callback]:
+    def callbacks(run: Path, given: list[Callback] | Callback | None, monitor: tuple[str, str]) -> list[Callback]:
         callbacks = list(given) if isinstance(given, list) else [given] if given else []
         standard: list[Callback] = [EpochSeed(), Throughput(), PredictionTable(), Panels(), ClipVideo()]
         callbacks += [s for s in standard if not any(isinstance(c, type(s)) for c in callbacks)]
@@ -118,8 +118,8 @@ class SuiteCLI(LightningCLI):
                 ModelCheckpoint(
                     run / "checkpoints",
                     "best",
-                    monitor="val/video_auroc",
-                    mode="max",
+                    monitor=monitor[0],
+                    mode=monitor[1],
                     save_last=True,
                     enable_version_counter=False,
                 )

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
 from datamodules.errors import Refused
 from lightning_modules.recovery.blocks import Grid
@@ -81,21 +82,38 @@ def test_the_order_of_the_hidden_patches_is_that_of_the_answer() -> None:
     torch.testing.assert_close(mae(mae.embed(images), back), mae(mae.embed(images), hidden).flip(1))
 
 
+def alone(blocks: Tensor, b: int) -> list[Tensor]:
+    return [one.expand(b, -1) for one in blocks]
+
+
 def test_a_residual_is_zero_outside_its_blocks_and_each_block_is_recovered_alone() -> None:
     mae, images = tiny(), torch.rand(2, 3, 64, 64)
     blocks = GRID.ids()[[0, 5]]
     given = blocks.clone()
-    rest = residual(mae, images, blocks)
+    rest = residual(mae, images, alone(blocks, 2))
     assert torch.equal(blocks, given)  # released code counts them up
     known = mae.patches(rest)
     outside = torch.ones(64, dtype=torch.bool)
     outside[blocks.flatten()] = False
     assert not known[:, outside].any()
     assert known[:, ~outside].any()
-    alone = recovered(mae, images, blocks[:1])
-    torch.testing.assert_close(recovered(mae, images, blocks)[:, :, 8:24, 8:24], alone[:, :, 8:24, 8:24])
-    expected = (4 * (recovered(mae, images, blocks) - images)).clamp(-1, 1)
-    assert torch.equal(rest, expected)
+    whole, times = recovered(mae, images, alone(blocks, 2))
+    assert torch.equal(times.bool(), ~outside.expand(2, -1))
+    first, _ = recovered(mae, images, alone(blocks[:1], 2))
+    torch.testing.assert_close(whole[:, :, 8:24, 8:24], first[:, :, 8:24, 8:24])
+    assert torch.equal(rest, (4 * (whole - images)).clamp(-1, 1))
+    kept = residual(mae, images, alone(blocks, 2), blocks[1])
+    assert torch.equal(mae.patches(kept)[:, blocks[1]], known[:, blocks[1]])
+    assert not mae.patches(kept)[:, blocks[0]].any()
+
+
+def test_what_two_passes_recover_is_averaged() -> None:
+    mae, images = tiny(), torch.rand(2, 3, 64, 64)
+    one, other = torch.tensor([[9, 10]] * 2), torch.tensor([[10, 20, 30]] * 2)
+    whole, times = recovered(mae, images, [one, other])
+    assert times[0, [9, 10, 20, 0]].tolist() == [1, 2, 1, 0]
+    each = torch.stack([mae.patches(recovered(mae, images, [ids])[0])[:, 10] for ids in (one, other)])
+    torch.testing.assert_close(mae.patches(whole)[:, 10], each.mean(0))
 
 
 def test_the_generator_learns_nothing_from_the_detector() -> None:
@@ -103,4 +121,4 @@ def test_the_generator_learns_nothing_from_the_detector() -> None:
     logits, _ = network(torch.rand(2, 3, 64, 64), torch.tensor([0, 3]))
     logits.sum().backward()
     assert all(p.grad is None for p in network.generator.parameters())
-    assert all(p.grad is not None for p in network.pixels.parameters())
+    assert all(p.grad is not None for p in network.branches.parameters())

@@ -77,7 +77,7 @@ def test_weights_bring_with_them_how_they_were_trained(batch: Batch, tmp_path: P
 
 def test_a_clip_without_landmarks_is_refused_by_name(batch: Batch) -> None:
     blind = replace(batch, has_landmarks=torch.arange(8) != 2)
-    with pytest.raises(Refused, match=rf"STDDL: {batch.video[2]} was prepared without landmarks"):
+    with pytest.raises(Refused, match=rf"{batch.video[2]}: was prepared without landmarks"):
         tiny().predicted(blind)
     assert tiny(motion=NoMotion()).predicted(blind).logit.isfinite().all()
 

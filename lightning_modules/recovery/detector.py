@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import timm
 import torch
@@ -12,8 +12,12 @@ from datamodules.errors import Refused
 from lightning_modules import backbones
 from lightning_modules.recovery.blocks import Grid
 from lightning_modules.recovery.mae import MAE
+from lightning_modules.recovery.masking import check
 from lightning_modules.recovery.residual import residual
 from lightning_modules.weights import Released
+
+Sees = Literal["both", "pixels", "residual"]
+BRANCHES = ("pixels", "residual")
 
 
 class Branch(nn.Module):
@@ -43,6 +47,7 @@ class Network(Released):
     mean: Tensor
     std: Tensor
     blocks: Tensor
+    together: Tensor
 
     def __init__(
         self,
@@ -50,23 +55,34 @@ class Network(Released):
         pretrained: bool = False,
         grid: Grid | None = None,
         generator: MAE | None = None,
+        passes: int | None = None,
+        sees: Sees = "both",
         compat: bool = False,
     ) -> None:
         """Arguments as RFFR has them."""
         super().__init__()
         self.generator = (generator or MAE()).requires_grad_(False)
         grid, self.compat = grid or Grid(), compat
-        if grid.patches != self.generator.side:
-            raise Refused(f"grid of {grid.patches} patches a side: the generator has {self.generator.side}")
-        patch = self.generator.patch
-        self.pixels, self.residual = (Branch(branch, pretrained, self.generator.side * patch, patch) for _ in range(2))
-        self.classifier = nn.Linear(2 * self.pixels.vit.embed_dim, 2)
+        side, patch = self.generator.side, self.generator.patch
+        check(grid, side)
+        seen = BRANCHES if sees == "both" else (sees,)
+        self.branches = nn.ModuleDict({name: Branch(branch, pretrained, side * patch, patch) for name in seen})
+        width = sum(one.vit.embed_dim for one in self.branches.values())  # type: ignore[misc, union-attr]
+        self.classifier = nn.Linear(width, 2)
         self.register_buffer("blocks", grid.ids(), persistent=False)
+        together = grid.together(grid.side**2 if passes is None else passes)
+        self.register_buffer("together", together, persistent=False)
         for name, value in (("mean", (0.485, 0.456, 0.406)), ("std", (0.229, 0.224, 0.225))):
             self.register_buffer(name, torch.tensor(value).view(3, 1, 1), persistent=False)
 
-    def features(self, images: Tensor, rest: Tensor, blocks: Tensor) -> Tensor:
-        """(B, 2 C) of the pixels of these blocks, and of their residual.
+    def rest(self, images: Tensor, blocks: Tensor) -> Tensor:
+        """(B, 3, H, W) residual of these blocks; what is hidden in a pass with one of them is hidden here too."""
+        passes = [self.blocks[group].flatten() for group in self.together if torch.isin(group, blocks).any()]
+        kept = self.blocks[blocks].flatten()
+        return residual(self.generator, images, [one.expand(len(images), -1) for one in passes], kept)
+
+    def features(self, images: Tensor, rest: Tensor | None, blocks: Tensor) -> Tensor:
+        """(B, C) of the pixels of these blocks, and of their residual.
 
         Args:
             images: (B, 3, H, W) in [0, 1].
@@ -74,11 +90,15 @@ class Network(Released):
             blocks: (S,) which.
         """
         places = self.blocks[blocks].flatten() + 1  # the class token is first
-        # released code reads the residual one patch to the right of the pixels, and no class token
-        pixels = self.pixels((images - self.mean) / self.std, places, not self.compat)
-        return torch.cat([pixels, self.residual(rest, places + self.compat, not self.compat)], 1)
+        out = []
+        for name, branch in self.branches.items():
+            shown = rest if name == "residual" else (images - self.mean) / self.std
+            # released code reads the residual one patch to the right of the pixels, and no class token
+            at = places + (self.compat and name == "residual")
+            out.append(branch(shown, at, not self.compat))
+        return torch.cat(out, 1)
 
-    def forward(self, images: Tensor, blocks: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 2) logits, the second of a fake, and the (B, 3, H, W) residual."""
-        rest = residual(self.generator, images, self.blocks[blocks])
+    def forward(self, images: Tensor, blocks: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(B, 2) logits, the second of a fake, and the (B, 3, H, W) residual, where it is seen."""
+        rest = self.rest(images, blocks) if "residual" in self.branches else None
         return self.classifier(self.features(images, rest, blocks)), rest

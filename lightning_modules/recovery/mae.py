@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from timm.layers import PatchEmbed
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
@@ -26,6 +27,20 @@ def positions(width: int, side: int) -> Tensor:
 def stack(depth: int, width: int, heads: int) -> nn.Sequential:
     norm: Any = functools.partial(nn.LayerNorm, eps=EPS)
     return nn.Sequential(*(Block(width, heads, qkv_bias=True, norm_layer=norm) for _ in range(depth)))
+
+
+def answered(block: Any, x: Tensor, places: Tensor) -> Tensor:
+    """(B, K, C) what the block makes of the tokens at (B, K) places; all others are only looked at."""
+    width, attention = x.shape[2], block.attn
+    normed, at = block.norm1(x), places[..., None].expand(-1, -1, width)
+    weight, bias = attention.qkv.weight, attention.qkv.bias
+    asked = F.linear(normed.gather(1, at), weight[:width], bias[:width])
+    key, value = F.linear(normed, weight[width:], bias[width:]).chunk(2, -1)
+    asked, key, value = (t.unflatten(2, (attention.num_heads, -1)).transpose(1, 2) for t in (asked, key, value))
+    out = F.scaled_dot_product_attention(asked, key, value).transpose(1, 2).flatten(2)
+    out = x.gather(1, at) + attention.proj(out)
+    out = out + block.mlp(block.norm2(out))
+    return out
 
 
 class MAE(nn.Module):
@@ -85,8 +100,10 @@ class MAE(nn.Module):
         full = self.mask_token.to(x.dtype).repeat(b, n, 1)
         full.scatter_(1, seen[..., None].expand(-1, -1, x.shape[2]), x[:, 1:])
         full = torch.cat([x[:, :1], full], 1) + self.decoder_pos_embed
-        out = self.decoder_norm(self.decoder_blocks(full))[:, 1:]
-        return self.decoder_pred(out.gather(1, hidden[..., None].expand(-1, -1, out.shape[2])))
+        *first, last = self.decoder_blocks
+        for block in first:
+            full = block(full)
+        return self.decoder_pred(self.decoder_norm(answered(last, full, hidden + 1)))  # the class token is first
 
     def embed(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) to (B, N, C): patches with their places."""

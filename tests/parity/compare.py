@@ -91,7 +91,8 @@ def rffr(keys: Mapping[str, list[int]], seed: int, blocks: Sequence[int], compat
     chosen, images = torch.tensor(list(blocks)), uniform(seed, (1, 3, 224, 224), 0, 1)
     with torch.no_grad():
         ids = network.blocks[chosen]
-        whole, rest = recovered(network.generator, images, ids), residual(network.generator, images, ids)
+        passes = [one[None] for one in ids]
+        (whole, _), rest = recovered(network.generator, images, passes), residual(network.generator, images, passes)
         features = network.features(images, rest, chosen)
         arrays = {"recovered": whole[..., ::8, ::8], "residual": rest[..., ::8, ::8], "features_compat": features}
         return arrays | {"patch_ids": ids.flatten()[None], "logits_compat": network.classifier(features)}

@@ -1,0 +1,128 @@
+"""The stage before RFFR and Delocate: a masked autoencoder learns to recover real faces, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import CatMetric, MeanMetric
+
+from datamodules.batch import Batch
+from lightning_modules.base import Method, Outcome, Prediction
+from lightning_modules.recovery.convert import convert_generator
+from lightning_modules.recovery.mae import MAE
+from lightning_modules.recovery.masking import Blocks, Masking
+from lightning_modules.recovery.residual import GAIN, as_logit, error_of, recovered, suspicion
+from lightning_modules.weights import fill, load, read
+
+convert_reference = convert_generator
+__all__ = ["Recover", "convert_reference"]
+
+
+@dataclass(kw_only=True)
+class Recovered(Prediction):
+    """Errors of the hidden patches."""
+
+    squared: Tensor  # (B,) mean of their values
+    absolute: Tensor  # (B,)
+
+
+class Recover(Method):
+    """Scores a face by how badly its hidden parts are recovered, without ever having learnt from a forgery.
+
+    With 'methods: []' training and validation see real faces alone; testing sees all.
+    """
+
+    monitor = ("val/recovery", "min")
+    real_error: Tensor
+
+    def __init__(
+        self, generator: MAE | None = None, weights: Path | None = None, masking: Masking | None = None, **kwargs: Any
+    ) -> None:
+        """
+        Args:
+            generator: The masked autoencoder, of the published size without it.
+            weights: Local file that 'python -m suite convert recover' wrote, to start from.
+            masking: What is hidden; RFFR's blocks without it.
+            **kwargs: See Method.
+        """
+        super().__init__(**kwargs)
+        self.generator, self.masking = generator or MAE(), masking or Blocks()
+        if weights is not None:
+            load(self.generator, weights)
+            self.is_trained = True
+        self.register_buffer("real_error", torch.tensor(float("nan")))  # median of validation, which Delocate reads
+        self.of_reals = nn.ModuleDict({"squared": MeanMetric(), "absolute": CatMetric()})
+
+    def training_parameters(self) -> list[dict[str, Any]]:
+        """Biases and norms do not decay."""
+        every = [p for p in self.parameters() if p.requires_grad]
+        flat = {"params": [p for p in every if p.ndim < 2], "weight_decay": 0.0}
+        return [{"params": [p for p in every if p.ndim >= 2]}, flat]
+
+    def predicted(self, batch: Batch) -> Prediction:
+        frames, t = batch.frames.flatten(0, 1), batch.frames.shape[1]
+        landmarks = self.landmarks(batch) if self.masking.needs_landmarks else batch.landmarks
+        points, side = landmarks.flatten(0, 1) / self.generator.patch, self.generator.side
+        return self.trained_on(frames, points, side) if self.training else self.tested_on(frames, points, side, t)
+
+    def forward(self, frames: Tensor) -> Prediction:
+        """Of faces whose landmarks are not needed."""
+        points = frames.new_zeros(frames.shape[0] * frames.shape[1], 68, 2)
+        return self.tested_on(frames.flatten(0, 1), points, self.generator.side, frames.shape[1])
+
+    def trained_on(self, images: Tensor, points: Tensor, side: int) -> Recovered:
+        hidden = self.masking.drawn(side, points)
+        found = self.generator(self.generator.embed(images), hidden)
+        true = self.generator.patches(images).gather(1, hidden[..., None].expand_as(found))
+        apart = (found.float() - true).flatten(1)
+        absolute = apart.detach().abs().mean(1)
+        return Recovered(logit=as_logit(GAIN * absolute), squared=apart.square().mean(1), absolute=absolute)
+
+    def tested_on(self, images: Tensor, points: Tensor, side: int, clip: int) -> Recovered:
+        whole, times = recovered(self.generator, images, self.masking.passes(side, points))
+        absolute, squared = error_of(whole, images, times)
+
+        def clips(frames: Tensor) -> Tensor:
+            return frames.unflatten(0, (-1, clip))
+
+        error = clips(absolute).mean(1)
+        return Recovered(
+            logit=as_logit(GAIN * error),
+            mask_logit=clips(suspicion(whole - images, self.generator.patch)),
+            recovered=clips(whole),
+            squared=clips(squared).mean(1),
+            absolute=error,
+        )
+
+    def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
+        assert isinstance(prediction, Recovered)
+        return {"recovery": prediction.squared.mean()}
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> Outcome:  # type: ignore[override]
+        outcome = self.outcome(batch)
+        assert isinstance(outcome.prediction, Recovered)
+        reals = batch.counts & (batch.label == 0)  # what is chosen here must not have seen a forgery
+        for name, metric in self.of_reals.items():
+            metric.update(getattr(outcome.prediction, name)[reals])  # type: ignore[operator]
+        return outcome
+
+    def on_validation_epoch_end(self) -> None:
+        squared, absolute = (metric.compute() for metric in self.of_reals.values())  # type: ignore[operator]
+        for metric in self.of_reals.values():
+            metric.reset()  # type: ignore[operator]
+        self.real_error.copy_(absolute.median())
+        self.log_dict({"val/recovery": squared, "val/psnr": -10 * squared.log10(), "val/real_error": self.real_error})
+
+
+def generator_of(path: Path, generator: nn.Module) -> float:
+    """Fills a generator from a checkpoint of ``Recover`` or a converted file; its error on real faces, where known."""
+    content = read(path)
+    state: Mapping[str, Tensor] = content.get("state_dict", content)
+    own = {name.removeprefix("generator."): value for name, value in state.items() if name.startswith("generator.")}
+    fill(generator, own or state, path)
+    return float(state.get("real_error", float("nan")))

@@ -1,0 +1,96 @@
+"""RFFR: a face beside what a model of real faces would have put in its place, both seen by a transformer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from datamodules.batch import Batch
+from datamodules.errors import Refused
+from lightning_modules.base import Method, Prediction
+from lightning_modules.recover import generator_of
+from lightning_modules.recovery.blocks import Grid
+from lightning_modules.recovery.convert import convert_reference
+from lightning_modules.recovery.detector import Network, Sees
+from lightning_modules.recovery.mae import MAE
+from lightning_modules.recovery.residual import GAIN, suspicion
+from lightning_modules.weights import fill, read
+
+__all__ = ["RFFR", "convert_reference"]
+
+
+class RFFR(Method):
+    """Scores each frame alone; a clip scores as the mean of its logits. Where the residual is large, it points."""
+
+    def __init__(
+        self,
+        branch: str = "vit_base_patch16_224.augreg_in1k",
+        pretrained: bool = False,
+        generator: MAE | None = None,
+        generator_weights: Path | None = None,
+        weights: Path | None = None,
+        grid: Grid | None = None,
+        passes: int | None = None,
+        sees: Sees = "both",
+        chance: float = 0.25,
+        compat: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """
+        Args:
+            branch: Name of a plain timm vision transformer, taken twice.
+            pretrained: Fetch timm's weights of it from its hub.
+            generator: The masked autoencoder, of the size that it was trained with; the published one without it.
+            generator_weights: Checkpoint of Recover, or what 'python -m suite convert recover' wrote.
+            weights: Local file that 'python -m suite convert rffr' wrote, of the whole or of the detector alone.
+            grid: Of the blocks.
+            passes: In which all blocks are recovered; each block alone without it, which is as published. Fewer passes
+                hide several at once, for which the generator should have been trained.
+            sees: What the detector is shown.
+            chance: Of each block to be shown in a step of training; testing shows all.
+            compat: Read-out as in released code: no class token, and the residual a patch to the right. Weights and
+                checkpoints bring their own with them.
+            **kwargs: See Method.
+        """
+        super().__init__(**kwargs)
+        if not 0 < chance <= 1:
+            raise Refused(f"chance {chance}: must be above 0 and at most 1")
+        self.network = Network(branch, pretrained and weights is None, grid, generator, passes, sees, compat)
+        self.chance, self.has_generator = chance, sees == "pixels"
+        if generator_weights is not None:
+            generator_of(generator_weights, self.network.generator)
+            self.has_generator = True
+        if weights is not None:
+            state = read(weights)
+            alone = not any(name.startswith("generator.") for name in state)
+            if alone and self.has_generator:
+                state |= {f"generator.{name}": value for name, value in self.network.generator.state_dict().items()}
+            fill(self.network, state, weights)
+            self.is_trained = self.has_generator = True
+
+    def on_fit_start(self) -> None:
+        super().on_fit_start()
+        if not self.has_generator and not self.trainer.ckpt_path:
+            raise Refused("RFFR: give --model.generator_weights, for instance runs/rffr_pretrain/checkpoints/best.ckpt")
+
+    def drawn(self, generator: Generator | None = None) -> Tensor:
+        """(S,) blocks of a step of training, all of them where none was drawn."""
+        is_shown = torch.rand(len(self.network.blocks), generator=generator) < self.chance
+        return (is_shown if is_shown.any() else ~is_shown).nonzero().flatten().to(self.device)
+
+    def forward(self, frames: Tensor) -> Prediction:
+        images, t = frames.flatten(0, 1), frames.shape[1]
+        blocks = self.drawn() if self.training else torch.arange(len(self.network.blocks), device=self.device)
+        logits, rest = self.network(images, blocks)
+        out = Prediction(logit=(logits[:, 1] - logits[:, 0]).unflatten(0, (-1, t)).mean(1))
+        if rest is not None and not self.training:
+            out.mask_logit = suspicion(rest / GAIN, self.network.generator.patch).unflatten(0, (-1, t))
+            out.recovered = (images + rest / GAIN).unflatten(0, (-1, t))
+        return out
+
+    def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
+        return {"label": F.binary_cross_entropy_with_logits(prediction.logit.float(), batch.label.float())}
