@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
-import numpy as np
-import torch
 from jsonargparse import auto_cli
 
 from benchmarks.record import record
-from benchmarks.study import counts, figures, localized, studied, tested, trained
-from lightning_modules.intervals import RESAMPLES, Videos
-from lightning_modules.scores import auroc
+from benchmarks.study import counts, figures, gain, localized, studied, trained
 
 MOTIONS = {
     "mesh": {"class_path": "lightning_modules.st.motion.MeshMotion"},
@@ -41,28 +36,6 @@ def run_of(
     return trained(work / f"{name}_{seed}", ["st_ddl", "overlays/st_ddl_studio"], settings, seed, epochs)
 
 
-def gain(ours: list[Videos], theirs: list[Videos], method: str) -> list[float]:
-    """Mean over seeds of the difference of AUROC, with the 95 % interval of resampling videos and seeds alike."""
-
-    def pick(v: Videos, of: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[torch.Tensor, torch.Tensor]:
-        return torch.from_numpy(v.score[of]), torch.from_numpy(v.label[of])
-
-    rng = np.random.default_rng(0)
-    one = ours[0]
-    reals, fakes = np.flatnonzero(one.label == 0), np.flatnonzero(one.method == method)
-
-    def difference(seeds: Any, videos: Any) -> float:
-        return mean(float(auroc(*pick(ours[s], videos)) - auroc(*pick(theirs[s], videos))) for s in seeds)
-
-    whole = np.concatenate([reals, fakes])
-    value = difference(range(len(ours)), whole)
-    draws = []
-    for _ in range(RESAMPLES):
-        videos = np.concatenate([rng.choice(kind, len(kind)) for kind in (reals, fakes)])
-        draws.append(difference(rng.integers(0, len(ours), len(ours)), videos))
-    return [round(float(x), 3) for x in (value, *np.quantile(draws, [0.025, 0.975]))]
-
-
 def st_ddl(root: Path, work: Path, seeds: int = 5, epochs: int = 10, side: int = 96, jobs: int = 2) -> None:
     """Train, test and record.
 
@@ -77,11 +50,10 @@ def st_ddl(root: Path, work: Path, seeds: int = 5, epochs: int = 10, side: int =
     one = partial(run_of, root=root.resolve(), work=work.resolve(), epochs=epochs, side=side)
     found = studied(one, list(MOTIONS), seeds, jobs)
     all_seen = studied(partial(one, methods=SEEN), ["mesh"], min(seeds, 3), jobs)["mesh"]
-    videos = {motion: [tested(run) for run in each] for motion, each in found.items()}
     result: dict[str, Any] = {"epochs": epochs, "side": side, "seeds": seeds, "videos": counts(found["mesh"][0])}
     result["motions"] = {motion: [figures(run, {}) for run in each] for motion, each in found.items()}
     result["gain_of_mesh"] = {
-        f"{method}, over {other}": gain(videos["mesh"], videos[other], method)
+        f"{method}, over {other}": gain(found["mesh"], found[other], [[method]] * seeds)
         for method in TEMPORAL
         for other in ("flow", "none")
     }

@@ -49,7 +49,8 @@ def labelled(column: Picture, text: str) -> Picture:
 
 
 class Panels(Gallery[Picture]):
-    """Writes panels/<split>.png into the run: faces of each manipulation, their true masks, the predicted ones."""
+    """Writes panels/<split>.png into the run: faces of each manipulation, their true masks, the
+    predicted ones, and what was recovered of them."""
 
     def __init__(self, faces: int = 2, kinds: int = 10) -> None:
         """
@@ -64,6 +65,8 @@ class Panels(Gallery[Picture]):
         rows = [face, outlined(face, batch.mask[i, 0, 0])]
         if outcome.prediction.mask_logit is not None:
             rows.append(heated(face, outcome.prediction.mask_logit[i, 0, 0].sigmoid()))
+        if outcome.prediction.recovered is not None:
+            rows.append(tile(outcome.prediction.recovered[i, 0]))
         return labelled(np.vstack(rows), f"{kind[:12]} {float(outcome.score[i]):.2f}")
 
     def write(self, trainer: Trainer, split: str, kept: dict[str, dict[str, Picture]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ class Sample:
     video: str  # key of the manifest
     track: int
     numbers: Tensor  # (T,) int64, frame numbers in the video
+    people: str = ""  # in the video, separated by spaces
     counts: bool = True  # False for a copy that only fills the last step of a rank
 
 
@@ -39,6 +40,7 @@ class Batch:
     track: Tensor  # (B,) int64
     numbers: Tensor  # (B, T) int64
     counts: Tensor  # (B,) bool, metrics pass over the others
+    people: list[str] = field(default_factory=list)  # of each video, separated by spaces
     boundary: Tensor | None = None  # (B, T, 1, h, w) uint8 from synthesis, 255 where a blend is half and half
 
     def __len__(self) -> int:
@@ -47,6 +49,12 @@ class Batch:
     def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
         tensors = {f.name: v for f in fields(self) if isinstance(v := getattr(self, f.name), Tensor)}
         return replace(self, **{name: change(tensor) for name, tensor in tensors.items()})  # type: ignore[arg-type]
+
+    def rows(self, chosen: Tensor) -> Batch:
+        """Some samples of it, by their places."""
+        out = self.map(lambda tensor: tensor[chosen.to(tensor.device)])
+        names = {"video": self.video, "people": self.people}
+        return replace(out, **{name: [of[i] for i in chosen.tolist()] for name, of in names.items() if of})  # type: ignore[arg-type]
 
     def pin_memory(self) -> Batch:
         # DataLoader(pin_memory=True) passes over a dataclass in silence unless it has this method.
@@ -68,6 +76,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
         landmarks=torch.stack([no_points if s.landmarks is None else s.landmarks for s in samples]),
         has_landmarks=torch.tensor([s.landmarks is not None for s in samples]),
         video=[s.video for s in samples],
+        people=[s.people for s in samples],
         track=torch.tensor([s.track for s in samples]),
         numbers=torch.stack([s.numbers for s in samples]),
         counts=torch.tensor([s.counts for s in samples]),

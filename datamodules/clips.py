@@ -166,6 +166,7 @@ class Clips(Dataset[Sample]):
             mask=mask,
             landmarks=torch.from_numpy(inward),
             video=face.row.key,
+            people=face.row.identities,
             track=face.track,
             numbers=torch.tensor(address.numbers),
             counts=address.counts,

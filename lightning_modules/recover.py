@@ -16,8 +16,8 @@ from lightning_modules.base import Method, Outcome, Prediction
 from lightning_modules.recovery.convert import convert_generator
 from lightning_modules.recovery.mae import MAE
 from lightning_modules.recovery.masking import Blocks, Masking
-from lightning_modules.recovery.residual import GAIN, as_logit, error_of, recovered, suspicion
-from lightning_modules.weights import fill, load, read
+from lightning_modules.recovery.residual import LARGE, as_logit, error_of, recovered, suspicion
+from lightning_modules.weights import fill, read
 
 convert_reference = convert_generator
 __all__ = ["Recover", "convert_reference"]
@@ -46,14 +46,14 @@ class Recover(Method):
         """
         Args:
             generator: The masked autoencoder, of the published size without it.
-            weights: Local file that 'python -m suite convert recover' wrote, to start from.
+            weights: To start from: a checkpoint of Recover, or what 'python -m suite convert recover' wrote.
             masking: What is hidden; RFFR's blocks without it.
             **kwargs: See Method.
         """
         super().__init__(**kwargs)
         self.generator, self.masking = generator or MAE(), masking or Blocks()
         if weights is not None:
-            load(self.generator, weights)
+            generator_of(weights, self.generator)
             self.is_trained = True
         self.register_buffer("real_error", torch.tensor(float("nan")))  # median of validation, which Delocate reads
         self.of_reals = nn.ModuleDict({"squared": MeanMetric(), "absolute": CatMetric()})
@@ -81,7 +81,7 @@ class Recover(Method):
         true = self.generator.patches(images).gather(1, hidden[..., None].expand_as(found))
         apart = (found.float() - true).flatten(1)
         absolute = apart.detach().abs().mean(1)
-        return Recovered(logit=as_logit(GAIN * absolute), squared=apart.square().mean(1), absolute=absolute)
+        return Recovered(logit=self.judged(absolute), squared=apart.square().mean(1), absolute=absolute)
 
     def tested_on(self, images: Tensor, points: Tensor, side: int, clip: int) -> Recovered:
         whole, times = recovered(self.generator, images, self.masking.passes(side, points))
@@ -92,12 +92,16 @@ class Recover(Method):
 
         error = clips(absolute).mean(1)
         return Recovered(
-            logit=as_logit(GAIN * error),
+            logit=self.judged(error),
             mask_logit=clips(suspicion(whole - images, self.generator.patch)),
             recovered=clips(whole),
             squared=clips(squared).mean(1),
             absolute=error,
         )
+
+    def judged(self, error: Tensor) -> Tensor:
+        """Logits: even at twice the error of a real face."""
+        return as_logit(error, (2 * self.real_error).nan_to_num(LARGE))
 
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         assert isinstance(prediction, Recovered)

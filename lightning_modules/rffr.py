@@ -60,21 +60,23 @@ class RFFR(Method):
         if not 0 < chance <= 1:
             raise Refused(f"chance {chance}: must be above 0 and at most 1")
         self.network = Network(branch, pretrained and weights is None, grid, generator, passes, sees, compat)
-        self.chance, self.has_generator = chance, sees == "pixels"
-        if generator_weights is not None:
-            generator_of(generator_weights, self.network.generator)
-            self.has_generator = True
+        self.chance, self.generator_weights = chance, generator_weights
         if weights is not None:
             state = read(weights)
-            alone = not any(name.startswith("generator.") for name in state)
-            if alone and self.has_generator:
+            if not any(name.startswith("generator.") for name in state):
+                if generator_weights is None:
+                    raise Refused(f"weights {weights}: the detector alone; give --model.generator_weights as well")
+                generator_of(generator_weights, self.network.generator)
                 state |= {f"generator.{name}": value for name, value in self.network.generator.state_dict().items()}
             fill(self.network, state, weights)
-            self.is_trained = self.has_generator = True
+            self.is_trained = True
 
-    def on_fit_start(self) -> None:
-        super().on_fit_start()
-        if not self.has_generator and not self.trainer.ckpt_path:
+    def setup(self, stage: str) -> None:
+        if stage != "fit" or self.is_trained or "residual" not in self.network.branches:
+            return
+        if self.generator_weights is not None:
+            generator_of(self.generator_weights, self.network.generator)
+        elif not self.trainer.ckpt_path:
             raise Refused("RFFR: give --model.generator_weights, for instance runs/rffr_pretrain/checkpoints/best.ckpt")
 
     def drawn(self, generator: Generator | None = None) -> Tensor:

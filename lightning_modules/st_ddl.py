@@ -10,6 +10,7 @@ from torch import Tensor
 
 from datamodules.batch import Batch
 from datamodules.errors import Refused
+from lightning_modules import masks
 from lightning_modules.base import Method, Prediction
 from lightning_modules.st.convert import convert_reference
 from lightning_modules.st.motion import MeshMotion, Motion
@@ -77,16 +78,10 @@ class STDDL(Method):
 
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         assert prediction.mask_logit is not None
-        logit, known = prediction.mask_logit.float(), batch.has_mask.float()
-        target = batch.mask[:, : logit.shape[1]]
-        each = F.binary_cross_entropy_with_logits(logit, target, reduction="none").flatten(1).mean(1)
         out = {
             "label": F.binary_cross_entropy_with_logits(prediction.logit.float(), batch.label.float()),
-            "mask": self.mask_weight * (each * known).sum() / known.sum().clamp(min=1),
+            "mask": self.mask_weight * masks.cross_entropy(prediction.mask_logit, batch),
         }
         if self.dice_weight:
-            p, t = logit.sigmoid().flatten(1), target.flatten(1)
-            dice = 1 - (2 * (p * t).sum(1) + 1) / (p.sum(1) + t.sum(1) + 1)
-            forged = known * (batch.label == 1)
-            out["dice"] = self.dice_weight * (dice * forged).sum() / forged.sum().clamp(min=1)
+            out["dice"] = self.dice_weight * masks.dice(prediction.mask_logit, batch)
         return out

@@ -127,6 +127,7 @@ class Synthesis(nn.Module, ABC):
             landmarks=torch.zeros_like(batch.landmarks[twice]),
             has_landmarks=torch.zeros_like(label, dtype=torch.bool),  # the faces were cut and mirrored
             video=batch.video[:b] + [name + BLENDED for name in batch.video[:b]],
+            people=batch.people[:b] * 2,
             track=batch.track[twice],
             numbers=batch.numbers[twice],
             counts=batch.counts[twice],

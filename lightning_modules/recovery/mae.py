@@ -61,7 +61,7 @@ class MAE(nn.Module):
         decoder_heads: int = 16,
     ) -> None:
         super().__init__()
-        self.patch, self.side = patch, size // patch
+        self.patch, self.side, self.width = patch, size // patch, width
         self.patch_embed = PatchEmbed(size, patch, 3, width)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         self.mask_token = nn.Parameter(torch.zeros(1, 1, decoder_width))
@@ -104,6 +104,12 @@ class MAE(nn.Module):
         for block in first:
             full = block(full)
         return self.decoder_pred(self.decoder_norm(answered(last, full, hidden + 1)))  # the class token is first
+
+    def summary(self, images: Tensor) -> Tensor:
+        """(B, C) class token of images of which nothing is hidden."""
+        cls = (self.cls_token + self.pos_embed[:, :1]).expand(len(images), -1, -1)
+        out: Tensor = self.norm(self.blocks(torch.cat([cls, self.embed(images)], 1)))[:, 0]
+        return out
 
     def embed(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) to (B, N, C): patches with their places."""

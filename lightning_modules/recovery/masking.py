@@ -123,11 +123,16 @@ class Parts(Masking):
         return max(1, round(self.shares[name] * side * side))
 
     def ranked(self, side: int, landmarks: Tensor, name: str, order: Tensor) -> Tensor:
-        """(B, N) patches, first those to hide: those of the part in the order of ``order`` (B, N), then the nearest."""
+        """(B, N) patches, first those to hide: those of the part in their order, then the nearest others.
+
+        Args:
+            order: (B, N) in [0, 1], infinite for patches that are hidden already.
+        """
         if self.among == "all":
-            return order.argsort(1)
+            return order.argsort(dim=1, stable=True)
         inside = regions.face(landmarks, side) if self.among == "face" else regions.parts(landmarks, side)[name]
-        return torch.where(inside, order, order.max() + 1 + regions.distance(inside, side)).argsort(dim=1, stable=True)
+        place = torch.where(inside, order, 2 + regions.distance(inside, side))
+        return place.masked_fill(order.isinf(), torch.inf).argsort(dim=1, stable=True)
 
     def drawn(self, side: int, landmarks: Tensor, generator: Generator | None = None) -> Tensor:
         names = list(self.shares)
@@ -139,7 +144,7 @@ class Parts(Masking):
         out: list[Tensor] = []
         for name in chosen:
             if out:  # no patch twice
-                order = order.scatter(1, out[0], 1e6)
+                order = order.scatter(1, out[0], torch.inf)
             out.append(self.ranked(side, landmarks, name, order)[:, : self.budget(name, side)])
         return torch.cat(out, 1)
 

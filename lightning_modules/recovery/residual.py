@@ -11,6 +11,7 @@ from torch import Tensor
 from lightning_modules.recovery.mae import MAE
 
 GAIN = 4.0
+LARGE = 0.1  # an error that is as likely forged as not, where nothing better is known
 AT_ONCE = 256  # pictures in a pass of the network, so that memory does not grow with the number of passes
 
 
@@ -73,10 +74,10 @@ def suspicion(apart: Tensor, patch: int) -> Tensor:
     Args:
         apart: (B, 3, H, W) of the recovered and the shown.
     """
-    mean = GAIN * apart.float().abs().mean(1, keepdim=True)
-    return as_logit(F.avg_pool2d(mean, patch + 1 - patch % 2, 1, patch // 2, count_include_pad=False))
+    mean = apart.float().abs().mean(1, keepdim=True)
+    return as_logit(F.avg_pool2d(mean, patch + 1 - patch % 2, 1, patch // 2, count_include_pad=False), LARGE)
 
 
-def as_logit(share: Tensor) -> Tensor:
-    """Of a number from 0 up, as if it were a probability."""
-    return share.float().clamp(1e-4, 1 - 1e-4).logit()
+def as_logit(error: Tensor, even: float | Tensor) -> Tensor:
+    """Rises with the error, and is 0 where it is ``even``."""
+    return (error.float().clamp(min=1e-6) / even).log()

@@ -1,0 +1,215 @@
+"""Delocate: parts of a face recovered from the others, and a U-Net that says where they differ from what is shown."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pytorch_lightning.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from datamodules.batch import Batch
+from datamodules.errors import Refused
+from lightning_modules import masks, meta
+from lightning_modules.base import Method, Prediction
+from lightning_modules.meta import Split
+from lightning_modules.recover import generator_of
+from lightning_modules.recovery import regions
+from lightning_modules.recovery.localizer import Mapping, UNet
+from lightning_modules.recovery.mae import MAE
+from lightning_modules.recovery.masking import Masking, Parts
+from lightning_modules.recovery.residual import recovered
+
+
+@dataclass(kw_only=True)
+class Mapped(Prediction):
+    """With what the loss of the mapping needs."""
+
+    distance: Tensor  # (B, T, 1, H, W) of the mapped from the shown
+    where: Tensor  # (B, T, 1, H, W) 1 where something was recovered
+
+
+class Delocate(Method):
+    """Scores each frame alone; a clip scores as the mean of its logits."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        generator: MAE | None = None,
+        generator_weights: Path | None = None,
+        masking: Masking | None = None,
+        encoder: str = "seresnet50",
+        pretrained: bool = False,
+        widths: list[int] = [384, 256, 128, 64],  # noqa: B006
+        groups: bool = False,
+        mapping_width: int = 64,
+        sees_class: bool = True,
+        feather: int = 2,
+        margin: float | None = None,
+        mask_weight: float = 1.0,
+        map_weight: float = 0.1,
+        split: Split = "none",
+        meta_step: float = 1e-3,
+        meta_weight: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        """
+        Args:
+            generator: The masked autoencoder, of the size that it was trained with; ViT-B without it.
+            generator_weights: Checkpoint of Recover, or what 'python -m suite convert recover' wrote.
+            masking: What is recovered; the parts of the face without it.
+            encoder: Name of a convolutional timm model, the first half of the U-Net.
+            pretrained: Fetch timm's weights of it from its hub.
+            widths: Of its second half, from the coarsest.
+            groups: Normalize groups of channels, not batches, whose figures depend on the forgeries in them.
+            mapping_width: Channels of the mapping; 0 is without.
+            sees_class: The classifier also gets the class token of the generator, which sees the untouched frame.
+            feather: Pixels over which a recovered patch fades in, so that its edges say nothing.
+            margin: How far a mapped fake should lie from what is shown; without it twice the generator's error on real
+                faces, as its checkpoint says.
+            mask_weight: Weight of the losses of the mask.
+            map_weight: Weight of the loss of the mapping.
+            split: What each step of meta-learning holds back: 'people', as the paper's words say; or 'methods', one
+                forgery and the people it was done to, which is what they are for.
+            meta_step: Length of the step that is tried.
+            meta_weight: Weight of the gradient that is found there.
+            **kwargs: See Method.
+        """
+        super().__init__(**kwargs)
+        self.generator, self.masking = (generator or MAE()).requires_grad_(False), masking or Parts()
+        self.generator_weights, self.margin = generator_weights, margin
+        self.mapping = Mapping(mapping_width) if mapping_width else None
+        self.unet = UNet(encoder, 9, pretrained, widths, groups=groups)
+        told = self.unet.width + len(regions.PARTS) + (self.generator.width if sees_class else 0)
+        self.sees_class, self.feather = sees_class, feather
+        self.classifier = nn.Sequential(nn.LayerNorm(told), nn.Linear(told, 256), nn.GELU(), nn.Linear(256, 1))
+        self.mask_weight, self.map_weight = mask_weight, map_weight
+        self.split, self.meta_step, self.meta_weight = split, meta_step, meta_weight
+        for name, value in (("mean", (0.485, 0.456, 0.406)), ("std", (0.229, 0.224, 0.225))):
+            self.register_buffer(name, torch.tensor(value).view(3, 1, 1), persistent=False)
+
+    def setup(self, stage: str) -> None:
+        if stage != "fit":
+            return
+        if self.rho and self.split != "none":
+            raise Refused(f"rho {self.rho}: a step of meta-learning passes a batch twice already")
+        if self.split != "none" and getattr(self.trainer.precision_plugin, "scaler", None) is not None:
+            raise Refused("precision 16-mixed: its scaled gradients are no step of meta-learning; use bf16-mixed")
+        error = float("nan")
+        if self.generator_weights is not None:
+            error = generator_of(self.generator_weights, self.generator)
+        elif not self.trainer.ckpt_path:
+            hint = "runs/delocate_recover/checkpoints/best.ckpt"
+            raise Refused(f"Delocate: give --model.generator_weights, for instance {hint}")
+        if self.margin is None:
+            self.margin = 2 * error
+        if not np.isfinite(self.margin):
+            raise Refused(f"{self.generator_weights}: does not say its error on real faces; give --model.margin")
+
+    def predicted(self, batch: Batch) -> Prediction:
+        points = self.landmarks(batch).flatten(0, 1) / self.generator.patch
+        images, clip = batch.frames.flatten(0, 1), batch.frames.shape[1]
+        side = self.generator.side
+        with torch.no_grad():
+            whole, times = recovered(self.generator, images, self.masking.passes(side, points))
+            where = F.interpolate((times > 0).float().view(-1, 1, side, side), size=images.shape[-2:])
+            whole = images + self.feathered(where) * (whole - images)
+            known = [self.generator.summary(images)] if self.sees_class else []
+        return self.judged(images, whole, where, points, known, clip)
+
+    def forward(self, frames: Tensor) -> Prediction:
+        raise Refused("Delocate: needs landmarks")
+
+    def feathered(self, where: Tensor) -> Tensor:
+        """Falls to 0 at the border of what was recovered."""
+        inward = 1 - F.max_pool2d(1 - where, 2 * self.feather + 1, 1, self.feather)
+        return where * F.avg_pool2d(inward, 2 * self.feather + 1, 1, self.feather)
+
+    def judged(
+        self, images: Tensor, whole: Tensor, where: Tensor, points: Tensor, known: list[Tensor], clip: int
+    ) -> Mapped:
+        apart = (images - whole).abs()
+        mapped = whole if self.mapping is None else self.mapping(whole, apart)
+        distance = (mapped - images).abs()
+        shown = torch.cat([(images - self.mean) / self.std, (mapped - self.mean) / self.std, distance / self.std], 1)
+        mask, coarsest = self.unet(shown)
+        side = self.generator.side
+        per_patch = F.avg_pool2d(apart.mean(1, keepdim=True), self.generator.patch).flatten(1)
+        parts = torch.stack(list(regions.parts(points, side).values()), 1).float()  # (B, 3, N)
+        errors = (parts * per_patch[:, None]).sum(2) / parts.sum(2).clamp(min=1)
+        logit = self.classifier(torch.cat([coarsest, errors, *known], 1))[:, 0]
+
+        def clips(frames: Tensor) -> Tensor:
+            return frames.unflatten(0, (-1, clip))
+
+        return Mapped(
+            logit=clips(logit).mean(1),
+            mask_logit=clips(mask),
+            recovered=clips(whole),
+            distance=clips(distance.mean(1, keepdim=True)),
+            where=clips(where),
+        )
+
+    def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
+        assert isinstance(prediction, Mapped)
+        assert prediction.mask_logit is not None
+        found = masks.cross_entropy(prediction.mask_logit, batch) + masks.dice(prediction.mask_logit, batch)
+        out = {
+            "label": F.binary_cross_entropy_with_logits(prediction.logit.float(), batch.label.float()),
+            "mask": self.mask_weight * found,
+        }
+        if self.mapping is not None:
+            out["mapping"] = self.map_weight * self.mapping_loss(prediction, batch)
+        return out
+
+    def mapping_loss(self, prediction: Mapped, batch: Batch) -> Tensor:
+        """Reals near to what is shown; fakes, where they are forged, at least the margin away."""
+        assert self.margin is not None
+        fake, known = batch.label == 1, batch.has_mask
+        region = torch.where((fake & known)[:, None, None, None, None], batch.mask > 0.5, True) * prediction.where
+        count = region.flatten(1).sum(1)
+        mean = (prediction.distance.float() * region).flatten(1).sum(1) / count.clamp(min=1)
+        each = torch.where(fake, (self.margin - mean).clamp(min=0), mean)
+        return each[count > 0].sum() / max(1, len(each))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        if self.split != "none":
+            methods = [name.split("/")[1] for name in batch.video]
+            address = np.random.SeedSequence([self.current_epoch, batch_idx, self.global_rank])
+            found = meta.halves(methods, batch.people, self.split, int(address.generate_state(1)[0]))
+            if found is not None:
+                batch = batch.rows(found[self.has_climbed])
+        return super().training_step(batch, batch_idx)
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        if self.split != "none" and optimizer_closure is not None:
+            loss = optimizer_closure()
+            home = meta.descend(list(self.parameters()), self.meta_step)
+            optimizer_closure = functools.partial(self.from_ahead, optimizer_closure, home, loss)
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+
+    def from_ahead(self, closure: Callable[[], Any], home: Any, loss: Any) -> Any:
+        """Gradients of what was held back, where the step that was tried has led to."""
+        self.has_climbed = True
+        try:
+            with meta.still_statistics(self.unet):
+                closure()
+        finally:
+            meta.come_home(home, self.meta_weight)
+            self.has_climbed = False
+        return loss
