@@ -51,8 +51,8 @@ def base(root: Path, work: Path, epochs: int) -> Path:
 def stage(name: str, seed: int, root: Path, work: Path, epochs: int) -> Path:
     """The first stage, one for all seeds of the second."""
     config, masking = STAGES[name]
-    model = {"masking": {"init_args": masking}, "scheduler": {"init_args": {"epochs": epochs}}}
-    model |= {"weights": str(work / "stage_base/checkpoints/best.ckpt")}
+    model: dict[str, Any] = {"masking": {"init_args": masking}, "scheduler": {"init_args": {"epochs": epochs}}}
+    model["weights"] = str(work / "stage_base/checkpoints/best.ckpt")
     settings = {"model": {"init_args": model}, "data": {"init_args": own_data(root)}}
     return trained(work / f"stage_{name}", [config, "overlays/recover_studio"], settings, seed, epochs)
 

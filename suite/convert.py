@@ -17,11 +17,11 @@ from suite.nearest import near_file
 from suite.parser import Parser
 
 
-def convert(method: Literal["laa_net", "st_ddl"], file: Path, out: Path | None = None) -> None:
+def convert(method: Literal["laa_net", "st_ddl", "rffr", "recover"], file: Path, out: Path | None = None) -> None:
     """Rename the tensors of an official checkpoint; whatever does not belong to the method is refused by name.
 
     Args:
-        method: Whose checkpoint it is.
+        method: Whose checkpoint it is; 'recover' is a masked autoencoder alone, of RFFR or of MAE.
         file: The checkpoint; nothing in it but tensors and plain values is read.
         out: File to write, for '--model.weights'; FILE with the ending .ours.pt without it.
     """
@@ -41,7 +41,7 @@ def tensors(file: Path) -> dict[str, Tensor]:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise Refused(f"{file}: is damaged, or holds more than tensors and plain values") from error
-    state = content.get("state_dict", content) if isinstance(content, dict) else None
+    state = content.get("state_dict", content.get("model", content)) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise Refused(f"{file}: holds no state dict of tensors")
     return dict(state)

@@ -220,6 +220,24 @@ def test_a_detector_learns_a_few_faces_by_heart(batch: Batch) -> None:
     assert sum(losses[-5:]) < 0.3 * sum(losses[:5])
 
 
+def test_weights_bring_their_read_out_and_a_detector_alone_needs_a_generator(batch: Batch, tmp_path: Path) -> None:
+    trained = tiny(compat=True).eval()
+    state = trained.network.state_dict()
+    torch.save(state, tmp_path / "whole.pt")
+    detector = {name: value for name, value in state.items() if not name.startswith("generator.")}
+    torch.save(detector, tmp_path / "detector.pt")
+    torch.save(trained.network.generator.state_dict(), tmp_path / "generator.pt")
+    whole = tiny(weights=tmp_path / "whole.pt").eval()
+    both = tiny(weights=tmp_path / "detector.pt", generator_weights=tmp_path / "generator.pt").eval()
+    for other in (whole, both):
+        assert other.is_trained
+        assert other.network.compat
+        assert torch.equal(other.predicted(batch).logit, trained.predicted(batch).logit)
+    assert not torch.equal(tiny(compat=False).eval().predicted(batch).logit, trained.predicted(batch).logit)
+    with pytest.raises(Refused, match=r"detector\.pt: the detector alone; give --model\.generator_weights as well"):
+        tiny(weights=tmp_path / "detector.pt")
+
+
 def test_a_generator_is_converted_whole_or_refused(tmp_path: Path) -> None:
     with torch.device("meta"):
         names = MAE().state_dict()

@@ -46,6 +46,9 @@ def test_the_converter_drops_the_heads_that_nothing_reads_and_refuses_other_keys
     ours = convert_reference({f"module.{name}": value for name, value in small().items()})
     with torch.device("meta"):
         assert ours.keys() == Network().state_dict().keys()
+    detector = {name.removeprefix("dd."): value for name, value in small().items() if name.startswith("dd.")}
+    alone = convert_reference(detector)  # as it was saved, without the generator
+    assert alone.keys() == {name for name in ours if not name.startswith("generator.")}
     with pytest.raises(Refused, match=r"dd\.backbone_3\.norm\.weight: no key of RFFR"):
         convert_reference(small() | {"dd.backbone_3.norm.weight": torch.zeros(1)})
     without = small()
