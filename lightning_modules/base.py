@@ -33,6 +33,7 @@ class Prediction:
     logit: Tensor  # (B,), above 0 means fake
     mask_logit: Tensor | None = None  # (B, T, 1, H, W) from methods that localize; of the first frames, if of fewer
     motion: Tensor | None = None  # (B, T', 2 or more, H, W) right and down, from methods that see it
+    channels: Tensor | None = None  # (B, K) means of the last features, from methods that can be asked what they use
     recovered: Tensor | None = None  # (B, T, 3, H, W) what a method makes of a face from its parts
 
 

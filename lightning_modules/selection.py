@@ -1,0 +1,91 @@
+"""Which fakes a mask is asked of: those that stand out by what separates the training set most easily."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from datamodules.errors import Refused
+
+Strategy = Literal["active", "random", "uncertainty"]
+By = Literal["mean", "max"]
+Floats = NDArray[np.float64]
+STILL = 1e-8  # variance below which a channel says nothing
+RIDGE = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """Faces of the training set as a method sees them."""
+
+    names: Sequence[str]  # of the sample, for ties: what is chosen must not depend on the order
+    videos: Sequence[str]
+    label: NDArray[np.int64]  # (N,)
+    logit: Floats  # (N,)
+    channels: Floats | None = None  # (N, K) means of the last features
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    rows: list[int]  # places of the faces, the first choice first
+    scores: Floats  # (N,) of all of them
+    channels: dict[int, float]  # weight of each channel that the choice went by
+
+
+def ranked_channels(channels: Floats, label: NDArray[np.int64], count: int) -> tuple[dict[int, float], Floats]:
+    """The channels whose rise speaks most for a forgery, with their weights, and all of them standardized."""
+    varies = np.flatnonzero(channels.var(0) >= STILL)
+    standard = np.zeros_like(channels)
+    standard[:, varies] = (channels[:, varies] - channels[:, varies].mean(0)) / channels[:, varies].std(0)
+    # scikit-learn sums the loss over samples, so that its C is one over samples and ridge
+    model = LogisticRegression(C=1 / (RIDGE * len(label)), max_iter=1000).fit(standard[:, varies], label)
+    best = np.argsort(-model.coef_[0], kind="stable")[:count]
+    return {int(varies[i]): float(model.coef_[0, i]) for i in best}, standard
+
+
+def choose(
+    faces: Scored,
+    budget: int,
+    strategy: Strategy = "active",
+    per_video: int = 2,
+    channels: int = 10,
+    by: By = "mean",
+    seed: int = 0,
+) -> Chosen:
+    """
+    Args:
+        budget: Fakes to choose, fewer where videos are too few.
+        strategy: Most active on the channels that tell fakes best; at random; or nearest to being undecided.
+        per_video: Fakes of one video at most.
+        channels: That the active choice goes by.
+        by: Their mean; or the largest of them, which finds what a single channel fires on.
+        seed: Of the random choice.
+    """
+    fakes = np.flatnonzero(faces.label == 1)
+    if budget < 1 or not len(fakes):
+        raise Refused(f"budget {budget}: there are {len(fakes)} fakes to choose from")
+    used: dict[int, float] = {}
+    if strategy == "active":
+        if faces.channels is None:
+            raise Refused("strategy 'active': the method does not say what it uses; take 'uncertainty' or 'random'")
+        used, standard = ranked_channels(faces.channels, faces.label, channels)
+        scores: Any = getattr(standard[:, list(used)], by)(1)
+    elif strategy == "uncertainty":
+        scores = -np.abs(faces.logit)
+    else:
+        by_name = np.argsort(np.array(faces.names))
+        scores = np.empty(len(faces.names))
+        scores[by_name] = np.random.default_rng(seed).random(len(by_name))
+    rows: list[int] = []
+    taken = Counter[str]()
+    for i in sorted(fakes.tolist(), key=lambda i: (-scores[i], faces.names[i])):
+        if len(rows) < budget and taken[faces.videos[i]] < per_video:
+            rows.append(i)
+            taken[faces.videos[i]] += 1
+    return Chosen(rows=rows, scores=scores, channels=used)
