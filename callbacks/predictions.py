@@ -41,6 +41,7 @@ class PredictionTable(Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, FaceData):
             about |= {"contract": json.dumps(data.seen_pixels()), "trained_on": json.dumps(data.trained_on or [])}
+            about |= {"asked": json.dumps(data.asked)}
         about |= {"checkpoint": str(trainer.ckpt_path or ""), "model": type(module).__name__}
         about["mean_of"] = module.mean_of
         path = self.part(trainer, trainer.global_rank)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from zlib import crc32
@@ -19,6 +19,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from datamodules import contract as contracts
 from datamodules import manifest
+from datamodules.annotation.granted import Granted
+from datamodules.annotation.oracle import MaskOracle
+from datamodules.annotation.request import Face
 from datamodules.augment import Augment
 from datamodules.batch import Batch, Sample, collate
 from datamodules.clips import Clips, CropClips, VideoClips
@@ -26,7 +29,7 @@ from datamodules.contract import Contract
 from datamodules.errors import Refused
 from datamodules.findings import Finding, hearing
 from datamodules.manifest import Video
-from datamodules.sampling import EvalSampler, TrainSampler
+from datamodules.sampling import Address, EvalSampler, TrainSampler
 from datamodules.synthesis.base import Synthesis, drawing
 from datamodules.synthesis.neighbours import WithSources
 from datamodules.video import Decoder, Decord
@@ -60,6 +63,8 @@ class FaceData(LightningDataModule):
         seed: int = 0,
         synthesis: Synthesis | None = None,
         augment: Augment | None = None,
+        oracle: MaskOracle | None = None,
+        annotated: int = 8,
     ) -> None:
         """
         Args:
@@ -83,6 +88,8 @@ class FaceData(LightningDataModule):
             synthesis: Makes the forgeries of training and validation from real faces, on the device; batch_size then
                 counts the real ones.
             augment: Changes training batches on the device; none without it.
+            oracle: Whom masks of forged faces are asked of, for training; without it all are known.
+            annotated: Faces with such a mask that join each batch, once there are any.
         """
         super().__init__()
         self.prepared, self.root, self.index = prepared, root, index
@@ -93,6 +100,7 @@ class FaceData(LightningDataModule):
         self.batch_size, self.num_workers = batch_size, num_workers
         self.balance, self.pairs, self.seed = balance, pairs, seed
         self.synthesis, self.augment = synthesis, augment
+        self.granted = None if oracle is None else Granted(oracle, annotated)
         if clip > 1 and read == "crops":
             raise Refused(f"clip {clip}: stored crops are single frames; set 'read: videos'")
         if read == "videos" and root is None:
@@ -101,6 +109,8 @@ class FaceData(LightningDataModule):
             raise Refused("pairs: synthesis makes pairs of its own")
         if synthesis is not None and synthesis.nearest and read == "videos":
             raise Refused("read 'videos': faces to blend in are looked for among stored crops; set 'read: crops'")
+        if oracle is not None and (read == "videos" or synthesis is not None):
+            raise Refused("oracle: masks are asked for of stored crops; set 'read: crops', without synthesis")
         if pairs and batch_size % 2:
             raise Refused(f"batch_size {batch_size}: must be even with pairs")
 
@@ -139,30 +149,23 @@ class FaceData(LightningDataModule):
 
     def videos(self, split: str) -> pa.Table:
         """Rows of the manifest."""
-        chosen = pc.field("split") == split
-        if self.compression is not None:
-            chosen &= pc.field("compression") == self.compression
-        if self.synthesis is not None and split != "test":
-            chosen &= pc.field("label") == 0
-        videos = self.manifest.filter(chosen)
-        if not len(videos):
-            which = f" with compression {self.compression!r}" if self.compression is not None else ""
-            raise Refused(f"{self.prepared / 'manifest.csv'}: no {split} video{which}")
-        if self.methods is None or split == "test":
-            return videos
-        present = set(pc.unique(videos["method"]).to_pylist())
-        if absent := sorted(set(self.methods) - present):
-            there = ", ".join(sorted(present))
-            raise Refused(f"{self.prepared}: no {split} video of {', '.join(absent)}; there are {there}")
-        return videos.filter((pc.field("label") == 0) | pc.field("method").isin(pa.array(self.methods, pa.string())))
+        only_real = self.synthesis is not None and split != "test"
+        methods = None if split == "test" else self.methods
+        return manifest.chosen(self.manifest, self.prepared, split, self.compression, methods, only_real)
 
     trained_on: list[str] | None = None  # of the checkpoint that was loaded, so that a report can tell seen from unseen
+    asked: dict[str, Any] = {}  # noqa: RUF012  of the same checkpoint: how many masks were asked for, and how
 
     def training_methods(self) -> list[str]:
         videos = self.videos("train")
         return sorted(pc.unique(manifest.joined(videos["dataset"], videos["method"])).to_pylist())
 
     def clips(self, split: str) -> Clips:
+        clips = self.known_clips(split)
+        clips.hides_masks = self.granted is not None and split != "test"
+        return clips
+
+    def known_clips(self, split: str) -> Clips:
         videos = self.videos(split)
         # in training one face a video: where a mask says which one is forged, the others would be mislabelled
         tracks = 1 if split == "train" else int(self.contract["tracks"])
@@ -227,6 +230,20 @@ class FaceData(LightningDataModule):
     def test_dataloader(self) -> DataLoader[Sample]:
         return self.eval_loader("test")
 
+    def candidates(self, each: int) -> DataLoader[Sample]:
+        """Evenly spaced frames of every face of training, always the same."""
+        clips = self.clips("train")
+        return self.loader(clips, EvalSampler(clips.faces(each), each), None)
+
+    def ask(self, faces: Sequence[Face], about: dict[str, Any]) -> None:
+        """Asks the oracle for masks, which join the batches from now on."""
+        assert self.granted is not None
+        clips = self.known_clips("train")
+        place = {(video, track): i for i, (video, track) in enumerate(clips.known.owners())}
+        if unknown := [face for face in faces if (face.video, face.track) not in place]:
+            raise Refused(f"{unknown[0].video}: a mask was asked for, but it is not in training")
+        self.granted.ask([clips[Address(place[f.video, f.track], (f.frame,))] for f in faces], about)
+
     def predict_dataloader(self) -> DataLoader[Sample]:
         return self.eval_loader("test")
 
@@ -245,7 +262,10 @@ class FaceData(LightningDataModule):
         if self.trainer is not None and self.trainer.training:
             # counted in batches, not optimizer steps: those of one accumulated step must differ
             step = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
-            with drawing(self.seed_of(self.trainer.current_epoch, step, self.trainer.global_rank)):
+            seed = self.seed_of(self.trainer.current_epoch, step, self.trainer.global_rank)
+            if self.granted is not None:
+                batch = self.granted.joined(batch, seed)
+            with drawing(seed):
                 return self.changed(batch)
         if self.trainer is not None and self.synthesis is not None and self.trainer.validating:
             # of each frame the same forgery, in every epoch and on every rank
@@ -277,8 +297,10 @@ class FaceData(LightningDataModule):
         return read
 
     def state_dict(self) -> dict[str, Any]:
-        return {"contract": self.seen_pixels(), "trained_on": self.trained_on or self.training_methods()}
+        seen = {"contract": self.seen_pixels(), "trained_on": self.trained_on or self.training_methods()}
+        return seen if self.granted is None else seen | {"asked": self.granted.about}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         contracts.compare(self.seen_pixels(), state_dict["contract"], "the data of the checkpoint")
         self.trained_on = state_dict["trained_on"]
+        self.asked = state_dict.get("asked", {})

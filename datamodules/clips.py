@@ -84,6 +84,11 @@ class Known:
         """(F,) a number for the video of each."""
         return np.array([crc32(key.encode()) for key in self.keys.to_pylist()], np.uint32)[self.owner]
 
+    def owners(self) -> list[tuple[str, int]]:
+        """Video and track of each face."""
+        keys = self.keys.to_pylist()
+        return [(keys[owner], int(track)) for owner, track in zip(self.owner, self.track, strict=True)]
+
     def frames(self, i: int) -> NDArray[np.int64]:
         frames: NDArray[np.int64] = self.table["frame"].slice(self.first[i], self.count[i]).to_numpy().astype(np.int64)
         return frames
@@ -98,6 +103,8 @@ class Known:
 
 class Clips(Dataset[Sample]):
     """Addressed by the sampler; holds no open file."""
+
+    hides_masks = False  # of forged faces, where they have to be asked for
 
     def __init__(self, known: Known, size: int, length: int, every: int) -> None:
         self.known, self.size, self.length, self.every = known, size, length, every
@@ -204,7 +211,11 @@ class CropClips(Clips):
             face = self.seen(address.face)
             i = int(face.at(address.numbers)[0])
             frames = as_frames([self.read(face, i, "image")])
-            mask = as_frames([two_valued(self.read(face, i, "mask"))]) if face.where["mask"][i] else None
+            mask = (
+                as_frames([two_valued(self.read(face, i, "mask"))])
+                if face.where["mask"][i] and not self.hides_masks
+                else None
+            )
             square = Square(*(int(face.where[name][i]) for name in ("x", "y", "side")))
             samples.append(self.sample(address, frames, mask, [square]))
         return samples
@@ -257,7 +268,7 @@ class VideoClips(Clips):
             numbers = sorted({n for i in places for n in addresses[i].numbers})
             pictures = dict(zip(numbers, self.decoder.read(path, numbers).cpu().numpy(), strict=True))
             masks: dict[int, NDArray[np.uint8] | None] = {}
-            if row.mask:
+            if row.mask and not self.hides_masks:
                 size = pictures[numbers[0]].shape[:2]
                 found = read_masks(self.decoder, inside(self.root, row.mask), probe(path), numbers, size)
                 masks = dict(zip(numbers, found, strict=True))

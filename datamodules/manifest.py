@@ -214,3 +214,31 @@ def first_wrong(path: Path) -> str:
             except (ValueError, TypeError, OverflowError) as error:
                 return f"{path}, line {line}: {error}"
     return ""
+
+
+def chosen(
+    table: pa.Table, prepared: Path, split: str, compression: str | None, methods: list[str] | None, only_real: bool
+) -> pa.Table:
+    """The videos of a split.
+
+    Args:
+        prepared: Folder of the table, for messages.
+        compression: Only of this release.
+        methods: The forgeries that are wanted, all without it.
+    """
+    wanted = pc.field("split") == split
+    if compression is not None:
+        wanted &= pc.field("compression") == compression
+    if only_real:
+        wanted &= pc.field("label") == 0
+    videos = table.filter(wanted)
+    if not len(videos):
+        which = f" with compression {compression!r}" if compression is not None else ""
+        raise Refused(f"{prepared / 'manifest.csv'}: no {split} video{which}")
+    if methods is None:
+        return videos
+    present = set(pc.unique(videos["method"]).to_pylist())
+    if absent := sorted(set(methods) - present):
+        there = ", ".join(sorted(present))
+        raise Refused(f"{prepared}: no {split} video of {', '.join(absent)}; there are {there}")
+    return videos.filter((pc.field("label") == 0) | pc.field("method").isin(pa.array(methods, pa.string())))

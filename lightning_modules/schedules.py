@@ -57,3 +57,26 @@ class WarmUpAndCosine(LRScheduler):
 
     def get_lr(self) -> list[float | Tensor]:
         return [lr * self.factor(self.last_epoch) for lr in self.base_lrs]
+
+
+class TwoStages(LRScheduler):
+    """Half a cosine down to a hundredth of lr, then another from a part of lr down to 0."""
+
+    def __init__(self, optimizer: Optimizer, first: int, second: int, part: float = 0.1) -> None:
+        """
+        Args:
+            first: Epochs of the first stage.
+            second: Of the second.
+            part: Of lr, with which the second begins.
+        """
+        self.first, self.second, self.part = first, second, part
+        super().__init__(optimizer)
+
+    def factor(self, epoch: int) -> float:
+        if epoch < self.first:
+            return 0.01 + 0.99 * (1 + math.cos(math.pi * epoch / self.first)) / 2
+        done = min(1.0, (epoch - self.first) / max(1, self.second))
+        return self.part * (1 + math.cos(math.pi * done)) / 2
+
+    def get_lr(self) -> list[float | Tensor]:
+        return [lr * self.factor(self.last_epoch) for lr in self.base_lrs]

@@ -40,6 +40,16 @@ def speed(run: Run) -> str:
     return f"{float(last['train/samples_per_s']):.1f} samples/s in the last epoch, {waiting}."
 
 
+def masks_seen(run: Run) -> str:
+    """How many masks of fakes a training that had to ask for them saw."""
+    asked = json.loads(run.about.get("asked", "{}"))
+    if not asked:
+        return ""
+    share = f"{100 * asked['masks'] / asked['of_frames']:.2g} %"
+    counted = f"{asked['masks']} of a budget of {asked['budget']}, of {asked['of_frames']} frames ({share})"
+    return f"Masks of forged faces seen in training: {counted}; the choice was {asked['strategy']}."
+
+
 def section(run: Run) -> dict[str, Any]:
     """What the template needs of one run."""
     forgeries = by_forgery(run)
@@ -63,6 +73,7 @@ def section(run: Run) -> dict[str, Any]:
         "panel": base64.b64encode(panel.read_bytes()).decode() if panel.is_file() else None,
         "curves": [Markup(curve) for curve in curves if curve],
         "speed": speed(run),
+        "masks_seen": masks_seen(run),
         "contract": contract | ({"hash": digest(contract)} if contract else {}),
         "commands": commands,
         "config": yaml.safe_dump(run.config, sort_keys=False),

@@ -202,7 +202,7 @@ def test_a_planted_channel_is_found_and_its_fakes_are_asked_for() -> None:
     assert 3 not in used
     planted = set(np.flatnonzero(faces.channels[:, 7] > 6).tolist())
     for options in ({"channels": 3}, {"by": "max"}):  # nine channels of noise drown one in a mean of ten
-        assert len(planted & set(choose(faces, 10, **options).rows)) >= 9  # type: ignore[arg-type]
+        assert len(planted & set(choose(faces, 10, **options).rows)) >= 9
 
 
 @given(st.integers(0, 1000), st.sampled_from(["active", "random", "uncertainty"]))

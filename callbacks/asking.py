@@ -1,0 +1,123 @@
+"""After the first stage of a training: which faces masks are asked for, and where to stop for whoever draws them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.utilities.rank_zero import rank_zero_info
+
+from datamodules.annotation.oracle import Missing
+from datamodules.annotation.request import Face, Request, read_request
+from datamodules.base import FaceData
+from datamodules.errors import Refused
+from lightning_modules.base import Method
+from lightning_modules.selection import By, Scored, Strategy, choose
+
+
+class AskForMasks(Callback):
+    """Writes request.csv and request.json into the run; goes on with the masks, or stops until they are there."""
+
+    def __init__(
+        self,
+        after: int,
+        strategy: Strategy = "active",
+        count: int | None = None,
+        per_video: int = 2,
+        channels: int = 10,
+        by: By = "mean",
+        frames: int = 32,
+        seed: int = 0,
+    ) -> None:
+        """
+        Args:
+            after: Epochs of training, those of the first stage.
+            strategy: Fakes that are most active on the channels that tell fakes best; random ones; or undecided ones.
+            count: Masks to ask for; as many as the oracle's budget allows without it.
+            per_video: Fakes of one video at most.
+            channels: That the active choice goes by.
+            by: Their mean, or the largest of them.
+            frames: Of each face to choose from.
+            seed: Of the random choice.
+        """
+        self.after, self.strategy, self.count, self.per_video = after, strategy, count, per_video
+        self.channels, self.by, self.frames, self.seed = channels, by, frames, seed
+
+    @staticmethod
+    def data(trainer: Trainer) -> FaceData:
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if not isinstance(data, FaceData) or data.granted is None:
+            raise Refused("AskForMasks: give --data.oracle, whom the masks are asked of")
+        return data
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        data = self.data(trainer)
+        if (first := getattr(pl_module, "first", None)) and first != self.after:
+            raise Refused(f"AskForMasks: after {self.after} epochs; the first stage of the method has {first}")
+        if trainer.current_epoch >= self.after:
+            request = read_request(Path(trainer.default_root_dir))
+            data.ask(request.faces, request.about)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch + 1 != self.after or trainer.max_epochs == self.after:
+            return
+        assert isinstance(pl_module, Method)
+        data, run = self.data(trainer), Path(trainer.default_root_dir)
+        request = self.chosen(data, pl_module)
+        if trainer.is_global_zero:
+            request.write(run)
+        trainer.strategy.barrier()
+        try:
+            data.ask(request.faces, request.about)
+        except Missing as missing:
+            trainer.should_stop = True
+            trainer.save_checkpoint(run / "checkpoints" / "last.ckpt")
+            rank_zero_info(
+                f"{missing}\nNow let somebody draw them: python -m suite annotate export --run {run}\n"
+                f"then go on: python -m suite fit --config {run / 'config.yaml'} --ckpt_path last"
+            )
+
+    def chosen(self, data: FaceData, method: Method) -> Request:
+        assert data.granted is not None
+        faces, scored = look(data, method, self.frames)
+        count = self.count or data.granted.oracle.budget
+        found = choose(scored, count, self.strategy, self.per_video, self.channels, self.by, self.seed)
+        about: dict[str, Any] = {
+            "strategy": self.strategy,
+            "of_frames": len(faces),
+            "of_fakes": int((scored.label == 1).sum()),
+        }
+        about |= {"per_video": self.per_video, "channels": found.channels}
+        scores = [float(found.scores[i]) for i in found.rows]
+        return Request(faces=[faces[i] for i in found.rows], scores=scores, about=about)
+
+
+@torch.no_grad()
+def look(data: FaceData, method: Method, frames: int) -> tuple[list[Face], Scored]:
+    """What the method makes of the faces of training, as it would test them."""
+    was_training = method.training
+    method.eval()
+    faces, label, logit, channels = [], [], [], []
+    for loaded in data.candidates(frames):
+        batch = loaded.to(method.device)
+        batch.frames, batch.mask = batch.frames.float().div_(255), batch.mask.float().div_(255)
+        prediction = method.predicted(batch)
+        known = zip(batch.video, batch.track.tolist(), batch.numbers[:, 0].tolist(), strict=True)
+        faces += [Face(*one) for one in known]
+        label.append(batch.label.cpu())
+        logit.append(prediction.logit.float().cpu())
+        if prediction.channels is not None:
+            channels.append(prediction.channels.float().cpu())
+    method.train(was_training)
+    concepts = torch.cat(channels).numpy().astype(np.float64) if channels else None
+    scored = Scored(
+        names=[face.file for face in faces],
+        videos=[face.video for face in faces],
+        label=torch.cat(label).numpy(),
+        logit=torch.cat(logit).numpy().astype(np.float64),
+        channels=concepts,
+    )
+    return faces, scored

@@ -1,0 +1,94 @@
+"""The only way to masks in training: it counts them, and gives no more than its budget."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from datamodules.annotation.request import Face
+from datamodules.batch import Sample
+from datamodules.crops import resize, two_valued
+from datamodules.errors import Refused
+
+
+def face_of(sample: Sample) -> Face:
+    return Face(sample.video, sample.track, int(sample.numbers[0]))
+
+
+class MaskOracle(ABC):
+    def __init__(self, budget: int) -> None:
+        """
+        Args:
+            budget: Masks that may be asked for in all; the same one again is not counted.
+        """
+        if budget < 1:
+            raise Refused(f"budget {budget}: must be at least 1")
+        self.budget = budget
+        self.asked: set[Face] = set()
+
+    def request(self, samples: Sequence[Sample]) -> list[Sample]:
+        """The samples with their masks."""
+        asked = self.asked | {face_of(sample) for sample in samples}
+        if len(asked) > self.budget:
+            raise Refused(f"masks: {len(asked)} were asked for, the budget is {self.budget}")
+        if missing := [face_of(sample) for sample in samples if not self.knows(sample)]:
+            raise Missing(missing, len(samples))
+        self.asked = asked
+        return [replace(sample, mask=self.answer(sample)) for sample in samples]
+
+    @abstractmethod
+    def knows(self, sample: Sample) -> bool: ...
+
+    @abstractmethod
+    def answer(self, sample: Sample) -> Tensor:
+        """(1, 1, H, W) uint8, 255 where forged."""
+
+
+class Missing(Refused):
+    """Masks that nobody has drawn yet."""
+
+    def __init__(self, faces: Sequence[Face], of: int) -> None:
+        super().__init__(f"masks: {len(faces)} of {of} are missing, the first is {faces[0].file!r}")
+
+
+class DatasetMasks(MaskOracle):
+    """Plays the person where the data set has masks."""
+
+    def knows(self, sample: Sample) -> bool:
+        return sample.mask is not None
+
+    def answer(self, sample: Sample) -> Tensor:
+        assert sample.mask is not None
+        return sample.mask
+
+
+class DrawnMasks(MaskOracle):
+    """Masks that 'python -m suite annotate import' has put into a folder."""
+
+    def __init__(self, folder: Path, budget: int) -> None:
+        """
+        Args:
+            folder: Of pictures, white where forged, named as the faces they are of.
+            budget: Masks that may be asked for in all.
+        """
+        super().__init__(budget)
+        self.folder = folder
+
+    def path(self, sample: Sample) -> Path:
+        return self.folder / face_of(sample).file
+
+    def knows(self, sample: Sample) -> bool:
+        return self.path(sample).is_file()
+
+    def answer(self, sample: Sample) -> Tensor:
+        mask = cv2.imdecode(np.fromfile(self.path(sample), np.uint8), cv2.IMREAD_GRAYSCALE)
+        if mask is None:
+            raise Refused(f"{self.path(sample)}: is not a picture")
+        return torch.from_numpy(two_valued(resize(mask, sample.frames.shape[-1])))[None, None]

@@ -1,0 +1,62 @@
+"""The list of faces whose masks are asked for: a table that a person, or another program, can read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from datamodules.atomic import write_text
+from datamodules.errors import Refused
+
+COLUMNS = ("video", "track", "frame", "score")
+
+
+class Face(NamedTuple):
+    """One face in one frame."""
+
+    video: str
+    track: int
+    frame: int
+
+    @property
+    def file(self) -> str:
+        """A name for a picture of it."""
+        return f"{self.video.replace('%', '%25').replace('/', '%2F')} {self.track} {self.frame}.png"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    faces: list[Face]  # the first choice first
+    scores: list[float]
+    about: dict[str, Any]  # how they were chosen
+
+    def write(self, run: Path) -> None:
+        text = io.StringIO()
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(COLUMNS)
+        rows.writerows([*face, repr(score)] for face, score in zip(self.faces, self.scores, strict=True))
+        write_text(run / "request.csv", text.getvalue())
+        write_text(run / "request.json", json.dumps(self.about, indent=1) + "\n")
+
+
+def read_request(run: Path) -> Request:
+    path = run / "request.csv"
+    if not path.is_file():
+        raise Refused(f"{path}: no such file; 'fit' writes it when it asks for masks")
+    faces, scores = [], []
+    with path.open(newline="") as f:
+        rows = csv.DictReader(f)
+        if absent := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
+            raise Refused(f"{path}: has no column {absent[0]!r}")
+        for row in rows:
+            try:
+                faces.append(Face(row["video"], int(row["track"]), int(row["frame"])))
+                scores.append(float(row["score"]))
+            except (TypeError, ValueError) as error:
+                raise Refused(f"{path}, line {rows.line_num}: {error}") from error
+    about = run / "request.json"
+    return Request(faces=faces, scores=scores, about=json.loads(about.read_text()) if about.is_file() else {})
