@@ -33,7 +33,7 @@ DETECTORS: dict[str, tuple[str, dict[str, Any]]] = {
 LOCALIZERS: dict[str, tuple[str, dict[str, Any]]] = {
     "parts": ("parts", {"split": "none"}),
     "anywhere on the face": ("face", {"split": "none", "masking": ANYWHERE}),
-    "parts, no masks": ("parts", {"split": "none", "mask_weight": 0.0}),
+    "parts, no loss of the mask": ("parts", {"split": "none", "mask_weight": 0.0}),
     "parts, meta-learning": ("parts", {"split": "methods"}),
 }
 
@@ -165,7 +165,7 @@ def recovery(
         "delocate": summary(delocate, [{"unseen": kinds} for kinds in left_out]),
         "delocate_gain_on_unseen": {
             "of parts, over anywhere on the face": gain(ours, delocate["anywhere on the face"], left_out),
-            "of masks, over none": gain(ours, delocate["parts, no masks"], left_out),
+            "of the loss of the mask, over none": gain(ours, delocate["parts, no loss of the mask"], left_out),
             "of meta-learning, over none": gain(delocate["parts, meta-learning"], ours, left_out),
         },
         "masks_that_look_at_nothing": {name: localized(run, {"spatial": SPATIAL}) for name, run in plain.items()},

@@ -20,9 +20,8 @@ TEMPORAL = ["TemporalJitter", "TemporalSmooth"]
 SEEN = ["NeuralTexture", "Reenactment", "Swap", "TemporalSmooth"]
 
 
-def run_of(
-    motion: str, seed: int, root: Path, work: Path, epochs: int, side: int, methods: list[str] = TEMPORAL
-) -> Path:
+def run_of(variant: str, seed: int, root: Path, work: Path, epochs: int, side: int) -> Path:
+    motion, methods = ("mesh", SEEN) if variant == "seen" else (variant, TEMPORAL)
     own = {"root": str(root), "prepared": str(root / "prepared"), "num_workers": 0, "image_size": side}
     own |= {"methods": methods, "eval_clips": 8}
     model = {
@@ -32,24 +31,26 @@ def run_of(
         "scheduler": {"init_args": {"T_max": epochs}},
     }
     settings = {"model": {"init_args": model}, "data": {"init_args": own}}
-    name = motion if methods is TEMPORAL else "seen"
-    return trained(work / f"{name}_{seed}", ["st_ddl", "overlays/st_ddl_studio"], settings, seed, epochs)
+    return trained(work / f"{variant}_{seed}", ["st_ddl", "overlays/st_ddl_studio"], settings, seed, epochs)
 
 
-def st_ddl(root: Path, work: Path, seeds: int = 5, epochs: int = 10, side: int = 96, jobs: int = 2) -> None:
+def st_ddl(
+    root: Path, work: Path, seeds: int = 5, seen: int = 3, epochs: int = 10, side: int = 96, jobs: int = 2
+) -> None:
     """Train, test and record.
 
     Args:
         root: Folder of the studio, with its prepared faces in it.
         work: Folder of the runs; an interrupted study goes on where it was.
         seeds: Runs of each motion; those of one seed see the same clips.
+        seen: Runs on seen forgeries, tested on all.
         epochs: Of each run.
         side: Of the crops, in pixels.
         jobs: Runs at the same time.
     """
     one = partial(run_of, root=root.resolve(), work=work.resolve(), epochs=epochs, side=side)
     found = studied(one, list(MOTIONS), seeds, jobs)
-    all_seen = studied(partial(one, methods=SEEN), ["mesh"], min(seeds, 3), jobs)["mesh"]
+    on_seen = studied(one, ["seen"], seen, jobs)["seen"]
     result: dict[str, Any] = {"epochs": epochs, "side": side, "seeds": seeds, "videos": counts(found["mesh"][0])}
     result["motions"] = {motion: [figures(run, {}) for run in each] for motion, each in found.items()}
     result["gain_of_mesh"] = {
@@ -60,8 +61,8 @@ def st_ddl(root: Path, work: Path, seeds: int = 5, epochs: int = 10, side: int =
     groups = {"seen": SEEN, "unseen": [m for m in result["videos"] if m not in [*SEEN, "real"]]}
     result["trained_on_seen"] = {
         "methods": SEEN,
-        "detection": [figures(run, groups) for run in all_seen],
-        "localization": [localized(run, groups) for run in all_seen],
+        "detection": [figures(run, groups) for run in on_seen],
+        "localization": [localized(run, groups) for run in on_seen],
     }
     print(record("st_ddl", result))
 

@@ -16,7 +16,16 @@ import yaml
 from numpy.typing import NDArray
 
 from datamodules.errors import Refused
-from lightning_modules.intervals import RESAMPLES, Interval, Videos, auroc_interval, localization, resampled, videos
+from lightning_modules.intervals import (
+    RESAMPLES,
+    Interval,
+    Videos,
+    auroc_interval,
+    localization,
+    pixel_threshold,
+    resampled,
+    videos,
+)
 from lightning_modules.scores import Pooled
 
 ROOT = Path(__file__).parents[1]
@@ -108,7 +117,7 @@ def localized(run: Path, groups: Mapping[str, Sequence[str]]) -> dict[str, dict[
     out = {}
     for group, members in grouped(tested(run), groups).items():
         chosen = (columns["label"] == 0) | np.isin(columns["method"].astype(str), members)
-        found = localization(columns, chosen, float(about["pixel_threshold"]))
+        found = localization(columns, chosen, pixel_threshold(about))
         out[group] = {name: rounded(one) for name, one in found.items()}
     return out
 
@@ -123,15 +132,16 @@ def gain(ours: Sequence[Path], theirs: Sequence[Path], methods: Sequence[Sequenc
     pairs = []  # for each seed the (fakes, reals) wins of ours and of theirs
     for one, other, kinds in zip(map(tested, ours), map(tested, theirs), methods, strict=True):
         fake, real = np.isin(one.method, kinds), one.label == 0
-        if not np.array_equal(one.method, other.method):
+        if not (np.array_equal(one.method, other.method) and np.array_equal(one.label, other.label)):
             raise Refused("runs of one seed were tested on different videos")
         pairs.append([wins(v.score[fake], v.score[real]) for v in (one, other)])
     apart = [mine - yours for mine, yours in pairs]
     draws = []
     for _ in range(RESAMPLES):
         chosen = [apart[s] for s in rng.integers(0, len(apart), len(apart))]
-        fakes, reals = (rng.integers(0, n, n) for n in chosen[0].shape)
-        draws.append(np.mean([one[fakes % one.shape[0]][:, reals].mean() for one in chosen]))
+        fakes, reals = (rng.random(n) for n in chosen[0].shape)  # the same people in every seed
+        picked = [one[(fakes * len(one)).astype(int)][:, (reals * one.shape[1]).astype(int)] for one in chosen]
+        draws.append(np.mean([one.mean() for one in picked]))
     value = np.mean([one.mean() for one in apart])
     return [round(float(x), 3) for x in (value, *np.quantile(draws, [0.025, 0.975]))]
 

@@ -38,6 +38,7 @@ class PredictionTable(Callback):
     def start(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, Method)
         about = {f"{u}_threshold": str(float(getattr(module, f"{u}_threshold"))) for u in ("frame", "video", "pixel")}
+        about["fixes_thresholds"] = str(module.fixes_thresholds)
         data = trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, FaceData):
             about |= {"contract": json.dumps(data.seen_pixels()), "trained_on": json.dumps(data.trained_on or [])}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+import numpy as np
 import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
@@ -59,6 +61,7 @@ class Method(LightningModule, ABC):
     """
 
     monitor = ("val/video_auroc", "max")  # what the best checkpoint is chosen by
+    fixes_thresholds = True  # whether validation says where the decision lies
     is_trained = False  # whether its arguments brought all its weights, so that no checkpoint is needed
     frame_threshold: Tensor
     video_threshold: Tensor
@@ -83,7 +86,7 @@ class Method(LightningModule, ABC):
         super().__init__()
         self.optimizer = optimizer
         self.scheduler = scheduler
-        self.rho, self.has_climbed, self.mean_of = rho, False, mean_of
+        self.rho, self.is_second_pass, self.mean_of = rho, False, mean_of
         for unit in ("frame", "video", "pixel"):  # validation fixes them, the checkpoint keeps them
             self.register_buffer(f"{unit}_threshold", torch.tensor(0.5))
         self.scores = nn.ModuleDict(
@@ -116,7 +119,7 @@ class Method(LightningModule, ABC):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         losses = self.losses(self.predicted(batch), batch)
         total = torch.stack(list(losses.values())).sum()
-        if self.has_climbed:  # what is logged is the loss where the parameters are
+        if self.is_second_pass:  # what is logged is the loss where the parameters are
             return total
         self.log_dict({f"train/{name}": loss for name, loss in losses.items()}, batch_size=len(batch))
         self.log("train/loss", total, batch_size=len(batch), prog_bar=True)
@@ -140,14 +143,22 @@ class Method(LightningModule, ABC):
             )
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
 
+    def draws(self) -> torch.Generator:
+        """For draws of a step of training: of (seed, epoch, step, rank) alone, the same in both passes of a batch."""
+        seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
+        trainer = self._trainer
+        step = trainer.fit_loop.epoch_loop.batch_progress.current.ready if trainer is not None else 0
+        address = np.random.SeedSequence([seed, self.current_epoch, step, self.global_rank, 2])
+        return torch.Generator().manual_seed(int(address.generate_state(1, np.uint64)[0]))
+
     def from_above(self, closure: Callable[[], Any], home: Home) -> Any:
         """Gradients of the same batch where the parameters climbed to, for the parameters that they come home to."""
-        self.has_climbed = True
+        self.is_second_pass = True
         try:
             return closure()
         finally:
             come_home(home)
-            self.has_climbed = False
+            self.is_second_pass = False
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Outcome:  # type: ignore[override]
         return self.evaluate("val", batch)

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from datamodules.batch import Batch
 from datamodules.errors import Refused
-from datamodules.synthesis.hull import filled
+from datamodules.synthesis.hull import JAW, MOUTH, filled
 from lightning_modules.base import Method, Prediction
-from lightning_modules.recovery.regions import BROWS, EYES, JAW, MOUTH
+from lightning_modules.recovery.regions import BROWS, EYES
 
 NOSE = [*range(27, 36)]
 HULLS = {"face": [[*JAW, *BROWS]], "features": [[*BROWS[:5], *EYES[:6]], [*BROWS[5:], *EYES[6:]], NOSE, MOUTH]}
@@ -22,6 +22,7 @@ class Degenerate(Method):
     """Scores every face alike and points at the same part of each; has nothing to train."""
 
     is_trained = True
+    fixes_thresholds = False
 
     def __init__(self, where: Literal["everywhere", "face", "features"] = "face", **kwargs: Any) -> None:
         """

@@ -100,14 +100,14 @@ def auroc_interval(v: Videos, draws: NDArray[np.int64]) -> Interval:
 
 
 def localization(
-    table: Mapping[str, NDArray[Any]], chosen: NDArray[np.bool_], threshold: float, draws: int = RESAMPLES
+    table: Mapping[str, NDArray[Any]], chosen: NDArray[np.bool_], threshold: float | None, draws: int = RESAMPLES
 ) -> dict[str, Interval]:
     """Pixel figures of the rows that have a true mask; none from methods that do not localize.
 
     Args:
         table: Columns of a prediction table.
         chosen: Of its rows.
-        threshold: Of pixels, that validation found.
+        threshold: Of pixels, that validation found, if it did.
         draws: Resamples of the videos.
     """
     rows = np.flatnonzero(chosen & table["has_mask"])
@@ -131,11 +131,17 @@ def localization(
         "pixel AP": pixels.pixel_ap,
         "IoU at 0.5": pixels.iou,
         "F1 at 0.5": pixels.f1,
-        "F1 at the validation threshold": lambda h: pixels.f1(h, threshold),
         "false alarms on reals": pixels.false_alarm_area,
     }
+    if threshold is not None:
+        figures["F1 at the validation threshold"] = lambda h: pixels.f1(h, threshold)
     out = {}
     for name, of in figures.items():
         low, high = np.nanpercentile(of(many).numpy(), [2.5, 97.5]) if not of(whole).isnan() else (np.nan, np.nan)
         out[name] = Interval(value=float(of(whole)), low=float(low), high=float(high))
     return out
+
+
+def pixel_threshold(about: Mapping[str, str]) -> float | None:
+    """What validation found, of what a prediction table says of itself."""
+    return float(about["pixel_threshold"]) if about.get("fixes_thresholds", "True") == "True" else None

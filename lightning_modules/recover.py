@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from torchmetrics import CatMetric, MeanMetric
 
 from datamodules.batch import Batch
+from datamodules.errors import Refused
 from lightning_modules.base import Method, Outcome, Prediction
-from lightning_modules.recovery.convert import convert_generator
+from lightning_modules.recovery.convert import convert_generator as convert_reference
 from lightning_modules.recovery.mae import MAE
 from lightning_modules.recovery.masking import Blocks, Masking
 from lightning_modules.recovery.residual import LARGE, as_logit, error_of, recovered, suspicion
 from lightning_modules.weights import fill, read
 
-convert_reference = convert_generator
 __all__ = ["Recover", "convert_reference"]
 
 
@@ -38,6 +38,7 @@ class Recover(Method):
     """
 
     monitor = ("val/recovery", "min")
+    fixes_thresholds = False
     real_error: Tensor
 
     def __init__(
@@ -46,17 +47,22 @@ class Recover(Method):
         """
         Args:
             generator: The masked autoencoder, of the published size without it.
-            weights: To start from: a checkpoint of Recover, or what 'python -m suite convert recover' wrote.
+            weights: To start from: a checkpoint of Recover, or what 'python -m suite convert recover' wrote. MAE's own
+                weights saw pixels that were normalized, and are no more than a start.
             masking: What is hidden; RFFR's blocks without it.
             **kwargs: See Method.
         """
         super().__init__(**kwargs)
         self.generator, self.masking = generator or MAE(), masking or Blocks()
-        if weights is not None:
-            generator_of(weights, self.generator)
-            self.is_trained = True
+        self.weights, self.is_trained = weights, weights is not None
         self.register_buffer("real_error", torch.tensor(float("nan")))  # median of validation, which Delocate reads
-        self.of_reals = nn.ModuleDict({"squared": MeanMetric(), "absolute": CatMetric()})
+        # a generator that gives no number for some faces must not be kept as the best
+        metrics = {"squared": MeanMetric(nan_strategy="error"), "absolute": CatMetric(nan_strategy="error")}
+        self.of_reals = nn.ModuleDict(metrics)
+
+    def setup(self, stage: str) -> None:
+        if self.weights is not None and not self.trainer.ckpt_path:
+            self.real_error.fill_(generator_of(self.weights, self.generator))
 
     def training_parameters(self) -> list[dict[str, Any]]:
         """Biases and norms do not decay."""
@@ -72,11 +78,13 @@ class Recover(Method):
 
     def forward(self, frames: Tensor) -> Prediction:
         """Of faces whose landmarks are not needed."""
+        if self.masking.needs_landmarks:
+            raise Refused("Recover: what is hidden depends on landmarks")
         points = frames.new_zeros(frames.shape[0] * frames.shape[1], 68, 2)
         return self.tested_on(frames.flatten(0, 1), points, self.generator.side, frames.shape[1])
 
     def trained_on(self, images: Tensor, points: Tensor, side: int) -> Recovered:
-        hidden = self.masking.drawn(side, points)
+        hidden = self.masking.drawn(side, points, self.draws())
         found = self.generator(self.generator.embed(images), hidden)
         true = self.generator.patches(images).gather(1, hidden[..., None].expand_as(found))
         apart = (found.float() - true).flatten(1)

@@ -72,11 +72,11 @@ class RFFR(Method):
             self.is_trained = True
 
     def setup(self, stage: str) -> None:
-        if stage != "fit" or self.is_trained or "residual" not in self.network.branches:
+        if stage != "fit" or self.is_trained or "residual" not in self.network.branches or self.trainer.ckpt_path:
             return
         if self.generator_weights is not None:
             generator_of(self.generator_weights, self.network.generator)
-        elif not self.trainer.ckpt_path:
+        else:
             raise Refused("RFFR: give --model.generator_weights, for instance runs/rffr_pretrain/checkpoints/best.ckpt")
 
     def drawn(self, generator: Generator | None = None) -> Tensor:
@@ -86,7 +86,9 @@ class RFFR(Method):
 
     def forward(self, frames: Tensor) -> Prediction:
         images, t = frames.flatten(0, 1), frames.shape[1]
-        blocks = self.drawn() if self.training else torch.arange(len(self.network.blocks), device=self.device)
+        blocks = (
+            self.drawn(self.draws()) if self.training else torch.arange(len(self.network.blocks), device=self.device)
+        )
         logits, rest = self.network(images, blocks)
         out = Prediction(logit=(logits[:, 1] - logits[:, 0]).unflatten(0, (-1, t)).mean(1))
         if rest is not None and not self.training:

@@ -84,7 +84,7 @@ def verdict(run: Run) -> dict[str, Interval]:
 
 
 def localization(run: Run, chosen: NDArray[np.bool_]) -> dict[str, Interval]:
-    return intervals.localization(run.table, chosen, float(run.about["pixel_threshold"]))
+    return intervals.localization(run.table, chosen, intervals.pixel_threshold(run.about))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,10 +84,13 @@ class Scattered(Masking):
 
     def drawn(self, side: int, landmarks: Tensor, generator: Generator | None = None) -> Tensor:
         order = torch.rand(len(landmarks), side * side, generator=generator).argsort(1)
-        return order[:, : round(self.share * side * side)].to(landmarks.device)
+        return order[:, : self.hidden(side)].to(landmarks.device)
+
+    def hidden(self, side: int) -> int:
+        return min(max(round(self.share * side * side), 1), side * side - 1)
 
     def passes(self, side: int, landmarks: Tensor) -> list[Tensor]:
-        n, hidden = side * side, round(self.share * side * side)
+        n, hidden = side * side, self.hidden(side)
         count = -(-n // min(hidden, n - hidden))  # each patch is hidden at least once, and seen if it can be
         order = torch.randperm(n, generator=torch.Generator().manual_seed(FIXED))
         starts = [i * n // count for i in range(count)]
@@ -97,13 +100,11 @@ class Scattered(Masking):
 class Parts(Masking):
     """Delocate: one part of the face, now and then two; or, for comparison, as many patches elsewhere."""
 
-    needs_landmarks = True
-
     def __init__(
         self,
-        eyes: float = 0.14,
-        nose: float = 0.20,
-        lips: float = 0.08,
+        eyes: float = 28 / 196,
+        nose: float = 40 / 196,
+        lips: float = 16 / 196,
         two: float = 0.15,
         among: Literal["parts", "face", "all"] = "parts",
     ) -> None:
@@ -117,6 +118,7 @@ class Parts(Masking):
             two: Probability of hiding two parts at once.
             among: Where as many patches are hidden: in the part, anywhere on the face, or anywhere.
         """
+        self.needs_landmarks = among != "all"
         self.shares, self.two, self.among = {"eyes": eyes, "nose": nose, "lips": lips}, two, among
 
     def budget(self, name: str, side: int) -> int:

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from datamodules.synthesis.hull import filled
+from datamodules.synthesis.hull import JAW, LEFT_BROW, MOUTH, RIGHT_BROW, filled
 
-JAW, BROWS, EYES, MOUTH = [*range(17)], [*range(17, 27)], [*range(36, 48)], [*range(48, 68)]
+BROWS, EYES = [*LEFT_BROW, *RIGHT_BROW], [*range(36, 48)]
 LOWER_LIDS, CHEEKS = [40, 41, 46, 47], [2, 3, 4, 12, 13, 14]
 # after the action units that the parts were named for: brows and lids; cheeks and the wings of the nose; mouth
 PARTS = {
