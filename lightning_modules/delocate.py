@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from pytorch_lightning.core.optimizer import LightningOptimizer
+from pytorch_lightning.plugins.precision import MixedPrecision
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from datamodules.base import FaceData
 from datamodules.batch import Batch
 from datamodules.errors import Refused
 from lightning_modules import masks, meta
@@ -37,8 +38,13 @@ class Mapped(Prediction):
 
 
 class Delocate(Method):
-    """Scores each frame alone; a clip scores as the mean of its logits."""
+    """Scores each frame alone; a clip scores as the mean of its logits.
 
+    What the paper's public sources leave open is an argument. Two things are not: the generator sees pixels in [0, 1],
+    as it was trained; and the margin of the mapping holds for the mean over a region, not for each of its pixels.
+    """
+
+    margin: Tensor
     mean: Tensor
     std: Tensor
 
@@ -78,15 +84,16 @@ class Delocate(Method):
                 faces, as its checkpoint says.
             mask_weight: Weight of the losses of the mask.
             map_weight: Weight of the loss of the mapping.
-            split: What each step of meta-learning holds back: 'people', as the paper's words say; or 'methods', one
-                forgery and the people it was done to, which is what they are for.
+            split: What each step of meta-learning holds back: 'people', 3 of 10 in the batch (the paper is known to
+                split 7 : 3 at random); or 'methods', one forgery and the people it was done to: a domain not seen.
             meta_step: Length of the step that is tried.
             meta_weight: Weight of the gradient that is found there.
             **kwargs: See Method.
         """
         super().__init__(**kwargs)
         self.generator, self.masking = (generator or MAE()).requires_grad_(False), masking or Parts()
-        self.generator_weights, self.margin = generator_weights, margin
+        self.generator_weights = generator_weights
+        self.register_buffer("margin", torch.tensor(float("nan") if margin is None else margin))
         self.mapping = Mapping(mapping_width) if mapping_width else None
         self.unet = UNet(encoder, 9, pretrained, widths, groups=groups)
         told = self.unet.width + len(regions.PARTS) + (self.generator.width if sees_class else 0)
@@ -98,22 +105,30 @@ class Delocate(Method):
             self.register_buffer(name, torch.tensor(value).view(3, 1, 1), persistent=False)
 
     def setup(self, stage: str) -> None:
-        if stage != "fit":
+        if stage == "fit" and self.split != "none":
+            self.check_steps()
+        if stage != "fit" or self.trainer.ckpt_path:  # a checkpoint brings the generator, and the margin
             return
-        if self.rho and self.split != "none":
-            raise Refused(f"rho {self.rho}: a step of meta-learning passes a batch twice already")
-        if self.split != "none" and getattr(self.trainer.precision_plugin, "scaler", None) is not None:
-            raise Refused("precision 16-mixed: its scaled gradients are no step of meta-learning; use bf16-mixed")
-        error = float("nan")
-        if self.generator_weights is not None:
-            error = generator_of(self.generator_weights, self.generator)
-        elif not self.trainer.ckpt_path:
+        if self.generator_weights is None:
             hint = "runs/delocate_recover/checkpoints/best.ckpt"
             raise Refused(f"Delocate: give --model.generator_weights, for instance {hint}")
-        if self.margin is None:
-            self.margin = 2 * error
-        if not np.isfinite(self.margin):
+        error = generator_of(self.generator_weights, self.generator)
+        if self.margin.isnan():
+            self.margin.fill_(2 * error)
+        if self.margin.isnan() and self.mapping is not None:
             raise Refused(f"{self.generator_weights}: does not say its error on real faces; give --model.margin")
+
+    def check_steps(self) -> None:
+        """What passes each batch twice itself, or changes its gradients, cannot be had with meta-learning."""
+        if self.rho:
+            raise Refused(f"rho {self.rho}: a step of meta-learning passes a batch twice already")
+        if (count := self.trainer.accumulate_grad_batches) > 1:
+            raise Refused(f"accumulate_grad_batches {count}: must be 1 with meta-learning")
+        if isinstance(plugin := self.trainer.precision_plugin, MixedPrecision) and plugin.scaler is not None:
+            raise Refused("precision 16-mixed: its scaled gradients are no step of meta-learning; use bf16-mixed")
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        if self.split == "methods" and isinstance(data, FaceData) and len(data.training_methods()) < 3:
+            raise Refused("split 'methods': there is one forgery in training; use 'people' or 'none'")
 
     def predicted(self, batch: Batch) -> Prediction:
         points = self.landmarks(batch).flatten(0, 1) / self.generator.patch
@@ -173,7 +188,6 @@ class Delocate(Method):
 
     def mapping_loss(self, prediction: Mapped, batch: Batch) -> Tensor:
         """Reals near to what is shown; fakes, where they are forged, at least the margin away."""
-        assert self.margin is not None
         fake, known = batch.label == 1, batch.has_mask
         region = torch.where((fake & known)[:, None, None, None, None], batch.mask > 0.5, True) * prediction.where
         count = region.flatten(1).sum(1)
@@ -182,13 +196,15 @@ class Delocate(Method):
         return each[count > 0].sum() / max(1, len(each))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        if self.split != "none":
-            methods = [name.split("/")[1] for name in batch.video]
-            address = np.random.SeedSequence([self.current_epoch, batch_idx, self.global_rank])
-            found = meta.halves(methods, batch.people, self.split, int(address.generate_state(1)[0]))
-            if found is not None:
-                batch = batch.rows(found[self.has_climbed])
-        return super().training_step(batch, batch_idx)
+        if self.split == "none":
+            return super().training_step(batch, batch_idx)
+        methods = [name.split("/")[1] for name in batch.video]
+        found = meta.halves(methods, batch.people, self.split, self.draws())
+        if found is not None:
+            return super().training_step(batch.rows(found[self.is_second_pass]), batch_idx)
+        # an ordinary step; other processes may have found a split, and wait for a second pass of this one
+        loss = super().training_step(batch, batch_idx)
+        return 0 * loss if self.is_second_pass else loss
 
     def optimizer_step(
         self,
@@ -205,11 +221,11 @@ class Delocate(Method):
 
     def from_ahead(self, closure: Callable[[], Any], home: Any, loss: Any) -> Any:
         """Gradients of what was held back, where the step that was tried has led to."""
-        self.has_climbed = True
+        self.is_second_pass = True
         try:
             with meta.still_statistics(self.unet):
                 closure()
         finally:
             meta.come_home(home, self.meta_weight)
-            self.has_climbed = False
+            self.is_second_pass = False
         return loss

@@ -6,38 +6,47 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 Split = Literal["none", "people", "methods"]
 HELD = 0.3  # of the people of a batch
+TRIES = 8  # draws before a batch is given up, which is then one ordinary step
 
 
-def halves(methods: Sequence[str], people: Sequence[str], split: Split, seed: int) -> tuple[Tensor, Tensor] | None:
-    """Rows of a batch to learn from, and rows to be tested on, without a person in both; None if there are none.
+def halves(
+    methods: Sequence[str], people: Sequence[str], split: Split, generator: torch.Generator
+) -> tuple[Tensor, Tensor] | None:
+    """Rows of a batch to learn from, and rows to be tested on: reals and fakes in both, nobody in both.
+
+    None where no draw gives such a split.
 
     Args:
         methods: Of each row, "real" where nothing is forged.
-        people: Of each row, separated by spaces; a row with people on both sides is in neither.
+        people: Of each row, separated by spaces; a row with people on both sides, or with none, is in neither.
         split: Holds people back, whatever is done to them; or one forgery, and the people it was done to.
-        seed: Of what is held back.
+        generator: Of what is held back.
     """
-    rng = np.random.default_rng(seed)
     each = [frozenset(names.split()) for names in people]
-    everyone = sorted(frozenset().union(*each))
-    forgeries = sorted(set(methods) - {"real"})
-    chosen = ""
-    held: set[str] = set()
-    if split == "methods" and len(forgeries) > 1:
-        chosen = forgeries[int(rng.integers(len(forgeries)))]
-        held = set().union(*(names for names, method in zip(each, methods, strict=True) if method == chosen))
-    more = max(0, round(HELD * len(everyone)) - len(held))
-    held |= set(rng.permutation([name for name in everyone if name not in held])[:more].tolist())
-    known = list(enumerate(zip(each, methods, strict=True)))
-    learnt = [i for i, (names, method) in known if not names & held and (not chosen or method != chosen)]
-    tested = [i for i, (names, method) in known if names <= held and (not chosen or method in ("real", chosen))]
-    return (torch.tensor(learnt), torch.tensor(tested)) if learnt and tested else None
+    everyone, forgeries = sorted(frozenset().union(*each)), sorted(set(methods) - {"real"})
+    if split == "methods" and len(forgeries) < 2:
+        return None
+    for _ in range(TRIES):
+        chosen, held = "", set[str]()
+        if split == "methods":
+            chosen = forgeries[int(torch.randint(len(forgeries), (), generator=generator))]
+            held |= set().union(*(names for names, method in zip(each, methods, strict=True) if method == chosen))
+        others = [everyone[i] for i in torch.randperm(len(everyone), generator=generator) if everyone[i] not in held]
+        held |= set(others[: max(0, round(HELD * len(everyone)) - len(held))])
+        sides: list[list[int]] = [[], []]
+        for i, (names, method) in enumerate(zip(each, methods, strict=True)):
+            if names and not names & held and method != chosen:
+                sides[0].append(i)
+            elif names and names <= held and (not chosen or method in ("real", chosen)):
+                sides[1].append(i)
+        if all({methods[i] == "real" for i in side} == {True, False} for side in sides):
+            return torch.tensor(sides[0]), torch.tensor(sides[1])
+    return None
 
 
 @torch.no_grad()

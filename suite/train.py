@@ -25,6 +25,7 @@ from callbacks.throughput import Throughput
 from datamodules.base import FaceData
 from datamodules.errors import Refused
 from lightning_modules.base import Method
+from lightning_modules.sync import SyncBatchNorm
 from suite.parser import Parser
 
 
@@ -72,7 +73,10 @@ class SuiteCLI(LightningCLI):
             raise Refused(f"{self.subcommand}: give --ckpt_path, for instance {run / 'checkpoints' / 'best.ckpt'}")
         plugins = settings["plugins"] or []
         plugins = plugins if isinstance(plugins, list) else [plugins]
+        if settings["sync_batchnorm"]:
+            plugins = [SyncBatchNorm(), *plugins]
         own = {
+            "sync_batchnorm": False,  # the plugin does it
             "default_root_dir": run,
             "logger": self.loggers(run, settings["logger"]),
             "callbacks": self.callbacks(run, settings["callbacks"], self._get(self.config_init, "model").monitor),

@@ -108,6 +108,32 @@ def test_parts_are_hidden_only_where_landmarks_are_known(batch: Batch) -> None:
     assert model.predicted(batch).logit.isfinite().all()
 
 
+def test_a_clip_is_as_badly_recovered_as_its_frames_on_average(batch: Batch) -> None:
+    model = Recover(generator(), masking=Parts()).eval()
+    clip = replace(
+        batch.rows(torch.arange(4)),
+        frames=torch.cat([batch.frames[:4], batch.frames[4:]], 1),
+        landmarks=torch.cat([batch.landmarks[:4], batch.landmarks[4:]], 1),
+        mask=torch.cat([batch.mask[:4], batch.mask[4:]], 1),
+    )
+    alone, both = model.predicted(batch), model.predicted(clip)
+    assert isinstance(alone, Recovered)
+    assert isinstance(both, Recovered)
+    assert both.mask_logit is not None
+    torch.testing.assert_close(both.absolute, alone.absolute.view(2, 4).mean(0))
+    assert both.mask_logit.shape == (4, 2, 1, 64, 64)
+    with pytest.raises(Refused, match="what is hidden depends on landmarks"):
+        model(batch.frames)
+
+
+@pytest.mark.parametrize(
+    "branch", ["test_vit2", "vit_base_patch16_clip_224", "vit_small_patch14_reg4_dinov2", "resnet18"]
+)
+def test_a_branch_that_is_no_plain_transformer_is_refused(branch: str) -> None:
+    with pytest.raises(Refused, match=f"branch '{branch}': must be a plain vision transformer"):
+        RFFR(branch, generator=generator(), grid=GRID)
+
+
 def test_the_detector_takes_the_generator_of_the_first_stage(stage_one: Path) -> None:
     model = tiny()
     assert generator_of(stage_one / "checkpoints/best.ckpt", model.network.generator) > 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 import torch.nn.functional as F
 from pytorch_lightning import LightningDataModule, Trainer
@@ -19,7 +21,8 @@ from datamodules.errors import Refused
 from datamodules.synthesis.self_blend import SelfBlend
 from lightning_modules.base import Method, Prediction
 from lightning_modules.laa_net import LAANet
-from lightning_modules.schedules import RiseAndFall
+from lightning_modules.schedules import RiseAndFall, TwoStages, WarmUpAndCosine
+from lightning_modules.sync import SyncBatchNorm
 from suite.__main__ import main
 from tests.conftest import small_fit, suite
 
@@ -187,3 +190,34 @@ def test_a_training_without_blended_masks_is_refused(prepared: Path) -> None:
     model = LAANet(trunk="test_efficientnet", padding_of=None, size=64)
     with pytest.raises(Refused, match="learns from the soft edge of blended masks"):
         Trainer(accelerator="cpu", **QUIET).fit(model, datamodule=FaceData(prepared=prepared, num_workers=0))
+
+
+@pytest.mark.parametrize("backbone", ["test_efficientnet", "test_resnet"])
+def test_norms_that_see_all_gpus_keep_their_activations(backbone: str) -> None:
+    torch.manual_seed(0)
+    net, x = timm.create_model(backbone).eval(), torch.randn(2, 3, 64, 64)
+    before = net(x)
+    synced = SyncBatchNorm().apply(net)
+    assert any(isinstance(m, nn.SyncBatchNorm) for m in synced.modules())
+    torch.testing.assert_close(synced(x), before)
+
+
+def test_a_warm_up_rises_in_a_line_and_falls_along_a_cosine() -> None:
+    schedule = WarmUpAndCosine(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0), epochs=20, rise=0.2)
+    rates = [schedule.factor(epoch) for epoch in range(21)]
+    assert rates[:5] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
+    assert rates[12] == pytest.approx(0.5)
+    assert rates[20] == pytest.approx(0)
+    assert schedule.get_last_lr() == [0.5]
+    with pytest.raises(Refused, match="rise 1: must be at least 0 and below 1"):
+        WarmUpAndCosine(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0), epochs=20, rise=1)
+
+
+def test_the_second_stage_begins_at_a_tenth() -> None:
+    schedule = TwoStages(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0), first=10, second=4)
+    rates = [schedule.factor(epoch) for epoch in range(15)]
+    assert rates[0] == 1
+    assert rates[5] == pytest.approx(0.505)
+    assert rates[10] == pytest.approx(0.1)
+    assert rates[14] == pytest.approx(0)
+    assert all(a > b for a, b in pairwise(rates[:10]))

@@ -26,9 +26,13 @@ class Branch(nn.Module):
     def __init__(self, name: str, pretrained: bool, size: int, patch: int) -> None:
         super().__init__()
         backbones.check("branch", name, "vit*")
-        vit: Any = timm.create_model(name, pretrained=pretrained, num_classes=0, img_size=size, patch_size=patch)
-        if not isinstance(vit, timm.models.VisionTransformer):
-            raise Refused(f"branch {name!r}: must be a plain vision transformer")
+        try:
+            vit: Any = timm.create_model(name, pretrained=pretrained, num_classes=0, img_size=size, patch_size=patch)
+        except TypeError:  # whose size is not chosen so
+            vit = None
+        plain = isinstance(vit, timm.models.VisionTransformer) and vit.num_prefix_tokens == 1
+        if not plain or not isinstance(vit.norm_pre, nn.Identity) or isinstance(vit.norm, nn.Identity):
+            raise Refused(f"branch {name!r}: must be a plain vision transformer, read at its class token")
         self.vit = vit
 
     def forward(self, images: Tensor, places: Tensor, read_class: bool) -> Tensor:

@@ -8,8 +8,10 @@ from typing import Any
 import timm
 import torch
 import torch.nn.functional as F
+from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
+from datamodules.errors import Refused
 from lightning_modules import backbones
 
 GROUPS = 8  # of channels that are normalized together
@@ -93,6 +95,8 @@ class UNet(nn.Module):
         net: Any = timm.create_model(encoder, pretrained=pretrained, features_only=True, in_chans=channels)
         self.encoder = grouped(net) if groups else net
         *beside, self.width = net.feature_info.channels()
+        if len(widths) != len(beside):
+            raise Refused(f"widths {list(widths)}: encoder {encoder!r} wants {len(beside)} of them")
         inward = [self.width, *widths]
         parts = zip(inward, reversed(beside), widths, strict=False)
         self.decoder = nn.ModuleList(Up(width, skip, out, gated) for width, skip, out in parts)
@@ -112,11 +116,12 @@ def grouped(net: nn.Module) -> nn.Module:
     """Batch norms replaced in place, their weights kept."""
     for name, child in net.named_children():
         if isinstance(child, nn.modules.batchnorm._BatchNorm):
+            if child.num_features % GROUPS:
+                raise Refused(f"groups: {child.num_features} channels are no multiple of {GROUPS}")
             # timm joins a norm and its activation in one module
             norm = nn.GroupNorm(GROUPS, child.num_features)
             norm.load_state_dict({"weight": child.weight, "bias": child.bias})
-            activation = getattr(child, "act", nn.Identity())
-            setattr(net, name, nn.Sequential(norm, activation))
+            setattr(net, name, nn.Sequential(norm, child.act) if isinstance(child, BatchNormAct2d) else norm)
         else:
             grouped(child)
     return net
