@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,19 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.rank_zero import rank_zero_info
 
+from datamodules.annotation.label_studio import Bytes, png
 from datamodules.annotation.oracle import Missing
 from datamodules.annotation.request import Face, Request, read_request
+from datamodules.atomic import appearing
 from datamodules.base import FaceData
+from datamodules.batch import collate
 from datamodules.errors import Refused
 from lightning_modules.base import Method
 from lightning_modules.selection import By, Scored, Strategy, choose
 
 
 class AskForMasks(Callback):
-    """Writes request.csv and request.json into the run; goes on with the masks, or stops until they are there."""
+    """Writes request.csv and pictures into the run; goes on with the masks, or stops until they are there."""
 
     def __init__(
         self,
@@ -69,6 +73,7 @@ class AskForMasks(Callback):
         request = self.chosen(data, pl_module)
         if trainer.is_global_zero:
             request.write(run)
+            keep_pictures(data, pl_module, request, run / "request")
         trainer.strategy.barrier()
         try:
             data.ask(request.faces, request.about)
@@ -121,3 +126,27 @@ def look(data: FaceData, method: Method, frames: int) -> tuple[list[Face], Score
         channels=concepts,
     )
     return faces, scored
+
+
+@torch.no_grad()
+def keep_pictures(data: FaceData, method: Method, request: Request, folder: Path) -> None:
+    """What a person is shown: the faces, and where the method points, each in a folder of its own."""
+    was_training = method.training
+    method.eval()
+    samples = data.samples(request.faces)
+    for i in range(0, len(samples), data.batch_size):
+        batch = collate([replace(sample, mask=None) for sample in samples[i : i + data.batch_size]]).to(method.device)
+        batch.frames, batch.mask = batch.frames.float().div_(255), batch.mask.float().div_(255)
+        found = method.predicted(batch).mask_logit
+        for k, face in enumerate(request.faces[i : i + data.batch_size]):
+            picture = samples[i + k].frames[0].permute(1, 2, 0).numpy()
+            write_picture(folder / "faces" / face.file, picture)
+            if found is not None:
+                painted = (found[k, 0, 0].sigmoid() > 0.5).to(torch.uint8).mul(255).cpu().numpy()
+                write_picture(folder / "found" / face.file, painted)
+    method.train(was_training)
+
+
+def write_picture(path: Path, picture: Bytes) -> None:
+    with appearing(path) as part:
+        part.write_bytes(png(picture))

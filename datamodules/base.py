@@ -235,14 +235,18 @@ class FaceData(LightningDataModule):
         clips = self.clips("train")
         return self.loader(clips, EvalSampler(clips.faces(each), each), None)
 
+    def samples(self, faces: Sequence[Face]) -> list[Sample]:
+        """Faces of training, with their masks where the data set has them."""
+        clips = self.known_clips("train")
+        place = {owner: i for i, owner in enumerate(clips.known.owners())}
+        if unknown := [face for face in faces if (face.video, face.track) not in place]:
+            raise Refused(f"{unknown[0].video}: a mask was asked for, but it is not in training")
+        return [clips[Address(place[face.video, face.track], (face.frame,))] for face in faces]
+
     def ask(self, faces: Sequence[Face], about: dict[str, Any]) -> None:
         """Asks the oracle for masks, which join the batches from now on."""
         assert self.granted is not None
-        clips = self.known_clips("train")
-        place = {(video, track): i for i, (video, track) in enumerate(clips.known.owners())}
-        if unknown := [face for face in faces if (face.video, face.track) not in place]:
-            raise Refused(f"{unknown[0].video}: a mask was asked for, but it is not in training")
-        self.granted.ask([clips[Address(place[f.video, f.track], (f.frame,))] for f in faces], about)
+        self.granted.ask(self.samples(faces), about)
 
     def predict_dataloader(self) -> DataLoader[Sample]:
         return self.eval_loader("test")

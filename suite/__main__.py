@@ -20,6 +20,7 @@ VERBS = {
     "validate": ("suite.train", "one pass over the validation split"),
     "test": ("suite.train", "one pass over the test split"),
     "predict": ("suite.train", "score the test split, without metrics"),
+    "annotate": ("suite.annotate", "let people draw the masks that a training asks for"),
     "convert": ("suite.convert", "turn an official checkpoint into weights of ours"),
     "report": ("suite.report", "one page about a run, or comparing several"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import shutil
 
 
@@ -20,3 +21,8 @@ def torchcodec_missing() -> str:
 
 def chromium() -> str | None:
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def label_studio() -> str | None:
+    """Of an environment of its own: it brings a web server and a database."""
+    return os.environ.get("LABEL_STUDIO") or shutil.which("label-studio")

@@ -1,0 +1,103 @@
+"""Faces as a project of Label Studio, and what people have drawn there."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.annotation import brush
+from datamodules.annotation.request import Face, Request
+from datamodules.errors import Refused
+
+Bytes = NDArray[np.uint8]
+COMFORT = 512  # side in pixels below which a face is enlarged, by a whole number
+CONFIG = """<View>
+  <Header value="Paint over all that is forged of this face"/>
+  <Image name="face" value="$image" zoom="true" zoomControl="true" brightnessControl="true"/>
+  <BrushLabels name="region" toName="face">
+    <Label value="forged" background="#ff3b30"/>
+  </BrushLabels>
+</View>
+"""
+
+
+def enlarged(picture: Bytes) -> Bytes:
+    factor = max(1, -(-COMFORT // picture.shape[0]))
+    size = (picture.shape[1] * factor, picture.shape[0] * factor)
+    out: Bytes = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC if picture.ndim == 3 else cv2.INTER_NEAREST)
+    return out
+
+
+def png(picture: Bytes) -> bytes:
+    """
+    Args:
+        picture: (H, W[, 3]), RGB.
+    """
+    ok, content = cv2.imencode(".png", picture if picture.ndim == 2 else picture[..., ::-1])
+    assert ok
+    return content.tobytes()
+
+
+def task(face: Face, score: float, picture: Bytes, found: Bytes | None, image: str | None = None) -> dict[str, Any]:
+    """
+    Args:
+        picture: (H, W, 3) RGB.
+        found: (H, W) 255 where a method points, drawn before the person begins.
+        image: Where the picture is; in the task itself without it.
+    """
+    address = image or f"data:image/png;base64,{base64.b64encode(png(picture)).decode()}"
+    out: dict[str, Any] = {"data": {"image": address, "face": face.file, "score": round(score, 4)}}
+    if found is not None and found.any():
+        height, width = picture.shape[:2]
+        value = {"format": "rle", "rle": brush.encode(found), "brushlabels": ["forged"]}
+        region: dict[str, Any] = {
+            "id": "found",
+            "from_name": "region",
+            "to_name": "face",
+            "type": "brushlabels",
+            "value": value,
+        }
+        region |= {"original_width": width, "original_height": height, "image_rotation": 0}
+        out["predictions"] = [{"model_version": "forgery map", "result": [region]}]
+    return out
+
+
+def drawn(exported: Any, request: Request) -> dict[Face, Bytes]:
+    """Masks from an export of Label Studio (JSON), each of a face that was asked for.
+
+    Args:
+        exported: Tasks with their annotations; of several of one task, the last counts.
+    """
+    asked = {face.file: face for face in request.faces}
+    out: dict[Face, Bytes] = {}
+    if not isinstance(exported, list):
+        raise Refused("export: is not a list of tasks; choose the format JSON")
+    for i, entry in enumerate(exported):
+        data = entry.get("data") if isinstance(entry, dict) else None
+        name = data.get("face") if isinstance(data, dict) else None
+        if name not in asked:
+            raise Refused(f"export, task {i + 1}: {name!r} is no face that was asked for")
+        done = [one for one in entry.get("annotations", []) if not one.get("was_cancelled")]
+        if done and (mask := union(done[-1].get("result", []), name)) is not None:
+            out[asked[name]] = mask
+    return out
+
+
+def union(regions: Iterable[Mapping[str, Any]], name: str) -> Bytes | None:
+    """(H, W) of all that was painted; None where nothing was."""
+    out: Bytes | None = None
+    for region in regions:
+        value = region.get("value", {})
+        if region.get("type") != "brushlabels" or value.get("format") != "rle":
+            continue
+        try:
+            mask = brush.decode(value["rle"], int(region["original_height"]), int(region["original_width"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise Refused(f"export, {name!r}: {error}") from error
+        out = mask if out is None else np.maximum(out, mask)
+    return out if out is not None and out.any() else None
