@@ -31,8 +31,10 @@ from lightning_modules.scores import Pooled
 ROOT = Path(__file__).parents[1]
 
 
-def trained(run: Path, configs: list[str], settings: dict[str, Any], seed: int, epochs: int) -> Path:
-    """Fits, and tests the best checkpoint of validation.
+def trained(
+    run: Path, configs: list[str], settings: dict[str, Any], seed: int, epochs: int, tests: str = "best"
+) -> Path:
+    """Fits, and tests.
 
     Args:
         run: Its folder; one with other settings is refused.
@@ -40,12 +42,14 @@ def trained(run: Path, configs: list[str], settings: dict[str, Any], seed: int, 
         settings: What is changed of them.
         seed: Of everything.
         epochs: Of training.
+        tests: Which checkpoint: the best of validation, or the last.
     """
     if epochs % 2:
         raise Refused(f"epochs {epochs}: must be even, every second one is validated")
     run.mkdir(parents=True, exist_ok=True)
     changes = run / "changes.yaml"
     trainer = {"max_epochs": epochs, "check_val_every_n_epoch": 2, "enable_progress_bar": False}
+    trainer |= settings.get("trainer", {})
     wanted = yaml.safe_dump({**settings, "trainer": trainer, "seed_everything": seed, "run": str(run)})
     if changes.exists() and changes.read_text() != wanted:
         raise Refused(f"{run}: holds a run with other settings; give another --work")
@@ -54,7 +58,7 @@ def trained(run: Path, configs: list[str], settings: dict[str, Any], seed: int, 
     if not (run / "predictions.parquet").exists():
         last = (run / "checkpoints/last.ckpt").exists()
         suite("fit", run, files, ["--ckpt_path", "last"] if last else [])
-        suite("test", run, files, ["--ckpt_path", str(run / "checkpoints/best.ckpt")])
+        suite("test", run, files, ["--ckpt_path", str(run / f"checkpoints/{tests}.ckpt")])
     return run
 
 

@@ -79,7 +79,12 @@ class SuiteCLI(LightningCLI):
             "sync_batchnorm": False,  # the plugin does it
             "default_root_dir": run,
             "logger": self.loggers(run, settings["logger"]),
-            "callbacks": self.callbacks(run, settings["callbacks"], self._get(self.config_init, "model").monitor),
+            "callbacks": self.callbacks(
+                run,
+                settings["callbacks"],
+                self._get(self.config_init, "model").monitor,
+                settings["check_val_every_n_epoch"] or 1,
+            ),
             "plugins": [SafeCheckpointIO(), *plugins],
         }
         return super().instantiate_trainer(**own, **kwargs)
@@ -112,22 +117,20 @@ class SuiteCLI(LightningCLI):
         ]
 
     @staticmethod
-    def callbacks(run: Path, given: list[Callback] | Callback | None, monitor: tuple[str, str]) -> list[Callback]:
+    def callbacks(
+        run: Path, given: list[Callback] | Callback | None, monitor: tuple[str, str], every: int
+    ) -> list[Callback]:
         callbacks = list(given) if isinstance(given, list) else [given] if given else []
         standard: list[Callback] = [EpochSeed(), Throughput(), PredictionTable(), Panels(), ClipVideo()]
         callbacks += [s for s in standard if not any(isinstance(c, type(s)) for c in callbacks)]
         if not any(isinstance(callback, ModelCheckpoint) for callback in callbacks):
+            folder = run / "checkpoints"
+            common: dict[str, Any] = {"enable_version_counter": False}
             # selected on the source validation split, never on a test set
-            callbacks.append(
-                ModelCheckpoint(
-                    run / "checkpoints",
-                    "best",
-                    monitor=monitor[0],
-                    mode=monitor[1],
-                    save_last=True,
-                    enable_version_counter=False,
-                )
-            )
+            best = ModelCheckpoint(folder, "best", monitor=monitor[0], mode=monitor[1], **common)
+            # Lightning's own save_last keeps the last one that was the best
+            last = ModelCheckpoint(folder, "last", every_n_epochs=every, save_on_train_epoch_end=True, **common)
+            callbacks += [best, last]
         return callbacks
 
 

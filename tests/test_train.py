@@ -106,6 +106,16 @@ def test_a_run_goes_on_where_validation_is_rarer_than_epochs(prepared: Path, tmp
     assert steps == [3, 7]
 
 
+def test_the_last_checkpoint_is_that_of_the_last_epoch_and_not_of_the_last_better_one(
+    prepared: Path, tmp_path: Path
+) -> None:
+    options = ["--model.optimizer.lr", "0.0", "--trainer.limit_train_batches", "2", "--trainer.max_epochs", "3"]
+    main(small_fit(prepared, tmp_path / "run", *options, "--model.optimizer.weight_decay", "0.0"))
+    kept = {path.stem: torch.load(path, weights_only=True)["epoch"] for path in tmp_path.rglob("*.ckpt")}
+    assert kept["last"] == 2
+    assert kept.keys() == {"best", "last"}
+
+
 def test_two_processes_test_as_one_does(prepared: Path, two_processes: Path, tmp_path: Path) -> None:
     tables = {}
     for name, options in {
