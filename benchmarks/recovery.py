@@ -13,7 +13,7 @@ from jsonargparse import auto_cli
 from benchmarks.record import record
 from benchmarks.study import ROOT, counts, figures, gain, localized, read, studied, suite, tested, trained
 
-GRID = {"patches": 12, "block": 2, "border": 2}
+GRID = {"patches": 8, "block": 2, "border": 0}
 ANYWHERE = {"class_path": "lightning_modules.recovery.masking.Parts", "init_args": {"among": "face"}}
 # what every stage starts from: most of what is hidden there helps a step along, a single block hardly does
 BASE = {"class_path": "lightning_modules.recovery.masking.Scattered", "init_args": {"share": 0.4}}
@@ -103,7 +103,7 @@ def degenerate(where: str, root: Path, work: Path) -> Path:
     run = work / f"degenerate_{where}"
     if not (run / "predictions.parquet").exists():
         more = ["--model.where", where, "--data.root", str(root), "--data.prepared", str(root / "prepared")]
-        more += ["--data.num_workers", "0", "--data.image_size", "96", "--data.eval_clips", "4", "--run", str(run)]
+        more += ["--data.num_workers", "0", "--data.image_size", "64", "--data.eval_clips", "4", "--run", str(run)]
         suite("test", run, [ROOT / "configs/degenerate.yaml"], more)
     return run
 
