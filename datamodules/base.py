@@ -27,7 +27,7 @@ from datamodules.batch import Batch, Sample, collate
 from datamodules.clips import Clips, CropClips, VideoClips
 from datamodules.contract import Contract
 from datamodules.errors import Refused
-from datamodules.findings import Finding, hearing
+from datamodules.findings import Finding
 from datamodules.manifest import Video
 from datamodules.sampling import Address, EvalSampler, TrainSampler
 from datamodules.synthesis.base import Synthesis, drawing
@@ -131,17 +131,7 @@ class FaceData(LightningDataModule):
         """What lies in root, prepared or not, and what is amiss there."""
         if self.index is None or self.root is None:
             raise Refused("give the data set's folder (--data.root) and what lists it (--data.index)")
-        if not self.root.is_dir():
-            raise Refused(f"{self.root}: no such folder")
-        with hearing() as heard:
-            every = list(self.index(self.root))
-        rows = [row for row in every if self.compression in (None, row.compression)]
-        others = {row.compression for row in every} - {row.compression for row in rows} - {""}
-        findings = [one for one in dict.fromkeys(heard) if not others & set(one.path.split("/"))]
-        if not rows:
-            which = f" with compression {self.compression!r}" if self.compression is not None else ""
-            raise Refused(f"{self.root}: no video found{which}")
-        return rows, findings
+        return manifest.listed(self.root, self.index, self.compression)
 
     @functools.cached_property
     def manifest(self) -> pa.Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,7 +15,7 @@ import pyarrow.csv
 
 from datamodules.atomic import appearing
 from datamodules.errors import Refused
-from datamodules.findings import Finding
+from datamodules.findings import Finding, hearing
 
 SPLITS = ("train", "val", "test")
 MEMBER = "::"  # between an archive and what is meant inside it
@@ -242,3 +242,20 @@ def chosen(
         there = ", ".join(sorted(present))
         raise Refused(f"{prepared}: no {split} video of {', '.join(absent)}; there are {there}")
     return videos.filter((pc.field("label") == 0) | pc.field("method").isin(pa.array(methods, pa.string())))
+
+
+def listed(
+    root: Path, index: Callable[[Path], Iterable[Video]], compression: str | None
+) -> tuple[list[Video], list[Finding]]:
+    """What lies in the folder of a data set, and what is amiss there."""
+    if not root.is_dir():
+        raise Refused(f"{root}: no such folder")
+    with hearing() as heard:
+        every = list(index(root))
+    rows = [row for row in every if compression in (None, row.compression)]
+    others = {row.compression for row in every} - {row.compression for row in rows} - {""}
+    findings = [one for one in dict.fromkeys(heard) if not others & set(one.path.split("/"))]
+    if not rows:
+        which = f" with compression {compression!r}" if compression is not None else ""
+        raise Refused(f"{root}: no video found{which}")
+    return rows, findings

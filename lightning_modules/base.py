@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -25,7 +26,7 @@ from datamodules.errors import Refused
 from lightning_modules.metrics import pixel_metrics, score_metrics
 from lightning_modules.pixels import histogram
 from lightning_modules.scores import Pooled
-from lightning_modules.sharpness import Home, climb, come_home
+from lightning_modules.sharpness import climb, come_home
 
 
 @dataclass(kw_only=True)
@@ -136,12 +137,23 @@ class Method(LightningModule, ABC):
         optimizer: Optimizer | LightningOptimizer,
         optimizer_closure: Callable[[], Any] | None = None,
     ) -> None:
-        if self.rho and optimizer_closure is not None:
+        if self.passes_twice and optimizer_closure is not None:
             optimizer_closure()  # gradients here, the same on every rank
-            optimizer_closure = functools.partial(
-                self.from_above, optimizer_closure, climb(self.parameters(), self.rho)
-            )
+            optimizer_closure = functools.partial(self.second_pass, optimizer_closure)
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+
+    @property
+    def passes_twice(self) -> bool:
+        return self.rho > 0
+
+    @contextmanager
+    def elsewhere(self) -> Iterator[None]:
+        """The parameters are where the second pass is wanted; afterwards they are home, with the gradient to take."""
+        home = climb(self.parameters(), self.rho)
+        try:
+            yield
+        finally:
+            come_home(home)
 
     def draws(self) -> torch.Generator:
         """For draws of a step of training: of (seed, epoch, step, rank) alone, the same in both passes of a batch."""
@@ -151,14 +163,13 @@ class Method(LightningModule, ABC):
         address = np.random.SeedSequence([seed, self.current_epoch, step, self.global_rank, 2])
         return torch.Generator().manual_seed(int(address.generate_state(1, np.uint64)[0]))
 
-    def from_above(self, closure: Callable[[], Any], home: Home) -> Any:
-        """Gradients of the same batch where the parameters climbed to, for the parameters that they come home to."""
-        self.is_second_pass = True
-        try:
-            return closure()
-        finally:
-            come_home(home)
-            self.is_second_pass = False
+    def second_pass(self, closure: Callable[[], Any]) -> Any:
+        with self.elsewhere():
+            self.is_second_pass = True
+            try:
+                return closure()
+            finally:
+                self.is_second_pass = False
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Outcome:  # type: ignore[override]
         return self.evaluate("val", batch)

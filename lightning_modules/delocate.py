@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.plugins.precision import MixedPrecision
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from datamodules.base import FaceData
 from datamodules.batch import Batch
@@ -206,26 +204,20 @@ class Delocate(Method):
         loss = super().training_step(batch, batch_idx)
         return 0 * loss if self.is_second_pass else loss
 
-    def optimizer_step(
-        self,
-        epoch: int,
-        batch_idx: int,
-        optimizer: Optimizer | LightningOptimizer,
-        optimizer_closure: Callable[[], Any] | None = None,
-    ) -> None:
-        if self.split != "none" and optimizer_closure is not None:
-            loss = optimizer_closure()
-            home = meta.descend(list(self.parameters()), self.meta_step)
-            optimizer_closure = functools.partial(self.from_ahead, optimizer_closure, home, loss)
-        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+    @property
+    def passes_twice(self) -> bool:
+        return self.split != "none" or super().passes_twice
 
-    def from_ahead(self, closure: Callable[[], Any], home: Any, loss: Any) -> Any:
-        """Gradients of what was held back, where the step that was tried has led to."""
-        self.is_second_pass = True
+    @contextmanager
+    def elsewhere(self) -> Iterator[None]:
+        """Where the step that is tried leads to; the gradient of what was held back there joins that of home."""
+        if self.split == "none":
+            with super().elsewhere():
+                yield
+            return
+        home = meta.descend(list(self.parameters()), self.meta_step)
         try:
             with meta.still_statistics(self.unet):
-                closure()
+                yield
         finally:
             meta.come_home(home, self.meta_weight)
-            self.is_second_pass = False
-        return loss
