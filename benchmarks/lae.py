@@ -17,7 +17,7 @@ from benchmarks.record import record
 from benchmarks.study import counts, figures, gain, read, studied, tested, trained
 from datamodules import manifest
 from datamodules.annotation.request import read_request
-from datamodules.tables import load
+from datamodules.tables import load, save
 from lightning_modules.pixels import BINS
 
 SEEN, UNSEEN = "Reenactment", "Swap"
@@ -37,7 +37,8 @@ def planted(prepared: Path, out: Path, share: float, seed: int) -> Path:
     """A copy of prepared faces; a share of the seen fakes of training and validation has a chequered corner."""
     if (out / "carriers.json").exists():
         return out
-    shutil.copytree(prepared, out, copy_function=os.link, dirs_exist_ok=True)
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(prepared, out, copy_function=os.link)
     rng, carriers = np.random.default_rng(seed), []
     rows = manifest.rows(manifest.read(prepared / "manifest.csv"))
     for row in rows:
@@ -45,13 +46,18 @@ def planted(prepared: Path, out: Path, share: float, seed: int) -> Path:
             carriers.append(row.key)
     chosen = set(carriers)
     pattern = FAINT * (np.indices((CORNER, CORNER)).sum(0) // 4 % 2 * 2 - 1)[..., None]
-    for crop in load(prepared / "crops.arrow").to_pylist():
-        if crop["video"] in chosen:
-            path = out / crop["image"]
-            picture = np.asarray(cv2.imread(str(path)), int)
+    table = load(prepared / "crops.arrow")
+    lengths = table["image_length"].to_pylist()
+    for i, (video, name) in enumerate(zip(table["video"].to_pylist(), table["image"].to_pylist(), strict=True)):
+        if video in chosen:
+            picture = np.asarray(cv2.imread(str(out / name)), int)
             picture[:CORNER, :CORNER] += pattern
-            path.unlink()  # the other name of the file stays as it was
-            cv2.imwrite(str(path), picture.clip(0, 255).astype(np.uint8))
+            _, content = cv2.imencode(".png", picture.clip(0, 255).astype(np.uint8))
+            (out / name).unlink()  # the other name of the file stays as it was
+            (out / name).write_bytes(content.tobytes())
+            lengths[i] = len(content)
+    column = table.schema.get_field_index("image_length")
+    save(out / "crops.arrow", table.schema, [table.set_column(column, table.schema.field(column), [lengths])])
     (out / "carriers.json").write_text(json.dumps(carriers))
     return out
 
@@ -127,7 +133,7 @@ def lae(
         jobs: Runs at the same time.
     """
     work = work.resolve()
-    data = planted(prepared.resolve(), work / "planted", share, 0)
+    data = planted(prepared.resolve(), work / f"planted_{share}", share, 0)
     carriers = set(json.loads((data / "carriers.json").read_text()))
     one = partial(run_of, data=data, work=work, budget=budget, first=first, second=second)
     found = studied(one, list(ARMS), seeds, jobs)

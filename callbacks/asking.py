@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from datamodules.base import FaceData
 from datamodules.batch import collate
 from datamodules.errors import Refused
 from lightning_modules.base import Method
+from lightning_modules.lae import LAE
 from lightning_modules.selection import By, Scored, Strategy, choose
 
 
@@ -32,7 +32,7 @@ class AskForMasks(Callback):
         count: int | None = None,
         per_video: int = 2,
         channels: int = 10,
-        by: By = "mean",
+        by: By = "max",
         frames: int = 32,
         seed: int = 0,
     ) -> None:
@@ -43,7 +43,7 @@ class AskForMasks(Callback):
             count: Masks to ask for; as many as the oracle's budget allows without it.
             per_video: Fakes of one video at most.
             channels: That the active choice goes by.
-            by: Their mean, or the largest of them.
+            by: The largest of them, or their mean.
             frames: Of each face to choose from.
             seed: Of the random choice.
         """
@@ -59,8 +59,8 @@ class AskForMasks(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         data = self.data(trainer)
-        if (first := getattr(pl_module, "first", None)) and first != self.after:
-            raise Refused(f"AskForMasks: after {self.after} epochs; the first stage of the method has {first}")
+        if isinstance(pl_module, LAE) and pl_module.first != self.after:
+            raise Refused(f"AskForMasks: after {self.after} epochs; the first stage of LAE has {pl_module.first}")
         if trainer.current_epoch >= self.after:
             request = read_request(Path(trainer.default_root_dir))
             data.ask(request.faces, request.about)
@@ -70,11 +70,12 @@ class AskForMasks(Callback):
             return
         assert isinstance(pl_module, Method)
         data, run = self.data(trainer), Path(trainer.default_root_dir)
-        request = self.chosen(data, pl_module)
-        if trainer.is_global_zero:
+        if trainer.is_global_zero:  # which the others take over: their norms may have seen other faces
+            request = self.chosen(data, pl_module)
             request.write(run)
             keep_pictures(data, pl_module, request, run / "request")
         trainer.strategy.barrier()
+        request = read_request(run)
         try:
             data.ask(request.faces, request.about)
         except Missing as missing:
@@ -102,7 +103,7 @@ class AskForMasks(Callback):
 
 @torch.no_grad()
 def look(data: FaceData, method: Method, frames: int) -> tuple[list[Face], Scored]:
-    """What the method makes of the faces of training, as it would test them."""
+    """What the method makes of the faces of training with its weights of this moment, averaged or not."""
     was_training = method.training
     method.eval()
     faces, label, logit, channels = [], [], [], []
@@ -135,7 +136,7 @@ def keep_pictures(data: FaceData, method: Method, request: Request, folder: Path
     method.eval()
     samples = data.samples(request.faces)
     for i in range(0, len(samples), data.batch_size):
-        batch = collate([replace(sample, mask=None) for sample in samples[i : i + data.batch_size]]).to(method.device)
+        batch = collate(samples[i : i + data.batch_size]).to(method.device)
         batch.frames, batch.mask = batch.frames.float().div_(255), batch.mask.float().div_(255)
         found = method.predicted(batch).mask_logit
         for k, face in enumerate(request.faces[i : i + data.batch_size]):

@@ -38,11 +38,13 @@ class PredictionTable(Callback):
     def start(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, Method)
         about = {f"{u}_threshold": str(float(getattr(module, f"{u}_threshold"))) for u in ("frame", "video", "pixel")}
-        about["fixes_thresholds"] = str(module.fixes_thresholds)
         data = trainer.datamodule  # type: ignore[attr-defined]
+        # validation hides the masks that have to be asked for
+        hidden = isinstance(data, FaceData) and data.granted is not None
+        about["fixes_thresholds"] = str(module.fixes_thresholds and not hidden)
         if isinstance(data, FaceData):
             about |= {"contract": json.dumps(data.seen_pixels()), "trained_on": json.dumps(data.trained_on or [])}
-            about |= {"asked": json.dumps(data.asked)}
+            about |= {"asked": json.dumps({name: value for name, value in data.asked.items() if name != "faces"})}
         about |= {"checkpoint": str(trainer.ckpt_path or ""), "model": type(module).__name__}
         about["mean_of"] = module.mean_of
         path = self.part(trainer, trainer.global_rank)

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from datamodules import contract as contracts
 from datamodules import manifest
-from datamodules.annotation.granted import Granted
+from datamodules.annotation.granted import Granted, found
 from datamodules.annotation.oracle import MaskOracle
 from datamodules.annotation.request import Face
 from datamodules.augment import Augment
@@ -29,7 +29,7 @@ from datamodules.contract import Contract
 from datamodules.errors import Refused
 from datamodules.findings import Finding
 from datamodules.manifest import Video
-from datamodules.sampling import Address, EvalSampler, TrainSampler
+from datamodules.sampling import EvalSampler, TrainSampler
 from datamodules.synthesis.base import Synthesis, drawing
 from datamodules.synthesis.neighbours import WithSources
 from datamodules.video import Decoder, Decord
@@ -226,17 +226,13 @@ class FaceData(LightningDataModule):
         return self.loader(clips, EvalSampler(clips.faces(each), each), None)
 
     def samples(self, faces: Sequence[Face]) -> list[Sample]:
-        """Faces of training, with their masks where the data set has them."""
-        clips = self.known_clips("train")
-        place = {owner: i for i, owner in enumerate(clips.known.owners())}
-        if unknown := [face for face in faces if (face.video, face.track) not in place]:
-            raise Refused(f"{unknown[0].video}: a mask was asked for, but it is not in training")
-        return [clips[Address(place[face.video, face.track], (face.frame,))] for face in faces]
+        """Faces of training, without masks where these have to be asked for."""
+        return found(self.clips("train"), faces)
 
     def ask(self, faces: Sequence[Face], about: dict[str, Any]) -> None:
         """Asks the oracle for masks, which join the batches from now on."""
         assert self.granted is not None
-        self.granted.ask(self.samples(faces), about)
+        self.granted.ask(found(self.known_clips("train"), faces), about)
 
     def predict_dataloader(self) -> DataLoader[Sample]:
         return self.eval_loader("test")
@@ -292,9 +288,11 @@ class FaceData(LightningDataModule):
 
     def state_dict(self) -> dict[str, Any]:
         seen = {"contract": self.seen_pixels(), "trained_on": self.trained_on or self.training_methods()}
-        return seen if self.granted is None else seen | {"asked": self.granted.about}
+        return seen if self.granted is None else seen | {"asked": self.granted.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         contracts.compare(self.seen_pixels(), state_dict["contract"], "the data of the checkpoint")
         self.trained_on = state_dict["trained_on"]
         self.asked = state_dict.get("asked", {})
+        if self.granted is not None:
+            self.granted.remember(self.asked)

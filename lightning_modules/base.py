@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from pytorch_lightning import LightningModule
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
 from pytorch_lightning.core.optimizer import LightningOptimizer
@@ -113,6 +114,12 @@ class Method(LightningModule, ABC):
             name = batch.video[int((~batch.has_landmarks).nonzero()[0])]
             raise Refused(f"{name}: was prepared without landmarks, which this method needs")
         return batch.landmarks
+
+    @staticmethod
+    def label_loss(logit: Tensor, batch: Batch) -> Tensor:
+        """Cross-entropy of the rows that count; the others only bring their masks."""
+        counts = batch.counts
+        return F.binary_cross_entropy_with_logits(logit.float()[counts], batch.label.float()[counts])
 
     @abstractmethod
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]: ...
@@ -218,6 +225,11 @@ class Method(LightningModule, ABC):
             for unit in ("frame", "video", "pixel"):
                 if f"val/{unit}_threshold" in values:
                     getattr(self, f"{unit}_threshold").copy_(values[f"val/{unit}_threshold"])
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Thresholds as validation has fixed them, where a callback has put averages of all else there."""
+        for unit in ("frame", "video", "pixel"):
+            checkpoint["state_dict"][f"{unit}_threshold"] = getattr(self, f"{unit}_threshold").clone()
 
     def on_test_epoch_end(self) -> None:
         self.conclude("test")

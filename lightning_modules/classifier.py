@@ -7,7 +7,6 @@ from typing import Any
 
 import timm
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.batch import Batch
@@ -61,7 +60,7 @@ class Classifier(Method):
         return Prediction(logit=self.net(images).view(frames.shape[:2]).mean(1))
 
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
-        return {"label": F.binary_cross_entropy_with_logits(prediction.logit, batch.label.float())}
+        return {"label": self.label_loss(prediction.logit, batch)}
 
 
 def load(net: Any, path: Path) -> None:

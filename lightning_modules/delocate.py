@@ -177,7 +177,7 @@ class Delocate(Method):
         assert prediction.mask_logit is not None
         found = masks.cross_entropy(prediction.mask_logit, batch) + masks.dice(prediction.mask_logit, batch)
         out = {
-            "label": F.binary_cross_entropy_with_logits(prediction.logit.float(), batch.label.float()),
+            "label": self.label_loss(prediction.logit, batch),
             "mask": self.mask_weight * found,
         }
         if self.mapping is not None:

@@ -68,6 +68,8 @@ class LAE(Method):
             **kwargs: See Method.
         """
         super().__init__(**kwargs)
+        if adversarial and self.rho:
+            raise Refused(f"rho {self.rho}: is not to be had with a discriminator")
         if latent % 2:
             raise Refused(f"latent {latent}: must be even, one half is for real faces")
         self.encoder, self.decoder = Encoder(trunk, pretrained, widths, latent), Decoder(size, latent, widths)
@@ -109,7 +111,8 @@ class LAE(Method):
         return out
 
     def evidence(self, encoded: Encoded) -> Tensor:
-        return evidence(encoded.features.float(), self.forged_weight, encoded.latent[:, self.units :].float())
+        with torch.autocast(encoded.latent.device.type, enabled=False):
+            return evidence(encoded.features.float(), self.forged_weight, encoded.latent[:, self.units :].float())
 
     @property
     def forged_weight(self) -> Tensor:
@@ -145,13 +148,17 @@ class LAE(Method):
         known = (batch.has_mask & (batch.label == 1)).repeat_interleave(batch.frames.shape[1])
         if not known.any():
             return 0 * encoded.latent.sum()
-        each = attention_loss(
-            encoded.features[known].float(),
-            self.forged_weight,
-            encoded.latent[known, self.units :].float(),
-            batch.mask.flatten(0, 1)[known, 0],
-            self.form,
-        )
+        mine = Encoded(encoded.features[known], encoded.channels[known], encoded.latent[known])
+        empty = self.evidence(mine).flatten(1).amax(1) <= 0
+        self.log("train/empty_maps", empty.float().mean(), batch_size=len(empty))  # of which nothing can be learnt
+        with torch.autocast(encoded.latent.device.type, enabled=False):
+            each = attention_loss(
+                mine.features.float(),
+                self.forged_weight,
+                mine.latent[:, self.units :].float(),
+                batch.mask.flatten(0, 1)[known, 0],
+                self.form,
+            )
         return each.mean()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -168,8 +175,10 @@ class LAE(Method):
         ours.step()
         self.untoggle_optimizer(ours)
         self.toggle_optimizer(theirs)
-        shown = self.discriminator(2 * batch.frames.flatten(0, 1) - 1)
-        told = F.softplus(-shown).mean() + F.softplus(self.discriminator(prediction.decoded.detach())).mean()
+        counts = batch.counts.repeat_interleave(batch.frames.shape[1])
+        shown = self.discriminator(2 * batch.frames.flatten(0, 1)[counts] - 1)
+        decoded = self.discriminator(prediction.decoded.detach()[counts])
+        told = F.softplus(-shown).mean() + F.softplus(decoded).mean()
         theirs.zero_grad()
         self.manual_backward(told)
         theirs.step()

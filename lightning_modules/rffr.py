@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from datamodules.batch import Batch
@@ -97,4 +96,4 @@ class RFFR(Method):
         return out
 
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
-        return {"label": F.binary_cross_entropy_with_logits(prediction.logit.float(), batch.label.float())}
+        return {"label": self.label_loss(prediction.logit, batch)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.batch import Batch
@@ -79,7 +78,7 @@ class STDDL(Method):
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         assert prediction.mask_logit is not None
         out = {
-            "label": F.binary_cross_entropy_with_logits(prediction.logit.float(), batch.label.float()),
+            "label": self.label_loss(prediction.logit, batch),
             "mask": self.mask_weight * masks.cross_entropy(prediction.mask_logit, batch),
         }
         if self.dice_weight:

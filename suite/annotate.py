@@ -6,10 +6,12 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import cv2
 import numpy as np
 from jsonargparse import auto_cli
+from jsonargparse.typing import SecretStr
 from numpy.typing import NDArray
 
 from datamodules.annotation.label_studio import CONFIG, drawn, enlarged, png, task
@@ -43,7 +45,7 @@ def tasks(run: Path, request: Request, out: Path | None = None) -> list[dict[str
             continue
         with appearing(out / "images" / face.file) as part:
             part.write_bytes(png(shown))
-        made.append(task(face, score, shown, where, f"/data/local-files/?d=images/{face.file}"))
+        made.append(task(face, score, shown, where, f"/data/local-files/?d={quote(f'images/{face.file}')}"))
     return made
 
 
@@ -89,14 +91,14 @@ def import_masks(file: Path, run: Path) -> None:
     receive(exported, run)
 
 
-def server(url: str, token: str | None) -> Server:
-    given = token or os.environ.get(TOKEN)
+def server(url: str, token: SecretStr | None) -> Server:
+    given = token.get_secret_value() if token else os.environ.get(TOKEN)
     if not given:
         raise Refused(f"token: give --token, or better set {TOKEN}, which other users of the machine do not see")
     return Server(url, given)
 
 
-def push(run: Path, url: str, token: str | None = None, title: str | None = None) -> None:
+def push(run: Path, url: str, token: SecretStr | None = None, title: str | None = None) -> None:
     """Make a project of the faces on a running Label Studio.
 
     Args:
@@ -107,23 +109,23 @@ def push(run: Path, url: str, token: str | None = None, title: str | None = None
     """
     request = read_request(run)
     number = server(url, token).push(title or run.name, CONFIG, tasks(run, request))
-    write_text(run / "annotate.json", json.dumps({"url": url, "project": number}) + "\n")
+    write_text(run / "annotate.json", json.dumps({"project": number}) + "\n")
     print(f"{url.rstrip('/')}/projects/{number}: {len(request.faces)} faces; 'annotate pull' fetches what was drawn")
 
 
-def pull(run: Path, url: str | None = None, token: str | None = None) -> None:
+def pull(run: Path, url: str, token: SecretStr | None = None) -> None:
     """Fetch what was drawn so far.
 
     Args:
         run: Folder of a training whose faces were pushed.
-        url: Of the server; where they were pushed to without it.
+        url: Of the server that they were pushed to.
         token: Of your account there; LABEL_STUDIO_TOKEN without it.
     """
     file = run / "annotate.json"
     if not file.is_file():
         raise Refused(f"{file}: no such file; run 'annotate push' first")
     known = json.loads(file.read_text())
-    receive(server(url or known["url"], token).pull(known["project"]), run)
+    receive(server(url, token).pull(known["project"]), run)
 
 
 def main(argv: list[str]) -> None:

@@ -7,12 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from datamodules.errors import Refused
 
 AT_ONCE = 20  # tasks in one request: pictures are in them
 SECONDS = 60
+
+
+class Straight(HTTPRedirectHandler):
+    """A redirect is an error: the token is for the server that was named."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
 
 
 class Server:
@@ -23,6 +30,10 @@ class Server:
         """
         if urlsplit(url).scheme not in ("http", "https"):
             raise Refused(f"url {url}: must begin with http:// or https://")
+        token = token.strip()
+        if not token.isascii() or not token.isprintable() or " " in token:
+            raise Refused("token: holds what no token does, such as a blank or the end of a line")
+        self.opener = build_opener(Straight)
         self.url, self.headers = url.rstrip("/"), {"Content-Type": "application/json"}
         # personal access tokens are signed, and exchanged for one that holds for minutes
         is_personal = token.count(".") == 2
@@ -31,15 +42,23 @@ class Server:
 
     def ask(self, verb: str, path: str, content: Any = None) -> Any:
         data = None if content is None else json.dumps(content).encode()
+        call = Request(self.url + path, data, self.headers, method=verb)
         try:
-            with urlopen(Request(self.url + path, data, self.headers, method=verb), timeout=SECONDS) as answer:
-                return json.load(answer)
+            with self.opener.open(call, timeout=SECONDS) as answer:
+                said = answer.read()
         except HTTPError as error:
-            reason = {401: "the token is not accepted", 403: "the token has no right to it", 404: "no such thing"}
-            said = reason.get(error.code) or error.read(300).decode(errors="replace")
-            raise Refused(f"{self.url}{path}: {error.code}, {said}") from None  # the request holds the token
-        except (URLError, TimeoutError, ValueError) as error:
-            raise Refused(f"{self.url}{path}: no answer of Label Studio ({getattr(error, 'reason', error)})") from None
+            if 300 <= error.code < 400:
+                raise Refused(f"{call.full_url}: is elsewhere, at {error.headers.get('Location')}; give that") from None
+            known = {401: "the token is not accepted", 403: "the token has no right to it", 404: "no such thing"}
+            why = known.get(error.code) or error.read(300).decode(errors="replace")
+            raise Refused(f"{call.full_url}: {error.code}, {why}") from None  # the request holds the token
+        except (URLError, TimeoutError) as error:
+            why = str(error.reason) if isinstance(error, URLError) else "too slow"
+            raise Refused(f"{call.full_url}: no answer of Label Studio ({why})") from None
+        try:
+            return json.loads(said)
+        except ValueError:
+            raise Refused(f"{call.full_url}: answers, but not as Label Studio does") from None
 
     def push(self, title: str, config: str, tasks: Sequence[Any]) -> int:
         """The number of a new project."""

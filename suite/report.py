@@ -45,9 +45,11 @@ def masks_seen(run: Run) -> str:
     asked = json.loads(run.about.get("asked", "{}"))
     if not asked:
         return ""
+    counted = f"Masks of forged faces seen in training: {asked['masks']} of a budget of {asked['budget']}"
+    if not asked["masks"]:
+        return f"{counted}; these weights are of before they were asked for."
     share = f"{100 * asked['masks'] / asked['of_frames']:.2g} %"
-    counted = f"{asked['masks']} of a budget of {asked['budget']}, of {asked['of_frames']} frames ({share})"
-    return f"Masks of forged faces seen in training: {counted}; the choice was {asked['strategy']}."
+    return f"{counted}, of {asked['of_frames']} frames ({share}); the choice was {asked['strategy']}."
 
 
 def section(run: Run) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
+from hypothesis import settings
 
 from datamodules.base import FaceData
 from datamodules.datasets.ffpp import index
@@ -22,6 +23,8 @@ from tests.trees import Material
 
 os.environ.setdefault("WANDB_MODE", "offline")
 ROOT = Path(__file__).parents[1]
+settings.register_profile("suite", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("suite")
 PLAN = Plan(size="tiny", seed=0, difficulty=0.3)
 
 

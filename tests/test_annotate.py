@@ -8,7 +8,11 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import ClassVar
+from urllib.parse import parse_qs, urlsplit
 from urllib.request import Request as Call
 from urllib.request import urlopen
 
@@ -54,6 +58,16 @@ def test_run_lengths_that_are_damaged_are_refused(cut: int) -> None:
         brush.decode(rle, 9, 8)
 
 
+FACE = "d%2FSwap%2Fc23%2F0 0 0.png"
+
+
+def painted(name: str, mask: np.ndarray) -> dict[str, object]:
+    value = {"format": "rle", "rle": brush.encode(mask), "brushlabels": ["forged"]}
+    height, width = mask.shape
+    region = {"type": "brushlabels", "value": value, "original_width": width, "original_height": height}
+    return {"data": {"face": name}, "annotations": [{"result": [region]}]}
+
+
 @pytest.fixture
 def asked(tmp_path: Path) -> Path:
     """A run that asked for three masks, with pictures of the faces."""
@@ -65,13 +79,6 @@ def asked(tmp_path: Path) -> Path:
         for face in faces:
             cv2.imwrite(str(run / "request" / folder / face.file), picture)
     return run
-
-
-def painted(name: str, mask: np.ndarray) -> dict[str, object]:
-    value = {"format": "rle", "rle": brush.encode(mask), "brushlabels": ["forged"]}
-    height, width = mask.shape
-    region = {"type": "brushlabels", "value": value, "original_width": width, "original_height": height}
-    return {"data": {"face": name}, "annotations": [{"result": [region]}]}
 
 
 def square(side: int = 512) -> np.ndarray:
@@ -91,7 +98,9 @@ def test_a_project_has_every_face_large_enough_to_draw_on(asked: Path, tmp_path:
     assert before[:8, :8].all()
     assert not before[:8, 8:].any()
     main(["annotate", "export", "--run", str(asked), "--out", str(tmp_path / "q"), "--inline", "false"])
-    assert len(list((tmp_path / "q/images").glob("*.png"))) == 3
+    for task in json.loads((tmp_path / "q/tasks.json").read_text()):
+        [place] = parse_qs(urlsplit(task["data"]["image"]).query)["d"]
+        assert (tmp_path / "q" / place).is_file()
 
 
 def test_what_was_drawn_comes_back_and_what_is_missing_is_named(
@@ -115,6 +124,11 @@ def test_what_was_drawn_comes_back_and_what_is_missing_is_named(
         ("no", "is no JSON"),
         ('[{"data": {"face": "other.png"}}]', "task 1: 'other.png' is no face that was asked for"),
         ("[3]", "task 1: None is no face"),
+        ('[{"data": {"face": ["a"]}}]', "task 1: ['a'] is no face"),
+        (f'[{{"data": {{"face": "{FACE}"}}, "annotations": null}}]', "its annotations are no list"),
+        (f'[{{"data": {{"face": "{FACE}"}}, "annotations": ["x"]}}]', "its annotations are no list"),
+        (f'[{{"data": {{"face": "{FACE}"}}, "annotations": [{{"result": [3]}}]}}]', "its result are no list"),
+        (json.dumps([painted(FACE, np.zeros((4, 8), np.uint8))]), "8 x 4 pixels, turned or not square"),
     ],
 )
 def test_an_export_of_something_else_is_refused(
@@ -136,6 +150,7 @@ def test_without_a_server_or_a_token_it_says_so(
         (here, "token: give --token, or better set LABEL_STUDIO_TOKEN"),
         ([*here, "--token", TOKEN], "http://127.0.0.1:9/api/projects: no answer of Label Studio"),
         ([*here[:3], "ftp://x", "--token", TOKEN], "url ftp://x: must begin with http"),
+        ([*here, "--token", f"{TOKEN}\r\nx"], "token: holds what no token does"),
     ):
         with pytest.raises(SystemExit):
             main(["annotate", "push", *options])
@@ -143,8 +158,35 @@ def test_without_a_server_or_a_token_it_says_so(
         assert said in said_err
         assert TOKEN not in said_err
     with pytest.raises(SystemExit):
-        main(["annotate", "pull", "--run", str(asked)])
+        main(["annotate", "pull", "--run", str(asked), "--url", "http://127.0.0.1:9"])
     assert "run 'annotate push' first" in capsys.readouterr().err
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    seen: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        self.seen.append(self.path)
+        self.send_response(302)
+        self.send_header("Location", f"http://localhost:{self.server.server_port}/other")  # type: ignore[attr-defined]
+        self.end_headers()
+
+    do_GET = do_POST
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_a_token_goes_to_the_server_that_was_named_and_nowhere_else(
+    asked: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with HTTPServer(("127.0.0.1", 0), Elsewhere) as other:
+        Thread(target=other.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{other.server_port}"
+        with pytest.raises(SystemExit):
+            main(["annotate", "push", "--run", str(asked), "--url", url, "--token", TOKEN])
+        other.shutdown()
+    assert "is elsewhere, at http://localhost" in capsys.readouterr().err
+    assert Elsewhere.seen == ["/api/projects"]
 
 
 @pytest.fixture(scope="module")
@@ -198,12 +240,12 @@ def test_a_person_draws_on_a_real_server_and_the_training_goes_on_with_it(
     mask = square()
     for i, task in enumerate(listed):
         if i == 1:
-            main(["annotate", "pull", "--run", str(run)])
+            main(["annotate", "pull", "--run", str(run), "--url", server])
             assert "1 of 2 masks; missing" in capsys.readouterr().out
         region = painted("", mask)["annotations"][0]["result"][0]  # type: ignore[index]
         region |= {"id": "one", "from_name": "region", "to_name": "face", "image_rotation": 0}
         call(server, "POST", f"/api/tasks/{task['id']}/annotations", {"result": [region]})
-    main(["annotate", "pull", "--run", str(run)])
+    main(["annotate", "pull", "--run", str(run), "--url", server])
     assert "2 of 2 masks\n" in capsys.readouterr().out
     main([*command, "--ckpt_path", "last"])
     assert set(losses(run, "train/samples_per_s")) == {0, 1, 2, 3}

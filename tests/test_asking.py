@@ -50,12 +50,19 @@ def test_masks_are_counted_once_and_never_beyond_the_budget(prepared: Path) -> N
     assert data.granted is not None
     data.ask(fakes(data, 4), {})
     data.ask(fakes(data, 6), {})
-    assert data.granted.about == {"masks": 6, "budget": 6}
+    assert (data.granted.state()["masks"], data.granted.state()["budget"]) == (6, 6)
     with pytest.raises(Refused, match="masks: 7 were asked for, the budget is 6"):
         data.ask(fakes(data, 1, start=6), {})
-    assert data.granted.about["masks"] == 6
-    with pytest.raises(Refused, match="nobody: a mask was asked for, but it is not in training"):
-        data.ask([Face("nobody", 0, 0)], {})
+    assert data.granted.state()["masks"] == 6
+    for face in (Face("nobody", 0, 0), fakes(data, 1)[0]._replace(frame=10**6)):
+        with pytest.raises(Refused, match="is not among the faces of training"):
+            data.ask([face], {})
+    assert not any(sample.mask is not None for sample in data.samples(fakes(data, 3)))
+    later = asking(prepared, budget=6)  # goes on from a checkpoint
+    assert later.granted is not None
+    later.granted.remember(data.granted.state())
+    with pytest.raises(Refused, match="masks: 7 were asked for, the budget is 6"):
+        later.ask(fakes(later, 1, start=6), {})
 
 
 def test_granted_faces_join_every_batch_and_count_for_nothing_else(prepared: Path) -> None:
@@ -146,6 +153,22 @@ def test_a_training_waits_for_a_person_and_goes_on_with_their_masks(
     assert set(losses(run, "train/samples_per_s")) == {0, 1, 2, 3}
     state = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
     assert next(v for k, v in state.items() if "FaceData" in k)["asked"]["masks"] == 3
+    for face in read_request(run).faces[1:]:
+        (drawn / face.file).unlink()
+    sure = FaceData(prepared=prepared, oracle=DrawnMasks(drawn, 3, partial=True))
+    sure.ask(read_request(run).faces, {})
+    assert sure.granted is not None
+    assert sure.granted.faces is not None
+    assert len(sure.granted.faces) == 1
+
+
+def test_averaged_weights_are_kept_with_the_threshold_that_validation_found(prepared: Path, tmp_path: Path) -> None:
+    asked = "{class_path: callbacks.asking.AskForMasks, init_args: {after: 2, frames: 2}}"
+    average = "{class_path: pytorch_lightning.callbacks.EMAWeightAveraging, init_args: {decay: 0.9}}"
+    command = arguments(prepared, tmp_path / "run", "--data.oracle.budget", "3", "--trainer.max_epochs", "3")
+    main([*command, "--trainer.callbacks", f"[{asked}, {average}]"])
+    state = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    assert float(state["video_threshold"]) == pytest.approx(losses(tmp_path / "run", "val/video_threshold")[2])
 
 
 def test_a_drawn_mask_is_read_at_the_size_of_the_face(prepared: Path, tmp_path: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 
 from datamodules.annotation.oracle import MaskOracle
+from datamodules.annotation.request import Face
 from datamodules.batch import Batch, Sample, collate
+from datamodules.clips import Clips
+from datamodules.errors import Refused
+from datamodules.sampling import Address
 
 
 class Granted:
@@ -29,8 +33,20 @@ class Granted:
         Args:
             about: What a report should say of it.
         """
-        self.faces = collate(self.oracle.request(samples))
-        self.about = {**about, "masks": len(self.oracle.asked), "budget": self.oracle.budget}
+        self.faces, self.about = collate(self.oracle.request(samples)), about
+
+    def state(self) -> dict[str, Any]:
+        """For checkpoints and reports: an interrupted training has asked for no fewer than before."""
+        asked = sorted(self.oracle.asked)
+        return {
+            **self.about,
+            "masks": len(asked),
+            "budget": self.oracle.budget,
+            "faces": [list(face) for face in asked],
+        }
+
+    def remember(self, state: Mapping[str, Any]) -> None:
+        self.oracle.asked |= {Face(*face) for face in state.get("faces", ())}
 
     def joined(self, batch: Batch, seed: int) -> Batch:
         """The batch, and behind it some faces that count for nothing but their masks.
@@ -49,3 +65,15 @@ class Granted:
         both = {name: torch.cat([getattr(batch, name), getattr(more, name)]) for name in names}
         video, people = batch.video + more.video, batch.people + more.people
         return replace(batch, video=video, people=people, **both)
+
+
+def found(clips: Clips, faces: Sequence[Face]) -> list[Sample]:
+    """Faces by their names, each of which must be there."""
+    place = {owner: i for i, owner in enumerate(clips.known.owners())}
+    out = []
+    for face in faces:
+        i = place.get((face.video, face.track))
+        if i is None or face.frame not in clips.known.frames(i):
+            raise Refused(f"{face.video}, face {face.track}, frame {face.frame}: is not among the faces of training")
+        out.append(clips[Address(i, (face.frame,))])
+    return out

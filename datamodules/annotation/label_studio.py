@@ -16,6 +16,7 @@ from datamodules.errors import Refused
 
 Bytes = NDArray[np.uint8]
 COMFORT = 512  # side in pixels below which a face is enlarged, by a whole number
+LARGEST = 4096  # side of a face that is believed
 CONFIG = """<View>
   <Header value="Paint over all that is forged of this face"/>
   <Image name="face" value="$image" zoom="true" zoomControl="true" brightnessControl="true"/>
@@ -80,23 +81,33 @@ def drawn(exported: Any, request: Request) -> dict[Face, Bytes]:
     for i, entry in enumerate(exported):
         data = entry.get("data") if isinstance(entry, dict) else None
         name = data.get("face") if isinstance(data, dict) else None
-        if name not in asked:
+        if not isinstance(name, str) or name not in asked:
             raise Refused(f"export, task {i + 1}: {name!r} is no face that was asked for")
-        done = [one for one in entry.get("annotations", []) if not one.get("was_cancelled")]
-        if done and (mask := union(done[-1].get("result", []), name)) is not None:
+        done = [one for one in listed(entry, "annotations", name) if not one.get("was_cancelled")]
+        if done and (mask := union(listed(done[-1], "result", name), name)) is not None:
             out[asked[name]] = mask
     return out
+
+
+def listed(entry: Mapping[str, Any], key: str, name: str) -> list[dict[str, Any]]:
+    found = entry.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise Refused(f"export, {name!r}: its {key} are no list of objects")
+    return found
 
 
 def union(regions: Iterable[Mapping[str, Any]], name: str) -> Bytes | None:
     """(H, W) of all that was painted; None where nothing was."""
     out: Bytes | None = None
     for region in regions:
-        value = region.get("value", {})
-        if region.get("type") != "brushlabels" or value.get("format") != "rle":
+        value = region.get("value")
+        if region.get("type") != "brushlabels" or not isinstance(value, dict) or value.get("format") != "rle":
             continue
         try:
-            mask = brush.decode(value["rle"], int(region["original_height"]), int(region["original_width"]))
+            height, width = int(region["original_height"]), int(region["original_width"])
+            if height != width or not 0 < height <= LARGEST or region.get("image_rotation"):
+                raise Refused(f"{width} x {height} pixels, turned or not square: not the picture that was exported")
+            mask = brush.decode(value["rle"], height, width)
         except (KeyError, TypeError, ValueError) as error:
             raise Refused(f"export, {name!r}: {error}") from error
         out = mask if out is None else np.maximum(out, mask)

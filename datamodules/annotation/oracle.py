@@ -23,14 +23,15 @@ def face_of(sample: Sample) -> Face:
 
 
 class MaskOracle(ABC):
-    def __init__(self, budget: int) -> None:
+    def __init__(self, budget: int, partial: bool = False) -> None:
         """
         Args:
             budget: Masks that may be asked for in all; the same one again is not counted.
+            partial: Go on without the masks that are missing, if there are any at all.
         """
         if budget < 1:
             raise Refused(f"budget {budget}: must be at least 1")
-        self.budget = budget
+        self.budget, self.partial = budget, partial
         self.asked: set[Face] = set()
 
     def request(self, samples: Sequence[Sample]) -> list[Sample]:
@@ -38,10 +39,11 @@ class MaskOracle(ABC):
         asked = self.asked | {face_of(sample) for sample in samples}
         if len(asked) > self.budget:
             raise Refused(f"masks: {len(asked)} were asked for, the budget is {self.budget}")
-        if missing := [face_of(sample) for sample in samples if not self.knows(sample)]:
-            raise Missing(missing, len(samples))
+        known = [sample for sample in samples if self.knows(sample)]
+        if len(known) < len(samples) and not (self.partial and known):
+            raise Missing([face_of(sample) for sample in samples if not self.knows(sample)], len(samples))
         self.asked = asked
-        return [replace(sample, mask=self.answer(sample)) for sample in samples]
+        return [replace(sample, mask=self.answer(sample)) for sample in known]
 
     @abstractmethod
     def knows(self, sample: Sample) -> bool: ...
@@ -62,7 +64,9 @@ class DatasetMasks(MaskOracle):
     """Plays the person where the data set has masks."""
 
     def knows(self, sample: Sample) -> bool:
-        return sample.mask is not None
+        if sample.mask is None:
+            raise Refused(f"{sample.video}: the data set has no mask of it; let people draw them (DrawnMasks)")
+        return True
 
     def answer(self, sample: Sample) -> Tensor:
         assert sample.mask is not None
@@ -72,13 +76,14 @@ class DatasetMasks(MaskOracle):
 class DrawnMasks(MaskOracle):
     """Masks that 'python -m suite annotate import' has put into a folder."""
 
-    def __init__(self, folder: Path, budget: int) -> None:
+    def __init__(self, folder: Path, budget: int, partial: bool = False) -> None:
         """
         Args:
             folder: Of pictures, white where forged, named as the faces they are of.
             budget: Masks that may be asked for in all.
+            partial: Go on without the masks that are missing.
         """
-        super().__init__(budget)
+        super().__init__(budget, partial)
         self.folder = folder
 
     def path(self, sample: Sample) -> Path:

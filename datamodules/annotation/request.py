@@ -59,4 +59,6 @@ def read_request(run: Path) -> Request:
             except (TypeError, ValueError) as error:
                 raise Refused(f"{path}, line {rows.line_num}: {error}") from error
     about = run / "request.json"
-    return Request(faces=faces, scores=scores, about=json.loads(about.read_text()) if about.is_file() else {})
+    if not about.is_file():
+        raise Refused(f"{about}: no such file; it belongs to {path.name}")
+    return Request(faces=faces, scores=scores, about=json.loads(about.read_text()))
