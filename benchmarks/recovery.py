@@ -125,7 +125,7 @@ def recovery(
     seeds: int = 5,
     before: int = 60,
     first: int = 12,
-    detectors: int = 12,
+    detectors: int = 60,
     localizers: int = 8,
     jobs: int = 2,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from datamodules.base import FaceData
 from datamodules.batch import Batch
 from datamodules.errors import Refused
 from lightning_modules.base import Method, Prediction
@@ -36,6 +37,7 @@ class RFFR(Method):
         passes: int | None = None,
         sees: Sees = "both",
         chance: float = 0.25,
+        cache: bool = False,
         compat: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -51,6 +53,8 @@ class RFFR(Method):
                 hide several at once, for which the generator should have been trained.
             sees: What the detector is shown.
             chance: Of each block to be shown in a step of training; testing shows all.
+            cache: Keep the residual of every face of training, which stays the same where faces are not augmented: 6
+                bytes a pixel.
             compat: Read-out as in released code: no class token, and the residual a patch to the right. Weights and
                 checkpoints bring their own with them.
             **kwargs: See Method.
@@ -60,6 +64,7 @@ class RFFR(Method):
             raise Refused(f"chance {chance}: must be above 0 and at most 1")
         self.network = Network(branch, pretrained and weights is None, grid, generator, passes, sees, compat)
         self.chance, self.generator_weights = chance, generator_weights
+        self.cache: dict[tuple[str, int, int], Tensor] | None = {} if cache else None
         if weights is not None:
             state = read(weights)
             if not any(name.startswith("generator.") for name in state):
@@ -71,6 +76,9 @@ class RFFR(Method):
             self.is_trained = True
 
     def setup(self, stage: str) -> None:
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        if self.cache is not None and isinstance(data, FaceData) and (data.augment or data.synthesis or data.clip > 1):
+            raise Refused("cache: of stored faces alone; set it to false, or do without augment, synthesis and clips")
         if stage != "fit" or self.is_trained or "residual" not in self.network.branches or self.trainer.ckpt_path:
             return
         if self.generator_weights is not None:
@@ -83,12 +91,32 @@ class RFFR(Method):
         is_shown = torch.rand(len(self.network.blocks), generator=generator) < self.chance
         return (is_shown if is_shown.any() else ~is_shown).nonzero().flatten().to(self.device)
 
-    def forward(self, frames: Tensor) -> Prediction:
+    def predicted(self, batch: Batch) -> Prediction:
+        if self.training and self.cache is not None and "residual" in self.network.branches:
+            return self(batch.frames, self.remembered(self.cache, batch))
+        return super().predicted(batch)
+
+    def remembered(self, cache: dict[tuple[str, int, int], Tensor], batch: Batch) -> Tensor:
+        """(B, 3, H, W) residual of all blocks."""
+        known = zip(batch.video, batch.track.tolist(), batch.numbers[:, 0].tolist(), strict=True)
+        names = [(video, track, number) for video, track, number in known]
+        if new := [i for i, name in enumerate(names) if name not in cache]:
+            found = self.network.rest(batch.frames[new, 0], self.all_blocks).half().cpu()
+            cache.update({names[i]: rest for i, rest in zip(new, found, strict=True)})
+        return torch.stack([cache[name] for name in names]).to(batch.frames)
+
+    @property
+    def all_blocks(self) -> Tensor:
+        return torch.arange(len(self.network.blocks), device=self.device)
+
+    def forward(self, frames: Tensor, rest: Tensor | None = None) -> Prediction:
+        """
+        Args:
+            rest: (B * T, 3, H, W) residual of all blocks, if it is known.
+        """
         images, t = frames.flatten(0, 1), frames.shape[1]
-        blocks = (
-            self.drawn(self.draws()) if self.training else torch.arange(len(self.network.blocks), device=self.device)
-        )
-        logits, rest = self.network(images, blocks)
+        blocks = self.drawn(self.draws()) if self.training else self.all_blocks
+        logits, rest = self.network(images, blocks, rest if rest is None else self.network.kept(rest, blocks))
         out = Prediction(logit=(logits[:, 1] - logits[:, 0]).unflatten(0, (-1, t)).mean(1))
         if rest is not None and not self.training:
             out.mask_logit = suspicion(rest / GAIN, self.network.generator.patch).unflatten(0, (-1, t))

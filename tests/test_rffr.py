@@ -214,6 +214,20 @@ def test_fewer_passes_recover_all_blocks(batch: Batch, passes: int) -> None:
     assert changed[0].sum() == 16
 
 
+@pytest.mark.parametrize("compat", [False, True])
+@pytest.mark.parametrize("passes", [16, 4])
+def test_a_residual_that_is_kept_is_the_one_that_would_be_made_again(batch: Batch, passes: int, compat: bool) -> None:
+    plain, keeps = (tiny(passes=passes, compat=compat, cache=cache).train() for cache in (False, True))
+    calls = []
+    keeps.network.generator.register_forward_hook(lambda *_: calls.append(1))
+    for _ in range(3):
+        torch.testing.assert_close(keeps.predicted(batch).logit, plain.predicted(batch).logit, rtol=0, atol=5e-3)
+    assert len(calls) == 1
+    blocks = torch.tensor([0, 5])
+    whole = plain.network.rest(batch.frames[:, 0], plain.all_blocks)
+    torch.testing.assert_close(plain.network.kept(whole, blocks), plain.network.rest(batch.frames[:, 0], blocks))
+
+
 @pytest.mark.parametrize("sees", ["pixels", "residual"])
 def test_one_branch_alone_sees_only_its_own(batch: Batch, sees: Any) -> None:
     model = tiny(sees=sees).eval()

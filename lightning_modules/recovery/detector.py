@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import timm
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.errors import Refused
@@ -82,8 +83,14 @@ class Network(Released):
     def rest(self, images: Tensor, blocks: Tensor) -> Tensor:
         """(B, 3, H, W) residual of these blocks; what is hidden in a pass with one of them is hidden here too."""
         passes = [self.blocks[group].flatten() for group in self.together if torch.isin(group, blocks).any()]
-        kept = self.blocks[blocks].flatten()
-        return residual(self.generator, images, [one.expand(len(images), -1) for one in passes], kept)
+        whole = residual(self.generator, images, [one.expand(len(images), -1) for one in passes])
+        return self.kept(whole, blocks)
+
+    def kept(self, rest: Tensor, blocks: Tensor) -> Tensor:
+        """The residual of some blocks, of one of more: a block's own does not depend on which others are wanted."""
+        side, patch = self.generator.side, self.generator.patch
+        is_kept = rest.new_zeros(side**2).index_fill(0, self.blocks[blocks].flatten(), 1).view(1, 1, side, side)
+        return rest * F.interpolate(is_kept, scale_factor=patch)
 
     def features(self, images: Tensor, rest: Tensor | None, blocks: Tensor) -> Tensor:
         """(B, C) of the pixels of these blocks, and of their residual.
@@ -102,7 +109,12 @@ class Network(Released):
             out.append(branch(shown, at, not self.compat))
         return torch.cat(out, 1)
 
-    def forward(self, images: Tensor, blocks: Tensor) -> tuple[Tensor, Tensor | None]:
-        """(B, 2) logits, the second of a fake, and the (B, 3, H, W) residual, where it is seen."""
-        rest = self.rest(images, blocks) if "residual" in self.branches else None
+    def forward(self, images: Tensor, blocks: Tensor, rest: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """(B, 2) logits, the second of a fake, and the (B, 3, H, W) residual, where it is seen.
+
+        Args:
+            rest: The residual of these blocks, if it is known.
+        """
+        if rest is None and "residual" in self.branches:
+            rest = self.rest(images, blocks)
         return self.classifier(self.features(images, rest, blocks)), rest

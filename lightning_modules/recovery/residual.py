@@ -45,18 +45,10 @@ def batched(passes: Sequence[Tensor], most: int) -> list[list[Tensor]]:
     return out
 
 
-def residual(mae: MAE, images: Tensor, passes: Sequence[Tensor], kept: Tensor | None = None) -> Tensor:
-    """(B, 3, H, W) in [-1, 1], zero where nothing is recovered, or where it is not kept.
-
-    Args:
-        kept: (K,) patches, of those that the passes hide; all without it.
-    """
-    with torch.no_grad():
-        rest = (GAIN * (recovered(mae, images, passes)[0] - images)).clamp(-1, 1)
-        if kept is None:
-            return rest
-        is_kept = rest.new_zeros(mae.side**2).index_fill(0, kept, 1).view(1, 1, mae.side, mae.side)
-        return rest * F.interpolate(is_kept, scale_factor=mae.patch)
+@torch.no_grad()
+def residual(mae: MAE, images: Tensor, passes: Sequence[Tensor]) -> Tensor:
+    """(B, 3, H, W) in [-1, 1], zero where nothing is recovered."""
+    return (GAIN * (recovered(mae, images, passes)[0] - images)).clamp(-1, 1)
 
 
 def error_of(whole: Tensor, images: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
