@@ -103,7 +103,7 @@ class RFFR(Method):
         if new := [i for i, name in enumerate(names) if name not in cache]:
             found = self.network.rest(batch.frames[new, 0], self.all_blocks).half().cpu()
             cache.update({names[i]: rest for i, rest in zip(new, found, strict=True)})
-        return torch.stack([cache[name] for name in names]).to(batch.frames)
+        return torch.stack([cache[name].float() for name in names]).to(self.device)
 
     @property
     def all_blocks(self) -> Tensor:
