@@ -248,10 +248,10 @@ def test_half_precision_moves_no_probability_by_half_a_hundredth(batch: Batch) -
 
 def test_a_detector_learns_a_few_faces_by_heart(batch: Batch) -> None:
     torch.manual_seed(0)
-    model = tiny(optimizer=lambda params: torch.optim.Adam(params, lr=5e-4), chance=1.0)
+    model = tiny(optimizer=lambda params: torch.optim.Adam(params, lr=1e-4), chance=1.0)
     optimizer = model.configure_optimizers()
     losses = []
-    for _ in range(40):
+    for _ in range(80):
         loss = model.losses(model.predicted(batch), batch)["label"]
         optimizer.zero_grad()  # type: ignore[union-attr]
         loss.backward()
