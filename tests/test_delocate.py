@@ -108,14 +108,14 @@ def test_the_mapping_draws_reals_near_and_pushes_fakes_away(batch: Batch) -> Non
     assert model.mapping is not None
     optimizer = torch.optim.Adam(model.mapping.parameters(), 1e-2)
     before: Any = None
-    for _ in range(60):
+    for _ in range(25):
         found = found_by(model, batch)
         loss = model.mapping_loss(found, batch)
         before = before or loss.item()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert loss.item() < 0.7 * before
+    assert loss.item() < 0.8 * before
 
 
 def test_every_parameter_that_trains_has_a_gradient_and_the_generator_none(batch: Batch) -> None:

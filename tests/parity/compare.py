@@ -81,13 +81,12 @@ def st_ddl(keys: Mapping[str, list[int]], seed: int, compat: bool = True) -> dic
     return arrays | {"mask_logits": heads.mask[..., ::8, ::8], "class_logits": heads.label}
 
 
-def rffr(keys: Mapping[str, list[int]], seed: int, blocks: Sequence[int], compat: bool = True) -> dict[str, Tensor]:
+def rffr(keys: Mapping[str, list[int]], seed: int, blocks: Sequence[int]) -> dict[str, Tensor]:
     state = {name: torch.from_numpy(fill(name, tuple(shape))) for name, shape in keys.items()}
     for name, width in (("pos_embed", 768), ("decoder_pos_embed", 512)):
         state[f"rg.inpainter.{name}"] = positions(width, 14)
     network = rffr_detector.Network().double().eval()
     network.load_state_dict(rffr_convert.convert_reference(state))
-    network.compat &= compat
     chosen, images = torch.tensor(list(blocks)), uniform(seed, (1, 3, 224, 224), 0, 1)
     with torch.no_grad():
         ids = network.blocks[chosen]
@@ -95,7 +94,9 @@ def rffr(keys: Mapping[str, list[int]], seed: int, blocks: Sequence[int], compat
         (whole, _), rest = recovered(network.generator, images, passes), residual(network.generator, images, passes)
         features = network.features(images, rest, chosen)
         arrays = {"recovered": whole[..., ::8, ::8], "residual": rest[..., ::8, ::8], "features_compat": features}
-        return arrays | {"patch_ids": ids.flatten()[None], "logits_compat": network.classifier(features)}
+        arrays |= {"patch_ids": ids.flatten()[None], "logits_compat": network.classifier(features)}
+        network.compat = False
+        return arrays | {"features": network.features(images, rest, chosen)}
 
 
 METHODS: dict[str, Callable[..., dict[str, Tensor]]] = {"laa_net": laa_net, "st_ddl": st_ddl, "rffr": rffr}
