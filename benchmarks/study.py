@@ -13,7 +13,6 @@ from typing import Any, cast
 import numpy as np
 import pyarrow.parquet as pq
 import yaml
-from numpy.typing import NDArray
 
 from datamodules.errors import Refused
 from lightning_modules.intervals import (
@@ -25,6 +24,7 @@ from lightning_modules.intervals import (
     pixel_threshold,
     resampled,
     videos,
+    wins,
 )
 from lightning_modules.scores import Pooled
 
@@ -148,12 +148,6 @@ def gain(ours: Sequence[Path], theirs: Sequence[Path], methods: Sequence[Sequenc
         draws.append(np.mean([one.mean() for one in picked]))
     value = np.mean([one.mean() for one in apart])
     return [round(float(x), 3) for x in (value, *np.quantile(draws, [0.025, 0.975]))]
-
-
-def wins(fakes: NDArray[np.float64], reals: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(F, R) 1 where the fake scores higher; their mean is the AUROC."""
-    gap = fakes[:, None] - reals
-    return (gap > 0) + 0.5 * (gap == 0)
 
 
 def counts(run: Path) -> dict[str, int]:

@@ -10,10 +10,9 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.rank_zero import rank_zero_info
 
-from datamodules.annotation.label_studio import Bytes, png
+from datamodules.annotation.label_studio import write_picture
 from datamodules.annotation.oracle import Missing
 from datamodules.annotation.request import Face, Request, read_request
-from datamodules.atomic import appearing
 from datamodules.base import FaceData
 from datamodules.batch import collate
 from datamodules.errors import Refused
@@ -108,8 +107,7 @@ def look(data: FaceData, method: Method, frames: int) -> tuple[list[Face], Score
     method.eval()
     faces, label, logit, channels = [], [], [], []
     for loaded in data.candidates(frames):
-        batch = loaded.to(method.device)
-        batch.frames, batch.mask = batch.frames.float().div_(255), batch.mask.float().div_(255)
+        batch = loaded.to(method.device).scaled()
         prediction = method.predicted(batch)
         known = zip(batch.video, batch.track.tolist(), batch.numbers[:, 0].tolist(), strict=True)
         faces += [Face(*one) for one in known]
@@ -136,8 +134,7 @@ def keep_pictures(data: FaceData, method: Method, request: Request, folder: Path
     method.eval()
     samples = data.samples(request.faces)
     for i in range(0, len(samples), data.batch_size):
-        batch = collate(samples[i : i + data.batch_size]).to(method.device)
-        batch.frames, batch.mask = batch.frames.float().div_(255), batch.mask.float().div_(255)
+        batch = collate(samples[i : i + data.batch_size]).to(method.device).scaled()
         found = method.predicted(batch).mask_logit
         for k, face in enumerate(request.faces[i : i + data.batch_size]):
             picture = samples[i + k].frames[0].permute(1, 2, 0).numpy()
@@ -146,8 +143,3 @@ def keep_pictures(data: FaceData, method: Method, request: Request, folder: Path
                 painted = (found[k, 0, 0].sigmoid() > 0.5).to(torch.uint8).mul(255).cpu().numpy()
                 write_picture(folder / "found" / face.file, painted)
     method.train(was_training)
-
-
-def write_picture(path: Path, picture: Bytes) -> None:
-    with appearing(path) as part:
-        part.write_bytes(png(picture))

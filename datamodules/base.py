@@ -247,8 +247,7 @@ class FaceData(LightningDataModule):
         return batch.to(device, non_blocking=True)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        batch.frames = batch.frames.float().div_(255)
-        batch.mask = batch.mask.float().div_(255)
+        batch = batch.scaled()
         if self.trainer is not None and self.trainer.training:
             # counted in batches, not optimizer steps: those of one accumulated step must differ
             step = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready

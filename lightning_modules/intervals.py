@@ -86,17 +86,22 @@ def interval(name: scores.Figure, v: Videos, draws: NDArray[np.int64]) -> Interv
     return Interval(value=value, low=float(low), high=float(high))
 
 
+def wins(fakes: Floats, reals: Floats) -> Floats:
+    """(F, R) 1 where the fake scores higher; their mean is the AUROC."""
+    gap = fakes[:, None] - reals
+    return (gap > 0) + 0.5 * (gap == 0)
+
+
 def auroc_interval(v: Videos, draws: NDArray[np.int64]) -> Interval:
     """The same for the AUROC, all resamples at once: it is a mean over pairs of a real and a fake."""
     fake, real = v.label == 1, v.label == 0
     if not fake.any() or not real.any():
         return Interval(value=float("nan"))
     weight = np.stack([np.bincount(draw, minlength=len(v.label)) for draw in draws]).astype(np.float64)
-    gap = v.score[fake][:, None] - v.score[real][None]
-    wins = (gap > 0) + 0.5 * (gap == 0)
-    many = ((weight[:, fake] @ wins) * weight[:, real]).sum(1) / wins.size
+    won = wins(v.score[fake], v.score[real])
+    many = ((weight[:, fake] @ won) * weight[:, real]).sum(1) / won.size
     low, high = np.percentile(many, [2.5, 97.5])
-    return Interval(value=float(wins.mean()), low=float(low), high=float(high))
+    return Interval(value=float(won.mean()), low=float(low), high=float(high))
 
 
 def localization(

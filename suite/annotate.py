@@ -14,9 +14,9 @@ from jsonargparse import auto_cli
 from jsonargparse.typing import SecretStr
 from numpy.typing import NDArray
 
-from datamodules.annotation.label_studio import CONFIG, drawn, enlarged, png, task
+from datamodules.annotation.label_studio import CONFIG, drawn, enlarged, task, write_picture
 from datamodules.annotation.request import Request, read_request
-from datamodules.atomic import appearing, write_text
+from datamodules.atomic import write_text
 from datamodules.errors import Refused
 from suite.label_studio import Server
 from suite.nearest import near_file
@@ -43,8 +43,7 @@ def tasks(run: Path, request: Request, out: Path | None = None) -> list[dict[str
         if out is None:
             made.append(task(face, score, shown, where))
             continue
-        with appearing(out / "images" / face.file) as part:
-            part.write_bytes(png(shown))
+        write_picture(out / "images" / face.file, shown)
         made.append(task(face, score, shown, where, f"/data/local-files/?d={quote(f'images/{face.file}')}"))
     return made
 
@@ -68,8 +67,7 @@ def export(run: Path, out: Path | None = None, inline: bool = True) -> None:
 def receive(exported: Any, run: Path) -> None:
     request = read_request(run)
     for face, mask in drawn(exported, request).items():
-        with appearing(run / "masks" / face.file) as part:
-            part.write_bytes(png(mask))
+        write_picture(run / "masks" / face.file, mask)
     missing = [face for face in request.faces if not (run / "masks" / face.file).is_file()]
     said = f"{run / 'masks'}: {len(request.faces) - len(missing)} of {len(request.faces)} masks"
     print(said + (f"; missing, the first of them: {', '.join(face.file for face in missing[:3])}" if missing else ""))

@@ -58,8 +58,7 @@ class Granted:
             return batch
         generator = torch.Generator().manual_seed(seed)
         rows = torch.randint(len(self.faces), (self.each,), generator=generator)
-        more = self.faces.rows(rows).to(batch.frames.device)
-        more.frames, more.mask = more.frames.float().div_(255), more.mask.float().div_(255)
+        more = self.faces.rows(rows).to(batch.frames.device).scaled()
         more.counts = torch.zeros_like(more.counts)
         names = ("frames", "label", "mask", "has_mask", "landmarks", "has_landmarks", "track", "numbers", "counts")
         both = {name: torch.cat([getattr(batch, name), getattr(more, name)]) for name in names}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from datamodules.annotation import brush
 from datamodules.annotation.request import Face, Request
+from datamodules.atomic import appearing
 from datamodules.errors import Refused
 
 Bytes = NDArray[np.uint8]
@@ -42,6 +44,11 @@ def png(picture: Bytes) -> bytes:
     ok, content = cv2.imencode(".png", picture if picture.ndim == 2 else picture[..., ::-1])
     assert ok
     return content.tobytes()
+
+
+def write_picture(path: Path, picture: Bytes) -> None:
+    with appearing(path) as part:
+        part.write_bytes(png(picture))
 
 
 def task(face: Face, score: float, picture: Bytes, found: Bytes | None, image: str | None = None) -> dict[str, Any]:
