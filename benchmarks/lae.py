@@ -30,7 +30,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "all": {"strategy": "random", "per_video": 10**6},
 }
 CALLBACK = "callbacks.asking.AskForMasks"
-AVERAGE = {"class_path": "pytorch_lightning.callbacks.EMAWeightAveraging", "init_args": {"decay": 0.99}}
+AVERAGE = {"class_path": "callbacks.averaging.Averaging", "init_args": {"decay": 0.99}}
 
 
 def planted(prepared: Path, out: Path, share: float, seed: int) -> Path:

@@ -164,7 +164,7 @@ def test_a_training_waits_for_a_person_and_goes_on_with_their_masks(
 
 def test_averaged_weights_are_kept_with_the_threshold_that_validation_found(prepared: Path, tmp_path: Path) -> None:
     asked = "{class_path: callbacks.asking.AskForMasks, init_args: {after: 2, frames: 2}}"
-    average = "{class_path: pytorch_lightning.callbacks.EMAWeightAveraging, init_args: {decay: 0.9}}"
+    average = "{class_path: callbacks.averaging.Averaging, init_args: {decay: 0.9}}"
     command = arguments(prepared, tmp_path / "run", "--data.oracle.budget", "3", "--trainer.max_epochs", "3")
     main([*command, "--trainer.callbacks", f"[{asked}, {average}]"])
     state = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["state_dict"]
