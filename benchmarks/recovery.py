@@ -61,21 +61,21 @@ def detector(variant: str, seed: int, root: Path, work: Path, epochs: int) -> Pa
     first, model = DETECTORS[variant]
     model = model | {"generator_weights": str(work / f"stage_{first}/checkpoints/best.ckpt")}
     settings = {
-        "model": {"init_args": {**model, "scheduler": {"init_args": {"T_max": epochs}}}},
-        "data": {"init_args": own_data(root, methods=[TRAINED_ON], draws=8, eval_clips=4)},
+        "model": {"init_args": {**model, "scheduler": {"init_args": {"epochs": epochs}}}},
+        "data": {"init_args": own_data(root, methods=[TRAINED_ON], eval_clips=4)},
     }
     run = work / f"rffr_{list(DETECTORS).index(variant)}_{seed}"
     return trained(run, ["rffr", "overlays/rffr_studio"], settings, seed, epochs)
 
 
 def localizer(variant: str, seed: int, root: Path, work: Path, epochs: int) -> Path:
-    """Trained on all forgeries but one, another for each seed."""
+    """Trained on all forgeries that a single frame shows but one, another for each seed."""
     first, model = LOCALIZERS[variant]
     model = model | {"generator_weights": str(work / f"stage_{first}/checkpoints/best.ckpt")}
-    methods = sorted({*SPATIAL, "TemporalJitter", "TemporalSmooth"} - {SPATIAL[seed % len(SPATIAL)]})
+    methods = sorted({*SPATIAL} - {SPATIAL[seed % len(SPATIAL)]})
     settings = {
         "model": {"init_args": {**model, "scheduler": {"init_args": {"T_max": epochs}}}},
-        "data": {"init_args": own_data(root, methods=methods, draws=1, eval_clips=4)},
+        "data": {"init_args": own_data(root, methods=methods, eval_clips=4)},
     }
     run = work / f"delocate_{list(LOCALIZERS).index(variant)}_{seed}"
     return trained(run, ["delocate", "overlays/delocate_studio"], settings, seed, epochs)
@@ -125,8 +125,8 @@ def recovery(
     seeds: int = 5,
     before: int = 60,
     first: int = 12,
-    detectors: int = 60,
-    localizers: int = 8,
+    detectors: int = 32,
+    localizers: int = 12,
     jobs: int = 2,
 ) -> None:
     """Train, test and record.

@@ -21,6 +21,7 @@ from lightning_modules.base import Method, Prediction
 from lightning_modules.meta import Split
 from lightning_modules.recover import generator_of
 from lightning_modules.recovery import regions
+from lightning_modules.recovery.kept import Kept
 from lightning_modules.recovery.localizer import Mapping, UNet
 from lightning_modules.recovery.mae import MAE
 from lightning_modules.recovery.masking import Masking, Parts
@@ -56,11 +57,13 @@ class Delocate(Method):
         widths: list[int] = [384, 256, 128, 64],  # noqa: B006
         groups: bool = False,
         mapping_width: int = 64,
+        mapping_depth: int = 6,
         sees_class: bool = True,
         feather: int = 2,
         margin: float | None = None,
         mask_weight: float = 1.0,
         map_weight: float = 0.1,
+        cache: bool = False,
         split: Split = "none",
         meta_step: float = 1e-3,
         meta_weight: float = 1.0,
@@ -76,12 +79,15 @@ class Delocate(Method):
             widths: Of its second half, from the coarsest.
             groups: Normalize groups of channels, not batches, whose figures depend on the forgeries in them.
             mapping_width: Channels of the mapping; 0 is without.
+            mapping_depth: Its residual blocks.
             sees_class: The classifier also gets the class token of the generator, which sees the untouched frame.
             feather: Pixels over which a recovered patch fades in, so that its edges say nothing.
             margin: How far a mapped fake should lie from what is shown; without it twice the generator's error on real
                 faces, as its checkpoint says.
             mask_weight: Weight of the losses of the mask.
             map_weight: Weight of the loss of the mapping.
+            cache: Keep what was recovered of every face of training, which stays the same where faces are not augmented:
+                6 bytes a pixel.
             split: What each step of meta-learning holds back: 'people', 3 of 10 in the batch (the paper is known to
                 split 7 : 3 at random); or 'methods', one forgery and the people it was done to: a domain not seen.
             meta_step: Length of the step that is tried.
@@ -92,17 +98,20 @@ class Delocate(Method):
         self.generator, self.masking = (generator or MAE()).requires_grad_(False), masking or Parts()
         self.generator_weights = generator_weights
         self.register_buffer("margin", torch.tensor(float("nan") if margin is None else margin))
-        self.mapping = Mapping(mapping_width) if mapping_width else None
+        self.mapping = Mapping(mapping_width, mapping_depth) if mapping_width else None
         self.unet = UNet(encoder, 9, pretrained, widths, groups=groups)
         told = self.unet.width + len(regions.PARTS) + (self.generator.width if sees_class else 0)
         self.sees_class, self.feather = sees_class, feather
         self.classifier = nn.Sequential(nn.LayerNorm(told), nn.Linear(told, 256), nn.GELU(), nn.Linear(256, 1))
+        self.kept = Kept() if cache else None
         self.mask_weight, self.map_weight = mask_weight, map_weight
         self.split, self.meta_step, self.meta_weight = split, meta_step, meta_weight
         for name, value in (("mean", (0.485, 0.456, 0.406)), ("std", (0.229, 0.224, 0.225))):
             self.register_buffer(name, torch.tensor(value).view(3, 1, 1), persistent=False)
 
     def setup(self, stage: str) -> None:
+        if self.kept is not None:
+            self.kept.check(self.trainer.datamodule)  # type: ignore[attr-defined]
         if stage == "fit" and self.split != "none":
             self.check_steps()
         if stage != "fit" or self.trainer.ckpt_path:  # a checkpoint brings the generator, and the margin
@@ -129,15 +138,23 @@ class Delocate(Method):
             raise Refused("split 'methods': there is one forgery in training; use 'people' or 'none'")
 
     def predicted(self, batch: Batch) -> Prediction:
-        points = self.landmarks(batch).flatten(0, 1) / self.generator.patch
-        images, clip = batch.frames.flatten(0, 1), batch.frames.shape[1]
-        side = self.generator.side
-        with torch.no_grad():
-            whole, times = recovered(self.generator, images, self.masking.passes(side, points))
-            where = F.interpolate((times > 0).float().view(-1, 1, side, side), size=images.shape[-2:])
-            whole = images + self.feathered(where) * (whole - images)
-            known = [self.generator.summary(images)] if self.sees_class else []
-        return self.judged(images, whole, where, points, known, clip)
+        if self.training and self.kept is not None:
+            found = self.kept.of(batch, self.recovered)
+        else:
+            found = self.recovered(batch)
+        return self.judged(batch, *found)
+
+    @torch.no_grad()
+    def recovered(self, batch: Batch) -> tuple[Tensor, ...]:
+        """(B * T, 3, H, W) with the parts recovered, (B * T, 1, side, side) where, and the class token if it is seen."""
+        images, side = batch.frames.flatten(0, 1), self.generator.side
+        whole, times = recovered(self.generator, images, self.masking.passes(side, self.points(batch)))
+        where = (times > 0).float().view(-1, 1, side, side)
+        return whole, where, *([self.generator.summary(images)] if self.sees_class else [])
+
+    def points(self, batch: Batch) -> Tensor:
+        """(B * T, 68, 2) landmarks, in patches."""
+        return self.landmarks(batch).flatten(0, 1) / self.generator.patch
 
     def forward(self, frames: Tensor) -> Prediction:
         raise Refused("Delocate: needs landmarks")
@@ -147,17 +164,19 @@ class Delocate(Method):
         inward = 1 - F.max_pool2d(1 - where, 2 * self.feather + 1, 1, self.feather)
         return where * F.avg_pool2d(inward, 2 * self.feather + 1, 1, self.feather)
 
-    def judged(
-        self, images: Tensor, whole: Tensor, where: Tensor, points: Tensor, known: list[Tensor], clip: int
-    ) -> Mapped:
+    def judged(self, batch: Batch, whole: Tensor, where: Tensor, *known: Tensor) -> Mapped:
+        images, clip = batch.frames.flatten(0, 1), batch.frames.shape[1]
+        where = F.interpolate(where, size=images.shape[-2:])
+        whole = images + self.feathered(where) * (whole - images)
         apart = (images - whole).abs()
         mapped = whole if self.mapping is None else self.mapping(whole, apart)
         distance = (mapped - images).abs()
         shown = torch.cat([(images - self.mean) / self.std, (mapped - self.mean) / self.std, distance / self.std], 1)
         mask, coarsest = self.unet(shown)
-        side = self.generator.side
         per_patch = F.avg_pool2d(apart.mean(1, keepdim=True), self.generator.patch).flatten(1)
-        parts = torch.stack(list(regions.parts(points, side).values()), 1).float()  # (B, 3, N)
+        parts = torch.stack(
+            list(regions.parts(self.points(batch), self.generator.side).values()), 1
+        ).float()  # (B, 3, N)
         errors = (parts * per_patch[:, None]).sum(2) / parts.sum(2).clamp(min=1)
         logit = self.classifier(torch.cat([coarsest, errors, *known], 1))[:, 0]
 

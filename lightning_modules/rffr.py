@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from datamodules.base import FaceData
 from datamodules.batch import Batch
 from datamodules.errors import Refused
 from lightning_modules.base import Method, Prediction
@@ -16,6 +15,7 @@ from lightning_modules.recover import generator_of
 from lightning_modules.recovery.blocks import Grid
 from lightning_modules.recovery.convert import convert_reference
 from lightning_modules.recovery.detector import Network, Sees
+from lightning_modules.recovery.kept import Kept
 from lightning_modules.recovery.mae import MAE
 from lightning_modules.recovery.residual import GAIN, suspicion
 from lightning_modules.weights import fill, read
@@ -64,7 +64,7 @@ class RFFR(Method):
             raise Refused(f"chance {chance}: must be above 0 and at most 1")
         self.network = Network(branch, pretrained and weights is None, grid, generator, passes, sees, compat)
         self.chance, self.generator_weights = chance, generator_weights
-        self.cache: dict[tuple[str, int, int], Tensor] | None = {} if cache else None
+        self.kept = Kept() if cache else None
         if weights is not None:
             state = read(weights)
             if not any(name.startswith("generator.") for name in state):
@@ -76,9 +76,8 @@ class RFFR(Method):
             self.is_trained = True
 
     def setup(self, stage: str) -> None:
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        if self.cache is not None and isinstance(data, FaceData) and (data.augment or data.synthesis or data.clip > 1):
-            raise Refused("cache: of stored faces alone; set it to false, or do without augment, synthesis and clips")
+        if self.kept is not None:
+            self.kept.check(self.trainer.datamodule)  # type: ignore[attr-defined]
         if stage != "fit" or self.is_trained or "residual" not in self.network.branches or self.trainer.ckpt_path:
             return
         if self.generator_weights is not None:
@@ -92,18 +91,13 @@ class RFFR(Method):
         return (is_shown if is_shown.any() else ~is_shown).nonzero().flatten().to(self.device)
 
     def predicted(self, batch: Batch) -> Prediction:
-        if self.training and self.cache is not None and "residual" in self.network.branches:
-            return self(batch.frames, self.remembered(self.cache, batch))
+        if self.training and self.kept is not None and "residual" in self.network.branches:
+            return self(batch.frames, *self.kept.of(batch, self.whole_rest))
         return super().predicted(batch)
 
-    def remembered(self, cache: dict[tuple[str, int, int], Tensor], batch: Batch) -> Tensor:
+    def whole_rest(self, batch: Batch) -> tuple[Tensor]:
         """(B, 3, H, W) residual of all blocks."""
-        known = zip(batch.video, batch.track.tolist(), batch.numbers[:, 0].tolist(), strict=True)
-        names = [(video, track, number) for video, track, number in known]
-        if new := [i for i, name in enumerate(names) if name not in cache]:
-            found = self.network.rest(batch.frames[new, 0], self.all_blocks).half().cpu()
-            cache.update({names[i]: rest for i, rest in zip(new, found, strict=True)})
-        return torch.stack([cache[name].float() for name in names]).to(self.device)
+        return (self.network.rest(batch.frames[:, 0], self.all_blocks),)
 
     @property
     def all_blocks(self) -> Tensor:
