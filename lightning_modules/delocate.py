@@ -86,7 +86,7 @@ class Delocate(Method):
                 faces, as its checkpoint says.
             mask_weight: Weight of the losses of the mask.
             map_weight: Weight of the loss of the mapping.
-            cache: Keep what was recovered of every face of training, which stays the same where faces are not augmented:
+            cache: Keep what was recovered of every face of training, which stays the same where no face is augmented:
                 6 bytes a pixel.
             split: What each step of meta-learning holds back: 'people', 3 of 10 in the batch (the paper is known to
                 split 7 : 3 at random); or 'methods', one forgery and the people it was done to: a domain not seen.
@@ -146,7 +146,7 @@ class Delocate(Method):
 
     @torch.no_grad()
     def recovered(self, batch: Batch) -> tuple[Tensor, ...]:
-        """(B * T, 3, H, W) with the parts recovered, (B * T, 1, side, side) where, and the class token if it is seen."""
+        """(B * T, 3, H, W) with parts recovered, (B * T, 1, side, side) where, and the class token if it is seen."""
         images, side = batch.frames.flatten(0, 1), self.generator.side
         whole, times = recovered(self.generator, images, self.masking.passes(side, self.points(batch)))
         where = (times > 0).float().view(-1, 1, side, side)

@@ -64,6 +64,21 @@ def test_the_mask_is_as_large_as_the_face_and_the_classifier_sees_the_parts(batc
     assert found_by(tiny(sees_class=False, mapping_width=0).eval(), batch).logit.isfinite().all()
 
 
+@pytest.mark.parametrize("sees_class", [True, False])
+def test_what_is_kept_of_a_face_is_what_would_be_recovered_again(batch: Batch, sees_class: bool) -> None:
+    plain, keeps = (tiny(sees_class=sees_class, cache=cache).train() for cache in (False, True))
+    calls: list[int] = []
+    keeps.generator.register_forward_hook(lambda *_: calls.append(1))
+    with torch.autocast("cpu", torch.bfloat16):
+        found_by(keeps, batch.rows(torch.arange(4)))
+        once = len(calls)
+        found_by(keeps, batch.rows(torch.arange(4)))
+        assert len(calls) == once
+    found, again = found_by(plain, batch), found_by(keeps, batch)
+    torch.testing.assert_close(again.recovered, found.recovered, rtol=0, atol=1e-2)
+    assert torch.equal(again.where, found.where)
+
+
 def test_gates_let_through_the_larger_of_channel_and_place() -> None:
     torch.manual_seed(0)
     gates, x = Gates(8), torch.randn(2, 8, 5, 5)

@@ -32,5 +32,6 @@ class Kept:
         if new := [i for i, name in enumerate(names) if name not in self.known]:
             made = [each.half().cpu() for each in make(batch.rows(torch.tensor(new)))]
             self.known.update(zip([names[i] for i in new], zip(*made, strict=True), strict=True))
-        found = zip(*(self.known[name] for name in names), strict=True)
-        return tuple(torch.stack(each).to(batch.frames) for each in found)
+        # autocast refuses to stack halves
+        found = zip(*([each.to(batch.frames) for each in self.known[name]] for name in names), strict=True)
+        return tuple(map(torch.stack, found))
