@@ -69,14 +69,13 @@ def test_what_is_kept_of_a_face_is_what_would_be_recovered_again(batch: Batch, s
     plain, keeps = (tiny(sees_class=sees_class, cache=cache).train() for cache in (False, True))
     calls: list[int] = []
     keeps.generator.register_forward_hook(lambda *_: calls.append(1))
-    with torch.autocast("cpu", torch.bfloat16):
-        found_by(keeps, batch.rows(torch.arange(4)))
-        once = len(calls)
-        found_by(keeps, batch.rows(torch.arange(4)))
-        assert len(calls) == once
     found, again = found_by(plain, batch), found_by(keeps, batch)
-    torch.testing.assert_close(again.recovered, found.recovered, rtol=0, atol=1e-2)
+    torch.testing.assert_close(again.recovered, found.recovered, rtol=0, atol=1e-3)
     assert torch.equal(again.where, found.where)
+    once = len(calls)
+    with torch.autocast("cpu", torch.bfloat16):
+        found_by(keeps, batch)
+    assert len(calls) == once
 
 
 def test_gates_let_through_the_larger_of_channel_and_place() -> None:
