@@ -55,6 +55,7 @@ class FaceData(LightningDataModule):
         clip: int = 1,
         every: int = 1,
         draws: int = 8,
+        train_clips: int | None = None,
         eval_clips: int = 32,
         batch_size: int = 32,
         num_workers: int = 2,
@@ -79,6 +80,7 @@ class FaceData(LightningDataModule):
             clip: Frames per sample; more than one needs 'read: videos'.
             every: Step from one frame of a clip to the next.
             draws: Clips per face and epoch in training.
+            train_clips: Evenly spaced clips per face that they are drawn from; all without it.
             eval_clips: Evenly spaced clips per face in validation and testing.
             batch_size: Samples per step and device.
             num_workers: Loader processes; the samples do not depend on it.
@@ -96,7 +98,8 @@ class FaceData(LightningDataModule):
         self.compression, self.methods = compression, methods
         self.read, self.decoder = read, decoder or Decord()
         self.asked_size = image_size
-        self.clip, self.every, self.draws, self.eval_clips = clip, every, draws, eval_clips
+        self.clip, self.every, self.draws = clip, every, draws
+        self.train_clips, self.eval_clips = train_clips, eval_clips
         self.batch_size, self.num_workers = batch_size, num_workers
         self.balance, self.pairs, self.seed = balance, pairs, seed
         self.synthesis, self.augment = synthesis, augment
@@ -195,7 +198,7 @@ class FaceData(LightningDataModule):
         clips = self.clips("train")
         rank, world = self.rank_and_world
         sampler = TrainSampler(
-            clips.faces(),
+            clips.faces(self.train_clips),
             self.draws,
             self.batch_size * world,
             self.seed,

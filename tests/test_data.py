@@ -57,6 +57,19 @@ def test_a_batch_is_uint8_and_typed(data: FaceData) -> None:
     assert on_device.mask.max() == 1
 
 
+def test_training_may_be_kept_to_a_few_evenly_spaced_frames(prepared: Path) -> None:
+    data = make(prepared, train_clips=3, draws=8)
+    drawn: dict[str, set[int]] = {}
+    for batch in data.train_dataloader():
+        for video, number in zip(batch.video, batch.numbers[:, 0].tolist(), strict=True):
+            drawn.setdefault(video, set()).add(number)
+    known = data.clips("train").known
+    for i, (video, _) in enumerate(known.owners()):
+        every = sorted(known.frames(i))
+        assert drawn.get(video, set()) <= {every[0], every[len(every) // 2], every[(len(every) - 1) // 2], every[-1]}
+    assert max(map(len, drawn.values())) == 3
+
+
 def test_landmarks_lie_on_the_face_of_the_crop(data: FaceData) -> None:
     batch = next(iter(data.test_dataloader()))
     assert ((batch.landmarks > 0) & (batch.landmarks < 64)).all()
