@@ -75,7 +75,7 @@ def localizer(variant: str, seed: int, root: Path, work: Path, epochs: int) -> P
     methods = sorted({*SPATIAL} - {SPATIAL[seed % len(SPATIAL)]})
     settings = {
         "model": {"init_args": {**model, "scheduler": {"init_args": {"T_max": epochs}}}},
-        "data": {"init_args": own_data(root, methods=methods, eval_clips=4)},
+        "data": {"init_args": own_data(root, methods=methods, train_clips=16, eval_clips=4)},
     }
     run = work / f"delocate_{list(LOCALIZERS).index(variant)}_{seed}"
     return trained(run, ["delocate", "overlays/delocate_studio"], settings, seed, epochs)
@@ -125,7 +125,7 @@ def recovery(
     seeds: int = 5,
     before: int = 60,
     first: int = 12,
-    detectors: int = 32,
+    detectors: int = 64,
     localizers: int = 12,
     jobs: int = 2,
 ) -> None:
