@@ -62,7 +62,10 @@ def planted(prepared: Path, out: Path, share: float, seed: int) -> Path:
     return out
 
 
-def run_of(arm: str, seed: int, data: Path, work: Path, budget: int, first: int, second: int) -> Path:
+def run_of(
+    arm: str, seed: int, data: Path, work: Path, budget: int, first: int, second: int, epochs: int | None = None
+) -> Path:
+    """One arm, or so many epochs of what all have in common."""
     options = dict(ARMS[arm])
     attention = options.pop("attention", 0.5)
     asking = {"class_path": CALLBACK, "init_args": {"after": first, "seed": seed, **options}}
@@ -74,7 +77,12 @@ def run_of(arm: str, seed: int, data: Path, work: Path, budget: int, first: int,
         "data": {"init_args": own},
         "trainer": {"callbacks": [asking, AVERAGE]},
     }
+    if epochs is not None:
+        return trained(work / f"start_{seed}", ["lae", "overlays/lae_studio"], settings, seed, epochs)
     run = work / f"{list(ARMS).index(arm)}_{seed}"
+    if not run.exists():
+        (run / "checkpoints").mkdir(parents=True)
+        shutil.copy2(work / f"start_{seed}/checkpoints/last.ckpt", run / "checkpoints/last.ckpt")
     # validation has the shortcut: the best weights there may be those of the first stage
     return trained(run, ["lae", "overlays/lae_studio"], settings, seed, first + second, tests="last")
 
@@ -136,6 +144,8 @@ def lae(
     data = planted(prepared.resolve(), work / f"planted_{share}", share, 0)
     carriers = set(json.loads((data / "carriers.json").read_text()))
     one = partial(run_of, data=data, work=work, budget=budget, first=first, second=second)
+    # until masks are asked for, all arms of a seed are the same
+    studied(partial(one, epochs=first - 2), [next(iter(ARMS))], seeds, jobs)
     found = studied(one, list(ARMS), seeds, jobs)
     training = [row for row in manifest.rows(manifest.read(data / "manifest.csv")) if row.split == "train"]
     result: dict[str, Any] = {"share": share, "budget": budget, "epochs": [first, second]}

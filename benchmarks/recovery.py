@@ -126,7 +126,7 @@ def recovery(
     before: int = 60,
     first: int = 12,
     detectors: int = 64,
-    localizers: int = 12,
+    localizers: int = 6,
     jobs: int = 2,
 ) -> None:
     """Train, test and record.
