@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ class AskForMasks(Callback):
         by: By = "max",
         frames: int = 32,
         seed: int = 0,
+        rounds: int = 1,
+        apart: int = 1,
     ) -> None:
         """
         Args:
@@ -42,12 +45,17 @@ class AskForMasks(Callback):
             count: Masks to ask for; as many as the oracle's budget allows without it.
             per_video: Fakes of one video at most.
             channels: That the active choice goes by.
-            by: The largest of them, or their mean.
+            by: The largest of them, their mean, or each in turn.
             frames: Of each face to choose from.
             seed: Of the random choice.
+            rounds: In which the masks are asked for, each a part of them.
+            apart: Epochs from one round to the next.
         """
+        if rounds < 1 or apart < 1:
+            raise Refused(f"rounds {rounds}, apart {apart}: must be at least 1")
         self.after, self.strategy, self.count, self.per_video = after, strategy, count, per_video
         self.channels, self.by, self.frames, self.seed = channels, by, frames, seed
+        self.rounds, self.apart = rounds, apart
 
     @staticmethod
     def data(trainer: Trainer) -> FaceData:
@@ -57,39 +65,65 @@ class AskForMasks(Callback):
         return data
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        data = self.data(trainer)
+        self.data(trainer)
         if isinstance(pl_module, LAE) and pl_module.first != self.after:
             raise Refused(f"AskForMasks: after {self.after} epochs; the first stage of LAE has {pl_module.first}")
-        if trainer.current_epoch >= self.after:
-            request = read_request(Path(trainer.default_root_dir))
-            data.ask(request.faces, request.about)
+        if due := self.due(trainer.current_epoch):
+            self.ask(trainer, pl_module, due, again=False)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.current_epoch + 1 != self.after or trainer.max_epochs == self.after:
+        done = trainer.current_epoch + 1
+        if done == trainer.max_epochs or self.due(done) == self.due(done - 1):
             return
-        assert isinstance(pl_module, Method)
-        data, run = self.data(trainer), Path(trainer.default_root_dir)
-        if trainer.is_global_zero:  # which the others take over: their norms may have seen other faces
-            request = self.chosen(data, pl_module)
-            request.write(run)
-            keep_pictures(data, pl_module, request, run / "request")
-        trainer.strategy.barrier()
-        request = read_request(run)
         try:
-            data.ask(request.faces, request.about)
+            self.ask(trainer, pl_module, self.due(done), again=True)
         except Missing as missing:
             trainer.should_stop = True
+            run = Path(trainer.default_root_dir)
             trainer.save_checkpoint(run / "checkpoints" / "last.ckpt")
             rank_zero_info(
                 f"{missing}\nNow let somebody draw them: python -m suite annotate export --run {run}\n"
                 f"then go on: python -m suite fit --config {run / 'config.yaml'} --ckpt_path last"
             )
 
-    def chosen(self, data: FaceData, method: Method) -> Request:
+    def due(self, epochs: int) -> int:
+        """Rounds by the end of so many epochs."""
+        return min(self.rounds, (epochs - self.after) // self.apart + 1) if epochs >= self.after else 0
+
+    def ask(self, trainer: Trainer, method: LightningModule, rounds: int, again: bool) -> None:
+        """
+        Args:
+            rounds: So many of them.
+            again: The last of them is chosen now, whatever is in the run.
+        """
+        assert isinstance(method, Method)
+        data, run = self.data(trainer), Path(trainer.default_root_dir)
+        # the others take over what the first chooses: their norms may have seen other faces
+        if trainer.is_global_zero and (again or len(written(run)) < rounds):
+            self.write(data, method, run, rounds)
+        trainer.strategy.barrier()
+        request = read_request(run)
+        data.ask(request.faces[: written(run)[rounds - 1]], request.about)
+
+    def write(self, data: FaceData, method: Method, run: Path, rounds: int) -> None:
+        """The request of this round behind those of earlier ones."""
         assert data.granted is not None
-        faces, scored = look(data, method, self.frames)
+        sizes = written(run)[: rounds - 1] if rounds > 1 else []
+        before = read_request(run) if sizes else Request(faces=[], scores=[], about={})
+        earlier = before.faces[: sizes[-1]] if sizes else []
         count = self.count or data.granted.oracle.budget
-        found = choose(scored, count, self.strategy, self.per_video, self.channels, self.by, self.seed)
+        if count < self.rounds:
+            raise Refused(f"rounds {self.rounds}: of {count} masks")
+        new = self.chosen(data, method, count * rounds // self.rounds - len(earlier), earlier)
+        faces = [*earlier, *new.faces]
+        about = new.about | {"rounds": [*sizes, len(faces)]}
+        keep_pictures(data, method, new, run / "request")
+        Request(faces=faces, scores=[*before.scores[: len(earlier)], *new.scores], about=about).write(run)
+
+    def chosen(self, data: FaceData, method: Method, count: int, earlier: Sequence[Face]) -> Request:
+        faces, scored = look(data, method, self.frames)
+        names = [face.file for face in earlier]
+        found = choose(scored, count, self.strategy, self.per_video, self.channels, self.by, self.seed, names)
         about: dict[str, Any] = {
             "strategy": self.strategy,
             "of_frames": len(faces),
@@ -98,6 +132,14 @@ class AskForMasks(Callback):
         about |= {"per_video": self.per_video, "channels": found.channels}
         scores = [float(found.scores[i]) for i in found.rows]
         return Request(faces=[faces[i] for i in found.rows], scores=scores, about=about)
+
+
+def written(run: Path) -> list[int]:
+    """Faces that were asked for by the end of each round."""
+    if not (run / "request.csv").is_file():
+        return []
+    request = read_request(run)
+    return list(request.about.get("rounds", [len(request.faces)]))
 
 
 @torch.no_grad()

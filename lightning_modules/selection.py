@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from datamodules.errors import Refused
 
 Strategy = Literal["active", "random", "uncertainty"]
-By = Literal["mean", "max"]
+By = Literal["mean", "max", "turns"]
 Floats = NDArray[np.float64]
 STILL = 1e-8  # variance below which a channel says nothing
 RIDGE = 1e-3
@@ -59,6 +59,7 @@ def choose(
     channels: int = 10,
     by: By = "max",
     seed: int = 0,
+    earlier: Collection[str] = (),
 ) -> Chosen:
     """
     Args:
@@ -66,28 +67,48 @@ def choose(
         strategy: Most active on the channels that tell fakes best; at random; or nearest to being undecided.
         per_video: Fakes of one video at most.
         channels: That the active choice goes by.
-        by: The largest of them, which finds what a single channel fires on; or their mean, which nine others drown.
+        by: The largest of them, which finds what a single channel fires on; their mean, which nine others drown; or
+            each in turn takes the face on which it is most active.
         seed: Of the random choice.
+        earlier: Names of faces that were chosen before, and are not again.
     """
     fakes = np.flatnonzero(faces.label == 1)
     if budget < 1 or not len(fakes):
         raise Refused(f"budget {budget}: there are {len(fakes)} fakes to choose from")
     used: dict[int, float] = {}
+    sides: list[Any] = []  # what is sorted by, if it is more than the scores
     if strategy == "active":
         if faces.channels is None:
             raise Refused("strategy 'active': the method does not say what it uses; take 'uncertainty' or 'random'")
         used, standard = ranked_channels(faces.channels, faces.label, channels)
-        scores: Any = getattr(standard[:, list(used)], by)(1)
+        active = standard[:, list(used)]
+        scores: Any = active.mean(1) if by == "mean" else active.max(1)
+        sides = list(active.T) if by == "turns" else []
     elif strategy == "uncertainty":
         scores = -np.abs(faces.logit)
     else:
         by_name = np.argsort(np.array(faces.names))
         scores = np.empty(len(faces.names))
         scores[by_name] = np.random.default_rng(seed).random(len(by_name))
+    orders = [sorted(fakes.tolist(), key=lambda i: (-side[i], faces.names[i])) for side in sides or [scores]]
+    return Chosen(rows=taken(orders, faces, budget, per_video, earlier), scores=scores, channels=used)
+
+
+def taken(
+    orders: Sequence[Sequence[int]], faces: Scored, budget: int, per_video: int, earlier: Collection[str]
+) -> list[int]:
+    """Rows from the beginning of each order in turn, none twice, and not too many of a video."""
+    before = set(earlier)
+    of_video = Counter(video for video, name in zip(faces.videos, faces.names, strict=True) if name in before)
     rows: list[int] = []
-    taken = Counter[str]()
-    for i in sorted(fakes.tolist(), key=lambda i: (-scores[i], faces.names[i])):
-        if len(rows) < budget and taken[faces.videos[i]] < per_video:
-            rows.append(i)
-            taken[faces.videos[i]] += 1
-    return Chosen(rows=rows, scores=scores, channels=used)
+    waiting = [iter(order) for order in orders]
+    while waiting and len(rows) < budget:
+        order = waiting.pop(0)
+        for i in order:
+            if faces.names[i] not in before and of_video[faces.videos[i]] < per_video:
+                rows.append(i)
+                before.add(faces.names[i])
+                of_video[faces.videos[i]] += 1
+                waiting.append(order)
+                break
+    return rows

@@ -162,6 +162,32 @@ def test_a_training_waits_for_a_person_and_goes_on_with_their_masks(
     assert len(sure.granted.faces) == 1
 
 
+def test_masks_are_asked_for_in_rounds_and_a_resumed_training_knows_those_of_its_epoch(
+    prepared: Path, tmp_path: Path
+) -> None:
+    run, drawn = tmp_path / "run", tmp_path / "drawn"
+    drawn.mkdir()
+    oracle = ["--data.oracle", "datamodules.annotation.oracle.DrawnMasks", "--data.oracle.folder", str(drawn)]
+    asked = "[{class_path: callbacks.asking.AskForMasks, init_args: {after: 2, frames: 4, rounds: 2, apart: 1}}]"
+    command = arguments(prepared, run, *oracle, "--data.oracle.budget", "5", "--trainer.callbacks", asked)
+    mask = np.zeros((64, 64), np.uint8)
+    mask[:32] = 255
+    found: list[list[Face]] = []
+    for part in range(2):
+        main([*command, "--ckpt_path", "last"] if part else command)
+        request = read_request(run)
+        assert request.about["rounds"] == [2, 5][: part + 1]
+        found.append(request.faces)
+        for face in request.faces:
+            cv2.imwrite(str(drawn / face.file), mask)
+    assert found[1][:2] == found[0]
+    assert len(set(found[1])) == 5
+    main([*command, "--ckpt_path", "last"])
+    assert set(losses(run, "train/samples_per_s")) == {0, 1, 2, 3}
+    state = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
+    assert next(v for k, v in state.items() if "FaceData" in k)["asked"]["masks"] == 5
+
+
 def test_averaged_weights_are_kept_with_the_threshold_that_validation_found(prepared: Path, tmp_path: Path) -> None:
     asked = "{class_path: callbacks.asking.AskForMasks, init_args: {after: 2, frames: 2}}"
     average = "{class_path: callbacks.averaging.Averaging, init_args: {decay: 0.9}}"

@@ -244,6 +244,23 @@ def test_the_order_of_the_data_does_not_change_the_choice(seed: int, strategy: A
     assert all(faces.label[one.rows] == 1)
 
 
+def test_channels_take_turns_and_a_later_round_takes_others() -> None:
+    faces = scored()
+    assert faces.channels is not None
+    used, standard = ranked_channels(faces.channels, faces.label, 4)
+    first = choose(faces, 8, channels=4, by="turns")
+    fakes = np.flatnonzero(faces.label)
+    for turn, channel in enumerate(used):
+        best = fakes[np.argsort(-standard[fakes, channel])]
+        assert first.rows[turn] == next(i for i in best if i not in first.rows[:turn])
+    later = choose(faces, 8, channels=4, by="turns", earlier=[faces.names[i] for i in first.rows])
+    assert len(set(first.rows + later.rows)) == 16
+    twice = Scored(names=faces.names, videos=["a"] * 200, label=faces.label, logit=faces.logit)
+    asked = choose(twice, 8, "random", per_video=3)
+    assert len(asked.rows) == 3
+    assert not choose(twice, 8, "random", per_video=3, earlier=[twice.names[i] for i in asked.rows]).rows
+
+
 def test_one_video_cannot_eat_the_budget_and_the_undecided_come_first() -> None:
     rng = np.random.default_rng(0)
     logit = rng.normal(0, 1, 40)
