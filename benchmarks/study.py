@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 import pyarrow.parquet as pq
 import yaml
+from numpy.typing import NDArray
 
 from datamodules.errors import Refused
 from lightning_modules.intervals import (
@@ -24,7 +25,6 @@ from lightning_modules.intervals import (
     pixel_threshold,
     resampled,
     videos,
-    wins,
 )
 from lightning_modules.scores import Pooled
 
@@ -123,6 +123,13 @@ def localized(run: Path, groups: Mapping[str, Sequence[str]]) -> dict[str, dict[
         chosen = (columns["label"] == 0) | np.isin(columns["method"].astype(str), members)
         found = localization(columns, chosen, pixel_threshold(about))
         out[group] = {name: rounded(one) for name, one in found.items()}
+    return out
+
+
+def wins(fakes: NDArray[np.float64], reals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(F, R) 1 where the fake scores higher; their mean is the AUROC."""
+    gap = fakes[:, None] - reals
+    out: NDArray[np.float64] = (gap > 0) + 0.5 * (gap == 0)
     return out
 
 

@@ -16,6 +16,7 @@ from lightning_modules.scores import Pooled
 
 RESAMPLES = 2000
 Floats = NDArray[np.float64]
+Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,22 +87,32 @@ def interval(name: scores.Figure, v: Videos, draws: NDArray[np.int64]) -> Interv
     return Interval(value=value, low=float(low), high=float(high))
 
 
-def wins(fakes: Floats, reals: Floats) -> Floats:
-    """(F, R) 1 where the fake scores higher; their mean is the AUROC."""
-    gap = fakes[:, None] - reals
-    return (gap > 0) + 0.5 * (gap == 0)
+def aurocs(score: Floats, label: Labels, weight: Floats) -> Floats:
+    """(R,) of each resample, ties counted half.
+
+    Args:
+        score: (V,) of one method.
+        label: (V,) 1 of fakes.
+        weight: (R, V) how often each video is in each resample.
+    """
+    real = np.flatnonzero(label == 0)
+    real, fake = real[np.argsort(score[real])], np.flatnonzero(label == 1)
+    # reals below a score, and those below or equal, are sums over the first of them
+    below = np.concatenate([np.zeros((len(weight), 1)), weight[:, real].cumsum(1)], axis=1)
+    low, high = (np.searchsorted(score[real], score[fake], side) for side in ("left", "right"))
+    won = (weight[:, fake] * (below[:, low] + below[:, high])).sum(1) / 2
+    out: Floats = won / (below[:, -1] * weight[:, fake].sum(1))
+    return out
 
 
 def auroc_interval(v: Videos, draws: NDArray[np.int64]) -> Interval:
-    """The same for the AUROC, all resamples at once: it is a mean over pairs of a real and a fake."""
-    fake, real = v.label == 1, v.label == 0
-    if not fake.any() or not real.any():
+    """The same for the AUROC, all resamples at once."""
+    if len(set(v.label.tolist())) < 2:
         return Interval(value=float("nan"))
     weight = np.stack([np.bincount(draw, minlength=len(v.label)) for draw in draws]).astype(np.float64)
-    won = wins(v.score[fake], v.score[real])
-    many = ((weight[:, fake] @ won) * weight[:, real]).sum(1) / won.size
+    [value], many = aurocs(v.score, v.label, np.ones((1, len(v.label)))), aurocs(v.score, v.label, weight)
     low, high = np.percentile(many, [2.5, 97.5])
-    return Interval(value=float(won.mean()), low=float(low), high=float(high))
+    return Interval(value=float(value), low=float(low), high=float(high))
 
 
 def localization(

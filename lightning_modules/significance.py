@@ -1,0 +1,119 @@
+"""Whether one method is better than another on the same videos, or was lucky with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm, rankdata
+
+from datamodules.errors import Refused
+from lightning_modules.intervals import RESAMPLES, Floats, Interval, Labels, aurocs
+
+
+def weights(
+    label: Labels, cluster: NDArray[np.str_] | None = None, draws: int = RESAMPLES, seed: int = 0
+) -> NDArray[np.float64]:
+    """(draws, V) how often each video is in each resample, drawn among the reals and among the fakes.
+
+    Args:
+        label: (V,) 1 of fakes.
+        cluster: (V,) whose videos come and go together, for instance those of one person; each alone without it.
+        draws: Resamples.
+        seed: Of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    names = np.arange(len(label)) if cluster is None else np.unique(cluster, return_inverse=True)[1]
+    out = np.zeros((draws, len(label)))
+    for kind in (0, 1):
+        mine = np.flatnonzero(label == kind)
+        groups, member = np.unique(names[mine], return_inverse=True)
+        if not len(groups):
+            continue
+        picked = rng.integers(0, len(groups), (draws, len(groups))) + len(groups) * np.arange(draws)[:, None]
+        counts = np.bincount(picked.ravel(), minlength=draws * len(groups)).reshape(draws, -1)
+        out[:, mine] = counts[:, member]
+    return out
+
+
+def delong(scores: Floats, label: Labels) -> tuple[Floats, Floats]:
+    """(M,) AUROC of methods on the same videos and their (M, M) covariance, after Sun and Xu (2014).
+
+    Args:
+        scores: (M, V).
+        label: (V,) 1 of fakes.
+    """
+    fake, real = scores[:, label == 1], scores[:, label == 0]
+    f, r = fake.shape[1], real.shape[1]
+    if min(f, r) < 2:
+        raise Refused(f"DeLong: {f} fakes and {r} reals; each must be at least 2")
+    both = rankdata(np.concatenate([fake, real], axis=1), axis=1)
+    above = (both[:, :f] - rankdata(fake, axis=1)) / r  # share of the reals below each fake
+    under = 1 - (both[:, f:] - rankdata(real, axis=1)) / f  # share of the fakes above each real
+    covariance = np.atleast_2d(np.cov(above)) / f + np.atleast_2d(np.cov(under)) / r
+    return above.mean(1), covariance
+
+
+def holm(p: Sequence[float]) -> Floats:
+    """Of a family of claims, each made no surer than the next surest allows (Holm, 1979)."""
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(np.asarray(p)[order] * np.arange(len(p), 0, -1))
+    out = np.empty(len(p))
+    out[order] = np.minimum(1, stepped)
+    return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """That one method has a higher AUROC than another."""
+
+    ours: str
+    theirs: str
+    gain: Interval  # of resampled videos
+    bootstrap: float  # p of no difference
+    delong: float
+    adjusted: float  # DeLong's, among all claims of the family
+
+    @property
+    def holds(self) -> bool:
+        return self.gain.low > 0 and self.adjusted < 0.05
+
+
+def claims(
+    scores: Mapping[str, Floats],
+    label: Labels,
+    pairs: Sequence[tuple[str, str]],
+    cluster: NDArray[np.str_] | None = None,
+    draws: int = RESAMPLES,
+) -> list[Claim]:
+    """
+    Args:
+        scores: (V,) of each method, on the same videos.
+        label: (V,) 1 of fakes.
+        pairs: Whom each claim is about: a method, and one that it is said to beat.
+        cluster: As ``weights`` has it.
+        draws: Resamples.
+    """
+    if absent := sorted({name for pair in pairs for name in pair} - scores.keys()):
+        raise Refused(f"{absent[0]}: has no scores here; there are {', '.join(scores)}")
+    names = list(scores)
+    weight = weights(label, cluster, draws)
+    many = {name: aurocs(score, label, weight) for name, score in scores.items()}
+    value, covariance = delong(np.stack([scores[name] for name in names]), label)
+    found = []
+    for ours, theirs in pairs:
+        i, j = names.index(ours), names.index(theirs)
+        apart = many[ours] - many[theirs]
+        low, high = np.percentile(apart, [2.5, 97.5])
+        tail = min((apart <= 0).sum(), (apart >= 0).sum())
+        deviation = np.sqrt(max(0.0, covariance[i, i] + covariance[j, j] - 2 * covariance[i, j]))
+        gain = value[i] - value[j]
+        p = 2 * norm.sf(abs(gain) / deviation) if deviation > 0 else float(gain == 0)
+        interval = Interval(value=float(gain), low=float(low), high=float(high))
+        found.append((ours, theirs, interval, min(1.0, 2 * (tail + 1) / (draws + 1)), float(p)))
+    return [
+        Claim(ours=ours, theirs=theirs, gain=gain, bootstrap=float(bootstrap), delong=p, adjusted=float(adjusted))
+        for (ours, theirs, gain, bootstrap, p), adjusted in zip(found, holm([one[4] for one in found]), strict=True)
+    ]

@@ -1,0 +1,110 @@
+"""Claims that one method beats another, against the implementations of others."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.stats
+from MLstatkit import Delong_test
+from sklearn.metrics import roc_auc_score
+from statsmodels.stats.multitest import multipletests
+
+from datamodules.errors import Refused
+from lightning_modules.significance import aurocs, claims, delong, holm, weights
+
+
+def sample(videos: int, methods: int = 2, seed: int = 0, rounded: bool = False) -> tuple[Any, Any]:
+    """Scores of methods that agree in part, each better than the one before."""
+    rng = np.random.default_rng(seed)
+    label = (np.arange(videos) % 3 > 0).astype(np.int64)
+    shared = rng.normal(0, 1, videos)
+    scores = np.stack([0.4 * (k + 1) * label + shared + rng.normal(0, 0.7, videos) for k in range(methods)])
+    return (scores.round(1) if rounded else scores), label
+
+
+@pytest.mark.parametrize("rounded", [False, True])
+def test_the_auroc_of_a_resample_is_scikit_learns_of_its_videos(rounded: bool) -> None:
+    scores, label = sample(90, rounded=rounded)
+    weight = weights(label, draws=20)
+    expected = [roc_auc_score(label, scores[0], sample_weight=one) for one in weight]
+    np.testing.assert_allclose(aurocs(scores[0], label, weight), expected, rtol=0, atol=1e-12)
+    assert aurocs(scores[0], label, np.ones((1, 90)))[0] == pytest.approx(roc_auc_score(label, scores[0]))
+
+
+@pytest.mark.parametrize("rounded", [False, True])
+def test_delong_is_that_of_another_library(rounded: bool) -> None:
+    for seed in range(5):
+        scores, label = sample(150, seed=seed, rounded=rounded)
+        value, _ = delong(scores, label)
+        [claim] = claims({"a": scores[0], "b": scores[1]}, label, [("b", "a")], draws=100)
+        _, p, one, two, *_ = Delong_test(label, scores[0], scores[1], return_ci=False)
+        assert value == pytest.approx([one, two])
+        assert claim.delong == pytest.approx(p, rel=1e-9)
+
+
+def test_the_interval_of_a_gain_is_that_of_scipys_bootstrap() -> None:
+    scores, label = sample(240)
+    [claim] = claims({"a": scores[0], "b": scores[1]}, label, [("b", "a")])
+    fake, real = np.flatnonzero(label), np.flatnonzero(label == 0)
+
+    def gain(fakes: Any, reals: Any) -> float:
+        rows = np.concatenate([fakes, reals])
+        return float(roc_auc_score(label[rows], scores[1][rows]) - roc_auc_score(label[rows], scores[0][rows]))
+
+    theirs = scipy.stats.bootstrap(
+        (fake, real), gain, vectorized=False, n_resamples=1500, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert (claim.gain.low, claim.gain.high) == pytest.approx((theirs.low, theirs.high), abs=0.006)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 12])
+def test_holm_is_that_of_statsmodels(count: int) -> None:
+    p = np.random.default_rng(count).random(count) ** 3
+    p[-1] = p[0]
+    np.testing.assert_allclose(holm(p.tolist()), multipletests(p, method="holm")[1], rtol=0, atol=1e-12)
+
+
+def test_a_claim_without_a_difference_is_seldom_believed_and_one_with_it_often() -> None:
+    believed = {0.0: 0, 0.9: 0}
+    for gain in believed:
+        for seed in range(60):
+            rng = np.random.default_rng(seed)
+            label = (np.arange(200) % 2).astype(np.int64)
+            shared = label + rng.normal(0, 1, 200)
+            pair = {"a": shared + rng.normal(0, 0.5, 200), "b": shared + gain * label + rng.normal(0, 0.5, 200)}
+            [claim] = claims(pair, label, [("b", "a")], draws=200)
+            believed[gain] += claim.holds
+    assert believed[0.0] <= 5  # one in forty is expected of a one-sided look
+    assert believed[0.9] >= 55
+
+
+def test_videos_of_one_cluster_come_and_go_together_and_widen_the_interval() -> None:
+    rng = np.random.default_rng(0)
+    label = np.repeat([0, 1], 120)
+    person = np.array([f"{i // 12}" for i in range(240)])  # twelve videos of each
+    score = label + np.repeat(rng.normal(0, 1.5, 20), 12) + rng.normal(0, 0.3, 240)
+    weight = weights(label, person, draws=500)
+    for name in set(person):
+        assert (weight[:, person == name] == weight[:, person == name][:, :1]).all()
+    assert (weight[:, :120].sum(1) == 120).all()
+    alone = aurocs(score, label, weights(label, draws=500)).std()
+    assert aurocs(score, label, weight).std() > 2 * alone
+
+
+def test_two_thousand_resamples_of_five_methods_on_five_thousand_videos_take_seconds() -> None:
+    scores, label = sample(5000, methods=5)
+    names = {f"{i}": score for i, score in enumerate(scores)}
+    start = time.process_time()
+    claims(names, label, [("4", name) for name in list(names)[:4]])
+    assert time.process_time() - start < 5
+
+
+def test_a_claim_about_nobody_is_refused() -> None:
+    scores, label = sample(30)
+    with pytest.raises(Refused, match="c: has no scores here; there are a, b"):
+        claims({"a": scores[0], "b": scores[1]}, label, [("a", "c")])
+    with pytest.raises(Refused, match="1 fakes and 20 reals"):
+        delong(scores[:, :21], np.arange(21) // 20)
