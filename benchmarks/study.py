@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any, cast
 
 import numpy as np
@@ -155,6 +156,22 @@ def gain(ours: Sequence[Path], theirs: Sequence[Path], methods: Sequence[Sequenc
         draws.append(np.mean([one.mean() for one in picked]))
     value = np.mean([one.mean() for one in apart])
     return [round(float(x), 3) for x in (value, *np.quantile(draws, [0.025, 0.975]))]
+
+
+def summary(runs: Sequence[Path], groups: Sequence[Mapping[str, Sequence[str]]]) -> dict[str, Any]:
+    """Of one variant: figures of each seed, and what the seeds have in common.
+
+    Args:
+        groups: Of forgeries, for each seed; 'unseen' among them.
+    """
+    each = [figures(run, group) for run, group in zip(runs, groups, strict=True)]
+    unseen = [one["unseen"][0] for one in each]
+    return {
+        "unseen_mean": round(mean(unseen), 3),
+        "unseen_deviation": round(stdev(unseen), 3) if len(unseen) > 1 else None,
+        "seeds": each,
+        "localization": [localized(run, group) for run, group in zip(runs, groups, strict=True)],
+    }
 
 
 def counts(run: Path) -> dict[str, int]:
