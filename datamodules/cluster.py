@@ -26,12 +26,13 @@ def reach(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=5).close()
 
 
-def run(jobs: Iterable[Job], address: str, workers: int) -> Iterator[Any]:
+def run(jobs: Iterable[Job], address: str, workers: int, one_gpu: bool = False) -> Iterator[Any]:
     """Yields what each finished job returns, in no order.
 
     Args:
         address: Of a running cluster, such as auto or ray://host:10001; local starts one on this machine.
         workers: Processes of a local one.
+        one_gpu: Each job has one to itself, where the cluster has any.
     """
     try:
         import ray
@@ -45,14 +46,18 @@ def run(jobs: Iterable[Job], address: str, workers: int) -> Iterator[Any]:
     except (OSError, ValueError, RuntimeError) as error:
         raise Refused(f"--cluster {address}: no Ray cluster there ({str(error).splitlines()[0]})") from error
     remote = ray.remote(call)
+    gpus = ray.cluster_resources().get("GPU", 0) if one_gpu else 0
+    places = int(gpus or ray.cluster_resources().get("CPU", 1))
     todo = iter(jobs)
     running: list[Any] = []
     try:
         while True:
             # twice as many as can run: none waits for the next, and a million are not queued at once
-            room = 2 * int(ray.cluster_resources().get("CPU", 1)) - len(running)
+            room = 2 * places - len(running)
             running += [
-                remote.options(max_retries=RETRIES, name=work.__name__).remote(work, arguments)
+                remote.options(max_retries=RETRIES, name=work.__name__, num_gpus=1 if gpus else 0).remote(
+                    work, arguments
+                )
                 for work, arguments in islice(todo, max(0, room))
             ]
             if not running:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from itertools import islice
@@ -12,7 +14,15 @@ from typing import Any
 Job = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
-def ignore_interrupts() -> None:
+def ends_with_parent() -> None:
+    """Whoever kills the first process leaves none behind, on Linux; elsewhere each ends with its job."""
+    if sys.platform == "linux":
+        death_of_parent = 1  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(death_of_parent, signal.SIGTERM)
+
+
+def begin() -> None:
+    ends_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C reaches all processes; the first one decides
 
 
@@ -20,7 +30,7 @@ def run(jobs: Iterable[Job], workers: int) -> Iterator[Any]:
     """Yields what each finished job returns. Left early, it ends the workers: what they write must be atomic."""
     # spawned: dlib, decord and torch do not survive a fork of a process with threads
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, ignore_interrupts)
+    pool = ProcessPoolExecutor(workers, context, begin)
     todo = iter(jobs)
     running: set[Future[Any]] = set()
     try:

@@ -103,6 +103,7 @@ def is_mask(path: Path, row: Video, root: Path) -> bool:
 
 def skip(part: Path, row: Video, root: Path, faulty: str, reason: str) -> None:
     content = {"video": row.key, "path": faulty, "reason": reason, "bytes": size_of(root / faulty)}
+    content["split"] = row.split
     (part / "skipped.json").write_text(json.dumps(content))
 
 

@@ -6,7 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,10 @@ class Skipped:
     path: str
     reason: str
     bytes: int
+    split: str = ""  # unknown in tables of before it was kept
+
+
+NAMES = [field.name for field in fields(Skipped)]
 
 
 def read_skipped(out: Path) -> list[Skipped]:
@@ -91,7 +95,13 @@ def read_skipped(out: Path) -> list[Skipped]:
         return []
     with path.open(newline="") as f:
         return [
-            Skipped(video=r["video"], path=r["path"], reason=r["reason"], bytes=int(r["bytes"]))
+            Skipped(
+                video=r["video"],
+                path=r["path"],
+                reason=r["reason"],
+                bytes=int(r["bytes"]),
+                split=r.get("split") or "",
+            )
             for r in csv.DictReader(f)
         ]
 
@@ -140,7 +150,7 @@ def merge(out: Path, order: list[str]) -> None:
         Skipped(**json.loads((path / "skipped.json").read_text())) for path in new if (path / "skipped.json").exists()
     ]
     with appearing(out / "skipped.csv") as temporary, temporary.open("w", newline="") as f:
-        writer = csv.DictWriter(f, ["video", "path", "reason", "bytes"])
+        writer = csv.DictWriter(f, NAMES)
         writer.writeheader()
         writer.writerows(map(asdict, sorted(skipped, key=lambda s: s.video)))
     manifest.write(together, out / "manifest.csv")

@@ -22,6 +22,7 @@ VERBS = {
     "predict": ("suite.train", "score the test split, without metrics"),
     "annotate": ("suite.annotate", "let people draw the masks that a training asks for"),
     "convert": ("suite.convert", "turn an official checkpoint into weights of ours"),
+    "benchmark": ("suite.benchmark", "train and test methods against data sets, and tabulate"),
     "report": ("suite.report", "one page about a run, or comparing several"),
 }
 

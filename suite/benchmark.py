@@ -1,0 +1,66 @@
+"""The verb that trains and tests methods against data sets, and tabulates what comes out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import auto_cli
+
+from datamodules.atomic import write_text
+from datamodules.errors import Refused
+from suite.parser import Parser
+from suite.progress import bar
+from suite.sweeps.plan import Domain, Entrant, Sweep
+from suite.sweeps.play import Failure, play
+from suite.sweeps.results import collect
+from suite.sweeps.tables import latex, markdown, matrix, table
+
+
+def benchmark(
+    methods: dict[str, Entrant],
+    train: dict[str, Domain],
+    test: dict[str, Domain],
+    seeds: list[int] = [0],  # noqa: B006
+    change: dict[str, Any] = {},  # noqa: B006
+    out: Path = Path("runs/benchmark"),
+    workers: int = 1,
+    cluster: str | None = None,
+) -> None:
+    """Train every method on every training set with every seed, and test it on every test set.
+
+    Called again, it goes on where it was. A training or a test that fails is named, and costs no other.
+
+    Args:
+        methods: By the name that the tables have.
+        train: Training sets.
+        test: Test sets.
+        seeds: Of the trainings.
+        change: Of the configs of all methods, for instance how long they train.
+        out: Folder of the runs and the tables.
+        workers: Trainings at the same time on this machine.
+        cluster: Address of a Ray cluster that sees the same folders, where each training has a GPU of its own; local
+            starts one here.
+    """
+    sweep = Sweep(methods=methods, train=train, test=test, seeds=seeds, change=change)
+    out = out.absolute()
+    out.mkdir(parents=True, exist_ok=True)
+    failures: list[Failure] = []
+    total = len(list(sweep.cells()))
+    with bar("training and testing") as show:
+        for done, failed in enumerate(play(sweep, out, workers, cluster), 1):
+            failures += failed
+            show(done, total)
+    cells = table(matrix(collect(sweep, out), failures))
+    write_text(out / "table.md", markdown(cells))
+    write_text(out / "table.tex", latex(cells))
+    write_text(out / "failures.txt", "".join(f"{failure}\n" for failure in failures))
+    print(markdown(cells), end="")
+    print(f"{out}: video AUROC above; results.parquet, results.json, table.md, table.tex have all")
+    if failures:
+        more = f" and {len(failures) - 3} more" if len(failures) > 3 else ""
+        raise Refused(f"{len(failures)} failed: {'; '.join(map(str, failures[:3]))}{more}; see {out / 'failures.txt'}")
+
+
+def main(argv: list[str]) -> None:
+    auto_cli(benchmark, args=argv[1:], as_positional=False, parser_class=Parser, prog="python -m suite benchmark")

@@ -1,0 +1,87 @@
+"""The matrix of a sweep, methods against test sets, as Markdown and LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+from typing import Any
+
+from suite.sweeps.play import Failure
+from suite.sweeps.results import ALL
+
+LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "\\": r"\textbackslash{}"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """One cell of the matrix: the seeds of a method, trained on one set and tested on another."""
+
+    values: Sequence[float]
+    low: float | None  # 95 % of the resampled videos, of a single seed
+    high: float | None
+    failed: str = ""
+
+    def __str__(self) -> str:
+        if self.failed:
+            return "failed"
+        if not self.values:
+            return "-"
+        if len(self.values) > 1:
+            return f"{mean(self.values):.3f} ± {stdev(self.values):.3f}"
+        return f"{self.values[0]:.3f}" + (f" [{self.low:.3f}, {self.high:.3f}]" if self.low is not None else "")
+
+
+Key = tuple[str, str, str]  # method, training set, test set
+
+
+def matrix(
+    rows: Iterable[Mapping[str, Any]], failures: Sequence[Failure], figure: str = "video_auroc", forgery: str = ALL
+) -> dict[Key, Place]:
+    found: dict[Key, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        if row["forgery"] == forgery:
+            found.setdefault((row["method"], row["train"], row["test"]), []).append(row)
+    places = {}
+    for key, mine in found.items():
+        values = [row[figure] for row in mine if row[figure] is not None]
+        low, high = (mine[0][f"{figure}_{end}"] if len(mine) == 1 else None for end in ("low", "high"))
+        places[key] = Place(values=values, low=low, high=high)
+    for failure in failures:
+        key = (failure.cell.method, failure.cell.train, failure.test or "")
+        places.setdefault(key, Place(values=[], low=None, high=None, failed=failure.reason))
+    return places
+
+
+def table(places: Mapping[Key, Place]) -> list[list[str]]:
+    """With its heading: method, training set, then the test sets."""
+    tests = list(dict.fromkeys(test for *_, test in places if test))
+    rows = list(dict.fromkeys((method, train) for method, train, _ in places))
+    out = [["method", "trained on", *tests]]
+    for method, train in rows:
+        broken = places.get((method, train, ""))
+        out.append([method, train, *(str(places.get((method, train, test), broken or "-")) for test in tests)])
+    return out
+
+
+def markdown(cells: list[list[str]]) -> str:
+    lines = [[text.replace("|", "\\|") for text in row] for row in cells]
+    lines.insert(1, ["---"] * len(cells[0]))
+    return "\n".join("| " + " | ".join(row) + " |" for row in lines) + "\n"
+
+
+def latex(cells: list[list[str]]) -> str:
+    """For booktabs."""
+    lines = [" & ".join(text.translate(LATEX).replace("±", r"$\pm$") for text in row) + r" \\" for row in cells]
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{ll{'c' * (len(cells[0]) - 2)}}}",
+            r"\toprule",
+            lines[0],
+            r"\midrule",
+            *lines[1:],
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )

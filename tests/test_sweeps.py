@@ -1,0 +1,213 @@
+"""A sweep: every training and test that can be done is done, once, and what cannot be is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from datamodules.errors import Refused
+from suite.__main__ import main
+from suite.figures import read_run, verdict
+from suite.sweeps.plan import Cell, Domain, Entrant, Sweep, merged
+from suite.sweeps.play import Failure
+from suite.sweeps.tables import latex, markdown, matrix, table
+from tests.conftest import ROOT
+
+SMALL: dict[str, Any] = {
+    "model": {"init_args": {"backbone": "test_efficientnet"}},
+    "data": {"init_args": {"num_workers": 0, "draws": 2, "eval_clips": 2, "batch_size": 8}},
+    "trainer": {"max_epochs": 1, "accelerator": "cpu", "enable_progress_bar": False},
+}
+
+
+@pytest.fixture
+def sweep(prepared: Path, tmp_path: Path) -> Callable[..., list[str]]:
+    """Arguments of a small sweep; what is changed of it is given."""
+
+    def made(**changes: Any) -> list[str]:
+        here = {"data": str(ROOT / "configs/data/studio.yaml"), "change": {"prepared": str(prepared), "root": None}}
+        content = {
+            "methods": {"plain": {"config": [str(ROOT / "configs/classifier.yaml")]}},
+            "train": {"but Swap": merged(here, {"change": {"methods": ["NeuralTexture", "Reenactment"]}})},
+            "test": {"studio": here},
+            "seeds": [0],
+            "change": SMALL,
+            "out": str(tmp_path / "sweep"),
+        }
+        (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(merged(content, changes)))
+        return ["benchmark", "--config", str(tmp_path / "sweep.yaml")]
+
+    return made
+
+
+def test_what_fails_is_named_and_costs_no_other_and_nothing_is_done_twice(
+    sweep: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = {"data": str(ROOT / "configs/data/studio.yaml"), "change": {"prepared": str(tmp_path / "gone")}}
+    wrong = {"config": [str(ROOT / "configs/classifier.yaml")], "change": {"model": {"init_args": {"bakbone": "x"}}}}
+    with pytest.raises(SystemExit):
+        main(sweep(methods={"broken": wrong}, test={"gone": gone}))
+    said = capsys.readouterr()
+    assert "2 failed" in said.err
+    assert "broken, trained on but Swap, seed 0: " in said.err
+    assert "'bakbone', did you mean 'backbone'?" in said.err
+    assert f"plain, trained on but Swap, seed 0, tested on gone: {tmp_path / 'gone'}" in said.err
+    assert "| broken | but Swap | failed | failed |" in said.out
+    out = tmp_path / "sweep"
+    run = out / "runs/plain/but Swap/0"
+    found = pq.read_table(out / "results.parquet").to_pylist()
+    by_forgery = {row["forgery"]: row for row in found}
+    assert {name: row["seen"] for name, row in by_forgery.items() if name in ("Swap", "Reenactment", "all")} == {
+        "Swap": False,
+        "Reenactment": True,
+        "all": None,
+    }
+    auroc = verdict(read_run(run / "tests/studio"))["video AUROC"]
+    whole = by_forgery["all"]
+    assert (whole["video_auroc"], whole["video_auroc_low"]) == (auroc.value, auroc.low)
+    assert whole["coverage"] == 1
+    assert whole["train_seconds"] > 1
+    assert json.loads((out / "results.json").read_text()) == found
+
+    before = {path: path.stat().st_mtime_ns for path in (run / "metrics.csv", run / "tests/studio/predictions.parquet")}
+    main(sweep())
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    changed = merged(SMALL, {"data": {"init_args": {"draws": 1}}})
+    with pytest.raises(SystemExit):
+        main(sweep(change=changed))
+    assert "holds a run with other settings; give another --out" in capsys.readouterr().err
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    (out / "sweep.yaml").unlink(missing_ok=True)
+    taken = {"checkpoint": str(run / "checkpoints/best.ckpt")}
+    entrant = {"plain": None, "taken": {"config": [str(ROOT / "configs/classifier.yaml")]} | taken}
+    command = sweep(methods=entrant)
+    content = yaml.safe_load((tmp_path / "sweep.yaml").read_text())
+    del content["methods"]["plain"]
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(content))
+    main(command)
+    again = {row["forgery"]: row for row in pq.read_table(out / "results.parquet").to_pylist()}
+    assert again["all"]["method"] == "taken"
+    assert again["all"]["video_auroc"] == auroc.value
+    assert again["all"]["train_seconds"] is None
+
+
+def test_a_killed_sweep_leaves_no_training_behind_and_goes_on_where_it_was(
+    sweep: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    command = sweep(change={"trainer": {"max_epochs": 3}})
+    run = tmp_path / "sweep/runs/plain/but Swap/0"
+    started = subprocess.Popen([sys.executable, "-m", "suite", *command], cwd=ROOT, start_new_session=True)
+    for _ in range(600):
+        if (run / "checkpoints/last.ckpt").is_file():
+            break
+        time.sleep(0.2)
+    children = psutil.Process(started.pid).children(recursive=True)
+    os.kill(started.pid, signal.SIGKILL)
+    started.wait()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive
+    assert not (run / "tests").exists()
+    main(command)
+    epochs = [line.split(",")[0] for line in (run / "metrics.csv").read_text().splitlines()[1:]]
+    assert sorted(set(epochs)) == ["0", "1", "2"]
+    assert (tmp_path / "sweep/table.md").read_text().startswith("| method | trained on | studio |")
+
+
+def plain(**changes: Any) -> Sweep:
+    entrant = Entrant(config=[ROOT / "configs/classifier.yaml"])
+    domain = Domain(data=ROOT / "configs/data/studio.yaml")
+    settings: dict[str, Any] = {"methods": {"a": entrant}, "train": {"t": domain}, "test": {"s": domain}}
+    return Sweep(**{**settings, "seeds": [0], "change": {}} | changes)
+
+
+def test_what_one_data_set_says_is_not_left_over_for_another() -> None:
+    celeb = Domain(data=ROOT / "configs/data/celeb_df_v2.yaml")
+    studio = Domain(data=ROOT / "configs/data/studio.yaml", change={"methods": ["Swap"]})
+    both = merged(studio.settings(), celeb.settings())["data"]["init_args"]
+    assert both["compression"] is None
+    assert both["methods"] is None
+    assert both["root"] == "data/Celeb-DF-v2"
+
+
+def test_a_first_stage_is_trained_before_those_that_wait_for_it() -> None:
+    entrant = Entrant(config=[ROOT / "configs/classifier.yaml"])
+    methods = {"late": Entrant(config=entrant.config, after="early"), "early": entrant, "other": entrant}
+    made = plain(methods=methods, seeds=[3, 4])
+    order = [cell.method for cell in made.cells()]
+    assert order == ["early", "early", "late", "late", "other", "other"]
+    settings = made.settings(Cell(method="late", train="t", seed=4), Path("/out"))
+    assert settings["model"]["init_args"]["generator_weights"] == "/out/runs/early/t/4/checkpoints/best.ckpt"
+    assert settings["seed_everything"] == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"seeds": [1, 1]}, r"seeds \[1, 1\]: must be different"),
+        ({"seeds": []}, r"seeds \[\]"),
+        ({"train": {}}, "train: there must be at least one"),
+        ({"test": {"../x": Domain(data=Path("x"))}}, r"test: '\.\./x' cannot be the name of a folder"),
+        ({"methods": {"a": Entrant(config=[Path("none.yaml")])}}, r"methods, a: none\.yaml: no such file"),
+        ({"methods": {"a": Entrant(config=[], after="b")}}, "methods, a: after 'b', which is not among them"),
+        ({"methods": {"a": Entrant(config=[], after="a")}}, "methods, a: after 'a', which must not wait"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused(changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(Refused, match=reason):
+        plain(**changes)
+
+
+def test_the_matrix_has_means_of_seeds_intervals_of_one_and_failures() -> None:
+    def row(method: str, seed: int, value: float | None) -> dict[str, Any]:
+        same = {"method": method, "train": "t", "seed": seed, "forgery": "all"}
+        return {**same, "test": "x|y", "video_auroc": value, "video_auroc_low": 0.6, "video_auroc_high": 0.9}
+
+    cell = Cell(method="d_1", train="t", seed=0)
+    found = matrix(
+        [row("a", 0, 0.7), row("a", 1, 0.8), row("b", 0, 0.75), row("c", 0, None)],
+        [Failure(cell=cell, test=None, reason="no disk")],
+    )
+    cells = table(found)
+    assert cells == [
+        ["method", "trained on", "x|y"],
+        ["a", "t", "0.750 ± 0.071"],
+        ["b", "t", "0.750 [0.600, 0.900]"],
+        ["c", "t", "-"],
+        ["d_1", "t", "failed"],
+    ]
+    assert markdown(cells).splitlines()[0] == r"| method | trained on | x\|y |"
+    assert r"d\_1 & t & failed \\" in latex(cells)
+    assert r"$\pm$" in latex(cells)
+
+
+@pytest.mark.parametrize("config", sorted((ROOT / "configs/benchmarks").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_benchmark_that_is_shipped_can_be_planned(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    content = yaml.safe_load(config.read_text())
+    methods, train, test = (content[kind] for kind in ("methods", "train", "test"))
+    made = Sweep(
+        methods={name: Entrant(**one | {"config": [*map(Path, one["config"])]}) for name, one in methods.items()},
+        train={name: Domain(**one | {"data": Path(one["data"])}) for name, one in train.items()},
+        test={name: Domain(**one | {"data": Path(one["data"])}) for name, one in test.items()},
+        seeds=content["seeds"],
+        change={},
+    )
+    for cell in made.cells():
+        data = made.settings(cell, Path("out"))["data"]["init_args"]
+        assert data["prepared"].startswith("data/")
+        assert (data["methods"] == []) == cell.method.startswith("recovery")  # on real faces alone
+        assert (made.methods[cell.method].after is None) == (cell.method not in ("RFFR", "Delocate"))
+    for domain in made.test.values():
+        assert domain.settings()["data"]["init_args"]["methods"] is None
