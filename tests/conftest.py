@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import settings
 
 from datamodules.base import FaceData
@@ -22,6 +24,7 @@ from datamodules.video import Decord
 from tests.trees import Material
 
 os.environ.setdefault("WANDB_MODE", "offline")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests start
 ROOT = Path(__file__).parents[1]
 settings.register_profile("suite", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("suite")
@@ -35,11 +38,21 @@ def one_thread() -> None:
     cv2.setNumThreads(1)
 
 
+def shared(factory: pytest.TempPathFactory, name: str, fill: Callable[[Path], object]) -> Path:
+    """A folder for the whole session: of all workers of pytest-xdist the first that asks fills it."""
+    base = factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    out, done = base / name, base / f"{name}.done"
+    with FileLock(base / f"{name}.lock"):
+        if not done.exists():
+            fill(out)
+            done.touch()
+    return out
+
+
 @pytest.fixture(scope="session")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("studio")
-    list(build(root, PLAN, workers=2))
-    return root
+    return shared(tmp_path_factory, "studio", lambda out: list(build(out, PLAN, workers=2)))
 
 
 @pytest.fixture(scope="session")
@@ -50,10 +63,8 @@ def recipe(studio: Path) -> Recipe:
 
 @pytest.fixture(scope="session")
 def prepared(studio: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("prepared")
     rows = [row for row in index(studio) if row.compression == "c23"]
-    list(prepare_all(rows, studio, out, recipe, workers=2))
-    return out
+    return shared(tmp_path_factory, "prepared", lambda out: list(prepare_all(rows, studio, out, recipe, workers=2)))
 
 
 @pytest.fixture
@@ -86,12 +97,14 @@ def preparing(studio: Path, out: Path) -> list[str]:
 @pytest.fixture(scope="session")
 def two_processes(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that two real processes trained."""
-    run = tmp_path_factory.mktemp("two") / "run"
     options = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_size", "4"]
-    recorder = ["--trainer.callbacks+=tests.recorder.Recorder", "--trainer.callbacks.path", str(run.parent / "seen")]
-    done = suite(*small_fit(prepared, run, *options, *recorder))
-    assert done.returncode == 0, done.stderr[-2000:]
-    return run
+
+    def train(out: Path) -> None:
+        recorder = ["--trainer.callbacks+=tests.recorder.Recorder", "--trainer.callbacks.path", str(out / "seen")]
+        done = suite(*small_fit(prepared, out / "run", *options, *recorder))
+        assert done.returncode == 0, done.stderr[-2000:]
+
+    return shared(tmp_path_factory, "two", train) / "run"
 
 
 @pytest.fixture(scope="session")
