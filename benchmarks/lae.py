@@ -17,6 +17,8 @@ from benchmarks.record import record
 from benchmarks.study import counts, figures, gain, read, studied, tested, trained
 from datamodules import manifest
 from datamodules.annotation.request import read_request
+from datamodules.atomic import appearing
+from datamodules.errors import Refused
 from datamodules.tables import load, save
 from lightning_modules.pixels import BINS
 
@@ -80,9 +82,11 @@ def run_of(
     if epochs is not None:
         return trained(work / f"start_{seed}", ["lae", "overlays/lae_studio"], settings, seed, epochs)
     run = work / f"{list(ARMS).index(arm)}_{seed}"
-    if not run.exists():
-        (run / "checkpoints").mkdir(parents=True)
-        shutil.copy2(work / f"start_{seed}/checkpoints/last.ckpt", run / "checkpoints/last.ckpt")
+    last = run / "checkpoints/last.ckpt"
+    if not last.is_file():
+        last.parent.mkdir(parents=True, exist_ok=True)
+        with appearing(last) as part:
+            shutil.copy2(work / f"start_{seed}/checkpoints/last.ckpt", part)
     # validation has the shortcut: the best weights there may be those of the first stage
     return trained(run, ["lae", "overlays/lae_studio"], settings, seed, first + second, tests="last")
 
@@ -140,6 +144,8 @@ def lae(
         second: Of the second, which all arms have.
         jobs: Runs at the same time.
     """
+    if first < 4:
+        raise Refused(f"first {first}: must be at least 4")
     work = work.resolve()
     data = planted(prepared.resolve(), work / f"planted_{share}", share, 0)
     carriers = set(json.loads((data / "carriers.json").read_text()))

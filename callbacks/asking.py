@@ -14,12 +14,15 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_info
 from datamodules.annotation.label_studio import write_picture
 from datamodules.annotation.oracle import Missing
 from datamodules.annotation.request import Face, Request, read_request
+from datamodules.atomic import write_text
 from datamodules.base import FaceData
 from datamodules.batch import collate
 from datamodules.errors import Refused
 from lightning_modules.base import Method
 from lightning_modules.lae import LAE
 from lightning_modules.selection import By, Scored, Strategy, choose
+
+WAITING = "waiting.txt"  # in a run that stopped for somebody to draw masks
 
 
 class AskForMasks(Callback):
@@ -65,9 +68,15 @@ class AskForMasks(Callback):
         return data
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.data(trainer)
+        data = self.data(trainer)
         if isinstance(pl_module, LAE) and pl_module.first != self.after:
             raise Refused(f"AskForMasks: after {self.after} epochs; the first stage of LAE has {pl_module.first}")
+        assert data.granted is not None
+        if (count := self.count or data.granted.oracle.budget) < self.rounds:
+            raise Refused(f"rounds {self.rounds}: of {count} masks")
+        end = self.after + (self.rounds - 1) * self.apart
+        if self.rounds > 1 and trainer.max_epochs is not None and self.after < trainer.max_epochs <= end:
+            raise Refused(f"rounds {self.rounds}: the last is after {end} epochs, of {trainer.max_epochs}")
         if due := self.due(trainer.current_epoch):
             self.ask(trainer, pl_module, due, again=False)
 
@@ -81,6 +90,7 @@ class AskForMasks(Callback):
             trainer.should_stop = True
             run = Path(trainer.default_root_dir)
             trainer.save_checkpoint(run / "checkpoints" / "last.ckpt")
+            write_text(run / WAITING, str(missing))
             rank_zero_info(
                 f"{missing}\nNow let somebody draw them: python -m suite annotate export --run {run}\n"
                 f"then go on: python -m suite fit --config {run / 'config.yaml'} --ckpt_path last"
@@ -104,16 +114,19 @@ class AskForMasks(Callback):
         trainer.strategy.barrier()
         request = read_request(run)
         data.ask(request.faces[: written(run)[rounds - 1]], request.about)
+        (run / WAITING).unlink(missing_ok=True)
 
     def write(self, data: FaceData, method: Method, run: Path, rounds: int) -> None:
         """The request of this round behind those of earlier ones."""
         assert data.granted is not None
         sizes = written(run)[: rounds - 1] if rounds > 1 else []
+        if len(sizes) < rounds - 1:
+            raise Refused(
+                f"{run / 'request.csv'}: has {len(sizes)} rounds of masks, this training was in round {rounds}"
+            )
         before = read_request(run) if sizes else Request(faces=[], scores=[], about={})
         earlier = before.faces[: sizes[-1]] if sizes else []
         count = self.count or data.granted.oracle.budget
-        if count < self.rounds:
-            raise Refused(f"rounds {self.rounds}: of {count} masks")
         new = self.chosen(data, method, count * rounds // self.rounds - len(earlier), earlier)
         faces = [*earlier, *new.faces]
         about = new.about | {"rounds": [*sizes, len(faces)]}

@@ -8,6 +8,8 @@ from typing import Any
 from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor
 
+from datamodules.errors import Refused
+
 
 class Averaging(WeightAveraging):
     """Forgets the start sooner than Lightning's EMAWeightAveraging.
@@ -21,6 +23,8 @@ class Averaging(WeightAveraging):
         Args:
             decay: Share of the average that a step leaves, once there were enough steps.
         """
+        if not 0 <= decay < 1:
+            raise Refused(f"decay {decay}: must be at least 0 and below 1")
         average: dict[str, Any] = {"avg_fn": partial(mixed, decay)}
         super().__init__(**average)
 
@@ -28,4 +32,5 @@ class Averaging(WeightAveraging):
 def mixed(decay: float, average: Tensor, current: Tensor, steps: Tensor) -> Tensor:
     if not current.is_floating_point():
         return current
-    return average.lerp(current, 1 - min(decay, (1 + steps.item()) / (10 + steps.item())))
+    share = 1 - ((1 + steps) / (10 + steps)).clamp(max=decay)  # stays on its device: nothing waits for it
+    return average.lerp(current, share.to(average.dtype))

@@ -108,8 +108,8 @@ class FaceData(LightningDataModule):
             raise Refused(f"clip {clip}: stored crops are single frames; set 'read: videos'")
         if read == "videos" and root is None:
             raise Refused("read 'videos': give root, the folder of the data set")
-        if synthesis is not None and pairs:
-            raise Refused("pairs: synthesis makes pairs of its own")
+        if pairs and (synthesis is not None or train_clips is not None):
+            raise Refused("pairs: not with synthesis, which makes its own, nor with train_clips")
         if synthesis is not None and synthesis.nearest and read == "videos":
             raise Refused("read 'videos': faces to blend in are looked for among stored crops; set 'read: crops'")
         if oracle is not None and (read == "videos" or synthesis is not None):

@@ -14,11 +14,15 @@ from typing import Any
 Job = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
+# looked up before any fork: nothing may be loaded between a fork and what follows it
+PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+DEATH_OF_PARENT = 1  # PR_SET_PDEATHSIG
+
+
 def ends_with_parent() -> None:
     """Whoever kills the first process leaves none behind, on Linux; elsewhere each ends with its job."""
-    if sys.platform == "linux":
-        death_of_parent = 1  # PR_SET_PDEATHSIG
-        ctypes.CDLL(None).prctl(death_of_parent, signal.SIGTERM)
+    if PRCTL is not None:
+        PRCTL(DEATH_OF_PARENT, signal.SIGTERM)
 
 
 def begin() -> None:

@@ -15,6 +15,7 @@ from lightning_modules import pixels, scores
 from lightning_modules.scores import Pooled
 
 RESAMPLES = 2000
+BLOCK = 100  # of them at the same time, for memory
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
@@ -97,12 +98,14 @@ def aurocs(score: Floats, label: Labels, weight: Floats) -> Floats:
     """
     real = np.flatnonzero(label == 0)
     real, fake = real[np.argsort(score[real])], np.flatnonzero(label == 1)
-    # reals below a score, and those below or equal, are sums over the first of them
-    below = np.concatenate([np.zeros((len(weight), 1)), weight[:, real].cumsum(1)], axis=1)
     low, high = (np.searchsorted(score[real], score[fake], side) for side in ("left", "right"))
-    won = (weight[:, fake] * (below[:, low] + below[:, high])).sum(1) / 2
-    out: Floats = won / (below[:, -1] * weight[:, fake].sum(1))
-    return out
+    out = []
+    for some in np.array_split(weight, -(-len(weight) // BLOCK)):
+        # reals below a score, and those below or equal, are sums over the first of them
+        below = np.concatenate([np.zeros((len(some), 1)), some[:, real].cumsum(1)], axis=1)
+        won = (some[:, fake] * (below[:, low] + below[:, high])).sum(1) / 2
+        out.append(won / (below[:, -1] * some[:, fake].sum(1)))
+    return np.concatenate(out)
 
 
 def auroc_interval(v: Videos, draws: NDArray[np.int64]) -> Interval:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,13 +76,13 @@ def choose(
     if budget < 1 or not len(fakes):
         raise Refused(f"budget {budget}: there are {len(fakes)} fakes to choose from")
     used: dict[int, float] = {}
-    sides: list[Any] = []  # what is sorted by, if it is more than the scores
+    sides: list[Floats] = []  # what is sorted by, if it is more than the scores
     if strategy == "active":
         if faces.channels is None:
             raise Refused("strategy 'active': the method does not say what it uses; take 'uncertainty' or 'random'")
         used, standard = ranked_channels(faces.channels, faces.label, channels)
         active = standard[:, list(used)]
-        scores: Any = active.mean(1) if by == "mean" else active.max(1)
+        scores: Floats = active.mean(1) if by == "mean" else active.max(1)
         sides = list(active.T) if by == "turns" else []
     elif strategy == "uncertainty":
         scores = -np.abs(faces.logit)

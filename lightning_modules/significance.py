@@ -16,7 +16,7 @@ from lightning_modules.intervals import RESAMPLES, Floats, Interval, Labels, aur
 def weights(
     label: Labels, cluster: NDArray[np.str_] | None = None, draws: int = RESAMPLES, seed: int = 0
 ) -> NDArray[np.float64]:
-    """(draws, V) how often each video is in each resample, drawn among the reals and among the fakes.
+    """(draws, V) how often each video is in each resample; clusters of reals, of fakes and of both are drawn apart.
 
     Args:
         label: (V,) 1 of fakes.
@@ -25,17 +25,15 @@ def weights(
         seed: Of the draws.
     """
     rng = np.random.default_rng(seed)
-    names = np.arange(len(label)) if cluster is None else np.unique(cluster, return_inverse=True)[1]
-    out = np.zeros((draws, len(label)))
-    for kind in (0, 1):
-        mine = np.flatnonzero(label == kind)
-        groups, member = np.unique(names[mine], return_inverse=True)
-        if not len(groups):
-            continue
-        picked = rng.integers(0, len(groups), (draws, len(groups))) + len(groups) * np.arange(draws)[:, None]
-        counts = np.bincount(picked.ravel(), minlength=draws * len(groups)).reshape(draws, -1)
-        out[:, mine] = counts[:, member]
-    return out
+    member = np.arange(len(label)) if cluster is None else np.unique(cluster, return_inverse=True)[1]
+    fakes, sizes = np.bincount(member, label), np.bincount(member)
+    kinds = (fakes == 0, fakes == sizes, (fakes > 0) & (fakes < sizes))
+    counts = np.zeros((draws, len(sizes)))
+    for groups in map(np.flatnonzero, kinds):
+        if len(groups):
+            picked = rng.integers(0, len(groups), (draws, len(groups))) + len(groups) * np.arange(draws)[:, None]
+            counts[:, groups] = np.bincount(picked.ravel(), minlength=draws * len(groups)).reshape(draws, -1)
+    return counts[:, member]
 
 
 def delong(scores: Floats, label: Labels) -> tuple[Floats, Floats]:
@@ -74,7 +72,7 @@ class Claim:
     gain: Interval  # of resampled videos
     bootstrap: float  # p of no difference
     delong: float
-    adjusted: float  # DeLong's, among all claims of the family
+    adjusted: float  # of all claims of the family: DeLong's, which takes videos for independent, or the bootstrap's
 
     @property
     def holds(self) -> bool:
@@ -113,7 +111,8 @@ def claims(
         p = 2 * norm.sf(abs(gain) / deviation) if deviation > 0 else float(gain == 0)
         interval = Interval(value=float(gain), low=float(low), high=float(high))
         found.append((ours, theirs, interval, min(1.0, 2 * (tail + 1) / (draws + 1)), float(p)))
+    family = holm([one[4] if cluster is None else one[3] for one in found])
     return [
         Claim(ours=ours, theirs=theirs, gain=gain, bootstrap=float(bootstrap), delong=p, adjusted=float(adjusted))
-        for (ours, theirs, gain, bootstrap, p), adjusted in zip(found, holm([one[4] for one in found]), strict=True)
+        for (ours, theirs, gain, bootstrap, p), adjusted in zip(found, family, strict=True)
     ]

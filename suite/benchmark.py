@@ -11,9 +11,9 @@ from datamodules.atomic import write_text
 from datamodules.errors import Refused
 from suite.parser import Parser
 from suite.progress import bar
-from suite.sweeps.plan import Domain, Entrant, Sweep
+from suite.sweeps.plan import Cell, Domain, Entrant, Sweep
 from suite.sweeps.play import Failure, play
-from suite.sweeps.results import collect
+from suite.sweeps.results import write
 from suite.sweeps.tables import latex, markdown, matrix, table
 
 
@@ -45,16 +45,22 @@ def benchmark(
     sweep = Sweep(methods=methods, train=train, test=test, seeds=seeds, change=change)
     out = out.absolute()
     out.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
     failures: list[Failure] = []
     total = len(list(sweep.cells()))
-    with bar("training and testing") as show:
-        for done, failed in enumerate(play(sweep, out, workers, cluster), 1):
-            failures += failed
+    with bar("training and testing", unit="trainings") as show:
+        show(0, total)
+        for done, one in enumerate(play(sweep, out, workers, cluster), 1):
+            rows += one.rows
+            failures += one.failures
             show(done, total)
-    cells = table(matrix(collect(sweep, out), failures))
+    write_text(out / "failures.txt", "".join(f"{failure}\n" for failure in failures))
+    order = list(sweep.cells())
+    rows.sort(key=lambda row: order.index(Cell(method=row["method"], train=row["train"], seed=row["seed"])))
+    write(rows, out)
+    cells = table(matrix(rows, failures))
     write_text(out / "table.md", markdown(cells))
     write_text(out / "table.tex", latex(cells))
-    write_text(out / "failures.txt", "".join(f"{failure}\n" for failure in failures))
     print(markdown(cells), end="")
     print(f"{out}: video AUROC above; results.parquet, results.json, table.md, table.tex have all")
     if failures:

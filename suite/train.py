@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -14,6 +15,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import Logger, WandbLogger
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from callbacks.checkpoints import SafeCheckpointIO
 from callbacks.clip_video import ClipVideo
@@ -156,6 +158,14 @@ def wandb_without_a_key() -> None:
 def main(argv: list[str]) -> LightningCLI:
     quiet()
     wandb_without_a_key()
+    try:
+        return made(argv)
+    except SIGTERMException:
+        # Lightning would end with 0, as if all were done
+        sys.exit(128 + signal.SIGTERM)
+
+
+def made(argv: list[str]) -> LightningCLI:
     return SuiteCLI(
         Method,
         FaceData,

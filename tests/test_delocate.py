@@ -70,8 +70,19 @@ def test_what_is_kept_of_a_face_is_what_would_be_recovered_again(batch: Batch, s
     calls: list[int] = []
     keeps.generator.register_forward_hook(lambda *_: calls.append(1))
     found, again = found_by(plain, batch), found_by(keeps, batch)
+    assert found.recovered is not None
     torch.testing.assert_close(again.recovered, found.recovered, rtol=0, atol=1e-3)
     assert torch.equal(again.where, found.where)
+    # in another order, and one of them for the first time
+    some = tiny(sees_class=sees_class, cache=True).train()
+    assert some.kept is not None
+    found_by(some, batch.rows(torch.tensor([3, 1, 2])))
+    order = torch.tensor([2, 0, 3, 1])
+    again = found_by(some, batch.rows(order))
+    torch.testing.assert_close(again.recovered, found.recovered[order], rtol=0, atol=1e-3)
+    made = plain.recovered(batch)
+    for mine, theirs in zip(some.kept.of(batch.rows(order), some.recovered), made, strict=True):
+        torch.testing.assert_close(mine, theirs[order], rtol=0, atol=4e-3)
     once = len(calls)
     with torch.autocast("cpu", torch.bfloat16):
         found_by(keeps, batch)

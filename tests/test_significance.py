@@ -13,7 +13,8 @@ from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 
 from datamodules.errors import Refused
-from lightning_modules.significance import aurocs, claims, delong, holm, weights
+from lightning_modules.intervals import aurocs
+from lightning_modules.significance import claims, delong, holm, weights
 
 
 def sample(videos: int, methods: int = 2, seed: int = 0, rounded: bool = False) -> tuple[Any, Any]:
@@ -90,6 +91,10 @@ def test_videos_of_one_cluster_come_and_go_together_and_widen_the_interval() -> 
     for name in set(person):
         assert (weight[:, person == name] == weight[:, person == name][:, :1]).all()
     assert (weight[:, :120].sum(1) == 120).all()
+    mixed = np.array([f"{i % 40}" for i in range(240)])  # real and fake of each
+    both = weights(label, mixed, draws=200)
+    for name in set(mixed):
+        assert (both[:, mixed == name] == both[:, mixed == name][:, :1]).all()
     alone = aurocs(score, label, weights(label, draws=500)).std()
     assert aurocs(score, label, weight).std() > 2 * alone
 

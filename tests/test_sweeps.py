@@ -21,9 +21,9 @@ from datamodules.errors import Refused
 from suite.__main__ import main
 from suite.figures import read_run, verdict
 from suite.sweeps.plan import Cell, Domain, Entrant, Sweep, merged
-from suite.sweeps.play import Failure
+from suite.sweeps.play import Command, Failure, Stopped
 from suite.sweeps.tables import latex, markdown, matrix, table
-from tests.conftest import ROOT
+from tests.conftest import ROOT, small_fit
 
 SMALL: dict[str, Any] = {
     "model": {"init_args": {"backbone": "test_efficientnet"}},
@@ -79,6 +79,7 @@ def test_what_fails_is_named_and_costs_no_other_and_nothing_is_done_twice(
     assert (whole["video_auroc"], whole["video_auroc_low"]) == (auroc.value, auroc.low)
     assert whole["coverage"] == 1
     assert whole["train_seconds"] > 1
+    assert (out / "failures.txt").read_text().count("\n") == 2
     assert json.loads((out / "results.json").read_text()) == found
 
     before = {path: path.stat().st_mtime_ns for path in (run / "metrics.csv", run / "tests/studio/predictions.parquet")}
@@ -87,20 +88,20 @@ def test_what_fails_is_named_and_costs_no_other_and_nothing_is_done_twice(
     changed = merged(SMALL, {"data": {"init_args": {"draws": 1}}})
     with pytest.raises(SystemExit):
         main(sweep(change=changed))
-    assert "holds a run with other settings; give another --out" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "holds a run with other settings; give another --out" in said.err
+    assert f"{auroc.value:.3f}" not in (out / "table.md").read_text()  # nothing of before under the settings of now
+    assert json.loads((out / "results.json").read_text()) == []
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    (out / "sweep.yaml").unlink(missing_ok=True)
-    taken = {"checkpoint": str(run / "checkpoints/best.ckpt")}
-    entrant = {"plain": None, "taken": {"config": [str(ROOT / "configs/classifier.yaml")]} | taken}
-    command = sweep(methods=entrant)
+    taken = {"config": [str(ROOT / "configs/classifier.yaml")], "checkpoint": str(run / "checkpoints/best.ckpt")}
+    command = sweep(methods={"taken": taken}, seeds=[0, 1])
     content = yaml.safe_load((tmp_path / "sweep.yaml").read_text())
     del content["methods"]["plain"]
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(content))
     main(command)
-    again = {row["forgery"]: row for row in pq.read_table(out / "results.parquet").to_pylist()}
-    assert again["all"]["method"] == "taken"
-    assert again["all"]["video_auroc"] == auroc.value
-    assert again["all"]["train_seconds"] is None
+    [again] = [row for row in pq.read_table(out / "results.parquet").to_pylist() if row["forgery"] == "all"]
+    assert (again["method"], again["train"], again["train_seconds"]) == ("taken", "-", None)  # once, whatever the seeds
+    assert again["video_auroc"] == auroc.value
 
 
 def test_a_killed_sweep_leaves_no_training_behind_and_goes_on_where_it_was(
@@ -116,7 +117,7 @@ def test_a_killed_sweep_leaves_no_training_behind_and_goes_on_where_it_was(
     children = psutil.Process(started.pid).children(recursive=True)
     os.kill(started.pid, signal.SIGKILL)
     started.wait()
-    _, alive = psutil.wait_procs(children, timeout=20)
+    _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
     assert not (run / "tests").exists()
     main(command)
@@ -125,10 +126,33 @@ def test_a_killed_sweep_leaves_no_training_behind_and_goes_on_where_it_was(
     assert (tmp_path / "sweep/table.md").read_text().startswith("| method | trained on | studio |")
 
 
+def test_a_command_that_ended_before_its_end_is_not_done(prepared: Path, tmp_path: Path) -> None:
+    fit = [sys.executable, "-m", "suite", *small_fit(prepared, tmp_path / "run", "--trainer.max_epochs", "50")]
+    started = subprocess.Popen(fit, cwd=ROOT)
+    for _ in range(600):
+        if (tmp_path / "run/checkpoints/last.ckpt").is_file():
+            break
+        time.sleep(0.2)
+    started.terminate()  # as a scheduler does
+    assert started.wait(60) == 128 + signal.SIGTERM
+    product = tmp_path / "x/product"
+    (tmp_path / "x").mkdir()
+    nothing = Command("studio", tmp_path / "x", [], {}, [], product)
+    with pytest.raises(Stopped, match=r"none\.yaml: no such file"):
+        nothing.run([tmp_path / "none.yaml"], [], tmp_path)
+    with pytest.raises(Stopped, match=r"ended without product: was nothing validated\?"):
+        nothing.run([], ["--help"], tmp_path)
+    (tmp_path / "x/waiting.txt").write_text("masks: 3 of 3 are missing")
+    with pytest.raises(Stopped, match="masks: 3 of 3 are missing"):
+        nothing.run([], ["--help"], tmp_path)
+
+
+STUDIO = Domain(data=ROOT / "configs/data/studio.yaml")
+
+
 def plain(**changes: Any) -> Sweep:
     entrant = Entrant(config=[ROOT / "configs/classifier.yaml"])
-    domain = Domain(data=ROOT / "configs/data/studio.yaml")
-    settings: dict[str, Any] = {"methods": {"a": entrant}, "train": {"t": domain}, "test": {"s": domain}}
+    settings: dict[str, Any] = {"methods": {"a": entrant}, "train": {"t": STUDIO}, "test": {"s": STUDIO}}
     return Sweep(**{**settings, "seeds": [0], "change": {}} | changes)
 
 
@@ -158,8 +182,7 @@ def test_a_first_stage_is_trained_before_those_that_wait_for_it() -> None:
         ({"seeds": [1, 1]}, r"seeds \[1, 1\]: must be different"),
         ({"seeds": []}, r"seeds \[\]"),
         ({"train": {}}, "train: there must be at least one"),
-        ({"test": {"../x": Domain(data=Path("x"))}}, r"test: '\.\./x' cannot be the name of a folder"),
-        ({"methods": {"a": Entrant(config=[Path("none.yaml")])}}, r"methods, a: none\.yaml: no such file"),
+        ({"test": {"../x": STUDIO}}, r"test: '\.\./x' cannot be the name of a folder"),
         ({"methods": {"a": Entrant(config=[], after="b")}}, "methods, a: after 'b', which is not among them"),
         ({"methods": {"a": Entrant(config=[], after="a")}}, "methods, a: after 'a', which must not wait"),
     ],
@@ -169,27 +192,62 @@ def test_a_plan_that_cannot_be_is_refused(changes: dict[str, Any], reason: str) 
         plain(**changes)
 
 
+def test_a_file_that_is_not_there_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    for make in (
+        lambda: Entrant(config=[Path("none.yaml")]),
+        lambda: Entrant(config=[], checkpoint=Path("none.yaml")),
+        lambda: Domain(data=Path("none.yaml")),
+    ):
+        with pytest.raises(Refused, match=r"none\.yaml: no such file"):
+            make()
+    (tmp_path / "odd.yaml").write_text("a: 1")
+    with pytest.raises(Refused, match=r"odd\.yaml: must have class_path and init_args"):
+        plain(train={"odd": Domain(data=tmp_path / "odd.yaml")})
+
+
+def test_a_method_may_want_other_faces_and_a_first_stage_may_be_given(tmp_path: Path) -> None:
+    (tmp_path / "given.ckpt").touch()
+    config = [ROOT / "configs/classifier.yaml"]
+    methods = {
+        "early": Entrant(config=config, checkpoint=tmp_path / "given.ckpt"),
+        "late": Entrant(config=config, after="early", preparation="_wide"),
+    }
+    made = plain(methods=methods, seeds=[0, 1])
+    assert [str(cell) for cell in made.cells()] == ["early", *(f"late, trained on t, seed {n}" for n in (0, 1))]
+    settings = made.settings(Cell(method="late", train="t", seed=1), Path("/out"))
+    assert settings["model"]["init_args"]["generator_weights"] == str(tmp_path / "given.ckpt")
+    assert settings["data"]["init_args"]["prepared"] == "data/studio/prepared_wide"
+
+
 def test_the_matrix_has_means_of_seeds_intervals_of_one_and_failures() -> None:
     def row(method: str, seed: int, value: float | None) -> dict[str, Any]:
         same = {"method": method, "train": "t", "seed": seed, "forgery": "all"}
         return {**same, "test": "x|y", "video_auroc": value, "video_auroc_low": 0.6, "video_auroc_high": 0.9}
 
-    cell = Cell(method="d_1", train="t", seed=0)
+    failures = [Failure(cell=Cell(method="d_1", train="t", seed=0), test=None, reason="no disk")]
+    failures.append(Failure(cell=Cell(method="a", train="t", seed=2), test="x|y", reason="no disk"))
     found = matrix(
-        [row("a", 0, 0.7), row("a", 1, 0.8), row("b", 0, 0.75), row("c", 0, None)],
-        [Failure(cell=cell, test=None, reason="no disk")],
+        [row("a", 0, 0.7), row("a", 1, 0.8), row("b", 0, 0.75), row("c", 0, None), row("e", 0, 0.7), row("e", 1, 0.8)],
+        failures,
     )
     cells = table(found)
     assert cells == [
         ["method", "trained on", "x|y"],
-        ["a", "t", "0.750 ± 0.071"],
+        ["a", "t", "0.750 (2 of 3 seeds)"],
         ["b", "t", "0.750 [0.600, 0.900]"],
         ["c", "t", "-"],
+        ["e", "t", "0.750 ± 0.071"],
         ["d_1", "t", "failed"],
     ]
     assert markdown(cells).splitlines()[0] == r"| method | trained on | x\|y |"
     assert r"d\_1 & t & failed \\" in latex(cells)
     assert r"$\pm$" in latex(cells)
+
+
+def configured(entrant: Entrant) -> dict[str, Any]:
+    """Arguments of the data, as the configs of a method have them."""
+    data = merged(*(yaml.safe_load(file.read_text()) for file in entrant.config)).get("data", {})
+    return dict(data.get("init_args", {})) if isinstance(data, dict) else {}
 
 
 @pytest.mark.parametrize("config", sorted((ROOT / "configs/benchmarks").glob("*.yaml")), ids=lambda path: path.stem)
@@ -209,5 +267,6 @@ def test_a_benchmark_that_is_shipped_can_be_planned(config: Path, monkeypatch: p
         assert data["prepared"].startswith("data/")
         assert (data["methods"] == []) == cell.method.startswith("recovery")  # on real faces alone
         assert (made.methods[cell.method].after is None) == (cell.method not in ("RFFR", "Delocate"))
+        assert "synthesis" not in configured(made.methods[cell.method]) or data["methods"] is None  # learns from reals
     for domain in made.test.values():
         assert domain.settings()["data"]["init_args"]["methods"] is None

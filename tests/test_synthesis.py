@@ -178,7 +178,7 @@ def test_fakes_and_clips_are_refused(prepared: Path) -> None:
     batch.label[0] = 1
     with pytest.raises(Refused, match="are made from real faces"):
         blended(batch)
-    with pytest.raises(Refused, match="pairs: synthesis makes pairs of its own"):
+    with pytest.raises(Refused, match="pairs: not with synthesis, which makes its own"):
         FaceData(prepared=prepared, synthesis=SelfBlend(), pairs=True)
 
 

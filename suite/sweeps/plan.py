@@ -16,6 +16,9 @@ from datamodules.errors import Refused
 NOT_SAID = {"compression": None, "methods": None, "root": None}
 
 
+NOTHING = "-"  # the training set of a checkpoint that is taken as it is
+
+
 @dataclass(frozen=True, kw_only=True)
 class Entrant:
     """A method as it is entered.
@@ -23,16 +26,24 @@ class Entrant:
     Args:
         config: Files as 'fit' takes them, in their order.
         change: What is changed of them, as a config has it.
-        checkpoint: Tested as it is, without a training.
+        checkpoint: Tested as it is, once, without a training.
         after: Entrant that is trained before on the same data; its best weights are this one's generator.
-        published: Where the settings are from, if they are somebody's.
+        preparation: What is added to the folder of prepared faces of each data set: a method may want another margin.
     """
 
     config: list[Path]
     change: dict[str, Any] = field(default_factory=dict)
     checkpoint: Path | None = None
     after: str | None = None
-    published: str | None = None
+    preparation: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "config", [file.absolute() for file in self.config])
+        if self.checkpoint is not None:
+            object.__setattr__(self, "checkpoint", self.checkpoint.absolute())
+        for file in [*self.config, *([self.checkpoint] if self.checkpoint else [])]:
+            if not file.is_file():
+                raise Refused(f"methods: {file}: no such file")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +58,18 @@ class Domain:
     data: Path
     change: dict[str, Any] = field(default_factory=dict)
 
-    def settings(self) -> dict[str, Any]:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data", self.data.absolute())
         if not self.data.is_file():
             raise Refused(f"{self.data}: no such file")
+
+    def settings(self, preparation: str = "") -> dict[str, Any]:
         found = yaml.safe_load(self.data.read_text())
-        return {"data": found | {"init_args": NOT_SAID | found["init_args"] | self.change}}
+        if not isinstance(found, dict) or "prepared" not in found.get("init_args", {}):
+            raise Refused(f"{self.data}: must have class_path and init_args, with 'prepared' in them")
+        arguments = NOT_SAID | found["init_args"] | self.change
+        arguments["prepared"] = str(arguments["prepared"]) + preparation
+        return {"data": found | {"init_args": arguments}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,25 +83,31 @@ class Sweep:
     def __post_init__(self) -> None:
         for kind in ("methods", "train", "test"):
             for name in getattr(self, kind):
-                if not name or name in (".", "..") or set(name) & set("/\\\0"):
+                if not name or name in (".", "..", NOTHING) or set(name) & set("/\\\0"):
                     raise Refused(f"{kind}: {name!r} cannot be the name of a folder")
             if not getattr(self, kind):
                 raise Refused(f"{kind}: there must be at least one")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise Refused(f"seeds {self.seeds}: must be different numbers, at least one")
         for name, entrant in self.methods.items():
-            for file in entrant.config:
-                if not file.is_file():
-                    raise Refused(f"methods, {name}: {file}: no such file")
             if entrant.after is not None and entrant.after not in self.methods:
                 raise Refused(f"methods, {name}: after {entrant.after!r}, which is not among them")
             if entrant.after == name or (entrant.after and self.methods[entrant.after].after):
                 raise Refused(f"methods, {name}: after {entrant.after!r}, which must not wait for another")
+        for domain in (*self.train.values(), *self.test.values()):
+            domain.settings()
+
+    @property
+    def awaited(self) -> set[str]:
+        """Methods that others wait for."""
+        return {entrant.after for entrant in self.methods.values() if entrant.after is not None}
 
     def cells(self) -> Iterator[Cell]:
         """All trainings, those that others wait for first."""
-        first = {entrant.after for entrant in self.methods.values()} - {None}
-        for name in sorted(self.methods, key=lambda name: name not in first):
+        for name in sorted(self.methods, key=lambda name: name not in self.awaited):
+            if self.methods[name].checkpoint is not None:
+                yield Cell(method=name, train=NOTHING, seed=self.seeds[0])
+                continue
             for train in self.train:
                 for seed in self.seeds:
                     yield Cell(method=name, train=train, seed=seed)
@@ -91,12 +115,19 @@ class Sweep:
     def settings(self, cell: Cell, out: Path) -> dict[str, Any]:
         """What a training changes of the method's configs."""
         entrant = self.methods[cell.method]
-        found = merged(self.train[cell.train].settings(), self.change, entrant.change)
-        if entrant.after is not None:
-            before = Cell(method=entrant.after, train=cell.train, seed=cell.seed).run(out)
-            weights = {"generator_weights": str(before / "checkpoints/best.ckpt")}
-            found = merged(found, {"model": {"init_args": weights}})
+        learnt = {} if entrant.checkpoint else self.train[cell.train].settings(entrant.preparation)
+        found = merged(learnt, self.change, entrant.change)
+        if (generator := self.generator(cell, out)) is not None:
+            found = merged(found, {"model": {"init_args": {"generator_weights": str(generator)}}})
         return merged(found, {"seed_everything": cell.seed, "run": str(cell.run(out))})
+
+    def generator(self, cell: Cell, out: Path) -> Path | None:
+        """Weights of the first stage."""
+        after = self.methods[cell.method].after
+        if after is None:
+            return None
+        before = Cell(method=after, train=cell.train, seed=cell.seed).run(out)
+        return self.methods[after].checkpoint or before / "checkpoints/best.ckpt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +139,7 @@ class Cell:
     seed: int
 
     def __str__(self) -> str:
-        return f"{self.method}, trained on {self.train}, seed {self.seed}"
+        return self.method if self.train == NOTHING else f"{self.method}, trained on {self.train}, seed {self.seed}"
 
     def run(self, out: Path) -> Path:
         return out / "runs" / self.method / self.train / str(self.seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,12 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import yaml
 
+from callbacks.asking import WAITING
 from datamodules import cluster, pool
 from datamodules.atomic import write_text
 from datamodules.errors import Refused
 from suite.sweeps.plan import Cell, Sweep, merged
+from suite.sweeps.results import rows_of
 
 BEGUN, DONE = "asked.json", "done.json"  # in the folder of a command: what it was, and that it came to its end
 HOME = Path(__file__).resolve().parents[2]
@@ -35,88 +39,106 @@ class Failure:
         return f"{self.cell}{f', tested on {self.test}' if self.test else ''}: {self.reason}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Played:
+    """What came of a training and its tests."""
+
+    rows: list[dict[str, Any]]  # of results, of the tests that came to their end with the settings of this sweep
+    failures: list[Failure]
+
+
 class Stopped(Exception):
     """A command ended with an error; its last words."""
 
 
-def play(sweep: Sweep, out: Path, workers: int, address: str | None = None) -> Iterator[list[Failure]]:
-    """What failed of each training and its tests, once these are over.
-
-    Args:
-        workers: At the same time on this machine.
-        address: Of a Ray cluster, each of whose trials gets a GPU of its own, where there are any.
+def play(sweep: Sweep, out: Path, workers: int, address: str | None = None) -> Iterator[Played]:
     """
-    cells = list(sweep.cells())
-    first = {entrant.after for entrant in sweep.methods.values()}
-    for awaited in (True, False):
-        jobs: list[pool.Job] = [
-            (played, (sweep, cell, out, Path.cwd())) for cell in cells if (cell.method in first) is awaited
-        ]
+    Args:
+        workers: Trainings at the same time on this machine.
+        address: Of a Ray cluster, each of whose trainings gets a GPU of its own, where there are any.
+    """
+    for is_awaited in (True, False):
+        cells = [cell for cell in sweep.cells() if (cell.method in sweep.awaited) is is_awaited]
+        jobs: list[pool.Job] = [(played, (sweep, cell, out, Path.cwd())) for cell in cells]
         if address is None:
             yield from pool.run(jobs, workers)
         else:
             yield from cluster.run(jobs, address, workers, one_gpu=True)
 
 
-def played(sweep: Sweep, cell: Cell, out: Path, where: Path) -> list[Failure]:
+def played(sweep: Sweep, cell: Cell, out: Path, where: Path) -> Played:
     """
     Args:
         where: The folder that paths in configs are relative to.
     """
     entrant, run = sweep.methods[cell.method], cell.run(out)
-    fit = Command("fit", run, entrant.config, sweep.settings(cell, out))
+    given = [weights] if (weights := sweep.generator(cell, out)) is not None else []
+    fit = Command("fit", run, entrant.config, sweep.settings(cell, out), given, run / "checkpoints/best.ckpt")
     if entrant.checkpoint is None:
         try:
             fit.go(where)
-        except Stopped as error:
-            return [Failure(cell=cell, test=None, reason=str(error))]
-    checkpoint = entrant.checkpoint or run / "checkpoints/best.ckpt"
-    failures = []
+        except (Stopped, Refused, OSError) as error:
+            return Played(rows=[], failures=[Failure(cell=cell, test=None, reason=str(error))])
+    checkpoint = entrant.checkpoint or fit.product
+    rows, failures = [], []
     for name, domain in sweep.test.items():
         place = cell.tested(out, name)
+        tested = merged(fit.settings, domain.settings(entrant.preparation), {"run": str(place)})
+        test = Command("test", place, entrant.config, tested, [checkpoint], place / "predictions.parquet")
         try:
-            settings = merged(fit.settings, domain.settings() | {"run": str(place)})
-            Command("test", place, entrant.config, settings, checkpoint).go(where)
-        except (Stopped, Refused, OSError) as error:
+            test.go(where)
+            rows += rows_of(cell, name, place, where / tested["data"]["init_args"]["prepared"], fit.seconds())
+        except (Stopped, Refused, OSError, pa.ArrowException) as error:
             failures.append(Failure(cell=cell, test=name, reason=str(error)))
-    return failures
+    return Played(rows=rows, failures=failures)
 
 
 @dataclass(frozen=True)
 class Command:
-    """'python -m suite' with all that its result depends on."""
+    """'python -m suite' in a folder of its own, once for the same configs, settings and weights.
+
+    Prepared faces are not compared: after preparing more of them, give another --out.
+    """
 
     verb: str
     folder: Path
     configs: list[Path]
     settings: dict[str, Any]
-    checkpoint: Path | None = None  # to test
+    weights: list[Path]  # that it begins with
+    product: Path  # without which it did not come to its end
 
-    def asked(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"configs": [file.read_text() for file in self.configs], "settings": self.settings}
-        if self.checkpoint is not None:
-            state = self.checkpoint.stat()
-            found["checkpoint"] = [str(self.checkpoint), state.st_size, state.st_mtime_ns]
-        return found
+    def asked(self) -> str:
+        states = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in self.weights]
+        texts = [file.read_text() for file in self.configs]
+        return json.dumps({"configs": texts, "settings": self.settings, "weights": states}, indent=1)
+
+    def seconds(self) -> float | None:
+        done = self.folder / DONE
+        return json.loads(done.read_text())["seconds"] if done.is_file() else None
 
     def go(self, where: Path) -> None:
         """Runs it, unless it came to its end before; its words are in <verb>.log."""
-        asked, begun, done = json.dumps(self.asked(), indent=1), self.folder / BEGUN, self.folder / DONE
+        asked, begun, done = self.asked(), self.folder / BEGUN, self.folder / DONE
         is_same = begun.is_file() and begun.read_text() == asked
         if is_same and done.is_file():
             return
-        options = ["--ckpt_path", str(self.checkpoint)] if self.checkpoint is not None else []
-        if self.verb == "fit" and any((self.folder / "checkpoints").glob("*.ckpt")):
-            if not is_same:
-                raise Stopped(f"{self.folder}: holds a run with other settings; give another --out, or remove it")
-            options = ["--ckpt_path", "last"] if (self.folder / "checkpoints/last.ckpt").is_file() else []
+        saved = list((self.folder / "checkpoints").glob("*.ckpt"))
+        if saved and not is_same:
+            raise Stopped(f"{self.folder}: holds a run with other settings; give another --out, or remove it")
+        options = ["--ckpt_path", str(self.weights[0])] if self.verb == "test" else []
+        if self.folder / "checkpoints/last.ckpt" in saved:
+            options = ["--ckpt_path", "last"]
+        else:  # killed before there was anything to go on from
+            for file in [*saved, self.product]:
+                file.unlink(missing_ok=True)
         done.unlink(missing_ok=True)
         write_text(begun, asked)
         changed = self.folder / "settings.yaml"
         write_text(changed, yaml.safe_dump(self.settings, sort_keys=False))
         start = time.perf_counter()
         self.run([*self.configs, changed], options, where)
-        write_text(done, json.dumps({"seconds": round(time.perf_counter() - start, 1)}) + "\n")
+        taken = None if saved else round(time.perf_counter() - start, 1)  # of a part it would say too little
+        write_text(done, json.dumps({"seconds": taken}) + "\n")
 
     def run(self, configs: list[Path], options: list[str], where: Path) -> None:
         given = [word for file in configs for word in ("--config", str(file))]
@@ -131,7 +153,13 @@ class Command:
                 check=False,
                 preexec_fn=pool.ends_with_parent,
             ).returncode
+        if code < 0:
+            raise Stopped(f"{self.verb} was ended by signal {signal.Signals(-code).name}")
         if code:
             lines = [line for line in log.read_text(errors="replace").split("\n") if line.strip()]
             reasons = [line.removeprefix("suite: ") for line in lines if line.startswith("suite: ")] or lines
             raise Stopped(reasons[-1] if reasons else f"exit status {code}")
+        if (self.folder / WAITING).is_file():
+            raise Stopped((self.folder / WAITING).read_text())
+        if not self.product.is_file():
+            raise Stopped(f"{self.verb} ended without {self.product.name}: was nothing validated?")

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
+from datamodules.atomic import appearing, write_text
 from datamodules.tables import read_skipped
 from lightning_modules.intervals import Interval
 from suite.figures import Run, by_forgery, read_run, verdict, videos
-from suite.sweeps.plan import Cell, Sweep
-from suite.sweeps.play import DONE
+from suite.sweeps.plan import Cell
 
 ALL = "all"  # of the forgeries of a test
 INTERVALS = {
@@ -47,46 +46,46 @@ def spread(figures: Mapping[str, Interval]) -> dict[str, float | None]:
     return out
 
 
-def coverage(run: Run) -> float:
+def coverage(run: Run, prepared: Path) -> float | None:
     """Share of the test videos in which a face was found; 'prepare' says which it left out."""
-    prepared = Path(yaml.safe_load((run.path / "settings.yaml").read_text())["data"]["init_args"]["prepared"])
     scored = set(run.table["video"].astype(str))
-    sets = {video.split("/")[0] for video in scored}
-    lost = [s for s in read_skipped(prepared) if s.video.split("/")[0] in sets and s.split in ("test", "")]
-    return len(scored) / (len(scored) + len(lost))
+    releases = {(dataset, compression) for dataset, _, compression, _ in (video.split("/", 3) for video in scored)}
+    lost = 0
+    for skipped in read_skipped(prepared):
+        dataset, _, compression, _ = skipped.video.split("/", 3)
+        if (dataset, compression) not in releases:
+            continue
+        if not skipped.split:  # of a table that does not say
+            return None
+        lost += skipped.split == "test"
+    return len(scored) / (len(scored) + lost)
 
 
-def rows(sweep: Sweep, out: Path) -> Iterator[dict[str, Any]]:
-    """Of the tests that came to their end."""
-    for cell in sweep.cells():
-        for test in sweep.test:
-            place = cell.tested(out, test)
-            if not (place / DONE).is_file() or not (place / "predictions.parquet").is_file():
-                continue
-            yield from rows_of(cell, test, read_run(place), seconds(cell.run(out)), seconds(place))
-
-
-def rows_of(cell: Cell, test: str, run: Run, trained: float | None, tested: float | None) -> Iterator[dict[str, Any]]:
+def rows_of(cell: Cell, test: str, place: Path, prepared: Path, trained: float | None) -> list[dict[str, Any]]:
+    """Of one test; kept beside it, since intervals take their time."""
+    table, kept = place / "predictions.parquet", place / "rows.json"
+    if kept.is_file() and kept.stat().st_mtime_ns > table.stat().st_mtime_ns:
+        return list(json.loads(kept.read_text()))
+    run = read_run(place)
     v = videos(run)
     same: dict[str, Any] = {"method": cell.method, "train": cell.train, "seed": cell.seed, "test": test}
-    cost = {"coverage": coverage(run), "train_seconds": trained, "test_seconds": tested}
+    cost = {"coverage": coverage(run, prepared), "train_seconds": trained}
     reals, fakes = int((v.label == 0).sum()), int((v.label == 1).sum())
-    yield {**same, "forgery": ALL, "seen": None, "reals": reals, "fakes": fakes, **spread(verdict(run)), **cost}
+    rows = [{**same, "forgery": ALL, "seen": None, "reals": reals, "fakes": fakes, **spread(verdict(run)), **cost}]
     for row in by_forgery(run):
         figures = spread({"video AUROC": row.auroc, **row.pixels})
         about = {"forgery": row.method, "seen": row.seen, "reals": reals, "fakes": row.count}
-        yield {**same, **about, **figures, **cost}
+        rows.append({**same, **about, **figures, **cost})
+    write_text(kept, json.dumps(rows))
+    return rows
 
 
-def seconds(folder: Path) -> float | None:
-    done = folder / DONE
-    return float(json.loads(done.read_text())["seconds"]) if done.is_file() else None
-
-
-def collect(sweep: Sweep, out: Path) -> list[dict[str, Any]]:
-    """Writes results.parquet and results.json."""
-    found = list(rows(sweep, out))
-    if found:
-        pq.write_table(pa.Table.from_pylist(found), out / "results.parquet")
-    (out / "results.json").write_text(json.dumps(found, indent=1) + "\n")
-    return found
+def write(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
+    """results.parquet and results.json."""
+    names = [f"{name}{end}" for name in INTERVALS.values() for end in ("", "_low", "_high")]
+    kinds: dict[str, pa.DataType] = {name: pa.string() for name in ("method", "train", "test", "forgery")}
+    kinds |= {"seed": pa.int64(), "seen": pa.bool_(), "reals": pa.int64(), "fakes": pa.int64()}
+    kinds |= dict.fromkeys([*names, "coverage", "train_seconds"], pa.float64())
+    with appearing(out / "results.parquet") as part:
+        pq.write_table(pa.Table.from_pylist(list(rows), pa.schema(list(kinds.items()))), part)
+    write_text(out / "results.json", json.dumps(rows, indent=1) + "\n")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
@@ -20,13 +21,13 @@ class Place:
     values: Sequence[float]
     low: float | None  # 95 % of the resampled videos, of a single seed
     high: float | None
-    failed: str = ""
+    failed: int = 0  # seeds
 
     def __str__(self) -> str:
-        if self.failed:
-            return "failed"
         if not self.values:
-            return "-"
+            return "failed" if self.failed else "-"
+        if self.failed:
+            return f"{mean(self.values):.3f} ({len(self.values)} of {len(self.values) + self.failed} seeds)"
         if len(self.values) > 1:
             return f"{mean(self.values):.3f} ± {stdev(self.values):.3f}"
         return f"{self.values[0]:.3f}" + (f" [{self.low:.3f}, {self.high:.3f}]" if self.low is not None else "")
@@ -36,20 +37,24 @@ Key = tuple[str, str, str]  # method, training set, test set
 
 
 def matrix(
-    rows: Iterable[Mapping[str, Any]], failures: Sequence[Failure], figure: str = "video_auroc", forgery: str = ALL
+    rows: Sequence[Mapping[str, Any]], failures: Sequence[Failure], figure: str = "video_auroc", forgery: str = ALL
 ) -> dict[Key, Place]:
     found: dict[Key, list[Mapping[str, Any]]] = {}
+    failed = Counter[Key]()
+    tests = list(dict.fromkeys(row["test"] for row in rows))
+    tests += [failure.test for failure in failures if failure.test is not None and failure.test not in tests]
     for row in rows:
         if row["forgery"] == forgery:
             found.setdefault((row["method"], row["train"], row["test"]), []).append(row)
+    for failure in failures:  # a training that failed has failed every test
+        for test in tests or [""] if failure.test is None else [failure.test]:
+            failed[failure.cell.method, failure.cell.train, test] += 1
     places = {}
-    for key, mine in found.items():
+    for key in [*found, *(key for key in failed if key not in found)]:
+        mine = found.get(key, [])
         values = [row[figure] for row in mine if row[figure] is not None]
         low, high = (mine[0][f"{figure}_{end}"] if len(mine) == 1 else None for end in ("low", "high"))
-        places[key] = Place(values=values, low=low, high=high)
-    for failure in failures:
-        key = (failure.cell.method, failure.cell.train, failure.test or "")
-        places.setdefault(key, Place(values=[], low=None, high=None, failed=failure.reason))
+        places[key] = Place(values=values, low=low, high=high, failed=failed[key])
     return places
 
 
@@ -59,8 +64,7 @@ def table(places: Mapping[Key, Place]) -> list[list[str]]:
     rows = list(dict.fromkeys((method, train) for method, train, _ in places))
     out = [["method", "trained on", *tests]]
     for method, train in rows:
-        broken = places.get((method, train, ""))
-        out.append([method, train, *(str(places.get((method, train, test), broken or "-")) for test in tests)])
+        out.append([method, train, *(str(places.get((method, train, test), "-")) for test in tests)])
     return out
 
 
