@@ -9,11 +9,11 @@ from typing import Any
 from jsonargparse import auto_cli
 
 from benchmarks.record import record
-from benchmarks.recovery import SPATIAL, generator, own_data, stages
-from benchmarks.study import counts, gain, studied, summary, trained
+from benchmarks.recovery import SPATIAL, Variants, second_stage, stages
+from benchmarks.study import counts, gain, studied, summary
 
 ANYWHERE = {"class_path": "lightning_modules.recovery.masking.Parts", "init_args": {"among": "face"}}
-LOCALIZERS: dict[str, tuple[str, dict[str, Any]]] = {
+LOCALIZERS: Variants = {
     "parts": ("parts", {"split": "none"}),
     "anywhere on the face": ("face", {"split": "none", "masking": ANYWHERE}),
     "parts, no loss of the mask": ("parts", {"split": "none", "mask_weight": 0.0}),
@@ -27,15 +27,8 @@ def left_out(seed: int) -> str:
 
 def localizer(variant: str, seed: int, root: Path, work: Path, epochs: int) -> Path:
     """Trained on all forgeries that a single frame shows but one, another for each seed."""
-    first, model = LOCALIZERS[variant]
-    model = model | {"generator_weights": generator(work, first)}
-    methods = sorted({*SPATIAL} - {left_out(seed)})
-    settings = {
-        "model": {"init_args": {**model, "scheduler": {"init_args": {"T_max": epochs}}}},
-        "data": {"init_args": own_data(root, methods=methods, train_clips=16, eval_clips=4)},
-    }
-    run = work / f"delocate_{list(LOCALIZERS).index(variant)}_{seed}"
-    return trained(run, ["delocate", "overlays/delocate_studio"], settings, seed, epochs)
+    data: dict[str, Any] = {"methods": sorted({*SPATIAL} - {left_out(seed)}), "train_clips": 16}
+    return second_stage("delocate", LOCALIZERS, variant, seed, root, work, {"T_max": epochs}, **data)
 
 
 def delocate(

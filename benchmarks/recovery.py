@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,34 @@ def stages(root: Path, work: Path, before: int, first: int, jobs: int) -> dict[s
     base(root, work, before)
     found = studied(partial(stage, root=root, work=work, epochs=first), list(STAGES), 1, jobs)
     return {name: run for name, [run] in found.items()}
+
+
+Variants = Mapping[str, tuple[str, dict[str, Any]]]  # the first stage of each, and what is changed of the model
+
+
+def second_stage(
+    method: str,
+    variants: Variants,
+    variant: str,
+    seed: int,
+    root: Path,
+    work: Path,
+    schedule: dict[str, int],
+    **data: Any,
+) -> Path:
+    """One run of RFFR or Delocate.
+
+    Args:
+        method: Name of its config.
+        schedule: The one argument of its scheduler, which is its epochs.
+        **data: What is changed of the data.
+    """
+    first, model = variants[variant]
+    model = model | {"generator_weights": generator(work, first), "scheduler": {"init_args": schedule}}
+    settings = {"model": {"init_args": model}, "data": {"init_args": own_data(root, eval_clips=4, **data)}}
+    run = work / f"{method}_{list(variants).index(variant)}_{seed}"
+    [epochs] = schedule.values()
+    return trained(run, [method, f"overlays/{method}_studio"], settings, seed, epochs)
 
 
 def premise(run: Path, root: Path) -> dict[str, Any]:

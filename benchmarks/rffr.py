@@ -9,12 +9,12 @@ from typing import Any
 from jsonargparse import auto_cli
 
 from benchmarks.record import record
-from benchmarks.recovery import SPATIAL, generator, own_data, stages
-from benchmarks.study import counts, gain, studied, summary, trained
+from benchmarks.recovery import SPATIAL, Variants, second_stage, stages
+from benchmarks.study import counts, gain, studied, summary
 
 TRAINED_ON = "Reenactment"  # as the paper trains on Face2Face
 UNSEEN = [m for m in SPATIAL if m != TRAINED_ON]
-DETECTORS: dict[str, tuple[str, dict[str, Any]]] = {
+DETECTORS: Variants = {
     "pixels and residual": ("blocks", {}),
     "pixels": ("blocks", {"sees": "pixels"}),
     "four passes": ("four", {"passes": 4}),
@@ -22,14 +22,7 @@ DETECTORS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def detector(variant: str, seed: int, root: Path, work: Path, epochs: int) -> Path:
-    first, model = DETECTORS[variant]
-    model = model | {"generator_weights": generator(work, first)}
-    settings = {
-        "model": {"init_args": {**model, "scheduler": {"init_args": {"epochs": epochs}}}},
-        "data": {"init_args": own_data(root, methods=[TRAINED_ON], eval_clips=4)},
-    }
-    run = work / f"rffr_{list(DETECTORS).index(variant)}_{seed}"
-    return trained(run, ["rffr", "overlays/rffr_studio"], settings, seed, epochs)
+    return second_stage("rffr", DETECTORS, variant, seed, root, work, {"epochs": epochs}, methods=[TRAINED_ON])
 
 
 def rffr(

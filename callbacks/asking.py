@@ -71,9 +71,8 @@ class AskForMasks(Callback):
         data = self.data(trainer)
         if isinstance(pl_module, LAE) and pl_module.first != self.after:
             raise Refused(f"AskForMasks: after {self.after} epochs; the first stage of LAE has {pl_module.first}")
-        assert data.granted is not None
-        if (count := self.count or data.granted.oracle.budget) < self.rounds:
-            raise Refused(f"rounds {self.rounds}: of {count} masks")
+        if (wanted := self.wanted(data)) < self.rounds:
+            raise Refused(f"rounds {self.rounds}: of {wanted} masks")
         end = self.after + (self.rounds - 1) * self.apart
         if self.rounds > 1 and trainer.max_epochs is not None and self.after < trainer.max_epochs <= end:
             raise Refused(f"rounds {self.rounds}: the last is after {end} epochs, of {trainer.max_epochs}")
@@ -95,6 +94,11 @@ class AskForMasks(Callback):
                 f"{missing}\nNow let somebody draw them: python -m suite annotate export --run {run}\n"
                 f"then go on: python -m suite fit --config {run / 'config.yaml'} --ckpt_path last"
             )
+
+    def wanted(self, data: FaceData) -> int:
+        """Masks, in all rounds."""
+        assert data.granted is not None
+        return self.count or data.granted.oracle.budget
 
     def due(self, epochs: int) -> int:
         """Rounds by the end of so many epochs."""
@@ -118,7 +122,6 @@ class AskForMasks(Callback):
 
     def write(self, data: FaceData, method: Method, run: Path, rounds: int) -> None:
         """The request of this round behind those of earlier ones."""
-        assert data.granted is not None
         sizes = written(run)[: rounds - 1] if rounds > 1 else []
         if len(sizes) < rounds - 1:
             raise Refused(
@@ -126,8 +129,7 @@ class AskForMasks(Callback):
             )
         before = read_request(run) if sizes else Request(faces=[], scores=[], about={})
         earlier = before.faces[: sizes[-1]] if sizes else []
-        count = self.count or data.granted.oracle.budget
-        new = self.chosen(data, method, count * rounds // self.rounds - len(earlier), earlier)
+        new = self.chosen(data, method, self.wanted(data) * rounds // self.rounds - len(earlier), earlier)
         faces = [*earlier, *new.faces]
         about = new.about | {"rounds": [*sizes, len(faces)]}
         keep_pictures(data, method, new, run / "request")

@@ -9,8 +9,9 @@ from statistics import mean, stdev
 from typing import Any
 
 from suite.sweeps.play import Failure
-from suite.sweeps.results import ALL
+from suite.sweeps.results import ALL, INTERVALS
 
+AUROC = INTERVALS["video AUROC"]
 LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "\\": r"\textbackslash{}"})
 
 
@@ -36,15 +37,14 @@ class Place:
 Key = tuple[str, str, str]  # method, training set, test set
 
 
-def matrix(
-    rows: Sequence[Mapping[str, Any]], failures: Sequence[Failure], figure: str = "video_auroc", forgery: str = ALL
-) -> dict[Key, Place]:
+def matrix(rows: Sequence[Mapping[str, Any]], failures: Sequence[Failure]) -> dict[Key, Place]:
+    """Of the video AUROC, of all forgeries together."""
     found: dict[Key, list[Mapping[str, Any]]] = {}
     failed = Counter[Key]()
     tests = list(dict.fromkeys(row["test"] for row in rows))
     tests += [failure.test for failure in failures if failure.test is not None and failure.test not in tests]
     for row in rows:
-        if row["forgery"] == forgery:
+        if row["forgery"] == ALL:
             found.setdefault((row["method"], row["train"], row["test"]), []).append(row)
     for failure in failures:  # a training that failed has failed every test
         for test in tests or [""] if failure.test is None else [failure.test]:
@@ -52,8 +52,8 @@ def matrix(
     places = {}
     for key in [*found, *(key for key in failed if key not in found)]:
         mine = found.get(key, [])
-        values = [row[figure] for row in mine if row[figure] is not None]
-        low, high = (mine[0][f"{figure}_{end}"] if len(mine) == 1 else None for end in ("low", "high"))
+        values = [row[AUROC] for row in mine if row[AUROC] is not None]
+        low, high = (mine[0][f"{AUROC}_{end}"] if len(mine) == 1 else None for end in ("low", "high"))
         places[key] = Place(values=values, low=low, high=high, failed=failed[key])
     return places
 
