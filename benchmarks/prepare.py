@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from benchmarks.record import record
 from datamodules.crops import Format
 from datamodules.datasets.ffpp import index
+from datamodules.encode import write_h264
 from datamodules.faces import DlibLandmarks
 from datamodules.prepare import Recipe, prepare_video
-from datamodules.studio.encode import write_h264
 from datamodules.tracks import FaceTracker
 from datamodules.video import Decord
 

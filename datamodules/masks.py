@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +56,22 @@ def read_masks(
         raise VideoError(path, f"is {pictures.shape[2]} x {pictures.shape[1]}, its video {size[1]} x {size[0]}")
     by_number = {number: two_valued(picture) for number, picture in zip(wanted, pictures, strict=True)}
     return [by_number.get(int(i)) for i in found]
+
+
+def stream_masks(decoder: Decoder, path: Path, index: Index) -> Iterator[tuple[int, float, NDArray[np.uint8]]]:
+    """Yields (number, seconds, (H, W) mask) of every frame that has one, each mask decoded once.
+
+    Args:
+        index: Of the clip that is masked.
+    """
+    found = match(path, probe(path), index, range(len(index)))
+    masks, at, picture = decoder.stream(path), -1, None
+    for number in np.flatnonzero(found >= 0).tolist():
+        while at < found[number]:
+            at, _, frame = next(masks)
+            picture = two_valued(frame[..., 1].cpu().numpy())
+        assert picture is not None
+        yield number, float(index.times[number]), picture
 
 
 def covered(box: NDArray[np.float32], mask: NDArray[np.uint8]) -> float:

@@ -16,6 +16,7 @@ VERBS = {
     "doctor": ("suite.doctor", "compare a copy of a data set with what its owners list"),
     "prepare": ("suite.prepare", "find, track and crop the faces of a data set"),
     "deepfakebench": ("suite.deepfakebench", "write prepared faces as DeepfakeBench's tree and JSON"),
+    "degrade": ("suite.degrade", "pass the test videos of a data set through a degradation"),
     "fit": ("suite.train", "train a method on a data set"),
     "validate": ("suite.train", "one pass over the validation split"),
     "test": ("suite.train", "one pass over the test split"),

@@ -136,7 +136,7 @@ def test_shards_hold_the_same_crops_and_webdataset_streams_them(
 
 
 def test_a_mask_says_which_face_was_forged(studio: Path, recipe: Recipe, tmp_path: Path) -> None:
-    from datamodules.studio.encode import write_h264
+    from datamodules.encode import write_h264
     from datamodules.video import Decord
 
     fake = next(

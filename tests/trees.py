@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.studio.encode import write_h264
+from datamodules.encode import write_h264
 from datamodules.video import Decord
 from tests import clips
 

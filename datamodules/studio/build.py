@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.atomic import appearing, write_text
+from datamodules.encode import write_h264
 from datamodules.errors import Refused
 from datamodules.pool import Job, run
 from datamodules.studio import identity
-from datamodules.studio.encode import write_h264
 from datamodules.studio.forge import ALTERED, FORGERIES, Take
 from datamodules.studio.predictor import train_predictor
 from datamodules.studio.scene import Camera, Shot, direct, film

@@ -1,0 +1,47 @@
+"""The verb that passes the test videos of a data set through a degradation."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from jsonargparse import auto_cli
+
+from datamodules.base import FaceData
+from datamodules.degrade.kinds import Kind
+from datamodules.degrade.tree import LOST, degrade_all
+from datamodules.errors import Refused
+from suite.parser import Parser
+from suite.progress import bar
+
+
+def degrade(data: FaceData, kind: Kind, severity: int, out: Path, workers: int = os.cpu_count() or 1) -> None:
+    """Write a degraded copy of the test videos and their masks, before any face is looked for.
+
+    Called again, it goes on where it was. 'prepare' reads the copy with configs/data/table.yaml.
+
+    Args:
+        data: The data set, for instance configs/data/ffpp_c23.yaml.
+        kind: What happens to the videos; the last coder, where there is none, loses nothing.
+        severity: 1 to 5.
+        out: Folder to fill.
+        workers: Processes. The videos do not depend on it.
+    """
+    rows = [row for row in data.listed()[0] if row.split == "test"]
+    if not rows:
+        raise Refused(f"{data.root}: has no test videos")
+    assert data.root is not None
+    with bar("degrading") as show:
+        for done, total in degrade_all(rows, data.root, out, kind, severity, data.decoder, workers):
+            show(done, total)
+    lost = json.loads((out / LOST).read_text())
+    print(f"{out}: {len(rows) - len(lost)} of {len(rows)} videos")
+    if len(lost) == len(rows):
+        raise Refused(f"none could be degraded; the first: {next(iter(lost.values()))}")
+    for name, reason in list(lost.items())[:3]:
+        print(f"left out: {name}: {reason}")
+
+
+def main(argv: list[str]) -> None:
+    auto_cli(degrade, args=argv[1:], as_positional=False, parser_class=Parser, prog="python -m suite degrade")
