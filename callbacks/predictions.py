@@ -13,7 +13,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from datamodules.atomic import appearing
 from datamodules.base import FaceData
 from datamodules.batch import Batch
-from lightning_modules.base import Method, Outcome
+from lightning_modules.base import FIXED, Method, Outcome
 
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("video", "dataset", "method", "compression", "stem")]
@@ -37,7 +37,8 @@ class PredictionTable(Callback):
 
     def start(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, Method)
-        about = {f"{u}_threshold": str(float(getattr(module, f"{u}_threshold"))) for u in ("frame", "video", "pixel")}
+        about = {name: str(float(getattr(module, name))) for name in FIXED}
+        about["parameters"] = str(sum(p.numel() for p in module.parameters()))
         data = trainer.datamodule  # type: ignore[attr-defined]
         # validation hides the masks that have to be asked for
         hidden = isinstance(data, FaceData) and data.granted is not None

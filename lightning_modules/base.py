@@ -51,6 +51,10 @@ class Outcome:
     other: Tensor | None = None  # (B, BINS) of all other pixels
 
 
+# what validation fixes and the checkpoint keeps, with what it is before
+FIXED = {"frame_threshold": 0.5, "video_threshold": 0.5, "pixel_threshold": 0.5, "video_temperature": 1.0}
+
+
 def video_id(name: str) -> int:
     """A number for a name that is the same in every process; ``hash`` is not."""
     return int.from_bytes(blake2b(name.encode(), digest_size=7).digest(), "big")
@@ -68,6 +72,7 @@ class Method(LightningModule, ABC):
     frame_threshold: Tensor
     video_threshold: Tensor
     pixel_threshold: Tensor
+    video_temperature: Tensor
 
     def __init__(
         self,
@@ -89,8 +94,8 @@ class Method(LightningModule, ABC):
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.rho, self.is_second_pass, self.mean_of = rho, False, mean_of
-        for unit in ("frame", "video", "pixel"):  # validation fixes them, the checkpoint keeps them
-            self.register_buffer(f"{unit}_threshold", torch.tensor(0.5))
+        for name, value in FIXED.items():
+            self.register_buffer(name, torch.tensor(value))
         self.scores = nn.ModuleDict(
             {
                 "val": score_metrics(None, None, mean_of),
@@ -222,14 +227,18 @@ class Method(LightningModule, ABC):
     def on_validation_epoch_end(self) -> None:
         values = self.conclude("val")
         if not self.trainer.sanity_checking:
-            for unit in ("frame", "video", "pixel"):
-                if f"val/{unit}_threshold" in values:
-                    getattr(self, f"{unit}_threshold").copy_(values[f"val/{unit}_threshold"])
+            for name in FIXED:
+                if f"val/{name}" in values:
+                    getattr(self, name).copy_(values[f"val/{name}"])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Thresholds as validation has fixed them, where a callback has put averages of all else there."""
-        for unit in ("frame", "video", "pixel"):
-            checkpoint["state_dict"][f"{unit}_threshold"] = getattr(self, f"{unit}_threshold").clone()
+        """As validation has fixed them, where a callback has put averages of all else there."""
+        for name in FIXED:
+            checkpoint["state_dict"][name] = getattr(self, name).clone()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """One of before there were temperatures has none."""
+        checkpoint["state_dict"].setdefault("video_temperature", torch.tensor(FIXED["video_temperature"]))
 
     def on_test_epoch_end(self) -> None:
         self.conclude("test")

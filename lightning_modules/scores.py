@@ -94,6 +94,12 @@ def best_threshold(score: Tensor, label: Tensor) -> Tensor:
     return (threshold[j] + below) / 2
 
 
+def rates(score: Tensor, label: Tensor, threshold: float | Tensor = 0.5) -> tuple[Tensor, Tensor]:
+    """Shares of the reals and of the fakes that are called fake."""
+    said, fake = (score >= threshold).float(), label.bool()
+    return tuple(said[of].mean() if of.any() else undefined(said) for of in (~fake, fake))  # type: ignore[return-value]
+
+
 def best_balanced_accuracy(score: Tensor, label: Tensor) -> Tensor:
     return balanced_accuracy(score, label, best_threshold(score, label))
 
@@ -108,6 +114,32 @@ def ece(score: Tensor, label: Tensor) -> Tensor:
         return undefined(score)
     # torchmetrics bins the score itself for two classes, as meant here
     return binary_calibration_error(score, label.long(), n_bins=15)
+
+
+COLDEST, HOTTEST = 0.05, 20.0
+
+
+def temperature(score: Tensor, label: Tensor) -> Tensor:
+    """What logits are to be divided by to be as sure as they are right (Guo et al., 2017); 1 where nothing says so.
+
+    The labels are those of Platt (1999), not quite 0 and 1: where all is told apart, no temperature is low enough else.
+    """
+    if one_class(label):
+        return score.new_ones(())
+    logit, fake = score.double().logit(eps=1e-7), label.double()
+    fakes, reals = fake.sum(), (1 - fake).sum()
+    target = fake * (fakes + 1) / (fakes + 2) + (1 - fake) / (reals + 2)
+    low, high = logit.new_tensor(1 / HOTTEST), logit.new_tensor(1 / COLDEST)
+    for _ in range(50):  # the loss is convex in 1 / temperature: halve where its slope changes sign
+        middle = (low + high) / 2
+        rises = (((middle * logit).sigmoid() - target) * logit).sum() > 0
+        low, high = (low, middle) if rises else (middle, high)
+    return (2 / (low + high)).to(score.dtype)
+
+
+def cooled(score: Tensor, at: float | Tensor) -> Tensor:
+    """Probabilities after temperature scaling."""
+    return (score.double().logit(eps=1e-7) / at).sigmoid().to(score.dtype)
 
 
 @dataclass(frozen=True, slots=True)

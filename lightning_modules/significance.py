@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 from scipy.stats import norm, rankdata
 
 from datamodules.errors import Refused
@@ -79,31 +80,48 @@ class Claim:
         return self.gain.low > 0 and self.adjusted < 0.05
 
 
-def claims(
-    scores: Mapping[str, Floats],
-    label: Labels,
-    pairs: Sequence[tuple[str, str]],
-    cluster: NDArray[np.str_] | None = None,
-    draws: int = RESAMPLES,
-) -> list[Claim]:
-    """
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """What methods say of the same videos.
+
     Args:
-        scores: (V,) of each method, on the same videos.
+        scores: (V,) of each method, or (S, V) of its seeds.
         label: (V,) 1 of fakes.
-        pairs: Whom each claim is about: a method, and one that it is said to beat.
         cluster: As ``weights`` has it.
+    """
+
+    scores: Mapping[str, Floats]
+    label: Labels
+    cluster: NDArray[np.str_] | None = None
+
+
+def claims(sets: Sequence[Shared], pairs: Sequence[tuple[str, str]], draws: int = RESAMPLES) -> list[Claim]:
+    """Of AUROCs averaged over the seeds of a method and over sets of videos.
+
+    Args:
+        sets: Resampled apart from each other.
+        pairs: Whom each claim is about: a method, and one that it is said to beat.
         draws: Resamples.
     """
-    if absent := sorted({name for pair in pairs for name in pair} - scores.keys()):
-        raise Refused(f"{absent[0]}: has no scores here; there are {', '.join(scores)}")
-    names = list(scores)
-    weight = weights(label, cluster, draws)
-    many = {name: aurocs(score, label, weight) for name, score in scores.items()}
-    value, covariance = delong(np.stack([scores[name] for name in names]), label)
+    names = list(sets[0].scores)
+    for one in sets:
+        if absent := sorted({name for pair in pairs for name in pair} - one.scores.keys()):
+            raise Refused(f"{absent[0]}: has no scores here; there are {', '.join(one.scores)}")
+    value, covariance = np.zeros(len(names)), np.zeros((len(names), len(names)))
+    many = np.zeros((len(names), draws))
+    for k, one in enumerate(sets):
+        rows = [np.atleast_2d(one.scores[name]) for name in names]
+        # each method is the mean of its seeds
+        mean = block_diag(*(np.full((1, len(of)), 1 / len(of)) for of in rows)) / len(sets)
+        values, spread = delong(np.concatenate(rows), one.label)
+        value += mean @ values
+        covariance += mean @ spread @ mean.T
+        weight = weights(one.label, one.cluster, draws, k)
+        many += mean @ np.stack([aurocs(score, one.label, weight) for score in np.concatenate(rows)])
     found = []
     for ours, theirs in pairs:
         i, j = names.index(ours), names.index(theirs)
-        apart = many[ours] - many[theirs]
+        apart = many[i] - many[j]
         low, high = np.percentile(apart, [2.5, 97.5])
         tail = min((apart <= 0).sum(), (apart >= 0).sum())
         deviation = np.sqrt(max(0.0, covariance[i, i] + covariance[j, j] - 2 * covariance[i, j]))
@@ -111,7 +129,8 @@ def claims(
         p = 2 * norm.sf(abs(gain) / deviation) if deviation > 0 else float(gain == 0)
         interval = Interval(value=float(gain), low=float(low), high=float(high))
         found.append((ours, theirs, interval, min(1.0, 2 * (tail + 1) / (draws + 1)), float(p)))
-    family = holm([one[4] if cluster is None else one[3] for one in found])
+    is_clustered = any(one.cluster is not None for one in sets)
+    family = holm([one[3] if is_clustered else one[4] for one in found])
     return [
         Claim(ours=ours, theirs=theirs, gain=gain, bootstrap=float(bootstrap), delong=p, adjusted=float(adjusted))
         for (ours, theirs, gain, bootstrap, p), adjusted in zip(found, family, strict=True)

@@ -11,9 +11,11 @@ from datamodules.atomic import write_text
 from datamodules.errors import Refused
 from suite.parser import Parser
 from suite.progress import bar
+from suite.sweeps.conditions import Degradations
 from suite.sweeps.plan import Cell, Domain, Entrant, Sweep
 from suite.sweeps.play import Failure, play
 from suite.sweeps.results import write
+from suite.sweeps.settings import Settings
 from suite.sweeps.tables import latex, markdown, matrix, table
 
 
@@ -22,7 +24,8 @@ def benchmark(
     train: dict[str, Domain],
     test: dict[str, Domain],
     seeds: list[int] = [0],  # noqa: B006
-    change: dict[str, Any] = {},  # noqa: B006
+    change: Settings = Settings(),  # noqa: B008
+    degraded: Degradations = Degradations(),  # noqa: B008
     out: Path = Path("runs/benchmark"),
     workers: int = 1,
     cluster: str | None = None,
@@ -37,22 +40,24 @@ def benchmark(
         test: Test sets.
         seeds: Of the trainings.
         change: Of the configs of all methods, for instance how long they train.
+        degraded: What else the test videos go through, before faces are looked for.
         out: Folder of the runs and the tables.
         workers: Trainings at the same time on this machine.
         cluster: Address of a Ray cluster that sees the same folders, where each training has a GPU of its own; local
             starts one here.
     """
-    sweep = Sweep(methods=methods, train=train, test=test, seeds=seeds, change=change)
+    sweep = Sweep(methods=methods, train=train, test=test, seeds=seeds, change=change, degraded=degraded)
     out = out.absolute()
     out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
     failures: list[Failure] = []
-    total = len(list(sweep.cells()))
+    total, done = len(list(sweep.cells())), 0
     with bar("training and testing", unit="trainings") as show:
         show(0, total)
-        for done, one in enumerate(play(sweep, out, workers, cluster), 1):
+        for one in play(sweep, out, workers, cluster):
             rows += one.rows
             failures += one.failures
+            done += one.is_training
             show(done, total)
     write_text(out / "failures.txt", "".join(f"{failure}\n" for failure in failures))
     order = list(sweep.cells())

@@ -37,6 +37,11 @@ class Run:
     def threshold(self) -> float:
         return float(self.about["video_threshold"])
 
+    @property
+    def temperature(self) -> float | None:
+        """That validation found; unknown in tables of before it was sought."""
+        return float(self.about["video_temperature"]) if "video_temperature" in self.about else None
+
 
 def read_run(path: Path) -> Run:
     table_path = path / "predictions.parquet"
@@ -75,8 +80,15 @@ def verdict(run: Run) -> dict[str, Interval]:
     out["video AP"] = interval(scores.average_precision, v, draws)
     out["video EER"] = interval(scores.eer, v, draws)
     out["balanced accuracy"] = interval(lambda s, y: scores.balanced_accuracy(s, y, run.threshold), v, draws)
+    for i, name in enumerate(("false alarms at the threshold", "found at the threshold")):
+        out[name] = interval(lambda s, y, i=i: scores.rates(s, y, run.threshold)[i], v, draws)  # type: ignore[misc]
     out["TPR at 1 % FPR"] = Interval(value=figure(scores.tpr_at_fpr, v))
     out["ECE"] = Interval(value=figure(scores.ece, v))
+    if run.temperature is not None:
+        at = run.temperature
+        out["ECE after temperature scaling"] = Interval(
+            value=figure(lambda s, y: scores.ece(scores.cooled(s, at), y), v)
+        )
     out["Brier"] = interval(scores.brier, v, draws)
     frames = scores.by_frame(*intervals.columns(run.table))
     out["frame AUROC"] = Interval(value=float(scores.auroc(frames.score, frames.label)))

@@ -14,7 +14,7 @@ from statsmodels.stats.multitest import multipletests
 
 from datamodules.errors import Refused
 from lightning_modules.intervals import aurocs
-from lightning_modules.significance import claims, delong, holm, weights
+from lightning_modules.significance import Shared, claims, delong, holm, weights
 
 
 def sample(videos: int, methods: int = 2, seed: int = 0, rounded: bool = False) -> tuple[Any, Any]:
@@ -24,6 +24,10 @@ def sample(videos: int, methods: int = 2, seed: int = 0, rounded: bool = False) 
     shared = rng.normal(0, 1, videos)
     scores = np.stack([0.4 * (k + 1) * label + shared + rng.normal(0, 0.7, videos) for k in range(methods)])
     return (scores.round(1) if rounded else scores), label
+
+
+def two(scores: Any, label: Any) -> Shared:
+    return Shared(scores={"a": scores[0], "b": scores[1]}, label=label)
 
 
 @pytest.mark.parametrize("rounded", [False, True])
@@ -40,15 +44,15 @@ def test_delong_is_that_of_another_library(rounded: bool) -> None:
     for seed in range(5):
         scores, label = sample(150, seed=seed, rounded=rounded)
         value, _ = delong(scores, label)
-        [claim] = claims({"a": scores[0], "b": scores[1]}, label, [("b", "a")], draws=100)
-        _, p, one, two, *_ = Delong_test(label, scores[0], scores[1], return_ci=False)
-        assert value == pytest.approx([one, two])
+        [claim] = claims([two(scores, label)], [("b", "a")], draws=100)
+        _, p, first, second, *_ = Delong_test(label, scores[0], scores[1], return_ci=False)
+        assert value == pytest.approx([first, second])
         assert claim.delong == pytest.approx(p, rel=1e-9)
 
 
 def test_the_interval_of_a_gain_is_that_of_scipys_bootstrap() -> None:
     scores, label = sample(240)
-    [claim] = claims({"a": scores[0], "b": scores[1]}, label, [("b", "a")])
+    [claim] = claims([two(scores, label)], [("b", "a")])
     fake, real = np.flatnonzero(label), np.flatnonzero(label == 0)
 
     def gain(fakes: Any, reals: Any) -> float:
@@ -76,7 +80,7 @@ def test_a_claim_without_a_difference_is_seldom_believed_and_one_with_it_often()
             label = (np.arange(200) % 2).astype(np.int64)
             shared = label + rng.normal(0, 1, 200)
             pair = {"a": shared + rng.normal(0, 0.5, 200), "b": shared + gain * label + rng.normal(0, 0.5, 200)}
-            [claim] = claims(pair, label, [("b", "a")], draws=200)
+            [claim] = claims([Shared(scores=pair, label=label)], [("b", "a")], draws=200)
             believed[gain] += claim.holds
     assert believed[0.0] <= 5  # one in forty is expected of a one-sided look
     assert believed[0.9] >= 55
@@ -103,13 +107,27 @@ def test_two_thousand_resamples_of_five_methods_on_five_thousand_videos_take_sec
     scores, label = sample(5000, methods=5)
     names = {f"{i}": score for i, score in enumerate(scores)}
     start = time.process_time()
-    claims(names, label, [("4", name) for name in list(names)[:4]])
+    claims([Shared(scores=names, label=label)], [("4", name) for name in list(names)[:4]])
     assert time.process_time() - start < 5
+
+
+def test_a_gain_over_seeds_and_sets_is_the_mean_of_theirs() -> None:
+    made = [sample(120, methods=6, seed=k) for k in range(2)]
+    sets = [Shared(scores={"a": s[:3], "b": s[3:5]}, label=label) for s, label in made]
+    [claim] = claims(sets, [("b", "a")], draws=4000)
+    gains = []
+    for scores, label in made:
+        each = [roc_auc_score(label, score) for score in scores]
+        gains.append(np.mean(each[3:5]) - np.mean(each[:3]))
+    assert claim.gain.value == pytest.approx(np.mean(gains))
+    # two ways to the same spread: resamples, and DeLong's covariance
+    deviation = claim.gain.value / scipy.stats.norm.isf(claim.delong / 2)
+    assert (claim.gain.high - claim.gain.low) / 3.92 == pytest.approx(deviation, rel=0.1)
 
 
 def test_a_claim_about_nobody_is_refused() -> None:
     scores, label = sample(30)
     with pytest.raises(Refused, match="c: has no scores here; there are a, b"):
-        claims({"a": scores[0], "b": scores[1]}, label, [("a", "c")])
+        claims([two(scores, label)], [("a", "c")])
     with pytest.raises(Refused, match="1 fakes and 20 reals"):
         delong(scores[:, :21], np.arange(21) // 20)

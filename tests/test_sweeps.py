@@ -20,10 +20,12 @@ import yaml
 from datamodules.errors import Refused
 from suite.__main__ import main
 from suite.figures import read_run, verdict
-from suite.sweeps.plan import Cell, Domain, Entrant, Sweep, merged
+from suite.sweeps.conditions import Condition, Degradations, Preparation
+from suite.sweeps.plan import Cell, Domain, Entrant, Sweep
 from suite.sweeps.play import Command, Failure, Stopped
+from suite.sweeps.settings import Settings, merged
 from suite.sweeps.tables import latex, markdown, matrix, table
-from tests.conftest import ROOT, small_fit
+from tests.conftest import ROOT, preparing, small_fit
 
 SMALL: dict[str, Any] = {
     "model": {"init_args": {"backbone": "test_efficientnet"}},
@@ -158,7 +160,7 @@ def plain(**changes: Any) -> Sweep:
 
 def test_what_one_data_set_says_is_not_left_over_for_another() -> None:
     celeb = Domain(data=ROOT / "configs/data/celeb_df_v2.yaml")
-    studio = Domain(data=ROOT / "configs/data/studio.yaml", change={"methods": ["Swap"]})
+    studio = Domain(data=ROOT / "configs/data/studio.yaml", change=Settings({"methods": ["Swap"]}))
     both = merged(studio.settings(), celeb.settings())["data"]["init_args"]
     assert both["compression"] is None
     assert both["methods"] is None
@@ -219,13 +221,47 @@ def test_a_method_may_want_other_faces_and_a_first_stage_may_be_given(tmp_path: 
     assert settings["data"]["init_args"]["prepared"] == "data/studio/prepared_wide"
 
 
+def test_a_test_set_is_tested_degraded_with_faces_found_after_it(
+    sweep: Callable[..., list[str]], studio: Path, tmp_path: Path
+) -> None:
+    here = {"change": {"root": str(studio)}}
+    arguments = preparing(studio, tmp_path)
+    landmarks = {
+        "class_path": "datamodules.faces.DlibLandmarks",
+        "init_args": {"path": arguments[arguments.index("--faces.landmarks.path") + 1]},
+    }
+    prepare = {"": {"change": {"faces": {"landmarks": landmarks}, "size": 64, "frames": 8}}}
+    main(sweep(test={"studio": here}, degraded={"kinds": ["blur"], "severities": [5], "prepare": prepare}))
+    out = tmp_path / "sweep"
+    rows = [row for row in pq.read_table(out / "results.parquet").to_pylist() if row["forgery"] == "all"]
+    assert [(row["degradation"], row["severity"]) for row in rows] == [(None, 0), ("blur", 5)]
+    assert rows[0]["pixel_auroc"] is None
+    assert len({row["video_auroc"] for row in rows}) > 1
+    assert all(0 < row["coverage"] <= 1 for row in rows)
+    made = out / "degraded/studio/blur 5/prepared/manifest.csv"
+    before = made.stat().st_mtime_ns
+    main(sweep(test={"studio": here}, degraded={"kinds": ["blur"], "severities": [5], "prepare": prepare}))
+    assert made.stat().st_mtime_ns == before
+    assert "| plain | but Swap |" in (out / "table.md").read_text()
+    assert (out / "table.md").read_text().count("studio") == 1  # the matrix is of what was not degraded
+
+
+def test_degradations_that_cannot_be_are_refused() -> None:
+    with pytest.raises(Refused, match="severity 6: must be from 1 to 5"):
+        Degradations(kinds=["blur"], severities=[6])
+    wide = Entrant(config=[ROOT / "configs/classifier.yaml"], preparation="_wide")
+    with pytest.raises(Refused, match="degraded, prepare: '_wide', which b wants, is not there; '' is"):
+        plain(methods={"b": wide}, degraded=Degradations(kinds=["blur"], prepare={"": Preparation()}))
+
+
 def test_the_matrix_has_means_of_seeds_intervals_of_one_and_failures() -> None:
     def row(method: str, seed: int, value: float | None) -> dict[str, Any]:
         same = {"method": method, "train": "t", "seed": seed, "forgery": "all"}
+        same |= {"degradation": None, "severity": 0}
         return {**same, "test": "x|y", "video_auroc": value, "video_auroc_low": 0.6, "video_auroc_high": 0.9}
 
     failures = [Failure(cell=Cell(method="d_1", train="t", seed=0), test=None, reason="no disk")]
-    failures.append(Failure(cell=Cell(method="a", train="t", seed=2), test="x|y", reason="no disk"))
+    failures.append(Failure(cell=Cell(method="a", train="t", seed=2), test=Condition(test="x|y"), reason="no disk"))
     found = matrix(
         [row("a", 0, 0.7), row("a", 1, 0.8), row("b", 0, 0.75), row("c", 0, None), row("e", 0, 0.7), row("e", 1, 0.8)],
         failures,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any
 import yaml
 
 from datamodules.errors import Refused
+from suite.sweeps.conditions import Condition, Degradations
+from suite.sweeps.settings import Settings, merged
 
 # of a data set: what another one does not say must not be left over from it
 NOT_SAID = {"compression": None, "methods": None, "root": None}
@@ -32,7 +33,7 @@ class Entrant:
     """
 
     config: list[Path]
-    change: dict[str, Any] = field(default_factory=dict)
+    change: Settings = field(default_factory=Settings)
     checkpoint: Path | None = None
     after: str | None = None
     preparation: str = ""
@@ -56,7 +57,7 @@ class Domain:
     """
 
     data: Path
-    change: dict[str, Any] = field(default_factory=dict)
+    change: Settings = field(default_factory=Settings)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", self.data.absolute())
@@ -67,7 +68,7 @@ class Domain:
         found = yaml.safe_load(self.data.read_text())
         if not isinstance(found, dict) or "prepared" not in found.get("init_args", {}):
             raise Refused(f"{self.data}: must have class_path and init_args, with 'prepared' in them")
-        arguments = NOT_SAID | found["init_args"] | self.change
+        arguments = NOT_SAID | found["init_args"] | dict(self.change)
         arguments["prepared"] = str(arguments["prepared"]) + preparation
         return {"data": found | {"init_args": arguments}}
 
@@ -79,6 +80,7 @@ class Sweep:
     test: Mapping[str, Domain]
     seeds: list[int]
     change: Mapping[str, Any]
+    degraded: Degradations = field(default_factory=Degradations)
 
     def __post_init__(self) -> None:
         for kind in ("methods", "train", "test"):
@@ -94,8 +96,25 @@ class Sweep:
                 raise Refused(f"methods, {name}: after {entrant.after!r}, which is not among them")
             if entrant.after == name or (entrant.after and self.methods[entrant.after].after):
                 raise Refused(f"methods, {name}: after {entrant.after!r}, which must not wait for another")
+            if self.degraded.kinds and entrant.preparation not in self.degraded.prepare:
+                known = ", ".join(map(repr, self.degraded.prepare)) or "none"
+                raise Refused(
+                    f"degraded, prepare: {entrant.preparation!r}, which {name} wants, is not there; {known} is"
+                )
         for domain in (*self.train.values(), *self.test.values()):
             domain.settings()
+
+    def conditions(self) -> list[Condition]:
+        return list(self.degraded.conditions(list(self.test)))
+
+    def data(self, condition: Condition, preparation: str, out: Path) -> dict[str, Any]:
+        """Settings of a test set under a condition."""
+        found = self.test[condition.test].settings(preparation)
+        if condition.kind is None:
+            return found
+        place = condition.place(out)
+        copy = {"root": str(place), "index": "datamodules.datasets.table.index"}
+        return merged(found, {"data": {"init_args": {**copy, "prepared": str(place / f"prepared{preparation}")}}})
 
     @property
     def awaited(self) -> set[str]:
@@ -144,15 +163,5 @@ class Cell:
     def run(self, out: Path) -> Path:
         return out / "runs" / self.method / self.train / str(self.seed)
 
-    def tested(self, out: Path, test: str) -> Path:
-        return self.run(out) / "tests" / test
-
-
-def merged(*settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Later ones win, key by key."""
-    out: dict[str, Any] = {}
-    for one in settings:
-        for key, value in one.items():
-            both = isinstance(value, Mapping) and isinstance(out.get(key), Mapping)
-            out[key] = merged(out[key], value) if both else copy.deepcopy(value)
-    return out
+    def tested(self, out: Path, condition: Condition) -> Path:
+        return self.run(out) / "tests" / str(condition)

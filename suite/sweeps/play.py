@@ -19,9 +19,12 @@ import yaml
 from callbacks.asking import WAITING
 from datamodules import cluster, pool
 from datamodules.atomic import write_text
+from datamodules.degrade.tree import LOST
 from datamodules.errors import Refused
-from suite.sweeps.plan import Cell, Sweep, merged
+from suite.sweeps.conditions import Condition
+from suite.sweeps.plan import Cell, Sweep
 from suite.sweeps.results import rows_of
+from suite.sweeps.settings import merged
 
 BEGUN, DONE = "asked.json", "done.json"  # in the folder of a command: what it was, and that it came to its end
 HOME = Path(__file__).resolve().parents[2]
@@ -31,11 +34,13 @@ HOME = Path(__file__).resolve().parents[2]
 class Failure:
     """A command that did not come to its end."""
 
-    cell: Cell
-    test: str | None  # None: the training
+    cell: Cell | None  # None: the degrading of a test set
+    test: Condition | None  # None: the training
     reason: str
 
     def __str__(self) -> str:
+        if self.cell is None:
+            return f"{self.test}: {self.reason}"
         return f"{self.cell}{f', tested on {self.test}' if self.test else ''}: {self.reason}"
 
 
@@ -45,6 +50,7 @@ class Played:
 
     rows: list[dict[str, Any]]  # of results, of the tests that came to their end with the settings of this sweep
     failures: list[Failure]
+    is_training: bool = True  # or what went before all of them
 
 
 class Stopped(Exception):
@@ -57,19 +63,44 @@ def play(sweep: Sweep, out: Path, workers: int, address: str | None = None) -> I
         workers: Trainings at the same time on this machine.
         address: Of a Ray cluster, each of whose trainings gets a GPU of its own, where there are any.
     """
+    here, lost = Path.cwd(), set()
+    wanted = [condition for condition in sweep.conditions() if condition.kind is not None]
+    degrading: list[pool.Job] = [(degraded, (sweep, condition, out, here)) for condition in wanted]
+    for one in pool.run(degrading, workers) if address is None else cluster.run(degrading, address, workers):
+        if one is not None:
+            lost.add(one.test)
+            yield Played(rows=[], failures=[one], is_training=False)
     for is_awaited in (True, False):
         cells = [cell for cell in sweep.cells() if (cell.method in sweep.awaited) is is_awaited]
-        jobs: list[pool.Job] = [(played, (sweep, cell, out, Path.cwd())) for cell in cells]
+        jobs: list[pool.Job] = [(played, (sweep, cell, out, here, lost)) for cell in cells]
         if address is None:
             yield from pool.run(jobs, workers)
         else:
             yield from cluster.run(jobs, address, workers, one_gpu=True)
 
 
-def played(sweep: Sweep, cell: Cell, out: Path, where: Path) -> Played:
+def degraded(sweep: Sweep, condition: Condition, out: Path, where: Path) -> Failure | None:
+    """Degrades the videos of a test set and looks for their faces, for every method that wants them otherwise."""
+    place, alone = condition.place(out), {"workers": 1}
+    about = {"kind": condition.kind, "severity": condition.severity, "out": str(place)}
+    settings = merged(sweep.test[condition.test].settings(), about, alone)
+    try:
+        Command("degrade", place, [], settings, [], place / LOST).go(where)
+        for preparation in sorted({entrant.preparation for entrant in sweep.methods.values()}):
+            asked, folder = sweep.degraded.prepare[preparation], place / f"prepared{preparation}"
+            # faces that are not found any more are what coverage says
+            settings = merged(asked.change, sweep.data(condition, preparation, out), alone, {"max_skipped": 1.0})
+            Command("prepare", folder, asked.config, settings, [], folder / "manifest.csv").go(where)
+    except (Stopped, Refused, OSError) as error:
+        return Failure(cell=None, test=condition, reason=str(error))
+    return None
+
+
+def played(sweep: Sweep, cell: Cell, out: Path, where: Path, lost: set[Condition]) -> Played:
     """
     Args:
         where: The folder that paths in configs are relative to.
+        lost: Conditions that cannot be tested.
     """
     entrant, run = sweep.methods[cell.method], cell.run(out)
     given = [weights] if (weights := sweep.generator(cell, out)) is not None else []
@@ -81,15 +112,18 @@ def played(sweep: Sweep, cell: Cell, out: Path, where: Path) -> Played:
             return Played(rows=[], failures=[Failure(cell=cell, test=None, reason=str(error))])
     checkpoint = entrant.checkpoint or fit.product
     rows, failures = [], []
-    for name, domain in sweep.test.items():
-        place = cell.tested(out, name)
-        tested = merged(fit.settings, domain.settings(entrant.preparation), {"run": str(place)})
+    for condition in sweep.conditions():
+        if condition in lost:
+            continue
+        place = cell.tested(out, condition)
+        tested = merged(fit.settings, sweep.data(condition, entrant.preparation, out), {"run": str(place)})
         test = Command("test", place, entrant.config, tested, [checkpoint], place / "predictions.parquet")
         try:
             test.go(where)
-            rows += rows_of(cell, name, place, where / tested["data"]["init_args"]["prepared"], fit.seconds())
+            prepared = where / tested["data"]["init_args"]["prepared"]
+            rows += rows_of(cell, condition, place, prepared, {"train": fit.seconds(), "test": test.seconds()})
         except (Stopped, Refused, OSError, pa.ArrowException) as error:
-            failures.append(Failure(cell=cell, test=name, reason=str(error)))
+            failures.append(Failure(cell=cell, test=condition, reason=str(error)))
     return Played(rows=rows, failures=failures)
 
 
@@ -128,7 +162,7 @@ class Command:
         options = ["--ckpt_path", str(self.weights[0])] if self.verb == "test" else []
         if self.folder / "checkpoints/last.ckpt" in saved:
             options = ["--ckpt_path", "last"]
-        else:  # killed before there was anything to go on from
+        elif self.verb in ("fit", "test"):  # killed before there was anything to go on from
             for file in [*saved, self.product]:
                 file.unlink(missing_ok=True)
         done.unlink(missing_ok=True)
@@ -162,4 +196,5 @@ class Command:
         if (self.folder / WAITING).is_file():
             raise Stopped((self.folder / WAITING).read_text())
         if not self.product.is_file():
-            raise Stopped(f"{self.verb} ended without {self.product.name}: was nothing validated?")
+            why = ": was nothing validated?" if self.verb == "fit" else ""
+            raise Stopped(f"{self.verb} ended without {self.product.name}{why}")

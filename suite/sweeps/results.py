@@ -13,18 +13,25 @@ import pyarrow.parquet as pq
 
 from datamodules.atomic import appearing, write_text
 from datamodules.tables import read_skipped
-from lightning_modules.intervals import Interval
+from lightning_modules import scores
+from lightning_modules.intervals import Interval, figure
 from suite.figures import Run, by_forgery, read_run, verdict, videos
+from suite.sweeps.conditions import Condition
 from suite.sweeps.plan import Cell
 
 ALL = "all"  # of the forgeries of a test
+BEST = "balanced accuracy at the best threshold of the test set"  # to see what the transfer of a threshold costs
 INTERVALS = {
     "video AUROC": "video_auroc",
     "video AP": "video_ap",
     "video EER": "video_eer",
     "balanced accuracy": "balanced_accuracy",
+    BEST: "balanced_accuracy_best",
+    "false alarms at the threshold": "fpr_at_validation",
+    "found at the threshold": "tpr_at_validation",
     "TPR at 1 % FPR": "tpr_at_1_fpr",
     "ECE": "ece",
+    "ECE after temperature scaling": "ece_cooled",
     "Brier": "brier",
     "frame AUROC": "frame_auroc",
     "pixel AUROC": "pixel_auroc",
@@ -61,19 +68,31 @@ def coverage(run: Run, prepared: Path) -> float | None:
     return len(scored) / (len(scored) + lost)
 
 
-def rows_of(cell: Cell, test: str, place: Path, prepared: Path, trained: float | None) -> list[dict[str, Any]]:
-    """Of one test; kept beside it, since intervals take their time."""
+def rows_of(
+    cell: Cell, condition: Condition, place: Path, prepared: Path, seconds: Mapping[str, float | None]
+) -> list[dict[str, Any]]:
+    """Of one test; kept beside it, since intervals take their time.
+
+    Args:
+        prepared: Folder of the test set.
+        seconds: That training and testing took, as far as they are known.
+    """
     table, kept = place / "predictions.parquet", place / "rows.json"
     if kept.is_file() and kept.stat().st_mtime_ns > table.stat().st_mtime_ns:
         return list(json.loads(kept.read_text()))
     run = read_run(place)
     v = videos(run)
-    same: dict[str, Any] = {"method": cell.method, "train": cell.train, "seed": cell.seed, "test": test}
-    cost = {"coverage": coverage(run, prepared), "train_seconds": trained}
+    same: dict[str, Any] = {"method": cell.method, "train": cell.train, "seed": cell.seed, "test": condition.test}
+    same |= {"degradation": condition.kind, "severity": condition.severity}
+    cost: dict[str, Any] = {"coverage": coverage(run, prepared), "temperature": run.temperature}
+    cost |= {f"{name}_seconds": value for name, value in seconds.items()}
+    cost["parameters"] = int(run.about["parameters"]) if "parameters" in run.about else None
     reals, fakes = int((v.label == 0).sum()), int((v.label == 1).sum())
-    rows = [{**same, "forgery": ALL, "seen": None, "reals": reals, "fakes": fakes, **spread(verdict(run)), **cost}]
+    best = {BEST: Interval(value=figure(scores.best_balanced_accuracy, v))}
+    whole = spread(verdict(run) | best)
+    rows = [{**same, "forgery": ALL, "seen": None, "reals": reals, "fakes": fakes, **whole, **cost}]
     for row in by_forgery(run):
-        figures = spread({"video AUROC": row.auroc, **row.pixels})
+        figures = spread({"video AUROC": row.auroc, "found at the threshold": Interval(value=row.found), **row.pixels})
         about = {"forgery": row.method, "seen": row.seen, "reals": reals, "fakes": row.count}
         rows.append({**same, **about, **figures, **cost})
     write_text(kept, json.dumps(rows))
@@ -83,9 +102,12 @@ def rows_of(cell: Cell, test: str, place: Path, prepared: Path, trained: float |
 def write(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
     """results.parquet and results.json."""
     names = [f"{name}{end}" for name in INTERVALS.values() for end in ("", "_low", "_high")]
-    kinds: dict[str, pa.DataType] = {name: pa.string() for name in ("method", "train", "test", "forgery")}
+    kinds: dict[str, pa.DataType] = {
+        name: pa.string() for name in ("method", "train", "test", "degradation", "forgery")
+    }
+    kinds |= {"severity": pa.int64(), "parameters": pa.int64()}
     kinds |= {"seed": pa.int64(), "seen": pa.bool_(), "reals": pa.int64(), "fakes": pa.int64()}
-    kinds |= dict.fromkeys([*names, "coverage", "train_seconds"], pa.float64())
+    kinds |= dict.fromkeys([*names, "coverage", "temperature", "train_seconds", "test_seconds"], pa.float64())
     with appearing(out / "results.parquet") as part:
         pq.write_table(pa.Table.from_pylist(list(rows), pa.schema(list(kinds.items()))), part)
     write_text(out / "results.json", json.dumps(rows, indent=1) + "\n")

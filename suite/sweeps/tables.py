@@ -41,19 +41,20 @@ def matrix(rows: Sequence[Mapping[str, Any]], failures: Sequence[Failure]) -> di
     """Of the video AUROC, of all forgeries together."""
     found: dict[Key, list[Mapping[str, Any]]] = {}
     failed = Counter[Key]()
-    tests = list(dict.fromkeys(row["test"] for row in rows))
-    tests += [failure.test for failure in failures if failure.test is not None and failure.test not in tests]
+    mine = [failure for failure in failures if failure.cell and not (failure.test and failure.test.kind)]
+    tests = list(dict.fromkeys([row["test"] for row in rows] + [str(one.test) for one in mine if one.test is not None]))
     for row in rows:
-        if row["forgery"] == ALL:
+        if row["forgery"] == ALL and row["degradation"] is None:
             found.setdefault((row["method"], row["train"], row["test"]), []).append(row)
-    for failure in failures:  # a training that failed has failed every test
-        for test in tests or [""] if failure.test is None else [failure.test]:
+    for failure in mine:  # a training that failed has failed every test
+        assert failure.cell is not None
+        for test in tests or [""] if failure.test is None else [str(failure.test)]:
             failed[failure.cell.method, failure.cell.train, test] += 1
     places = {}
     for key in [*found, *(key for key in failed if key not in found)]:
-        mine = found.get(key, [])
-        values = [row[AUROC] for row in mine if row[AUROC] is not None]
-        low, high = (mine[0][f"{AUROC}_{end}"] if len(mine) == 1 else None for end in ("low", "high"))
+        seeds = found.get(key, [])
+        values = [row[AUROC] for row in seeds if row[AUROC] is not None]
+        low, high = (seeds[0][f"{AUROC}_{end}"] if len(seeds) == 1 else None for end in ("low", "high"))
         places[key] = Place(values=values, low=low, high=high, failed=failed[key])
     return places
 
