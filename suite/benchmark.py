@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ from datamodules.atomic import write_text
 from datamodules.errors import Refused
 from suite.parser import Parser
 from suite.progress import bar
+from suite.sweeps.compare import compare
 from suite.sweeps.conditions import Degradations
+from suite.sweeps.page import page
 from suite.sweeps.plan import Cell, Domain, Entrant, Sweep
 from suite.sweeps.play import Failure, play
 from suite.sweeps.results import write
@@ -49,13 +53,16 @@ def benchmark(
     sweep = Sweep(methods=methods, train=train, test=test, seeds=seeds, change=change, degraded=degraded)
     out = out.absolute()
     out.mkdir(parents=True, exist_ok=True)
+    write_text(out / "sweep.yaml", sweep.text())
     rows: list[dict[str, Any]] = []
+    groups: list[dict[str, Any]] = []
     failures: list[Failure] = []
     total, done = len(list(sweep.cells())), 0
     with bar("training and testing", unit="trainings") as show:
         show(0, total)
         for one in play(sweep, out, workers, cluster):
             rows += one.rows
+            groups += one.groups
             failures += one.failures
             done += one.is_training
             show(done, total)
@@ -66,8 +73,13 @@ def benchmark(
     cells = table(matrix(rows, failures))
     write_text(out / "table.md", markdown(cells))
     write_text(out / "table.tex", latex(cells))
+    claims = compare(sweep, rows, out, Path.cwd())
+    about = {name: [asdict(claim) | {"holds": claim.holds} for claim in found] for name, found in claims.items()}
+    write_text(out / "claims.json", json.dumps(about, indent=1) + "\n")
+    write_text(out / "groups.json", json.dumps(groups, indent=1) + "\n")
+    write_text(out / "report.html", page(sweep, rows, failures, claims, groups, out))
     print(markdown(cells), end="")
-    print(f"{out}: video AUROC above; results.parquet, results.json, table.md, table.tex have all")
+    print(f"{out}: video AUROC above; report.html has all, and results.parquet, results.json, table.md, table.tex")
     if failures:
         more = f" and {len(failures) - 3} more" if len(failures) > 3 else ""
         raise Refused(f"{len(failures)} failed: {'; '.join(map(str, failures[:3]))}{more}; see {out / 'failures.txt'}")

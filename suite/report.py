@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from datamodules.atomic import write_text
@@ -17,6 +15,7 @@ from datamodules.contract import digest
 from lightning_modules.intervals import RESAMPLES
 from suite import plots
 from suite.figures import Run, by_forgery, pooled, read_run, verdict, videos
+from suite.pages import render
 from suite.parser import Parser
 
 
@@ -86,10 +85,9 @@ def report(runs: list[Path], out: Path | None = None) -> None:
     """Write one self-contained page about a run, or comparing several."""
     read = [read_run(path) for path in runs]
     sections = [section(run) for run in read]
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
-    page = environment.get_template("report.html").render(
+    page = render(
+        "report.html",
         title=" and ".join(run.name for run in read) if len(read) < 4 else f"{len(read)} runs",
-        made=f"deepfake-suite, {date.today().isoformat()}",
         runs=sections,
         verdict_names=list(dict.fromkeys(name for s in sections for name in s["verdict"])),
         roc=Markup(plots.roc(read)),

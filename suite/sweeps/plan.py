@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import yaml
 
 from datamodules.errors import Refused
 from suite.sweeps.conditions import Condition, Degradations
+from suite.sweeps.groups import read_attributes
 from suite.sweeps.settings import Settings, merged
 
 # of a data set: what another one does not say must not be left over from it
@@ -54,13 +55,18 @@ class Domain:
     Args:
         data: File of configs/data.
         change: What is changed of its arguments, for instance its methods.
+        attributes: A CSV file with a column video or identity and one for each attribute, whose groups are compared.
     """
 
     data: Path
     change: Settings = field(default_factory=Settings)
+    attributes: Path | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", self.data.absolute())
+        if self.attributes is not None:
+            object.__setattr__(self, "attributes", self.attributes.absolute())
+            read_attributes(self.attributes)
         if not self.data.is_file():
             raise Refused(f"{self.data}: no such file")
 
@@ -103,6 +109,20 @@ class Sweep:
                 )
         for domain in (*self.train.values(), *self.test.values()):
             domain.settings()
+
+    def text(self) -> str:
+        """As a file that 'benchmark' takes."""
+
+        def plain(value: Any) -> Any:
+            if is_dataclass(value):
+                return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+            if isinstance(value, Mapping):
+                return {key: plain(one) for key, one in value.items()}
+            if isinstance(value, list):
+                return [plain(one) for one in value]
+            return str(value) if isinstance(value, Path) else value
+
+        return yaml.safe_dump(plain(self), sort_keys=False)
 
     def conditions(self) -> list[Condition]:
         return list(self.degraded.conditions(list(self.test)))

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from datamodules import cluster, pool
 from datamodules.atomic import write_text
 from datamodules.degrade.tree import LOST
 from datamodules.errors import Refused
+from suite.figures import read_run
 from suite.sweeps.conditions import Condition
+from suite.sweeps.groups import groups_of
 from suite.sweeps.plan import Cell, Sweep
 from suite.sweeps.results import rows_of
 from suite.sweeps.settings import merged
@@ -50,6 +52,7 @@ class Played:
 
     rows: list[dict[str, Any]]  # of results, of the tests that came to their end with the settings of this sweep
     failures: list[Failure]
+    groups: list[dict[str, Any]] = field(default_factory=list)  # of people, where a test set knows them
     is_training: bool = True  # or what went before all of them
 
 
@@ -111,7 +114,7 @@ def played(sweep: Sweep, cell: Cell, out: Path, where: Path, lost: set[Condition
         except (Stopped, Refused, OSError) as error:
             return Played(rows=[], failures=[Failure(cell=cell, test=None, reason=str(error))])
     checkpoint = entrant.checkpoint or fit.product
-    rows, failures = [], []
+    rows, groups, failures = [], [], []
     for condition in sweep.conditions():
         if condition in lost:
             continue
@@ -122,9 +125,13 @@ def played(sweep: Sweep, cell: Cell, out: Path, where: Path, lost: set[Condition
             test.go(where)
             prepared = where / tested["data"]["init_args"]["prepared"]
             rows += rows_of(cell, condition, place, prepared, {"train": fit.seconds(), "test": test.seconds()})
+            attributes = sweep.test[condition.test].attributes
+            if attributes is not None and condition.kind is None:
+                same = {"method": cell.method, "train": cell.train, "seed": cell.seed, "test": condition.test}
+                groups += [same | row for row in groups_of(read_run(place), prepared, attributes)]
         except (Stopped, Refused, OSError, pa.ArrowException) as error:
             failures.append(Failure(cell=cell, test=condition, reason=str(error)))
-    return Played(rows=rows, failures=failures)
+    return Played(rows=rows, failures=failures, groups=groups)
 
 
 @dataclass(frozen=True)

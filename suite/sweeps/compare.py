@@ -1,0 +1,113 @@
+"""Which methods of a sweep are better than which others, on the same videos."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules import manifest
+from lightning_modules.intervals import Floats, aurocs
+from lightning_modules.significance import Claim, Shared, claims
+from suite.figures import read_run, videos
+from suite.sweeps.conditions import Condition
+from suite.sweeps.plan import NOTHING, Cell, Sweep
+from suite.sweeps.results import ALL
+
+UNSEEN, ALL_TESTS = "forgeries that none of the methods was trained on", "all forgeries of all test sets"
+
+
+def clusters(prepared: Path) -> dict[str, str]:
+    """The clip, and so the person, that each video was made from."""
+    table = manifest.read(prepared / "manifest.csv")
+    return dict(zip(manifest.keys(table).to_pylist(), manifest.sources(table).to_pylist(), strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a test says of each video."""
+
+    score: dict[str, float]
+    label: dict[str, int]
+    forgery: dict[str, str]  # with its data set
+    trained_on: set[str] | None  # None where it is not known
+
+
+def said(place: Path) -> Said:
+    run = read_run(place)
+    v = videos(run)
+    names = np.unique(run.table["video"].astype(str)).tolist()
+    columns = (dict(zip(names, values.tolist(), strict=True)) for values in (v.score, v.label, v.method))
+    trained = set(json.loads(run.about["trained_on"])) if run.about.get("trained_on") else None
+    return Said(**dict(zip(("score", "label", "forgery"), columns, strict=True)), trained_on=trained)
+
+
+def shared(runs: Mapping[str, Sequence[Said]], source: Mapping[str, str], only_unseen: bool) -> Shared | None:
+    """Of the videos that all runs saw; nothing where those are of one class.
+
+    Args:
+        runs: The tests of each method, one for each seed.
+        source: What each video was made from.
+        only_unseen: Only reals, and forgeries that none of the runs was trained on.
+    """
+    every = [one for seeds in runs.values() for one in seeds]
+    common = sorted(set.intersection(*(set(one.score) for one in every)))
+    if only_unseen:
+        if any(one.trained_on is None for one in every):
+            return None
+        seen = set[str]().union(*(one.trained_on or () for one in every))
+        common = [name for name in common if not every[0].label[name] or every[0].forgery[name] not in seen]
+    label = np.array([every[0].label[name] for name in common], np.int64)
+    if min((label == 0).sum(), (label == 1).sum()) < 2:
+        return None
+    scores: dict[str, Floats] = {
+        name: np.array([[one.score[video] for video in common] for one in seeds]) for name, seeds in runs.items()
+    }
+    cluster: NDArray[np.str_] = np.array([source.get(video, video) for video in common])
+    return Shared(scores=scores, label=label, cluster=cluster)
+
+
+def compare(sweep: Sweep, rows: Sequence[Mapping[str, Any]], out: Path, where: Path) -> dict[str, list[Claim]]:
+    """Each method against each, where all were tested: of forgeries that none had seen, and of all.
+
+    Args:
+        rows: Of the results.
+        out: Folder of the sweep.
+        where: The folder that paths in configs are relative to.
+    """
+    clean = [row for row in rows if row["forgery"] == ALL and row["degradation"] is None]
+    clean = [row for row in clean if row["method"] not in sweep.awaited]
+    methods = sorted({row["method"] for row in clean})
+    sets: dict[str, list[Shared]] = {UNSEEN: [], ALL_TESTS: []}
+    for train, test in product(sweep.train, sweep.test):
+        mine = [row for row in clean if row["test"] == test and row["train"] in (train, NOTHING)]
+        if len(methods) < 2 or {row["method"] for row in mine} != set(methods):
+            continue
+        condition = Condition(test=test)
+        runs: dict[str, list[Said]] = {name: [] for name in methods}
+        for row in mine:
+            cell = Cell(method=row["method"], train=row["train"], seed=row["seed"])
+            runs[row["method"]].append(said(cell.tested(out, condition)))
+        settings = sweep.data(condition, sweep.methods[methods[0]].preparation, out)
+        source = clusters(where / settings["data"]["init_args"]["prepared"])
+        for name, of in sets.items():
+            one = shared(runs, source, name == UNSEEN)
+            of += [] if one is None else [one]
+    return {name: claims(of, ranked(of)) for name, of in sets.items() if of}
+
+
+def ranked(sets: Sequence[Shared]) -> list[tuple[str, str]]:
+    """Pairs, the better one first."""
+    value = {
+        name: np.mean(
+            [aurocs(score, one.label, np.ones((1, len(one.label))))[0] for one in sets for score in one.scores[name]]
+        )
+        for name in sets[0].scores
+    }
+    return list(combinations(sorted(value, key=lambda name: (-value[name], name)), 2))

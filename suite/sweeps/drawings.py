@@ -1,0 +1,49 @@
+"""The drawings of a page about a sweep, as SVG that goes into it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+
+from matplotlib.figure import Figure
+
+from lightning_modules.significance import Claim
+from suite.plots import COLOURS, svg
+
+WIDE = 4  # panels of one line
+
+
+def forest(claims: Sequence[Claim], title: str) -> str:
+    """A gain with its interval for each pair; what does not hold is pale."""
+    figure = Figure((7, 0.9 + 0.28 * len(claims)))
+    axes = figure.subplots()
+    for y, claim in enumerate(reversed(claims)):
+        colour = COLOURS[0] if claim.holds else "#9ca3af"
+        axes.plot([claim.gain.low, claim.gain.high], [y, y], color=colour, linewidth=2, solid_capstyle="butt")
+        axes.plot(claim.gain.value, y, "o", color=colour, markersize=5)
+    axes.axvline(0, color="#111827", linewidth=1)
+    axes.set_yticks(range(len(claims)), [f"{claim.ours} over {claim.theirs}" for claim in reversed(claims)])
+    axes.set(xlabel="gain in video AUROC", ylim=(-0.7, len(claims) - 0.3))
+    return svg(figure, title)
+
+
+def curves(by_kind: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]], ylabel: str) -> str:
+    """One panel for each degradation, one line for each method."""
+    methods = list(dict.fromkeys(method for lines in by_kind.values() for method in lines))
+    colour = dict(zip(methods, COLOURS * len(methods), strict=False))
+    wide, high = min(WIDE, len(by_kind)), ceil(len(by_kind) / WIDE)
+    figure = Figure((2.6 * wide + 0.6, 2.2 * high + 0.6), layout="constrained")
+    panels = figure.subplots(high, wide, sharex=True, sharey=True, squeeze=False).ravel()
+    for axes, (kind, lines) in zip(panels, by_kind.items(), strict=False):
+        for method, points in lines.items():
+            dash = "-" if methods.index(method) < len(COLOURS) else "--"
+            axes.plot(*zip(*points, strict=True), dash, color=colour[method], marker=".", label=method)
+        axes.set_title(kind.replace("_", " "), fontsize=10)
+        axes.set_xticks(range(6))
+    for axes in panels[len(by_kind) :]:
+        axes.set_visible(False)
+    figure.supxlabel("severity; 0 is the video as it is", fontsize=10)
+    figure.supylabel(ylabel, fontsize=10)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, ncols=4, loc="outside upper center")
+    return svg(figure, f"{ylabel} by severity of each degradation")

@@ -1,0 +1,211 @@
+"""What a page about a sweep says, as tables: from the rows of its results alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+from typing import Any
+
+from datamodules.degrade.kinds import SEVERITIES
+from suite.sweeps.results import ALL
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A cell of a table."""
+
+    text: str
+    value: float | None = None  # from 0.5, pale, to 1, deep; not coloured without
+
+    @property
+    def shade(self) -> int:
+        """In percent."""
+        return 0 if self.value is None else round(100 * min(1.0, max(0.0, 2 * self.value - 1)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    head: list[str]
+    rows: list[list[Entry]]
+    note: str = ""
+
+
+def said(values: Sequence[float], coloured: bool = True, digits: int = 3) -> Entry:
+    """Mean, and spread of several."""
+    if not values:
+        return Entry(text="-")
+    spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return Entry(text=f"{mean(values):.{digits}f}{spread}", value=mean(values) if coloured else None)
+
+
+def known(rows: Iterable[Row], name: str) -> list[float]:
+    return [row[name] for row in rows if row[name] is not None]
+
+
+def names(rows: Iterable[Row], *columns: str) -> list[tuple[Any, ...]]:
+    """Different values, in the order of the rows."""
+    return list(dict.fromkeys(tuple(row[column] for column in columns) for row in rows))
+
+
+def clean(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row["degradation"] is None]
+
+
+def whole(rows: Iterable[Row]) -> list[Row]:
+    """Of all forgeries of a test together."""
+    return [row for row in rows if row["forgery"] == ALL]
+
+
+def by_seed(rows: Iterable[Row], of: Callable[[list[Row]], float | None]) -> list[float]:
+    """A figure of the rows of each seed."""
+    seeds: dict[int, list[Row]] = {}
+    for row in rows:
+        seeds.setdefault(row["seed"], []).append(row)
+    return [value for mine in seeds.values() if (value := of(mine)) is not None]
+
+
+def average(name: str) -> Callable[[list[Row]], float | None]:
+    def of(rows: list[Row]) -> float | None:
+        values = known(rows, name)
+        return mean(values) if values else None
+
+    return of
+
+
+def forgeries(rows: Sequence[Row]) -> Table | None:
+    """Seen and unseen ones apart: means over trainings and test sets, spread over seeds."""
+    mine = [row for row in clean(rows) if row["forgery"] != ALL and row["seen"] is not None]
+    if not any(row["seen"] is False for row in mine):
+        return None
+    columns = [name for (name,) in names((row for row in mine if row["seen"] is False), "forgery")]
+    out = []
+    for (method,) in names(mine, "method"):
+        ours = [row for row in mine if row["method"] == method]
+        seen, unseen = ([row for row in ours if row["seen"] is is_seen] for is_seen in (True, False))
+        figure = average("video_auroc")
+        line = [Entry(text=method), said(by_seed(seen, figure)), said(by_seed(unseen, figure))]
+        line += [said(by_seed((row for row in unseen if row["forgery"] == one), figure)) for one in columns]
+        out.append(line)
+    note = "Video AUROC against all reals, of forgeries that were in training and of those that were not."
+    return Table(head=["method", "seen", "unseen", *(f"unseen: {one}" for one in columns)], rows=out, note=note)
+
+
+LOCAL = {
+    "pixel_auroc": "pixel AUROC",
+    "pixel_ap": "pixel AP",
+    "pixel_iou": "IoU at 0.5",
+    "pixel_f1": "F1 at 0.5",
+    "pixel_f1_at_validation": "F1 at the validation threshold",
+    "pixel_false_alarms": "false alarms on reals",
+}
+
+
+def localization(rows: Sequence[Row]) -> Table | None:
+    mine = [row for row in whole(clean(rows)) if row["pixel_auroc"] is not None]
+    if not mine:
+        return None
+    out = []
+    for method, test in names(mine, "method", "test"):
+        ours = [row for row in mine if (row["method"], row["test"]) == (method, test)]
+        figures = [said(by_seed(ours, average(name)), coloured=name == "pixel_auroc") for name in LOCAL]
+        out.append([Entry(text=method), Entry(text=test), *figures])
+    note = "On fakes whose masks are known, over all their pixels; false alarms are the area marked on reals at 0.5."
+    return Table(head=["method", "tested on", *LOCAL.values()], rows=out, note=note)
+
+
+OPERATING = {
+    "balanced_accuracy": "balanced accuracy",
+    "balanced_accuracy_best": "at the best threshold of the test set",
+    "fpr_at_validation": "reals called fake",
+    "tpr_at_validation": "fakes found",
+    "ece": "ECE",
+    "ece_cooled": "ECE after temperature scaling",
+    "coverage": "coverage",
+}
+
+
+def operating(rows: Sequence[Row]) -> Table:
+    out = []
+    mine = whole(clean(rows))
+    for method, test in names(mine, "method", "test"):
+        ours = [row for row in mine if (row["method"], row["test"]) == (method, test)]
+        figures = [said(by_seed(ours, average(name)), coloured=False) for name in OPERATING]
+        out.append([Entry(text=method), Entry(text=test), *figures])
+    note = (
+        "Threshold and temperature come from the validation split of the training data; the second column, for which "
+        "the test set chose, only says what their transfer costs. Coverage is the share of videos with a face: the "
+        "others are in no figure."
+    )
+    return Table(head=["method", "tested on", *OPERATING.values()], rows=out, note=note)
+
+
+def robustness(rows: Sequence[Row], name: str = "video_auroc") -> Table | None:
+    """Means over severities of each degradation; the last columns over all of them."""
+    kinds = [kind for (kind,) in names(rows, "degradation") if kind is not None]
+    mine = [row for row in whole(rows) if row[name] is not None]
+    if not kinds or not mine:
+        return None
+    out = []
+    for method, test in names(mine, "method", "test"):
+        ours = [row for row in mine if (row["method"], row["test"]) == (method, test)]
+        before = by_seed(clean(ours), average(name))
+        after = [by_seed((row for row in ours if row["degradation"] == kind), average(name)) for kind in kinds]
+        corrupted = by_seed((row for row in ours if row["degradation"]), corruption(kinds, name))
+        lost = by_seed(ours, drop(kinds, name))
+        line = [Entry(text=method), Entry(text=test), said(before), *map(said, after), said(corrupted)]
+        out.append([*line, said(lost, coloured=False)])
+    note = f"Means over up to {SEVERITIES} severities, applied to the videos before faces are looked for."
+    return Table(head=["method", "tested on", "clean", *kinds, "mean corrupted", "mean drop"], rows=out, note=note)
+
+
+def corruption(kinds: Sequence[str], name: str) -> Callable[[list[Row]], float | None]:
+    """Mean over degradations of the mean over severities, where all are known."""
+
+    def of(rows: list[Row]) -> float | None:
+        each = [average(name)([row for row in rows if row["degradation"] == kind]) for kind in kinds]
+        values = [value for value in each if value is not None]
+        return mean(values) if len(values) == len(kinds) else None
+
+    return of
+
+
+def drop(kinds: Sequence[str], name: str) -> Callable[[list[Row]], float | None]:
+    def of(rows: list[Row]) -> float | None:
+        before, after = average(name)(clean(rows)), corruption(kinds, name)(rows)
+        return None if before is None or after is None else before - after
+
+    return of
+
+
+def curves(rows: Sequence[Row], name: str) -> dict[str, dict[str, list[tuple[int, float]]]]:
+    """(severity, mean over seeds and test sets) by degradation and method; severity 0 is the clean video."""
+    mine = [row for row in whole(rows) if row[name] is not None]
+    out: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    for kind in [kind for (kind,) in names(rows, "degradation") if kind is not None]:
+        for (method,) in names(mine, "method"):
+            ours = [row for row in mine if row["method"] == method and row["degradation"] in (None, kind)]
+            severities = sorted({row["severity"] for row in ours})
+            points = [
+                (severity, mean(known((r for r in ours if r["severity"] == severity), name))) for severity in severities
+            ]
+            if len(points) > 1:
+                out.setdefault(kind, {})[method] = points
+    return out
+
+
+def cost(rows: Sequence[Row]) -> Table:
+    out = []
+    mine = whole(clean(rows))
+    for (method,) in names(mine, "method"):
+        ours = [row for row in mine if row["method"] == method]
+        size = next(iter(known(ours, "parameters")), None)
+        videos = [(row["test_seconds"], row["reals"] + row["fakes"]) for row in ours if row["test_seconds"] is not None]
+        line = [Entry(text=method), Entry(text="-" if size is None else f"{size / 1e6:.2f} M")]
+        line.append(said(known(ours, "train_seconds"), coloured=False, digits=0))
+        line.append(said([seconds / count for seconds, count in videos], coloured=False))
+        out.append(line)
+    note = "Wall time on the machine of the sweep, with its start; what was interrupted has none."
+    return Table(head=["method", "parameters", "seconds of training", "seconds per tested video"], rows=out, note=note)
