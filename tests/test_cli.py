@@ -129,6 +129,7 @@ def test_a_missing_checkpoint_is_one_line(prepared: Path, tmp_path: Path, capsys
 
 
 OVERLAYS = {
+    "classifier_sbi": ("classifier_sbi_studio", []),
     "delocate": ("delocate_studio", ["--model.margin", "0.1"]),
     "delocate_recover": ("recover_studio", []),
     "laa_net": ("laa_net_studio", ["--model.size", "64"]),

@@ -280,29 +280,60 @@ def test_the_matrix_has_means_of_seeds_intervals_of_one_and_failures() -> None:
     assert r"$\pm$" in latex(cells)
 
 
-def configured(entrant: Entrant) -> dict[str, Any]:
-    """Arguments of the data, as the configs of a method have them."""
-    data = merged(*(yaml.safe_load(file.read_text()) for file in entrant.config)).get("data", {})
-    return dict(data.get("init_args", {})) if isinstance(data, dict) else {}
-
-
-@pytest.mark.parametrize("config", sorted((ROOT / "configs/benchmarks").glob("*.yaml")), ids=lambda path: path.stem)
-def test_a_benchmark_that_is_shipped_can_be_planned(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+def planned(config: Path, checkpoint: Path) -> Sweep:
+    """A benchmark that is shipped, with a file in the place of the checkpoints that have to be trained before."""
     content = yaml.safe_load(config.read_text())
-    methods, train, test = (content[kind] for kind in ("methods", "train", "test"))
-    made = Sweep(
-        methods={name: Entrant(**one | {"config": [*map(Path, one["config"])]}) for name, one in methods.items()},
-        train={name: Domain(**one | {"data": Path(one["data"])}) for name, one in train.items()},
-        test={name: Domain(**one | {"data": Path(one["data"])}) for name, one in test.items()},
+
+    def domains(kind: str) -> dict[str, Domain]:
+        found = {}
+        for name, one in content[kind].items():
+            change = Settings(one.get("change"))
+            found[name] = Domain(**one | {"data": Path(one["data"]), "change": change})
+        return found
+
+    methods = {}
+    for name, one in content["methods"].items():
+        given = {"checkpoint": checkpoint} if "checkpoint" in one else {}
+        files, change = [*map(Path, one["config"])], Settings(one.get("change"))
+        methods[name] = Entrant(**one | given | {"config": files, "change": change})
+    degraded = content.get("degraded", {})
+    prepare = {
+        name: Preparation(change=Settings(one.get("change"))) for name, one in degraded.pop("prepare", {}).items()
+    }
+    return Sweep(
+        methods=methods,
+        train=domains("train"),
+        test=domains("test"),
         seeds=content["seeds"],
-        change={},
+        change=Settings(content.get("change")),
+        degraded=Degradations(**degraded, prepare=prepare),
     )
+
+
+SHIPPED = sorted((ROOT / "configs/benchmarks").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("config", SHIPPED, ids=lambda path: path.stem)
+def test_a_benchmark_that_is_shipped_can_be_planned(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "first.ckpt").touch()
+    made = planned(config, tmp_path / "first.ckpt")
     for cell in made.cells():
+        entrant = made.methods[cell.method]
+        names = {file.stem for file in entrant.config}
+        assert (entrant.after is not None) == bool(names & {"rffr", "delocate"})
+        if entrant.checkpoint is not None:
+            continue
+        whole = merged(*(yaml.safe_load(file.read_text()) for file in entrant.config[:1]))
         data = made.settings(cell, Path("out"))["data"]["init_args"]
         assert data["prepared"].startswith("data/")
-        assert (data["methods"] == []) == cell.method.startswith("recovery")  # on real faces alone
-        assert (made.methods[cell.method].after is None) == (cell.method not in ("RFFR", "Delocate"))
-        assert "synthesis" not in configured(made.methods[cell.method]) or data["methods"] is None  # learns from reals
-    for domain in made.test.values():
-        assert domain.settings()["data"]["init_args"]["methods"] is None
+        assert (data["methods"] == []) == bool(names & {"rffr_pretrain", "delocate_recover"})  # real faces alone
+        if isinstance(whole["data"], dict) and "synthesis" in whole["data"]["init_args"]:
+            assert data["methods"] is None  # likewise
+    for condition in made.conditions():
+        data = made.data(condition, "", Path("out"))["data"]["init_args"]
+        assert data["methods"] is None
+        assert data["prepared"].startswith("data/" if condition.kind is None else "out/degraded/")
+    assert Sweep(**{**vars(made), "seeds": [7]}).text() != made.text()
