@@ -33,6 +33,7 @@ def benchmark(
     out: Path = Path("runs/benchmark"),
     workers: int = 1,
     cluster: str | None = None,
+    wandb: str | None = None,
 ) -> None:
     """Train every method on every training set with every seed, and test it on every test set.
 
@@ -49,8 +50,9 @@ def benchmark(
         workers: Trainings at the same time on this machine.
         cluster: Address of a Ray cluster that sees the same folders, where each training has a GPU of its own; local
             starts one here.
+        wandb: W&B project to log all trainings and tests to, as one group with tags; offline without a key.
     """
-    sweep = Sweep(methods=methods, train=train, test=test, seeds=seeds, change=change, degraded=degraded)
+    sweep = Sweep(methods=methods, train=train, test=test, seeds=seeds, change=change, degraded=degraded, wandb=wandb)
     out = out.absolute()
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "sweep.yaml", sweep.text())

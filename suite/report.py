@@ -107,5 +107,13 @@ def main(argv: list[str]) -> None:
     parser.add_argument("runs", type=Path, nargs="+", help="Folders of runs that were tested.")
     place = "The page; report.html in the run, or comparison.html beside the first of several, without it."
     parser.add_argument("--out", type=Path | None, default=None, help=place)
+    project = "W&B project of sweeps: instead of a page, a report is made there; without a key, the file it would be."
+    parser.add_argument("--wandb", type=str | None, default=None, help=project)
     arguments = parser.parse_args(argv[1:])
-    report(arguments.runs, arguments.out)
+    if arguments.wandb is None:
+        report(arguments.runs, arguments.out)
+        return
+    from suite.wandb_report import wandb_report  # what it needs is an extra
+
+    for sweep in arguments.runs:
+        print(f"report: {wandb_report(sweep, arguments.wandb)}")

@@ -22,6 +22,7 @@ from callbacks.clip_video import ClipVideo
 from callbacks.history import History, rewind
 from callbacks.panels import Panels
 from callbacks.predictions import PredictionTable
+from callbacks.roc import RocCurve
 from callbacks.seeds import EpochSeed
 from callbacks.throughput import Throughput
 from datamodules.base import FaceData
@@ -29,6 +30,7 @@ from datamodules.errors import Refused
 from lightning_modules.base import Method
 from lightning_modules.sync import SyncBatchNorm
 from suite.parser import Parser
+from suite.wandb_key import has_key
 
 
 class SaveFitConfig(SaveConfigCallback):
@@ -56,6 +58,9 @@ class SuiteCLI(LightningCLI):
         parser.add_argument(
             "--wandb", type=str | None, default=None, help="W&B project to log to as well; offline without a key."
         )
+        parser.add_argument("--wandb_group", type=str | None, default=None, help="Of the W&B run.")
+        parser.add_argument("--wandb_tags", type=list[str], default=[], help="Of the W&B run; its name, too.")
+        parser.add_argument("--wandb_config", type=dict[str, str | int | None], default={}, help="More of its columns.")
         parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
 
     def _parse_ckpt_path(self) -> None:
@@ -113,7 +118,9 @@ class SuiteCLI(LightningCLI):
         project = self._get(self.config_init, "wandb")
         if project is not None:
             run.mkdir(parents=True, exist_ok=True)
-            loggers.append(WandbLogger(project=project, name=run.name, save_dir=run))
+            group, tags, config = (self._get(self.config_init, f"wandb_{name}") for name in ("group", "tags", "config"))
+            about = {"group": group, "tags": tags, "config": config, "job_type": self.subcommand}
+            loggers.append(WandbLogger(project=project, name=", ".join(tags) or run.name, save_dir=run, **about))
         return loggers + [
             logger for logger in (given if isinstance(given, list) else [given]) if isinstance(logger, Logger)
         ]
@@ -123,7 +130,7 @@ class SuiteCLI(LightningCLI):
         run: Path, given: list[Callback] | Callback | None, monitor: tuple[str, str], every: int
     ) -> list[Callback]:
         callbacks = list(given) if isinstance(given, list) else [given] if given else []
-        standard: list[Callback] = [EpochSeed(), Throughput(), PredictionTable(), Panels(), ClipVideo()]
+        standard: list[Callback] = [EpochSeed(), Throughput(), PredictionTable(), RocCurve(), Panels(), ClipVideo()]
         callbacks += [s for s in standard if not any(isinstance(c, type(s)) for c in callbacks)]
         if not any(isinstance(callback, ModelCheckpoint) for callback in callbacks):
             folder = run / "checkpoints"
@@ -148,9 +155,7 @@ def quiet() -> None:
 
 def wandb_without_a_key() -> None:
     """Nothing ever waits for a login."""
-    netrc = Path.home() / ".netrc"
-    has_key = "WANDB_API_KEY" in os.environ or (netrc.is_file() and "wandb" in netrc.read_text())
-    if not has_key:
+    if not has_key():
         os.environ.setdefault("WANDB_MODE", "offline")
     os.environ.setdefault("WANDB_SILENT", "true")
 

@@ -87,6 +87,7 @@ class Sweep:
     seeds: list[int]
     change: Mapping[str, Any]
     degraded: Degradations = field(default_factory=Degradations)
+    wandb: str | None = None  # project
 
     def __post_init__(self) -> None:
         for kind in ("methods", "train", "test"):
@@ -158,7 +159,19 @@ class Sweep:
         found = merged(learnt, self.change, entrant.change)
         if (generator := self.generator(cell, out)) is not None:
             found = merged(found, {"model": {"init_args": {"generator_weights": str(generator)}}})
-        return merged(found, {"seed_everything": cell.seed, "run": str(cell.run(out))})
+        return merged(found, {"seed_everything": cell.seed, "run": str(cell.run(out))}, self.logged(cell, out))
+
+    def logged(self, cell: Cell, out: Path, condition: Condition | None = None) -> dict[str, Any]:
+        """How the run of a training, or of a test, is told from the others on W&B; all are one group."""
+        if self.wandb is None:
+            return {}
+        tags = [cell.method, *([cell.train] if cell.train != NOTHING else []), f"seed {cell.seed}"]
+        config: dict[str, Any] = {"sweep_method": cell.method, "sweep_train": cell.train, "sweep_seed": cell.seed}
+        if condition is not None:
+            tags.append(str(condition))
+            config |= {"sweep_test": condition.test, "degradation": condition.kind, "severity": condition.severity}
+        tags = [tag[:64] for tag in tags]  # longer ones W&B refuses
+        return {"wandb": self.wandb, "wandb_group": out.name, "wandb_tags": tags, "wandb_config": config}
 
     def generator(self, cell: Cell, out: Path) -> Path | None:
         """Weights of the first stage."""

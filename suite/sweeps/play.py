@@ -119,7 +119,8 @@ def played(sweep: Sweep, cell: Cell, out: Path, where: Path, lost: set[Condition
         if condition in lost:
             continue
         place = cell.tested(out, condition)
-        tested = merged(fit.settings, sweep.data(condition, entrant.preparation, out), {"run": str(place)})
+        data = sweep.data(condition, entrant.preparation, out)
+        tested = merged(fit.settings, data, {"run": str(place)}, sweep.logged(cell, out, condition))
         test = Command("test", place, entrant.config, tested, [checkpoint], place / "predictions.parquet")
         try:
             test.go(where)
@@ -151,7 +152,8 @@ class Command:
     def asked(self) -> str:
         states = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in self.weights]
         texts = [file.read_text() for file in self.configs]
-        return json.dumps({"configs": texts, "settings": self.settings, "weights": states}, indent=1)
+        settings = {name: value for name, value in self.settings.items() if not name.startswith("wandb")}
+        return json.dumps({"configs": texts, "settings": settings, "weights": states}, indent=1)
 
     def seconds(self) -> float | None:
         done = self.folder / DONE

@@ -1,0 +1,127 @@
+"""A sweep as a report of Weights & Biases: its run sets, panels and tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import wandb
+import yaml
+
+from datamodules.atomic import write_text
+from datamodules.errors import Refused
+from suite.sweeps.results import INTERVALS
+from suite.wandb_key import has_key
+
+SPECIFICATION = "wandb_report.json"
+
+
+def interface() -> Any:
+    try:
+        import wandb_workspaces.reports.v2 as reports
+    except ImportError as error:
+        raise Refused("--wandb needs wandb-workspaces: pip install 'deepfake-suite[wandb]'") from error
+    return reports
+
+
+def blocks(reports: Any, sweep: Path, project: str, entity: str) -> list[Any]:
+    """
+    Args:
+        reports: The library.
+        sweep: Folder that 'benchmark --wandb' filled.
+        entity: Whose the project is; empty without an account.
+    """
+    plan = yaml.safe_load((sweep / "sweep.yaml").read_text())
+    claims = json.loads((sweep / "claims.json").read_text())
+    whose = {"project": project, "entity": entity} if entity else {}
+
+    def sets(*filters: str) -> list[Any]:
+        """One for each method."""
+        found = []
+        for name in plan["methods"]:
+            chosen = " and ".join(
+                [f"Config('sweep_method') = {json.dumps(name)}", f"Group = {json.dumps(sweep.name)}", *filters]
+            )
+            found.append(reports.Runset(name=name, filters=chosen, **whose))
+        return found
+
+    tested = "JobType = 'test'"
+    clean = (tested, "Config('severity') = 0")
+    figures = [name for name in ("video_auroc", "video_eer", "pixel_auroc") if name in INTERVALS.values()]
+    out: list[Any] = [
+        reports.H1("Matrix"),
+        reports.P("Video AUROC; checkpoints were chosen on the validation split of the training data."),
+        reports.MarkdownBlock((sweep / "table.md").read_text()),
+        reports.PanelGrid(
+            runsets=sets(*clean),
+            panels=[
+                reports.BarPlot(title=name, metrics=[f"test/{name}"], groupby="sweep_test", layout=place(reports, i))
+                for i, name in enumerate(figures)
+            ],
+        ),
+        reports.H1("ROC"),
+        reports.PanelGrid(
+            runsets=sets(*clean),
+            panels=[
+                reports.CustomChart(
+                    query={"summaryTable": {"tableKey": "test/roc_table"}},
+                    chart_name="wandb/area-under-curve/v0",
+                    chart_fields={"x": "fpr", "y": "tpr"},
+                )
+            ],
+        ),
+        reports.H1("Faces and where the forgery is said to be"),
+        reports.PanelGrid(runsets=sets(*clean), panels=[reports.MediaBrowser(media_keys=["test/panels"])]),
+        reports.H1("Training"),
+        reports.PanelGrid(
+            runsets=sets("JobType = 'fit'"),
+            panels=[
+                reports.LinePlot(title="validation", y=["val/video_auroc"], layout=place(reports, 0)),
+                reports.LinePlot(title="loss", y=["train/loss"], layout=place(reports, 1)),
+            ],
+        ),
+    ]
+    if plan["degraded"]["kinds"]:
+        out.append(reports.H1("Robustness"))
+    for kind in plan["degraded"]["kinds"]:
+        curve = reports.ScatterPlot(
+            title=kind, x=reports.Config("severity"), y=reports.SummaryMetric("test/video_auroc"), running_ymean=True
+        )
+        chosen = sets(tested, f"Config('degradation') = {json.dumps(kind)}")
+        out.append(reports.PanelGrid(runsets=chosen, panels=[curve]))
+    for title, found in claims.items():
+        lines = ["| claim | gain | p after Holm | |", "| --- | --- | --- | --- |"]
+        for one in found:
+            gain = "{value:+.3f} [{low:.3f}, {high:.3f}]".format(**one["gain"])
+            verdict = "holds" if one["holds"] else "not resolved"
+            lines.append(f"| {one['ours']} over {one['theirs']} | {gain} | {one['adjusted']:.3g} | {verdict} |")
+        out += [reports.H1(f"Who is better: {title}"), reports.MarkdownBlock("\n".join(lines))]
+    return out
+
+
+def place(reports: Any, i: int) -> Any:
+    """Three panels of a line."""
+    return reports.Layout(x=8 * (i % 3), y=6 * (i // 3), w=8, h=6)
+
+
+def wandb_report(sweep: Path, project: str) -> str:
+    """Saves the report, or without a key writes what it would be; says where."""
+    if not (sweep / "claims.json").is_file():
+        raise Refused(f"{sweep}: is no folder that 'benchmark' has filled")
+    reports = interface()
+    entity = str(wandb.Api().default_entity) if has_key() else ""
+    title = f"Sweep {sweep.name}"
+    report = reports.Report(
+        project=project, entity=entity, title=title, width="fluid", blocks=blocks(reports, sweep, project, entity)
+    )
+    if entity:
+        report.save()
+        return str(report.url)
+    path = sweep / SPECIFICATION
+    write_text(path, json.dumps(json.loads(report._to_model().model_dump_json(by_alias=True)), indent=1) + "\n")
+    runs = sorted(sweep.glob("runs/**/wandb/offline-run-*"))
+    sync = (
+        f"{len(runs)} offline runs: wandb sync --include-offline {sweep}/runs/*/*/*/wandb/offline-run-*" if runs else ""
+    )
+    return f"{path} (no W&B key: log in, call it again to publish). {sync}".strip()
