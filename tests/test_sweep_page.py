@@ -1,0 +1,208 @@
+"""What a sweep concludes: who is better, groups, robustness, and the page that says so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from sklearn.metrics import roc_auc_score
+
+from datamodules import manifest
+from datamodules.errors import Refused
+from datamodules.manifest import Video
+from lightning_modules import scores
+from suite.figures import read_run, videos
+from suite.sweeps import summary
+from suite.sweeps.compare import ALL_TESTS, UNSEEN, compare
+from suite.sweeps.conditions import Condition
+from suite.sweeps.groups import gaps, groups_of
+from suite.sweeps.page import page, published
+from suite.sweeps.plan import Cell, Domain, Entrant, Sweep
+from suite.sweeps.play import Failure
+from suite.sweeps.results import rows_of
+from suite.sweeps.settings import Settings
+from tests.conftest import ROOT
+from tests.test_report import write_run
+
+SECONDS = {"train": 60.0, "test": 10.0}
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Sweep:
+    """Two methods, two seeds, one test set of 50 videos of 10 people; nothing of it has run."""
+    prepared = tmp_path / "prepared"
+    prepared.mkdir()
+    rows = []
+    for i in range(50):
+        method = "real" if i < 30 else "Swap" if i < 40 else "Jitter"
+        about: dict[str, Any] = {"dataset": "d", "method": method, "compression": "c23", "label": int(i >= 30)}
+        rows.append(Video(**about, stem=f"{i:03d}", path=f"{i}.mp4", split="test", identities=f"p{i % 10} other{i}"))
+    manifest.write(rows, prepared / "manifest.csv")
+    data = tmp_path / "data.yaml"
+    data.write_text(yaml.safe_dump({"class_path": "x", "init_args": {"prepared": str(prepared)}}))
+    config = [ROOT / "configs/classifier.yaml"]
+    return Sweep(
+        methods={"plain": Entrant(config=config), "better": Entrant(config=config)},
+        train={"t": Domain(data=data)},
+        test={"DFDC": Domain(data=data)},
+        seeds=[0, 1],
+        change=Settings(),
+    )
+
+
+@pytest.fixture
+def rows(sweep: Sweep, tmp_path: Path) -> list[dict[str, Any]]:
+    found = []
+    for cell in sweep.cells():
+        place = cell.tested(tmp_path, Condition(test="DFDC"))
+        write_run(place, masks=cell.method == "better", seed=10 * cell.seed + (cell.method == "better"))
+        found += rows_of(cell, Condition(test="DFDC"), place, tmp_path / "prepared", SECONDS)
+    return found
+
+
+def said(tmp_path: Path, method: str, seed: int) -> Any:
+    cell = Cell(method=method, train="t", seed=seed)
+    return videos(read_run(cell.tested(tmp_path, Condition(test="DFDC"))))
+
+
+def test_claims_are_of_the_mean_over_seeds_and_of_unseen_forgeries_apart(
+    sweep: Sweep, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    found = compare(sweep, rows, tmp_path, tmp_path)
+    assert list(found) == [UNSEEN, ALL_TESTS]
+    for name, kept in ((ALL_TESTS, ("real", "Swap", "Jitter")), (UNSEEN, ("real", "Jitter"))):
+        [claim] = found[name]
+        value = {}
+        for method in ("plain", "better"):
+            each = [said(tmp_path, method, seed) for seed in (0, 1)]
+            chosen = np.isin(each[0].method, [f"d/{one}" for one in kept])
+            value[method] = np.mean([roc_auc_score(v.label[chosen], v.score[chosen]) for v in each])
+        assert value[claim.ours] >= value[claim.theirs]
+        assert claim.gain.value == pytest.approx(value[claim.ours] - value[claim.theirs])
+    few = [row for row in rows if row["method"] == "plain"]
+    assert compare(sweep, few, tmp_path, tmp_path) == {}  # nobody to compare with
+
+
+def test_groups_are_those_of_the_people_whom_the_videos_were_made_from(
+    sweep: Sweep, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    table = tmp_path / "attributes.csv"
+    table.write_text("identity,hair\n" + "".join(f"p{i},{'dark' if i < 5 else 'fair'}\n" for i in range(10)))
+    place = Cell(method="plain", train="t", seed=0).tested(tmp_path, Condition(test="DFDC"))
+    found = list(groups_of(read_run(place), tmp_path / "prepared", table))
+    v = said(tmp_path, "plain", 0)
+    number = np.array(
+        sorted(range(50), key=lambda i: f"d/{'real' if i < 30 else 'Swap' if i < 40 else 'Jitter'}/c23/{i:03d}")
+    )
+    for row, dark in zip(found, (True, False), strict=True):
+        mine = (number % 10 < 5) == dark
+        assert (row["group"], row["reals"], row["fakes"]) == ("dark" if dark else "fair", 15, 10)
+        assert row["video_auroc"] == pytest.approx(roc_auc_score(v.label[mine], v.score[mine]))
+        assert row["fpr_at_validation"] == pytest.approx((v.score[mine & (v.label == 0)] >= 0.55).mean())
+    same = {"method": "plain", "train": "t", "seed": 0, "test": "DFDC"}
+    [gap] = gaps([same | row for row in found])
+    assert gap["video_auroc_gap"] == pytest.approx(abs(found[0]["video_auroc"] - found[1]["video_auroc"]))
+    assert gap["worst_auroc"] == min(row["video_auroc"] for row in found)
+    table.write_text("identity,hair\nnobody,dark\n")
+    with pytest.raises(Refused, match="knows none of the 50 tested videos by its column identity"):
+        list(groups_of(read_run(place), tmp_path / "prepared", table))
+    table.write_text("name,hair\nx,dark\n")
+    with pytest.raises(Refused, match="must have a column video or identity"):
+        Domain(data=tmp_path / "data.yaml", attributes=table)
+
+
+def made_up(value: Callable[[str | None, int], float], **more: Any) -> list[dict[str, Any]]:
+    """Rows of one method under two degradations in two severities."""
+    same = {"method": "m", "train": "t", "test": "s", "forgery": "all", "seen": None, "pixel_auroc": None}
+    conditions: list[tuple[str | None, int]] = [(None, 0), *((k, s) for k in ("blur", "h264") for s in (1, 2))]
+    return [
+        {
+            **same,
+            "seed": seed,
+            "degradation": kind,
+            "severity": severity,
+            "video_auroc": value(kind, severity) + seed / 100,
+        }
+        | more
+        for seed in (0, 2)
+        for kind, severity in conditions
+    ]
+
+
+def test_the_mean_corrupted_figure_weighs_every_degradation_alike() -> None:
+    found = summary.robustness(
+        made_up(lambda kind, severity: 0.9 - {"blur": 0.1, "h264": 0.05, None: 0}[kind] * severity)
+    )
+    assert found is not None
+    assert found.head == ["method", "tested on", "clean", "blur", "h264", "mean corrupted", "mean drop"]
+    # clean 0.90 and 0.92; blur 0.8 and 0.7, h264 0.85 and 0.8: 0.75 and 0.825
+    assert [entry.text for entry in found.rows[0]] == [
+        *("m", "s", "0.910 ± 0.014", "0.760 ± 0.014", "0.835 ± 0.014", "0.797 ± 0.014", "0.113 ± 0.000")
+    ]
+    lines = summary.curves(made_up(lambda kind, severity: 0.9 - 0.1 * severity), "video_auroc")
+    assert [severity for severity, _ in lines["blur"]["m"]] == [0, 1, 2]
+    assert [value for _, value in lines["blur"]["m"]] == pytest.approx([0.91, 0.81, 0.71])
+    half = [row for row in made_up(lambda *_: 0.9) if row["degradation"] != "h264"]
+    assert summary.robustness(half) is not None
+    assert summary.robustness([row for row in half if row["degradation"] is None]) is None
+
+
+def test_a_temperature_makes_overconfident_scores_as_sure_as_they_are_right() -> None:
+    rng = np.random.default_rng(0)
+    logit = torch.from_numpy(rng.normal(0, 2, 4000))
+    label = torch.from_numpy((rng.random(4000) < logit.sigmoid().numpy()).astype(np.int64))
+    sure = (4 * logit).sigmoid()
+    found = scores.temperature(sure, label)
+    assert float(found) == pytest.approx(4, rel=0.06)
+    assert scores.ece(scores.cooled(sure, found), label) < scores.ece(sure, label) / 3
+    apart, kinds = torch.tensor([0.2, 0.3, 0.7, 0.8] * 20, dtype=torch.float64), torch.tensor([0, 0, 1, 1] * 20)
+    assert 0.05 < float(scores.temperature(apart, kinds)) < 0.5  # surer than said, not infinitely
+    assert float(scores.temperature(apart, torch.ones_like(kinds))) == 1
+
+
+def test_numbers_of_others_stand_beside_test_sets_of_their_name_alone() -> None:
+    found = published(["DFDC", "my own"])
+    assert found is not None
+    head, rows = found.tables[0].head, found.tables[0].rows
+    assert head[-1] == "DFDC"
+    said = {(row[0].text, row[1].text): (row[2].text, row[3].text, row[4].text) for row in rows}
+    assert said["Xception", "DeepfakeBench (README)"] == (
+        "frame",
+        "mean of the three best values of each test set over training",
+        "0.708",
+    )
+    assert said["SBI", "Effort (ICML 2025), Table 1"] == ("video", "not stated", "0.717")
+    assert published(["my own"]) is None
+
+
+def test_the_page_holds_what_was_found_and_nothing_from_elsewhere(
+    sweep: Sweep, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    panel = Cell(method="better", train="t", seed=0).tested(tmp_path, Condition(test="DFDC")) / "panels/test.png"
+    panel.parent.mkdir()
+    panel.write_bytes(b"a picture")
+    failures = [Failure(cell=None, test=Condition(test="DFDC", kind="blur", severity=5), reason="<no> disk")]
+    claims = compare(sweep, rows, tmp_path, tmp_path)
+    text = page(sweep, rows, failures, claims, [], tmp_path)
+    names = re.findall(r'<section id="([\w-]+)"', text)
+    assert names == [
+        "matrix",
+        "forgeries",
+        "claims-0",
+        "claims-1",
+        "localization",
+        "faces",
+        "operating",
+        "cost",
+        "published",
+    ]
+    assert "DFDC, blur 5: &lt;no&gt; disk" in text
+    whole = [row["video_auroc"] for row in rows if row["forgery"] == "all" and row["method"] == "plain"]
+    assert f"{np.mean(whole):.3f} ± {np.std(whole, ddof=1):.3f}" in text
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
