@@ -153,6 +153,26 @@ def test_the_mean_corrupted_figure_weighs_every_degradation_alike() -> None:
     assert summary.robustness([row for row in half if row["degradation"] is None]) is None
 
 
+def test_seen_and_unseen_are_the_same_forgeries_for_all_methods() -> None:
+    def row(method: str, forgery: str, seen: bool, value: float) -> dict[str, Any]:
+        same = {"method": method, "train": "t", "test": "s", "seed": 0, "degradation": None}
+        return {**same, "forgery": forgery, "seen": seen, "video_auroc": value}
+
+    found = summary.forgeries(
+        [
+            row("a", "Swap", True, 0.9),
+            row("a", "Edit", False, 0.6),
+            row("reals", "Swap", False, 0.7),
+            row("reals", "Edit", False, 0.5),
+        ]
+    )
+    assert found is not None
+    assert found.head == ["method", "seen by some", "seen by none", "Edit"]
+    texts = [[entry.text for entry in line] for line in found.rows]
+    assert texts == [["a", "0.900", "0.600", "0.600"], ["reals", "0.700", "0.500", "0.500"]]
+    assert summary.forgeries([row("a", "Swap", True, 0.9)]) is None
+
+
 def test_a_temperature_makes_overconfident_scores_as_sure_as_they_are_right() -> None:
     rng = np.random.default_rng(0)
     logit = torch.from_numpy(rng.normal(0, 2, 4000))

@@ -165,7 +165,8 @@ def faces(sweep: Sweep, rows: Sequence[Row], out: Path) -> Section | None:
 
 def lead(sweep: Sweep, rows: Sequence[Row], failures: Sequence[Failure]) -> str:
     seeds = f"{len(sweep.seeds)} seed{'s' * (len(sweep.seeds) > 1)}"
-    text = f"{len(sweep.methods)} methods, {len(sweep.train)} training and {len(sweep.test)} test sets, {seeds}"
+    methods = len(sweep.methods.keys() - sweep.awaited)
+    text = f"{methods} methods, {len(sweep.train)} training and {len(sweep.test)} test sets, {seeds}"
     if sweep.degraded.kinds:
         text += f", {len(sweep.degraded.kinds)} degradations in {len(sweep.degraded.severities)} severities"
     tests = len(
