@@ -18,7 +18,7 @@ from tests.conftest import ROOT, small_fit, suite
 
 @pytest.fixture
 def sweep(prepared: Path, tmp_path: Path) -> Path:
-    """A sweep of one method whose runs were logged offline."""
+    """A sweep of one method, played on a Ray cluster, whose runs were logged offline."""
     here = {"data": str(ROOT / "configs/data/studio.yaml"), "change": {"prepared": str(prepared), "root": None}}
     small = {"num_workers": 0, "draws": 1, "eval_clips": 1, "batch_size": 8}
     change = {"model": {"init_args": {"backbone": "test_efficientnet"}}, "data": {"init_args": small}}
@@ -29,6 +29,7 @@ def sweep(prepared: Path, tmp_path: Path) -> Path:
         "change": {**change, "trainer": {"max_epochs": 1, "accelerator": "cpu"}},
         "out": str(tmp_path / "a sweep"),
         "wandb": "forensics",
+        "cluster": "local",
     }
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(content))
     main(["benchmark", "--config", str(tmp_path / "sweep.yaml")])

@@ -67,19 +67,21 @@ def play(sweep: Sweep, out: Path, workers: int, address: str | None = None) -> I
         address: Of a Ray cluster, each of whose trainings gets a GPU of its own, where there are any.
     """
     here, lost = Path.cwd(), set()
+
+    def spread(jobs: list[pool.Job], one_gpu: bool) -> Iterator[Any]:
+        if jobs and address is not None:
+            yield from cluster.run(jobs, address, workers, one_gpu)
+        elif jobs:
+            yield from pool.run(jobs, workers)
+
     wanted = [condition for condition in sweep.conditions() if condition.kind is not None]
-    degrading: list[pool.Job] = [(degraded, (sweep, condition, out, here)) for condition in wanted]
-    for one in pool.run(degrading, workers) if address is None else cluster.run(degrading, address, workers):
-        if one is not None:
-            lost.add(one.test)
-            yield Played(rows=[], failures=[one], is_training=False)
+    for failure in spread([(degraded, (sweep, condition, out, here)) for condition in wanted], one_gpu=False):
+        if failure is not None:
+            lost.add(failure.test)
+            yield Played(rows=[], failures=[failure], is_training=False)
     for is_awaited in (True, False):
         cells = [cell for cell in sweep.cells() if (cell.method in sweep.awaited) is is_awaited]
-        jobs: list[pool.Job] = [(played, (sweep, cell, out, here, lost)) for cell in cells]
-        if address is None:
-            yield from pool.run(jobs, workers)
-        else:
-            yield from cluster.run(jobs, address, workers, one_gpu=True)
+        yield from spread([(played, (sweep, cell, out, here, lost)) for cell in cells], one_gpu=True)
 
 
 def degraded(sweep: Sweep, condition: Condition, out: Path, where: Path) -> Failure | None:
