@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from jsonargparse import auto_cli
 
-from datamodules.atomic import write_text
 from datamodules.datasets.ffpp import index
 from datamodules.faces import DlibLandmarks
 from datamodules.pool import Job, run
 from datamodules.prepare import Recipe, prepare_all
-from datamodules.studio.build import Plan, film_id
+from datamodules.studio.build import Plan, film_id, write_lists
 from datamodules.studio.predictor import train_predictor
 from datamodules.tracks import FaceTracker
 from datamodules.video import Decord
@@ -57,12 +55,10 @@ def cast(
         workers: Processes.
     """
     plan = Cast(size="small", seed=seed, difficulty=difficulty, train=train, val=val, test=test)
-    out.mkdir(parents=True, exist_ok=True)
-    write_text(out / "studio.json", json.dumps(asdict(plan), indent=1) + "\n")
+    write_lists(out, plan)
     predictor = out / "shape_predictor_68.dat"
     work: list[Job] = [(train_predictor, (predictor, plan.seed, plan.stills))]
     for split, pairs in plan.splits().items():
-        write_text(out / f"{split}.json", json.dumps(pairs) + "\n")
         work += [
             (film_id, (plan, out, x, y, everyone or split == "test")) for a, b in pairs for x, y in ((a, b), (b, a))
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import multiprocessing
@@ -37,6 +38,16 @@ def test_the_same_seed_gives_the_same_bytes_in_any_process() -> None:
         there = [task.result() for task in [pool.submit(digest, PLAN, "000", "001") for _ in range(2)]]
     assert there == [here, here]
     assert digest(replace(PLAN, seed=1), "000", "001") != here
+
+
+def test_what_people_look_like_is_listed(studio: Path) -> None:
+    with (studio / "attributes.csv").open(newline="") as f:
+        rows = {row["identity"]: row for row in csv.DictReader(f)}
+    assert rows.keys() == {f"{i:03d}" for i in range(2 * sum(PLAN.pairs.values()))}
+    dark = [id for id, row in rows.items() if row["skin"] == "dark"]
+    light = [id for id, row in rows.items() if row["skin"] == "light"]
+    assert max(sum(PLAN.person(id).skin) for id in dark) < min(sum(PLAN.person(id).skin) for id in light)
+    assert {row["fringe"] for row in rows.values()} <= {"short", "long"}
 
 
 def test_the_reader_of_faceforensics_reads_it_unchanged(studio: Path) -> None:

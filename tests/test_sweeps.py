@@ -288,7 +288,8 @@ def planned(config: Path, checkpoint: Path) -> Sweep:
         found = {}
         for name, one in content[kind].items():
             change = Settings(one.get("change"))
-            found[name] = Domain(**one | {"data": Path(one["data"]), "change": change})
+            # what attributes there are is known once the data set is there
+            found[name] = Domain(**one | {"data": Path(one["data"]), "change": change, "attributes": None})
         return found
 
     methods = {}

@@ -134,6 +134,19 @@ def film_id(plan: Plan, root: Path, target: str, source: str, forged: bool = Tru
     done.touch()
 
 
+def write_lists(root: Path, plan: Plan) -> None:
+    """What was asked for, the pairs of each split, and what people look like."""
+    root.mkdir(parents=True, exist_ok=True)
+    write_text(root / "studio.json", json.dumps(asdict(plan), indent=1) + "\n")
+    lines = ["identity,skin,fringe"]
+    for split, pairs in plan.splits().items():
+        write_text(root / f"{split}.json", json.dumps(pairs) + "\n")
+        for id in sorted(one for pair in pairs for one in pair):
+            person = plan.person(id)
+            lines.append(f"{id},{person.tone},{'long' if person.fringe > 0 else 'short'}")
+    write_text(root / "attributes.csv", "\n".join(lines) + "\n")
+
+
 def build(root: Path, plan: Plan, workers: int) -> Iterator[tuple[int, int]]:
     """Fills the folder, yielding (done, all); what an earlier run finished is kept."""
     stamp = root / "studio.json"
@@ -141,10 +154,7 @@ def build(root: Path, plan: Plan, workers: int) -> Iterator[tuple[int, int]]:
         raise Refused(f"{stamp}: made with {made}, now asked for {asdict(plan)}; choose another folder")
     if not stamp.exists() and root.exists() and any(root.iterdir()):
         raise Refused(f"{root}: not empty and not a studio; choose another folder")
-    root.mkdir(parents=True, exist_ok=True)
-    write_text(stamp, json.dumps(asdict(plan), indent=1) + "\n")
-    for split, pairs in plan.splits().items():
-        write_text(root / f"{split}.json", json.dumps(pairs) + "\n")
+    write_lists(root, plan)
     jobs = [pair for pairs in plan.splits().values() for a, b in pairs for pair in ((a, b), (b, a))]
     work: list[Job] = [(train_predictor, (root / "shape_predictor_68.dat", plan.seed, plan.stills))]
     work += [(film_id, (plan, root, target, source)) for target, source in jobs]

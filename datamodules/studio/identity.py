@@ -38,6 +38,13 @@ class Identity:
     forehead_tone: float
     seed: int  # of pores, freckles and moles
 
+    @property
+    def tone(self) -> Literal["dark", "medium", "light"]:
+        """Of the skin, about a third of the people each."""
+        red, green, blue = self.skin
+        grey = 0.3 * red + 0.59 * green + 0.11 * blue
+        return "dark" if grey < 0.53 else "medium" if grey < 0.64 else "light"
+
 
 # What a local edit exchanges, and nothing else.
 FIELDS: dict[Part, tuple[str, ...]] = {
