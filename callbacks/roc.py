@@ -26,7 +26,8 @@ class RocCurve(Callback):
         if not loggers or not trainer.is_global_zero:
             return
         assert isinstance(pl_module, Method)
-        table = pq.read_table(Path(trainer.default_root_dir) / "predictions.parquet")
+        wanted = ["video", "frame", "score", "label", "method"]
+        table = pq.read_table(Path(trainer.default_root_dir) / "predictions.parquet", columns=wanted)
         columns = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
         v = intervals.videos(columns, columns["method"].astype(str), pl_module.mean_of)
         if len(set(v.label.tolist())) < 2:

@@ -32,11 +32,16 @@ def write(
     codec: Codec = "libx264",
     preset: str = "veryfast",
 ) -> None:
-    """Encodes (H, W, 3) or grey (H, W) frames, each at its time in seconds; the file appears only when complete."""
+    """Encodes (H, W, 3) or grey (H, W) frames, each at its time in seconds; the file appears only when complete.
+
+    Args:
+        crf: Of the coder; 0 keeps what there is.
+    """
     with appearing(path) as part, av.open(str(part), "w", format="mp4") as container:
         options = {"crf": str(crf), "preset": preset, **ALIKE[codec]}
         stream = container.add_stream(codec, rate=max(1, round(fps)), options=options)
-        stream.pix_fmt, stream.thread_count = "yuv420p", 1
+        # what is to be kept keeps its colours, too
+        stream.pix_fmt, stream.thread_count = "yuv420p" if crf else "yuv444p", 1
         stream.codec_context.time_base = Fraction(1, TICKS)
         for i, (seconds, picture) in enumerate(frames):
             if i == 0:

@@ -14,27 +14,50 @@ from datamodules.errors import Refused
 from lightning_modules.intervals import RESAMPLES, Floats, Interval, Labels, aurocs
 
 
-def weights(
-    label: Labels, cluster: NDArray[np.str_] | None = None, draws: int = RESAMPLES, seed: int = 0
-) -> NDArray[np.float64]:
-    """(draws, V) how often each video is in each resample; clusters of reals, of fakes and of both are drawn apart.
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """What methods say of the same videos.
 
     Args:
+        scores: (V,) of each method, or (S, V) of its seeds.
         label: (V,) 1 of fakes.
-        cluster: (V,) whose videos come and go together, for instance those of one person; each alone without it.
+        cluster: (V,) whose videos come and go together, for instance those of one person, in other sets too; each video
+            alone without it.
+    """
+
+    scores: Mapping[str, Floats]
+    label: Labels
+    cluster: NDArray[np.str_] | None = None
+
+
+def weights(sets: Sequence[Shared], draws: int = RESAMPLES, seed: int = 0) -> list[Floats]:
+    """(draws, V) of each set: how often each video is in each resample, which is one and the same for all sets.
+
+    Clusters of reals, of fakes and of both are drawn apart, and so are those of other sets.
+
+    Args:
         draws: Resamples.
         seed: Of the draws.
     """
     rng = np.random.default_rng(seed)
-    member = np.arange(len(label)) if cluster is None else np.unique(cluster, return_inverse=True)[1]
-    fakes, sizes = np.bincount(member, label), np.bincount(member)
-    kinds = (fakes == 0, fakes == sizes, (fakes > 0) & (fakes < sizes))
-    counts = np.zeros((draws, len(sizes)))
-    for groups in map(np.flatnonzero, kinds):
-        if len(groups):
-            picked = rng.integers(0, len(groups), (draws, len(groups))) + len(groups) * np.arange(draws)[:, None]
-            counts[:, groups] = np.bincount(picked.ravel(), minlength=draws * len(groups)).reshape(draws, -1)
-    return counts[:, member]
+    names = [
+        np.array([f"{k} {i}" for i in range(len(one.label))]) if one.cluster is None else one.cluster
+        for k, one in enumerate(sets)
+    ]
+    members = np.split(
+        np.unique(np.concatenate(names), return_inverse=True)[1], np.cumsum([len(n) for n in names])[:-1]
+    )
+    clusters = 1 + max(int(member.max()) for member in members)
+    traits = np.zeros((clusters, 2 + len(sets)), bool)  # has reals, has fakes, is in each set
+    for k, (one, member) in enumerate(zip(sets, members, strict=True)):
+        traits[member[one.label == 0], 0] = traits[member[one.label == 1], 1] = traits[member, 2 + k] = True
+    kinds = np.unique(traits, axis=0, return_inverse=True)[1].ravel()
+    counts = np.zeros((draws, clusters))
+    for kind in range(kinds.max() + 1):
+        group = np.flatnonzero(kinds == kind)
+        picked = rng.integers(0, len(group), (draws, len(group))) + len(group) * np.arange(draws)[:, None]
+        counts[:, group] = np.bincount(picked.ravel(), minlength=draws * len(group)).reshape(draws, -1)
+    return [counts[:, member] for member in members]
 
 
 def delong(scores: Floats, label: Labels) -> tuple[Floats, Floats]:
@@ -71,35 +94,23 @@ class Claim:
     ours: str
     theirs: str
     gain: Interval  # of resampled videos
-    bootstrap: float  # p of no difference
-    delong: float
-    adjusted: float  # of all claims of the family: DeLong's, which takes videos for independent, or the bootstrap's
+    bootstrap: float  # p of no difference, of a normal gain that spreads as the resamples do
+    delong: float  # which takes videos for independent; NaN where sets share them
+    adjusted: float  # of all claims of the family: DeLong's, or the bootstrap's where videos come in clusters
 
     @property
     def holds(self) -> bool:
         return self.gain.low > 0 and self.adjusted < 0.05
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shared:
-    """What methods say of the same videos.
-
-    Args:
-        scores: (V,) of each method, or (S, V) of its seeds.
-        label: (V,) 1 of fakes.
-        cluster: As ``weights`` has it.
-    """
-
-    scores: Mapping[str, Floats]
-    label: Labels
-    cluster: NDArray[np.str_] | None = None
+def two_sided(gain: float, deviation: float) -> float:
+    return float(2 * norm.sf(abs(gain) / deviation)) if deviation > 0 else float(gain == 0)
 
 
 def claims(sets: Sequence[Shared], pairs: Sequence[tuple[str, str]], draws: int = RESAMPLES) -> list[Claim]:
     """Of AUROCs averaged over the seeds of a method and over sets of videos.
 
     Args:
-        sets: Resampled apart from each other.
         pairs: Whom each claim is about: a method, and one that it is said to beat.
         draws: Resamples.
     """
@@ -109,29 +120,27 @@ def claims(sets: Sequence[Shared], pairs: Sequence[tuple[str, str]], draws: int 
             raise Refused(f"{absent[0]}: has no scores here; there are {', '.join(one.scores)}")
     value, covariance = np.zeros(len(names)), np.zeros((len(names), len(names)))
     many = np.zeros((len(names), draws))
-    for k, one in enumerate(sets):
+    for one, weight in zip(sets, weights(sets, draws), strict=True):
         rows = [np.atleast_2d(one.scores[name]) for name in names]
         # each method is the mean of its seeds
         mean = block_diag(*(np.full((1, len(of)), 1 / len(of)) for of in rows)) / len(sets)
         values, spread = delong(np.concatenate(rows), one.label)
         value += mean @ values
         covariance += mean @ spread @ mean.T
-        weight = weights(one.label, one.cluster, draws, k)
         many += mean @ np.stack([aurocs(score, one.label, weight) for score in np.concatenate(rows)])
+    clusters = [set(one.cluster.tolist()) for one in sets if one.cluster is not None]
+    is_shared = sum(map(len, clusters)) > len(set[str]().union(*clusters))
     found = []
     for ours, theirs in pairs:
         i, j = names.index(ours), names.index(theirs)
-        apart = many[i] - many[j]
+        apart, gain = many[i] - many[j], float(value[i] - value[j])
         low, high = np.percentile(apart, [2.5, 97.5])
-        tail = min((apart <= 0).sum(), (apart >= 0).sum())
-        deviation = np.sqrt(max(0.0, covariance[i, i] + covariance[j, j] - 2 * covariance[i, j]))
-        gain = value[i] - value[j]
-        p = 2 * norm.sf(abs(gain) / deviation) if deviation > 0 else float(gain == 0)
-        interval = Interval(value=float(gain), low=float(low), high=float(high))
-        found.append((ours, theirs, interval, min(1.0, 2 * (tail + 1) / (draws + 1)), float(p)))
-    is_clustered = any(one.cluster is not None for one in sets)
-    family = holm([one[3] if is_clustered else one[4] for one in found])
+        variance = float(covariance[i, i] + covariance[j, j] - 2 * covariance[i, j])
+        p = float("nan") if is_shared else two_sided(gain, max(0.0, variance) ** 0.5)
+        interval = Interval(value=gain, low=float(low), high=float(high))
+        found.append((ours, theirs, interval, two_sided(gain, float(apart.std())), p))
+    family = holm([bootstrap if clusters else p for *_, bootstrap, p in found])
     return [
-        Claim(ours=ours, theirs=theirs, gain=gain, bootstrap=float(bootstrap), delong=p, adjusted=float(adjusted))
+        Claim(ours=ours, theirs=theirs, gain=gain, bootstrap=bootstrap, delong=p, adjusted=float(adjusted))
         for (ours, theirs, gain, bootstrap, p), adjusted in zip(found, family, strict=True)
     ]

@@ -75,11 +75,10 @@ def benchmark(
     cells = table(matrix(rows, failures))
     write_text(out / "table.md", markdown(cells))
     write_text(out / "table.tex", latex(cells))
-    claims = compare(sweep, rows, out, Path.cwd())
-    about = {name: [asdict(claim) | {"holds": claim.holds} for claim in found] for name, found in claims.items()}
-    write_text(out / "claims.json", json.dumps(about, indent=1) + "\n")
+    families = compare(sweep, rows, out, Path.cwd())
+    write_text(out / "claims.json", json.dumps([asdict(family) for family in families], indent=1) + "\n")
     write_text(out / "groups.json", json.dumps(groups, indent=1) + "\n")
-    write_text(out / "report.html", page(sweep, rows, failures, claims, groups, out))
+    write_text(out / "report.html", page(sweep, rows, failures, families, groups, out))
     print(markdown(cells), end="")
     print(f"{out}: video AUROC above; report.html has all, and results.parquet, results.json, table.md, table.tex")
     if failures:

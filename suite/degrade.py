@@ -16,17 +16,20 @@ from suite.parser import Parser
 from suite.progress import bar
 
 
-def degrade(data: FaceData, kind: Kind, severity: int, out: Path, workers: int = os.cpu_count() or 1) -> None:
+def degrade(
+    data: FaceData, kind: Kind, severity: int, out: Path, workers: int = os.cpu_count() or 1, max_skipped: float = 0.01
+) -> None:
     """Write a degraded copy of the test videos and their masks, before any face is looked for.
 
     Called again, it goes on where it was. 'prepare' reads the copy with configs/data/table.yaml.
 
     Args:
         data: The data set, for instance configs/data/ffpp_c23.yaml.
-        kind: What happens to the videos; the last coder, where there is none, loses nothing.
+        kind: What happens to the videos; what no coder is part of is stored without loss, tens of times as large.
         severity: 1 to 5.
         out: Folder to fill.
         workers: Processes. The videos do not depend on it.
+        max_skipped: Share of unusable videos above which the call fails, once all others are done.
     """
     rows = [row for row in data.listed()[0] if row.split == "test"]
     if not rows:
@@ -37,10 +40,11 @@ def degrade(data: FaceData, kind: Kind, severity: int, out: Path, workers: int =
             show(done, total)
     lost = json.loads((out / LOST).read_text())
     print(f"{out}: {len(rows) - len(lost)} of {len(rows)} videos")
-    if len(lost) == len(rows):
-        raise Refused(f"none could be degraded; the first: {next(iter(lost.values()))}")
-    for name, reason in list(lost.items())[:3]:
-        print(f"left out: {name}: {reason}")
+    if len(lost) > max_skipped * len(rows):
+        first = "; ".join(f"{name}: {reason}" for name, reason in list(lost.items())[:3])
+        raise Refused(
+            f"{len(lost)} of {len(rows)} videos lost, more than {max_skipped:.0%} ({first}); see {out / LOST}"
+        )
 
 
 def main(argv: list[str]) -> None:

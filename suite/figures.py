@@ -39,8 +39,9 @@ class Run:
 
     @property
     def temperature(self) -> float | None:
-        """That validation found; unknown in tables of before it was sought."""
-        return float(self.about["video_temperature"]) if "video_temperature" in self.about else None
+        """That validation found, if it did."""
+        is_fixed = self.about.get("fixes_thresholds", "True") == "True"
+        return (float(self.about.get("video_temperature", 0)) or None) if is_fixed else None
 
 
 def read_run(path: Path) -> Run:

@@ -63,6 +63,10 @@ class SuiteCLI(LightningCLI):
         parser.add_argument("--wandb_config", type=dict[str, str | int | None], default={}, help="More of its columns.")
         parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
 
+    def before_instantiate_classes(self) -> None:
+        config = self.config[self.subcommand]
+        config["run"] = Path(os.path.expandvars(config["run"]))  # an agent of W&B names runs in $WANDB_RUN_ID
+
     def _parse_ckpt_path(self) -> None:
         """Passed over: it would let the hyper-parameters of a checkpoint beat the config and the command line."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,6 @@ def blocks(reports: Any, sweep: Path, project: str, entity: str) -> list[Any]:
         entity: Whose the project is; empty without an account.
     """
     plan = yaml.safe_load((sweep / "sweep.yaml").read_text())
-    claims = json.loads((sweep / "claims.json").read_text())
     whose = {"project": project, "entity": entity} if entity else {}
 
     def sets(*filters: str) -> list[Any]:
@@ -90,13 +91,13 @@ def blocks(reports: Any, sweep: Path, project: str, entity: str) -> list[Any]:
         )
         chosen = sets(tested, f"Config('degradation') = {json.dumps(kind)}")
         out.append(reports.PanelGrid(runsets=chosen, panels=[curve]))
-    for title, found in claims.items():
-        lines = ["| claim | gain | p after Holm | |", "| --- | --- | --- | --- |"]
-        for one in found:
+    for family in json.loads((sweep / "claims.json").read_text()):
+        lines = ["| claim | gain | p after Holm |", "| --- | --- | --- |"]
+        for one in family["claims"]:
             gain = "{value:+.3f} [{low:.3f}, {high:.3f}]".format(**one["gain"])
-            verdict = "holds" if one["holds"] else "not resolved"
-            lines.append(f"| {one['ours']} over {one['theirs']} | {gain} | {one['adjusted']:.3g} | {verdict} |")
-        out += [reports.H1(f"Who is better: {title}"), reports.MarkdownBlock("\n".join(lines))]
+            lines.append(f"| {one['ours']} over {one['theirs']} | {gain} | {one['adjusted']:.3g} |")
+        out += [reports.H1(f"Who is better: {family['about']}"), reports.P("; ".join(family["tests"]))]
+        out.append(reports.MarkdownBlock("\n".join(lines)))
     return out
 
 
@@ -109,19 +110,24 @@ def wandb_report(sweep: Path, project: str) -> str:
     """Saves the report, or without a key writes what it would be; says where."""
     if not (sweep / "claims.json").is_file():
         raise Refused(f"{sweep}: is no folder that 'benchmark' has filled")
-    reports = interface()
-    entity = str(wandb.Api().default_entity) if has_key() else ""
-    title = f"Sweep {sweep.name}"
-    report = reports.Report(
-        project=project, entity=entity, title=title, width="fluid", blocks=blocks(reports, sweep, project, entity)
-    )
-    if entity:
-        report.save()
-        return str(report.url)
+    reports, sweep = interface(), sweep.resolve()
+    is_online = has_key() and os.environ.get("WANDB_MODE", "online") == "online"
+    try:
+        entity = (wandb.Api().default_entity or "") if is_online else ""
+        content = blocks(reports, sweep, project, entity)
+        report = reports.Report(
+            project=project, entity=entity, title=f"Sweep {sweep.name}", width="fluid", blocks=content
+        )
+        if entity:
+            report.save()
+            return str(report.url)
+    except (wandb.errors.Error, OSError) as error:
+        raise Refused(f"W&B: {error}; with WANDB_MODE=offline the specification is written instead") from error
     path = sweep / SPECIFICATION
     write_text(path, json.dumps(json.loads(report._to_model().model_dump_json(by_alias=True)), indent=1) + "\n")
+    said = f"{path} (nothing was published: call it again on a machine with a W&B key)"
     runs = sorted(sweep.glob("runs/**/wandb/offline-run-*"))
-    sync = (
-        f"{len(runs)} offline runs: wandb sync --include-offline {sweep}/runs/*/*/*/wandb/offline-run-*" if runs else ""
-    )
-    return f"{path} (no W&B key: log in, call it again to publish). {sync}".strip()
+    if runs:
+        write_text(sweep / "sync.sh", "".join(f"wandb sync {shlex.quote(str(run))}\n" for run in runs))
+        said += f"; {len(runs)} offline runs, to be published by: sh {shlex.quote(str(sweep / 'sync.sh'))}"
+    return said

@@ -33,7 +33,7 @@ def two(scores: Any, label: Any) -> Shared:
 @pytest.mark.parametrize("rounded", [False, True])
 def test_the_auroc_of_a_resample_is_scikit_learns_of_its_videos(rounded: bool) -> None:
     scores, label = sample(90, rounded=rounded)
-    weight = weights(label, draws=20)
+    weight = weights([Shared(scores={}, label=label)], draws=20)[0]
     expected = [roc_auc_score(label, scores[0], sample_weight=one) for one in weight]
     np.testing.assert_allclose(aurocs(scores[0], label, weight), expected, rtol=0, atol=1e-12)
     assert aurocs(scores[0], label, np.ones((1, 90)))[0] == pytest.approx(roc_auc_score(label, scores[0]))
@@ -91,15 +91,15 @@ def test_videos_of_one_cluster_come_and_go_together_and_widen_the_interval() -> 
     label = np.repeat([0, 1], 120)
     person = np.array([f"{i // 12}" for i in range(240)])  # twelve videos of each
     score = label + np.repeat(rng.normal(0, 1.5, 20), 12) + rng.normal(0, 0.3, 240)
-    weight = weights(label, person, draws=500)
+    weight = weights([Shared(scores={}, label=label, cluster=person)], draws=500)[0]
     for name in set(person):
         assert (weight[:, person == name] == weight[:, person == name][:, :1]).all()
     assert (weight[:, :120].sum(1) == 120).all()
     mixed = np.array([f"{i % 40}" for i in range(240)])  # real and fake of each
-    both = weights(label, mixed, draws=200)
+    both = weights([Shared(scores={}, label=label, cluster=mixed)], draws=200)[0]
     for name in set(mixed):
         assert (both[:, mixed == name] == both[:, mixed == name][:, :1]).all()
-    alone = aurocs(score, label, weights(label, draws=500)).std()
+    alone = aurocs(score, label, weights([Shared(scores={}, label=label)], draws=500)[0]).std()
     assert aurocs(score, label, weight).std() > 2 * alone
 
 
@@ -123,6 +123,26 @@ def test_a_gain_over_seeds_and_sets_is_the_mean_of_theirs() -> None:
     # two ways to the same spread: resamples, and DeLong's covariance
     deviation = claim.gain.value / scipy.stats.norm.isf(claim.delong / 2)
     assert (claim.gain.high - claim.gain.low) / 3.92 == pytest.approx(deviation, rel=0.1)
+
+
+def test_the_same_videos_twice_make_no_claim_surer() -> None:
+    scores, label = sample(120)
+    people = np.array([f"{i // 3}" for i in range(120)])
+    one = Shared(scores={"a": scores[0], "b": scores[1]}, label=label, cluster=people)
+    [once], [twice] = claims([one], [("b", "a")]), claims([one, one], [("b", "a")])
+    assert (twice.gain, twice.adjusted) == (once.gain, once.adjusted)
+    assert np.isnan(twice.delong)  # which cannot know that they are the same
+    assert not np.isnan(once.delong)
+
+
+def test_in_a_large_family_what_is_plain_still_holds() -> None:
+    label = np.repeat([0, 1], 30)
+    people = np.array([f"{i % 30}" for i in range(60)])
+    rng = np.random.default_rng(0)
+    scores = {f"{k}": 0.4 * k * label + rng.normal(0, 0.3, 60) for k in range(16)}
+    found = claims([Shared(scores=scores, label=label, cluster=people)], [(f"{k}", "0") for k in range(1, 16)] * 10)
+    assert found[14].holds
+    assert found[14].adjusted < 1e-3
 
 
 def test_a_claim_about_nobody_is_refused() -> None:

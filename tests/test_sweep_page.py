@@ -75,9 +75,10 @@ def test_claims_are_of_the_mean_over_seeds_and_of_unseen_forgeries_apart(
     sweep: Sweep, rows: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     found = compare(sweep, rows, tmp_path, tmp_path)
-    assert list(found) == [UNSEEN, ALL_TESTS]
-    for name, kept in ((ALL_TESTS, ("real", "Swap", "Jitter")), (UNSEEN, ("real", "Jitter"))):
-        [claim] = found[name]
+    assert [family.about for family in found] == [UNSEEN, ALL_TESTS]
+    for family, kept in zip(found, (("real", "Jitter"), ("real", "Swap", "Jitter")), strict=True):
+        assert family.tests == ["DFDC, trained on t"]
+        [claim] = family.claims
         value = {}
         for method in ("plain", "better"):
             each = [said(tmp_path, method, seed) for seed in (0, 1)]
@@ -86,7 +87,7 @@ def test_claims_are_of_the_mean_over_seeds_and_of_unseen_forgeries_apart(
         assert value[claim.ours] >= value[claim.theirs]
         assert claim.gain.value == pytest.approx(value[claim.ours] - value[claim.theirs])
     few = [row for row in rows if row["method"] == "plain"]
-    assert compare(sweep, few, tmp_path, tmp_path) == {}  # nobody to compare with
+    assert compare(sweep, few, tmp_path, tmp_path) == []  # nobody to compare with
 
 
 def test_groups_are_those_of_the_people_whom_the_videos_were_made_from(
@@ -119,7 +120,15 @@ def test_groups_are_those_of_the_people_whom_the_videos_were_made_from(
 
 def made_up(value: Callable[[str | None, int], float], **more: Any) -> list[dict[str, Any]]:
     """Rows of one method under two degradations in two severities."""
-    same = {"method": "m", "train": "t", "test": "s", "forgery": "all", "seen": None, "pixel_auroc": None}
+    same = {
+        "method": "m",
+        "train": "t",
+        "test": "s",
+        "forgery": "all",
+        "seen": None,
+        "pixel_auroc": None,
+        "coverage": 0.98,
+    }
     conditions: list[tuple[str | None, int]] = [(None, 0), *((k, s) for k in ("blur", "h264") for s in (1, 2))]
     return [
         {
@@ -140,14 +149,28 @@ def test_the_mean_corrupted_figure_weighs_every_degradation_alike() -> None:
         made_up(lambda kind, severity: 0.9 - {"blur": 0.1, "h264": 0.05, None: 0}[kind] * severity)
     )
     assert found is not None
-    assert found.head == ["method", "tested on", "clean", "blur", "h264", "mean corrupted", "mean drop"]
+    assert found.head == [
+        "method",
+        "tested on",
+        "clean",
+        "blur",
+        "h264",
+        "mean corrupted",
+        "mean drop",
+        "least coverage",
+    ]
     # clean 0.90 and 0.92; blur 0.8 and 0.7, h264 0.85 and 0.8: 0.75 and 0.825
     assert [entry.text for entry in found.rows[0]] == [
-        *("m", "s", "0.910 ± 0.014", "0.760 ± 0.014", "0.835 ± 0.014", "0.797 ± 0.014", "0.113 ± 0.000")
+        *("m", "s", "0.910 ± 0.014", "0.760 ± 0.014", "0.835 ± 0.014", "0.797 ± 0.014", "0.113 ± 0.000", "0.98")
     ]
     lines = summary.curves(made_up(lambda kind, severity: 0.9 - 0.1 * severity), "video_auroc")
     assert [severity for severity, _ in lines["blur"]["m"]] == [0, 1, 2]
     assert [value for _, value in lines["blur"]["m"]] == pytest.approx([0.91, 0.81, 0.71])
+    easy = [row for row in made_up(lambda kind, severity: 0.9 - 0.1 * severity) if row["severity"] != 2]
+    both = [*made_up(lambda *_: 0.5), *({**row, "method": "easy"} for row in easy)]
+    found = summary.robustness(both)
+    assert found is not None
+    assert [entry.text for entry in found.rows[1]][2:7] == ["0.910 ± 0.014", "-", "-", "-", "-"]  # not tested in all
     half = [row for row in made_up(lambda *_: 0.9) if row["degradation"] != "h264"]
     assert summary.robustness(half) is not None
     assert summary.robustness([row for row in half if row["degradation"] is None]) is None

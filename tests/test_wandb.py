@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,10 @@ def test_a_sweep_is_one_group_with_tags_and_its_report_is_written_without_an_acc
     main(["report", str(sweep), "--wandb", "forensics"])
     said = capsys.readouterr().out
     assert "wandb_report.json" in said
-    assert "2 offline runs: wandb sync" in said
+    assert "2 offline runs" in said
+    synced = [shlex.split(line) for line in (sweep / "sync.sh").read_text().splitlines()]
+    assert [words[:2] for words in synced] == [["wandb", "sync"]] * 2
+    assert {Path(words[2]) for words in synced} == {fit.parent, test.parent}
     report = json.loads((sweep / "wandb_report.json").read_text())
     assert report["project"]["name"] == "forensics"
     blocks = report["spec"]["blocks"]
@@ -108,3 +112,4 @@ def test_the_search_is_a_command_that_trains_in_a_folder_of_its_own(prepared: Pa
     assert done.returncode == 0, done.stderr[-2000:]
     [made] = tmp_path.glob("runs/search/*/checkpoints/best.ckpt")
     assert made.parts[-3] == "x1y2"
+    assert yaml.safe_load((made.parents[1] / "config.yaml").read_text())["run"] == str(made.parents[1])

@@ -23,10 +23,19 @@ from suite.sweeps.results import ALL
 UNSEEN, ALL_TESTS = "forgeries that none of the methods was trained on", "all forgeries of all test sets"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """Claims that are made together, and of which tests."""
+
+    about: str
+    tests: list[str]
+    claims: list[Claim]
+
+
 def clusters(prepared: Path) -> dict[str, str]:
-    """The clip, and so the person, that each video was made from."""
-    table = manifest.read(prepared / "manifest.csv")
-    return dict(zip(manifest.keys(table).to_pylist(), manifest.sources(table).to_pylist(), strict=True))
+    """The person, or clip, that each video was made from, whatever coded it."""
+    rows = manifest.rows(manifest.read(prepared / "manifest.csv"))
+    return {row.key: f"{row.dataset}/{row.identities.split(' ')[0] or row.stem}" for row in rows}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +53,7 @@ def said(place: Path) -> Said:
     v = videos(run)
     names = np.unique(run.table["video"].astype(str)).tolist()
     columns = (dict(zip(names, values.tolist(), strict=True)) for values in (v.score, v.label, v.method))
-    trained = set(json.loads(run.about["trained_on"])) if run.about.get("trained_on") else None
+    trained = set(json.loads(run.about.get("trained_on", "[]"))) or None
     return Said(**dict(zip(("score", "label", "forgery"), columns, strict=True)), trained_on=trained)
 
 
@@ -73,7 +82,7 @@ def shared(runs: Mapping[str, Sequence[Said]], source: Mapping[str, str], only_u
     return Shared(scores=scores, label=label, cluster=cluster)
 
 
-def compare(sweep: Sweep, rows: Sequence[Mapping[str, Any]], out: Path, where: Path) -> dict[str, list[Claim]]:
+def compare(sweep: Sweep, rows: Sequence[Mapping[str, Any]], out: Path, where: Path) -> list[Family]:
     """Each method against each, where all were tested: of forgeries that none had seen, and of all.
 
     Args:
@@ -84,7 +93,7 @@ def compare(sweep: Sweep, rows: Sequence[Mapping[str, Any]], out: Path, where: P
     clean = [row for row in rows if row["forgery"] == ALL and row["degradation"] is None]
     clean = [row for row in clean if row["method"] not in sweep.awaited]
     methods = sorted({row["method"] for row in clean})
-    sets: dict[str, list[Shared]] = {UNSEEN: [], ALL_TESTS: []}
+    sets: dict[str, dict[str, Shared]] = {UNSEEN: {}, ALL_TESTS: {}}
     for train, test in product(sweep.train, sweep.test):
         mine = [row for row in clean if row["test"] == test and row["train"] in (train, NOTHING)]
         if len(methods) < 2 or {row["method"] for row in mine} != set(methods):
@@ -98,16 +107,23 @@ def compare(sweep: Sweep, rows: Sequence[Mapping[str, Any]], out: Path, where: P
         source = clusters(where / settings["data"]["init_args"]["prepared"])
         for name, of in sets.items():
             one = shared(runs, source, name == UNSEEN)
-            of += [] if one is None else [one]
-    return {name: claims(of, ranked(of)) for name, of in sets.items() if of}
+            if one is not None:
+                of[f"{test}, trained on {train}"] = one
+    return [
+        Family(about=name, tests=list(of), claims=claims(list(of.values()), ranked(list(of.values()))))
+        for name, of in sets.items()
+        if of
+    ]
 
 
 def ranked(sets: Sequence[Shared]) -> list[tuple[str, str]]:
-    """Pairs, the better one first."""
-    value = {
-        name: np.mean(
-            [aurocs(score, one.label, np.ones((1, len(one.label))))[0] for one in sets for score in one.scores[name]]
-        )
-        for name in sets[0].scores
-    }
-    return list(combinations(sorted(value, key=lambda name: (-value[name], name)), 2))
+    """Pairs, the better one first, as ``claims`` averages."""
+
+    def value(name: str) -> float:
+        each = [
+            np.mean([aurocs(score, one.label, np.ones((1, len(one.label)))) for score in one.scores[name]])
+            for one in sets
+        ]
+        return float(np.mean(each))
+
+    return list(combinations(sorted(sets[0].scores, key=lambda name: (-value(name), name)), 2))

@@ -44,6 +44,6 @@ def curves(by_kind: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]], yla
         axes.set_visible(False)
     figure.supxlabel("severity; 0 is the video as it is", fontsize=10)
     figure.supylabel(ylabel, fontsize=10)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, frameon=False, ncols=4, loc="outside upper center")
+    named = {label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(list(named.values()), list(named), frameon=False, ncols=4, loc="outside upper center")
     return svg(figure, f"{ylabel} by severity of each degradation")

@@ -6,15 +6,16 @@ import base64
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
 from lightning_modules.intervals import RESAMPLES
-from lightning_modules.significance import Claim
 from suite.pages import render
 from suite.sweeps import drawings, summary
+from suite.sweeps.compare import Family
 from suite.sweeps.conditions import Condition
 from suite.sweeps.groups import gaps
 from suite.sweeps.plan import Cell, Sweep
@@ -46,7 +47,7 @@ def heat_map(rows: Sequence[Row], failures: Sequence[Failure]) -> Section:
             values = place.values if place is not None else []
             entries.append(Entry(text=text, value=sum(values) / len(values) if values else None))
         known = [entry.value for entry in entries[2:] if entry.value is not None]
-        entries.append(said([sum(known) / len(known)] if len(known) == len(cells) else []))
+        entries.append(said([sum(known) / len(known)] if known and len(known) == len(cells) else []))
         out.append(entries)
     note = (
         f"Video AUROC of all forgeries: mean ± standard deviation of the seeds, or of one seed its 95 % interval from "
@@ -55,7 +56,8 @@ def heat_map(rows: Sequence[Row], failures: Sequence[Failure]) -> Section:
     return Section(name="matrix", title="Matrix", tables=[Table(head=[*head, "mean"], rows=out, note=note)])
 
 
-def claimed(title: str, found: Sequence[Claim], number: int) -> Section:
+def claimed(family: Family, number: int) -> Section:
+    found, title = family.claims, family.about
     lines = [
         [
             Entry(text=text)
@@ -63,7 +65,7 @@ def claimed(title: str, found: Sequence[Claim], number: int) -> Section:
                 f"{one.ours} over {one.theirs}",
                 str(one.gain),
                 f"{one.bootstrap:.3g}",
-                f"{one.delong:.3g}",
+                "-" if isnan(one.delong) else f"{one.delong:.3g}",
                 f"{one.adjusted:.3g}",
                 "holds" if one.holds else "not resolved",
             )
@@ -71,10 +73,10 @@ def claimed(title: str, found: Sequence[Claim], number: int) -> Section:
         for one in found
     ]
     note = (
-        f"Gain in video AUROC, a mean over seeds and tests, of {title}. Intervals and the first p are from "
-        f"{RESAMPLES} paired resamples of people, or clips, with all videos that were made from them; DeLong's p takes "
-        "videos for independent; Holm's is of the family of all pairs here. Seeds are not resampled: the "
-        "matrix has their spread."
+        f"Gain in video AUROC, a mean over seeds and over {'; '.join(family.tests)}. Intervals and the first p are "
+        f"from {RESAMPLES} paired resamples of people, or clips, with all videos that were made from them; DeLong's p "
+        "takes videos for independent, and is not there where tests share them; Holm's is of the family of all pairs "
+        "here. Seeds are not resampled: the matrix has their spread."
     )
     head = ["claim", "gain", "p, bootstrap", "p, DeLong", "p after Holm", ""]
     drawing = Markup(drawings.forest(found, f"Gains: {title}"))
@@ -143,7 +145,7 @@ def published(tests: Sequence[str]) -> Section | None:
 
 
 def faces(sweep: Sweep, rows: Sequence[Row], out: Path) -> Section | None:
-    """Those of the first training and seed of each method, on the first test set that all have panels of."""
+    """Those of the first training and seed of each method, on the first test set of which any left some."""
     mine = [row for row in summary.whole(summary.clean(rows)) if row["method"] not in sweep.awaited]
     for test in sweep.test:
         pictures: dict[str, tuple[str, str]] = {}
@@ -179,7 +181,7 @@ def page(
     sweep: Sweep,
     rows: Sequence[Row],
     failures: Sequence[Failure],
-    claims: Mapping[str, Sequence[Claim]],
+    families: Sequence[Family],
     groups: Sequence[Mapping[str, Any]],
     out: Path,
 ) -> str:
@@ -194,7 +196,7 @@ def page(
         Section(name="forgeries", title="Seen and unseen forgeries", tables=[about_forgeries])
         if about_forgeries
         else None,
-        *(claimed(title, found, i) for i, (title, found) in enumerate(claims.items())),
+        *(claimed(family, i) for i, family in enumerate(families)),
         robust(shown),
         Section(name="localization", title="Localization", tables=[about_pixels]) if about_pixels else None,
         faces(sweep, shown, out),

@@ -110,6 +110,9 @@ class Sweep:
                 )
         for domain in (*self.train.values(), *self.test.values()):
             domain.settings()
+        for name, domain in self.test.items():
+            if domain.change.get("methods") is not None:
+                raise Refused(f"test, {name}: methods: a test sees all forgeries; results.parquet has a row for each")
 
     def text(self) -> str:
         """As a file that 'benchmark' takes."""

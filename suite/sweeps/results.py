@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datamodules.atomic import appearing, write_text
+from datamodules.degrade.tree import LOST
 from datamodules.tables import read_skipped
 from lightning_modules import scores
 from lightning_modules.intervals import Interval, figure
@@ -65,6 +66,8 @@ def coverage(run: Run, prepared: Path) -> float | None:
         if not skipped.split:  # of a table that does not say
             return None
         lost += skipped.split == "test"
+    if (prepared.parent / LOST).is_file():  # what could not even be degraded
+        lost += len(json.loads((prepared.parent / LOST).read_text()))
     return len(scored) / (len(scored) + lost)
 
 
@@ -79,7 +82,9 @@ def rows_of(
     """
     table, kept = place / "predictions.parquet", place / "rows.json"
     if kept.is_file() and kept.stat().st_mtime_ns > table.stat().st_mtime_ns:
-        return list(json.loads(kept.read_text()))
+        before: list[dict[str, Any]] = json.loads(kept.read_text())
+        if all(row.keys() == set(kinds()) for row in before):  # or an earlier version wrote them
+            return before
     run = read_run(place)
     v = videos(run)
     same: dict[str, Any] = {"method": cell.method, "train": cell.train, "seed": cell.seed, "test": condition.test}
@@ -99,15 +104,17 @@ def rows_of(
     return rows
 
 
+def kinds() -> dict[str, pa.DataType]:
+    """Columns of the results."""
+    names = [f"{name}{end}" for name in INTERVALS.values() for end in ("", "_low", "_high")]
+    found: dict[str, pa.DataType] = {n: pa.string() for n in ("method", "train", "test", "degradation", "forgery")}
+    found |= dict.fromkeys(("severity", "parameters", "seed", "reals", "fakes"), pa.int64())
+    found |= {"seen": pa.bool_()}
+    return found | dict.fromkeys([*names, "coverage", "temperature", "train_seconds", "test_seconds"], pa.float64())
+
+
 def write(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
     """results.parquet and results.json."""
-    names = [f"{name}{end}" for name in INTERVALS.values() for end in ("", "_low", "_high")]
-    kinds: dict[str, pa.DataType] = {
-        name: pa.string() for name in ("method", "train", "test", "degradation", "forgery")
-    }
-    kinds |= {"severity": pa.int64(), "parameters": pa.int64()}
-    kinds |= {"seed": pa.int64(), "seen": pa.bool_(), "reals": pa.int64(), "fakes": pa.int64()}
-    kinds |= dict.fromkeys([*names, "coverage", "temperature", "train_seconds", "test_seconds"], pa.float64())
     with appearing(out / "results.parquet") as part:
-        pq.write_table(pa.Table.from_pylist(list(rows), pa.schema(list(kinds.items()))), part)
+        pq.write_table(pa.Table.from_pylist(list(rows), pa.schema(list(kinds().items()))), part)
     write_text(out / "results.json", json.dumps(rows, indent=1) + "\n")

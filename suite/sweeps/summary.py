@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
-from datamodules.degrade.kinds import SEVERITIES
 from suite.sweeps.results import ALL
 
 Row = Mapping[str, Any]
@@ -149,55 +148,58 @@ def operating(rows: Sequence[Row]) -> Table:
     return Table(head=["method", "tested on", *OPERATING.values()], rows=out, note=note)
 
 
+def severities(rows: Iterable[Row]) -> set[int]:
+    """That any method was tested in."""
+    return {row["severity"] for row in rows if row["degradation"] is not None}
+
+
+def corrupted(rows: Sequence[Row], kind: str, wanted: set[int], name: str) -> float | None:
+    """Mean over severities, of one degradation, method, test set and seed; where all are known."""
+    found = {row["severity"]: row[name] for row in rows if row["degradation"] == kind and row[name] is not None}
+    return mean(found.values()) if found.keys() == wanted else None
+
+
 def robustness(rows: Sequence[Row], name: str = "video_auroc") -> Table | None:
     """Means over severities of each degradation; the last columns over all of them."""
     kinds = [kind for (kind,) in names(rows, "degradation") if kind is not None]
-    mine = [row for row in whole(rows) if row[name] is not None]
-    if not kinds or not mine:
+    mine, wanted = whole(rows), severities(rows)
+    if not kinds or not any(row[name] is not None for row in mine):
         return None
     out = []
-    for method, test in names(mine, "method", "test"):
-        ours = [row for row in mine if (row["method"], row["test"]) == (method, test)]
-        before = by_seed(clean(ours), average(name))
-        after = [by_seed((row for row in ours if row["degradation"] == kind), average(name)) for kind in kinds]
-        corrupted = by_seed((row for row in ours if row["degradation"]), corruption(kinds, name))
-        lost = by_seed(ours, drop(kinds, name))
-        line = [Entry(text=method), Entry(text=test), said(before), *map(said, after), said(corrupted)]
-        out.append([*line, said(lost, coloured=False)])
-    note = f"Means over up to {SEVERITIES} severities, applied to the videos before faces are looked for."
-    return Table(head=["method", "tested on", "clean", *kinds, "mean corrupted", "mean drop"], rows=out, note=note)
-
-
-def corruption(kinds: Sequence[str], name: str) -> Callable[[list[Row]], float | None]:
-    """Mean over degradations of the mean over severities, where all are known."""
-
-    def of(rows: list[Row]) -> float | None:
-        each = [average(name)([row for row in rows if row["degradation"] == kind]) for kind in kinds]
-        values = [value for value in each if value is not None]
-        return mean(values) if len(values) == len(kinds) else None
-
-    return of
-
-
-def drop(kinds: Sequence[str], name: str) -> Callable[[list[Row]], float | None]:
-    def of(rows: list[Row]) -> float | None:
-        before, after = average(name)(clean(rows)), corruption(kinds, name)(rows)
-        return None if before is None or after is None else before - after
-
-    return of
+    for method, test in names((row for row in mine if row[name] is not None), "method", "test"):
+        tests: dict[tuple[Any, ...], list[Row]] = {}
+        for row in mine:
+            if (row["method"], row["test"]) == (method, test):
+                tests.setdefault((row["train"], row["seed"]), []).append(row)
+        before = {key: average(name)(clean(one)) for key, one in tests.items()}
+        after = {key: [corrupted(one, kind, wanted, name) for kind in kinds] for key, one in tests.items()}
+        all_of = {key: mean(v for v in each if v is not None) for key, each in after.items() if None not in each}
+        lost = [value - all_of[key] for key, value in before.items() if value is not None and key in all_of]
+        line = [Entry(text=method), Entry(text=test), said([value for value in before.values() if value is not None])]
+        line += [said([each[i] for each in after.values() if each[i] is not None]) for i in range(len(kinds))]  # type: ignore[misc]
+        line += [said(list(all_of.values())), said(lost, coloured=False)]
+        seen = [row["coverage"] for one in tests.values() for row in one if row["degradation"] and row["coverage"]]
+        out.append([*line, Entry(text=f"{min(seen):.2f}" if seen else "-")])
+    note = (
+        "Means over the severities, applied to the videos before faces are looked for, where all of them were tested. "
+        "The last column is the smallest share of videos in which a face was still found: figures are of those alone."
+    )
+    head = ["method", "tested on", "clean", *kinds, "mean corrupted", "mean drop", "least coverage"]
+    return Table(head=head, rows=out, note=note)
 
 
 def curves(rows: Sequence[Row], name: str) -> dict[str, dict[str, list[tuple[int, float]]]]:
-    """(severity, mean over seeds and test sets) by degradation and method; severity 0 is the clean video."""
+    """(severity, mean over trainings and test sets) by degradation and method; severity 0 is the clean video."""
     mine = [row for row in whole(rows) if row[name] is not None]
     out: dict[str, dict[str, list[tuple[int, float]]]] = {}
     for kind in [kind for (kind,) in names(rows, "degradation") if kind is not None]:
         for (method,) in names(mine, "method"):
             ours = [row for row in mine if row["method"] == method and row["degradation"] in (None, kind)]
-            severities = sorted({row["severity"] for row in ours})
-            points = [
-                (severity, mean(known((r for r in ours if r["severity"] == severity), name))) for severity in severities
-            ]
+            points = []
+            for severity in sorted({row["severity"] for row in ours}):
+                values = [row[name] for row in ours if row["severity"] == severity]
+                if len(values) == len(clean(ours)):  # of the same tests at each point
+                    points.append((severity, mean(values)))
             if len(points) > 1:
                 out.setdefault(kind, {})[method] = points
     return out
@@ -211,7 +213,8 @@ def cost(rows: Sequence[Row]) -> Table:
         size = next(iter(known(ours, "parameters")), None)
         videos = [(row["test_seconds"], row["reals"] + row["fakes"]) for row in ours if row["test_seconds"] is not None]
         line = [Entry(text=method), Entry(text="-" if size is None else f"{size / 1e6:.2f} M")]
-        line.append(said(known(ours, "train_seconds"), coloured=False, digits=0))
+        trained = {(row["train"], row["seed"]): row["train_seconds"] for row in ours}
+        line.append(said([value for value in trained.values() if value is not None], coloured=False, digits=0))
         line.append(said([seconds / count for seconds, count in videos], coloured=False))
         out.append(line)
     note = "Wall time on the machine of the sweep, with its start; what was interrupted has none."
