@@ -44,6 +44,13 @@ def test_a_first_stage_is_trained_before_those_that_wait_for_it() -> None:
     assert settings["seed_everything"] == 4
 
 
+def test_what_is_not_trained_is_tested_once_as_its_configs_make_it() -> None:
+    still = Entrant(config=[ROOT / "configs/degenerate.yaml"], trained=False)
+    made = plain(methods={"still": still}, seeds=[0, 1])
+    assert [str(cell) for cell in made.cells()] == ["still"]
+    assert "data" not in made.settings(next(iter(made.cells())), Path("/out"))
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

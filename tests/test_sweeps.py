@@ -93,15 +93,23 @@ def test_what_fails_is_named_and_costs_no_other_and_nothing_is_done_twice(
     assert f"{auroc.value:.3f}" not in (out / "table.md").read_text()  # nothing of before under the settings of now
     assert json.loads((out / "results.json").read_text()) == []
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    taken = {"config": [str(ROOT / "configs/classifier.yaml")], "checkpoint": str(run / "checkpoints/best.ckpt")}
-    command = sweep(methods={"taken": taken}, seeds=[0, 1])
+    taken: dict[str, Any] = {
+        "config": [str(ROOT / "configs/classifier.yaml")],
+        "checkpoint": str(run / "checkpoints/best.ckpt"),
+    }
+    taken["change"] = {"model": SMALL["model"]}
+    still = {"config": [str(ROOT / "configs/degenerate.yaml")], "trained": False}
+    command = sweep(methods={"taken": taken, "still": still}, seeds=[0, 1])
     content = yaml.safe_load((tmp_path / "sweep.yaml").read_text())
-    del content["methods"]["plain"]
+    del content["methods"]["plain"], content["change"]["model"]
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(content))
     main(command)
-    [again] = [row for row in pq.read_table(out / "results.parquet").to_pylist() if row["forgery"] == "all"]
-    assert (again["method"], again["train"], again["train_seconds"]) == ("taken", "-", None)  # once, whatever the seeds
+    rows = [row for row in pq.read_table(out / "results.parquet").to_pylist() if row["forgery"] == "all"]
+    blind, again = sorted(rows, key=lambda row: str(row["method"]))  # once each, whatever the seeds
+    assert (again["method"], again["train"], again["train_seconds"]) == ("taken", "-", None)
     assert again["video_auroc"] == auroc.value
+    assert (blind["method"], blind["video_auroc"]) == ("still", 0.5)
+    assert blind["pixel_auroc"] > 0.5
 
 
 def test_a_killed_sweep_leaves_no_training_behind_and_goes_on_where_it_was(

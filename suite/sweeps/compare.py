@@ -91,7 +91,9 @@ def compare(sweep: Sweep, rows: Sequence[Mapping[str, Any]], out: Path, where: P
         where: The folder that paths in configs are relative to.
     """
     clean = [row for row in rows if row["forgery"] == ALL and row["degradation"] is None]
-    clean = [row for row in clean if row["method"] not in sweep.awaited]
+    # nothing is claimed of first stages, nor of what looks at nothing
+    silent = sweep.awaited | {name for name, one in sweep.methods.items() if not one.trained and not one.checkpoint}
+    clean = [row for row in clean if row["method"] not in silent]
     methods = sorted({row["method"] for row in clean})
     sets: dict[str, dict[str, Shared]] = {UNSEEN: {}, ALL_TESTS: {}}
     for train, test in product(sweep.train, sweep.test):

@@ -18,7 +18,7 @@ from suite.sweeps.settings import Settings, merged
 NOT_SAID = {"compression": None, "methods": None, "root": None}
 
 
-NOTHING = "-"  # the training set of a checkpoint that is taken as it is
+NOTHING = "-"  # the training set of what is taken as it is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,8 @@ class Entrant:
         config: Files as 'fit' takes them, in their order.
         change: What is changed of them, as a config has it.
         checkpoint: Tested as it is, once, without a training.
+        trained: Without it, and without a checkpoint, what the configs make is tested once: converted weights, or masks
+            that look at nothing.
         after: Entrant that is trained before on the same data; its best weights are this one's generator.
         preparation: What is added to the folder of prepared faces of each data set: a method may want another margin.
     """
@@ -36,8 +38,13 @@ class Entrant:
     config: list[Path]
     change: Settings = field(default_factory=Settings)
     checkpoint: Path | None = None
+    trained: bool = True
     after: str | None = None
     preparation: str = ""
+
+    @property
+    def learns(self) -> bool:
+        return self.trained and self.checkpoint is None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "config", [file.absolute() for file in self.config])
@@ -148,7 +155,7 @@ class Sweep:
     def cells(self) -> Iterator[Cell]:
         """All trainings, those that others wait for first."""
         for name in sorted(self.methods, key=lambda name: name not in self.awaited):
-            if self.methods[name].checkpoint is not None:
+            if not self.methods[name].learns:
                 yield Cell(method=name, train=NOTHING, seed=self.seeds[0])
                 continue
             for train in self.train:
@@ -158,7 +165,7 @@ class Sweep:
     def settings(self, cell: Cell, out: Path) -> dict[str, Any]:
         """What a training changes of the method's configs."""
         entrant = self.methods[cell.method]
-        learnt = {} if entrant.checkpoint else self.train[cell.train].settings(entrant.preparation)
+        learnt = self.train[cell.train].settings(entrant.preparation) if entrant.learns else {}
         found = merged(learnt, self.change, entrant.change)
         if (generator := self.generator(cell, out)) is not None:
             found = merged(found, {"model": {"init_args": {"generator_weights": str(generator)}}})

@@ -108,14 +108,14 @@ def played(sweep: Sweep, cell: Cell, out: Path, where: Path, lost: set[Condition
         lost: Conditions that cannot be tested.
     """
     entrant, run = sweep.methods[cell.method], cell.run(out)
-    given = [weights] if (weights := sweep.generator(cell, out)) is not None else []
+    given = [first] if (first := sweep.generator(cell, out)) is not None else []
     fit = Command("fit", run, entrant.config, sweep.settings(cell, out), given, run / "checkpoints/best.ckpt")
-    if entrant.checkpoint is None:
+    if entrant.learns:
         try:
             fit.go(where)
         except (Stopped, Refused, OSError) as error:
             return Played(rows=[], failures=[Failure(cell=cell, test=None, reason=str(error))])
-    checkpoint = entrant.checkpoint or fit.product
+    weights = [entrant.checkpoint] if entrant.checkpoint else [fit.product] if entrant.learns else []
     rows, groups, failures = [], [], []
     for condition in sweep.conditions():
         if condition in lost:
@@ -123,7 +123,7 @@ def played(sweep: Sweep, cell: Cell, out: Path, where: Path, lost: set[Condition
         place = cell.tested(out, condition)
         data = sweep.data(condition, entrant.preparation, out)
         tested = merged(fit.settings, data, {"run": str(place)}, sweep.logged(cell, out, condition))
-        test = Command("test", place, entrant.config, tested, [checkpoint], place / "predictions.parquet")
+        test = Command("test", place, entrant.config, tested, weights, place / "predictions.parquet")
         try:
             test.go(where)
             prepared = where / tested["data"]["init_args"]["prepared"]
@@ -170,7 +170,7 @@ class Command:
         saved = list((self.folder / "checkpoints").glob("*.ckpt"))
         if saved and not is_same:
             raise Stopped(f"{self.folder}: holds a run with other settings; give another --out, or remove it")
-        options = ["--ckpt_path", str(self.weights[0])] if self.verb == "test" else []
+        options = ["--ckpt_path", str(self.weights[0])] if self.verb == "test" and self.weights else []
         if self.folder / "checkpoints/last.ckpt" in saved:
             options = ["--ckpt_path", "last"]
         elif self.verb in ("fit", "test"):  # killed before there was anything to go on from
