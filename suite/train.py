@@ -71,9 +71,7 @@ class SuiteCLI(LightningCLI):
         """Passed over: it would let the hyper-parameters of a checkpoint beat the config and the command line."""
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        run = Path(
-            os.path.expandvars(self._get(self.config_init, "run"))
-        )  # an agent of W&B names runs in $WANDB_RUN_ID
+        run = Path(self._get(self.config_init, "run"))
         settings = self._get(self.config_init, "trainer")
         if self.subcommand == "fit" and not settings["fast_dev_run"]:
             self.begin(run)

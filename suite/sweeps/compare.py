@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from lightning_modules.significance import Claim, Shared, claims
 from suite.figures import read_run, videos
 from suite.sweeps.conditions import Condition
 from suite.sweeps.plan import NOTHING, Cell, Sweep
-from suite.sweeps.results import ALL
+from suite.sweeps.summary import clean, whole
 
 UNSEEN, ALL_TESTS = "forgeries that none of the methods was trained on", "all forgeries of all test sets"
 
@@ -32,6 +33,7 @@ class Family:
     claims: list[Claim]
 
 
+@functools.lru_cache  # a test set comes up once for each training set
 def clusters(prepared: Path) -> dict[str, str]:
     """The person, or clip, that each video was made from, whatever coded it."""
     rows = manifest.rows(manifest.read(prepared / "manifest.csv"))
@@ -90,14 +92,13 @@ def compare(sweep: Sweep, rows: Sequence[Mapping[str, Any]], out: Path, where: P
         out: Folder of the sweep.
         where: The folder that paths in configs are relative to.
     """
-    clean = [row for row in rows if row["forgery"] == ALL and row["degradation"] is None]
     # nothing is claimed of first stages, nor of what looks at nothing
     silent = sweep.awaited | {name for name, one in sweep.methods.items() if not one.trained and not one.checkpoint}
-    clean = [row for row in clean if row["method"] not in silent]
-    methods = sorted({row["method"] for row in clean})
+    tested = [row for row in whole(clean(rows)) if row["method"] not in silent]
+    methods = sorted({row["method"] for row in tested})
     sets: dict[str, dict[str, Shared]] = {UNSEEN: {}, ALL_TESTS: {}}
     for train, test in product(sweep.train, sweep.test):
-        mine = [row for row in clean if row["test"] == test and row["train"] in (train, NOTHING)]
+        mine = [row for row in tested if row["test"] == test and row["train"] in (train, NOTHING)]
         if len(methods) < 2 or {row["method"] for row in mine} != set(methods):
             continue
         condition = Condition(test=test)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
-from suite.sweeps.results import ALL
+from suite.sweeps.results import ALL, INTERVALS
 
 Row = Mapping[str, Any]
 
@@ -58,20 +58,32 @@ def whole(rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if row["forgery"] == ALL]
 
 
-def by_seed(rows: Iterable[Row], of: Callable[[list[Row]], float | None]) -> list[float]:
-    """A figure of the rows of each seed."""
+def average(rows: Iterable[Row], name: str) -> float | None:
+    values = known(rows, name)
+    return mean(values) if values else None
+
+
+def by_seed(rows: Iterable[Row], name: str) -> list[float]:
+    """A figure of each seed, its mean over trainings and test sets."""
     seeds: dict[int, list[Row]] = {}
     for row in rows:
         seeds.setdefault(row["seed"], []).append(row)
-    return [value for mine in seeds.values() if (value := of(mine)) is not None]
+    return [value for mine in seeds.values() if (value := average(mine, name)) is not None]
 
 
-def average(name: str) -> Callable[[list[Row]], float | None]:
-    def of(rows: list[Row]) -> float | None:
-        values = known(rows, name)
-        return mean(values) if values else None
+def by_test(rows: Sequence[Row], columns: Mapping[str, str], note: str, coloured: str | None = None) -> Table:
+    """A line for each method and test set.
 
-    return of
+    Args:
+        columns: Titles of the figures, by their names.
+        coloured: Which of them is.
+    """
+    out = []
+    for method, test in names(rows, "method", "test"):
+        ours = [row for row in rows if (row["method"], row["test"]) == (method, test)]
+        figures = [said(by_seed(ours, name), coloured=name == coloured) for name in columns]
+        out.append([Entry(text=method), Entry(text=test), *figures])
+    return Table(head=["method", "tested on", *columns.values()], rows=out, note=note)
 
 
 def forgeries(rows: Sequence[Row]) -> Table | None:
@@ -86,7 +98,7 @@ def forgeries(rows: Sequence[Row]) -> Table | None:
     if not unseen:
         return None
     columns = [name for (name,) in names(unseen, "forgery")]
-    figure, out = average("video_auroc"), []
+    figure, out = "video_auroc", []
     for (method,) in names(mine, "method"):
         known_ones, new_ones = ([row for row in part if row["method"] == method] for part in (seen, unseen))
         line = [Entry(text=method), said(by_seed(known_ones, figure)), said(by_seed(new_ones, figure))]
@@ -99,27 +111,13 @@ def forgeries(rows: Sequence[Row]) -> Table | None:
     return Table(head=["method", "seen by some", "seen by none", *columns], rows=out, note=note)
 
 
-LOCAL = {
-    "pixel_auroc": "pixel AUROC",
-    "pixel_ap": "pixel AP",
-    "pixel_iou": "IoU at 0.5",
-    "pixel_f1": "F1 at 0.5",
-    "pixel_f1_at_validation": "F1 at the validation threshold",
-    "pixel_false_alarms": "false alarms on reals",
-}
+LOCAL = {name: title for title, name in INTERVALS.items() if name.startswith("pixel_")}
 
 
 def localization(rows: Sequence[Row]) -> Table | None:
     mine = [row for row in whole(clean(rows)) if row["pixel_auroc"] is not None]
-    if not mine:
-        return None
-    out = []
-    for method, test in names(mine, "method", "test"):
-        ours = [row for row in mine if (row["method"], row["test"]) == (method, test)]
-        figures = [said(by_seed(ours, average(name)), coloured=name == "pixel_auroc") for name in LOCAL]
-        out.append([Entry(text=method), Entry(text=test), *figures])
     note = "On fakes whose masks are known, over all their pixels; false alarms are the area marked on reals at 0.5."
-    return Table(head=["method", "tested on", *LOCAL.values()], rows=out, note=note)
+    return by_test(mine, LOCAL, note, "pixel_auroc") if mine else None
 
 
 OPERATING = {
@@ -134,18 +132,12 @@ OPERATING = {
 
 
 def operating(rows: Sequence[Row]) -> Table:
-    out = []
-    mine = whole(clean(rows))
-    for method, test in names(mine, "method", "test"):
-        ours = [row for row in mine if (row["method"], row["test"]) == (method, test)]
-        figures = [said(by_seed(ours, average(name)), coloured=False) for name in OPERATING]
-        out.append([Entry(text=method), Entry(text=test), *figures])
     note = (
         "Threshold and temperature come from the validation split of the training data; the second column, for which "
         "the test set chose, only says what their transfer costs. Coverage is the share of videos with a face: the "
         "others are in no figure."
     )
-    return Table(head=["method", "tested on", *OPERATING.values()], rows=out, note=note)
+    return by_test(whole(clean(rows)), OPERATING, note)
 
 
 def severities(rows: Iterable[Row]) -> set[int]:
@@ -171,7 +163,7 @@ def robustness(rows: Sequence[Row], name: str = "video_auroc") -> Table | None:
         for row in mine:
             if (row["method"], row["test"]) == (method, test):
                 tests.setdefault((row["train"], row["seed"]), []).append(row)
-        before = {key: average(name)(clean(one)) for key, one in tests.items()}
+        before = {key: average(clean(one), name) for key, one in tests.items()}
         after = {key: [corrupted(one, kind, wanted, name) for kind in kinds] for key, one in tests.items()}
         all_of = {key: mean(v for v in each if v is not None) for key, each in after.items() if None not in each}
         lost = [value - all_of[key] for key, value in before.items() if value is not None and key in all_of]
