@@ -30,6 +30,7 @@ def benchmark(
     seeds: list[int] = [0],  # noqa: B006
     change: Settings = Settings(),  # noqa: B008
     degraded: Degradations = Degradations(),  # noqa: B008
+    least_coverage: float = 0.99,
     out: Path = Path("runs/benchmark"),
     workers: int = 1,
     cluster: str | None = None,
@@ -46,13 +47,24 @@ def benchmark(
         seeds: Of the trainings.
         change: Of the configs of all methods, for instance how long they train.
         degraded: What else the test videos go through, before faces are looked for.
+        least_coverage: Share of the videos of a test set that must have a face, or the test has failed; of what was
+            degraded the share is only told.
         out: Folder of the runs and the tables.
         workers: Trainings at the same time on this machine.
         cluster: Address of a Ray cluster that sees the same folders, where each training has a GPU of its own; local
             starts one here.
         wandb: W&B project to log all trainings and tests to, as one group with tags; offline without a key.
     """
-    sweep = Sweep(methods=methods, train=train, test=test, seeds=seeds, change=change, degraded=degraded, wandb=wandb)
+    sweep = Sweep(
+        methods=methods,
+        train=train,
+        test=test,
+        seeds=seeds,
+        change=change,
+        degraded=degraded,
+        least_coverage=least_coverage,
+        wandb=wandb,
+    )
     out = out.absolute()
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "sweep.yaml", sweep.text())

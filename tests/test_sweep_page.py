@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,35 @@ def test_groups_are_those_of_the_people_whom_the_videos_were_made_from(
     table.write_text("name,hair\nx,dark\n")
     with pytest.raises(Refused, match="must have a column video or identity"):
         Domain(data=tmp_path / "data.yaml", attributes=table)
+
+
+def test_videos_without_a_face_count_as_a_coin_that_is_tossed_and_too_many_fail_the_test(
+    sweep: Sweep, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    assert {row["coverage"] for row in rows} == {1.0}
+    cell = Cell(method="plain", train="t", seed=0)
+    place = cell.tested(tmp_path, Condition(test="DFDC"))
+    of_others = ["d/real/c40/x,x.mp4,no face,1,test", "e/real/c23/x,x.mp4,no face,1,test"]
+    of_training = "d/real/c23/t,t.mp4,no face,1,train"
+    missing = [f"d/real/c23/m{i},m.mp4,no face,1,test" for i in range(4)] + ["d/Swap/c23/m,m.mp4,no face,1,test"]
+    table = tmp_path / "prepared/skipped.csv"
+    table.write_text("\n".join(["video,path,reason,bytes,split", *of_others, of_training, *missing]) + "\n")
+    (place / "rows.json").unlink()
+    found = rows_of(cell, Condition(test="DFDC"), place, tmp_path / "prepared", SECONDS)[0]
+    v = said(tmp_path, "plain", 0)
+    assert found["coverage"] == 50 / 55
+    label = np.concatenate([v.label, [0, 0, 0, 0, 1]])
+    known = np.concatenate([np.ones(50), np.zeros(5)])
+    score = np.concatenate([v.score, np.zeros(5)])
+    half = known[label == 1, None] * known[label == 0]  # pairs that were both scored
+    above = np.sign(score[label == 1, None] - score[label == 0]) / 2 + 0.5
+    assert found["video_auroc_as_chance"] == pytest.approx(np.where(half > 0, above, 0.5).mean())
+    table.write_text("video,path,reason,bytes,split\nd/Unheard/c23/m,m.mp4,no face,1,test\n")
+    (place / "rows.json").unlink()
+    found = rows_of(cell, Condition(test="DFDC"), place, tmp_path / "prepared", SECONDS)[0]
+    assert (found["coverage"], found["video_auroc_as_chance"]) == (50 / 51, None)  # nobody knows if it is a forgery
+    with pytest.raises(Refused, match=r"least_coverage 1\.5: must be a share"):
+        replace(sweep, least_coverage=1.5)
 
 
 def made_up(value: Callable[[str | None, int], float], **more: Any) -> list[dict[str, Any]]:

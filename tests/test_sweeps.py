@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from datamodules import manifest
 from datamodules.errors import Refused
 from suite.__main__ import main
 from suite.figures import read_run, verdict
@@ -179,6 +180,29 @@ def test_a_test_set_is_tested_degraded_with_faces_found_after_it(
     assert made.stat().st_mtime_ns == before
     assert "| plain | - |" in (out / "table.md").read_text()
     assert (out / "table.md").read_text().count("studio") == 1  # the matrix is of what was not degraded
+
+
+def test_a_test_set_too_few_of_whose_videos_have_a_face_has_no_figures(
+    sweep: Callable[..., list[str]], prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in prepared.iterdir():
+        if file.name != "skipped.csv":
+            (tmp_path / "data").mkdir(exist_ok=True)
+            (tmp_path / "data" / file.name).symlink_to(file)
+    key = manifest.rows(manifest.read(prepared / "manifest.csv"))[0].key.rpartition("/")[0]
+    (tmp_path / "data/skipped.csv").write_text(f"video,path,reason,bytes,split\n{key}/x,x.mp4,no face,1,test\n")
+    blind = {"still": {"config": [str(ROOT / "configs/degenerate.yaml")], "trained": False}}
+    command = sweep(methods=blind, test={"studio": {"change": {"prepared": str(tmp_path / "data")}}})
+    content = yaml.safe_load((tmp_path / "sweep.yaml").read_text())
+    del content["methods"]["plain"], content["change"]["model"]
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(SystemExit):
+        main(command)
+    assert "% of its videos have a face, less than least_coverage 99.0%" in capsys.readouterr().err
+    assert json.loads((tmp_path / "sweep/results.json").read_text()) == []
+    main([*command, "--least_coverage", "0.5"])
+    [row] = [row for row in json.loads((tmp_path / "sweep/results.json").read_text()) if row["forgery"] == "all"]
+    assert row["video_auroc_as_chance"] == 0.5
 
 
 def test_the_text_of_a_sweep_is_a_file_that_plans_the_same(

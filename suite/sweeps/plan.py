@@ -94,6 +94,7 @@ class Sweep:
     seeds: list[int]
     change: Mapping[str, Any]
     degraded: Degradations = field(default_factory=Degradations)
+    least_coverage: float = 0.99
     wandb: str | None = None  # project
 
     def __post_init__(self) -> None:
@@ -103,6 +104,8 @@ class Sweep:
                     raise Refused(f"{kind}: {name!r} cannot be the name of a folder")
             if not getattr(self, kind):
                 raise Refused(f"{kind}: there must be at least one")
+        if not 0 <= self.least_coverage <= 1:
+            raise Refused(f"least_coverage {self.least_coverage}: must be a share, from 0 to 1")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise Refused(f"seeds {self.seeds}: must be different numbers, at least one")
         for name, entrant in self.methods.items():

@@ -127,7 +127,12 @@ def played(sweep: Sweep, cell: Cell, out: Path, where: Path, lost: set[Condition
         try:
             test.go(where)
             prepared = where / tested["data"]["init_args"]["prepared"]
-            rows += rows_of(cell, condition, place, prepared, {"train": fit.seconds(), "test": test.seconds()})
+            found = rows_of(cell, condition, place, prepared, {"train": fit.seconds(), "test": test.seconds()})
+            share = found[0]["coverage"]
+            if condition.kind is None and share is not None and share < sweep.least_coverage:
+                reason = f"{share:.1%} of its videos have a face, less than least_coverage {sweep.least_coverage:.1%}"
+                raise Refused(f"{reason}; {prepared / 'skipped.csv'} has the others, {place} the figures")
+            rows += found
             attributes = sweep.test[condition.test].attributes
             if attributes is not None and condition.kind is None:
                 same = {"method": cell.method, "train": cell.train, "seed": cell.seed, "test": condition.test}

@@ -12,12 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datamodules.atomic import appearing, write_text
-from datamodules.degrade.tree import LOST
-from datamodules.tables import read_skipped
 from lightning_modules import scores
 from lightning_modules.intervals import Interval, figure
-from suite.figures import Run, by_forgery, read_run, verdict, videos
+from suite.figures import by_forgery, read_run, verdict, videos
 from suite.sweeps.conditions import Condition
+from suite.sweeps.coverage import as_chance, coverage, lost
 from suite.sweeps.plan import Cell
 
 ALL = "all"  # of the forgeries of a test
@@ -54,23 +53,6 @@ def spread(figures: Mapping[str, Interval]) -> dict[str, float | None]:
     return out
 
 
-def coverage(run: Run, prepared: Path) -> float | None:
-    """Share of the test videos in which a face was found; 'prepare' says which it left out."""
-    scored = set(run.table["video"].astype(str))
-    releases = {(dataset, compression) for dataset, _, compression, _ in (video.split("/", 3) for video in scored)}
-    lost = 0
-    for skipped in read_skipped(prepared):
-        dataset, _, compression, _ = skipped.video.split("/", 3)
-        if (dataset, compression) not in releases:
-            continue
-        if not skipped.split:  # of a table that does not say
-            return None
-        lost += skipped.split == "test"
-    if (prepared.parent / LOST).is_file():  # what could not even be degraded
-        lost += len(json.loads((prepared.parent / LOST).read_text()))
-    return len(scored) / (len(scored) + lost)
-
-
 def rows_of(
     cell: Cell, condition: Condition, place: Path, prepared: Path, seconds: Mapping[str, float | None]
 ) -> list[dict[str, Any]]:
@@ -89,16 +71,22 @@ def rows_of(
     v = videos(run)
     same: dict[str, Any] = {"method": cell.method, "train": cell.train, "seed": cell.seed, "test": condition.test}
     same |= {"degradation": condition.kind, "severity": condition.severity}
-    cost: dict[str, Any] = {"coverage": coverage(run, prepared), "temperature": run.temperature}
+    missing = lost(run, prepared)
+    share = None if missing is None else coverage(run, missing)
+    cost: dict[str, Any] = {"coverage": share, "temperature": run.temperature}
     cost |= {f"{name}_seconds": value for name, value in seconds.items()}
     cost["parameters"] = int(run.about["parameters"]) if "parameters" in run.about else None
     reals, fakes = int((v.label == 0).sum()), int((v.label == 1).sum())
     best = {BEST: Interval(value=figure(scores.best_balanced_accuracy, v))}
     whole = spread(verdict(run) | best)
-    rows = [{**same, "forgery": ALL, "seen": None, "reals": reals, "fakes": fakes, **whole, **cost}]
+    value = whole[INTERVALS["video AUROC"]]
+    chance = None if missing is None or value is None else as_chance(run, missing, value)
+    about = {"forgery": ALL, "seen": None, "reals": reals, "fakes": fakes, "video_auroc_as_chance": chance}
+    rows = [{**same, **about, **whole, **cost}]
     for row in by_forgery(run):
         figures = spread({"video AUROC": row.auroc, "found at the threshold": Interval(value=row.found), **row.pixels})
         about = {"forgery": row.method, "seen": row.seen, "reals": reals, "fakes": row.count}
+        about["video_auroc_as_chance"] = None
         rows.append({**same, **about, **figures, **cost})
     write_text(kept, json.dumps(rows))
     return rows
@@ -110,7 +98,8 @@ def kinds() -> dict[str, pa.DataType]:
     found: dict[str, pa.DataType] = {n: pa.string() for n in ("method", "train", "test", "degradation", "forgery")}
     found |= dict.fromkeys(("severity", "parameters", "seed", "reals", "fakes"), pa.int64())
     found |= {"seen": pa.bool_()}
-    return found | dict.fromkeys([*names, "coverage", "temperature", "train_seconds", "test_seconds"], pa.float64())
+    others = ["video_auroc_as_chance", "coverage", "temperature", "train_seconds", "test_seconds"]
+    return found | dict.fromkeys([*names, *others], pa.float64())
 
 
 def write(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
