@@ -100,60 +100,89 @@ class FaceTracker:
         Returns:
             The tracks, longest and largest first, ids in order of appearance.
         """
-        tracks: list[Track] = []
-        recent: list[Grey] = []  # since the last search of a whole frame
-        searched, count = -self.every, 0
-        for i, picture in enumerate(frames):
-            grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-            recent.append(grey)
-            live = [t for t in tracks if i - t.frames[-1] <= self.patience]
-            lost = False
-            for track in live:
-                found = self.follow(grey, track.boxes[-1])
-                if found is None or self.taken(found, i, tracks):
-                    lost = lost or track.frames[-1] == i - 1
-                else:
+        pursuit = Pursuit(self)
+        for picture in frames:
+            pursuit.see(picture)
+        return pursuit.found()
+
+
+class Pursuit:
+    """The faces of a video that is being read, one picture after the other."""
+
+    def __init__(self, tracker: FaceTracker) -> None:
+        self.tracker = tracker
+        self.tracks: list[Track] = []
+        self.recent: list[Grey] = []  # since the last search of a whole frame, that one too
+        self.searched, self.count = -tracker.every, 0
+
+    @property
+    def settled(self) -> int:
+        """Faces of frames before this one will not change."""
+        return max(0, self.searched)
+
+    def see(self, picture: NDArray[np.uint8]) -> None:
+        """
+        Args:
+            picture: (H, W, 3).
+        """
+        i, tracker = self.count, self.tracker
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        self.recent.append(grey)
+        lost = False
+        for track in [t for t in self.tracks if i - t.frames[-1] <= tracker.patience]:
+            found = tracker.follow(grey, track.boxes[-1])
+            if found is None or self.taken(found):
+                lost = lost or track.frames[-1] == i - 1
+            else:
+                self.put(track, i, found, grey)
+        if i - self.searched >= tracker.every or (lost and i - self.searched >= 5):
+            for found in search_frame(tracker.detector, grey, tracker.smallest):
+                if not self.taken(found):
+                    track = self.known(found) or Track(len(self.tracks))
                     self.put(track, i, found, grey)
-            if i - searched >= self.every or (lost and i - searched >= 5):
-                for found in search_frame(self.detector, grey, self.smallest):
-                    if not self.taken(found, i, tracks):
-                        track = self.known(found, i, tracks) or Track(len(tracks))
-                        self.put(track, i, found, grey)
-                        if len(track.frames) == 1:
-                            tracks.append(track)
-                            self.rewind(track, i, recent, tracks)
-                searched, recent = i, [grey]
-            count = i + 1
-        long = [t for t in tracks if len(t.frames) >= min(self.shortest, count)]
-        if self.smooth > 0:
+                    if len(track.frames) == 1:
+                        self.tracks.append(track)
+                        self.rewind(track)
+            self.searched, self.recent = i, [grey]
+        self.count = i + 1
+
+    def found(self) -> list[Track]:
+        """The tracks, longest and largest first, ids in order of appearance."""
+        long = [t for t in self.tracks if len(t.frames) >= min(self.tracker.shortest, self.count)]
+        if self.tracker.smooth > 0:
             for track in long:
-                track.landmarks = list(smoothed(np.asarray(track.frames), np.stack(track.landmarks), self.smooth))
+                points = np.stack(track.landmarks)
+                track.landmarks = list(smoothed(np.asarray(track.frames), points, self.tracker.smooth))
         return sorted(long, key=Track.area, reverse=True)
 
     def put(self, track: Track, i: int, found: Found, grey: Grey) -> None:
-        track.put(i, found, self.landmarks.fit(grey, found.box))
+        track.put(i, found, self.tracker.landmarks.fit(grey, found.box))
 
-    @staticmethod
-    def taken(found: Found, i: int, tracks: list[Track]) -> bool:
-        return any(t.frames[-1] == i and overlap(t.boxes[-1], found.box) > SAME for t in tracks)
+    def taken(self, found: Found) -> bool:
+        return any(t.frames[-1] == self.count and overlap(t.boxes[-1], found.box) > SAME for t in self.tracks)
 
-    def known(self, found: Found, i: int, tracks: list[Track]) -> Track | None:
+    def known(self, found: Found) -> Track | None:
         """A track that was lost a moment ago where a face is found now."""
-        gone = [t for t in tracks if 0 < i - t.frames[-1] <= self.patience and overlap(t.boxes[-1], found.box) > SAME]
+        gone = [
+            t
+            for t in self.tracks
+            if 0 < self.count - t.frames[-1] <= self.tracker.patience and overlap(t.boxes[-1], found.box) > SAME
+        ]
         return max(gone, key=lambda t: overlap(t.boxes[-1], found.box), default=None)
 
-    def rewind(self, track: Track, i: int, recent: list[Grey], tracks: list[Track]) -> None:
+    def rewind(self, track: Track) -> None:
         """A face that came between two searches is followed back to where it came from."""
+        i = self.count
         back = Track(track.id)
         box = track.boxes[0]
-        for j in range(i - 1, i - len(recent), -1):
-            grey = recent[j - i - 1]
-            found = self.follow(grey, box)
+        for j in range(i - 1, i - len(self.recent), -1):
+            grey = self.recent[j - i - 1]
+            found = self.tracker.follow(grey, box)
             if found is None or any(
-                j in t.frames and overlap(t.boxes[t.frames.index(j)], found.box) > SAME for t in tracks
+                j in t.frames and overlap(t.boxes[t.frames.index(j)], found.box) > SAME for t in self.tracks
             ):
                 break
-            back.put(j, found, self.landmarks.fit(grey, found.box))
+            self.put(back, j, found, grey)
             box = found.box
         for name in ("frames", "boxes", "scores", "landmarks"):
             getattr(track, name)[:0] = getattr(back, name)[::-1]
