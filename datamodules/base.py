@@ -97,8 +97,7 @@ class FaceData(LightningDataModule):
         self.prepared, self.root, self.index = prepared, root, index
         self.compression, self.methods = compression, methods
         self.read, self.decoder = read, decoder or Decord()
-        self.asked_size = image_size
-        self.clip, self.every, self.draws = clip, every, draws
+        self.asked_size, self.clip, self.every, self.draws = image_size, clip, every, draws
         self.train_clips, self.eval_clips = train_clips, eval_clips
         self.batch_size, self.num_workers = batch_size, num_workers
         self.balance, self.pairs, self.seed = balance, pairs, seed
@@ -289,7 +288,11 @@ class FaceData(LightningDataModule):
         return read
 
     def state_dict(self) -> dict[str, Any]:
-        seen = {"contract": self.seen_pixels(), "trained_on": self.trained_on or self.training_methods()}
+        seen: dict[str, Any] = {
+            "contract": self.seen_pixels(),
+            "trained_on": self.trained_on or self.training_methods(),
+        }
+        seen["stored"] = int(self.contract["size"]) if self.read == "crops" else None  # size of crops before image_size
         return seen if self.granted is None else seen | {"asked": self.granted.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

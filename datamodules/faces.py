@@ -90,6 +90,16 @@ class DlibLandmarks(Landmarks):
         return fingerprint(self.path)
 
 
+class NoLandmarks(Landmarks):
+    """For methods that look at pixels alone: all points are in one place."""
+
+    def fit(self, grey: Grey, box: Floats) -> Floats:
+        return np.zeros((68, 2), np.float32)
+
+    def fingerprint(self) -> str:
+        return "none"
+
+
 @functools.cache
 def fingerprint(path: Path) -> str:
     return blake2b(path.read_bytes(), digest_size=8).hexdigest()

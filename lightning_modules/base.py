@@ -68,6 +68,7 @@ class Method(LightningModule, ABC):
 
     monitor = ("val/video_auroc", "max")  # what the best checkpoint is chosen by
     fixes_thresholds = True  # whether validation says where the decision lies
+    needs_landmarks = False
     is_trained = False  # whether its arguments brought all its weights, so that no checkpoint is needed
     frame_threshold: Tensor
     video_threshold: Tensor

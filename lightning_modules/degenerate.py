@@ -33,13 +33,17 @@ class Degenerate(Method):
         super().__init__(**kwargs)
         self.where = where
 
+    @property
+    def needs_landmarks(self) -> bool:  # type: ignore[override]
+        return self.where != "everywhere"
+
     def setup(self, stage: str) -> None:
         if stage == "fit":
             raise Refused("Degenerate: has nothing to fit; run 'test'")
 
     def predicted(self, batch: Batch) -> Prediction:
         out = self(batch.frames)
-        if self.where != "everywhere":
+        if self.needs_landmarks:
             points = self.landmarks(batch).flatten(0, 1)
             height, width = batch.frames.shape[-2:]
             inside = torch.stack([filled(points[:, hull], height, width) for hull in HULLS[self.where]]).any(0)

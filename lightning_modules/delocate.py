@@ -47,6 +47,8 @@ class Delocate(Method):
     mean: Tensor
     std: Tensor
 
+    needs_landmarks = True
+
     def __init__(
         self,
         generator: MAE | None = None,

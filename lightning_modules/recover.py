@@ -70,15 +70,19 @@ class Recover(Method):
         flat = {"params": [p for p in every if p.ndim < 2], "weight_decay": 0.0}
         return [{"params": [p for p in every if p.ndim >= 2]}, flat]
 
+    @property
+    def needs_landmarks(self) -> bool:  # type: ignore[override]
+        return self.masking.needs_landmarks
+
     def predicted(self, batch: Batch) -> Prediction:
         frames, t = batch.frames.flatten(0, 1), batch.frames.shape[1]
-        landmarks = self.landmarks(batch) if self.masking.needs_landmarks else batch.landmarks
+        landmarks = self.landmarks(batch) if self.needs_landmarks else batch.landmarks
         points, side = landmarks.flatten(0, 1) / self.generator.patch, self.generator.side
         return self.trained_on(frames, points, side) if self.training else self.tested_on(frames, points, side, t)
 
     def forward(self, frames: Tensor) -> Prediction:
         """Of faces whose landmarks are not needed."""
-        if self.masking.needs_landmarks:
+        if self.needs_landmarks:
             raise Refused("Recover: what is hidden depends on landmarks")
         points = frames.new_zeros(frames.shape[0] * frames.shape[1], 68, 2)
         return self.tested_on(frames.flatten(0, 1), points, self.generator.side, frames.shape[1])

@@ -55,8 +55,12 @@ class STDDL(Method):
             self.is_trained = True
         self.mask_weight, self.dice_weight = mask_weight, dice_weight
 
+    @property
+    def needs_landmarks(self) -> bool:  # type: ignore[override]
+        return self.motion.needs_landmarks
+
     def predicted(self, batch: Batch) -> Prediction:
-        landmarks = self.landmarks(batch) if self.motion.needs_landmarks else batch.landmarks
+        landmarks = self.landmarks(batch) if self.needs_landmarks else batch.landmarks
         prediction: Prediction = self(batch.frames, self.motion(batch.frames, landmarks))
         return prediction
 

@@ -21,6 +21,7 @@ VERBS = {
     "validate": ("suite.train", "one pass over the validation split"),
     "test": ("suite.train", "one pass over the test split"),
     "predict": ("suite.train", "score the test split, without metrics"),
+    "detect": ("suite.detect", "score anybody's videos and pictures, and show where and why"),
     "annotate": ("suite.annotate", "let people draw the masks that a training asks for"),
     "convert": ("suite.convert", "turn an official checkpoint into weights of ours"),
     "benchmark": ("suite.benchmark", "train and test methods against data sets, and tabulate"),

@@ -1,0 +1,63 @@
+"""Watching a video once: each frame, with the faces in it, as soon as those are settled."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.faces import Floats
+from datamodules.tracks import FaceTracker, Pursuit, Track
+from datamodules.video import Decoder, VideoError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Face:
+    """One face of one frame."""
+
+    track: Track  # which goes on growing
+    box: Floats  # (4,) x0 y0 x1 y1
+    landmarks: Floats  # (68, 2)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Frame:
+    number: int
+    seconds: float
+    picture: NDArray[np.uint8]  # (H, W, 3)
+    faces: list[Face]
+
+
+def watch(decoder: Decoder, path: Path, tracker: FaceTracker) -> Iterator[Frame]:
+    """The frames in order; some ``tracker.every`` of them are held back at any time, until their faces are known."""
+    pursuit = Pursuit(tracker)
+    held: deque[tuple[int, float, NDArray[np.uint8]]] = deque()
+    place: dict[int, int] = {}  # in each track, of the next frame that it has
+
+    def ready(until: int) -> Iterator[Frame]:
+        while held and held[0][0] < until:
+            number, seconds, picture = held.popleft()
+            faces = []
+            for track in pursuit.tracks:
+                at = place.setdefault(track.id, 0)
+                if at < len(track.frames) and track.frames[at] == number:
+                    faces.append(Face(track=track, box=track.boxes[at], landmarks=track.landmarks[at]))
+                    place[track.id] = at + 1
+            yield Frame(number=number, seconds=seconds, picture=picture, faces=faces)
+
+    size = None
+    for number, seconds, frame in decoder.stream(path):
+        picture = frame.cpu().numpy()
+        size = size or picture.shape
+        if picture.shape != size:
+            raise VideoError(
+                path, f"has frames of {size[1]} x {size[0]} and of {picture.shape[1]} x {picture.shape[0]}"
+            )
+        held.append((number, seconds, picture))
+        pursuit.see(picture)
+        yield from ready(pursuit.settled)
+    yield from ready(pursuit.count)

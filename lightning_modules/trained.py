@@ -1,0 +1,108 @@
+"""A method that was trained, with all that is needed to use it: of a run, or of a folder made to be passed on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse import ArgumentParser
+from torch import Tensor
+
+from datamodules.contract import Contract
+from datamodules.errors import Refused
+from lightning_modules.base import Method
+from lightning_modules.weights import read
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+FROM_FILES = {"weights": None, "generator_weights": None, "pretrained": False}  # the checkpoint has all of them
+OF_TRAINING = ("optimizer", "scheduler")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """
+    Args:
+        path: What was given.
+        model: The section of a config.
+        contract: How the faces that it saw were prepared.
+        stored: Side of the crops before they got the size in the contract; None where they were cut from videos.
+        trained_on: Data sets and forgeries.
+        digest: Of the weights.
+    """
+
+    path: Path
+    method: Method
+    model: dict[str, Any]
+    contract: Contract
+    stored: int | None
+    trained_on: list[str]
+    digest: str
+
+    @property
+    def name(self) -> str:
+        return self.path.parent.parent.name if self.path.suffix == ".ckpt" else self.path.name
+
+    @property
+    def temperature(self) -> float | None:
+        """That validation found, if it did."""
+        return float(self.method.video_temperature) or None
+
+
+def load(path: Path) -> Trained:
+    """
+    Args:
+        path: A run, one of its checkpoints, or a folder that 'export --format hub' wrote.
+    """
+    if (path / CONFIG).is_file():
+        about = json.loads((path / CONFIG).read_text())
+        if not isinstance(about, dict) or about.keys() < {"model", "contract", "trained_on"}:
+            raise Refused(f"{path / CONFIG}: must have model, contract and trained_on")
+        return built(path, about["model"], about, read(path / WEIGHTS))
+    checkpoint = path if path.suffix == ".ckpt" else path / "checkpoints/best.ckpt"
+    config = checkpoint.parent.parent / "config.yaml"
+    for file in (checkpoint, config):
+        if not file.is_file():
+            raise Refused(f"{path}: no run: {file} is missing")
+    content = read(checkpoint)
+    abouts = [part for part in content.values() if isinstance(part, dict) and "contract" in part]
+    if not abouts or "stored" not in abouts[0]:
+        raise Refused(f"{checkpoint}: does not say how its faces were prepared; it is of an older version")
+    model = yaml.safe_load(config.read_text())["model"]
+    return built(path, model, abouts[0], content["state_dict"])
+
+
+def built(path: Path, model: dict[str, Any], about: dict[str, Any], state: dict[str, Tensor]) -> Trained:
+    arguments = {k: v for k, v in model.get("init_args", {}).items() if k not in OF_TRAINING}
+    arguments |= {name: value for name, value in FROM_FILES.items() if name in arguments}
+    model = {"class_path": model["class_path"], "init_args": arguments}
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(Method, "model")
+    method: Method = parser.instantiate_classes(parser.parse_object({"model": model})).model
+    checkpoint = {"state_dict": dict(state)}
+    method.on_load_checkpoint(checkpoint)
+    own = method.state_dict()
+    wrong = list(own.keys() ^ checkpoint["state_dict"].keys())
+    wrong += [n for n, value in checkpoint["state_dict"].items() if n in own and own[n].shape != value.shape]
+    if wrong:
+        raise Refused(
+            f"{path}: {len(wrong)} weights do not fit {model['class_path']}, the first is {sorted(wrong)[0]!r}"
+        )
+    method.load_state_dict(checkpoint["state_dict"])
+    if not method.fixes_thresholds:
+        raise Refused(f"{path}: {model['class_path']} does not tell real from fake")
+    known = {"contract": about["contract"], "stored": about["stored"], "trained_on": about["trained_on"]}
+    return Trained(path=path, method=method.eval(), model=model, digest=digest(method.state_dict()), **known)
+
+
+def digest(state: dict[str, Tensor]) -> str:
+    """Of names and values, whatever file they are in."""
+    found = blake2b(digest_size=8)
+    for name, value in sorted(state.items()):
+        found.update(name.encode())
+        found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()

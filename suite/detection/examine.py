@@ -1,0 +1,177 @@
+"""One pass over a file: faces are followed, scored and filmed as its frames are decoded."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from datamodules.contract import Contract, compare
+from datamodules.errors import Refused
+from datamodules.faces import DlibLandmarks, Landmarks, NoLandmarks
+from datamodules.prepare import Recipe
+from datamodules.tracks import FaceTracker, Track
+from datamodules.video import Decoder, Decord, Index, PyAV, VideoError, probe
+from datamodules.watch import Frame, watch
+from lightning_modules.trained import Trained
+from suite.detection.film import Film
+from suite.detection.score import Score, Scorer, moments
+from suite.detection.verdict import FaceVerdict, Usable, Verdict, of_face, of_file
+
+HELD = 256 * 2**20  # bytes of frames that wait for scores, to be filmed
+SAME_BITS = {f"{PyAV.__name__} on cpu": f"{Decord.__name__} on cpu"}  # as tests show
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """What came of a file."""
+
+    path: Path
+    index: Index
+    size: tuple[int, int]  # width and height, as it is shown
+    verdict: Verdict
+    reasons: list[str]
+    faces: list[FaceVerdict]  # the most suspicious first
+    glimpses: int  # faces that were seen in too few frames to be followed
+
+    @property
+    def seconds(self) -> float:
+        return float(self.index.times[-1]) if self.index.has_rate else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Of a file.
+
+    Args:
+        seconds: Of its length.
+        pixels: Of a frame.
+    """
+
+    seconds: float = 6 * 3600.0
+    pixels: int = 8192 * 4608
+
+
+class Examiner:
+    """Methods that look at one file after the other."""
+
+    def __init__(
+        self,
+        methods: Sequence[Trained],
+        decoder: Decoder,
+        landmarks: Landmarks | None,
+        usable: Usable,
+        device: torch.device,
+        frames: int,
+        spacing: float,
+        batch: int,
+    ) -> None:
+        """
+        Args:
+            landmarks: For methods that need them; the packaged model without it.
+            usable: What a face must have to be judged.
+            frames: Moments of a file that are scored, at least.
+            spacing: Seconds from one moment to the next, at most.
+            batch: Clips that are scored together.
+        """
+        self.methods, self.decoder, self.usable = methods, decoder, usable
+        self.frames, self.spacing = frames, spacing
+        points = any(one.method.needs_landmarks for one in methods)
+        self.landmarks = (landmarks or DlibLandmarks()) if points else NoLandmarks()
+        self.tracker = self.tracker_of(methods[0].contract)
+        for one in methods:
+            self.check(one)
+            one.method.to(device)
+        self.scorers = [Scorer(one, device, batch) for one in methods]
+
+    def tracker_of(self, contract: Contract) -> FaceTracker:
+        names = {"every": "search_every", "smallest": "smallest", "patience": "patience", "shortest": "shortest"}
+        wanted = {mine: contract[theirs] for mine, theirs in names.items() if theirs in contract}
+        return FaceTracker(landmarks=self.landmarks, **wanted)  # type: ignore[arg-type]
+
+    def check(self, one: Trained) -> None:
+        """Refuses what was trained on faces that are not found or cut as here."""
+        theirs, free = dict(one.contract), ["frames", "tracks", "store"]
+        size = int(theirs["size"])
+        recipe = Recipe(decoder=self.decoder, tracker=self.tracker, size=size, margin=float(theirs["margin"]))
+        mine = recipe.contract() | {name: theirs[name] for name in ("clip", "every", "format")}
+        mine["decoder"] = SAME_BITS.get(str(mine["decoder"]), mine["decoder"])
+        if not one.method.needs_landmarks:  # what it does not see may be otherwise
+            free += ["landmarks", "smooth"]
+        for name in free:
+            mine.pop(name, None), theirs.pop(name, None)
+        compare(mine, theirs, f"what {one.path} was trained on")
+
+    def examine(
+        self, path: Path, film: Path | None, limits: Limits, progress: Callable[[int, int], None] = lambda *_: None
+    ) -> Examined:
+        """
+        Args:
+            film: File for an annotated copy.
+            progress: Is told of the frames that were seen, and of all.
+        """
+        index = probe(path)
+        seconds = float(index.times[-1]) if index.has_rate else 0.0
+        if seconds > limits.seconds:
+            raise VideoError(path, f"is {seconds:.0f} s long; the limit is {limits.seconds:.0f} s")
+        if index.picture_bytes > 3 * limits.pixels:
+            raise VideoError(path, f"has {index.picture_bytes // 3} pixels a frame; the limit is {limits.pixels}")
+        most = []
+        for scorer in self.scorers:
+            starts = moments(len(index), seconds, scorer.span, self.frames, self.spacing)
+            scorer.begin(starts)
+            most.append(len(starts))
+        tracks: dict[int, Track] = {}
+        size = (0, 0)
+        with Film.of(film, path, index, self.methods) as made:
+            for frame in self.filmed(watch(self.decoder, path, self.tracker), made):
+                size = (frame.picture.shape[1], frame.picture.shape[0])
+                tracks |= {face.track.id: face.track for face in frame.faces}
+                progress(frame.number + 1, len(index))
+        return self.judged(path, index, size, tracks, min(most))
+
+    def filmed(self, frames: Iterator[Frame], film: Film) -> Iterator[Frame]:
+        """Passes them on to the methods and, once it is known what these say, to the film."""
+        held: deque[Frame] = deque()
+        for frame in frames:
+            for scorer in self.scorers:
+                scorer.see(frame)
+            held.append(frame)
+            if not film.wanted or len(held) * frame.picture.nbytes > HELD:
+                if film.wanted:
+                    for scorer in self.scorers:
+                        scorer.flush()
+                self.film(held, film)
+            yield frame
+        for scorer in self.scorers:
+            scorer.flush()
+            scorer.open.clear()
+        self.film(held, film)
+
+    def film(self, held: deque[Frame], film: Film) -> None:
+        until = min(scorer.known_until for scorer in self.scorers) if film.wanted else 2**62
+        while held and held[0].number < until:
+            film.put(held.popleft(), [scorer.scores for scorer in self.scorers])
+
+    def judged(self, path: Path, index: Index, size: tuple[int, int], tracks: dict[int, Track], most: int) -> Examined:
+        shortest = min(self.tracker.shortest, len(index))
+        faces = []
+        for track in tracks.values():
+            if len(track.frames) >= shortest:
+                mine: list[tuple[Trained, list[Score]]] = [
+                    (one.trained, sorted((s for s in one.scores if s.track == track.id), key=lambda s: s.frame))
+                    for one in self.scorers
+                ]
+                faces.append(of_face(track, mine, index.times.tolist(), self.usable, most))
+        faces.sort(key=lambda face: (bool(face.reasons), -(face.probability or 0.0), face.track.id))
+        verdict, reasons = of_file(faces)
+        if not most:
+            longest = max(scorer.span + 1 for scorer in self.scorers)
+            raise Refused(f"{path}: has {len(index)} frames, fewer than the {longest} of a clip")
+        glimpses = len(tracks) - len(faces)
+        return Examined(
+            path=path, index=index, size=size, verdict=verdict, reasons=reasons, faces=faces, glimpses=glimpses
+        )

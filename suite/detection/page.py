@@ -1,0 +1,127 @@
+"""The page about a file: the film, a time line for each face, its most suspicious moments, what is to be made of it."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from datamodules.contract import digest
+from suite.detection.examine import Examined
+from suite.detection.film import CURVES
+from suite.detection.score import Score
+from suite.detection.verdict import FaceVerdict, Said
+from suite.pages import render
+
+Picture = NDArray[np.uint8]
+WIDTH, HEIGHT = 720, 130  # of a time line
+LEFT, RIGHT, TOP, BOTTOM = 30, 712, 8, 108
+TILE = 160
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyFrame:
+    seconds: float
+    probability: float
+    picture: str  # JPEG in base64: the face, and beside it the map of a method that has one
+
+
+def lead(found: Examined) -> str:
+    judged = [face for face in found.faces if face.verdict != "no verdict"]
+    if found.verdict == "no verdict":
+        return f"No verdict: {'; '.join(found.reasons)}."
+    worst = judged[0]
+    text = f"probability {worst.probability:.2f}, threshold {worst.threshold:.2f}"
+    if found.verdict == "forged":
+        return f"Face {worst.track.id} looks forged: {text}."
+    which = "The face looks" if len(judged) == 1 else f"All {len(judged)} faces that can be judged look"
+    return f"{which} like those of real videos: {text}{' of the most suspicious' if len(judged) > 1 else ''}."
+
+
+def timeline(face: FaceVerdict, seconds: float) -> Markup:
+    """Its probability over the whole file, by each method; a click on it goes there in the film."""
+
+    def x(at: float) -> float:
+        return LEFT + (RIGHT - LEFT) * at / max(seconds, 1e-6)
+
+    def y(p: float) -> float:
+        return BOTTOM - (BOTTOM - TOP) * p
+
+    parts = [
+        f'<line x1="{LEFT}" x2="{RIGHT}" y1="{y(p)}" y2="{y(p)}" stroke="#e5e7eb"/>'
+        f'<text x="{LEFT - 6}" y="{y(p) + 4}" text-anchor="end">{p:g}</text>'
+        for p in (0, 0.5, 1)
+    ]
+    parts.append(
+        f'<rect x="{x(face.first):.1f}" y="{TOP}" width="{max(2.0, x(face.last) - x(face.first)):.1f}" '
+        f'height="{BOTTOM - TOP}" fill="#f3f4f6" fill-opacity=".6"/>'
+        f'<line x1="{LEFT}" x2="{RIGHT}" y1="{y(face.threshold):.1f}" y2="{y(face.threshold):.1f}" '
+        'stroke="#e12d2d" stroke-dasharray="4 4"/>'
+    )
+    for i, said in enumerate(face.said):
+        colour = "rgb({},{},{})".format(*CURVES[i % len(CURVES)])
+        points = [(x(one.seconds), y(said.cooled(one.score))) for one in said.moments]
+        line = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
+        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+        if len(points) <= 100:
+            parts += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.2" fill="{colour}"/>' for a, b in points]
+    parts += [
+        f'<text x="{x(seconds * i / 4):.1f}" y="{HEIGHT - 6}" text-anchor="{"start" if i == 0 else "end"}">'
+        f"{seconds * i / 4:.1f} s</text>"
+        for i in range(5)
+    ]
+    name = f"Probability of face {face.track.id} over time"
+    return Markup(
+        f'<svg class="timeline" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{name}" data-left="{LEFT}" '
+        f'data-right="{RIGHT}" data-width="{WIDTH}" data-seconds="{seconds}">{"".join(parts)}</svg>'
+    )
+
+
+def key_frames(said: Said) -> list[KeyFrame]:
+    """The most suspicious moments, in their order."""
+    shown = [one for one in said.moments if one.crop is not None]
+    return [
+        KeyFrame(seconds=one.seconds, probability=said.cooled(one.score), picture=jpeg(beside(one))) for one in shown
+    ]
+
+
+def beside(moment: Score) -> Picture:
+    assert moment.crop is not None
+    face = cv2.resize(moment.crop, (TILE, TILE), interpolation=cv2.INTER_AREA)
+    if moment.heat is None:
+        return face
+    colours = cv2.applyColorMap(cv2.resize(moment.heat, (TILE, TILE)), cv2.COLORMAP_INFERNO)[..., ::-1]
+    return np.hstack([face, (0.45 * face + 0.55 * colours).astype(np.uint8)])
+
+
+def jpeg(picture: Picture) -> str:
+    content = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
+    return base64.b64encode(content.tobytes()).decode()
+
+
+def page(found: Examined, files: dict[str, str]) -> str:
+    """
+    Args:
+        files: What the page may show, by kind: names of files beside it.
+    """
+    faces: list[dict[str, Any]] = []
+    for face in found.faces:
+        pictures = [(said.by.name, key_frames(said)) for said in face.said]
+        line = timeline(face, found.seconds) if found.seconds and face.said else None
+        faces.append({"face": face, "timeline": line, "pictures": pictures})
+    methods = {said.by.digest: said.by for face in found.faces for said in face.said}
+    return render(
+        "detection/page.html",
+        title=found.path.name,
+        lead=lead(found),
+        found=found,
+        files=files,
+        faces=faces,
+        methods=[(one, digest(one.contract)) for one in methods.values()],
+        colours=["rgb({},{},{})".format(*colour) for colour in CURVES],
+    )

@@ -1,0 +1,134 @@
+"""From scores of moments to what is said of a face and of a file, and when nothing can be said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import Literal
+
+import torch
+
+from datamodules.tracks import Track
+from lightning_modules import scores
+from lightning_modules.trained import Trained
+from suite.detection.score import Score
+
+Verdict = Literal["forged", "no forgery found", "no verdict"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usable:
+    """What a face must have to be judged.
+
+    Args:
+        side: Median side of its box, in pixels.
+        moments: Of it that were scored, or all of a shorter clip.
+        sharpness: Median variance of the Laplacian of the inner half of its crop, at 48 pixels.
+    """
+
+    side: int = 48
+    moments: int = 4
+    sharpness: float = 20.0
+
+    def reasons(self, side: float, moments: int, sharpness: float, most: int) -> list[str]:
+        """
+        Args:
+            most: Moments that any face of this file could have.
+        """
+        found = []
+        if side < self.side:
+            found.append(f"too small: {side:.0f} pixels, must be {self.side}")
+        if moments < min(self.moments, most):
+            found.append(f"too short: {moments} scored moments, must be {min(self.moments, most)}")
+        if moments and sharpness < self.sharpness:
+            found.append(f"too blurred: sharpness {sharpness:.1f}, must be {self.sharpness:g}")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """By one method of one face."""
+
+    by: Trained
+    moments: list[Score]
+    score: float  # of all moments, as a test pools those of a video
+    probability: float  # after temperature scaling
+    threshold: float  # of the probability
+
+    def cooled(self, score: float) -> float:
+        return calibrated(self.by, score)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceVerdict:
+    track: Track
+    first: float  # seconds
+    last: float
+    side: float  # median, pixels
+    sharpness: float  # median
+    said: list[Said]
+    probability: float | None  # mean over the methods; None where nothing was scored
+    threshold: float
+    reasons: list[str]  # why nothing is said
+
+    @property
+    def verdict(self) -> Verdict:
+        if self.reasons or self.probability is None:
+            return "no verdict"
+        return "forged" if self.probability >= self.threshold else "no forgery found"
+
+
+def calibrated(trained: Trained, score: float) -> float:
+    return float(scores.cooled(torch.tensor(score, dtype=torch.float64), trained.temperature or 1.0))
+
+
+def pooled(trained: Trained, moments: Sequence[Score]) -> float:
+    score = torch.tensor([moment.score for moment in moments], dtype=torch.float64)
+    nothing = torch.zeros(len(moments), dtype=torch.long)
+    frames = torch.tensor([moment.frame for moment in moments])
+    return float(scores.by_video(score, nothing, nothing, frames, trained.method.mean_of).score)
+
+
+def of_face(
+    track: Track, moments: Sequence[tuple[Trained, list[Score]]], times: Sequence[float], usable: Usable, most: int
+) -> FaceVerdict:
+    """
+    Args:
+        moments: Of this face, by each method.
+        times: In seconds, of all frames.
+        most: Moments that any face of this file could have.
+    """
+    said = []
+    for trained, mine in moments:
+        if mine:
+            score = pooled(trained, mine)
+            threshold = calibrated(trained, float(trained.method.video_threshold))
+            probability = calibrated(trained, score)
+            said.append(Said(by=trained, moments=mine, score=score, probability=probability, threshold=threshold))
+    side = median(float(max(box[2] - box[0], box[3] - box[1])) for box in track.boxes)
+    count = min(len(mine) for _, mine in moments)
+    sharp = median([moment.sharpness for one in said for moment in one.moments] or [0.0])
+    return FaceVerdict(
+        track=track,
+        first=times[track.frames[0]],
+        last=times[track.frames[-1]],
+        side=side,
+        sharpness=sharp,
+        said=said,
+        probability=fmean(one.probability for one in said) if said else None,
+        threshold=fmean(calibrated(trained, float(trained.method.video_threshold)) for trained, _ in moments),
+        reasons=usable.reasons(side, count, sharp, most),
+    )
+
+
+def of_file(faces: Sequence[FaceVerdict]) -> tuple[Verdict, list[str]]:
+    """That of the most suspicious face that can be judged."""
+    verdicts = {face.verdict for face in faces}
+    if "forged" in verdicts:
+        return "forged", []
+    without = [face for face in faces if face.verdict == "no verdict"]
+    reasons = [f"face {face.track.id}: {reason}" for face in without for reason in face.reasons]
+    if "no forgery found" in verdicts:
+        return "no forgery found", reasons
+    return "no verdict", reasons or ["no face was found"]
