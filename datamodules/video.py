@@ -18,6 +18,10 @@ from torch import Tensor
 from datamodules.errors import Refused
 from datamodules.pictures import PictureError, find, holds_pictures
 
+# containers, no playlists: those name other files and addresses, which FFmpeg would open
+CONTAINERS = "mov,matroska,webm,avi,gif,mpegts,mpeg,flv,asf,ogg,mpegvideo,h264,hevc,ivf,webp_pipe,png_pipe,jpeg_pipe"
+OPTIONS = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+LARGEST = 2**26  # pixels of a frame, whatever its header says
 AHEAD = 4 * 2**30  # bytes of decoded frames that decord may pile up behind a slow reader
 
 
@@ -64,7 +68,7 @@ def probe(path: Path) -> Index:
             raise VideoError(path, "has no pictures")
         return Index(times=numbers.astype(np.float64), has_rate=False)
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), options=OPTIONS) as container:
             name = container.format.name
             if name.endswith("_pipe") or name == "image2":
                 raise VideoError(path, f"a picture ({name}), not a video")
@@ -209,10 +213,11 @@ class PyAV(Decoder):
             raise Refused(f"PyAV decodes on the CPU, not on {self.device}; use datamodules.video.TorchCodec")
         kept, last, seen = set(wanted), max(wanted), 0
         try:
-            with av.open(str(path)) as container:
+            with av.open(str(path), options=OPTIONS) as container:
                 track = film_of(container)
                 assert track is not None
                 track.thread_count, track.thread_type = self.num_threads, "AUTO"
+                track.codec_context.options = {"max_pixels": str(LARGEST)}
                 for i, frame in enumerate(container.decode(track)):
                     seen += 1
                     if i in kept:

@@ -10,9 +10,12 @@ from typing import Any
 
 import torch
 import yaml
+from huggingface_hub import snapshot_download
 from jsonargparse import ArgumentParser
+from safetensors.torch import save_file
 from torch import Tensor
 
+from datamodules.atomic import appearing, write_text
 from datamodules.contract import Contract
 from datamodules.errors import Refused
 from lightning_modules.base import Method
@@ -106,3 +109,24 @@ def digest(state: dict[str, Tensor]) -> str:
         found.update(name.encode())
         found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return found.hexdigest()
+
+
+def save(trained: Trained, folder: Path) -> None:
+    """As the Hugging Face hub has it: the weights, and all else that 'load' needs."""
+    state = {name: value.detach().cpu().contiguous().clone() for name, value in trained.method.state_dict().items()}
+    with appearing(folder / WEIGHTS) as part:
+        save_file(state, part, {"format": "pt"})
+    about: dict[str, Any] = {"library_name": "deepfake-suite", "model": trained.model, "contract": trained.contract}
+    about |= {"stored": trained.stored, "trained_on": trained.trained_on, "weights": trained.digest}
+    write_text(folder / CONFIG, json.dumps(about, indent=1) + "\n")
+
+
+def from_pretrained(name: str | Path) -> Method:
+    """
+    Args:
+        name: A folder that 'export --format hub' wrote, or the name of such a repository on the Hugging Face hub.
+    """
+    path = Path(name)
+    if not path.exists() and len(path.parts) == 2:
+        path = Path(snapshot_download(str(name)))
+    return load(path).method

@@ -6,18 +6,23 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Environment, FileSystemLoader, Template, select_autoescape
 from markupsafe import Markup
 
 HERE = Path(__file__).parent
 
 
-def render(template: str, **content: Any) -> str:
+def template(name: str) -> Template:
     """
     Args:
-        template: Beside this file, or in a folder of it.
+        name: Beside this file, or in a folder of it; what is no page is not escaped.
     """
-    environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True)
+    pages = select_autoescape(["html"])
+    return Environment(loader=FileSystemLoader(HERE), autoescape=pages, trim_blocks=True).get_template(name)
+
+
+def render(name: str, **content: Any) -> str:
+    """A page of a template."""
     made = f"deepfake-suite, {date.today().isoformat()}"
     style = Markup((HERE / "page.css").read_text())
-    return environment.get_template(template).render(style=style, made=made, **content)
+    return template(name).render(style=style, made=made, **content)

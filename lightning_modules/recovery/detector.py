@@ -82,8 +82,9 @@ class Network(Released):
 
     def rest(self, images: Tensor, blocks: Tensor) -> Tensor:
         """(B, 3, H, W) residual of these blocks; what is hidden in a pass with one of them is hidden here too."""
-        passes = [self.blocks[group].flatten() for group in self.together if torch.isin(group, blocks).any()]
-        whole = residual(self.generator, images, [one.expand(len(images), -1) for one in passes])
+        is_any = torch.compiler.is_exporting()  # which are wanted is then not known, and 'kept' leaves out the others
+        passes = [self.blocks[one].flatten() for one in self.together if is_any or torch.isin(one, blocks).any()]
+        whole = residual(self.generator, images, [one.expand(images.shape[0], -1) for one in passes])
         return self.kept(whole, blocks)
 
     def kept(self, rest: Tensor, blocks: Tensor) -> Tensor:

@@ -92,8 +92,8 @@ class MAE(nn.Module):
             hidden: (B, K) ids of patches.
         """
         b, n, _ = tokens.shape
-        is_seen = torch.ones(b, n, dtype=torch.bool, device=tokens.device).scatter_(1, hidden, False)
-        seen = is_seen.nonzero()[:, 1].view(b, -1)  # in their order
+        ids = torch.arange(n, device=tokens.device).expand(b, -1)
+        seen = ids.scatter_add(1, hidden, torch.full_like(hidden, n)).sort(1).values[:, : n - hidden.shape[1]]
         x = tokens.gather(1, seen[..., None].expand(-1, -1, tokens.shape[2]))
         x = torch.cat([(self.cls_token + self.pos_embed[:, :1]).expand(b, -1, -1), x], 1)
         x = self.decoder_embed(self.norm(self.blocks(x)))
@@ -107,7 +107,7 @@ class MAE(nn.Module):
 
     def summary(self, images: Tensor) -> Tensor:
         """(B, C) class token of images of which nothing is hidden."""
-        cls = (self.cls_token + self.pos_embed[:, :1]).expand(len(images), -1, -1)
+        cls = (self.cls_token + self.pos_embed[:, :1]).expand(images.shape[0], -1, -1)
         out: Tensor = self.norm(self.blocks(torch.cat([cls, self.embed(images)], 1)))[:, 0]
         return out
 
@@ -117,10 +117,10 @@ class MAE(nn.Module):
 
     def patches(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) to (B, N, patch * patch * 3), as ``forward`` gives them."""
-        b, p, s = len(images), self.patch, self.side
+        b, p, s = images.shape[0], self.patch, self.side
         return images.view(b, 3, s, p, s, p).permute(0, 2, 4, 3, 5, 1).reshape(b, s * s, 3 * p * p)
 
     def pictures(self, patches: Tensor) -> Tensor:
         """The inverse of ``patches``."""
-        b, p, s = len(patches), self.patch, self.side
+        b, p, s = patches.shape[0], self.patch, self.side
         return patches.view(b, s, s, p, p, 3).permute(0, 5, 1, 3, 2, 4).reshape(b, 3, s * p, s * p)

@@ -50,7 +50,7 @@ class Blocks(Masking):
 
     def drawn(self, side: int, landmarks: Tensor, generator: Generator | None = None) -> Tensor:
         check(self.grid, side)
-        b, block, border = len(landmarks), self.grid.block, self.grid.border
+        b, block, border = landmarks.shape[0], self.grid.block, self.grid.border
         out = []
         # all blocks of a pass move together, over all places between those of testing
         for stride in self.strides:
@@ -66,7 +66,7 @@ class Blocks(Masking):
     def passes(self, side: int, landmarks: Tensor) -> list[Tensor]:
         check(self.grid, side)
         ids = self.grid.ids()[self.grid.together(self.count)].flatten(1).to(landmarks.device)
-        return [one.expand(len(landmarks), -1) for one in ids]
+        return [one.expand(landmarks.shape[0], -1) for one in ids]
 
 
 def check(grid: Grid, side: int) -> None:
@@ -83,7 +83,7 @@ class Scattered(Masking):
         self.share = share
 
     def drawn(self, side: int, landmarks: Tensor, generator: Generator | None = None) -> Tensor:
-        order = torch.rand(len(landmarks), side * side, generator=generator).argsort(1)
+        order = torch.rand(landmarks.shape[0], side * side, generator=generator).argsort(1)
         return order[:, : self.hidden(side)].to(landmarks.device)
 
     def hidden(self, side: int) -> int:
@@ -94,7 +94,7 @@ class Scattered(Masking):
         count = -(-n // min(hidden, n - hidden))  # each patch is hidden at least once, and seen if it can be
         order = torch.randperm(n, generator=torch.Generator().manual_seed(FIXED))
         starts = [i * n // count for i in range(count)]
-        return [order.roll(-s)[:hidden].to(landmarks.device).expand(len(landmarks), -1) for s in starts]
+        return [order.roll(-s)[:hidden].to(landmarks.device).expand(landmarks.shape[0], -1) for s in starts]
 
 
 class Parts(Masking):
@@ -142,7 +142,7 @@ class Parts(Masking):
         chosen = [names[first]]
         if float(torch.rand((), generator=generator)) < self.two:
             chosen.append(names[second])
-        order = torch.rand(len(landmarks), side * side, generator=generator).to(landmarks.device)
+        order = torch.rand(landmarks.shape[0], side * side, generator=generator).to(landmarks.device)
         out: list[Tensor] = []
         for name in chosen:
             if out:  # no patch twice
@@ -151,7 +151,7 @@ class Parts(Masking):
         return torch.cat(out, 1)
 
     def passes(self, side: int, landmarks: Tensor) -> list[Tensor]:
-        b, n, device = len(landmarks), side * side, landmarks.device
+        b, n, device = landmarks.shape[0], side * side, landmarks.device
         arbitrary = torch.rand(4, n, generator=torch.Generator().manual_seed(FIXED)).to(device)
         column = (torch.arange(n, device=device) % side).float() / side
         orders = {"eyes": [arbitrary[0]], "nose": [column, 1 - column], "lips": [arbitrary[1]]}

@@ -25,9 +25,10 @@ def recovered(mae: MAE, images: Tensor, passes: Sequence[Tensor]) -> tuple[Tenso
     tokens, known = mae.embed(images), mae.patches(images)  # made once for all passes
     b, n, width = known.shape
     total, times = known.new_zeros(b, n, width), known.new_zeros(b, n)
-    for alike in batched(passes, max(1, AT_ONCE // b)):
+    most = 1 if torch.compiler.is_exporting() else max(1, AT_ONCE // b)  # of one exported batch size it would be
+    for alike in batched(passes, most):
         found = mae(tokens.repeat(len(alike), 1, 1), torch.cat(alike)).to(known.dtype)
-        for hidden, pixels in zip(alike, found.split(b), strict=True):
+        for hidden, pixels in zip(alike, found.view(len(alike), b, *found.shape[1:]).unbind(), strict=True):
             total.scatter_add_(1, hidden[..., None].expand(-1, -1, width), pixels)
             times.scatter_add_(1, hidden, torch.ones_like(times[:, : hidden.shape[1]]))
     whole = torch.where(times[..., None] > 0, total / times[..., None].clamp(min=1), known)

@@ -8,7 +8,7 @@ from typing import Any
 
 import av
 
-from datamodules.video import film_of
+from datamodules.video import OPTIONS, film_of
 
 COPIED = {"aac", "mp3", "ac3", "eac3", "opus", "alac"}
 
@@ -21,7 +21,7 @@ class Sound:
         Args:
             into: An open container.
         """
-        self.source = av.open(str(path))
+        self.source = av.open(str(path), options=OPTIONS)
         self.into = into
         self.packets: Iterator[tuple[float, Any]] = iter(())
         self.next: tuple[float, Any] | None = None

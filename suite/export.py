@@ -1,0 +1,143 @@
+"""The verb that makes of a run what others can use: a network for another engine, or a folder for the hub."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+import warnings
+from datetime import date
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jsonargparse import auto_cli
+
+from datamodules.atomic import write_text
+from datamodules.contract import digest
+from datamodules.errors import Refused
+from lightning_modules.trained import Trained, load, save
+from suite.exporting.network import Deployed, Engine, Run, example, runner, write
+from suite.figures import read_run, verdict, videos
+from suite.pages import template
+from suite.parser import Parser
+
+PARITY = 1e-4  # largest difference of any output from torch's
+NEEDED = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "torch.export": (), "hub": ()}
+
+
+def apart(trained: Trained, run: Run) -> float:
+    """The largest difference of an output from torch's, for one face and for several."""
+    most = 0.0
+    for batch in (1, 5):
+        inputs = example(trained, batch)
+        with torch.inference_mode():
+            wanted = Deployed(trained).eval()(*inputs)
+        for ours, theirs in zip(wanted, run(*inputs), strict=True):
+            most = max(most, float(np.abs(ours.numpy() - theirs).max()))
+    return most
+
+
+def latency(trained: Trained, run: Run, repeats: int = 10) -> list[dict[str, float]]:
+    """Milliseconds a clip, the median of several calls, on this machine."""
+    network, rows = Deployed(trained).eval(), []
+
+    def milliseconds(call: Any, inputs: tuple[torch.Tensor, ...]) -> float:
+        call(*inputs)  # the first one prepares
+        taken = []
+        for _ in range(repeats):
+            start = time.perf_counter()
+            call(*inputs)
+            taken.append(1000 * (time.perf_counter() - start) / len(inputs[0]))
+        return round(float(np.median(taken)), 3)
+
+    for batch in (1, 8, 32):
+        inputs = example(trained, batch)
+        with torch.inference_mode():
+            torch_takes = milliseconds(network, inputs)
+        rows.append({"batch": batch, "torch": torch_takes, "exported": milliseconds(run, inputs)})
+    return rows
+
+
+def card(trained: Trained, tested: Path | None, more: dict[str, Any]) -> str:
+    """
+    Args:
+        tested: A run with a prediction table of these weights.
+    """
+    figures: dict[str, str] = {}
+    about: dict[str, Any] = {}
+    if tested is not None:
+        run = read_run(tested)
+        v = videos(run)
+        figures = {name: str(value) for name, value in verdict(run).items()}
+        about = {"reals": int((v.label == 0).sum()), "fakes": int((v.label == 1).sum())}
+        about["forgeries"] = sorted(set(v.method[v.label == 1].tolist()))
+    return template("exporting/card.md").render(
+        trained=trained,
+        method=trained.method,
+        parameters=sum(p.numel() for p in trained.method.parameters()),
+        contract=trained.contract,
+        contract_hash=digest(trained.contract),
+        figures=figures,
+        about=about,
+        today=date.today().isoformat(),
+        **more,
+    )
+
+
+def export(
+    checkpoint: Path,
+    format: Literal["onnx", "torch.export", "hub"] = "hub",
+    out: Path | None = None,
+    tested: Path | None = None,
+    licence: str = "unknown",
+) -> None:
+    """Write a trained method for others: with a card that says what it was trained on, and how good it is.
+
+    Args:
+        checkpoint: A run, one of its checkpoints, or an exported folder.
+        format: A network with its normalization and calibration for ONNX Runtime or torch.export; or a folder for the
+            Hugging Face hub, which 'detect', 'serve' and from_pretrained take.
+        out: Folder to fill; export/<format> in the run without it.
+        tested: A tested run, whose figures the card has; the run itself without it, where it was tested.
+        licence: Of the weights, which that of their training data may bound.
+    """
+    for name in NEEDED[format]:
+        if find_spec(name) is None:
+            raise Refused(f"format {format}: needs {name}: 'pip install deepfake-suite[export]'")
+    trained = load(checkpoint)
+    home = checkpoint.parent.parent if checkpoint.suffix == ".ckpt" else checkpoint
+    out = out or home / "export" / format
+    if tested is None and (home / "predictions.parquet").is_file():
+        tested = home
+    more: dict[str, Any] = {"licence": licence, "format": format, "latencies": [], "apart": None, "machine": ""}
+    if format == "hub":
+        save(trained, out)
+        load(out)  # what was written can be read
+    else:
+        engine: Engine = format
+        path = write(trained, engine, out)
+        run = runner(path)
+        more["apart"] = apart(trained, run)
+        if more["apart"] > PARITY:
+            path.unlink()
+            raise Refused(f"{path}: differs from torch by {more['apart']:.2g}, more than {PARITY:g}; removed")
+        more["latencies"] = latency(trained, run)
+        more["machine"] = f"{platform.machine()}, {torch.get_num_threads()} threads"
+        about: dict[str, Any] = {"model": trained.model, "contract": trained.contract, "stored": trained.stored}
+        about |= {"threshold": float(trained.method.video_threshold), "temperature": trained.temperature}
+        about |= {"trained_on": trained.trained_on, "weights": trained.digest}
+        about |= {"apart": more["apart"], "milliseconds": more["latencies"], "machine": more["machine"]}
+        write_text(out / "model.json", json.dumps(about, indent=1) + "\n")
+        print(f"{path}: differs from torch by at most {more['apart']:.2g}")
+        for row in more["latencies"]:
+            print(f"  batch {row['batch']:2.0f}: {row['exported']:.2f} ms a clip, torch {row['torch']:.2f} ms")
+    write_text(out / "README.md", card(trained, tested, more))
+    print(f"{out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
+
+
+def main(argv: list[str]) -> None:
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.")
+    auto_cli(export, args=argv[1:], as_positional=False, parser_class=Parser, prog="python -m suite export")
