@@ -13,6 +13,8 @@ from typing import Any
 
 import cv2
 import numpy as np
+import PIL
+import PIL.Image
 from numpy.typing import NDArray
 
 from datamodules.crops import decode
@@ -46,6 +48,18 @@ class Pictures:
         """(H, W, 3)"""
         content = self.contents[i]()
         return decode(content) if isinstance(content, bytes) else content
+
+
+def pixels(path: Path) -> int:
+    """Of a single picture, as its header has it: nothing is decoded."""
+    before, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None  # the limit is ours
+    try:
+        with PIL.Image.open(path) as header:
+            return header.width * header.height
+    except PIL.UnidentifiedImageError as error:
+        raise PictureError("is no picture that can be read") from error
+    finally:
+        PIL.Image.MAX_IMAGE_PIXELS = before
 
 
 def find(path: Path) -> Pictures:

@@ -103,6 +103,7 @@ class FaceTracker:
         pursuit = Pursuit(self)
         for picture in frames:
             pursuit.see(picture)
+        pursuit.end()
         return pursuit.found()
 
 
@@ -136,15 +137,27 @@ class Pursuit:
             else:
                 self.put(track, i, found, grey)
         if i - self.searched >= tracker.every or (lost and i - self.searched >= 5):
-            for found in search_frame(tracker.detector, grey, tracker.smallest):
-                if not self.taken(found):
-                    track = self.known(found) or Track(len(self.tracks))
-                    self.put(track, i, found, grey)
-                    if len(track.frames) == 1:
-                        self.tracks.append(track)
-                        self.rewind(track)
-            self.searched, self.recent = i, [grey]
+            self.search()
         self.count = i + 1
+
+    def search(self) -> None:
+        """In the whole of the last picture, for faces that are not followed yet."""
+        i, grey = self.count, self.recent[-1]
+        for found in search_frame(self.tracker.detector, grey, self.tracker.smallest):
+            if not self.taken(found):
+                track = self.known(found) or Track(len(self.tracks))
+                self.put(track, i, found, grey)
+                if len(track.frames) == 1:
+                    self.tracks.append(track)
+                    self.rewind(track)
+        self.searched, self.recent = i, [grey]
+
+    def end(self) -> None:
+        """There are no more pictures: who came since the last search is looked for in the last one."""
+        if self.count - 1 - self.searched >= self.tracker.shortest:
+            self.count -= 1
+            self.search()
+            self.count += 1
 
     def found(self) -> list[Track]:
         """The tracks, longest and largest first, ids in order of appearance."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.errors import Refused
-from datamodules.pictures import PictureError, find, holds_pictures
+from datamodules.pictures import PICTURES, PictureError, find, holds_pictures, pixels
 
 # containers, no playlists: those name other files and addresses, which FFmpeg would open
 CONTAINERS = "mov,matroska,webm,avi,gif,mpegts,mpeg,flv,asf,ogg,mpegvideo,h264,hevc,ivf,webp_pipe,png_pipe,jpeg_pipe"
@@ -64,9 +64,10 @@ def probe(path: Path) -> Index:
     if holds_pictures(path):
         with naming(path):
             numbers = find(path).numbers
+            size = 3 * pixels(path) if path.is_file() and path.suffix.lower() in PICTURES else 0
         if not len(numbers):
             raise VideoError(path, "has no pictures")
-        return Index(times=numbers.astype(np.float64), has_rate=False)
+        return Index(times=numbers.astype(np.float64), picture_bytes=size, has_rate=False)
     try:
         with av.open(str(path), options=OPTIONS) as container:
             name = container.format.name
@@ -94,6 +95,8 @@ def probe(path: Path) -> Index:
                 (container.duration or 0) / av.time_base + (container.start_time or 0) / av.time_base,
             )
             size = 3 * track.width * track.height
+    except av.ArgumentError as error:
+        raise VideoError(path, f"is in no container that is read ({CONTAINERS.replace(',', ', ')})") from error
     except (av.FFmpegError, OSError) as error:
         raise VideoError(path, error.strerror or str(error)) from error
     if not times:

@@ -60,4 +60,5 @@ def watch(decoder: Decoder, path: Path, tracker: FaceTracker) -> Iterator[Frame]
         held.append((number, seconds, picture))
         pursuit.see(picture)
         yield from ready(pursuit.settled)
+    pursuit.end()
     yield from ready(pursuit.count)

@@ -22,6 +22,7 @@ VERBS = {
     "test": ("suite.train", "one pass over the test split"),
     "predict": ("suite.train", "score the test split, without metrics"),
     "detect": ("suite.detect", "score anybody's videos and pictures, and show where and why"),
+    "serve": ("suite.serve", "the same as a page to drop a video on"),
     "export": ("suite.export", "make of a run what other engines and people can use"),
     "annotate": ("suite.annotate", "let people draw the masks that a training asks for"),
     "convert": ("suite.convert", "turn an official checkpoint into weights of ours"),

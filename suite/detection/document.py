@@ -70,16 +70,20 @@ def of_face(face: FaceVerdict) -> dict[str, Any]:
     }
 
 
-def document(found: Examined, methods: list[Trained], usable: Usable, files: dict[str, str]) -> dict[str, Any]:
+def document(
+    found: Examined, methods: list[Trained], usable: Usable, files: dict[str, str], name: str
+) -> dict[str, Any]:
     """
     Args:
         files: What was made of it, by kind.
+        name: Of the file.
     """
     return {
         "schema": SCHEMA,
         "version": VERSION,
         "file": about(found.path)
         | {
+            "name": name,
             "seconds": rounded(found.seconds, 3),
             "frames": len(found.index),
             "fps": rounded(found.index.fps, 3),

@@ -104,10 +104,11 @@ def jpeg(picture: Picture) -> str:
     return base64.b64encode(content.tobytes()).decode()
 
 
-def page(found: Examined, files: dict[str, str]) -> str:
+def page(found: Examined, files: dict[str, str], name: str) -> str:
     """
     Args:
         files: What the page may show, by kind: names of files beside it.
+        name: Of the file.
     """
     faces: list[dict[str, Any]] = []
     for face in found.faces:
@@ -117,7 +118,7 @@ def page(found: Examined, files: dict[str, str]) -> str:
     methods = {said.by.digest: said.by for face in found.faces for said in face.said}
     return render(
         "detection/page.html",
-        title=found.path.name,
+        title=name,
         lead=lead(found),
         found=found,
         files=files,

@@ -1,0 +1,114 @@
+"""What 'detect' and 'serve' do with a file: all that is made of it, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import av
+import torch
+
+from datamodules.atomic import write_text
+from datamodules.errors import Refused
+from datamodules.faces import Landmarks
+from datamodules.video import Decoder, PyAV, VideoError, probe
+from lightning_modules.trained import load
+from suite.detection.document import document, of_unreadable
+from suite.detection.examine import Examiner, Limits
+from suite.detection.page import page
+from suite.detection.verdict import Usable
+
+DOCUMENT, PAGE = "result.json", "page.html"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """
+    Args:
+        frames: Moments of each file that are scored, at least; all of a shorter one.
+        spacing: Seconds from one scored moment to the next, at most.
+        usable: What a face must have to be judged.
+        limits: Of a file; larger ones are refused before they are decoded.
+        landmarks: Model of 68 points, for methods that need one; the packaged model without it.
+        decoder: Reads the videos; datamodules.video.PyAV without it.
+        device: Of the networks: cpu, cuda or cuda:N; auto takes a GPU where there is one.
+        batch: Clips that are scored together.
+    """
+
+    frames: int = 32
+    spacing: float = 0.5
+    usable: Usable = field(default_factory=Usable)
+    limits: Limits = field(default_factory=Limits)
+    landmarks: Landmarks | None = None
+    decoder: Decoder | None = None
+    device: str = "auto"
+    batch: int = 32
+
+    def __post_init__(self) -> None:
+        for name in ("frames", "spacing", "batch"):
+            if getattr(self, name) <= 0:
+                raise Refused(f"{name} {getattr(self, name)}: must be above 0")
+        if self.device != "auto":
+            try:
+                torch.empty(0, device=self.device)
+            except (RuntimeError, AssertionError) as error:
+                raise Refused(f"device {self.device}: {str(error).splitlines()[0]}") from error
+
+
+class Looker:
+    """Trained methods, ready for files."""
+
+    def __init__(self, checkpoints: list[Path], settings: Settings) -> None:
+        """
+        Args:
+            checkpoints: Several are an ensemble.
+        """
+        self.methods = [load(path) for path in checkpoints]
+        if twice := [name for name, count in Counter(one.name for one in self.methods).items() if count > 1]:
+            raise Refused(f"checkpoint: two are called {twice[0]!r}; rename the folder of one")
+        device = settings.device
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.examiner = Examiner(
+            self.methods,
+            settings.decoder or PyAV(num_threads=0),
+            settings.landmarks,
+            settings.usable,
+            torch.device(device),
+            settings.frames,
+            settings.spacing,
+            settings.batch,
+        )
+        self.limits = settings.limits
+
+    def look(
+        self, path: Path, out: Path, film: bool, progress: Callable[[int, int], None], name: str | None = None
+    ) -> dict[str, Any]:
+        """
+        Args:
+            film: Whether to write an annotated copy.
+            progress: Is told of the frames that were seen, and of all.
+            name: That is shown, where the file has another one.
+        """
+        name, files, target = name or path.name, {"page": PAGE}, None
+        try:
+            if film:
+                kind, file = ("picture", "annotated.png") if len(probe(path)) == 1 else ("film", "annotated.mp4")
+                target, files[kind] = out / file, file
+            found = self.examiner.examine(path, target, self.limits, progress)
+        except av.FFmpegError as error:
+            raise VideoError(path, error.strerror or str(error)) from error
+        write_text(out / PAGE, page(found, files | {"document": DOCUMENT}, name))
+        content = document(found, self.methods, self.examiner.usable, files, name)
+        write_text(out / DOCUMENT, json.dumps(content, indent=1) + "\n")
+        return content
+
+    def refused(self, path: Path, out: Path, reason: str) -> dict[str, Any]:
+        """What is left of a file that cannot be read."""
+        content = of_unreadable(path, reason, self.methods, self.examiner.usable)
+        write_text(out / DOCUMENT, json.dumps(content, indent=1) + "\n")
+        return content

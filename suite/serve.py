@@ -1,0 +1,59 @@
+"""The verb that offers 'detect' as a page in a browser, to this machine alone unless told otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from datamodules.errors import Refused
+from suite.detection.look import Looker, Settings
+from suite.parser import Parser
+from suite.serving.bounds import Bounds
+from suite.serving.worker import Asked, Worker
+
+LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
+SHORT = {"seconds": 1200.0, "pixels": 4096 * 2304}  # of what strangers send, see Limits
+
+
+def looking(checkpoints: list[Path], settings: Settings) -> Callable[[Asked, Callable[[int, int], None]], Any]:
+    """What the worker does with each file."""
+    looker = Looker(checkpoints, settings)
+    return lambda asked, progress: looker.look(asked.path, asked.out, True, progress, asked.name)
+
+
+def lead(looker: Looker) -> str:
+    names = ", ".join(f"{one.name} (trained on {', '.join(one.trained_on)})" for one in looker.methods)
+    return f"Asked {'is' if len(looker.methods) == 1 else 'are'} {names}."
+
+
+def serve(checkpoint: list[Path], settings: Settings, bounds: Bounds, host: str, port: int, names: list[str]) -> None:
+    for name in ("starlette", "uvicorn"):
+        if find_spec(name) is None:
+            raise Refused(f"serve: needs {name}: 'pip install deepfake-suite[serve]'")
+    import uvicorn
+
+    from suite.serving.app import Server, application
+
+    server = Server(Worker(looking, checkpoint, settings), bounds, lead(Looker(checkpoint, settings)))
+    app = application(server, [*LOOPBACK, host, *names])
+    print(f"serve: http://{host}:{port}/ takes files up to {bounds.megabytes:g} MB; Ctrl-C ends it", flush=True)
+    uvicorn.run(app, host=host, port=port, log_level="warning", limit_concurrency=64, timeout_keep_alive=5)
+
+
+def main(argv: list[str]) -> None:
+    about = "Offer 'detect' as a page in a browser: drop a video, and see whether, when and where it looks forged."
+    parser = Parser(prog="python -m suite serve", description=about)
+    several = "A run, a checkpoint or an exported folder; several are an ensemble."
+    parser.add_argument("--checkpoint", type=Path, nargs="+", required=True, help=several)
+    parser.add_argument("--host", type=str, default="127.0.0.1", help="Address to listen at; this machine's alone.")
+    parser.add_argument("--port", type=int, default=8000, help="Port to listen at.")
+    more = "Other names of this machine that browsers may call it by, where --host is not the loopback."
+    parser.add_argument("--names", type=list[str], default=[], help=more)
+    parser.add_class_arguments(Bounds, "bounds")
+    parser.add_class_arguments(Settings, as_group=False)
+    parser.set_defaults({"limits": SHORT})
+    given = parser.instantiate_classes(parser.parse_args(argv[1:]))
+    settings = Settings(**{name: getattr(given, name) for name in Settings.__dataclass_fields__})
+    serve(given.checkpoint, settings, given.bounds, given.host, given.port, given.names)

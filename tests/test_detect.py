@@ -1,0 +1,357 @@
+"""A stranger's video gets the scores that a test would give it, a verdict with its reasons, and pictures of both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import jsonschema
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from datamodules.base import FaceData
+from datamodules.batch import Batch
+from datamodules.datasets.ffpp import index
+from datamodules.errors import Refused
+from datamodules.faces import DlibLandmarks
+from datamodules.tracks import FaceTracker
+from datamodules.video import Decord, PyAV, probe
+from datamodules.watch import watch
+from lightning_modules.base import Method
+from lightning_modules.classifier import Classifier
+from lightning_modules.st_ddl import STDDL
+from lightning_modules.trained import Trained, digest, load, save
+from suite.__main__ import main
+from suite.detection.examine import Examiner, Limits
+from suite.detection.look import Looker, Settings
+from suite.detection.verdict import Usable
+from tests import clips
+from tests.conftest import ROOT
+from tests.test_odd_clips import LENGTH, Frames, enlarged, head, remuxed, turned, write
+
+__all__ = ["head"]  # a fixture
+SCHEMA = json.loads((ROOT / "suite/detection/schema.json").read_text())
+EASY = Usable(side=20, moments=2, sharpness=0.0)
+
+
+def trained(method: Method, model: dict[str, Any], data: FaceData, folder: Path) -> Path:
+    """A folder as 'export' writes it; what the method says does not matter."""
+    method.video_threshold.fill_(0.4)
+    method.video_temperature.fill_(2.0)
+    about = data.state_dict()
+    known = {"contract": about["contract"], "stored": about["stored"], "trained_on": about["trained_on"]}
+    save(Trained(path=folder, method=method, model=model, digest=digest(method.state_dict()), **known), folder)
+    return folder
+
+
+def classifier(data: FaceData, folder: Path, seed: int = 0) -> Path:
+    torch.manual_seed(seed)
+    model = {"class_path": "lightning_modules.classifier.Classifier", "init_args": {"backbone": "test_resnet"}}
+    return trained(Classifier(backbone="test_resnet"), model, data, folder)
+
+
+@pytest.fixture(scope="module")
+def small(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return classifier(FaceData(prepared=prepared), tmp_path_factory.mktemp("methods") / "small")
+
+
+def examiner(checkpoints: Iterable[Path], **changes: Any) -> Examiner:
+    settings: dict[str, Any] = {"decoder": PyAV(), "landmarks": None, "usable": EASY, "device": torch.device("cpu")}
+    settings |= {"frames": 8, "spacing": 1e9, "batch": 4} | changes
+    return Examiner([load(path) for path in checkpoints], **settings)
+
+
+@pytest.mark.parametrize("kind", ["crops", "smaller crops", "clips with landmarks"])
+def test_scores_are_those_that_a_test_gives_the_same_video(
+    kind: str, prepared: Path, studio: Path, tmp_path: Path
+) -> None:
+    how: dict[str, Any] = {"crops": {}, "smaller crops": {"image_size": 48}}.get(kind, {"read": "videos", "clip": 3})
+    data = FaceData(prepared=prepared, root=studio, index=index, eval_clips=8, num_workers=0, **how)
+    if kind == "clips with landmarks":
+        model = {"class_path": "lightning_modules.st_ddl.STDDL", "init_args": {"trunk": "test_resnet", "width": 32}}
+        folder = trained(STDDL(trunk="test_resnet", width=32), model, data, tmp_path / "m")
+    else:
+        folder = classifier(data, tmp_path / "m")
+    known = load(folder)
+    expected: dict[str, dict[int, float]] = {}
+    batch: Batch
+    for batch in data.eval_loader("test"):
+        with torch.inference_mode():
+            scores = known.method.outcome(batch.scaled()).score.tolist()
+        for video, frame, score in zip(batch.video, batch.numbers[:, 0].tolist(), scores, strict=True):
+            expected.setdefault(video, {})[frame] = score
+    looking = examiner([folder], landmarks=DlibLandmarks(studio / "shape_predictor_68.dat"))
+    rows = {row.key: row for row in index(studio) if row.compression == "c23"}
+    for video in (next(iter(expected)), list(expected)[-1]):
+        found = looking.examine(studio / rows[video].path, None, Limits())
+        [face] = found.faces
+        [said] = face.said
+        assert {one.frame: one.score for one in said.moments} == pytest.approx(expected[video], abs=1e-5)
+        assert said.score == pytest.approx(np.mean(list(expected[video].values())), abs=1e-5)
+        logit = np.log(said.score / (1 - said.score)) / 2
+        assert said.probability == pytest.approx(1 / (1 + np.exp(-logit)))
+        assert face.verdict == ("forged" if said.score >= 0.4 else "no forgery found")
+
+
+def apart(first: Frames, second: Frames) -> Frames:
+    """Two people beside each other."""
+    return np.concatenate([first, second], axis=2)
+
+
+def gone(head: Frames, first: int, last: int) -> Frames:
+    out = head.copy()
+    out[first:last] = 90
+    return out
+
+
+def gif(path: Path, frames: Frames) -> Path:
+    with av.open(str(path.with_suffix(".gif")), "w") as container:
+        stream = container.add_stream("gif", rate=10)
+        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "rgb8"
+        for picture in frames[::2]:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="rgb8")))
+        container.mux(stream.encode())
+    return path.with_suffix(".gif")
+
+
+def still(path: Path, frames: Frames) -> Path:
+    cv2.imwrite(str(path.with_suffix(".jpg")), frames[0][..., ::-1])
+    return path.with_suffix(".jpg")
+
+
+LIFE: dict[str, tuple[Callable[[Path, Frames], Path], int]] = {
+    "two people": (lambda path, head: write(path, apart(head, np.roll(head, 5, 0)[:, :, ::-1].copy())), 2),
+    "who comes late": (lambda path, head: write(path, gone(head, 0, 9)), 1),
+    "who goes and comes": (lambda path, head: write(path, gone(np.concatenate([head, head]), 16, 32)), 2),
+    "upright": (lambda path, head: clips.rotate(write(path, turned(head[:, :, 48:208]))), 1),
+    "variable rate": (lambda path, head: write(path, head, pts=lambda i: 40 * i + 17 * (i % 3)), 1),
+    "with sound": (lambda path, head: write(path, head, sound=True), 1),
+    "remuxed": (lambda path, head: remuxed(write(path, head)), 1),
+    "a picture": (still, 1),
+    "gif": (gif, 1),
+    "hevc": (lambda path, head: write(path, head, codec="libx265"), 1),
+    "10 bit": (lambda path, head: write(path, head, codec="libx265", pixels="yuv420p10le"), 1),
+    "odd size": (lambda path, head: write(path, head[:, 1:, 1:], pixels="yuv444p"), 1),
+    "large": (lambda path, head: write(path, enlarged(head[:8], 8)), 1),
+}
+
+
+@pytest.mark.parametrize("kind", LIFE)
+def test_what_real_life_brings_is_judged_and_filmed(kind: str, head: Frames, small: Path, tmp_path: Path) -> None:
+    make, people = LIFE[kind]
+    path = make(tmp_path / "clip.mp4", head)
+    looker = Looker([small], Settings(frames=8, usable=EASY, device="cpu"))
+    steps: list[tuple[int, int]] = []
+    content = looker.look(path, tmp_path / "out", True, lambda *step: steps.append(step))
+    jsonschema.validate(content, SCHEMA)
+    assert json.loads((tmp_path / "out/result.json").read_text()) == content
+    assert content["verdict"] != "no verdict", content["reasons"]
+    assert len(content["faces"]) == people
+    assert all(0 < face["probability"] < 1 for face in content["faces"])
+    source = probe(path)
+    assert steps[-1] == (len(source), len(source))
+    page = (tmp_path / "out/page.html").read_text()
+    if kind == "a picture":
+        assert content["files"] == {"page": "page.html", "picture": "annotated.png"}
+        picture = cv2.imread(str(tmp_path / "out/annotated.png"))
+        assert picture is not None
+        assert picture.shape == head[0].shape
+        return
+    made = probe(tmp_path / "out/annotated.mp4")
+    np.testing.assert_allclose(made.times, source.times, atol=2e-3)
+    width, height = content["file"]["width"], content["file"]["height"]
+    assert (width < height) == (kind == "upright") or kind == "two people"
+    with av.open(str(tmp_path / "out/annotated.mp4")) as film, av.open(str(path)) as old:
+        assert len(film.streams.audio) == len(old.streams.audio)
+        if old.streams.audio:
+            heard = [[bytes(p) for p in c.demux(c.streams.audio[0]) if p.size] for c in (film, old)]
+            assert heard[0] == heard[1]
+    for face in content["faces"]:
+        assert f"Probability of face {face['id']} over time" in page
+
+
+def test_the_film_shows_a_box_in_the_colour_of_what_is_said(head: Frames, small: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "clip.mp4", head)
+    for threshold, colour in ((0.0, (225, 45, 45)), (1.0, (30, 160, 110))):
+        looker = Looker([small], Settings(frames=8, usable=EASY, device="cpu"))
+        looker.methods[0].method.video_threshold.fill_(threshold)
+        content = looker.look(path, tmp_path / "out", True, lambda *_: None)
+        assert content["verdict"] == ("forged" if threshold == 0 else "no forgery found")
+        film = PyAV().read(tmp_path / "out/annotated.mp4", [12])[0].numpy().astype(int)
+        assert film.shape[0] > head.shape[1]  # the curve is below
+        near = np.abs(film[: head.shape[1]] - colour).max(-1) < 60
+        assert near.sum() > 100
+        differs = np.abs(film[: head.shape[1]] - head[12]).max(-1) > 40
+        assert differs.mean() < 0.2  # and all else is as it was
+
+
+def test_of_what_cannot_be_judged_the_reason_is_said_and_no_probability_of_nothing(
+    head: Frames, small: Path, tmp_path: Path
+) -> None:
+    strict = Usable(side=60, moments=4, sharpness=20.0)
+    looker = Looker([small], Settings(frames=8, usable=strict, device="cpu"))
+    blurred = np.stack([cv2.GaussianBlur(frame, (0, 0), 4) for frame in head])
+    tiny = np.stack([cv2.resize(frame, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA) for frame in head])
+    tiny = np.pad(tiny, ((0, 0), (40, 40), (40, 40), (0, 0)), constant_values=90)
+    cases = {
+        "too blurred: sharpness": blurred,
+        "too small: ": tiny[:, : tiny.shape[1] // 2 * 2, : tiny.shape[2] // 2 * 2],
+        "too short: 2 scored moments, must be 4": gone(head, 7, LENGTH),
+        "no face was found": np.full_like(head, 90),
+    }
+    for reason, frames in cases.items():
+        content = looker.look(write(tmp_path / "clip.mp4", frames), tmp_path / "out", False, lambda *_: None)
+        jsonschema.validate(content, SCHEMA)
+        assert content["verdict"] == "no verdict"
+        assert any(reason in one for one in content["reasons"]), (reason, content["reasons"])
+        assert reason.partition(":")[0] in (tmp_path / "out/page.html").read_text()
+        assert "film" not in content["files"]
+
+
+def test_an_ensemble_is_the_mean_of_its_methods(head: Frames, small: Path, prepared: Path, tmp_path: Path) -> None:
+    other = classifier(FaceData(prepared=prepared, image_size=48), tmp_path / "other", seed=1)
+    path = write(tmp_path / "clip.mp4", head)
+    [face] = examiner([small, other]).examine(path, None, Limits()).faces
+    alone = [examiner([one]).examine(path, None, Limits()).faces[0] for one in (small, other)]
+    assert face.probability == pytest.approx(np.mean([one.probability for one in alone]))
+    assert face.threshold == pytest.approx(np.mean([one.threshold for one in alone]))
+    assert [said.by.name for said in face.said] == ["small", "other"]
+
+
+def test_faces_are_known_while_watching_as_they_are_in_the_end(head: Frames, recipe: Any, tmp_path: Path) -> None:
+    late = np.concatenate([gone(head, 0, 15), head[::-1], gone(head, 5, 19)])
+    path = write(tmp_path / "clip.mp4", late)
+    tracker: FaceTracker = recipe.tracker
+    seen: dict[int, list[tuple[int, NDArray[np.float32]]]] = {}
+    for number, frame in enumerate(watch(PyAV(), path, tracker)):
+        assert frame.number == number
+        for face in frame.faces:
+            seen.setdefault(face.track.id, []).append((frame.number, face.box))
+    tracks = tracker.track(frame.numpy() for _, _, frame in Decord().stream(path))
+    assert len(tracks) > 0
+    for track in tracks:
+        assert [number for number, _ in seen[track.id]] == track.frames
+        np.testing.assert_array_equal([box for _, box in seen[track.id]], track.boxes)
+
+
+def test_a_method_that_saw_other_faces_is_refused_by_name(
+    small: Path, prepared: Path, studio: Path, tmp_path: Path
+) -> None:
+    known = load(small)
+    for name, value, said in (
+        ("detector", "RetinaFace", "detector is 'HOG' here and 'RetinaFace' there"),
+        ("alignment", "eyes", "alignment is 'none' here and 'eyes' there"),
+        ("decoder", "TorchCodec on cuda", "decoder is 'Decord on cpu' here and 'TorchCodec on cuda' there"),
+    ):
+        other = replace(known, contract=known.contract | {name: value})
+        save(other, tmp_path / name)
+        with pytest.raises(Refused, match=said):
+            examiner([tmp_path / name])
+    save(replace(known, contract=known.contract | {"landmarks": "others"}), tmp_path / "points")
+    examiner([tmp_path / "points"])  # which it never sees
+    data = FaceData(prepared=prepared, root=studio, index=index, read="videos", clip=3)
+    model = {"class_path": "lightning_modules.st_ddl.STDDL", "init_args": {"trunk": "test_resnet", "width": 32}}
+    folder = trained(STDDL(trunk="test_resnet", width=32), model, data, tmp_path / "clips")
+    content = json.loads((folder / "config.json").read_text())
+    content["contract"]["landmarks"] = "others"
+    (folder / "config.json").write_text(json.dumps(content))
+    with pytest.raises(Refused, match=r"landmarks is .* here and 'others' there"):
+        examiner([folder], landmarks=DlibLandmarks(studio / "shape_predictor_68.dat"))
+
+
+def test_the_command_goes_on_past_what_cannot_be_read(
+    head: Frames, two_processes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write(folder / "good.mp4", head)
+    (folder / "broken.mp4").write_bytes(b"no video at all")
+    (folder / "list.mp4").write_text("ffconcat version 1.0\nfile good.mp4\n")
+    (folder / "notes.txt").write_text("not looked at")
+    out = tmp_path / "out"
+    # --usable.moments above what there is never refuses a face for the shortness of its file
+    command = [
+        "detect",
+        str(folder),
+        "--checkpoint",
+        str(two_processes),
+        "--out",
+        str(out),
+        "--frames",
+        "4",
+        "--film",
+        "false",
+    ]
+    with pytest.raises(SystemExit):
+        main([*command, "--device", "cpu"])
+    said = capsys.readouterr()
+    assert "2 of 3 files cannot be read" in said.err
+    assert f"{folder / 'good.mp4'}: " in said.out
+    for name, reason in (("broken.mp4", "Invalid data"), ("list.mp4", "in no container that is read")):
+        content = json.loads((out / name / "result.json").read_text())
+        jsonschema.validate(content, SCHEMA)
+        assert content["verdict"] == "no verdict"
+        assert reason in content["reasons"][0]
+    content = json.loads((out / "good.mp4/result.json").read_text())
+    jsonschema.validate(content, SCHEMA)
+    assert len(content["faces"][0]["methods"][0]["moments"]) == 4
+    assert sorted(path.name for path in (out / "good.mp4").iterdir()) == ["page.html", "result.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["gone.mp4"], "gone.mp4: no such file"),
+        (["."], "has no videos and no pictures"),
+        (["run.txt", "--device", "tpu"], "device tpu"),
+        (["run.txt", "--frames", "0"], "frames 0: must be above 0"),
+        (["run.txt", "--usabel.side", "3"], "unknown key 'usabel.side', did you mean"),
+        (["run.txt", "--checkpoint", "."], "no run: "),
+    ],
+)
+def test_a_wrong_argument_is_named(
+    arguments: list[str], reason: str, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.txt").touch()
+    chosen = [] if "--checkpoint" in arguments else ["--checkpoint", str(small)]
+    with pytest.raises(SystemExit):
+        main(["detect", *arguments, *chosen])
+    assert reason in capsys.readouterr().err
+
+
+def test_what_is_too_large_is_refused_before_it_is_decoded(head: Frames, small: Path, tmp_path: Path) -> None:
+    looking = examiner([small])
+    path = write(tmp_path / "clip.mp4", head)
+    with pytest.raises(Refused, match=r"is 1 s long; the limit is 0 s"):
+        looking.examine(path, None, Limits(seconds=0.5))
+    with pytest.raises(Refused, match=r"has 49152 pixels a frame; the limit is 1000"):
+        looking.examine(path, None, Limits(pixels=1000))
+    picture = tmp_path / "bomb.png"
+    picture.write_bytes(bomb(60_000, 60_000))
+    with pytest.raises(Refused, match=r"has 3600000000 pixels"):
+        looking.examine(picture, None, Limits())
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of a few bytes that says it is large."""
+    import struct
+    import zlib
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
