@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,8 +39,16 @@ def serve(checkpoint: list[Path], settings: Settings, bounds: Bounds, host: str,
 
     server = Server(Worker(looking, checkpoint, settings), bounds, lead(Looker(checkpoint, settings)))
     app = application(server, [*LOOPBACK, host, *names])
-    print(f"serve: http://{host}:{port}/ takes files up to {bounds.megabytes:g} MB; Ctrl-C ends it", flush=True)
-    uvicorn.run(app, host=host, port=port, log_level="warning", limit_concurrency=64, timeout_keep_alive=5)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise Refused(f"serve: {host}, port {port}: {error.strerror}") from error
+    name = f"[{host}]" if ":" in host else host
+    at = f"http://{name}:{listening.getsockname()[1]}/"
+    print(f"serve: {at} takes files up to {bounds.megabytes:g} MB; Ctrl-C ends it", flush=True)
+    config = uvicorn.Config(app, log_level="warning", limit_concurrency=64, timeout_keep_alive=5)
+    uvicorn.Server(config).run(sockets=[listening])
 
 
 def main(argv: list[str]) -> None:

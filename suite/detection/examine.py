@@ -116,7 +116,7 @@ class Examiner:
         index = probe(path)
         seconds = float(index.times[-1]) if index.has_rate else 0.0
         if seconds > limits.seconds:
-            raise VideoError(path, f"is {seconds:.0f} s long; the limit is {limits.seconds:.0f} s")
+            raise VideoError(path, f"is {seconds:.1f} s long; the limit is {limits.seconds:g} s")
         if index.picture_bytes > 3 * limits.pixels:
             raise VideoError(path, f"has {index.picture_bytes // 3} pixels a frame; the limit is {limits.pixels}")
         most = []

@@ -89,7 +89,7 @@ class Worker:
                 raise GivenUp("the file has brought down what reads it") from error
             if until is not None and time.monotonic() > until:
                 self.kill()
-                raise GivenUp(f"took more than {asked.seconds:.0f} s")
+                raise GivenUp(f"took more than {asked.seconds:g} s")
             if self.is_stopped or not is_wanted():
                 self.kill()
                 raise GivenUp("was called off")

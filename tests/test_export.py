@@ -1,0 +1,115 @@
+"""What is exported says what torch says, and can be read again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from datamodules.base import FaceData
+from datamodules.errors import Refused
+from lightning_modules.base import Method
+from lightning_modules.classifier import Classifier
+from lightning_modules.lae import LAE
+from lightning_modules.st_ddl import STDDL
+from lightning_modules.trained import Trained, from_pretrained, load
+from suite.__main__ import main
+from suite.exporting.network import Deployed, example, runner, write
+from tests.test_detect import classifier
+from tests.test_report import write_run
+
+
+def made(method: Method, size: int, clip: int = 1) -> Trained:
+    contract: dict[str, Any] = {"size": size, "clip": clip, "every": 1}
+    method.video_temperature.fill_(1.7)
+    about: dict[str, Any] = {"model": {}, "stored": None, "trained_on": [], "digest": ""}
+    return Trained(path=Path("made"), method=method.eval(), contract=contract, **about)
+
+
+@pytest.mark.parametrize(
+    ("method", "size", "outputs"),
+    [
+        (lambda: Classifier(backbone="test_resnet"), 64, 2),
+        (lambda: LAE(size=64, widths=[8, 8, 8, 16], latent=8), 64, 3),
+    ],
+    ids=["classifier", "lae"],
+)
+@pytest.mark.parametrize("engine", ["onnx", "torch.export"])
+def test_another_engine_says_the_same_of_any_number_of_faces(
+    engine: Any, method: Any, size: int, outputs: int, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    trained = made(method(), size)
+    run = runner(write(trained, engine, tmp_path))
+    for batch in (1, 3):
+        inputs = example(trained, batch)
+        with torch.inference_mode():
+            wanted = Deployed(trained).eval()(*inputs)
+        found = run(*inputs)
+        assert len(found) == len(wanted) == outputs
+        for ours, theirs in zip(wanted, found, strict=True):
+            torch.testing.assert_close(torch.from_numpy(theirs), ours, atol=1e-4, rtol=0)
+    with torch.inference_mode():
+        score = trained.method(inputs[0]).logit.sigmoid()
+    torch.testing.assert_close(torch.from_numpy(found[0]), score, atol=1e-4, rtol=0)
+    torch.testing.assert_close(torch.from_numpy(found[1]), (score.logit() / 1.7).sigmoid(), atol=1e-4, rtol=0)
+
+
+def test_what_cannot_be_exported_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="STDDL cannot be exported"):
+        write(made(STDDL(trunk="test_resnet", width=32), 64, clip=3), "torch.export", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_for_the_hub_is_read_again_and_says_what_it_is(prepared: Path, tmp_path: Path) -> None:
+    before = load(classifier(FaceData(prepared=prepared), tmp_path / "mine"))
+    write_run(tmp_path / "tested")
+    main(
+        [
+            "export",
+            "--checkpoint",
+            str(before.path),
+            "--out",
+            str(tmp_path / "hub"),
+            "--tested",
+            str(tmp_path / "tested"),
+        ]
+    )
+    assert sorted(path.name for path in (tmp_path / "hub").iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    ]
+    after = load(tmp_path / "hub")
+    assert (after.digest, after.contract, after.trained_on) == (before.digest, before.contract, before.trained_on)
+    frames = torch.rand(2, 1, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(from_pretrained(tmp_path / "hub")(frames).logit, before.method(frames).logit)
+    card = (tmp_path / "hub/README.md").read_text()
+    assert "| video AUROC | 0." in card
+    assert "studio/Swap" in card
+    assert "license: unknown" in card
+    assert "&#" not in card  # it is no page
+    content = json.loads((tmp_path / "hub/config.json").read_text())
+    content["model"]["init_args"]["backbone"] = "test_vit"
+    (tmp_path / "hub/config.json").write_text(json.dumps(content))
+    with pytest.raises(Refused, match=r"weights do not fit lightning_modules\.classifier\.Classifier"):
+        load(tmp_path / "hub")
+
+
+def test_the_command_checks_measures_and_describes(
+    two_processes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["export", "--checkpoint", str(two_processes), "--format", "torch.export", "--out", str(tmp_path / "out")])
+    assert "differs from torch by at most" in capsys.readouterr().out
+    about = json.loads((tmp_path / "out/model.json").read_text())
+    assert [row["batch"] for row in about["milliseconds"]] == [1, 8, 32]
+    assert about["apart"] < 1e-4
+    assert about["contract"]["margin"] == 1.3
+    assert "| 32 | " in (tmp_path / "out/README.md").read_text()
+    with pytest.raises(SystemExit):
+        main(["export", "--checkpoint", str(tmp_path)])
+    assert "no run: " in capsys.readouterr().err
