@@ -48,7 +48,8 @@ class Trained:
 
     @property
     def name(self) -> str:
-        return self.path.parent.parent.name if self.path.suffix == ".ckpt" else self.path.name
+        path = self.path.resolve()
+        return path.parent.parent.name if path.suffix == ".ckpt" else path.name
 
     @property
     def temperature(self) -> float | None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 
 from datamodules.contract import Contract, compare
-from datamodules.errors import Refused
 from datamodules.faces import DlibLandmarks, Landmarks, NoLandmarks
 from datamodules.prepare import Recipe
 from datamodules.tracks import FaceTracker, Track
@@ -123,6 +122,8 @@ class Examiner:
         for scorer in self.scorers:
             starts = moments(len(index), seconds, scorer.span, self.frames, self.spacing)
             scorer.begin(starts)
+            if not starts:
+                raise VideoError(path, f"has {len(index)} frames, fewer than the {scorer.span + 1} of a clip")
             most.append(len(starts))
         tracks: dict[int, Track] = {}
         size = (0, 0)
@@ -168,9 +169,6 @@ class Examiner:
                 faces.append(of_face(track, mine, index.times.tolist(), self.usable, most))
         faces.sort(key=lambda face: (bool(face.reasons), -(face.probability or 0.0), face.track.id))
         verdict, reasons = of_file(faces)
-        if not most:
-            longest = max(scorer.span + 1 for scorer in self.scorers)
-            raise Refused(f"{path}: has {len(index)} frames, fewer than the {longest} of a clip")
         glimpses = len(tracks) - len(faces)
         return Examined(
             path=path, index=index, size=size, verdict=verdict, reasons=reasons, faces=faces, glimpses=glimpses

@@ -72,6 +72,8 @@ def play(sweep: Sweep, out: Path, workers: int, address: str | None = None) -> I
         if jobs and address is not None:
             yield from cluster.run(jobs, address, workers, one_gpu)
         elif jobs:
+            # more threads than cores wait for each other: two trainings with two each took eight times as long
+            os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
             yield from pool.run(jobs, workers)
 
     wanted = [condition for condition in sweep.conditions() if condition.kind is not None]
