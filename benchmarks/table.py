@@ -37,6 +37,8 @@ def summed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for key in dict.fromkeys((row["method"], row["train"], row["test"]) for row in rows):
         mine = [row for row in rows if (row["method"], row["train"], row["test"]) == key]
         whole = [row for row in mine if row["forgery"] == "all" and row["degradation"] is None]
+        if not whole:
+            continue
         parts = [row for row in mine if row["forgery"] != "all" and row["degradation"] is None]
         forgeries = {}
         for name in sorted({row["forgery"] for row in parts}):

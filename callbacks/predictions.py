@@ -14,6 +14,7 @@ from datamodules.atomic import appearing
 from datamodules.base import FaceData
 from datamodules.batch import Batch
 from lightning_modules.base import FIXED, Method, Outcome
+from lightning_modules.weights import digest
 
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("video", "dataset", "method", "compression", "stem")]
@@ -48,6 +49,7 @@ class PredictionTable(Callback):
             about |= {"asked": json.dumps({name: value for name, value in data.asked.items() if name != "faces"})}
         about |= {"checkpoint": str(trainer.ckpt_path or ""), "model": type(module).__name__}
         about["mean_of"] = module.mean_of
+        about["weights"] = digest(module.state_dict())
         path = self.part(trainer, trainer.global_rank)
         path.parent.mkdir(parents=True, exist_ok=True)
         self.writer = pq.ParquetWriter(path, SCHEMA.with_metadata(about), compression="zstd")

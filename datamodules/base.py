@@ -98,9 +98,8 @@ class FaceData(LightningDataModule):
         self.compression, self.methods = compression, methods
         self.read, self.decoder = read, decoder or Decord()
         self.asked_size, self.clip, self.every, self.draws = image_size, clip, every, draws
-        self.train_clips, self.eval_clips = train_clips, eval_clips
-        self.batch_size, self.num_workers = batch_size, num_workers
-        self.balance, self.pairs, self.seed = balance, pairs, seed
+        self.train_clips, self.eval_clips, self.batch_size = train_clips, eval_clips, batch_size
+        self.num_workers, self.balance, self.pairs, self.seed = num_workers, balance, pairs, seed
         self.synthesis, self.augment = synthesis, augment
         self.granted = None if oracle is None else Granted(oracle, annotated)
         if clip > 1 and read == "crops":
@@ -288,11 +287,9 @@ class FaceData(LightningDataModule):
         return read
 
     def state_dict(self) -> dict[str, Any]:
-        seen: dict[str, Any] = {
-            "contract": self.seen_pixels(),
-            "trained_on": self.trained_on or self.training_methods(),
-        }
-        seen["stored"] = int(self.contract["size"]) if self.read == "crops" else None  # size of crops before image_size
+        stored = int(self.contract["size"]) if self.read == "crops" else None  # size of crops before image_size
+        known = self.trained_on or self.training_methods()
+        seen = {"contract": self.seen_pixels(), "stored": stored, "trained_on": known}
         return seen if self.granted is None else seen | {"asked": self.granted.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

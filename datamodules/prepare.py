@@ -50,6 +50,7 @@ class Recipe:
             "detector": type(t.detector).__name__,
             "landmarks": t.landmarks.fingerprint(),
             "search_every": t.every,
+            "search_last": 1,  # the last frame, too
             "smallest": t.smallest,
             "patience": t.patience,
             "shortest": t.shortest,

@@ -154,7 +154,7 @@ class Pursuit:
 
     def end(self) -> None:
         """There are no more pictures: who came since the last search is looked for in the last one."""
-        if self.count - 1 - self.searched >= self.tracker.shortest:
+        if self.recent and self.count - 1 - self.searched >= self.tracker.shortest:
             self.count -= 1
             self.search()
             self.count += 1

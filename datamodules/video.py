@@ -49,8 +49,12 @@ class Index:
         return len(self.times)
 
     @property
+    def seconds(self) -> float:
+        return float(self.times[-1]) if self.has_rate else 0.0
+
+    @property
     def fps(self) -> float:
-        return (len(self) - 1) / float(self.times[-1]) if len(self) > 1 and self.has_rate else 0.0
+        return (len(self) - 1) / self.seconds if self.seconds else 0.0
 
 
 def film_of(container: Any) -> Any:

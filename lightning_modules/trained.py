@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from huggingface_hub import snapshot_download
 from jsonargparse import ArgumentParser
@@ -19,9 +17,10 @@ from datamodules.atomic import appearing, write_text
 from datamodules.contract import Contract
 from datamodules.errors import Refused
 from lightning_modules.base import Method
-from lightning_modules.weights import read
+from lightning_modules.weights import digest, read
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+NEEDED = {"model", "contract", "stored", "trained_on"}
 FROM_FILES = {"weights": None, "generator_weights": None, "pretrained": False}  # the checkpoint has all of them
 OF_TRAINING = ("optimizer", "scheduler")
 
@@ -64,8 +63,8 @@ def load(path: Path) -> Trained:
     """
     if (path / CONFIG).is_file():
         about = json.loads((path / CONFIG).read_text())
-        if not isinstance(about, dict) or about.keys() < {"model", "contract", "trained_on"}:
-            raise Refused(f"{path / CONFIG}: must have model, contract and trained_on")
+        if not isinstance(about, dict) or not about.keys() >= NEEDED:
+            raise Refused(f"{path / CONFIG}: must have {', '.join(sorted(NEEDED))}; is it of another library?")
         return built(path, about["model"], about, read(path / WEIGHTS))
     checkpoint = path if path.suffix == ".ckpt" else path / "checkpoints/best.ckpt"
     config = checkpoint.parent.parent / "config.yaml"
@@ -83,6 +82,9 @@ def load(path: Path) -> Trained:
 def built(path: Path, model: dict[str, Any], about: dict[str, Any], state: dict[str, Tensor]) -> Trained:
     arguments = {k: v for k, v in model.get("init_args", {}).items() if k not in OF_TRAINING}
     arguments |= {name: value for name, value in FROM_FILES.items() if name in arguments}
+    if arguments.get("comparator") is not None or arguments.get("perceptual"):  # of LAE, which only a loss looks at
+        arguments |= {"comparator": None, "perceptual": 0.0}
+        state = {name: value for name, value in state.items() if not name.startswith("comparator.")}
     model = {"class_path": model["class_path"], "init_args": arguments}
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(Method, "model")
@@ -101,15 +103,6 @@ def built(path: Path, model: dict[str, Any], about: dict[str, Any], state: dict[
         raise Refused(f"{path}: {model['class_path']} does not tell real from fake")
     known = {"contract": about["contract"], "stored": about["stored"], "trained_on": about["trained_on"]}
     return Trained(path=path, method=method.eval(), model=model, digest=digest(method.state_dict()), **known)
-
-
-def digest(state: dict[str, Tensor]) -> str:
-    """Of names and values, whatever file they are in."""
-    found = blake2b(digest_size=8)
-    for name, value in sorted(state.items()):
-        found.update(name.encode())
-        found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
 
 
 def save(trained: Trained, folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +86,12 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     if names := names + [name for name in state if name not in own]:
         raise Refused(f"weights {path}: {len(names)} keys do not fit, the first is {names[0]!r}")
     network.load_state_dict(state)
+
+
+def digest(state: Mapping[str, Tensor]) -> str:
+    """Of names and values, whatever file they are in."""
+    found = blake2b(digest_size=8)
+    for name, value in sorted(state.items()):
+        found.update(name.encode())
+        found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 from datamodules.errors import Refused
 from datamodules.pictures import PICTURES
 from suite.detection.look import PAGE, Looker, Settings
@@ -15,8 +17,8 @@ from suite.progress import bar
 FILMS = {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif", ".3gp", ".wmv", ".flv", ".mpg", ".mpeg", ".ts"}
 
 
-def listed(given: Sequence[Path]) -> dict[str, Path]:
-    """Files, and those of folders, by the name of the folder that each result gets."""
+def listed(given: Sequence[Path], out: Path) -> dict[str, Path]:
+    """Files, and those of folders, by the name of the folder that each result gets; but no results of before."""
     found: dict[str, Path] = {}
     for path in given:
         if not path.exists():
@@ -24,10 +26,11 @@ def listed(given: Sequence[Path]) -> dict[str, Path]:
         inside = [path]
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in FILMS | PICTURES and p.is_file())
+            inside = [p for p in inside if not p.resolve().is_relative_to(out.resolve())]
             if not inside:
                 raise Refused(f"{path}: has no videos and no pictures")
         for file in inside:
-            name = "_".join(file.relative_to(path).parts) if path.is_dir() else file.name
+            name = "_".join(file.relative_to(path).parts)[-200:] if path.is_dir() else file.name
             while name in found:
                 name = f"{name}_"
             found[name] = file
@@ -35,14 +38,14 @@ def listed(given: Sequence[Path]) -> dict[str, Path]:
 
 
 def detect(files: list[Path], checkpoint: list[Path], out: Path, film: bool, settings: Settings) -> None:
-    found = listed(files)
+    found = listed(files, out)
     looker = Looker(checkpoint, settings)
     failed = []
     for name, path in found.items():
         try:
             with bar(path.name, unit="frames") as show:
                 content = looker.look(path, out / name, film, show)
-        except Refused as error:
+        except (Refused, OSError, ArithmeticError, cv2.error) as error:  # one file costs no other
             failed.append(str(error))
             content = looker.refused(path, out / name, str(error))
         print(f"{path}: {said(content)}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.errors import Refused
+from lightning_modules.trained import Trained, load
 from suite.detection.look import Looker, Settings
 from suite.parser import Parser
 from suite.serving.bounds import Bounds
@@ -24,9 +25,9 @@ def looking(checkpoints: list[Path], settings: Settings) -> Callable[[Asked, Cal
     return lambda asked, progress: looker.look(asked.path, asked.out, True, progress, asked.name)
 
 
-def lead(looker: Looker) -> str:
-    names = ", ".join(f"{one.name} (trained on {', '.join(one.trained_on)})" for one in looker.methods)
-    return f"Asked {'is' if len(looker.methods) == 1 else 'are'} {names}."
+def lead(methods: list[Trained]) -> str:
+    names = ", ".join(f"{one.name} (trained on {', '.join(one.trained_on)})" for one in methods)
+    return f"Asked {'is' if len(methods) == 1 else 'are'} {names}."
 
 
 def serve(checkpoint: list[Path], settings: Settings, bounds: Bounds, host: str, port: int, names: list[str]) -> None:
@@ -37,17 +38,19 @@ def serve(checkpoint: list[Path], settings: Settings, bounds: Bounds, host: str,
 
     from suite.serving.app import Server, application
 
-    server = Server(Worker(looking, checkpoint, settings), bounds, lead(Looker(checkpoint, settings)))
-    app = application(server, [*LOOPBACK, host, *names])
+    server = Server(Worker(looking, checkpoint, settings), bounds, lead([load(path) for path in checkpoint]))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family)
     except OSError as error:
         raise Refused(f"serve: {host}, port {port}: {error.strerror}") from error
     name = f"[{host}]" if ":" in host else host
+    app = application(server, [*LOOPBACK, name, *names])
     at = f"http://{name}:{listening.getsockname()[1]}/"
     print(f"serve: {at} takes files up to {bounds.megabytes:g} MB; Ctrl-C ends it", flush=True)
-    config = uvicorn.Config(app, log_level="warning", limit_concurrency=64, timeout_keep_alive=5)
+    config = uvicorn.Config(
+        app, log_level="warning", limit_concurrency=64, timeout_keep_alive=5, timeout_graceful_shutdown=5
+    )
     uvicorn.Server(config).run(sockets=[listening])
 
 

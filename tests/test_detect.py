@@ -27,7 +27,8 @@ from datamodules.watch import watch
 from lightning_modules.base import Method
 from lightning_modules.classifier import Classifier
 from lightning_modules.st_ddl import STDDL
-from lightning_modules.trained import Trained, digest, load, save
+from lightning_modules.trained import Trained, load, save
+from lightning_modules.weights import digest
 from suite.__main__ import main
 from suite.detection.examine import Examiner, Limits
 from suite.detection.look import Looker, Settings

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -64,9 +65,18 @@ def test_what_cannot_be_exported_is_refused_by_name(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_for_the_hub_is_read_again_and_says_what_it_is(prepared: Path, tmp_path: Path) -> None:
+def test_a_folder_for_the_hub_is_read_again_and_says_what_it_is(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = load(classifier(FaceData(prepared=prepared), tmp_path / "mine"))
-    write_run(tmp_path / "tested")
+    table = write_run(tmp_path / "tested") / "predictions.parquet"
+    told = ["export", "--checkpoint", str(before.path), "--out", str(tmp_path / "hub"), "--tested", str(table.parent)]
+    with pytest.raises(SystemExit):
+        main(told)
+    assert "was tested with other weights" in capsys.readouterr().err
+    content = pq.read_table(table)
+    about = {**content.schema.metadata, b"weights": before.digest.encode()}
+    pq.write_table(content.replace_schema_metadata(about), table)
     main(
         [
             "export",

@@ -121,10 +121,6 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     "truncated": (lambda clip: clip[: len(clip) // 2], "clip.mp4: "),
     "large dimensions": (lambda clip: bomb(60_000, 60_000), "has 3600000000 pixels a frame"),
     "other files": (lambda clip: b"ffconcat version 1.0\nfile /etc/passwd\n", "in no container that is read"),
-    "other addresses": (
-        lambda clip: b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://127.0.0.1:9/x.ts\n#EXT-X-ENDLIST\n",
-        "clip.mp4: ",
-    ),
     "a script": (lambda clip: b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", "clip.mp4: "),
     "random bytes as a picture": (
         lambda clip: b"\xff\xd8\xff" + np.random.default_rng(0).bytes(5000),
@@ -141,6 +137,31 @@ def test_a_hostile_file_gets_its_answer_and_costs_no_other(kind: str, served: Se
     assert reason in job["message"]
     assert "/tmp" not in job["message"]  # nothing of this machine
     assert served.send(clip)["state"] == "done"
+
+
+def test_no_file_makes_the_server_open_another_address(served: Served) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as trap:
+        trap.settimeout(1)
+        address = f"http://127.0.0.1:{trap.getsockname()[1]}/x.ts"
+        playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{address}\n#EXT-X-ENDLIST\n"
+        for content in (playlist, f"ffconcat version 1.0\nfile {address}\n"):
+            assert served.send(content.encode())["state"] == "failed"
+        with pytest.raises(TimeoutError):
+            trap.accept()
+
+
+def test_who_sends_too_slowly_makes_nobody_wait(small: Path, clip: bytes) -> None:
+    server = Served(small, "--bounds.sending", "1", "--bounds.waiting", "1")
+    try:
+        host, port = server.address.removeprefix("http://").split(":")
+        head = f"POST /files HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100\r\n\r\nx".encode()
+        lines = [socket.create_connection((host, int(port)), timeout=20) for _ in range(5)]
+        for line in lines:
+            line.sendall(head)
+        assert server.send(clip)["state"] == "done"
+        assert all(line.recv(1000).startswith(b"HTTP/1.1 408") for line in lines)
+    finally:
+        server.end()
 
 
 def test_a_long_video_and_a_lying_length_are_refused(served: Served, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def document(
         "file": about(found.path)
         | {
             "name": name,
-            "seconds": rounded(found.seconds, 3),
+            "seconds": rounded(found.index.seconds, 3),
             "frames": len(found.index),
             "fps": rounded(found.index.fps, 3),
             "width": found.size[0],
@@ -118,8 +118,11 @@ def of_unreadable(path: Path, reason: str, methods: list[Trained], usable: Usabl
 
 
 def about(path: Path) -> dict[str, Any]:
-    if not path.is_file():
+    found = hashlib.sha256()
+    try:
+        with path.open("rb") as f:
+            while block := f.read(2**20):
+                found.update(block)
+        return {"name": path.name, "bytes": path.stat().st_size, "sha256": found.hexdigest()}
+    except OSError:  # that it cannot be read is what its document says
         return {"name": path.name, "bytes": None, "sha256": None}
-    with path.open("rb") as f:
-        digest = hashlib.file_digest(f, "sha256") if hasattr(hashlib, "file_digest") else hashlib.sha256(f.read())
-    return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest.hexdigest()}

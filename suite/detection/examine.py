@@ -36,10 +36,6 @@ class Examined:
     faces: list[FaceVerdict]  # the most suspicious first
     glimpses: int  # faces that were seen in too few frames to be followed
 
-    @property
-    def seconds(self) -> float:
-        return float(self.index.times[-1]) if self.index.has_rate else 0.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -97,7 +93,8 @@ class Examiner:
         size = int(theirs["size"])
         recipe = Recipe(decoder=self.decoder, tracker=self.tracker, size=size, margin=float(theirs["margin"]))
         mine = recipe.contract() | {name: theirs[name] for name in ("clip", "every", "format")}
-        mine["decoder"] = SAME_BITS.get(str(mine["decoder"]), mine["decoder"])
+        for contract in (mine, theirs):
+            contract["decoder"] = SAME_BITS.get(str(contract["decoder"]), contract["decoder"])
         if not one.method.needs_landmarks:  # what it does not see may be otherwise
             free += ["landmarks", "smooth"]
         for name in free:
@@ -113,14 +110,13 @@ class Examiner:
             progress: Is told of the frames that were seen, and of all.
         """
         index = probe(path)
-        seconds = float(index.times[-1]) if index.has_rate else 0.0
-        if seconds > limits.seconds:
-            raise VideoError(path, f"is {seconds:.1f} s long; the limit is {limits.seconds:g} s")
+        if index.seconds > limits.seconds:
+            raise VideoError(path, f"is {index.seconds:.1f} s long; the limit is {limits.seconds:g} s")
         if index.picture_bytes > 3 * limits.pixels:
             raise VideoError(path, f"has {index.picture_bytes // 3} pixels a frame; the limit is {limits.pixels}")
         most = []
         for scorer in self.scorers:
-            starts = moments(len(index), seconds, scorer.span, self.frames, self.spacing)
+            starts = moments(index.times, scorer.span, self.frames, self.spacing)
             scorer.begin(starts)
             if not starts:
                 raise VideoError(path, f"has {len(index)} frames, fewer than the {scorer.span + 1} of a clip")
@@ -168,8 +164,8 @@ class Examiner:
                 ]
                 faces.append(of_face(track, mine, index.times.tolist(), self.usable, most))
         faces.sort(key=lambda face: (bool(face.reasons), -(face.probability or 0.0), face.track.id))
-        verdict, reasons = of_file(faces)
         glimpses = len(tracks) - len(faces)
+        verdict, reasons = of_file(faces, glimpses)
         return Examined(
             path=path, index=index, size=size, verdict=verdict, reasons=reasons, faces=faces, glimpses=glimpses
         )

@@ -35,7 +35,7 @@ class Film:
     wanted = True
 
     def __init__(self, index: Index, methods: Sequence[Trained]) -> None:
-        self.seconds = float(index.times[-1]) if index.has_rate else 0.0
+        self.seconds = index.seconds
         self.methods = methods
         self.threshold = float(np.mean([calibrated(one, float(one.method.video_threshold)) for one in methods]))
         self.at = [0] * len(methods)  # scores that were looked at
@@ -85,7 +85,10 @@ class Film:
         for i, mine in enumerate(scores):
             while self.at[i] < len(mine) and mine[self.at[i]].frame <= frame.number:
                 score = mine[self.at[i]]
-                self.now.setdefault(score.track, [None] * len(self.methods))[i] = score
+                said = self.now.setdefault(score.track, [None] * len(self.methods))
+                if (old := said[i]) is not None and old.crop is None:
+                    old.heat = None  # of an hour, only what is shown
+                said[i] = score
                 self.at[i] += 1
 
     def probability(self, track: int) -> float | None:
@@ -147,7 +150,8 @@ class Film:
 class NoFilm(Film):
     wanted = False
 
-    def put(self, frame: Frame, scores: Sequence[list[Score]]) -> None: ...
+    def put(self, frame: Frame, scores: Sequence[list[Score]]) -> None:
+        self.look(frame, scores)
 
 
 class Still(Film):

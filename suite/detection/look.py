@@ -23,6 +23,7 @@ from suite.detection.page import page
 from suite.detection.verdict import Usable
 
 DOCUMENT, PAGE = "result.json", "page.html"
+PRODUCTS = {DOCUMENT, PAGE, "annotated.mp4", "annotated.png"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +110,8 @@ class Looker:
 
     def refused(self, path: Path, out: Path, reason: str) -> dict[str, Any]:
         """What is left of a file that cannot be read."""
+        for name in PRODUCTS - {DOCUMENT}:
+            (out / name).unlink(missing_ok=True)
         content = of_unreadable(path, reason, self.methods, self.examiner.usable)
         write_text(out / DOCUMENT, json.dumps(content, indent=1) + "\n")
         return content

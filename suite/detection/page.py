@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from datamodules.contract import digest
 from suite.detection.examine import Examined
 from suite.detection.film import CURVES
-from suite.detection.score import Score
+from suite.detection.score import TILE, Score
 from suite.detection.verdict import FaceVerdict, Said
 from suite.pages import render
 
 Picture = NDArray[np.uint8]
 WIDTH, HEIGHT = 720, 130  # of a time line
 LEFT, RIGHT, TOP, BOTTOM = 30, 712, 8, 108
-TILE = 160
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,11 +91,10 @@ def key_frames(said: Said) -> list[KeyFrame]:
 
 def beside(moment: Score) -> Picture:
     assert moment.crop is not None
-    face = cv2.resize(moment.crop, (TILE, TILE), interpolation=cv2.INTER_AREA)
     if moment.heat is None:
-        return face
+        return moment.crop
     colours = cv2.applyColorMap(cv2.resize(moment.heat, (TILE, TILE)), cv2.COLORMAP_INFERNO)[..., ::-1]
-    return np.hstack([face, (0.45 * face + 0.55 * colours).astype(np.uint8)])
+    return np.hstack([moment.crop, (0.45 * moment.crop + 0.55 * colours).astype(np.uint8)])
 
 
 def jpeg(picture: Picture) -> str:
@@ -113,7 +111,7 @@ def page(found: Examined, files: dict[str, str], name: str) -> str:
     faces: list[dict[str, Any]] = []
     for face in found.faces:
         pictures = [(said.by.name, key_frames(said)) for said in face.said]
-        line = timeline(face, found.seconds) if found.seconds and face.said else None
+        line = timeline(face, found.index.seconds) if found.index.seconds and face.said else None
         faces.append({"face": face, "timeline": line, "pictures": pictures})
     methods = {said.by.digest: said.by for face in found.faces for said in face.said}
     return render(

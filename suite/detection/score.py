@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import ceil
 
 import cv2
@@ -19,11 +20,12 @@ from datamodules.watch import Face, Frame
 from lightning_modules.trained import Trained
 
 HEAT = 64  # largest side of a map that is kept
-SHOWN = 6  # moments of each face whose pictures are kept
+SHOWN, MOST_SHOWN = 6, 120  # moments of a face, and of a file, whose pictures are kept
+TILE = 160  # their side
 SHARP = 96  # side at which faces are compared in sharpness
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True, eq=False)
 class Score:
     """Of one face at one moment."""
 
@@ -34,7 +36,7 @@ class Score:
     score: float  # probability before calibration
     sharpness: float
     heat: NDArray[np.uint8] | None  # (h, w), 255 is forged
-    crop: NDArray[np.uint8] | None = None  # (size, size, 3), for pictures
+    crop: NDArray[np.uint8] | None = None  # (TILE, TILE, 3)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -45,23 +47,33 @@ class Clip:
     seconds: float
     track: int
     square: Square
+    sharpness: float
     crops: list[NDArray[np.uint8]] = field(default_factory=list)
     points: list[NDArray[np.float32]] = field(default_factory=list)
 
 
-def moments(frames: int, seconds: float, span: int, count: int, spacing: float) -> list[int]:
-    """First frames of the clips to score: evenly spaced, at least ``count``, and never further apart than ``spacing``.
+def moments(times: NDArray[np.float64], span: int, count: int, spacing: float) -> list[int]:
+    """First frames of the clips to score: those that a test would take, and more where they are far apart in time.
 
     Args:
+        times: (N,) of all frames, in seconds.
         span: From the first frame of a clip to its last.
-        spacing: In seconds.
+        count: Evenly spaced ones, as in a test.
+        spacing: In seconds, at most from one to the next, as far as there are frames.
     """
-    return evenly(max(0, frames - span), max(count, ceil(seconds / spacing) + 1))
+    last = len(times) - span
+    chosen = evenly(max(0, last), count)
+    more: set[int] = set()
+    for here, there in pairwise(chosen):
+        parts = ceil(float(times[there] - times[here]) / spacing)
+        wanted = times[here] + (times[there] - times[here]) * np.arange(1, parts) / max(parts, 1)
+        more.update(np.searchsorted(times[:last], wanted).clip(here, there).tolist())
+    return sorted(more.union(chosen))
 
 
 def sharpness(crop: NDArray[np.uint8]) -> float:
     """Variance of the Laplacian of the inner half, which is face: low where there are no fine structures."""
-    grey = cv2.cvtColor(resize(crop, SHARP), cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     return float(cv2.Laplacian(grey[SHARP // 4 : -SHARP // 4, SHARP // 4 : -SHARP // 4], cv2.CV_64F).var())
 
 
@@ -82,7 +94,7 @@ class Scorer:
         self.open: list[Clip] = []
         self.pending: list[Clip] = []
         self.scores: list[Score] = []
-        self.best: dict[int, list[Score]] = {}  # of each face, with their crops
+        self.shown: list[Score] = []  # with their pictures
 
     @property
     def span(self) -> int:
@@ -93,13 +105,17 @@ class Scorer:
         Args:
             starts: First frames of the clips.
         """
-        self.starts, self.open, self.pending, self.scores, self.best = set(starts), [], [], [], {}
+        self.starts, self.open, self.pending, self.scores, self.shown = set(starts), [], [], [], []
 
     def see(self, frame: Frame) -> None:
         if frame.number in self.starts:
             for face in frame.faces:
                 square = Square.around(face.box, self.margin)
-                about = {"start": frame.number, "seconds": frame.seconds}
+                try:
+                    sharp = sharpness(square.cut(frame.picture, SHARP))
+                except OutsidePicture:
+                    continue
+                about = {"start": frame.number, "seconds": frame.seconds, "sharpness": sharp}
                 self.open.append(Clip(track=face.track.id, square=square, **about))  # type: ignore[arg-type]
         faces = {face.track.id: face for face in frame.faces}
         for clip in list(self.open):
@@ -120,7 +136,7 @@ class Scorer:
             return False
         if self.through_jpeg:
             crop = decode(encode(crop, "jpg"))
-        clip.crops.append(resize(crop, self.size))
+        clip.crops.append(resize(crop, self.size).copy())  # a view would keep the frame
         clip.points.append(clip.square.inward(face.landmarks, self.size))
         return True
 
@@ -156,11 +172,19 @@ class Scorer:
             if heat is not None and max(heat.shape) > HEAT:
                 heat = cv2.resize(heat, (HEAT, HEAT), interpolation=cv2.INTER_AREA)
             about = {"track": clip.track, "frame": clip.start, "seconds": clip.seconds, "square": clip.square}
-            crop, sharp = clip.crops[0], sharpness(clip.crops[0])
-            self.scores.append(Score(**about, score=scores[i], sharpness=sharp, heat=heat, crop=crop))  # type: ignore[arg-type]
-            best = self.best.setdefault(clip.track, [])
-            best.append(self.scores[-1])
-            best.sort(key=lambda score: -score.score)
-            for other in best[SHOWN:]:  # of an hour only the pictures that will be shown
-                other.crop = None
-            del best[SHOWN:]
+            self.keep(Score(**about, score=scores[i], sharpness=clip.sharpness, heat=heat), clip.crops[0])  # type: ignore[arg-type]
+
+    def keep(self, score: Score, crop: NDArray[np.uint8]) -> None:
+        """With its picture, if it is among those that will be shown."""
+        self.scores.append(score)
+        score.crop = cv2.resize(crop, (TILE, TILE), interpolation=cv2.INTER_AREA)
+        mine = [one for one in self.shown if one.track == score.track] + [score]
+        self.shown.append(score)
+        if len(mine) > SHOWN:
+            self.hide(min(mine, key=lambda one: one.score))
+        elif len(self.shown) > MOST_SHOWN:
+            self.hide(min(self.shown, key=lambda one: one.score))
+
+    def hide(self, score: Score) -> None:
+        self.shown.remove(score)
+        score.crop = None

@@ -11,6 +11,7 @@ import av
 from datamodules.video import OPTIONS, film_of
 
 COPIED = {"aac", "mp3", "ac3", "eac3", "opus", "alac"}
+RATES = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000}  # of AAC
 
 
 class Sound:
@@ -30,15 +31,10 @@ class Sound:
             return
         track, film = heard[0], film_of(self.source)
         begin = float((film.start_time or 0) * film.time_base) if film is not None else 0.0
-        try:
-            copied = track.codec_context.name in COPIED
-            out = (
-                into.add_stream_from_template(track)
-                if copied
-                else into.add_stream("aac", rate=track.codec_context.rate)
-            )
-        except (av.FFmpegError, ValueError):  # nothing that could be played
-            return
+        copied = track.codec_context.codec.canonical_name in COPIED
+        if not copied and track.codec_context.rate not in RATES:
+            return  # of no use in mp4
+        out = into.add_stream_from_template(track) if copied else into.add_stream("aac", rate=track.codec_context.rate)
         self.packets = self.copied(track, out, begin) if copied else self.coded(track, out, begin)
         self.next = next(self.packets, None)
 
@@ -58,6 +54,8 @@ class Sound:
     def coded(self, track: Any, out: Any, begin: float) -> Iterator[tuple[float, Any]]:
         try:
             for frame in self.source.decode(track):
+                if frame.pts is None:
+                    continue
                 frame.pts -= round(begin / frame.time_base)
                 for packet in out.encode(frame):
                     yield float(packet.pts * packet.time_base), packet
@@ -69,8 +67,11 @@ class Sound:
     def until(self, seconds: float) -> None:
         """Hands over what is heard before a moment."""
         while self.next is not None and self.next[0] < seconds:
-            self.into.mux(self.next[1])
-            self.next = next(self.packets, None)
+            try:
+                self.into.mux(self.next[1])
+                self.next = next(self.packets, None)
+            except av.FFmpegError:  # times that go backwards, for one: the picture goes on without
+                self.next = None
 
     def close(self) -> None:
         self.source.close()

@@ -69,13 +69,13 @@ class FaceVerdict:
     side: float  # median, pixels
     sharpness: float  # median
     said: list[Said]
-    probability: float | None  # mean over the methods; None where nothing was scored
+    probability: float | None  # mean over the methods; None where nothing can be said
     threshold: float
     reasons: list[str]  # why nothing is said
 
     @property
     def verdict(self) -> Verdict:
-        if self.reasons or self.probability is None:
+        if self.probability is None:
             return "no verdict"
         return "forged" if self.probability >= self.threshold else "no forgery found"
 
@@ -110,6 +110,7 @@ def of_face(
     side = median(float(max(box[2] - box[0], box[3] - box[1])) for box in track.boxes)
     count = min(len(mine) for _, mine in moments)
     sharp = median([moment.sharpness for one in said for moment in one.moments] or [0.0])
+    reasons = usable.reasons(side, count, sharp, most)
     return FaceVerdict(
         track=track,
         first=times[track.frames[0]],
@@ -117,14 +118,18 @@ def of_face(
         side=side,
         sharpness=sharp,
         said=said,
-        probability=fmean(one.probability for one in said) if said else None,
+        probability=None if reasons or not said else fmean(one.probability for one in said),
         threshold=fmean(calibrated(trained, float(trained.method.video_threshold)) for trained, _ in moments),
-        reasons=usable.reasons(side, count, sharp, most),
+        reasons=reasons,
     )
 
 
-def of_file(faces: Sequence[FaceVerdict]) -> tuple[Verdict, list[str]]:
-    """That of the most suspicious face that can be judged."""
+def of_file(faces: Sequence[FaceVerdict], glimpses: int) -> tuple[Verdict, list[str]]:
+    """That of the most suspicious face that can be judged.
+
+    Args:
+        glimpses: Faces that were seen too shortly to be followed.
+    """
     verdicts = {face.verdict for face in faces}
     if "forged" in verdicts:
         return "forged", []
@@ -132,4 +137,4 @@ def of_file(faces: Sequence[FaceVerdict]) -> tuple[Verdict, list[str]]:
     reasons = [f"face {face.track.id}: {reason}" for face in without for reason in face.reasons]
     if "no forgery found" in verdicts:
         return "no forgery found", reasons
-    return "no verdict", reasons or ["no face was found"]
+    return "no verdict", reasons or [f"{glimpses} faces were seen too shortly" if glimpses else "no face was found"]

@@ -20,11 +20,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from suite.detection.look import PRODUCTS
 from suite.pages import render
 from suite.serving.bounds import Bounds
 from suite.serving.worker import Asked, GivenUp, Worker
 
-PRODUCTS = {"page.html", "annotated.mp4", "annotated.png", "result.json"}
 LONGEST_NAME = 120
 # pages are ours, names in them are escaped; nothing is loaded from elsewhere
 HEADERS = {
@@ -43,7 +43,7 @@ class Job:
 
     name: str
     folder: Path
-    state: str = "waiting"  # running, done, failed
+    state: str = "sending"  # waiting, running, done, failed
     done: int = 0
     total: int = 0
     message: str = ""
@@ -57,6 +57,10 @@ class Job:
     def said(self) -> dict[str, Any]:
         out = {"state": self.state, "done": self.done, "total": self.total, "message": self.message, "name": self.name}
         return out | {"verdict": self.result.get("verdict"), "reasons": self.result.get("reasons")}
+
+
+class TooLarge(Exception):
+    """Of a body, whatever length it promised."""
 
 
 class Server:
@@ -113,15 +117,14 @@ class Server:
         job = Job(name=shown(request.query_params.get("name", "")), folder=self.folder / key)
         job.folder.mkdir()
         self.jobs[key] = job
-        most, size = int(self.bounds.megabytes * 2**20), 0
         try:
-            with (job.folder / "upload").open("wb") as f:
-                async for block in request.stream():
-                    size += len(block)
-                    if size > most:
-                        self.forget(key)
-                        return no(413, f"larger than {self.bounds.megabytes:g} MB")
-                    f.write(block)
+            size = await asyncio.wait_for(self.received(request, job.folder / "upload"), self.bounds.sending)
+        except TooLarge:
+            self.forget(key)
+            return no(413, f"larger than {self.bounds.megabytes:g} MB")
+        except asyncio.TimeoutError:
+            self.forget(key)
+            return no(408, f"took more than {self.bounds.sending:g} s to send")
         except ClientDisconnect:
             self.forget(key)
             return no(400, "ended before its end")
@@ -131,10 +134,22 @@ class Server:
         if not size:
             self.forget(key)
             return no(400, "is empty")
+        job.state = "waiting"
         task = asyncio.create_task(self.run(job))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return JSONResponse({"id": key}, 201, HEADERS)
+
+    async def received(self, request: Request, path: Path) -> int:
+        """The number of its bytes."""
+        size = 0
+        with path.open("wb") as f:
+            async for block in request.stream():
+                size += len(block)
+                if size > self.bounds.megabytes * 2**20:
+                    raise TooLarge
+                f.write(block)
+        return size
 
     def refusal(self, request: Request) -> Response | None:
         origin = request.headers.get("origin")
@@ -152,15 +167,19 @@ class Server:
             if not job.is_wanted:
                 return
             job.state = "running"
-            path = named(job.folder / "upload")
-            asked = Asked(path=path, name=job.name, out=job.folder / "out", seconds=self.bounds.seconds)
             try:
+                path = named(job.folder / "upload")
+                asked = Asked(path=path, name=job.name, out=job.folder / "out", seconds=self.bounds.seconds)
                 job.result = await asyncio.to_thread(self.worker.ask, asked, job.progress, lambda: job.is_wanted)
                 job.state = "done"
+                path.unlink(missing_ok=True)
             except GivenUp as reason:
                 job.state, job.message = "failed", str(reason)
+            except OSError as error:  # no memory for another process, a disk that is full
+                job.state, job.message = "failed", f"cannot be looked at now: {error.strerror}"
             job.ended = time.monotonic()
-            path.unlink(missing_ok=True)
+            if job.state == "failed" or not job.is_wanted:  # called off meanwhile, the folder may have come again
+                shutil.rmtree(job.folder, ignore_errors=True)
 
     async def status(self, request: Request) -> Response:
         job = self.jobs.get(request.path_params["key"])
@@ -190,14 +209,14 @@ def shown(name: str) -> str:
     return "".join(c for c in last if c.isprintable())[:LONGEST_NAME] or "upload"
 
 
-PICTURES = {b"\x89PNG\r\n\x1a\n": ".png", b"\xff\xd8\xff": ".jpg", b"BM": ".bmp", b"II*\0": ".tif", b"MM\0*": ".tif"}
+MAGIC = {b"\x89PNG\r\n\x1a\n": ".png", b"\xff\xd8\xff": ".jpg", b"BM": ".bmp", b"II*\0": ".tif", b"MM\0*": ".tif"}
 
 
 def named(path: Path) -> Path:
     """Moved to a name that says what it holds, by its first bytes: what it was called is nobody's word."""
     with path.open("rb") as f:
         start = f.read(16)
-    kind = next((kind for magic, kind in PICTURES.items() if start.startswith(magic)), ".video")
+    kind = next((kind for magic, kind in MAGIC.items() if start.startswith(magic)), ".video")
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         kind = ".webp"
     return path.rename(path.with_suffix(kind))

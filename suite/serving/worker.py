@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datamodules import pool
 from datamodules.errors import Refused
-from datamodules.pool import ends_with_parent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,11 @@ class Worker:
         if self.process is None or not self.process.is_alive():
             self.start()
         until = None
-        self.pipe.send(asked)
+        try:
+            self.pipe.send(asked)
+        except OSError:
+            self.start()  # it died since the last file
+            self.pipe.send(asked)
         while True:
             try:
                 if self.pipe.poll(0.2):
@@ -101,7 +105,7 @@ class Worker:
 
 def serve(pipe: Any, make: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     """What the other process does."""
-    ends_with_parent()
+    pool.begin()
     look = make(*arguments)
     while True:
         try:
