@@ -1,14 +1,12 @@
-"""A stranger's video gets the scores that a test would give it, a verdict with its reasons, and pictures of both."""
+"""A stranger's video gets the scores that a test would give it, and a verdict with its reasons."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import jsonschema
 import numpy as np
@@ -21,52 +19,21 @@ from datamodules.batch import Batch
 from datamodules.datasets.ffpp import index
 from datamodules.errors import Refused
 from datamodules.faces import DlibLandmarks
+from datamodules.sampling import evenly
 from datamodules.tracks import FaceTracker
 from datamodules.video import Decord, PyAV, probe
 from datamodules.watch import watch
-from lightning_modules.base import Method
-from lightning_modules.classifier import Classifier
 from lightning_modules.st_ddl import STDDL
-from lightning_modules.trained import Trained, load, save
-from lightning_modules.weights import digest
+from lightning_modules.trained import load, save
 from suite.__main__ import main
-from suite.detection.examine import Examiner, Limits
+from suite.detection.examine import Limits
 from suite.detection.look import Looker, Settings
+from suite.detection.score import moments
 from suite.detection.verdict import Usable
-from tests import clips
-from tests.conftest import ROOT
-from tests.test_odd_clips import LENGTH, Frames, enlarged, head, remuxed, turned, write
+from tests.detecting import EASY, SCHEMA, bomb, classifier, examiner, gone, small, trained
+from tests.test_odd_clips import LENGTH, Frames, head, write
 
-__all__ = ["head"]  # a fixture
-SCHEMA = json.loads((ROOT / "suite/detection/schema.json").read_text())
-EASY = Usable(side=20, moments=2, sharpness=0.0)
-
-
-def trained(method: Method, model: dict[str, Any], data: FaceData, folder: Path) -> Path:
-    """A folder as 'export' writes it; what the method says does not matter."""
-    method.video_threshold.fill_(0.4)
-    method.video_temperature.fill_(2.0)
-    about = data.state_dict()
-    known = {"contract": about["contract"], "stored": about["stored"], "trained_on": about["trained_on"]}
-    save(Trained(path=folder, method=method, model=model, digest=digest(method.state_dict()), **known), folder)
-    return folder
-
-
-def classifier(data: FaceData, folder: Path, seed: int = 0) -> Path:
-    torch.manual_seed(seed)
-    model = {"class_path": "lightning_modules.classifier.Classifier", "init_args": {"backbone": "test_resnet"}}
-    return trained(Classifier(backbone="test_resnet"), model, data, folder)
-
-
-@pytest.fixture(scope="module")
-def small(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return classifier(FaceData(prepared=prepared), tmp_path_factory.mktemp("methods") / "small")
-
-
-def examiner(checkpoints: Iterable[Path], **changes: Any) -> Examiner:
-    settings: dict[str, Any] = {"decoder": PyAV(), "landmarks": None, "usable": EASY, "device": torch.device("cpu")}
-    settings |= {"frames": 8, "spacing": 1e9, "batch": 4} | changes
-    return Examiner([load(path) for path in checkpoints], **settings)
+__all__ = ["head", "small"]  # fixtures
 
 
 @pytest.mark.parametrize("kind", ["crops", "smaller crops", "clips with landmarks"])
@@ -99,83 +66,6 @@ def test_scores_are_those_that_a_test_gives_the_same_video(
         logit = np.log(said.score / (1 - said.score)) / 2
         assert said.probability == pytest.approx(1 / (1 + np.exp(-logit)))
         assert face.verdict == ("forged" if said.score >= 0.4 else "no forgery found")
-
-
-def apart(first: Frames, second: Frames) -> Frames:
-    """Two people beside each other."""
-    return np.concatenate([first, second], axis=2)
-
-
-def gone(head: Frames, first: int, last: int) -> Frames:
-    out = head.copy()
-    out[first:last] = 90
-    return out
-
-
-def gif(path: Path, frames: Frames) -> Path:
-    with av.open(str(path.with_suffix(".gif")), "w") as container:
-        stream = container.add_stream("gif", rate=10)
-        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "rgb8"
-        for picture in frames[::2]:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="rgb8")))
-        container.mux(stream.encode())
-    return path.with_suffix(".gif")
-
-
-def still(path: Path, frames: Frames) -> Path:
-    cv2.imwrite(str(path.with_suffix(".jpg")), frames[0][..., ::-1])
-    return path.with_suffix(".jpg")
-
-
-LIFE: dict[str, tuple[Callable[[Path, Frames], Path], int]] = {
-    "two people": (lambda path, head: write(path, apart(head, np.roll(head, 5, 0)[:, :, ::-1].copy())), 2),
-    "who comes late": (lambda path, head: write(path, gone(head, 0, 9)), 1),
-    "who goes and comes": (lambda path, head: write(path, gone(np.concatenate([head, head]), 16, 32)), 2),
-    "upright": (lambda path, head: clips.rotate(write(path, turned(head[:, :, 48:208]))), 1),
-    "variable rate": (lambda path, head: write(path, head, pts=lambda i: 40 * i + 17 * (i % 3)), 1),
-    "with sound": (lambda path, head: write(path, head, sound=True), 1),
-    "remuxed": (lambda path, head: remuxed(write(path, head)), 1),
-    "a picture": (still, 1),
-    "gif": (gif, 1),
-    "hevc": (lambda path, head: write(path, head, codec="libx265"), 1),
-    "10 bit": (lambda path, head: write(path, head, codec="libx265", pixels="yuv420p10le"), 1),
-    "odd size": (lambda path, head: write(path, head[:, 1:, 1:], pixels="yuv444p"), 1),
-    "large": (lambda path, head: write(path, enlarged(head[:8], 8)), 1),
-}
-
-
-@pytest.mark.parametrize("kind", LIFE)
-def test_what_real_life_brings_is_judged_and_filmed(kind: str, head: Frames, small: Path, tmp_path: Path) -> None:
-    make, people = LIFE[kind]
-    path = make(tmp_path / "clip.mp4", head)
-    looker = Looker([small], Settings(frames=8, usable=EASY, device="cpu"))
-    steps: list[tuple[int, int]] = []
-    content = looker.look(path, tmp_path / "out", True, lambda *step: steps.append(step))
-    jsonschema.validate(content, SCHEMA)
-    assert json.loads((tmp_path / "out/result.json").read_text()) == content
-    assert content["verdict"] != "no verdict", content["reasons"]
-    assert len(content["faces"]) == people
-    assert all(0 < face["probability"] < 1 for face in content["faces"])
-    source = probe(path)
-    assert steps[-1] == (len(source), len(source))
-    page = (tmp_path / "out/page.html").read_text()
-    if kind == "a picture":
-        assert content["files"] == {"page": "page.html", "picture": "annotated.png"}
-        picture = cv2.imread(str(tmp_path / "out/annotated.png"))
-        assert picture is not None
-        assert picture.shape == head[0].shape
-        return
-    made = probe(tmp_path / "out/annotated.mp4")
-    np.testing.assert_allclose(made.times, source.times, atol=2e-3)
-    width, height = content["file"]["width"], content["file"]["height"]
-    assert (width < height) == (kind == "upright") or kind == "two people"
-    with av.open(str(tmp_path / "out/annotated.mp4")) as film, av.open(str(path)) as old:
-        assert len(film.streams.audio) == len(old.streams.audio)
-        if old.streams.audio:
-            heard = [[bytes(p) for p in c.demux(c.streams.audio[0]) if p.size] for c in (film, old)]
-            assert heard[0] == heard[1]
-    for face in content["faces"]:
-        assert f"Probability of face {face['id']} over time" in page
 
 
 def test_the_film_shows_a_box_in_the_colour_of_what_is_said(head: Frames, small: Path, tmp_path: Path) -> None:
@@ -277,7 +167,6 @@ def test_the_command_goes_on_past_what_cannot_be_read(
     (folder / "list.mp4").write_text("ffconcat version 1.0\nfile good.mp4\n")
     (folder / "notes.txt").write_text("not looked at")
     out = tmp_path / "out"
-    # --usable.moments above what there is never refuses a face for the shortness of its file
     command = [
         "detect",
         str(folder),
@@ -341,18 +230,27 @@ def test_what_is_too_large_is_refused_before_it_is_decoded(head: Frames, small: 
         looking.examine(picture, None, Limits())
 
 
-def bomb(width: int, height: int) -> bytes:
-    """A PNG of a few bytes that says it is large."""
-    import struct
-    import zlib
+def test_moments_are_those_of_a_test_and_more_where_they_are_far_apart_in_time() -> None:
+    short = np.arange(300) / 30
+    assert moments(short, 0, 32, 0.5) == evenly(300, 32)
+    assert moments(short, 4, 32, 0.5) == evenly(296, 32)  # of clips that reach 4 frames further
+    slow = np.concatenate([np.arange(300) / 30, 10 + np.arange(200) / 4])
+    found = moments(slow, 0, 32, 0.5)
+    assert set(evenly(500, 32)) <= set(found)
+    assert np.diff(slow[found]).max() <= 0.5 + 0.25  # as far as there are frames
+    assert moments(short[:3], 4, 32, 0.5) == []
 
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
-        + chunk(b"IEND", b"")
+def test_a_film_that_waits_for_nothing_has_every_frame(
+    head: Frames, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "clip.mp4", np.concatenate([head, head]))
+    looker = Looker([small], Settings(frames=8, usable=EASY, device="cpu"))
+    usual = looker.look(path, tmp_path / "usual", True, lambda *_: None)
+    monkeypatch.setattr("suite.detection.examine.HELD", 1)
+    found = looker.look(path, tmp_path / "out", True, lambda *_: None)
+    for ours, theirs in zip(found["faces"], usual["faces"], strict=True):
+        assert ours["probability"] == pytest.approx(theirs["probability"], abs=1e-5)
+    np.testing.assert_array_equal(
+        probe(tmp_path / "out/annotated.mp4").times, probe(tmp_path / "usual/annotated.mp4").times
     )

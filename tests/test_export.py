@@ -19,7 +19,7 @@ from lightning_modules.st_ddl import STDDL
 from lightning_modules.trained import Trained, from_pretrained, load
 from suite.__main__ import main
 from suite.exporting.network import Deployed, example, runner, write
-from tests.test_detect import classifier
+from tests.detecting import classifier
 from tests.test_report import write_run
 
 
