@@ -38,6 +38,11 @@ def outlined(face: Picture, mask: Tensor) -> Picture:
 def heated(face: Picture, probability: Tensor) -> Picture:
     """The face under a (H, W) map of forgery."""
     grey = (cv2.resize(probability.detach().float().cpu().numpy(), (TILE, TILE)) * 255).clip(0, 255).astype(np.uint8)
+    return overlaid(face, grey)
+
+
+def overlaid(face: Picture, grey: Picture) -> Picture:
+    """The face under a map of its size, 255 where it is hottest."""
     heat = cv2.applyColorMap(grey, cv2.COLORMAP_INFERNO)[..., ::-1]
     return (0.45 * face + 0.55 * heat).astype(np.uint8)
 

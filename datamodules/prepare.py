@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -127,12 +127,16 @@ def sha256(path: Path) -> str:
 
 @functools.lru_cache(maxsize=4)  # an archive is the same for all its members
 def digest_of(files: tuple[Path, ...], _: object) -> str:
+    return hashed(files)[:16]
+
+
+def hashed(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for file in files:
         with file.open("rb") as f:
             while block := f.read(2**20):
                 digest.update(block)
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()
 
 
 def write_part(part: Path, row: Video, index: Index, root: Path, out: Path, recipe: Recipe) -> None:

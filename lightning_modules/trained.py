@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from huggingface_hub import snapshot_download
 from jsonargparse import ArgumentParser
@@ -17,6 +18,7 @@ from datamodules.atomic import appearing, write_text
 from datamodules.contract import Contract
 from datamodules.errors import Refused
 from lightning_modules.base import Method
+from lightning_modules.scores import cooled
 from lightning_modules.weights import digest, read
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -54,6 +56,15 @@ class Trained:
     def temperature(self) -> float | None:
         """That validation found, if it did."""
         return float(self.method.video_temperature) or None
+
+    def calibrated(self, score: float) -> float:
+        """A probability, after temperature scaling."""
+        return float(cooled(torch.tensor(score, dtype=torch.float64), self.temperature or 1.0))
+
+    @property
+    def threshold(self) -> float:
+        """Of the probability of a video."""
+        return self.calibrated(float(self.method.video_threshold))
 
 
 def load(path: Path) -> Trained:

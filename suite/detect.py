@@ -10,7 +10,7 @@ import cv2
 
 from datamodules.errors import Refused
 from datamodules.pictures import PICTURES
-from suite.detection.look import PAGE, Looker, Settings
+from suite.detection.look import PAGE, Looker, Settings, add_arguments, settings_of
 from suite.parser import Parser, flagged
 from suite.progress import bar
 
@@ -68,12 +68,9 @@ def main(argv: list[str]) -> None:
     about = "Score videos and pictures with trained methods, and show where and why."
     parser = Parser(prog="python -m suite detect", description=about)
     parser.add_argument("files", type=Path, nargs="+", help="Videos, pictures, and folders of them.")
-    several = "A run, a checkpoint or an exported folder; several are an ensemble."
-    parser.add_argument("--checkpoint", type=Path, nargs="+", required=True, help=several)
+    add_arguments(parser)
     each = "Folder that gets one for each file: result.json, page.html and an annotated copy."
     parser.add_argument("--out", type=Path, default=Path("detected"), help=each)
     parser.add_argument("--film", type=bool, default=True, help="Whether to write the annotated copies.")
-    parser.add_class_arguments(Settings, as_group=False)
     given = parser.instantiate_classes(parser.parse_args(flagged(argv[1:], "--film")))
-    settings = Settings(**{name: getattr(given, name) for name in Settings.__dataclass_fields__})
-    detect(given.files, given.checkpoint, given.out, given.film, settings)
+    detect(given.files, given.checkpoint, given.out, given.film, settings_of(given))

@@ -7,7 +7,6 @@ import platform
 import time
 import warnings
 from datetime import date
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +19,7 @@ from datamodules.contract import digest
 from datamodules.errors import Refused
 from lightning_modules.trained import Trained, load, save
 from suite.exporting.network import Deployed, Engine, Run, example, runner, write
+from suite.extras import need
 from suite.figures import read_run, verdict, videos
 from suite.pages import template
 from suite.parser import Parser
@@ -112,9 +112,7 @@ def export(
         tested: A tested run, whose figures the card has; the run itself without it, where it was tested.
         licence: Of the weights, which that of their training data may bound.
     """
-    for name in NEEDED[format]:
-        if find_spec(name) is None:
-            raise Refused(f"format {format}: needs {name}: 'pip install deepfake-suite[export]'")
+    need(f"format {format}", NEEDED[format], "export")
     trained = load(checkpoint)
     home = checkpoint.parent.parent if checkpoint.suffix == ".ckpt" else checkpoint
     out = out or home / "export" / format

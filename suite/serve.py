@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from datamodules.errors import Refused
 from lightning_modules.trained import Trained, load
-from suite.detection.look import Looker, Settings
+from suite.detection.look import Looker, Settings, add_arguments, settings_of
+from suite.extras import need
 from suite.parser import Parser
 from suite.serving.bounds import Bounds
 from suite.serving.worker import Asked, Worker
@@ -31,9 +31,7 @@ def lead(methods: list[Trained]) -> str:
 
 
 def serve(checkpoint: list[Path], settings: Settings, bounds: Bounds, host: str, port: int, names: list[str]) -> None:
-    for name in ("starlette", "uvicorn"):
-        if find_spec(name) is None:
-            raise Refused(f"serve: needs {name}: 'pip install deepfake-suite[serve]'")
+    need("serve", ("starlette", "uvicorn"), "serve")
     import uvicorn
 
     from suite.serving.app import Server, application
@@ -57,15 +55,12 @@ def serve(checkpoint: list[Path], settings: Settings, bounds: Bounds, host: str,
 def main(argv: list[str]) -> None:
     about = "Offer 'detect' as a page in a browser: drop a video, and see whether, when and where it looks forged."
     parser = Parser(prog="python -m suite serve", description=about)
-    several = "A run, a checkpoint or an exported folder; several are an ensemble."
-    parser.add_argument("--checkpoint", type=Path, nargs="+", required=True, help=several)
+    add_arguments(parser)
     parser.add_argument("--host", type=str, default="127.0.0.1", help="Address to listen at; this machine's alone.")
     parser.add_argument("--port", type=int, default=8000, help="Port to listen at.")
     more = "Other names of this machine that browsers may call it by, where --host is not the loopback."
     parser.add_argument("--names", type=list[str], default=[], help=more)
     parser.add_class_arguments(Bounds, "bounds")
-    parser.add_class_arguments(Settings, as_group=False)
     parser.set_defaults({"limits": SHORT})
     given = parser.instantiate_classes(parser.parse_args(argv[1:]))
-    settings = Settings(**{name: getattr(given, name) for name in Settings.__dataclass_fields__})
-    serve(given.checkpoint, settings, given.bounds, given.host, given.port, given.names)
+    serve(given.checkpoint, settings_of(given), given.bounds, given.host, given.port, given.names)

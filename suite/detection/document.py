@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from datamodules.contract import digest
+from datamodules.prepare import hashed
 from lightning_modules.trained import Trained
 from suite.detection.examine import Examined
 from suite.detection.score import Score
@@ -41,7 +41,7 @@ def of_moment(said: Said, moment: Score) -> dict[str, Any]:
         "seconds": rounded(moment.seconds, 3),
         "square": [box.x, box.y, box.side],
         "score": rounded(moment.score, 6),
-        "probability": rounded(said.cooled(moment.score), 6),
+        "probability": rounded(said.by.calibrated(moment.score), 6),
     }
 
 
@@ -62,7 +62,7 @@ def of_face(face: FaceVerdict) -> dict[str, Any]:
                 "name": said.by.name,
                 "score": rounded(said.score, 6),
                 "probability": rounded(said.probability, 6),
-                "threshold": rounded(said.threshold, 6),
+                "threshold": rounded(said.by.threshold, 6),
                 "moments": [of_moment(said, moment) for moment in said.moments],
             }
             for said in face.said
@@ -71,58 +71,49 @@ def of_face(face: FaceVerdict) -> dict[str, Any]:
 
 
 def document(
-    found: Examined, methods: list[Trained], usable: Usable, files: dict[str, str], name: str
+    path: Path,
+    found: Examined | None,
+    methods: list[Trained],
+    usable: Usable,
+    files: dict[str, str],
+    name: str,
+    reason: str = "",
 ) -> dict[str, Any]:
     """
     Args:
+        found: Nothing of a file that cannot be read.
         files: What was made of it, by kind.
         name: Of the file.
+        reason: Why it cannot be read.
     """
     return {
         "schema": SCHEMA,
         "version": VERSION,
-        "file": about(found.path)
-        | {
-            "name": name,
-            "seconds": rounded(found.index.seconds, 3),
-            "frames": len(found.index),
-            "fps": rounded(found.index.fps, 3),
-            "width": found.size[0],
-            "height": found.size[1],
-        },
-        "verdict": found.verdict,
-        "reasons": found.reasons,
-        "faces": [of_face(face) for face in found.faces],
-        "glimpses": found.glimpses,
+        "file": {"name": name, **stored(path), **shown(found)},
+        "verdict": "no verdict" if found is None else found.verdict,
+        "reasons": [reason] if found is None else found.reasons,
+        "faces": [] if found is None else [of_face(face) for face in found.faces],
+        "glimpses": 0 if found is None else found.glimpses,
         "usable": asdict(usable),
         "methods": [of_method(one) for one in methods],
         "files": files,
     }
 
 
-def of_unreadable(path: Path, reason: str, methods: list[Trained], usable: Usable) -> dict[str, Any]:
-    """The same, of a file that cannot be read."""
-    unknown: dict[str, Any] = dict.fromkeys(("seconds", "frames", "fps", "width", "height"))
+def shown(found: Examined | None) -> dict[str, Any]:
+    if found is None:
+        return dict.fromkeys(("seconds", "frames", "fps", "width", "height"))
     return {
-        "schema": SCHEMA,
-        "version": VERSION,
-        "file": about(path) | unknown,
-        "verdict": "no verdict",
-        "reasons": [reason],
-        "faces": [],
-        "glimpses": 0,
-        "usable": asdict(usable),
-        "methods": [of_method(one) for one in methods],
-        "files": {},
+        "seconds": rounded(found.index.seconds, 3),
+        "frames": len(found.index),
+        "fps": rounded(found.index.fps, 3),
+        "width": found.size[0],
+        "height": found.size[1],
     }
 
 
-def about(path: Path) -> dict[str, Any]:
-    found = hashlib.sha256()
+def stored(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as f:
-            while block := f.read(2**20):
-                found.update(block)
-        return {"name": path.name, "bytes": path.stat().st_size, "sha256": found.hexdigest()}
+        return {"bytes": path.stat().st_size, "sha256": hashed([path])}
     except OSError:  # that it cannot be read is what its document says
-        return {"name": path.name, "bytes": None, "sha256": None}
+        return {"bytes": None, "sha256": None}

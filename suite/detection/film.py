@@ -21,7 +21,6 @@ from datamodules.watch import Face, Frame
 from lightning_modules.trained import Trained
 from suite.detection.score import Score
 from suite.detection.sound import Sound
-from suite.detection.verdict import calibrated
 
 Picture = NDArray[np.uint8]
 LONGEST = 1280  # side of the copy
@@ -37,7 +36,7 @@ class Film:
     def __init__(self, index: Index, methods: Sequence[Trained]) -> None:
         self.seconds = index.seconds
         self.methods = methods
-        self.threshold = float(np.mean([calibrated(one, float(one.method.video_threshold)) for one in methods]))
+        self.threshold = float(np.mean([one.threshold for one in methods]))
         self.at = [0] * len(methods)  # scores that were looked at
         self.now: dict[int, list[Score | None]] = {}  # of each face, what each method said last
         self.points: dict[int, tuple[int, int]] = {}  # where the curve of each face ended
@@ -93,7 +92,7 @@ class Film:
 
     def probability(self, track: int) -> float | None:
         said = [
-            calibrated(by, one.score)
+            by.calibrated(one.score)
             for by, one in zip(self.methods, self.now.get(track, []), strict=False)
             if one is not None
         ]

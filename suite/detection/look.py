@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import av
 import torch
+from jsonargparse import ArgumentParser, Namespace
 
 from datamodules.atomic import write_text
 from datamodules.errors import Refused
 from datamodules.faces import Landmarks
 from datamodules.video import Decoder, PyAV, VideoError, probe
 from lightning_modules.trained import load
-from suite.detection.document import document, of_unreadable
+from suite.detection.document import document
 from suite.detection.examine import Examiner, Limits
 from suite.detection.page import page
 from suite.detection.verdict import Usable
@@ -58,6 +59,17 @@ class Settings:
                 torch.empty(0, device=self.device)
             except (RuntimeError, AssertionError) as error:
                 raise Refused(f"device {self.device}: {str(error).splitlines()[0]}") from error
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """What 'detect' and 'serve' both take."""
+    several = "A run, a checkpoint or an exported folder; several are an ensemble."
+    parser.add_argument("--checkpoint", type=Path, nargs="+", required=True, help=several)
+    parser.add_class_arguments(Settings, as_group=False)
+
+
+def settings_of(given: Namespace) -> Settings:
+    return Settings(**{one.name: getattr(given, one.name) for one in fields(Settings)})
 
 
 class Looker:
@@ -104,7 +116,7 @@ class Looker:
         except av.FFmpegError as error:
             raise VideoError(path, error.strerror or str(error)) from error
         write_text(out / PAGE, page(found, files | {"document": DOCUMENT}, name))
-        content = document(found, self.methods, self.examiner.usable, files, name)
+        content = document(path, found, self.methods, self.examiner.usable, files, name)
         write_text(out / DOCUMENT, json.dumps(content, indent=1) + "\n")
         return content
 
@@ -112,6 +124,6 @@ class Looker:
         """What is left of a file that cannot be read."""
         for name in PRODUCTS - {DOCUMENT}:
             (out / name).unlink(missing_ok=True)
-        content = of_unreadable(path, reason, self.methods, self.examiner.usable)
+        content = document(path, None, self.methods, self.examiner.usable, {}, path.name, reason)
         write_text(out / DOCUMENT, json.dumps(content, indent=1) + "\n")
         return content

@@ -11,6 +11,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from callbacks.panels import overlaid
 from datamodules.contract import digest
 from suite.detection.examine import Examined
 from suite.detection.film import CURVES
@@ -64,7 +65,7 @@ def timeline(face: FaceVerdict, seconds: float) -> Markup:
     )
     for i, said in enumerate(face.said):
         colour = "rgb({},{},{})".format(*CURVES[i % len(CURVES)])
-        points = [(x(one.seconds), y(said.cooled(one.score))) for one in said.moments]
+        points = [(x(one.seconds), y(said.by.calibrated(one.score))) for one in said.moments]
         line = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
         if len(points) <= 100:
@@ -85,7 +86,8 @@ def key_frames(said: Said) -> list[KeyFrame]:
     """The most suspicious moments, in their order."""
     shown = [one for one in said.moments if one.crop is not None]
     return [
-        KeyFrame(seconds=one.seconds, probability=said.cooled(one.score), picture=jpeg(beside(one))) for one in shown
+        KeyFrame(seconds=one.seconds, probability=said.by.calibrated(one.score), picture=jpeg(beside(one)))
+        for one in shown
     ]
 
 
@@ -93,8 +95,7 @@ def beside(moment: Score) -> Picture:
     assert moment.crop is not None
     if moment.heat is None:
         return moment.crop
-    colours = cv2.applyColorMap(cv2.resize(moment.heat, (TILE, TILE)), cv2.COLORMAP_INFERNO)[..., ::-1]
-    return np.hstack([moment.crop, (0.45 * moment.crop + 0.55 * colours).astype(np.uint8)])
+    return np.hstack([moment.crop, overlaid(moment.crop, cv2.resize(moment.heat, (TILE, TILE)))])
 
 
 def jpeg(picture: Picture) -> str:

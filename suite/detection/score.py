@@ -39,7 +39,7 @@ class Score:
     crop: NDArray[np.uint8] | None = None  # (TILE, TILE, 3)
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True, eq=False)
 class Clip:
     """A clip that is being cut."""
 

@@ -55,10 +55,6 @@ class Said:
     moments: list[Score]
     score: float  # of all moments, as a test pools those of a video
     probability: float  # after temperature scaling
-    threshold: float  # of the probability
-
-    def cooled(self, score: float) -> float:
-        return calibrated(self.by, score)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +74,6 @@ class FaceVerdict:
         if self.probability is None:
             return "no verdict"
         return "forged" if self.probability >= self.threshold else "no forgery found"
-
-
-def calibrated(trained: Trained, score: float) -> float:
-    return float(scores.cooled(torch.tensor(score, dtype=torch.float64), trained.temperature or 1.0))
 
 
 def pooled(trained: Trained, moments: Sequence[Score]) -> float:
@@ -104,9 +96,7 @@ def of_face(
     for trained, mine in moments:
         if mine:
             score = pooled(trained, mine)
-            threshold = calibrated(trained, float(trained.method.video_threshold))
-            probability = calibrated(trained, score)
-            said.append(Said(by=trained, moments=mine, score=score, probability=probability, threshold=threshold))
+            said.append(Said(by=trained, moments=mine, score=score, probability=trained.calibrated(score)))
     side = median(float(max(box[2] - box[0], box[3] - box[1])) for box in track.boxes)
     count = min(len(mine) for _, mine in moments)
     sharp = median([moment.sharpness for one in said for moment in one.moments] or [0.0])
@@ -119,7 +109,7 @@ def of_face(
         sharpness=sharp,
         said=said,
         probability=None if reasons or not said else fmean(one.probability for one in said),
-        threshold=fmean(calibrated(trained, float(trained.method.video_threshold)) for trained, _ in moments),
+        threshold=fmean(trained.threshold for trained, _ in moments),
         reasons=reasons,
     )
 
