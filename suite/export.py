@@ -24,7 +24,7 @@ from suite.figures import read_run, verdict, videos
 from suite.pages import template
 from suite.parser import Parser
 
-PARITY = 1e-4  # largest difference of any output from torch's
+PARITY = 1e-4  # largest difference of any output from torch's, over its size where that is above 1
 POOLING = {
     "score": "the mean over its frames of that of the most suspicious face",
     "logit": "that of the mean logit over its frames, each that of the most suspicious face",
@@ -34,14 +34,14 @@ NEEDED = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "torch.export": (), "hu
 
 
 def apart(trained: Trained, run: Run) -> float:
-    """The largest difference of an output from torch's, for one face and for several."""
+    """The largest difference of an output from torch's, over its size where that is above 1."""
     most = [0.0]
     for batch in (1, 5):
         inputs = example(trained, batch)
         with torch.inference_mode():
             wanted = Deployed(trained).eval()(*inputs)
-        for ours, theirs in zip(wanted, run(*inputs), strict=True):
-            most.append(float(np.abs(ours.numpy() - theirs).max()))
+        for ours, theirs in zip((one.numpy() for one in wanted), run(*inputs), strict=True):
+            most.append(float((np.abs(ours - theirs) / np.maximum(1.0, np.abs(ours))).max()))
     return float(np.max(most))  # of which one that is no number makes none
 
 

@@ -19,6 +19,7 @@ from datamodules.batch import Batch
 from datamodules.datasets.ffpp import index
 from datamodules.errors import Refused
 from datamodules.faces import DlibLandmarks
+from datamodules.prepare import Recipe, prepare_all
 from datamodules.sampling import evenly
 from datamodules.tracks import FaceTracker
 from datamodules.video import Decord, PyAV, probe
@@ -36,11 +37,25 @@ from tests.test_odd_clips import LENGTH, Frames, head, write
 __all__ = ["head", "small"]  # fixtures
 
 
-@pytest.mark.parametrize("kind", ["crops", "smaller crops", "clips with landmarks"])
+KINDS: dict[str, dict[str, Any]] = {
+    "crops": {},
+    "smaller crops": {"image_size": 48},
+    "crops in JPEG": {},
+    "clips with landmarks": {"read": "videos", "clip": 3},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_scores_are_those_that_a_test_gives_the_same_video(
-    kind: str, prepared: Path, studio: Path, tmp_path: Path
+    kind: str, prepared: Path, studio: Path, recipe: Recipe, tmp_path: Path
 ) -> None:
-    how: dict[str, Any] = {"crops": {}, "smaller crops": {"image_size": 48}}.get(kind, {"read": "videos", "clip": 3})
+    how = KINDS[kind]
+    if kind == "crops in JPEG":
+        all_rows = [row for row in index(studio) if row.compression == "c23"]
+        some = [next(r for r in all_rows if (r.split, r.label) == ("train", label)) for label in (0, 1)]
+        some += [row for row in all_rows if row.split == "test"]
+        prepared = tmp_path / "prepared"
+        list(prepare_all(some, studio, prepared, replace(recipe, format="jpg"), workers=1))
     data = FaceData(prepared=prepared, root=studio, index=index, eval_clips=8, num_workers=0, **how)
     if kind == "clips with landmarks":
         model = {"class_path": "lightning_modules.st_ddl.STDDL", "init_args": {"trunk": "test_resnet", "width": 32}}
@@ -116,6 +131,24 @@ def test_an_ensemble_is_the_mean_of_its_methods(head: Frames, small: Path, prepa
     assert [said.by.name for said in face.said] == ["small", "other"]
 
 
+def test_methods_of_pictures_and_of_clips_judge_the_same_face(
+    head: Frames, small: Path, prepared: Path, studio: Path, tmp_path: Path
+) -> None:
+    data = FaceData(prepared=prepared, root=studio, index=index, read="videos", clip=3)
+    model = {"class_path": "lightning_modules.st_ddl.STDDL", "init_args": {"trunk": "test_resnet", "width": 32}}
+    clips = trained(STDDL(trunk="test_resnet", width=32), model, data, tmp_path / "clips")
+    points = DlibLandmarks(studio / "shape_predictor_68.dat")
+    path = write(tmp_path / "clip.mp4", head)
+    both = examiner([small, clips], landmarks=points)
+    [face] = both.examine(path, tmp_path / "film.mp4", Limits()).faces
+    for said, folder in zip(face.said, (small, clips), strict=True):
+        [alone] = examiner([folder], landmarks=points).examine(path, None, Limits()).faces
+        assert [one.frame for one in said.moments] == [one.frame for one in alone.said[0].moments]
+        assert said.probability == pytest.approx(alone.said[0].probability, abs=1e-5)
+    assert face.said[0].moments[-1].frame > face.said[1].moments[-1].frame  # where the last clip begins
+    assert len(probe(tmp_path / "film.mp4")) == len(head)
+
+
 def test_faces_are_known_while_watching_as_they_are_in_the_end(head: Frames, recipe: Any, tmp_path: Path) -> None:
     late = np.concatenate([gone(head, 0, 15), head[::-1], gone(head, 5, 19)])
     path = write(tmp_path / "clip.mp4", late)
@@ -145,8 +178,9 @@ def test_a_method_that_saw_other_faces_is_refused_by_name(
         save(other, tmp_path / name)
         with pytest.raises(Refused, match=said):
             examiner([tmp_path / name])
-    save(replace(known, contract=known.contract | {"landmarks": "others"}), tmp_path / "points")
-    examiner([tmp_path / "points"])  # which it never sees
+    for name, value in (("landmarks", "others"), ("decoder", "PyAV on cpu")):  # never seen, and of the same bits
+        save(replace(known, contract=known.contract | {name: value}), tmp_path / "alike")
+        examiner([tmp_path / "alike"])
     data = FaceData(prepared=prepared, root=studio, index=index, read="videos", clip=3)
     model = {"class_path": "lightning_modules.st_ddl.STDDL", "init_args": {"trunk": "test_resnet", "width": 32}}
     folder = trained(STDDL(trunk="test_resnet", width=32), model, data, tmp_path / "clips")

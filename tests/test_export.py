@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -15,12 +17,17 @@ from datamodules.errors import Refused
 from lightning_modules.base import Method
 from lightning_modules.classifier import Classifier
 from lightning_modules.lae import LAE
+from lightning_modules.recovery.blocks import Grid
 from lightning_modules.st_ddl import STDDL
 from lightning_modules.trained import Trained, from_pretrained, load
 from suite.__main__ import main
+from suite.export import apart
 from suite.exporting.network import Deployed, example, runner, write
 from tests.detecting import classifier
+from tests.test_delocate import tiny as delocate
+from tests.test_laa_net import tiny as laa_net
 from tests.test_report import write_run
+from tests.test_rffr import tiny as rffr
 
 
 def made(method: Method, size: int, clip: int = 1) -> Trained:
@@ -30,20 +37,25 @@ def made(method: Method, size: int, clip: int = 1) -> Trained:
     return Trained(path=Path("made"), method=method.eval(), contract=contract, **about)
 
 
-@pytest.mark.parametrize(
-    ("method", "size", "outputs"),
-    [
-        (lambda: Classifier(backbone="test_resnet"), 64, 2),
-        (lambda: LAE(size=64, widths=[8, 8, 8, 16], latent=8), 64, 3),
-    ],
-    ids=["classifier", "lae"],
-)
+METHODS: dict[str, tuple[Callable[[], Method], int]] = {  # and how many things each says
+    "classifier": (lambda: Classifier(backbone="test_resnet"), 3),
+    "lae": (lambda: LAE(size=64, widths=[8, 8, 8, 16], latent=8), 4),
+    "laa_net": (laa_net, 4),
+    "rffr": (lambda: rffr(grid=Grid(patches=8, block=4, border=0)), 4),
+    "delocate": (delocate, 4),
+}
+
+
 @pytest.mark.parametrize("engine", ["onnx", "torch.export"])
-def test_another_engine_says_the_same_of_any_number_of_faces(
-    engine: Any, method: Any, size: int, outputs: int, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("name", METHODS)
+def test_another_engine_says_the_same_of_any_number_of_faces(name: str, engine: Any, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    trained = made(method(), size)
+    method, outputs = METHODS[name]
+    trained = made(method(), 64)
+    if (name, engine) == ("delocate", "onnx"):
+        with pytest.raises(Refused, match="Delocate has operations that ONNX lacks"):
+            write(trained, engine, tmp_path)
+        return
     run = runner(write(trained, engine, tmp_path))
     for batch in (1, 3):
         inputs = example(trained, batch)
@@ -53,10 +65,21 @@ def test_another_engine_says_the_same_of_any_number_of_faces(
         assert len(found) == len(wanted) == outputs
         for ours, theirs in zip(wanted, found, strict=True):
             torch.testing.assert_close(torch.from_numpy(theirs), ours, atol=1e-4, rtol=0)
+    log_odds, score, probability = map(torch.from_numpy, found[:3])
+    torch.testing.assert_close(score, log_odds.sigmoid(), atol=1e-4, rtol=0)
+    torch.testing.assert_close(probability, (log_odds / 1.7).sigmoid(), atol=1e-4, rtol=0)
+    if not trained.method.needs_landmarks:
+        with torch.inference_mode():
+            torch.testing.assert_close(log_odds, trained.method(inputs[0]).logit, atol=1e-4, rtol=0)
+
+
+def test_a_network_that_says_no_number_is_not_like_torch() -> None:
+    trained = made(Classifier(backbone="test_resnet"), 64)
+    alike = Deployed(trained).eval()
     with torch.inference_mode():
-        score = trained.method(inputs[0]).logit.sigmoid()
-    torch.testing.assert_close(torch.from_numpy(found[0]), score, atol=1e-4, rtol=0)
-    torch.testing.assert_close(torch.from_numpy(found[1]), (score.logit() / 1.7).sigmoid(), atol=1e-4, rtol=0)
+        assert apart(trained, lambda *x: [one.numpy() for one in alike(*x)]) == 0.0
+        assert np.isnan(apart(trained, lambda *x: [one.numpy() * np.nan for one in alike(*x)]))
+        assert apart(trained, lambda *x: [one.numpy() + 0.01 for one in alike(*x)]) == pytest.approx(0.01, rel=0.1)
 
 
 def test_what_cannot_be_exported_is_refused_by_name(tmp_path: Path) -> None:

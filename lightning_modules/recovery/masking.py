@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import cache
 from typing import Literal
 
 import torch
@@ -13,6 +15,13 @@ from lightning_modules.recovery import regions
 from lightning_modules.recovery.blocks import Grid
 
 FIXED = 912  # of the order in which patches are hidden where testing needs an arbitrary one
+
+
+@cache
+def fixed(draw: Callable[..., Tensor], *shape: int) -> Tensor:
+    """The same in every test; drawn but once, or an exported network would draw again at each call."""
+    with torch.inference_mode(False):
+        return draw(*shape, generator=torch.Generator().manual_seed(FIXED))
 
 
 class Masking(ABC):
@@ -92,7 +101,7 @@ class Scattered(Masking):
     def passes(self, side: int, landmarks: Tensor) -> list[Tensor]:
         n, hidden = side * side, self.hidden(side)
         count = -(-n // min(hidden, n - hidden))  # each patch is hidden at least once, and seen if it can be
-        order = torch.randperm(n, generator=torch.Generator().manual_seed(FIXED))
+        order = fixed(torch.randperm, n)
         starts = [i * n // count for i in range(count)]
         return [order.roll(-s)[:hidden].to(landmarks.device).expand(landmarks.shape[0], -1) for s in starts]
 
@@ -152,7 +161,7 @@ class Parts(Masking):
 
     def passes(self, side: int, landmarks: Tensor) -> list[Tensor]:
         b, n, device = landmarks.shape[0], side * side, landmarks.device
-        arbitrary = torch.rand(4, n, generator=torch.Generator().manual_seed(FIXED)).to(device)
+        arbitrary = fixed(torch.rand, 4, n).to(device)
         column = (torch.arange(n, device=device) % side).float() / side
         orders = {"eyes": [arbitrary[0]], "nose": [column, 1 - column], "lips": [arbitrary[1]]}
         if self.among != "parts":

@@ -11,6 +11,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from datamodules.atomic import appearing
@@ -41,6 +42,7 @@ class Film:
         self.now: dict[int, list[Score | None]] = {}  # of each face, what each method said last
         self.points: dict[int, tuple[int, int]] = {}  # where the curve of each face ended
         self.strip: Picture | None = None
+        self.canvas: Picture | None = None
         self.scale = 1.0
 
     @staticmethod
@@ -69,15 +71,19 @@ class Film:
         height, width = frame.picture.shape[:2]
         self.scale = min(1.0, LONGEST / max(height, width))
         size = (max(2, round(width * self.scale) // 2 * 2), max(2, round(height * self.scale) // 2 * 2))
-        picture = (
-            frame.picture.copy()
-            if size == (width, height)
-            else cv2.resize(frame.picture, size, interpolation=cv2.INTER_AREA)
-        )
         self.look(frame, scores)
+        curves = self.curves(frame, size[0])
+        if self.canvas is None:
+            self.canvas = np.empty((size[1] + len(curves), size[0], 3), np.uint8)
+        picture = self.canvas[: size[1]]
+        if size == (width, height):
+            picture[:] = frame.picture
+        else:
+            cv2.resize(frame.picture, size, picture, interpolation=cv2.INTER_AREA)
+        self.canvas[size[1] :] = curves
         for face in frame.faces:
             self.draw(picture, face)
-        self.show(np.vstack([picture, self.curves(frame, size[0])]), frame.seconds)
+        self.show(self.canvas, frame.seconds)
 
     def look(self, frame: Frame, scores: Sequence[list[Score]]) -> None:
         """Takes what was said of moments up to this one."""
@@ -173,11 +179,14 @@ class Moving(Film):
     def __init__(self, index: Index, methods: Sequence[Trained], path: Path, source: Path) -> None:
         super().__init__(index, methods)
         self.container: Any = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
-        options = {"crf": "21", "preset": "veryfast"}
+        options = {"crf": "21", "preset": "ultrafast"}  # a third of the time of veryfast, files 1.7 times as large
         self.stream = self.container.add_stream(
             "libx264", rate=max(1, min(240, round(index.fps or 1))), options=options
         )
-        self.stream.pix_fmt, self.stream.codec_context.time_base = "yuv420p", Fraction(1, TICKS)
+        coder = self.stream.codec_context
+        coder.pix_fmt, coder.time_base = "yuv420p", Fraction(1, TICKS)
+        coder.colorspace, coder.color_range = Colorspace.ITU601, ColorRange.MPEG  # as OpenCV converts
+        coder.thread_type = "FRAME"  # nothing waits for the picture that it gave
         self.sound = Sound(source, self.container)
         self.is_open = False  # before, its size can be set
 
@@ -185,7 +194,7 @@ class Moving(Film):
         if not self.is_open:
             self.stream.height, self.stream.width = picture.shape[:2]
             self.is_open = True
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24")
+        frame = av.VideoFrame.from_ndarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), "yuv420p")
         frame.pts, frame.time_base = round(seconds * TICKS), Fraction(1, TICKS)
         packets = self.stream.encode(frame)
         if packets:

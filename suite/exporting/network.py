@@ -17,6 +17,7 @@ from lightning_modules.trained import Trained
 
 Engine = Literal["onnx", "torch.export"]
 FILES = {"onnx": "model.onnx", "torch.export": "model.pt2"}
+OUTPUTS = ["log_odds", "score", "probability", "mask"]  # log_odds: a value inside may be called logit
 Run = Callable[..., list[np.ndarray[Any, Any]]]
 
 
@@ -29,7 +30,7 @@ class Deployed(nn.Module):
         self.temperature = trained.temperature or 1.0
 
     def forward(self, frames: Tensor, landmarks: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Score and probability, (B,) each, and the mask (B, T, 1, H, W) of methods that localize.
+        """Log odds, score and probability, (B,) each, and the mask (B, T, 1, H, W) of methods that localize.
 
         Args:
             frames: (B, T, 3, H, W) in [0, 1].
@@ -50,17 +51,20 @@ class Deployed(nn.Module):
         )
         prediction = self.method.predicted(batch)
         logit = prediction.logit.float()
-        out = [logit.sigmoid(), (logit / self.temperature).sigmoid()]
+        out = [logit, logit.sigmoid(), (logit / self.temperature).sigmoid()]
         if prediction.mask_logit is not None:
             out.append(prediction.mask_logit.float().sigmoid())
         return tuple(out)
 
 
 def example(trained: Trained, batch: int) -> tuple[Tensor, ...]:
-    """Faces of noise, with landmarks spread over them."""
+    """Coarse and fine noise, with landmarks spread over it."""
     generator = torch.Generator().manual_seed(0)
     size, clip = int(trained.contract["size"]), int(trained.contract["clip"])
-    frames = torch.rand(batch, clip, 3, size, size, generator=generator)
+    coarse = torch.rand(batch * clip, 3, 6, 6, generator=generator)
+    fine = torch.rand(batch, clip, 3, size, size, generator=generator)
+    smooth = nn.functional.interpolate(coarse, (size, size), mode="bicubic").view_as(fine)
+    frames = (smooth + 0.2 * (fine - 0.5)).clamp(0, 1)
     if not trained.method.needs_landmarks:
         return (frames,)
     return frames, size * (0.2 + 0.6 * torch.rand(batch, clip, POINTS, 2, generator=generator))
@@ -73,6 +77,7 @@ def write(trained: Trained, engine: Engine, out: Path) -> Path:
     shapes = dict(list(dynamic.items())[: len(inputs)])
     try:
         with torch.no_grad():
+            network(*inputs)  # what is drawn but once is drawn here, and no part of the program
             program = torch.export.export(network, inputs, dynamic_shapes=shapes)
     except (RuntimeError, ValueError, AssertionError) as error:
         first = str(error).strip().splitlines()[0]
@@ -82,7 +87,7 @@ def write(trained: Trained, engine: Engine, out: Path) -> Path:
         if engine == "torch.export":
             torch.export.save(program, part)
         else:
-            names = ["score", "probability", "mask"][: len(program.graph_signature.user_outputs)]
+            names = OUTPUTS[: len(program.graph_signature.user_outputs)]
             try:
                 made = torch.onnx.export(
                     program,
