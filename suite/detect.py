@@ -10,7 +10,7 @@ import cv2
 
 from datamodules.errors import Refused
 from datamodules.pictures import PICTURES
-from suite.detection.look import PAGE, Looker, Settings, add_arguments, settings_of
+from suite.detection.look import PAGE, Looker, Settings, add_arguments, asked, settings_of
 from suite.parser import Parser, flagged
 from suite.progress import bar
 
@@ -40,6 +40,7 @@ def listed(given: Sequence[Path], out: Path) -> dict[str, Path]:
 def detect(files: list[Path], checkpoint: list[Path], out: Path, film: bool, settings: Settings) -> None:
     found = listed(files, out)
     looker = Looker(checkpoint, settings)
+    print(asked(looker.methods))
     failed = []
     for name, path in found.items():
         try:
@@ -61,7 +62,7 @@ def said(content: dict[str, Any]) -> str:
         return f"no verdict ({'; '.join(content['reasons'])})"
     worst = faces[0]
     more = f", the most suspicious of {len(faces)} faces" if len(faces) > 1 else ""
-    return f"{content['verdict']}, probability {worst['probability']:.2f}, threshold {worst['threshold']:.2f}{more}"
+    return f"{content['verdict']}, probability {worst['probability']:.3f}, threshold {worst['threshold']:.3f}{more}"
 
 
 def main(argv: list[str]) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.errors import Refused
-from lightning_modules.trained import Trained, load
-from suite.detection.look import Looker, Settings, add_arguments, settings_of
+from lightning_modules.trained import load
+from suite.detection.look import Looker, Settings, add_arguments, asked, settings_of
 from suite.extras import need
 from suite.parser import Parser
 from suite.serving.bounds import Bounds
@@ -22,12 +22,7 @@ SHORT = {"seconds": 1200.0, "pixels": 4096 * 2304}  # of what strangers send, se
 def looking(checkpoints: list[Path], settings: Settings) -> Callable[[Asked, Callable[[int, int], None]], Any]:
     """What the worker does with each file."""
     looker = Looker(checkpoints, settings)
-    return lambda asked, progress: looker.look(asked.path, asked.out, True, progress, asked.name)
-
-
-def lead(methods: list[Trained]) -> str:
-    names = ", ".join(f"{one.name} (trained on {', '.join(one.trained_on)})" for one in methods)
-    return f"Asked {'is' if len(methods) == 1 else 'are'} {names}."
+    return lambda file, progress: looker.look(file.path, file.out, True, progress, file.name)
 
 
 def serve(checkpoint: list[Path], settings: Settings, bounds: Bounds, host: str, port: int, names: list[str]) -> None:
@@ -36,7 +31,7 @@ def serve(checkpoint: list[Path], settings: Settings, bounds: Bounds, host: str,
 
     from suite.serving.app import Server, application
 
-    server = Server(Worker(looking, checkpoint, settings), bounds, lead([load(path) for path in checkpoint]))
+    server = Server(Worker(looking, checkpoint, settings), bounds, asked([load(path) for path in checkpoint]))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family)

@@ -128,7 +128,8 @@ class Film:
             y = round(bottom - self.threshold * (bottom - top))
             for x in range(left, right, 8):
                 cv2.line(self.strip, (x, y), (min(x + 4, right), y), FORGED, 1)
-            text(self.strip, "forged?", (2, max(top + 10, min(bottom, y - 3))), 0.28)
+            if height >= 60:
+                text(self.strip, "forged?", (2, max(top + 10, min(bottom, y - 3))), 0.28)
             text(self.strip, f"{self.seconds:.1f} s", (right - 40, height - 4))
         x = left + round((right - left) * frame.seconds / max(self.seconds, 1e-6))
         for face in frame.faces:

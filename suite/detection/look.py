@@ -17,7 +17,7 @@ from datamodules.atomic import write_text
 from datamodules.errors import Refused
 from datamodules.faces import Landmarks
 from datamodules.video import Decoder, PyAV, VideoError, probe
-from lightning_modules.trained import load
+from lightning_modules.trained import Trained, load
 from suite.detection.document import document
 from suite.detection.examine import Examiner, Limits
 from suite.detection.page import page
@@ -70,6 +70,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def settings_of(given: Namespace) -> Settings:
     return Settings(**{one.name: getattr(given, one.name) for one in fields(Settings)})
+
+
+def asked(methods: list[Trained]) -> str:
+    names = [
+        f"{one.name} (trained on {', '.join(one.trained_on)}; threshold {one.threshold:.3f}, of its validation split)"
+        for one in methods
+    ]
+    return f"Asked {'is' if len(names) == 1 else 'are'} {', '.join(names)}."
 
 
 class Looker:

@@ -36,11 +36,12 @@ def lead(found: Examined) -> str:
     if found.verdict == "no verdict":
         return f"No verdict: {'; '.join(found.reasons)}."
     worst = judged[0]
-    text = f"probability {worst.probability:.2f}, threshold {worst.threshold:.2f}"
+    text = f"probability {worst.probability:.3f}, threshold {worst.threshold:.3f}"
     if found.verdict == "forged":
         return f"Face {worst.track.id} looks forged: {text}."
-    which = "The face looks" if len(judged) == 1 else f"All {len(judged)} faces that can be judged look"
-    return f"{which} like those of real videos: {text}{' of the most suspicious' if len(judged) > 1 else ''}."
+    if len(judged) == 1:
+        return f"No forgery found in the face: {text}."
+    return f"No forgery found in any of {len(judged)} faces: {text} of the most suspicious."
 
 
 def timeline(face: FaceVerdict, seconds: float) -> Markup:
