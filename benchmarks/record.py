@@ -27,7 +27,7 @@ def processor() -> str:
 
 def shown(argument: str) -> str:
     """Without the folders of one machine."""
-    return re.sub(r"/[\w./-]*/", "", argument)
+    return re.sub(r"(?<![\w.-])/[\w./-]*/", "", argument)
 
 
 def device() -> str:

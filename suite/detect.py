@@ -53,7 +53,7 @@ def detect(files: list[Path], checkpoint: list[Path], out: Path, film: bool, set
         if content["files"]:
             print(f"  {(out / name / PAGE).resolve()}")
     if failed:
-        raise Refused(f"{len(failed)} of {len(found)} files cannot be read: {'; '.join(failed[:3])}")
+        raise Refused(f"{len(failed)} of {len(found)} files could not be examined: {'; '.join(failed[:3])}")
 
 
 def said(content: dict[str, Any]) -> str:

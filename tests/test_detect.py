@@ -216,7 +216,7 @@ def test_the_command_goes_on_past_what_cannot_be_read(
     with pytest.raises(SystemExit):
         main([*command, "--device", "cpu"])
     said = capsys.readouterr()
-    assert "2 of 3 files cannot be read" in said.err
+    assert "2 of 3 files could not be examined" in said.err
     assert f"{folder / 'good.mp4'}: " in said.out
     for name, reason in (("broken.mp4", "Invalid data"), ("list.mp4", "in no container that is read")):
         content = json.loads((out / name / "result.json").read_text())

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,8 @@ class Looker:
                 target, files[kind] = out / file, file
             found = self.examiner.examine(path, target, self.limits, progress)
         except av.FFmpegError as error:
+            if error.errno == ENOSPC:
+                raise Refused(f"{out}: {error.strerror}") from error
             raise VideoError(path, error.strerror or str(error)) from error
         write_text(out / PAGE, page(found, files | {"document": DOCUMENT}, name))
         content = document(path, found, self.methods, self.examiner.usable, files, name)

@@ -85,7 +85,8 @@ def write(trained: Trained, engine: Engine, out: Path) -> Path:
     path = out / FILES[engine]
     with appearing(path) as part:
         if engine == "torch.export":
-            torch.export.save(program, part)
+            with part.open("wb") as f:  # a path must end in .pt2
+                torch.export.save(program, f)
         else:
             names = OUTPUTS[: len(program.graph_signature.user_outputs)]
             try:
