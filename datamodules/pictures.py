@@ -56,8 +56,8 @@ def pixels(path: Path) -> int:
     try:
         with PIL.Image.open(path) as header:
             return header.width * header.height
-    except PIL.UnidentifiedImageError as error:
-        raise PictureError("is no picture that can be read") from error
+    except (PIL.UnidentifiedImageError, ValueError) as error:  # the latter of texts that are too large, for one
+        raise PictureError(f"is no picture that can be read: {error}") from error
     finally:
         PIL.Image.MAX_IMAGE_PIXELS = before
 

@@ -37,6 +37,7 @@ class Trained:
         stored: Side of the crops before they got the size in the contract; None where they were cut from videos.
         trained_on: Data sets and forgeries.
         digest: Of the weights.
+        called: Instead of by its folder.
     """
 
     path: Path
@@ -46,9 +47,12 @@ class Trained:
     stored: int | None
     trained_on: list[str]
     digest: str
+    called: str = ""
 
     @property
     def name(self) -> str:
+        if self.called:
+            return self.called
         path = self.path.resolve()
         return path.parent.parent.name if path.suffix == ".ckpt" else path.name
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.errors import Refused
-from lightning_modules.trained import load
 from suite.detection.look import Looker, Settings, add_arguments, asked, settings_of
 from suite.extras import need
 from suite.parser import Parser
@@ -16,7 +15,7 @@ from suite.serving.bounds import Bounds
 from suite.serving.worker import Asked, Worker
 
 LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
-SHORT = {"seconds": 1200.0, "pixels": 4096 * 2304}  # of what strangers send, see Limits
+SHORT = {"seconds": 600.0, "pixels": 4096 * 2304}  # of what strangers send, see Limits
 
 
 def looking(checkpoints: list[Path], settings: Settings) -> Callable[[Asked, Callable[[int, int], None]], Any]:
@@ -31,7 +30,8 @@ def serve(checkpoint: list[Path], settings: Settings, bounds: Bounds, host: str,
 
     from suite.serving.app import Server, application
 
-    server = Server(Worker(looking, checkpoint, settings), bounds, asked([load(path) for path in checkpoint]))
+    methods = Looker(checkpoint, settings).methods  # what cannot be asked is refused before anybody sends a file
+    server = Server(Worker(looking, checkpoint, settings), bounds, asked(methods))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family)

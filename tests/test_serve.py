@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import numpy as np
 import psutil
 import pytest
 
+from lightning_modules.trained import load, save
+from suite.__main__ import main
 from tests import clips
 from tests.conftest import ROOT
 from tests.detecting import bomb, small
@@ -174,6 +177,18 @@ def test_a_long_video_and_a_lying_length_are_refused(served: Served, tmp_path: P
     with socket.create_connection((host, int(port)), timeout=10) as line:
         line.sendall(f"POST /files HTTP/1.1\r\nHost: {host}\r\nContent-Length: {10**12}\r\n\r\nx".encode())
         assert line.recv(1000).startswith(b"HTTP/1.1 413")
+
+
+def test_what_cannot_be_asked_is_refused_before_anybody_sends_a_file(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = load(small)
+    save(replace(known, contract=known.contract | {"detector": "others"}), tmp_path / "other")
+    with pytest.raises(SystemExit):
+        main(["serve", "--checkpoint", str(tmp_path / "other"), "--port", "0", "--device", "cpu"])
+    said = capsys.readouterr()
+    assert "detector is 'HOG' here and 'others' there" in said.err
+    assert "takes files" not in said.out
 
 
 def test_pages_of_others_cannot_use_it(served: Served, clip: bytes) -> None:

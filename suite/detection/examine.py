@@ -30,7 +30,6 @@ SAME_BITS = {f"{PyAV.__name__} on cpu": f"{Decord.__name__} on cpu"}  # as tests
 class Examined:
     """What came of a file."""
 
-    path: Path
     index: Index
     size: tuple[int, int]  # width and height, as it is shown
     verdict: Verdict
@@ -45,11 +44,13 @@ class Limits:
 
     Args:
         seconds: Of its length.
-        pixels: Of a frame.
+        pixels: Of a frame of a video.
+        picture: Pixels of a picture.
     """
 
     seconds: float = 6 * 3600.0
     pixels: int = 8192 * 4608
+    picture: int = 64_000_000
 
 
 class Examiner:
@@ -114,8 +115,9 @@ class Examiner:
         index = probe(path)
         if index.seconds > limits.seconds:
             raise VideoError(path, f"is {index.seconds:.1f} s long; the limit is {limits.seconds:g} s")
-        if index.picture_bytes > 3 * limits.pixels:
-            raise VideoError(path, f"has {index.picture_bytes // 3} pixels a frame; the limit is {limits.pixels}")
+        largest = limits.picture if len(index) == 1 else limits.pixels
+        if index.picture_bytes > 3 * largest:
+            raise VideoError(path, f"has {index.picture_bytes // 3} pixels a frame; the limit is {largest}")
         most = []
         for scorer in self.scorers:
             starts = moments(index.times, scorer.span, self.frames, self.spacing)
@@ -132,7 +134,7 @@ class Examiner:
                 progress(frame.number + 1, len(index))
                 if frame.number % TIDY == TIDY - 1:
                     give_back()
-        return self.judged(path, index, size, tracks, min(most))
+        return self.judged(index, size, tracks, min(most))
 
     def filmed(self, frames: Iterator[Frame], film: Film) -> Iterator[Frame]:
         """Passes them on to the methods and, once it is known what these say, to the film."""
@@ -157,7 +159,7 @@ class Examiner:
         while held and held[0].number < until:
             film.put(held.popleft(), [scorer.scores for scorer in self.scorers])
 
-    def judged(self, path: Path, index: Index, size: tuple[int, int], tracks: dict[int, Track], most: int) -> Examined:
+    def judged(self, index: Index, size: tuple[int, int], tracks: dict[int, Track], most: int) -> Examined:
         shortest = min(self.tracker.shortest, len(index))
         faces = []
         for track in tracks.values():
@@ -170,6 +172,4 @@ class Examiner:
         faces.sort(key=lambda face: (bool(face.reasons), -(face.probability or 0.0), face.track.id))
         glimpses = len(tracks) - len(faces)
         verdict, reasons = of_file(faces, glimpses)
-        return Examined(
-            path=path, index=index, size=size, verdict=verdict, reasons=reasons, faces=faces, glimpses=glimpses
-        )
+        return Examined(index=index, size=size, verdict=verdict, reasons=reasons, faces=faces, glimpses=glimpses)

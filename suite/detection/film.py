@@ -189,6 +189,7 @@ class Moving(Film):
         coder.colorspace, coder.color_range = Colorspace.ITU601, ColorRange.MPEG  # as OpenCV converts
         coder.thread_type = "FRAME"  # nothing waits for the picture that it gave
         self.sound = Sound(source, self.container)
+        self.last = -1
         self.is_open = False  # before, its size can be set
 
     def show(self, picture: Picture, seconds: float) -> None:
@@ -196,7 +197,8 @@ class Moving(Film):
             self.stream.height, self.stream.width = picture.shape[:2]
             self.is_open = True
         frame = av.VideoFrame.from_ndarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), "yuv420p")
-        frame.pts, frame.time_base = round(seconds * TICKS), Fraction(1, TICKS)
+        self.last = max(round(seconds * TICKS), self.last + 1)  # some files have a time twice, which no mp4 can
+        frame.pts, frame.time_base = self.last, Fraction(1, TICKS)
         packets = self.stream.encode(frame)
         if packets:
             self.sound.until(seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from errno import ENOSPC
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,12 @@ def asked(methods: list[Trained]) -> str:
     return f"Asked {'is' if len(names) == 1 else 'are'} {', '.join(names)}."
 
 
+def distinct(methods: list[Trained]) -> list[Trained]:
+    """Those that have the same name, as the seeds of a sweep, are called by their paths."""
+    count = Counter(one.name for one in methods)
+    return [replace(one, called=str(one.path)) if count[one.name] > 1 else one for one in methods]
+
+
 class Looker:
     """Trained methods, ready for files."""
 
@@ -89,9 +95,9 @@ class Looker:
         Args:
             checkpoints: Several are an ensemble.
         """
-        self.methods = [load(path) for path in checkpoints]
+        self.methods = distinct([load(path) for path in checkpoints])
         if twice := [name for name, count in Counter(one.name for one in self.methods).items() if count > 1]:
-            raise Refused(f"checkpoint: two are called {twice[0]!r}; rename the folder of one")
+            raise Refused(f"checkpoint: {twice[0]} was given twice")
         device = settings.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -126,7 +132,9 @@ class Looker:
             if error.errno == ENOSPC:
                 raise Refused(f"{out}: {error.strerror}") from error
             raise VideoError(path, error.strerror or str(error)) from error
-        write_text(out / PAGE, page(found, files | {"document": DOCUMENT}, name))
+        for file in PRODUCTS - {DOCUMENT, *files.values()}:  # of before
+            (out / file).unlink(missing_ok=True)
+        write_text(out / PAGE, page(found, self.methods, files | {"document": DOCUMENT}, name))
         content = document(path, found, self.methods, self.examiner.usable, files, name)
         write_text(out / DOCUMENT, json.dumps(content, indent=1) + "\n")
         return content

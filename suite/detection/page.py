@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from callbacks.panels import overlaid
 from datamodules.contract import digest
+from lightning_modules.trained import Trained
 from suite.detection.examine import Examined
 from suite.detection.film import CURVES
 from suite.detection.score import TILE, Score
@@ -104,7 +106,7 @@ def jpeg(picture: Picture) -> str:
     return base64.b64encode(content.tobytes()).decode()
 
 
-def page(found: Examined, files: dict[str, str], name: str) -> str:
+def page(found: Examined, asked: Sequence[Trained], files: dict[str, str], name: str) -> str:
     """
     Args:
         files: What the page may show, by kind: names of files beside it.
@@ -115,7 +117,6 @@ def page(found: Examined, files: dict[str, str], name: str) -> str:
         pictures = [(said.by.name, key_frames(said)) for said in face.said]
         line = timeline(face, found.index.seconds) if found.index.seconds and face.said else None
         faces.append({"face": face, "timeline": line, "pictures": pictures})
-    methods = {said.by.digest: said.by for face in found.faces for said in face.said}
     return render(
         "detection/page.html",
         title=name,
@@ -123,6 +124,6 @@ def page(found: Examined, files: dict[str, str], name: str) -> str:
         found=found,
         files=files,
         faces=faces,
-        methods=[(one, digest(one.contract)) for one in methods.values()],
+        methods=[(one, digest(one.contract)) for one in asked],
         colours=["rgb({},{},{})".format(*colour) for colour in CURVES],
     )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from datamodules.batch import Sample, collate
 from datamodules.clips import as_frames
 from datamodules.crops import OutsidePicture, Square, decode, encode, resize
+from datamodules.errors import Refused
 from datamodules.sampling import evenly
 from datamodules.watch import Face, Frame
 from lightning_modules.trained import Trained
@@ -165,6 +166,8 @@ class Scorer:
         ]
         with torch.inference_mode():
             prediction = self.trained.method.predicted(collate(samples).to(self.device).scaled())
+        if not prediction.logit.isfinite().all():
+            raise Refused(f"{self.trained.path}: says no number of frame {clips[0].start} or one soon after")
         scores = prediction.logit.float().sigmoid().tolist()
         masks = None if prediction.mask_logit is None else prediction.mask_logit[:, 0, 0].float().sigmoid().cpu()
         for i, clip in enumerate(clips):

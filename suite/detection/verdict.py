@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 
+from datamodules.errors import Refused
 from datamodules.tracks import Track
 from lightning_modules import scores
 from lightning_modules.trained import Trained
@@ -31,6 +32,10 @@ class Usable:
     side: int = 48
     moments: int = 4
     sharpness: float = 8.0
+
+    def __post_init__(self) -> None:
+        if self.moments < 1:
+            raise Refused(f"usable.moments {self.moments}: must be at least 1")
 
     def reasons(self, side: float, moments: int, sharpness: float, most: int) -> list[str]:
         """

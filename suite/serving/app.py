@@ -134,6 +134,9 @@ class Server:
         if not size:
             self.forget(key)
             return no(400, "is empty")
+        if (refusal := self.full()) is not None:  # others came while it was sent
+            self.forget(key)
+            return refusal
         job.state = "waiting"
         task = asyncio.create_task(self.run(job))
         self.tasks.add(task)
@@ -158,6 +161,9 @@ class Server:
         declared = request.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > self.bounds.megabytes * 2**20:
             return no(413, f"larger than {self.bounds.megabytes:g} MB")
+        return self.full()
+
+    def full(self) -> Response | None:
         if sum(job.state in ("waiting", "running") for job in self.jobs.values()) > self.bounds.waiting:
             return no(503, f"{self.bounds.waiting} files wait already; try again later")
         return None

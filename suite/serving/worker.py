@@ -116,8 +116,9 @@ def serve(pipe: Any, make: Callable[..., Any], arguments: tuple[Any, ...]) -> No
         try:
             pipe.send(("answer", look(asked, lambda done, total: pipe.send(("progress", (done, total))))))
         except Refused as error:
-            # the name of the upload means nothing to whoever sent it
-            pipe.send(("refused", str(error).replace(str(asked.path), asked.name)))
+            # where it lies means nothing to whoever sent it
+            said = str(error).replace(str(asked.path), asked.name).replace(str(asked.out), asked.name)
+            pipe.send(("refused", said))
         except Exception:  # whatever it is, the next file may be fine
             traceback.print_exc(file=sys.stderr)
             pipe.send(("refused", "cannot be examined; the server's log has the reason"))
