@@ -20,6 +20,7 @@ from datamodules.errors import Refused
 from lightning_modules.trained import Trained, load, save
 from suite.exporting.network import Deployed, Engine, Run, example, runner, write
 from suite.extras import need
+from suite.figures import Run as Test
 from suite.figures import read_run, verdict, videos
 from suite.pages import template
 from suite.parser import Parser
@@ -66,19 +67,24 @@ def latency(trained: Trained, run: Run, repeats: int = 10) -> list[dict[str, flo
     return rows
 
 
-def card(trained: Trained, tested: Path | None, more: dict[str, Any]) -> str:
-    """
-    Args:
-        tested: A run with a prediction table of these weights.
-    """
+def test_of(trained: Trained, tested: Path | None, home: Path) -> Test | None:
+    """That which was asked for, or that of the run itself where it was of these weights and no other checkpoint."""
+    if tested is None and not (home / "predictions.parquet").is_file():
+        return None
+    test = read_run(tested or home)
+    if test.about.get("weights") == trained.digest:
+        return test
+    if tested is not None:
+        raise Refused(f"{tested}: was tested with other weights; test these, or leave out --tested")
+    return None
+
+
+def card(trained: Trained, test: Test | None, more: dict[str, Any]) -> str:
     figures: dict[str, str] = {}
     about: dict[str, Any] = {}
-    if tested is not None:
-        run = read_run(tested)
-        if run.about.get("weights") != trained.digest:
-            raise Refused(f"{tested}: was tested with other weights; test these, or leave out --tested")
-        v = videos(run)
-        figures = {name: str(value) for name, value in verdict(run).items()}
+    if test is not None:
+        v = videos(test)
+        figures = {name: str(value) for name, value in verdict(test).items()}
         about = {"reals": int((v.label == 0).sum()), "fakes": int((v.label == 1).sum())}
         about["forgeries"] = sorted(set(v.method[v.label == 1].tolist()))
     return template("exporting/card.md").render(
@@ -116,9 +122,7 @@ def export(
     trained = load(checkpoint)
     home = checkpoint.parent.parent if checkpoint.suffix == ".ckpt" else checkpoint
     out = out or home / "export" / format
-    if tested is None and (home / "predictions.parquet").is_file():
-        # of another checkpoint of the run they say nothing
-        tested = home if read_run(home).about.get("weights") == trained.digest else None
+    test = test_of(trained, tested, home)
     more: dict[str, Any] = {"licence": licence, "format": format, "latencies": [], "apart": None, "machine": ""}
     if format == "hub":
         save(trained, out)
@@ -141,7 +145,7 @@ def export(
         print(f"{path}: differs from torch by at most {more['apart']:.2g}")
         for row in more["latencies"]:
             print(f"  batch {row['batch']:2.0f}: {row['exported']:.2f} ms a clip, torch {row['torch']:.2f} ms")
-    write_text(out / "README.md", card(trained, tested, more))
+    write_text(out / "README.md", card(trained, test, more))
     print(f"{out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
 
 

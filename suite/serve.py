@@ -30,8 +30,8 @@ def serve(checkpoint: list[Path], settings: Settings, bounds: Bounds, host: str,
 
     from suite.serving.app import Server, application
 
-    methods = Looker(checkpoint, settings).methods  # what cannot be asked is refused before anybody sends a file
-    server = Server(Worker(looking, checkpoint, settings), bounds, asked(methods))
+    lead = asked(Looker(checkpoint, settings).methods)  # what cannot be asked is refused before anybody sends a file
+    server = Server(Worker(looking, checkpoint, settings), bounds, lead)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family)

@@ -14,6 +14,7 @@ from datamodules.base import FaceData
 from datamodules.video import PyAV
 from lightning_modules.base import Method
 from lightning_modules.classifier import Classifier
+from lightning_modules.st_ddl import STDDL
 from lightning_modules.trained import Trained, load, save
 from lightning_modules.weights import digest
 from suite.detection.examine import Examiner
@@ -39,6 +40,14 @@ def classifier(data: FaceData, folder: Path, seed: int = 0) -> Path:
     torch.manual_seed(seed)
     model = {"class_path": "lightning_modules.classifier.Classifier", "init_args": {"backbone": "test_resnet"}}
     return trained(Classifier(backbone="test_resnet"), model, data, folder)
+
+
+def of_clips(data: FaceData, folder: Path) -> Path:
+    """A method that needs clips, and landmarks."""
+    arguments: dict[str, Any] = {"trunk": "test_resnet", "width": 32}
+    return trained(
+        STDDL(**arguments), {"class_path": "lightning_modules.st_ddl.STDDL", "init_args": arguments}, data, folder
+    )
 
 
 @pytest.fixture(scope="module")

@@ -23,14 +23,13 @@ from datamodules.sampling import evenly
 from datamodules.tracks import FaceTracker
 from datamodules.video import Decord, PyAV, probe
 from datamodules.watch import watch
-from lightning_modules.st_ddl import STDDL
 from lightning_modules.trained import load
 from suite.__main__ import main
 from suite.detection.examine import Limits
 from suite.detection.look import Looker, Settings
 from suite.detection.score import moments
 from suite.detection.verdict import Usable
-from tests.detecting import EASY, SCHEMA, classifier, examiner, gone, small, trained
+from tests.detecting import EASY, SCHEMA, classifier, examiner, gone, of_clips, small
 from tests.test_odd_clips import LENGTH, Frames, head, write
 
 __all__ = ["head", "small"]  # fixtures
@@ -56,11 +55,7 @@ def test_scores_are_those_that_a_test_gives_the_same_video(
         prepared = tmp_path / "prepared"
         list(prepare_all(some, studio, prepared, replace(recipe, format="jpg"), workers=1))
     data = FaceData(prepared=prepared, root=studio, index=index, eval_clips=8, num_workers=0, **how)
-    if kind == "clips with landmarks":
-        model = {"class_path": "lightning_modules.st_ddl.STDDL", "init_args": {"trunk": "test_resnet", "width": 32}}
-        folder = trained(STDDL(trunk="test_resnet", width=32), model, data, tmp_path / "m")
-    else:
-        folder = classifier(data, tmp_path / "m")
+    folder = of_clips(data, tmp_path / "m") if kind == "clips with landmarks" else classifier(data, tmp_path / "m")
     known = load(folder)
     expected: dict[str, dict[int, float]] = {}
     batch: Batch
@@ -135,8 +130,7 @@ def test_methods_of_pictures_and_of_clips_judge_the_same_face(
     head: Frames, small: Path, prepared: Path, studio: Path, tmp_path: Path
 ) -> None:
     data = FaceData(prepared=prepared, root=studio, index=index, read="videos", clip=3)
-    model = {"class_path": "lightning_modules.st_ddl.STDDL", "init_args": {"trunk": "test_resnet", "width": 32}}
-    clips = trained(STDDL(trunk="test_resnet", width=32), model, data, tmp_path / "clips")
+    clips = of_clips(data, tmp_path / "clips")
     points = DlibLandmarks(studio / "shape_predictor_68.dat")
     path = write(tmp_path / "clip.mp4", head)
     both = examiner([small, clips], landmarks=points)

@@ -16,7 +16,7 @@ from datamodules.video import probe
 from suite.detection.look import Looker, Settings
 from tests import clips
 from tests.detecting import EASY, SCHEMA, gone, small
-from tests.test_odd_clips import Frames, enlarged, head, remuxed, turned, write
+from tests.test_odd_clips import Frames, copied, enlarged, head, remuxed, turned, write
 
 __all__ = ["head", "small"]  # fixtures
 
@@ -36,19 +36,6 @@ def gif(path: Path, frames: Frames) -> Path:
     return path.with_suffix(".gif")
 
 
-def twice(path: Path) -> Path:
-    """Two frames of the same time, as some Matroska files have."""
-    out = path.with_suffix(".mkv")
-    with av.open(str(path)) as old, av.open(str(out), "w") as new:
-        track = new.add_stream_from_template(old.streams.video[0])
-        for packet in old.demux(old.streams.video[0]):
-            if packet.size and packet.pts is not None and packet.dts is not None:
-                packet.pts, packet.dts = packet.pts // 1024 * 1024, packet.dts // 1024 * 1024
-                packet.stream = track
-                new.mux(packet)
-    return out
-
-
 def still(path: Path, frames: Frames) -> Path:
     cv2.imwrite(str(path.with_suffix(".jpg")), frames[0][..., ::-1])
     return path.with_suffix(".jpg")
@@ -60,7 +47,7 @@ LIFE: dict[str, tuple[Callable[[Path, Frames], Path], int]] = {
     "who goes and comes": (lambda path, head: write(path, gone(np.concatenate([head, head]), 16, 32)), 2),
     "upright": (lambda path, head: clips.rotate(write(path, turned(head[:, :, 48:208]))), 1),
     "variable rate": (lambda path, head: write(path, head, pts=lambda i: 40 * i + 17 * (i % 3)), 1),
-    "times that come twice": (lambda path, head: twice(write(path, head)), 1),
+    "times that come twice": (lambda path, head: copied(write(path, head), path.with_suffix(".mkv"), 1024), 1),
     "with sound": (lambda path, head: write(path, head, sound=True), 1),
     "remuxed": (lambda path, head: remuxed(write(path, head)), 1),
     "a picture": (still, 1),

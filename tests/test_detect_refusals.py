@@ -17,12 +17,11 @@ from datamodules.base import FaceData
 from datamodules.datasets.ffpp import index
 from datamodules.errors import Refused
 from datamodules.faces import DlibLandmarks
-from lightning_modules.st_ddl import STDDL
 from lightning_modules.trained import load, save
 from suite.__main__ import main
 from suite.detection.examine import Limits
 from suite.detection.look import Looker, Settings
-from tests.detecting import bomb, examiner, small, trained
+from tests.detecting import bomb, examiner, of_clips, small
 from tests.test_odd_clips import Frames, head, write
 
 __all__ = ["head", "small"]  # fixtures
@@ -45,8 +44,7 @@ def test_a_method_that_saw_other_faces_is_refused_by_name(
         save(replace(known, contract=known.contract | {name: value}), tmp_path / "alike")
         examiner([tmp_path / "alike"])
     data = FaceData(prepared=prepared, root=studio, index=index, read="videos", clip=3)
-    model = {"class_path": "lightning_modules.st_ddl.STDDL", "init_args": {"trunk": "test_resnet", "width": 32}}
-    folder = trained(STDDL(trunk="test_resnet", width=32), model, data, tmp_path / "clips")
+    folder = of_clips(data, tmp_path / "clips")
     content = json.loads((folder / "config.json").read_text())
     content["contract"]["landmarks"] = "others"
     (folder / "config.json").write_text(json.dumps(content))

@@ -60,15 +60,24 @@ def with_sound(path: Path) -> Path:
 def remuxed(path: Path) -> Path:
     """Matroska and back, as downloaders do."""
     for name in ("a.mkv", "b.mp4"):
-        out = path.with_name(name)
-        with av.open(str(path)) as old, av.open(str(out), "w") as new:
-            track = new.add_stream_from_template(old.streams.video[0])
-            for packet in old.demux(old.streams.video[0]):
-                if packet.size:
-                    packet.stream = track
-                    new.mux(packet)
-        path = out
+        path = copied(path, path.with_name(name))
     return path
+
+
+def copied(path: Path, out: Path, grain: int = 1) -> Path:
+    """The pictures in another container.
+
+    Args:
+        grain: Of their times, in units of the old container.
+    """
+    with av.open(str(path)) as old, av.open(str(out), "w") as new:
+        track = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(old.streams.video[0]):
+            if packet.size and packet.pts is not None and packet.dts is not None:
+                packet.pts, packet.dts = packet.pts // grain * grain, packet.dts // grain * grain
+                packet.stream = track
+                new.mux(packet)
+    return out
 
 
 def turned(frames: Frames) -> Frames:

@@ -25,7 +25,8 @@ from suite.detection.page import page
 from suite.detection.verdict import Usable
 
 DOCUMENT, PAGE = "result.json", "page.html"
-PRODUCTS = {DOCUMENT, PAGE, "annotated.mp4", "annotated.png"}
+FILM, PICTURE = "annotated.mp4", "annotated.png"
+PRODUCTS = {DOCUMENT, PAGE, FILM, PICTURE}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +84,8 @@ def asked(methods: list[Trained]) -> str:
 
 def distinct(methods: list[Trained]) -> list[Trained]:
     """Those that have the same name, as the seeds of a sweep, are called by their paths."""
+    if twice := [path for path, count in Counter(one.path for one in methods).items() if count > 1]:
+        raise Refused(f"checkpoint: {twice[0]} was given twice")
     count = Counter(one.name for one in methods)
     return [replace(one, called=str(one.path)) if count[one.name] > 1 else one for one in methods]
 
@@ -96,8 +99,6 @@ class Looker:
             checkpoints: Several are an ensemble.
         """
         self.methods = distinct([load(path) for path in checkpoints])
-        if twice := [name for name, count in Counter(one.name for one in self.methods).items() if count > 1]:
-            raise Refused(f"checkpoint: {twice[0]} was given twice")
         device = settings.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -125,24 +126,24 @@ class Looker:
         name, files, target = name or path.name, {"page": PAGE}, None
         try:
             if film:
-                kind, file = ("picture", "annotated.png") if len(probe(path)) == 1 else ("film", "annotated.mp4")
+                kind, file = ("picture", PICTURE) if len(probe(path)) == 1 else ("film", FILM)
                 target, files[kind] = out / file, file
             found = self.examiner.examine(path, target, self.limits, progress)
         except av.FFmpegError as error:
             if error.errno == ENOSPC:
                 raise Refused(f"{out}: {error.strerror}") from error
             raise VideoError(path, error.strerror or str(error)) from error
-        for file in PRODUCTS - {DOCUMENT, *files.values()}:  # of before
-            (out / file).unlink(missing_ok=True)
         write_text(out / PAGE, page(found, self.methods, files | {"document": DOCUMENT}, name))
-        content = document(path, found, self.methods, self.examiner.usable, files, name)
-        write_text(out / DOCUMENT, json.dumps(content, indent=1) + "\n")
-        return content
+        return self.concluded(out, document(path, found, self.methods, self.examiner.usable, files, name))
 
     def refused(self, path: Path, out: Path, reason: str) -> dict[str, Any]:
         """What is left of a file that cannot be read."""
-        for name in PRODUCTS - {DOCUMENT}:
-            (out / name).unlink(missing_ok=True)
-        content = document(path, None, self.methods, self.examiner.usable, {}, path.name, reason)
+        return self.concluded(out, document(path, None, self.methods, self.examiner.usable, {}, path.name, reason))
+
+    @staticmethod
+    def concluded(out: Path, content: dict[str, Any]) -> dict[str, Any]:
+        """The document, beside what it names and nothing of an earlier time."""
+        for file in PRODUCTS - {DOCUMENT, *content["files"].values()}:
+            (out / file).unlink(missing_ok=True)
         write_text(out / DOCUMENT, json.dumps(content, indent=1) + "\n")
         return content

@@ -114,8 +114,9 @@ def page(found: Examined, asked: Sequence[Trained], files: dict[str, str], name:
     """
     faces: list[dict[str, Any]] = []
     for face in found.faces:
-        pictures = [(said.by.name, key_frames(said)) for said in face.said]
-        line = timeline(face, found.index.seconds) if found.index.seconds and face.said else None
+        is_judged = face.probability is not None
+        pictures = [(said.by.name, key_frames(said)) for said in face.said] if is_judged else []
+        line = timeline(face, found.index.seconds) if found.index.seconds and is_judged else None
         faces.append({"face": face, "timeline": line, "pictures": pictures})
     return render(
         "detection/page.html",

@@ -117,24 +117,7 @@ class Server:
         job = Job(name=shown(request.query_params.get("name", "")), folder=self.folder / key)
         job.folder.mkdir()
         self.jobs[key] = job
-        try:
-            size = await asyncio.wait_for(self.received(request, job.folder / "upload"), self.bounds.sending)
-        except TooLarge:
-            self.forget(key)
-            return no(413, f"larger than {self.bounds.megabytes:g} MB")
-        except asyncio.TimeoutError:
-            self.forget(key)
-            return no(408, f"took more than {self.bounds.sending:g} s to send")
-        except ClientDisconnect:
-            self.forget(key)
-            return no(400, "ended before its end")
-        except OSError as error:
-            self.forget(key)
-            return no(507, f"cannot be stored: {error.strerror}")
-        if not size:
-            self.forget(key)
-            return no(400, "is empty")
-        if (refusal := self.full()) is not None:  # others came while it was sent
+        if (refusal := await self.received(request, job.folder / "upload")) is not None:
             self.forget(key)
             return refusal
         job.state = "waiting"
@@ -143,7 +126,21 @@ class Server:
         task.add_done_callback(self.tasks.discard)
         return JSONResponse({"id": key}, 201, HEADERS)
 
-    async def received(self, request: Request, path: Path) -> int:
+    async def received(self, request: Request, path: Path) -> Response | None:
+        """Why the body is not wanted, if it is not."""
+        try:
+            size = await asyncio.wait_for(self.stored(request, path), self.bounds.sending)
+        except TooLarge:
+            return no(413, f"larger than {self.bounds.megabytes:g} MB")
+        except asyncio.TimeoutError:
+            return no(408, f"took more than {self.bounds.sending:g} s to send")
+        except ClientDisconnect:
+            return no(400, "ended before its end")
+        except OSError as error:
+            return no(507, f"cannot be stored: {error.strerror}")
+        return self.full() if size else no(400, "is empty")  # others may have come while it was sent
+
+    async def stored(self, request: Request, path: Path) -> int:
         """The number of its bytes."""
         size = 0
         with path.open("wb") as f:
