@@ -73,8 +73,9 @@ def copied(path: Path, out: Path, grain: int = 1) -> Path:
     with av.open(str(path)) as old, av.open(str(out), "w") as new:
         track = new.add_stream_from_template(old.streams.video[0])
         for packet in old.demux(old.streams.video[0]):
-            if packet.size and packet.pts is not None and packet.dts is not None:
-                packet.pts, packet.dts = packet.pts // grain * grain, packet.dts // grain * grain
+            if packet.size:
+                if packet.pts is not None and packet.dts is not None:  # Matroska stores no decoding times
+                    packet.pts, packet.dts = packet.pts // grain * grain, packet.dts // grain * grain
                 packet.stream = track
                 new.mux(packet)
     return out
