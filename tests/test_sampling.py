@@ -113,3 +113,16 @@ def test_evaluation_deals_every_sample_once_and_marks_the_copies() -> None:
 
 def test_a_clip_is_consecutive_frames() -> None:
     assert replace(faces(), length=4, every=2).clip(3) == (3, 5, 7, 9)
+
+
+def test_even_spacing_rounds_halves_up_and_takes_the_middle_where_one_is_asked_for() -> None:
+    assert evenly(10, 4) == [0, 3, 6, 9]
+    assert evenly(8, 3) == [0, 4, 7]  # 3.5
+    assert evenly(9, 1) == [4]
+
+
+def test_videos_draw_apart_in_the_same_epoch() -> None:
+    frames: dict[int, set[int]] = {}
+    for address in train(draws=8, balance=False):
+        frames.setdefault(address.face, set()).update(address.numbers)
+    assert len({frozenset(numbers) for numbers in frames.values()}) == len(frames) == 16
