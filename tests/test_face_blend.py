@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -61,6 +62,28 @@ def test_wearing_away_and_growing_are_those_of_opencv(seed: int, sides: list[int
         for one, before, side in zip(ours, mask, sides, strict=True):
             expected = theirs(before[0].numpy().astype(np.uint8), np.ones((side, side), np.uint8))
             assert np.array_equal(one[0].numpy(), expected > 0)
+
+
+def mask_of(side: int = 317, b: int = 8, **options: Any) -> torch.Tensor:
+    """(B, 1, H, W) bool of the same faces and draws, blended at their own size."""
+    points = side * (0.15 + 0.7 * torch.rand(b, 68, 2, generator=torch.Generator().manual_seed(0)))
+    torch.manual_seed(1)
+    return FaceBlend(**{"bend": (0.0, 0.0), "wear": 1, "grow": 1} | options).mask(points, torch.ones(b), side, side)
+
+
+def test_half_of_the_masks_are_worn_away_and_the_others_grow_as_far_as_each_may() -> None:
+    plain, worn, grown = mask_of(), mask_of(wear=21), mask_of(grow=5)
+    assert (worn <= plain).all() and (grown >= plain).all()
+    fewer = (worn != plain).flatten(1).any(1)
+    more = (grown != plain).flatten(1).any(1)
+    assert fewer.any() and more.any() and not (fewer & more).any()
+
+
+def test_a_bent_mask_leaves_out_pixels_that_are_covered_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = mask_of()
+    cover = torch.where(torch.arange(317) < 158, 1.0, 0.9)
+    monkeypatch.setattr("datamodules.synthesis.face_blend.bent", lambda hull, jitter: hull * cover)
+    assert (mask_of() == plain & (cover == 1)).all()
 
 
 @pytest.mark.parametrize("seed", range(3))

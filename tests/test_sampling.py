@@ -126,3 +126,12 @@ def test_videos_draw_apart_in_the_same_epoch() -> None:
     for address in train(draws=8, balance=False):
         frames.setdefault(address.face, set()).update(address.numbers)
     assert len({frozenset(numbers) for numbers in frames.values()}) == len(frames) == 16
+
+
+def test_another_epoch_has_another_order_and_leaves_out_clips_of_other_faces() -> None:
+    reals, fakes = 5, 12  # ten clips of each real are two too many for the fakes
+    epochs = [train(epoch, faces=faces(reals, fakes)) for epoch in range(4)]
+    assert all(len(drawn) == 2 * fakes * 4 for drawn in epochs)
+    assert len({tuple(one.face for one in drawn) for drawn in epochs}) == 4
+    short = [frozenset(i for i in range(reals) if sum(one.face == i for one in drawn) < 10) for drawn in epochs]
+    assert all(short) and len(set(short)) > 1
