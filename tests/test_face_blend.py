@@ -73,10 +73,13 @@ def mask_of(side: int = 317, b: int = 8, **options: Any) -> torch.Tensor:
 
 def test_half_of_the_masks_are_worn_away_and_the_others_grow_as_far_as_each_may() -> None:
     plain, worn, grown = mask_of(), mask_of(wear=21), mask_of(grow=5)
-    assert (worn <= plain).all() and (grown >= plain).all()
+    assert (worn <= plain).all()
+    assert (grown >= plain).all()
     fewer = (worn != plain).flatten(1).any(1)
     more = (grown != plain).flatten(1).any(1)
-    assert fewer.any() and more.any() and not (fewer & more).any()
+    assert fewer.any()
+    assert more.any()
+    assert not (fewer & more).any()
 
 
 def test_a_bent_mask_leaves_out_pixels_that_are_covered_in_part(monkeypatch: pytest.MonkeyPatch) -> None:

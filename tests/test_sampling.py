@@ -134,4 +134,5 @@ def test_another_epoch_has_another_order_and_leaves_out_clips_of_other_faces() -
     assert all(len(drawn) == 2 * fakes * 4 for drawn in epochs)
     assert len({tuple(one.face for one in drawn) for drawn in epochs}) == 4
     short = [frozenset(i for i in range(reals) if sum(one.face == i for one in drawn) < 10) for drawn in epochs]
-    assert all(short) and len(set(short)) > 1
+    assert all(short)
+    assert len(set(short)) > 1
