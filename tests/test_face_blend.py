@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kornia.color import rgb_to_hsv
 from matplotlib.tri import LinearTriInterpolator, Triangulation
 
 from datamodules.base import FaceData
@@ -169,6 +170,25 @@ def test_a_pair_differs_inside_its_mask_and_nowhere_else(prepared: Path) -> None
     assert float((real - fake).abs()[(mask == 0).expand_as(real)].max()) < 2 / 255
     assert float((real - fake).abs()[(mask > 0.9).expand_as(real)].mean()) > 0.01
     assert (mask.flatten(1).amax(1) > 0).all()
+
+
+def test_real_and_fake_of_a_pair_are_made_coarse_alike() -> None:
+    torch.manual_seed(0)
+    images = torch.rand(4, 3, 64, 64)
+    real, fake = FaceBlend(coarse=1.0, coarsest=64).coarsened(images, images)
+    assert (real == fake).all()
+    assert ((real - images).abs().flatten(1).amax(1) > 0.05).all()
+
+
+def test_another_camera_turns_the_hue_to_either_side() -> None:
+    camera = FaceBlend(colour=1.0, light=0.0, after_jpeg=0.0)
+    orange = torch.tensor([0.7, 0.45, 0.2])[:, None, None].expand(3, 16, 16)
+    hue = float(rgb_to_hsv(orange)[0].mean())
+    torch.manual_seed(0)
+    turns = torch.tensor([float(rgb_to_hsv(camera.coloured(orange))[0].mean()) - hue for _ in range(100)])
+    turns = (turns + torch.pi) % (2 * torch.pi) - torch.pi
+    assert 0.3 < float((turns > 0).float().mean()) < 0.7
+    assert 0.8 < float(turns.abs().amax()) / (0.2 * 2 * torch.pi) < 1.2
 
 
 def test_without_training_the_face_that_is_shown_stays_as_it_is(prepared: Path) -> None:
