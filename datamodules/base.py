@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 from zlib import crc32
 
-import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,15 +27,12 @@ from datamodules.clips import Clips, CropClips, VideoClips
 from datamodules.contract import Contract
 from datamodules.errors import Refused
 from datamodules.findings import Finding
+from datamodules.loader import BatchLoader, use_one_thread
 from datamodules.manifest import Video
 from datamodules.sampling import EvalSampler, TrainSampler
 from datamodules.synthesis.base import Synthesis, drawing
 from datamodules.synthesis.neighbours import WithSources
 from datamodules.video import Decoder, Decord
-
-
-def quiet_worker(_: int) -> None:
-    cv2.setNumThreads(1)  # one thread per worker: they would wait for each other
 
 
 class FaceData(LightningDataModule):
@@ -175,7 +171,7 @@ class FaceData(LightningDataModule):
         if synthesis is not None and synthesis.nearest:
             assert isinstance(clips, CropClips)
             faces = WithSources(clips, synthesis.nearest, synthesis.among, self.seed)
-        return DataLoader(
+        return BatchLoader(
             dataset=faces,  # by name: Lightning builds it again to predict
             batch_size=self.batch_size,
             sampler=sampler,
@@ -183,7 +179,7 @@ class FaceData(LightningDataModule):
             collate_fn=collate,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.num_workers > 0,
-            worker_init_fn=quiet_worker,
+            worker_init_fn=use_one_thread,
             # CUDA does not survive a fork
             multiprocessing_context="spawn" if self.num_workers and self.decoder.device.type != "cpu" else None,
         )

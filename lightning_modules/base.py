@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from pytorch_lightning import LightningModule
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
 from pytorch_lightning.core.optimizer import LightningOptimizer
-from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from pytorch_lightning.utilities.types import LRSchedulerTypeUnion, OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MetricCollection
@@ -231,6 +231,22 @@ class Method(LightningModule, ABC):
             for name in FIXED:
                 if f"val/{name}" in values:
                     getattr(self, name).copy_(values[f"val/{name}"])
+
+    def on_train_epoch_end(self) -> None:
+        """A plateau schedule takes its step before the epoch is saved; Lightning's comes after that."""
+        metrics = self.trainer.callback_metrics
+        for scheduler in [config.scheduler for config in self.trainer.lr_scheduler_configs]:
+            if isinstance(scheduler, ReduceLROnPlateau):
+                if scheduler.monitor not in metrics:
+                    logged = ", ".join(sorted(metrics)) or "nothing"
+                    raise Refused(
+                        f"scheduler: monitor {scheduler.monitor}: not logged in this epoch, which has {logged}"
+                    )
+                scheduler.step(metrics[scheduler.monitor])
+
+    def lr_scheduler_step(self, scheduler: LRSchedulerTypeUnion, metric: Any | None) -> None:
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            super().lr_scheduler_step(scheduler, metric)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """As validation has fixed them, where a callback has put averages of all else there."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
+from pytorch_lightning.cli import ReduceLROnPlateau
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
@@ -189,8 +190,10 @@ class LAE(Method):
         return total.detach()
 
     def on_train_epoch_end(self) -> None:
+        super().on_train_epoch_end()
         schedule = self.lr_schedulers()
-        if self.discriminator is not None and isinstance(schedule, LRScheduler):
+        is_stepped = isinstance(schedule, ReduceLROnPlateau)  # by Method
+        if self.discriminator is not None and isinstance(schedule, LRScheduler) and not is_stepped:
             schedule.step()
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

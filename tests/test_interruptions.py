@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import csv
+import functools
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import yaml
 
+from benchmarks.resume import compare, data_of, fit, stopped, training
 from callbacks.checkpoints import SafeCheckpointIO
 from datamodules.errors import Refused
+from suite.__main__ import main
 from tests.conftest import ROOT, preparing, small_fit, suite
 
-# dropout would show if its draws were not resumed
-DETERMINISTIC = ["--data.augment", "datamodules.augment.Augment", "--trainer.max_epochs", "4"]
+THE_SAME = {"weights": 0, "averaged_weights": 0, "optimizer": 0, "schedule": 0, "same_losses": True}
 
 
 def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
@@ -41,24 +44,44 @@ def start(arguments: list[str]) -> subprocess.Popen[str]:
     )
 
 
-def test_killed_and_resumed_it_ends_with_the_same_weights(prepared: Path, tmp_path: Path) -> None:
-    whole = suite(*small_fit(prepared, tmp_path / "whole", *DETERMINISTIC))
-    assert whole.returncode == 0, whole.stderr[-2000:]
-    process = start(small_fit(prepared, tmp_path / "killed", *DETERMINISTIC))
-    wait_for(tmp_path / "killed/checkpoints/last.ckpt")
-    time.sleep(0.3)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    epoch = torch.load(tmp_path / "killed/checkpoints/last.ckpt", weights_only=True)["epoch"]
-    assert epoch < 3
-    resumed = suite(*small_fit(prepared, tmp_path / "killed", *DETERMINISTIC, "--ckpt_path", "last"))
-    assert resumed.returncode == 0, resumed.stderr[-2000:]
-    one, other = weights(tmp_path / "whole"), weights(tmp_path / "killed")
-    assert one.keys() == other.keys()
-    assert all(torch.equal(one[name], other[name]) for name in one)
-    with (tmp_path / "killed/metrics.csv").open() as f:
-        epochs = {row["epoch"] for row in csv.DictReader(f) if row.get("val/video_auroc")}
-    assert epochs == {"0", "1", "2", "3"}  # what was logged before the kill is kept
+def run_fit(run: Path, settings: dict[str, Any], *options: str) -> None:
+    """In this process, which is quicker than one of its own."""
+    file = run.with_suffix(".yaml")
+    file.write_text(yaml.safe_dump(settings))
+    main(["fit", "--config", str(file), "--run", str(run), *options])
+
+
+@pytest.fixture(scope="module")
+def unstopped(studio: Path, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A training of crops, or of videos, that nothing stopped."""
+    folder = tmp_path_factory.mktemp("unstopped")
+
+    @functools.cache
+    def train(read: str) -> Path:
+        run_fit(folder / read, training(data_of(studio, prepared, read), workers=0, persistent=True))
+        return folder / read
+
+    return train
+
+
+@pytest.mark.parametrize(("workers", "read"), [(1, "crops"), (2, "videos")])
+def test_killed_within_an_epoch_and_resumed_it_ends_as_if_it_had_never_stopped(
+    workers: int, read: str, studio: Path, prepared: Path, unstopped: Callable[[str], Path], tmp_path: Path
+) -> None:
+    settings = training(data_of(studio, prepared, read), workers, persistent=True)
+    assert fit(tmp_path / "run", stopped(settings, "KILL")) == -signal.SIGKILL
+    assert torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["epoch"] == 0
+    run_fit(tmp_path / "run", settings, "--ckpt_path", "last")
+    assert compare(unstopped(read), tmp_path / "run") == THE_SAME
+
+
+def test_workers_that_end_with_each_epoch_change_nothing_of_a_resumed_training(
+    studio: Path, prepared: Path, unstopped: Callable[[str], Path], tmp_path: Path
+) -> None:
+    settings = training(data_of(studio, prepared, "crops"), workers=1, persistent=False)
+    run_fit(tmp_path / "run", settings, "--trainer.max_epochs", "2")
+    run_fit(tmp_path / "run", settings, "--ckpt_path", "last")
+    assert compare(unstopped("crops"), tmp_path / "run") == THE_SAME
 
 
 def test_ctrl_c_stops_within_five_seconds_and_leaves_nothing_half_written(prepared: Path, tmp_path: Path) -> None:
