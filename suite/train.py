@@ -10,7 +10,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -29,16 +28,21 @@ from datamodules.base import FaceData
 from datamodules.errors import Refused
 from lightning_modules.base import Method
 from lightning_modules.sync import SyncBatchNorm
+from suite.checkpoint import check_is_whole_epoch, find_checkpoint
 from suite.parser import Parser
 from suite.wandb_key import has_key
 
 
 class SaveFitConfig(SaveConfigCallback):
-    """Keeps the configuration of training; a later ``test`` in the same folder leaves it alone."""
+    """Keeps the configuration of training, once nothing was refused; a later ``test`` in the folder leaves it alone."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if stage == "fit":
-            super().setup(trainer, pl_module, stage)
+        """Passed over: a checkpoint that does not fit is refused after it."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # what a run was resumed from would be what a test of its configuration takes
+        self.config["ckpt_path"] = None
+        super().setup(trainer, pl_module, "fit")
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         for logger in trainer.loggers:
@@ -66,6 +70,7 @@ class SuiteCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
         config["run"] = Path(os.path.expandvars(config["run"]))  # an agent of W&B names runs in $WANDB_RUN_ID
+        self.checkpoint = find_checkpoint(str(self.subcommand), config["run"], config["ckpt_path"])
 
     def _parse_ckpt_path(self) -> None:
         """Passed over: it would let the hyper-parameters of a checkpoint beat the config and the command line."""
@@ -73,12 +78,13 @@ class SuiteCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         run = Path(self._get(self.config_init, "run"))
         settings = self._get(self.config_init, "trainer")
+        self.config_init[self.subcommand]["ckpt_path"] = self.checkpoint
         if self.subcommand == "fit" and not settings["fast_dev_run"]:
             self.begin(run)
         elif (
             self.subcommand != "fit"
             and not settings["fast_dev_run"]
-            and self._get(self.config_init, "ckpt_path") is None
+            and self.checkpoint is None
             and not self._get(self.config_init, "model").is_trained
         ):
             raise Refused(f"{self.subcommand}: give --ckpt_path, for instance {run / 'checkpoints' / 'best.ckpt'}")
@@ -102,13 +108,11 @@ class SuiteCLI(LightningCLI):
 
     def begin(self, run: Path) -> None:
         """A folder that holds a run is resumed or left alone."""
-        given = self._get(self.config_init, "ckpt_path")
-        last = run / "checkpoints" / "last.ckpt"
-        resumed = given in ("last", "hpc") or (
-            given is not None and Path(given).resolve().is_relative_to(run.resolve())
-        )
-        if resumed and last.is_file():
-            rewind(run / "metrics.csv", torch.load(last, map_location="cpu", weights_only=True)["global_step"])
+        path = self.checkpoint
+        if path is not None and path.resolve().is_relative_to(run.resolve()):
+            checkpoint = SafeCheckpointIO().load_checkpoint(path)
+            check_is_whole_epoch(checkpoint, path)
+            rewind(run / "metrics.csv", checkpoint["global_step"])
             return
         if any((run / "checkpoints").glob("*.ckpt")):
             raise Refused(f"{run}: holds a run; give another --run, or go on with it by --ckpt_path last")
