@@ -289,7 +289,8 @@ class FaceData(LightningDataModule):
         return seen if self.granted is None else seen | {"asked": self.granted.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        contracts.compare(self.seen_pixels(), state_dict["contract"], "the data of the checkpoint")
+        seen = state_dict["contract"]
+        contracts.compare(self.seen_pixels(), seen, "the data of the checkpoint", contracts.READ_BY)
         self.trained_on = state_dict["trained_on"]
         self.asked = state_dict.get("asked", {})
         if self.granted is not None:

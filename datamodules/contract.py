@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
 
@@ -15,10 +16,15 @@ def digest(contract: Contract) -> str:
     return blake2b(json.dumps(contract, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
-def compare(mine: Contract, theirs: Contract, who: str) -> None:
+# what decides how prepared faces are read, and the options that change it
+READ_BY = {"size": "--data.image_size", "clip": "--data.read videos --data.clip", "every": "--data.every"}
+
+
+def compare(mine: Contract, theirs: Contract, who: str, options: Mapping[str, str] | None = None) -> None:
     """
     Args:
         who: Says where ``theirs`` is from, for the message.
+        options: That change a part of ``mine``, for the message.
     """
     different = [
         f"{name} is {mine.get(name, 'absent')!r} here and {theirs.get(name, 'absent')!r} there"
@@ -26,7 +32,9 @@ def compare(mine: Contract, theirs: Contract, who: str) -> None:
         if mine.get(name) != theirs.get(name)
     ]
     if different:
-        raise Refused(f"{who} was prepared differently: {'; '.join(different)}")
+        give = [f"{option} {theirs[name]}" for name, option in (options or {}).items() if mine[name] != theirs[name]]
+        advice = f"; give {' '.join(give)}" if give else ""
+        raise Refused(f"{who} was prepared differently: {'; '.join(different)}{advice}")
 
 
 def load(folder: Path) -> Contract:

@@ -6,12 +6,14 @@ import inspect
 import pkgutil
 import re
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NoReturn
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ActionConfigFile, ArgumentParser
 
+from suite.data_file import ConfigFile, as_config
 from suite.nearest import near, near_file
 
 CLASS = re.compile(r"Problem with given class_path '([\w.]+)'")
@@ -29,6 +31,14 @@ class Parser(ArgumentParser):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # abbreviations would let a mistyped key through
         super().__init__(*args, **{**kwargs, "allow_abbrev": False})
+
+    def add_argument(self, *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("action") is ActionConfigFile:
+            kwargs["action"] = ConfigFile
+        return super().add_argument(*args, **kwargs)
+
+    def parse_args(self, args: Sequence[str] | None = None, *others: Any, **kwargs: Any) -> Any:
+        return super().parse_args(as_config(sys.argv[1:] if args is None else list(args)), *others, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         if not self.exit_on_error:

@@ -216,7 +216,7 @@ def test_a_checkpoint_refuses_data_prepared_differently(data: FaceData) -> None:
 
 def test_a_checkpoint_refuses_another_size_but_not_another_store(prepared: Path) -> None:
     state = make(prepared).state_dict()
-    with pytest.raises(Refused, match="size is 48 here and 64 there"):
+    with pytest.raises(Refused, match=r"size is 48 here and 64 there; give --data\.image_size 64$"):
         make(prepared, image_size=48).load_state_dict(state)
     other = make(prepared)
     other.contract.update({"store": "shards", "frames": 16})
