@@ -74,6 +74,7 @@ class LAANet(Method):
             if self.network.mean.flatten().tolist() != [0.5] * 3:
                 raise Refused(f"weights {weights}: expect images normalized as trunk {RELEASED} does, not as {trunk}")
             load(self.network, weights)
+            self.network.trunk.slow_statistics()
             self.is_trained = True
         self.size, self.cut, self.mirror, self.compat, self.freeze_epochs = size, cut, mirror, compat, freeze_epochs
         self.weight = {"points": points, "label": 1.0, "consistency": consistency}

@@ -18,6 +18,7 @@ from lightning_modules import backbones
 
 NATIVE = 380  # side for which the released network froze its paddings
 RELEASED = "tf_efficientnet_b4.ap_in1k"  # released weights normalize as this one does, others of the name do not
+PUBLISHED_MOMENTUM = 0.01  # of the trunk's batch norms; torch's is 0.1
 
 
 @dataclass(kw_only=True)
@@ -68,11 +69,19 @@ class Trunk(nn.Module):
             raise Refused(f"trunk {name!r}: has no features at an eighth, a 16th and a 32nd of the size")
         self.taps = [int(taps[reduction]["module"].rpartition(".")[2]) for reduction in (8, 16, 32)]
         self.channels = [taps[reduction]["num_chs"] for reduction in (8, 16, 32)] + [net.num_features]
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.momentum = 0.01
+        if pretrained:
+            self.slow_statistics()
         if padding_of is not None:
             freeze_padding(self, padding_of)
+
+    def slow_statistics(self) -> None:
+        """The published momentum, for batch norms that hold statistics already.
+
+        Random weights begin with a mean of 0 and a variance of 1, of which it leaves a tenth after 229 steps.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = PUBLISHED_MOMENTUM
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(B, 3, H, W) to C3, C4, C5 and C5.1, at 1/8, 1/16, 1/32 and 1/32 of the size."""
