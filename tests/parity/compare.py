@@ -2,8 +2,8 @@
 
     python tests/parity/compare.py METHOD FIXTURE.npz --seed N
 
-The list of the authors' keys, METHOD_keys.json, lies beside the fixture. Exit code 0 only if every array is within
-1e-6.
+The list of the authors' keys, METHOD_keys.json, lies beside the fixture (laa_net_sharp has that of laa_net). Exit code
+0 only if every array is within 1e-6.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import json
 import sys
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,6 +36,7 @@ from lightning_modules.st import network as st_ddl_network
 
 TOLERANCE = 1e-6
 Arrays = Mapping[str, NDArray[np.float64]]
+Keys = Mapping[str, list[int]]
 
 
 def fill(name: str, shape: tuple[int, ...]) -> NDArray[np.generic]:
@@ -54,52 +57,83 @@ def uniform(seed: int, shape: tuple[int, ...], low: float = -1.0, high: float = 
     return torch.from_numpy(np.random.RandomState(seed).uniform(low, high, shape))
 
 
-def laa_net(keys: Mapping[str, list[int]], seed: int, padding_of: int | None = NATIVE) -> dict[str, Tensor]:
+def mirror_if(mirrored: bool, inputs: Tensor) -> Tensor:
+    return inputs.flip(-1) if mirrored else inputs
+
+
+def laa_net(keys: Keys, padding_of: int | None = NATIVE, factor: float = 1.0) -> Network:
+    """
+    Args:
+        factor: Of tensors of two dimensions and more: under 1 the deep arrays forget what the image was.
+    """
     aliased = {n: ALIASED + n.removeprefix(ALIAS) if n.startswith(ALIAS) else n for n in keys}
     state = {name: torch.from_numpy(fill(aliased[name], tuple(shape))) for name, shape in keys.items()}
+    state = {name: factor * value if value.ndim >= 2 else value for name, value in state.items()}
     network = Network(padding_of=padding_of).double().eval()
     network.load_state_dict(convert_reference(state))
-    with torch.no_grad():
-        normalized = uniform(seed, (1, 3, 384, 384))
-        taps = network.trunk(normalized)
-        heads = network(normalized / 2 + 0.5)
+    return network
+
+
+@torch.no_grad()
+def laa_net_arrays(network: Network, seed: int, mirrored: bool = False) -> dict[str, Tensor]:
+    normalized = mirror_if(mirrored, uniform(seed, (1, 3, 384, 384)))
+    taps = network.trunk(normalized)
+    heads = network(normalized / 2 + 0.5)
     arrays = {f"reduction_{i}": tap[:, ::16, ::2, ::2] for i, tap in enumerate(taps, 3)}
     arrays |= {"hm": heads.points[..., ::2, ::2], "cls": heads.label[:, None]}
     return arrays | {"cstency": heads.embedding[:, ::16, ::4, ::4]}
 
 
-def st_ddl(keys: Mapping[str, list[int]], seed: int, compat: bool = True) -> dict[str, Tensor]:
+def st_ddl(keys: Keys) -> st_ddl_network.Network:
     state = {name: torch.from_numpy(fill(name, tuple(shape))) for name, shape in keys.items()}
     network = st_ddl_network.Network().double().eval()
     network.load_state_dict(st_ddl_convert.convert_reference(state))
-    network.fusion.compat &= compat
-    with torch.no_grad():
-        pixels, motion, fused = network.fused(uniform(seed, (6, 3, 128, 128)), uniform(seed + 1, (6, 2, 128, 128)))
-        heads = network.heads(fused, clips=2)
+    return network
+
+
+@torch.no_grad()
+def st_ddl_arrays(network: st_ddl_network.Network, seed: int, mirrored: bool = False) -> dict[str, Tensor]:
+    shown, moved = uniform(seed, (6, 3, 128, 128)), uniform(seed + 1, (6, 2, 128, 128))
+    pixels, motion, fused = network.fused(mirror_if(mirrored, shown), mirror_if(mirrored, moved))
+    heads = network.heads(fused, clips=2)
     arrays = {"features_rgb": pixels, "features_motion": motion, "fused": fused}
     arrays = {name: features[:, ::64] for name, features in arrays.items()}
     return arrays | {"mask_logits": heads.mask[..., ::8, ::8], "class_logits": heads.label}
 
 
-def rffr(keys: Mapping[str, list[int]], seed: int, blocks: Sequence[int]) -> dict[str, Tensor]:
+def rffr(keys: Keys) -> rffr_detector.Network:
     state = {name: torch.from_numpy(fill(name, tuple(shape))) for name, shape in keys.items()}
     for name, width in (("pos_embed", 768), ("decoder_pos_embed", 512)):
         state[f"rg.inpainter.{name}"] = positions(width, 14)
     network = rffr_detector.Network().double().eval()
     network.load_state_dict(rffr_convert.convert_reference(state))
-    chosen, images = torch.tensor(list(blocks)), uniform(seed, (1, 3, 224, 224), 0, 1)
-    with torch.no_grad():
-        ids = network.blocks[chosen]
-        passes = [one[None] for one in ids]
-        (whole, _), rest = recovered(network.generator, images, passes), residual(network.generator, images, passes)
-        features = network.features(images, rest, chosen)
-        arrays = {"recovered": whole[..., ::8, ::8], "residual": rest[..., ::8, ::8], "features_compat": features}
-        arrays |= {"patch_ids": ids.flatten()[None], "logits_compat": network.classifier(features)}
-        network.compat = False
-        return arrays | {"features": network.features(images, rest, chosen)}
+    return network
 
 
-METHODS: dict[str, Callable[..., dict[str, Tensor]]] = {"laa_net": laa_net, "st_ddl": st_ddl, "rffr": rffr}
+@torch.no_grad()
+def rffr_arrays(
+    network: rffr_detector.Network, seed: int, mirrored: bool = False, blocks: Sequence[int] = ()
+) -> dict[str, Tensor]:
+    chosen, images = torch.tensor(list(blocks)), mirror_if(mirrored, uniform(seed, (1, 3, 224, 224), 0, 1))
+    ids = network.blocks[chosen]
+    passes = [one[None] for one in ids]
+    whole, rest = recovered(network.generator, images, passes)[0], residual(network.generator, images, passes)
+    features = network.features(images, rest, chosen)
+    arrays = {"recovered": whole[..., ::8, ::8], "residual": rest[..., ::8, ::8], "features_compat": features}
+    arrays |= {"patch_ids": ids.flatten()[None], "logits_compat": network.classifier(features)}
+    network.compat = False
+    arrays["features"] = network.features(images, rest, chosen)
+    network.compat = True
+    return arrays
+
+
+# the network from the authors' keys, and its arrays; the name of their list of keys is that before "_sharp"
+METHODS: dict[str, tuple[Callable[[Keys], Any], Callable[..., dict[str, Tensor]]]] = {
+    "laa_net": (laa_net, laa_net_arrays),
+    "laa_net_sharp": (partial(laa_net, factor=1.5), laa_net_arrays),
+    "st_ddl": (st_ddl, st_ddl_arrays),
+    "rffr": (rffr, rffr_arrays),
+}
 
 
 def errors(ours: Mapping[str, Tensor], recorded: Arrays) -> dict[str, float]:
@@ -118,10 +152,11 @@ def main() -> None:
     parser.add_argument("fixture", type=Path)
     parser.add_argument("--seed", type=int, required=True)
     given = parser.parse_args()
-    keys = json.loads((given.fixture.parent / f"{given.method}_keys.json").read_text())
-    recorded = dict(np.load(given.fixture))
-    inputs = {name: recorded.pop(name).tolist() for name in ("blocks",) if name in recorded}
-    found = errors(METHODS[given.method](keys, given.seed, **inputs), recorded)
+    keys = json.loads((given.fixture.parent / f"{given.method.removesuffix('_sharp')}_keys.json").read_text())
+    theirs = dict(np.load(given.fixture))
+    inputs = {name: theirs.pop(name).tolist() for name in ("blocks",) if name in theirs}
+    build, arrays = METHODS[given.method]
+    found = errors(arrays(build(keys), given.seed, **inputs), theirs)
     for name, error in found.items():
         print(name, f"{error:.3e}")
     sys.exit(0 if found and max(found.values()) <= TOLERANCE else 1)

@@ -12,25 +12,38 @@ import torch
 from datamodules.errors import Refused
 from lightning_modules.laa.convert import convert_reference
 from lightning_modules.laa.network import Network
-from tests.parity.compare import TOLERANCE, errors, laa_net
+from tests.parity.compare import TOLERANCE, errors, laa_net, laa_net_arrays
 
 HERE = Path(__file__).parent
 KEYS: dict[str, list[int]] = json.loads((HERE / "laa_net_keys.json").read_text())
+ARRAYS = {"hm", "cls", "cstency", *(f"reduction_{i}" for i in (3, 4, 5, 6))}
 
 
+@pytest.fixture(scope="module")
 def recorded() -> dict[str, np.ndarray]:
-    with np.load(HERE / "laa_net_seed300.npz") as arrays:
+    with np.load(HERE / "laa_net_sharp_seed310.npz") as arrays:
         return dict(arrays)
 
 
-def test_every_array_is_that_of_the_authors() -> None:
-    found = errors(laa_net(KEYS, 300), recorded())
-    assert found.keys() == {"hm", "cls", "cstency", *(f"reduction_{i}" for i in (3, 4, 5, 6))}
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return laa_net(KEYS, factor=1.5)
+
+
+def test_every_array_is_that_of_the_authors(recorded: dict[str, np.ndarray], network: Network) -> None:
+    found = errors(laa_net_arrays(network, 310), recorded)
+    assert found.keys() == ARRAYS
     assert max(found.values()) <= TOLERANCE, found
 
 
-def test_with_paddings_that_follow_the_image_it_would_not_be() -> None:
-    found = errors(laa_net(KEYS, 300, padding_of=None), recorded())
+def test_of_the_mirror_image_no_array_would_be(recorded: dict[str, np.ndarray], network: Network) -> None:
+    found = errors(laa_net_arrays(network, 310, mirrored=True), recorded)
+    assert found.keys() == ARRAYS
+    assert min(found.values()) > 1000 * TOLERANCE, found
+
+
+def test_with_paddings_that_follow_the_image_it_would_not_be(recorded: dict[str, np.ndarray]) -> None:
+    found = errors(laa_net_arrays(laa_net(KEYS, padding_of=None, factor=1.5), 310), recorded)
     assert found["reduction_3"] > 0.05
     assert found["hm"] > 1000 * TOLERANCE
 

@@ -12,7 +12,7 @@ import torch
 from datamodules.errors import Refused
 from lightning_modules.recovery.convert import convert_reference
 from lightning_modules.recovery.detector import Network
-from tests.parity.compare import TOLERANCE, errors, rffr
+from tests.parity.compare import TOLERANCE, errors, rffr, rffr_arrays
 
 HERE = Path(__file__).parent
 KEYS: dict[str, list[int]] = json.loads((HERE / "rffr_keys.json").read_text())
@@ -25,14 +25,31 @@ def recorded() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def ours(recorded: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
-    return rffr(KEYS, 200, recorded["blocks"].tolist())
+def network() -> Network:
+    return rffr(KEYS)
+
+
+@pytest.fixture(scope="module")
+def ours(recorded: dict[str, np.ndarray], network: Network) -> dict[str, torch.Tensor]:
+    return rffr_arrays(network, 200, blocks=recorded["blocks"].tolist())
+
+
+def of_images(recorded: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Without which blocks they are of."""
+    return {name: array for name, array in recorded.items() if name not in ("blocks", "patch_ids")}
 
 
 def test_every_array_is_that_of_the_authors(recorded: dict[str, np.ndarray], ours: dict[str, torch.Tensor]) -> None:
-    found = errors(ours, {name: a for name, a in recorded.items() if name != "blocks"})
+    found = errors(ours, {"patch_ids": recorded["patch_ids"], **of_images(recorded)})
     assert found.keys() == {"patch_ids", "recovered", "residual", "features_compat", "logits_compat"}
     assert max(found.values()) <= TOLERANCE, found
+
+
+def test_of_the_mirror_image_no_array_would_be(recorded: dict[str, np.ndarray], network: Network) -> None:
+    mirrored = rffr_arrays(network, 200, mirrored=True, blocks=recorded["blocks"].tolist())
+    found = errors(mirrored, of_images(recorded))
+    assert len(found) == 4
+    assert min(found.values()) > 1000 * TOLERANCE, found
 
 
 def test_read_at_the_class_token_it_would_not_be(

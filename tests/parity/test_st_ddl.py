@@ -12,10 +12,11 @@ import torch
 from datamodules.errors import Refused
 from lightning_modules.st.convert import convert_reference
 from lightning_modules.st.network import Network
-from tests.parity.compare import TOLERANCE, errors, st_ddl
+from tests.parity.compare import TOLERANCE, errors, st_ddl, st_ddl_arrays
 
 HERE = Path(__file__).parent
 KEYS: dict[str, list[int]] = json.loads((HERE / "st_ddl_keys.json").read_text())
+ARRAYS = {"features_rgb", "features_motion", "fused", "mask_logits", "class_logits"}
 
 
 @pytest.fixture(scope="module")
@@ -24,14 +25,28 @@ def recorded() -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def test_every_array_is_that_of_the_authors(recorded: dict[str, np.ndarray]) -> None:
-    found = errors(st_ddl(KEYS, 100), recorded)
-    assert found.keys() == {"features_rgb", "features_motion", "fused", "mask_logits", "class_logits"}
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return st_ddl(KEYS)
+
+
+def test_every_array_is_that_of_the_authors(recorded: dict[str, np.ndarray], network: Network) -> None:
+    found = errors(st_ddl_arrays(network, 100), recorded)
+    assert found.keys() == ARRAYS
     assert max(found.values()) <= TOLERANCE, found
 
 
-def test_with_attention_that_keeps_frames_apart_it_would_not_be(recorded: dict[str, np.ndarray]) -> None:
-    found = errors(st_ddl(KEYS, 100, compat=False), recorded)
+def test_of_the_mirror_image_no_array_would_be(recorded: dict[str, np.ndarray], network: Network) -> None:
+    found = errors(st_ddl_arrays(network, 100, mirrored=True), recorded)
+    assert found.keys() == ARRAYS
+    assert min(found.values()) > 1000 * TOLERANCE, found
+
+
+def test_with_attention_that_keeps_frames_apart_it_would_not_be(
+    recorded: dict[str, np.ndarray], network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network.fusion, "compat", False)
+    found = errors(st_ddl_arrays(network, 100), recorded)
     assert found["features_rgb"] <= TOLERANCE
     assert found["fused"] > 100 * TOLERANCE
 
