@@ -13,6 +13,7 @@ from datamodules.batch import Batch
 from datamodules.errors import Refused
 from lightning_modules import backbones
 from lightning_modules.base import Method, Prediction
+from lightning_modules.last_layer import in_float32
 from lightning_modules.weights import read
 
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
@@ -43,6 +44,8 @@ class Classifier(Method):
         super().__init__(**kwargs)
         backbones.check("backbone", backbone)
         net: Any = timm.create_model(backbone, pretrained=pretrained, num_classes=1)
+        for head in heads(net):
+            in_float32(head)
         if weights is not None:
             load(net, weights)
         if only_norms:
@@ -61,6 +64,12 @@ class Classifier(Method):
 
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         return {"label": self.label_loss(prediction.logit, batch)}
+
+
+def heads(net: Any) -> tuple[nn.Module, ...]:
+    """The last layer, or both of a distilled network."""
+    found = net.get_classifier()
+    return found if isinstance(found, tuple) else (found,)
 
 
 def load(net: Any, path: Path) -> None:

@@ -18,6 +18,7 @@ from datamodules.batch import Batch
 from datamodules.errors import Refused
 from lightning_modules import masks, meta
 from lightning_modules.base import Method, Prediction
+from lightning_modules.last_layer import in_float32
 from lightning_modules.meta import Split
 from lightning_modules.recover import generator_of
 from lightning_modules.recovery import regions
@@ -104,7 +105,8 @@ class Delocate(Method):
         self.unet = UNet(encoder, 9, pretrained, widths, groups=groups)
         told = self.unet.width + len(regions.PARTS) + (self.generator.width if sees_class else 0)
         self.sees_class, self.feather = sees_class, feather
-        self.classifier = nn.Sequential(nn.LayerNorm(told), nn.Linear(told, 256), nn.GELU(), nn.Linear(256, 1))
+        last = in_float32(nn.Linear(256, 1))
+        self.classifier = nn.Sequential(nn.LayerNorm(told), nn.Linear(told, 256), nn.GELU(), last)
         self.kept = Kept() if cache else None
         self.mask_weight, self.map_weight = mask_weight, map_weight
         self.split, self.meta_step, self.meta_weight = split, meta_step, meta_weight

@@ -97,11 +97,11 @@ class LAANet(Method):
         b, t, _, h, w = frames.shape
         images = self.framed(frames.flatten(0, 1))
         heads = self.network(images)
-        logit = heads.label.float()
+        logit = heads.label
         if self.training:
             return LAAPrediction(logit=logit.view(b, t).mean(1), heads=heads)
         if self.mirror:
-            logit = (logit + self.network(images.flip(-1)).label.float()) / 2
+            logit = (logit + self.network(images.flip(-1)).label) / 2
         # how much each place agrees with the one that is most likely a vulnerable point
         agreement = similarity(heads.embedding.float(), heads.points.flatten(1).argmax(1))
         y, x = self.border(h, w)

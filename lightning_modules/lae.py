@@ -91,7 +91,7 @@ class LAE(Method):
             raise Refused(f"LAE: faces of {frames.shape[-1]} pixels, size is {self.size}; set data.image_size")
         t = frames.shape[1]
         encoded = self.encoder(2 * frames.flatten(0, 1) - 1)
-        real, forged = self.halves(encoded.latent.float())
+        real, forged = self.halves(encoded.latent)
         logit = STEEP * (forged - real)
         kept = encoded.latent
         if self.decodes == "half":
@@ -127,7 +127,7 @@ class LAE(Method):
         t, encoded = batch.frames.shape[1], prediction.encoded
         counts = batch.counts.repeat_interleave(t)  # rows that only bring their masks have no say in the rest
         label = batch.label.repeat_interleave(t).float()
-        real, forged = self.halves(encoded.latent.float())
+        real, forged = self.halves(encoded.latent)
         latent = (forged - label).abs() + (real - (1 - label)).abs()
         shown, decoded = 2 * batch.frames.flatten(0, 1)[counts] - 1, prediction.decoded[counts].float()
         out = {"latent": latent[counts].mean(), "pixels": self.pixel_weight * (decoded - shown).abs().mean()}

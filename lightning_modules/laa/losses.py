@@ -15,7 +15,7 @@ def losses(heads: Heads, label: Tensor, targets: Targets) -> dict[str, Tensor]:
     """Unweighted; ``label`` is (B,)."""
     return {
         "points": focal(heads.points.float(), targets.heat),
-        "label": F.binary_cross_entropy_with_logits(heads.label.float(), label.float()),
+        "label": F.binary_cross_entropy_with_logits(heads.label, label.float()),
         "consistency": consistency(heads.embedding.float(), targets),
     }
 

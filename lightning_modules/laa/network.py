@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from datamodules.errors import Refused
 from lightning_modules import backbones
+from lightning_modules.last_layer import in_float32
 
 NATIVE = 380  # side for which the released network froze its paddings
 RELEASED = "tf_efficientnet_b4.ap_in1k"  # released weights normalize as this one does, others of the name do not
@@ -183,7 +184,7 @@ class Network(nn.Module):
         nn.init.normal_(embedding.weight, std=math.sqrt(2 / 256))
         nn.init.zeros_(embedding.bias)
         self.points = nn.Sequential(*head(width), points)
-        self.label = nn.Sequential(*head(width), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 1))
+        self.label = nn.Sequential(*head(width), nn.AdaptiveAvgPool2d(1), nn.Flatten(), in_float32(nn.Linear(64, 1)))
         self.embedding = nn.Sequential(*head(width), embedding)
         for name in ("mean", "std"):
             self.register_buffer(name, torch.tensor(getattr(self.trunk, name)).view(3, 1, 1), persistent=False)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from datamodules.errors import Refused
 from lightning_modules import backbones
+from lightning_modules.last_layer import in_float32
 
 SMALLEST = 8  # side of the picture that the decoder begins with
 
@@ -47,7 +48,7 @@ class Encoder(nn.Module):
             backbones.check("trunk", trunk)
             net: Any = timm.create_model(trunk, pretrained=pretrained, num_classes=0, global_pool="")
             self.trunk, self.width = net, net.num_features
-        self.latent = nn.Linear(self.width, latent)
+        self.latent = in_float32(nn.Linear(self.width, latent))
 
     def forward(self, images: Tensor) -> Encoded:
         """

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from datamodules.errors import Refused
 from lightning_modules import backbones
+from lightning_modules.last_layer import in_float32
 from lightning_modules.recovery.blocks import Grid
 from lightning_modules.recovery.mae import MAE
 from lightning_modules.recovery.masking import check
@@ -73,7 +74,7 @@ class Network(Released):
         seen = BRANCHES if sees == "both" else (sees,)
         self.branches = nn.ModuleDict({name: Branch(branch, pretrained, side * patch, patch) for name in seen})
         width = sum(one.vit.embed_dim for one in self.branches.values())  # type: ignore[misc, union-attr]
-        self.classifier = nn.Linear(width, 2)
+        self.classifier = in_float32(nn.Linear(width, 2))
         self.register_buffer("blocks", grid.ids(), persistent=False)
         together = grid.together(grid.side**2 if passes is None else passes)
         self.register_buffer("together", together, persistent=False)

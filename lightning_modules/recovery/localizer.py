@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from datamodules.errors import Refused
 from lightning_modules import backbones
+from lightning_modules.last_layer import in_float32
 
 GROUPS = 8  # of channels that are normalized together
 
@@ -101,7 +102,9 @@ class UNet(nn.Module):
         parts = zip(inward, reversed(beside), widths, strict=False)
         self.decoder = nn.ModuleList(Up(width, skip, out, gated) for width, skip, out in parts)
         last = inward[len(self.decoder)]
-        self.last = nn.Sequential(nn.Conv2d(last, last // 2, 3, padding=1), nn.ReLU(), nn.Conv2d(last // 2, 1, 1))
+        self.last = nn.Sequential(
+            nn.Conv2d(last, last // 2, 3, padding=1), nn.ReLU(), in_float32(nn.Conv2d(last // 2, 1, 1))
+        )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 1, H, W) logits, and (B, C) the mean of what is coarsest."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from datamodules.errors import Refused
 from lightning_modules import backbones
+from lightning_modules.last_layer import in_float32
 from lightning_modules.weights import Released
 
 HEAD = 32  # channels of one head of attention
@@ -140,9 +141,9 @@ class Network(nn.Module):
             nn.BatchNorm2d(8),
             nn.ReLU(),
             Up(),
-            nn.Conv2d(8, 2, 3, 1, 1),
+            in_float32(nn.Conv2d(8, 2, 3, 1, 1)),
         )
-        self.label = nn.Linear(width, 2)
+        self.label = in_float32(nn.Linear(width, 2))
 
     def fused(self, pixels: Tensor, motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(N, 3, H, W) in [-1, 1] and (N, C, H, W) to features of pixels, of motion, and of both."""
@@ -150,8 +151,7 @@ class Network(nn.Module):
         return x, m, self.fusion(x, m)
 
     def heads(self, fused: Tensor, clips: int) -> Heads:
-        # of half-precision scores too many would be the same
-        mask, label = self.mask(fused).float(), self.label(fused.mean((2, 3))).float()
+        mask, label = self.mask(fused), self.label(fused.mean((2, 3)))
         return Heads(label=label.view(clips, -1, 2).mean(1), mask=mask.view(clips, -1, *mask.shape[1:]))
 
     def forward(self, pixels: Tensor, motion: Tensor) -> Heads:

@@ -49,7 +49,7 @@ def test_of_the_mirror_image_no_array_would_be(recorded: dict[str, np.ndarray], 
     mirrored = rffr_arrays(network, 200, mirrored=True, blocks=recorded["blocks"].tolist())
     found = errors(mirrored, of_images(recorded))
     assert len(found) == 4
-    assert min(found.values()) > 1000 * TOLERANCE, found
+    assert min(found.values()) > 500 * TOLERANCE, found
 
 
 def test_read_at_the_class_token_it_would_not_be(
