@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.record import record
 from lightning_modules.rffr import RFFR
 
-BRANCH = "vit_base_patch16_224.augreg_in1k"
+BRANCH = "vit_base_patch16_224.orig_in21k_ft_in1k"
 
 
 def operations(call: Callable[[], Any]) -> float:

@@ -9,6 +9,19 @@ import timm
 from datamodules.errors import Refused
 
 
+def check_activation(what: str, name: str) -> None:
+    """Refuses CLIP's weights in a network of another activation, where they load without complaint.
+
+    timm has most of those that were trained with QuickGELU under two names, of which the shorter is built with GELU.
+    """
+    net, pretrained = name.partition(".")[0], timm.models.get_pretrained_cfg(name)
+    right = f"{net.replace('_clip_', '_clip_quickgelu_')}.{pretrained.tag if pretrained else ''}"
+    if right.partition(".")[0] != net and right in timm.list_pretrained(right):
+        raise Refused(
+            f"{what} {name!r}: its weights were trained with QuickGELU, which this network lacks; use {right}"
+        )
+
+
 def check(what: str, name: str, among: str = "") -> None:
     """
     Args:

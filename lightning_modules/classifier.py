@@ -31,6 +31,8 @@ class Classifier(Method):
         pretrained: bool = False,
         weights: Path | None = None,
         only_norms: bool = False,
+        mean: list[float] | None = None,
+        std: list[float] | None = None,
         **kwargs: Any,
     ) -> None:
         """
@@ -39,10 +41,14 @@ class Classifier(Method):
             pretrained: Fetch timm's weights from its hub.
             weights: Local file of backbone weights, instead.
             only_norms: Tune the normalization layers and the head, nothing else.
+            mean: Of each channel, subtracted from pixels in [0, 1]; that of timm's weights without it.
+            std: Of each channel, which then divides; that of timm's weights without it.
             **kwargs: See Method.
         """
         super().__init__(**kwargs)
         backbones.check("backbone", backbone)
+        if pretrained:
+            backbones.check_activation("backbone", backbone)
         net: Any = timm.create_model(backbone, pretrained=pretrained, num_classes=1)
         for head in heads(net):
             in_float32(head)
@@ -53,10 +59,14 @@ class Classifier(Method):
             for module in net.modules():
                 if isinstance(module, NORMS):
                     module.requires_grad_(True)
-            net.get_classifier().requires_grad_(True)
-        self.net, config = net, net.pretrained_cfg
-        self.register_buffer("mean", torch.tensor(config["mean"]).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(config["std"]).view(3, 1, 1), persistent=False)
+            for head in heads(net):
+                head.requires_grad_(True)
+        self.net = net
+        for name, given in (("mean", mean), ("std", std)):
+            values = net.pretrained_cfg[name] if given is None else given
+            if len(values) != 3 or (name == "std" and min(values) <= 0):
+                raise Refused(f"{name} {given}: must be three numbers{', above 0' if name == 'std' else ''}")
+            self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
     def forward(self, frames: Tensor) -> Prediction:
         images = (frames.flatten(0, 1) - self.mean) / self.std  # (B*T, 3, H, W)

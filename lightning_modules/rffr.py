@@ -28,7 +28,7 @@ class RFFR(Method):
 
     def __init__(
         self,
-        branch: str = "vit_base_patch16_224.augreg_in1k",
+        branch: str = "vit_base_patch16_224.orig_in21k_ft_in1k",
         pretrained: bool = False,
         generator: MAE | None = None,
         generator_weights: Path | None = None,

@@ -57,7 +57,7 @@ class Network(Released):
 
     def __init__(
         self,
-        branch: str = "vit_base_patch16_224.augreg_in1k",
+        branch: str = "vit_base_patch16_224.orig_in21k_ft_in1k",
         pretrained: bool = False,
         grid: Grid | None = None,
         generator: MAE | None = None,
