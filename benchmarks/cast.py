@@ -41,7 +41,7 @@ def cast(
     side: int = 128,
     workers: int = 2,
 ) -> None:
-    """Film, and prepare the crops.
+    """Film, and prepare the crops, a second time with more room for methods that blend faces.
 
     Args:
         out: Folder to fill.
@@ -64,10 +64,12 @@ def cast(
         ]
     for done, _ in enumerate(run(work, workers), 1):
         print(f"\rfilmed {done} of {len(work)}", end="")
-    recipe = Recipe(decoder=Decord(), tracker=FaceTracker(landmarks=DlibLandmarks(path=predictor)), size=side)
+    tracker = FaceTracker(landmarks=DlibLandmarks(path=predictor))
     rows = [row for row in index(out) if row.compression == "c23"]
-    for done, total in prepare_all(rows, out, out / "prepared", recipe, workers):
-        print(f"\rprepared {done} of {total}", end="")
+    for name, margin in (("prepared", 1.3), ("prepared_m15", 1.5)):
+        recipe = Recipe(decoder=Decord(), tracker=tracker, size=side, margin=margin)
+        for done, total in prepare_all(rows, out, out / name, recipe, workers):
+            print(f"\r{name}: {done} of {total}", end="")
 
 
 if __name__ == "__main__":

@@ -15,13 +15,13 @@ from benchmarks.study import counts, figures, studied, trained
 
 # what ages real and fake alike is left out: six hundred steps from random weights do not get over it
 SELF = {"after_jpeg": 0.0, "after_light": 0.0, "after_shift": 0.0, "ratios": [1.0], "change": 0.0}
-OTHER = {"smallest": 317, "coarse": 0.0, "window": [0, 0, 317, 317], "change": 0.0}
+OTHER = {"smallest": 317, "coarse": 0.0, "change": 0.0}
 OTHER |= {"colour": 0.0, "light": 0.0, "after_jpeg": 0.0}
 VARIANTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "LAA-Net": ("laa_net", {}, SELF),
     "without heat map and consistency": ("laa_net", {"points": 0.0, "consistency": 0.0}, SELF),
     "plain pyramid": ("laa_net", {"gated": False}, SELF),
-    "two faces blended (BI)": ("laa_net_bi", {}, OTHER),
+    "two faces blended (BI)": ("laa_net_bi", {"framing": {"cut": [5 / 256, 24 / 256], "down": 0.0}}, OTHER),
 }
 
 

@@ -42,6 +42,7 @@ class Batch:
     counts: Tensor  # (B,) bool, metrics pass over the others
     people: list[str] = field(default_factory=list)  # of each video, separated by spaces
     boundary: Tensor | None = None  # (B, T, 1, h, w) uint8 from synthesis, 255 where a blend is half and half
+    framed: bool = False  # whether a synthesis has left of each crop what the method is to be shown
 
     def __len__(self) -> int:
         return len(self.label)

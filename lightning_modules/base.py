@@ -22,8 +22,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MetricCollection
 
+from datamodules.base import FaceData
 from datamodules.batch import Batch
 from datamodules.errors import Refused
+from datamodules.synthesis.framing import WHOLE, Framing
 from lightning_modules.metrics import pixel_metrics, score_metrics
 from lightning_modules.pixels import histogram
 from lightning_modules.scores import Pooled
@@ -69,6 +71,7 @@ class Method(LightningModule, ABC):
     monitor = ("val/video_auroc", "max")  # what the best checkpoint is chosen by
     fixes_thresholds = True  # whether validation says where the decision lies
     needs_landmarks = False
+    framing: Framing = WHOLE  # what of a crop is shown; a method with another one applies it to what is not framed
     is_trained = False  # whether its arguments brought all its weights, so that no checkpoint is needed
     frame_threshold: Tensor
     video_threshold: Tensor
@@ -107,6 +110,11 @@ class Method(LightningModule, ABC):
 
     @abstractmethod
     def forward(self, frames: Tensor) -> Prediction: ...
+
+    def setup(self, stage: str) -> None:
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        if isinstance(data, FaceData) and data.synthesis is not None:
+            data.synthesis.framing = self.framing
 
     def predicted(self, batch: Batch) -> Prediction:
         """For a method that sees more than frames to override."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from datamodules.batch import Batch
 from datamodules.errors import Refused
+from datamodules.synthesis.framing import WHOLE, Framing
 from lightning_modules import backbones
 from lightning_modules.base import Method, Prediction
 from lightning_modules.last_layer import in_float32
@@ -33,6 +34,7 @@ class Classifier(Method):
         only_norms: bool = False,
         mean: list[float] | None = None,
         std: list[float] | None = None,
+        framing: Framing = WHOLE,
         **kwargs: Any,
     ) -> None:
         """
@@ -43,6 +45,7 @@ class Classifier(Method):
             only_norms: Tune the normalization layers and the head, nothing else.
             mean: Of each channel, subtracted from pixels in [0, 1]; that of timm's weights without it.
             std: Of each channel, which then divides; that of timm's weights without it.
+            framing: What of a prepared crop is shown; a synthesis takes it, too.
             **kwargs: See Method.
         """
         super().__init__(**kwargs)
@@ -61,15 +64,27 @@ class Classifier(Method):
                     module.requires_grad_(True)
             for head in heads(net):
                 head.requires_grad_(True)
-        self.net = net
+        self.net, self.framing = net, framing
         for name, given in (("mean", mean), ("std", std)):
             values = net.pretrained_cfg[name] if given is None else given
             if len(values) != 3 or (name == "std" and min(values) <= 0):
                 raise Refused(f"{name} {given}: must be three numbers{', above 0' if name == 'std' else ''}")
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
-    def forward(self, frames: Tensor) -> Prediction:
-        images = (frames.flatten(0, 1) - self.mean) / self.std  # (B*T, 3, H, W)
+    def predicted(self, batch: Batch) -> Prediction:
+        return self(batch.frames, batch.framed)  # type: ignore[no-any-return]
+
+    def forward(self, frames: Tensor, framed: bool = False) -> Prediction:
+        """
+        Args:
+            frames: (B, T, 3, H, W).
+            framed: Whether they are no prepared crops any more, but what is left of them.
+        """
+        images = frames.flatten(0, 1)
+        if not framed:
+            h, w = images.shape[-2:]
+            images = self.framing.show(images, (h, w))
+        images = (images - self.mean) / self.std  # (B*T, 3, H, W)
         return Prediction(logit=self.net(images).view(frames.shape[:2]).mean(1))
 
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from datamodules.base import FaceData
 from datamodules.batch import Batch
 from datamodules.errors import Refused
+from datamodules.synthesis.framing import WHOLE, Framing
 from lightning_modules.base import Method, Prediction
 from lightning_modules.laa.convert import convert_reference
 from lightning_modules.laa.losses import losses, similarity
@@ -22,6 +23,8 @@ from lightning_modules.scores import Pooled
 from lightning_modules.weights import load
 
 __all__ = ["LAANet", "convert_reference"]
+
+PUBLISHED = Framing(cut=(5 / 256, 24 / 256))  # in training; testing of released weights cuts 5 of 256
 
 
 @dataclass(kw_only=True)
@@ -40,7 +43,7 @@ class LAANet(Method):
         padding_of: int | None = NATIVE,
         gated: bool = True,
         size: int = 384,
-        cut: float = 5 / 256,
+        framing: Framing = PUBLISHED,
         points: float = 10.0,
         consistency: float = 100.0,
         mirror: bool = True,
@@ -57,7 +60,7 @@ class LAANet(Method):
             padding_of: Side for which paddings are frozen, for released weights; without it they follow the image.
             gated: E-FPN; a plain pyramid without it.
             size: Side of the image that the network sees.
-            cut: Part of the side that is cut off all round when a crop is not of that size.
+            framing: What of a prepared crop is shown; a synthesis takes it, too.
             points: Weight of the heat map's loss.
             consistency: Weight of the self-consistency's loss.
             mirror: Whether a score is the mean of the logits of an image and its mirror image.
@@ -76,26 +79,22 @@ class LAANet(Method):
             load(self.network, weights)
             self.network.trunk.slow_statistics()
             self.is_trained = True
-        self.size, self.cut, self.mirror, self.compat, self.freeze_epochs = size, cut, mirror, compat, freeze_epochs
+        self.size, self.framing, self.mirror = size, framing, mirror
+        self.compat, self.freeze_epochs = compat, freeze_epochs
         self.weight = {"points": points, "label": 1.0, "consistency": consistency}
 
-    def border(self, h: int, w: int) -> tuple[int, int]:
-        """Rows and columns that a crop loses on each side; none where it has the size of the network."""
-        return (0, 0) if (h, w) == (self.size, self.size) else (round(self.cut * h), round(self.cut * w))
+    def predicted(self, batch: Batch) -> Prediction:
+        return self(batch.frames, batch.framed)  # type: ignore[no-any-return]
 
-    def framed(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) to the size of the network; corners stay corners."""
-        h, w = images.shape[-2:]
-        if (h, w) == (self.size, self.size):
-            return images
-        y, x = self.border(h, w)
-        return F.interpolate(
-            images[..., y : h - y, x : w - x], (self.size, self.size), mode="bilinear", align_corners=True
-        )
-
-    def forward(self, frames: Tensor) -> LAAPrediction:
+    def forward(self, frames: Tensor, framed: bool = False) -> LAAPrediction:
+        """
+        Args:
+            frames: (B, T, 3, H, W).
+            framed: Whether they are no prepared crops any more, but what is left of them.
+        """
         b, t, _, h, w = frames.shape
-        images = self.framed(frames.flatten(0, 1))
+        framing = WHOLE if framed else self.framing
+        images = framing.show(frames.flatten(0, 1), (self.size, self.size))
         heads = self.network(images)
         logit = heads.label
         if self.training:
@@ -104,9 +103,10 @@ class LAANet(Method):
             logit = (logit + self.network(images.flip(-1)).label) / 2
         # how much each place agrees with the one that is most likely a vulnerable point
         agreement = similarity(heads.embedding.float(), heads.points.flatten(1).argmax(1))
-        y, x = self.border(h, w)
-        inner = F.interpolate(agreement[:, None], (h - 2 * y, w - 2 * x), mode="bilinear", align_corners=True)
-        mask = F.pad(inner, (x, x, y, y), mode="replicate") if x or y else inner
+        y, x, height, width = framing.middle(h, w)
+        inner = F.interpolate(agreement[:, None], (height, width), mode="bilinear", align_corners=True)
+        around = (x, w - width - x, y, h - height - y)
+        mask = F.pad(inner, around, mode="replicate") if any(around) else inner
         return LAAPrediction(logit=logit.view(b, t).mean(1), mask_logit=mask.view(b, t, 1, h, w))
 
     def on_fit_start(self) -> None:

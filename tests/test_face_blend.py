@@ -192,7 +192,7 @@ def test_another_camera_turns_the_hue_to_either_side() -> None:
 
 
 def test_without_training_the_face_that_is_shown_stays_as_it_is(prepared: Path) -> None:
-    data = data_of(prepared, synthesis=FaceBlend(coarse=0.0, window=(0, 0, 317, 317)))
+    data = data_of(prepared, synthesis=FaceBlend(coarse=0.0))
     batch = data.on_after_batch_transfer(first(data), 0)
     before = (batch.frames[:8] * 255).round()
     assert data.synthesis is not None

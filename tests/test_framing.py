@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.synthesis.framing import Shape, draw_shape, framed
+from datamodules.errors import Refused
+from datamodules.synthesis.framing import Framing, Shape, draw_shape, framed
 
 
 def picture(height: int = 60, width: int = 60) -> torch.Tensor:
@@ -50,6 +54,47 @@ def test_a_crop_that_is_not_square_gets_black_bars_on_both_sides() -> None:
     assert np.abs(ours - theirs)[:, inside].mean() < 4
     assert not ours[:, :9].any()
     assert not ours[:, -9:].any()
+
+
+def test_what_is_left_of_a_crop_is_stretched_to_a_square_without_bars() -> None:
+    x = picture(40, 60)
+    ours = through(x, Shape())
+    theirs = cv2.resize(x[0].permute(1, 2, 0).numpy(), (96, 96))  # edges to edges, not corners to corners
+    assert (ours >= 20).all()
+    assert np.abs(ours[0].permute(1, 2, 0).numpy().astype(int) - theirs.astype(int)).mean() < 4
+
+
+def test_training_draws_what_is_cut_off_and_testing_takes_the_middle() -> None:
+    framing = Framing(cut=(0.05, 0.15), equal=False)
+    torch.manual_seed(0)
+    drawn = torch.tensor([framing.draw(200, 200) for _ in range(500)]).float()
+    top, left, height, width = drawn.unbind(1)
+    cuts = torch.stack([top, left, 200 - top - height, 200 - left - width])
+    assert (cuts.amin(), cuts.amax()) == (10, 30)
+    assert cuts.mean(1).tolist() == pytest.approx([20] * 4, abs=1)
+    assert float(torch.corrcoef(cuts).fill_diagonal_(0).abs().max()) < 0.2
+    assert framing.middle(200, 200) == (20, 20, 160, 160)
+    top, left, height, width = torch.tensor([Framing(cut=(0.05, 0.15)).draw(200, 200) for _ in range(50)]).unbind(1)
+    assert torch.equal(top, left)
+    assert torch.equal(height, width)
+    assert framing.show(torch.rand(1, 3, 200, 200), (64, 64)).shape == (1, 3, 64, 64)
+
+
+def test_what_face_x_ray_keeps_lies_below_the_middle() -> None:
+    assert Framing(cut=(0.0946, 0.0946), down=0.0946).middle(317, 317) == (60, 30, 257, 257)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"cut": (0.2, 0.1)}, r"framing\.cut 0\.2, 0\.1: must rise, from 0 on, to less than a half"),
+        ({"cut": (0.1, 0.5)}, r"framing\.cut 0\.1, 0\.5: must rise"),
+        ({"cut": (0.1, 0.1), "down": 0.2}, r"framing\.down 0\.2: must not be more than the least cut, 0\.1"),
+    ],
+)
+def test_a_framing_that_leaves_nothing_or_leaves_the_crop_is_refused(options: dict[str, Any], reason: str) -> None:
+    with pytest.raises(Refused, match=reason):
+        Framing(**options)
 
 
 def test_released_code_leaves_a_crop_at_the_upper_left_and_a_zoom_is_cut_off() -> None:

@@ -15,6 +15,7 @@ from datamodules.base import FaceData
 from datamodules.batch import Batch
 from datamodules.errors import Refused
 from datamodules.synthesis.base import drawing
+from datamodules.synthesis.framing import Framing
 from datamodules.synthesis.self_blend import SelfBlend
 from lightning_modules import scores
 from lightning_modules.laa.network import Network
@@ -25,23 +26,27 @@ from tests.conftest import ROOT
 from tests.parity.test_laa_net import small
 from tests.test_train import Code
 
+CUT = Framing(cut=(0.1, 0.1))
+
 
 def tiny(**changes: Any) -> LAANet:
     torch.manual_seed(0)
-    return LAANet(**{"trunk": "test_efficientnet", "padding_of": None, "size": 64, "cut": 0.1} | changes)
+    return LAANet(**{"trunk": "test_efficientnet", "padding_of": None, "size": 64, "framing": CUT} | changes)
 
 
-def test_a_crop_of_another_size_loses_a_little_all_round_and_its_map_has_its_size() -> None:
-    frames = torch.rand(2, 1, 3, 80, 80)
+@pytest.mark.parametrize("side", [64, 80])  # 64 is the size of the network
+def test_a_crop_of_any_size_loses_a_little_all_round_and_its_map_has_its_size(side: int) -> None:
+    frames = torch.rand(2, 1, 3, side, side)
     model = tiny().eval()
     prediction = model(frames)
     assert prediction.logit.shape == (2,)
     assert prediction.mask_logit is not None
-    assert prediction.mask_logit.shape == (2, 1, 1, 80, 80)
+    assert prediction.mask_logit.shape == (2, 1, 1, side, side)
     assert prediction.heads is None
     changed = frames.clone()
-    changed[..., :7, :] = 1 - changed[..., :7, :]  # within the eight pixels that are cut off
+    changed[..., :6, :] = 1 - changed[..., :6, :]  # a tenth is cut off
     assert torch.equal(model(changed).logit, prediction.logit)
+    assert not torch.equal(model(changed, framed=True).logit, model(frames, framed=True).logit)
 
 
 def test_a_score_is_the_same_for_the_mirror_image() -> None:
@@ -53,8 +58,8 @@ def test_a_score_is_the_same_for_the_mirror_image() -> None:
 class Brightness(LAANet):
     """An untrained network says the same of every frame; this one does not."""
 
-    def forward(self, frames: torch.Tensor) -> LAAPrediction:
-        return replace(super().forward(frames), logit=60 * (frames.mean((1, 2, 3, 4)) - 0.5))
+    def forward(self, frames: torch.Tensor, framed: bool = False) -> LAAPrediction:
+        return replace(super().forward(frames, framed), logit=60 * (frames.mean((1, 2, 3, 4)) - 0.5))
 
 
 def test_the_table_of_a_run_gives_the_figures_that_testing_gave(prepared: Path, tmp_path: Path) -> None:

@@ -15,12 +15,14 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from datamodules.base import FaceData
 from datamodules.batch import Batch
 from datamodules.errors import Refused
+from datamodules.synthesis.framing import WHOLE, Framing
 from datamodules.synthesis.hull import COMPONENTS, FULL, KINDS, hull_mask, lift_brows
 from datamodules.synthesis.light import coarse, sharpened
 from datamodules.synthesis.masks import elastic, soften
 from datamodules.synthesis.self_blend import SelfBlend
 from lightning_modules.classifier import Classifier
 from lightning_modules.laa.targets import vulnerable
+from lightning_modules.laa_net import PUBLISHED
 
 Mask = NDArray[np.uint8]
 
@@ -115,9 +117,11 @@ def faces(prepared: Path) -> Batch:
     return data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
 
 
-def blended(batch: Batch, seed: int = 0, **options: object) -> Batch:
+def blended(batch: Batch, seed: int = 0, framing: Framing = WHOLE, **options: object) -> Batch:
     torch.manual_seed(seed)
-    out: Batch = SelfBlend(**options)(batch)  # type: ignore[arg-type]
+    synthesis = SelfBlend(**options)  # type: ignore[arg-type]
+    synthesis.framing = framing
+    out: Batch = synthesis(batch)
     return out
 
 
@@ -137,17 +141,15 @@ def test_a_pair_differs_inside_its_mask_and_nowhere_else(prepared: Path) -> None
 def test_a_softened_mask_keeps_most_of_the_face(prepared: Path) -> None:
     batch = faces(prepared)
     face = hull_mask(batch.landmarks[:, 0], "extended", 128, 128).float().mean((1, 2))
-    whole = {"margin": (0.0, 0.0), "change": 0.0}
     shares = torch.cat(
-        [blended(faces(prepared), seed, **whole).mask.chunk(2)[1].mean((1, 2, 3, 4)) / face for seed in range(8)]
+        [blended(faces(prepared), seed, change=0.0).mask.chunk(2)[1].mean((1, 2, 3, 4)) / face for seed in range(8)]
     )
     assert 0.65 < float(shares.mean()) < 0.95
     assert 0.4 < float(shares.min()) < float(shares.max()) < 1.4
 
 
 def test_a_boundary_is_that_of_the_mask_before_it_is_enlarged(prepared: Path) -> None:
-    whole: dict[str, Any] = {"margin": (0.0, 0.0), "change": 0.0}
-    before, out = (blended(faces(prepared), size=size, **whole) for size in (128, 512))
+    before, out = (blended(faces(prepared), size=size, change=0.0) for size in (128, 512))
     assert out.boundary is not None
     for mask, boundary in zip(before.mask[:, 0, 0].numpy(), out.boundary[:, 0, 0].numpy(), strict=True):
         levels = np.floor(4 * 255 * mask * (1 - mask))  # a quarter of 512 is 128
@@ -157,7 +159,8 @@ def test_a_boundary_is_that_of_the_mask_before_it_is_enlarged(prepared: Path) ->
 def test_points_are_as_many_and_as_wide_as_the_specification_counted(prepared: Path) -> None:
     data = FaceData(prepared=prepared, image_size=256, batch_size=16, num_workers=0, synthesis=SelfBlend())
     batch = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
-    boundaries = [made.boundary for made in (blended(batch, seed, size=384) for seed in range(6))]
+    made = (blended(batch, seed, PUBLISHED, size=384) for seed in range(6))
+    boundaries = [one.boundary for one in made]
     fake = torch.cat([boundary.chunk(2)[1][:, 0, 0].float() for boundary in boundaries if boundary is not None])
     image, _, _, sigma = vulnerable(fake)
     assert 10 <= float(torch.bincount(image, minlength=len(fake)).float().median()) <= 32  # 16

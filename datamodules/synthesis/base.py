@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from datamodules.augment import CHUNK
 from datamodules.batch import Batch
 from datamodules.errors import Refused
-from datamodules.synthesis.framing import Shape, Window, draw_shape, framed
+from datamodules.synthesis.framing import WHOLE, Framing, Shape, draw_shape, framed
 from datamodules.synthesis.light import happens
 
 COARSER = 4  # than the mask is its boundary: few pixels are exactly half and half, and each resizing makes more of them
@@ -50,6 +50,7 @@ class Blend:
 class Synthesis(nn.Module, ABC):
     """Its pairs of real and fake come from the same frame. In ``eval`` mode nothing is mirrored or changed in shape."""
 
+    framing: Framing = WHOLE  # that of the method, which hands it over
     nearest = 0  # of how many most alike faces of other videos one is the source; 0 where a face is its own
     among = 0  # how many faces these are looked for among
 
@@ -122,6 +123,7 @@ class Synthesis(nn.Module, ABC):
             frames=frames.flatten(0, 1),
             mask=mask.flatten(0, 1),
             boundary=boundary.flatten(0, 1),
+            framed=True,
             label=label,
             has_mask=torch.ones_like(label, dtype=torch.bool),
             landmarks=torch.zeros_like(batch.landmarks[twice]),
@@ -133,7 +135,7 @@ class Synthesis(nn.Module, ABC):
             counts=batch.counts[twice],
         )
 
-    def framed(self, real: Tensor, fake: Tensor, mask: Tensor, windows: Sequence[Window]) -> Blend:
+    def framed(self, real: Tensor, fake: Tensor, mask: Tensor) -> Blend:
         """Real, fake, mask and boundary of each pair cut, mirrored and changed alike, and brought to size."""
         b, _, h, w = real.shape
         flip, change = happens(self.flip * self.training, b), happens(self.change * self.training, b)
@@ -145,7 +147,8 @@ class Synthesis(nn.Module, ABC):
             mask=mask.new_empty(b, 1, *size),
             boundary=boundary.new_empty(b, 1, *(side // COARSER for side in size)),
         )
-        for i, (top, left, height, width) in enumerate(windows):
+        for i in range(b):
+            top, left, height, width = self.framing.draw(h, w) if self.training else self.framing.middle(h, w)
             shape = draw_shape(height, width, self.crop, self.rescale, self.erase) if change[i] else Shape()
             one = slice(i, i + 1)
             for images, result in (

@@ -13,7 +13,6 @@ from torchvision.transforms import functional as vision
 from datamodules.augment import jpeg
 from datamodules.synthesis.base import Blend, Synthesis
 from datamodules.synthesis.feather import GRID, bent, dilated, eroded, feathered
-from datamodules.synthesis.framing import Window
 from datamodules.synthesis.hull import KINDS, hull_masks
 from datamodules.synthesis.light import between, happens, lit, shifted
 
@@ -34,7 +33,6 @@ class FaceBlend(Synthesis):
         feather: float = 0.2,
         coarse: float = 0.5,
         coarsest: int = 64,
-        window: tuple[int, int, int, int] = (60, 30, 257, 257),
         colour: float = 0.3,
         light: float = 0.5,
         after_jpeg: float = 0.5,
@@ -52,7 +50,6 @@ class FaceBlend(Synthesis):
             feather: Part of the mask's extent over which the blend fades in.
             coarse: Probability that a finished pair is made smaller and enlarged again.
             coarsest: Least side on that way, in pixels of a face of 317.
-            window: Top, left, height and width of what is kept, in pixels of a face of 317.
             colour: Probability that the shown face is seen by another camera, and that its channels are shifted.
             light: Probability of another gamma there, of blur or noise, and of another brightness or hue.
             after_jpeg: Probability of a JPEG of the face that is shown, before another is blended in.
@@ -62,7 +59,7 @@ class FaceBlend(Synthesis):
         super().__init__(**kwargs)
         self.nearest, self.among, self.smallest, self.bend = nearest, among, smallest, bend
         self.wear, self.grow, self.feather = wear, grow, feather
-        self.coarse, self.coarsest, self.window = coarse, coarsest, window
+        self.coarse, self.coarsest = coarse, coarsest
         self.colour, self.light, self.after_jpeg, self.quality = colour, light, after_jpeg, quality
 
     def blend(self, faces: Tensor, landmarks: Tensor) -> Blend:
@@ -77,8 +74,7 @@ class FaceBlend(Synthesis):
         for i in range(b):
             side = (round(float(share[i]) * h), round(float(share[i]) * w))
             fake[i] = blended(shown[i], source[i], weight[i], mask[i], side)
-        keep = [self.kept(h, w)] * b
-        return self.framed(*self.coarsened(shown, fake), weight, keep)
+        return self.framed(*self.coarsened(shown, fake), weight)
 
     def mask(self, landmarks: Tensor, share: Tensor, height: int, width: int) -> Tensor:
         """(B, 1, H, W) bool."""
@@ -97,12 +93,6 @@ class FaceBlend(Synthesis):
             changed[rows.to(device)] = change(whole[rows.to(device)], sides[rows].tolist())
         area = (changed.any(2).sum(-1) > 1) & (changed.any(3).sum(-1) > 1)
         return torch.where(area[..., None, None], changed, hull > 0)  # of a small mask nothing may be left
-
-    def kept(self, height: int, width: int) -> Window:
-        top, left, tall, wide = self.window
-        return tuple(
-            round(x * side / UNIT) for x, side in ((top, height), (left, width), (tall, height), (wide, width))
-        )  # type: ignore[return-value]
 
     def coarsened(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Real and fake of some pairs made smaller and enlarged again."""

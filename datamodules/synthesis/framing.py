@@ -1,4 +1,4 @@
-"""A picture cut, changed in shape, and brought to the size of a network."""
+"""What of a crop a network is shown, changed in shape or not, and brought to its size."""
 
 from __future__ import annotations
 
@@ -8,8 +8,55 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from datamodules.errors import Refused
+
 Window = tuple[int, int, int, int]  # top, left, height, width, in pixels
 ASPECT = 3.33  # of what is erased, its height over its width or the inverse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Framing:
+    """What of a prepared crop a network is shown: in training drawn from a range, in all else the middle of it.
+
+    Args:
+        cut: Least and greatest part of the side that is cut off on each side.
+        equal: Whether one draw cuts all four sides.
+        down: How far the middle of what is kept lies below that of the crop, over the side.
+    """
+
+    cut: tuple[float, float] = (0.0, 0.0)
+    equal: bool = True
+    down: float = 0.0
+
+    def __post_init__(self) -> None:
+        low, high = self.cut
+        if not 0 <= low <= high < 0.5:
+            raise Refused(f"framing.cut {low:g}, {high:g}: must rise, from 0 on, to less than a half")
+        if abs(self.down) > low + 1e-6:
+            raise Refused(f"framing.down {self.down:g}: must not be more than the least cut, {low:g}")
+
+    def draw(self, height: int, width: int) -> Window:
+        low, high = self.cut
+        draws = (low + (high - low) * torch.rand(4)).tolist()
+        return self.window(height, width, draws[:1] * 4 if self.equal else draws)
+
+    def middle(self, height: int, width: int) -> Window:
+        return self.window(height, width, [sum(self.cut) / 2] * 4)
+
+    def window(self, height: int, width: int, cut: list[float]) -> Window:
+        top, bottom, left, right = cut
+        y, x = round((top + self.down) * height), round(left * width)
+        return y, x, height - y - round((bottom - self.down) * height), width - x - round(right * width)
+
+    def show(self, images: Tensor, size: tuple[int, int]) -> Tensor:
+        """The middle of (B, C, H, W) in [0, 1], at the size of the network: as a synthesis shows it, in bytes."""
+        top, left, height, width = self.middle(*images.shape[-2:])
+        if (height, width) == tuple(images.shape[-2:]) == size:
+            return images
+        return resized(images[..., top : top + height, left : left + width], *size).mul(255).round().div(255)
+
+
+WHOLE = Framing()
 
 
 @dataclass(kw_only=True)
@@ -49,11 +96,12 @@ def resized(x: Tensor, height: int, width: int) -> Tensor:
 def framed(x: Tensor, shape: Shape, compat: bool, out: Tensor) -> None:
     """
     Args:
-        x: (B, C, H, W), pictures in bytes or masks in [0, 1].
+        x: (B, C, H, W), pictures in bytes or masks in [0, 1]; stretched where the proportions differ.
         compat: The shape changes after it was decided where pixels go: at the upper left, black beyond or cut off.
-        out: (B, C, h, w) to fill, black where the proportions differ.
+        out: (B, C, h, w) to fill, black where a crop changed the proportions.
     """
     height, width = x.shape[-2:]
+    share = (1.0, 1.0)  # of the window, what is left of it
     if shape.hole is not None:
         top, left, tall, wide = shape.hole
         x = x.clone()
@@ -61,14 +109,14 @@ def framed(x: Tensor, shape: Shape, compat: bool, out: Tensor) -> None:
     if shape.crop is not None:
         top, left, tall, wide = shape.crop
         x = x[..., top : top + tall, left : left + wide]
+        if not compat:
+            share = (tall - 1) / (height - 1), (wide - 1) / (width - 1)
     if shape.zoom != 1:
         x = resized(x, round(height * shape.zoom), round(width * shape.zoom))
     if compat:
         tall, wide = x.shape[-2:]
         x = F.pad(x[..., :height, :width], (0, max(0, width - wide), 0, max(0, height - tall)))
-    h, w = x.shape[-2:]
-    scale = min((out.shape[-2] - 1) / (h - 1), (out.shape[-1] - 1) / (w - 1))
-    tall, wide = round((h - 1) * scale) + 1, round((w - 1) * scale) + 1
+    tall, wide = (round((side - 1) * part / max(share)) + 1 for side, part in zip(out.shape[-2:], share, strict=True))
     top, left = (out.shape[-2] - tall) // 2, (out.shape[-1] - wide) // 2
     if (tall, wide) != tuple(out.shape[-2:]):
         out.zero_()

@@ -12,7 +12,6 @@ from datamodules.augment import MIRROR, through_jpeg
 from datamodules.errors import Refused
 from datamodules.faces import with_forehead
 from datamodules.synthesis.base import Blend, Synthesis
-from datamodules.synthesis.framing import Window
 from datamodules.synthesis.hull import KINDS, hull_mask, hull_masks
 from datamodules.synthesis.light import between, coarse, happens, lit, sharpened, shifted
 from datamodules.synthesis.masks import elastic, places, soften
@@ -23,8 +22,6 @@ class SelfBlend(Synthesis):
 
     def __init__(
         self,
-        margin: tuple[float, float] = (5 / 256, 24 / 256),
-        one_margin: bool = True,
         hulls: tuple[str, ...] = KINDS,
         forehead: float = 0.75,
         colour_shift: float = 20 / 255,
@@ -46,8 +43,6 @@ class SelfBlend(Synthesis):
     ) -> None:
         """
         Args:
-            margin: Least and largest part of the side that is cut off.
-            one_margin: Whether as much is cut on all four sides.
             hulls: Kinds of mask, as datamodules.synthesis.hull has them.
             forehead: Probability that hulls may reach over the forehead.
             colour_shift: Largest change of a channel; white is 1.
@@ -70,7 +65,7 @@ class SelfBlend(Synthesis):
         super().__init__(**kwargs)
         if unknown := set(hulls) - set(KINDS):
             raise Refused(f"hulls {', '.join(sorted(unknown))}: there are {', '.join(KINDS)}")
-        self.margin, self.one_margin, self.hulls, self.forehead = margin, one_margin, hulls, forehead
+        self.hulls, self.forehead = hulls, forehead
         self.colour_shift, self.light, self.scale, self.shift = colour_shift, light, scale, shift
         self.alpha, self.sigma, self.resize = alpha, sigma, resize
         self.kernel, self.feather, self.ratios = kernel, feather, ratios
@@ -103,14 +98,7 @@ class SelfBlend(Synthesis):
         ratio = torch.tensor(self.ratios)[torch.randint(len(self.ratios), (b,))].to(device)[:, None, None, None]
         fake = torch.lerp(target, source, ratio * mask)
         region = ratio * mask if self.ratio_in_mask else mask
-        return self.aged(self.framed(target, fake, region, [self.window(h, w) for _ in range(b)]))
-
-    def window(self, height: int, width: int) -> Window:
-        """What is left when the margin is cut off."""
-        draws = between(*self.margin, 4).tolist()
-        top, bottom, left, right = draws[:1] * 4 if self.one_margin else draws
-        y, x = round(top * height), round(left * width)
-        return y, x, height - y - round(bottom * height), width - x - round(right * width)
+        return self.aged(self.framed(target, fake, region))
 
     def hull(self, landmarks: Tensor, height: int, width: int) -> Tensor:
         """(B, 1, H, W), one of the kinds for each."""
