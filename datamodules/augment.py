@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
-import warnings
 
 import torch
-from kornia.filters import gaussian_blur2d
+from kornia.filters import filter2d_separable
 from kornia.geometry.transform import warp_affine
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
 
 from datamodules.batch import Batch
+from datamodules.jpeg import Subsampling, at_side, jpeg
 from datamodules.synthesis.light import between, happens
 
 # which landmark is which in the mirror: jaw, brows, nose bridge, nostrils, eyes, lips
@@ -29,11 +29,16 @@ MIRROR = [
     *(67, 66, 65),
 ]
 LUMA = (0.299, 0.587, 0.114)
+SIDE = 256  # of a picture, in whose pixels blur, noise, rescaling and JPEG are stated
 CHUNK = 8  # images at a time on a CPU: larger tensors are paged in anew by every operation
 
 
 class Augment(nn.Module):
-    """Each transform is drawn once per clip; those of lower quality come last, as in a file's life."""
+    """Each transform is drawn once per clip; those of lower quality come last, as in a file's life.
+
+    What lowers quality is stated for a picture of 256 pixels and does to a smaller one what would be left of it there:
+    a face loses as much at every size.
+    """
 
     def __init__(
         self,
@@ -55,6 +60,7 @@ class Augment(nn.Module):
         smallest: float = 0.4,
         jpeg: float = 0.3,
         quality: tuple[int, int] = (40, 100),
+        subsampling: Subsampling = "4:2:0",
     ) -> None:
         """
         Args:
@@ -69,20 +75,22 @@ class Augment(nn.Module):
             saturation: Largest change of the chroma.
             hue: Largest turn of the chroma, in turns.
             blur: Probability of a Gaussian blur.
-            sigma: Its standard deviation, in pixels.
+            sigma: Its standard deviation, in pixels of a picture of 256.
             noise: Probability of white noise.
-            deviation: Its standard deviation; white is 1.
+            deviation: Its standard deviation in a picture of 256; white is 1.
             rescale: Probability of a way down and up again.
-            smallest: Lowest size on the way, over the size of the picture.
-            jpeg: Probability of a real JPEG, on each frame.
+            smallest: Lowest size on the way, over 256 pixels.
+            jpeg: Probability of a real JPEG, on each frame; of 256 pixels if it is smaller.
             quality: Of the JPEG.
+            subsampling: Of its chroma.
         """
         super().__init__()
         self.flip, self.affine, self.degrees, self.scale, self.shift = flip, affine, degrees, scale, shift
         self.colour, self.brightness, self.contrast = colour, brightness, contrast
         self.saturation, self.hue = saturation, hue
         self.blur, self.sigma, self.noise, self.deviation = blur, sigma, noise, deviation
-        self.rescale, self.smallest, self.jpeg, self.quality = rescale, smallest, jpeg, quality
+        self.rescale, self.smallest = rescale, smallest
+        self.jpeg, self.quality, self.subsampling = jpeg, quality, subsampling
 
     def forward(self, batch: Batch) -> Batch:
         """
@@ -157,14 +165,16 @@ class Augment(nn.Module):
         chosen, sigma = happens(self.blur, b), between(*self.sigma, b)
         which = chosen.repeat_interleave(t).to(images.device)
         if chosen.any():
-            size = 2 * math.ceil(3 * self.sigma[1]) + 1
-            deviations = sigma.repeat_interleave(t).to(images.device)[which, None].expand(-1, 2)
+            times = min(images.shape[-2:]) / SIDE
+            size = 2 * math.ceil(3 * self.sigma[1] * times + 1) + 1
+            taps = gaussian(sigma.repeat_interleave(t)[which.cpu()] * times, size).to(images.device)
             images = images.clone()
-            images[which] = gaussian_blur2d(images[which], (size, size), deviations, border_type="replicate")
+            images[which] = filter2d_separable(images[which], taps, taps, border_type="replicate")
         return images
 
     def noisy(self, images: Tensor, b: int, t: int) -> Tensor:
-        level = between(*self.deviation, b) * happens(self.noise, b)
+        # reduced to another size, white noise falls as the side does
+        level = between(*self.deviation, b) * happens(self.noise, b) * min(images.shape[-2:]) / SIDE
         if not level.any():
             return images
         # drawn on the CPU like the other numbers, from the generator that has the address of the step
@@ -174,12 +184,10 @@ class Augment(nn.Module):
     def rescaled(self, images: Tensor, b: int, t: int) -> Tensor:
         chosen, share = happens(self.rescale, b), between(self.smallest, 1, b)
         images = images.clone() if chosen.any() else images
-        side = images.shape[-2:]
         for i in chosen.nonzero().flatten().tolist():
             rows = slice(i * t, (i + 1) * t)
-            small = [max(8, round(float(share[i]) * s)) for s in side]
-            down = F.interpolate(images[rows], small, mode="bilinear", antialias=True)
-            images[rows] = F.interpolate(down, side, mode="bilinear")
+            small = functools.partial(down_and_up, side=float(share[i]) * SIDE)
+            images[rows] = at_side(images[rows], SIDE, small)
         return images
 
     def compressed(self, images: Tensor, b: int, t: int) -> Tensor:
@@ -188,18 +196,18 @@ class Augment(nn.Module):
         images = images.clone() if chosen.any() else images
         for i in chosen.nonzero().flatten().tolist():
             for j in range(i * t, (i + 1) * t):
-                images[j] = jpeg(images[j], int(quality[i]))
+                images[j] = jpeg(images[j], int(quality[i]), SIDE, self.subsampling)
         return images
 
 
-def jpeg(image: Tensor, quality: int) -> Tensor:
-    """A (3, H, W) picture in [0, 1] through a real JPEG file."""
-    return through_jpeg((image.detach() * 255).round().to(torch.uint8), quality).to(image.dtype) / 255
+def down_and_up(images: Tensor, side: float) -> Tensor:
+    size = images.shape[-2:]
+    small = [max(8, round(side * s / min(size))) for s in size]
+    return F.interpolate(F.interpolate(images, small, mode="bilinear", antialias=True), size, mode="bilinear")
 
 
-def through_jpeg(pixels: Tensor, quality: int) -> Tensor:
-    """(3, H, W) uint8; the codec is nvJPEG on a GPU."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        content = encode_jpeg(pixels, quality)
-        return decode_jpeg(content.cpu(), ImageReadMode.RGB, device=pixels.device)
+def gaussian(sigma: Tensor, size: int) -> Tensor:
+    """(B, size) weights with these variances, which a sampled Gaussian misses where it is narrower than a pixel."""
+    frequency = 2 * math.pi * torch.fft.rfftfreq(size)
+    weights = torch.fft.irfft(torch.exp(-(sigma[:, None] ** 2) * (1 - frequency.cos())), size)
+    return weights.roll(size // 2, 1)

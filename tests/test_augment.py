@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +14,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from datamodules.augment import MIRROR, Augment, jpeg
+from datamodules.augment import MIRROR, Augment, gaussian
 from datamodules.base import FaceData
 from datamodules.batch import Batch
+from datamodules.jpeg import encode_jpeg, jpeg
 from datamodules.synthesis.base import drawing
 
 NONE: dict[str, Any] = dict.fromkeys(("flip", "affine", "colour", "blur", "noise", "rescale", "jpeg"), 0.0)
 SIDE = 64
 
 
-def batch(points: torch.Tensor | None = None, b: int = 3, t: int = 2, seed: int = 0) -> Batch:
+def batch(points: torch.Tensor | None = None, b: int = 3, t: int = 2, seed: int = 0, side: int = SIDE) -> Batch:
     g = torch.Generator().manual_seed(seed)
-    points = torch.rand(b, t, 68, 2, generator=g) * (SIDE - 1) if points is None else points
+    points = torch.rand(b, t, 68, 2, generator=g) * (side - 1) if points is None else points
     return Batch(
-        frames=torch.rand(b, t, 3, SIDE, SIDE, generator=g),
+        frames=torch.rand(b, t, 3, side, side, generator=g),
         label=torch.arange(b) % 2,
-        mask=(torch.rand(b, t, 1, SIDE, SIDE, generator=g) > 0.5).float(),
+        mask=(torch.rand(b, t, 1, side, side, generator=g) > 0.5).float(),
         has_mask=torch.ones(b, dtype=torch.bool),
         landmarks=points,
         has_landmarks=torch.ones(b, dtype=torch.bool),
@@ -97,10 +99,10 @@ def test_a_mask_stays_two_valued_and_unknown_landmarks_stay_zero() -> None:
 
 @pytest.mark.parametrize("name", ["affine", "colour", "blur", "noise", "rescale", "jpeg"])
 def test_each_transform_changes_the_picture(name: str) -> None:
-    start = batch()
+    start = batch(side=160)
     before = start.frames.clone()
     torch.manual_seed(0)
-    after = Augment(**NONE | {name: 1.0, "quality": (40, 60)})(start)
+    after = Augment(**NONE | {name: 1.0, "smallest": 0.2, "quality": (40, 60)})(start)
     assert (after.frames - before).abs().mean() > 1e-3
     assert after.frames.shape == before.shape
 
@@ -126,6 +128,65 @@ def test_the_jpeg_is_a_real_one() -> None:
     Image.fromarray((picture * 255).round().byte().permute(1, 2, 0).numpy()).save(buffer, "JPEG", quality=50)
     expected = torch.from_numpy(np.asarray(Image.open(buffer))).permute(2, 0, 1) / 255
     torch.testing.assert_close(jpeg(picture, 50), expected, atol=3 / 255, rtol=0)
+
+
+def at(side: int, picture: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.interpolate(picture, (side, side), mode="area")
+
+
+def natural(side: int) -> torch.Tensor:
+    """(1, 3, H, W) whose amplitudes fall with the frequency, as those of photographs do; most of it is light."""
+    white = torch.fft.rfft2(torch.randn(4, side, side, generator=torch.Generator().manual_seed(0)))
+    white = white[:1] + 0.2 * white[1:]
+    frequency = torch.hypot(torch.fft.fftfreq(side)[:, None], torch.fft.rfftfreq(side))
+    picture = torch.fft.irfft2(white / frequency.clamp(min=1 / side), s=(side, side))
+    return (0.5 + 0.15 * picture / picture.std()).clamp(0, 1)[None]
+
+
+def changed_by(name: str, picture: torch.Tensor, **options: Any) -> torch.Tensor:
+    """What one transform adds to a (1, 3, H, W) picture."""
+    start = replace(batch(b=1, t=1, side=picture.shape[-1]), frames=picture[None].clone())
+    torch.manual_seed(1)
+    return Augment(**NONE | {name: 1.0} | options)(start).frames[0] - picture
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sides"),
+    [
+        ("blur", {"sigma": (1.5, 1.5)}, (64, 128, 512)),
+        ("rescale", {}, (64, 128, 512)),
+        ("jpeg", {"quality": (40, 40)}, (64, 128)),  # a larger one is compressed as it is
+        ("noise", {"deviation": (0.03, 0.03)}, (64, 128, 512)),
+    ],
+)
+def test_a_face_loses_as_much_at_every_size(name: str, options: dict[str, Any], sides: tuple[int, ...]) -> None:
+    """Reduced and then changed, it is much as if it were changed at 256 pixels and then reduced."""
+    large = natural(512)
+    picture = at(256, large)
+    for side in sides:
+        shown = large if side == 512 else at(side, picture)
+        ours = at(min(side, 256), changed_by(name, shown, **options))
+        theirs = at(min(side, 256), changed_by(name, picture, **options))
+        assert 0.45 < float(ours.std() / theirs.std()) < 1.15, side
+        if name != "noise":
+            assert float((ours - theirs).std()) < 0.9 * float(theirs.std()), side
+
+
+@pytest.mark.parametrize(("subsampling", "luma"), [("4:2:0", 0x22), ("4:4:4", 0x11)])
+def test_the_chroma_of_a_jpeg_is_subsampled_as_asked(subsampling: Any, luma: int) -> None:
+    content = encode_jpeg((torch.rand(3, 48, 48) * 255).byte(), 75, subsampling)
+    header = content.index(b"\xff\xc0")  # SOF0: after 10 bytes number, sampling factors and table of each component
+    assert [content[header + 11 + 3 * i] for i in range(3)] == [luma, 0x11, 0x11]
+    picture = torch.rand(3, 32, 32)
+    both = [changed_by("jpeg", picture[None], subsampling=kind) for kind in ("4:2:0", "4:4:4")]
+    assert float((both[0] - both[1]).abs().mean()) > 1e-3
+
+
+def test_a_blur_narrower_than_a_pixel_has_the_width_it_is_asked_for() -> None:
+    for sigma in (0.1, 0.4, 1.0):
+        [taps] = gaussian(torch.tensor([sigma]), 13)
+        assert float(taps.sum()) == pytest.approx(1)
+        assert float((taps * torch.arange(-6, 7) ** 2).sum() ** 0.5) == pytest.approx(sigma, rel=1e-3)
 
 
 def trained(data: FaceData, epoch: int, step: int, rank: int) -> torch.Tensor:

@@ -10,7 +10,7 @@ from kornia.color import hsv_to_rgb, rgb_to_hsv
 from torch import Tensor
 from torchvision.transforms import functional as vision
 
-from datamodules.augment import jpeg
+from datamodules.jpeg import jpeg
 from datamodules.synthesis.base import Blend, Synthesis
 from datamodules.synthesis.feather import GRID, bent, dilated, eroded, feathered
 from datamodules.synthesis.hull import KINDS, hull_masks
@@ -111,6 +111,7 @@ class FaceBlend(Synthesis):
         """(3, H, W) as another camera and another file would have it."""
         does = dict(zip(("jitter", "jpeg", "shift", "gamma", "soft", "tone"), torch.rand(6).tolist(), strict=True))
         u, pick = torch.rand(9).tolist(), float(torch.rand(()))
+        times = min(image.shape[-2:]) / UNIT
         if does["jitter"] < self.colour:
             gain = [0.8 + 0.4 * x for x in u[:3]]
             image = vision.adjust_brightness(image, gain[0])
@@ -118,15 +119,17 @@ class FaceBlend(Synthesis):
             image = vision.adjust_saturation(image, gain[2])
             image = turned(image, 0.4 * u[3] - 0.2, 0, 0)
         if does["jpeg"] < self.after_jpeg:
-            image = jpeg(image, int(torch.randint(self.quality[0], self.quality[1] + 1, ())))
+            image = jpeg(image, int(torch.randint(self.quality[0], self.quality[1] + 1, ())), UNIT)
         if does["shift"] < self.colour:
             image = shifted(image[None], between(-1, 1, 1, 3) * 20 / 255)[0]
         if does["gamma"] < self.light:
             image = image ** (0.8 + 0.4 * u[4])
         if does["soft"] < self.light / 2:
-            image = vision.gaussian_blur(image, [3 + 2 * int(3 * pick)] * 2)
+            reach = 1 + int(3 * pick)  # of the kernel at both sides, of which OpenCV derives the deviation
+            size = 2 * max(1, round(reach * times)) + 1
+            image = vision.gaussian_blur(image, [size] * 2, [(0.3 * (reach - 1) + 0.8) * times] * 2)
         elif does["soft"] < self.light:
-            deviation = (10 + 40 * u[5]) ** 0.5 / 255
+            deviation = (10 + 40 * u[5]) ** 0.5 / 255 * times
             image = (image + deviation * torch.randn(image.shape).to(image.device)).clamp_(0, 1)
         if does["tone"] < self.light / 2:
             image = lit(image[None], between(-0.1, 0.1, 1), between(-0.1, 0.1, 1))[0]

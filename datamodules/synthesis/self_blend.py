@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from datamodules.augment import MIRROR, through_jpeg
+from datamodules.augment import MIRROR, SIDE
 from datamodules.errors import Refused
 from datamodules.faces import with_forehead
+from datamodules.jpeg import as_bytes, jpeg
 from datamodules.synthesis.base import Blend, Synthesis
 from datamodules.synthesis.hull import KINDS, hull_mask, hull_masks
 from datamodules.synthesis.light import between, coarse, happens, lit, sharpened, shifted
@@ -57,7 +58,7 @@ class SelfBlend(Synthesis):
             ratios: Of the changed copy in the blend, one of them.
             after_shift: Probability that real and fake both have their channels shifted.
             after_light: Probability that both change brightness and contrast, by three times ``light``.
-            after_jpeg: Probability that both go through a JPEG.
+            after_jpeg: Probability that both go through a JPEG, of 256 pixels if they are smaller.
             quality: Of that JPEG.
             ratio_in_mask: Whether the blend ratio also lowers the mask, as upstream SBI has it.
             **kwargs: See Synthesis.
@@ -152,5 +153,5 @@ class SelfBlend(Synthesis):
         chosen, quality = happens(self.after_jpeg, b), torch.randint(self.quality[0], self.quality[1] + 1, (b,))
         for i in chosen.nonzero().flatten().tolist():
             for image in pairs[i]:
-                image.copy_(through_jpeg(image, int(quality[i])))
+                image.copy_(as_bytes(jpeg(image.float() / 255, int(quality[i]), SIDE)))
         return blend
