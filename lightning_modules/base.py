@@ -25,6 +25,7 @@ from torchmetrics import MetricCollection
 from datamodules.base import FaceData
 from datamodules.batch import Batch
 from datamodules.errors import Refused
+from datamodules.synthesis.base import warn_of_margin
 from datamodules.synthesis.framing import WHOLE, Framing
 from lightning_modules.metrics import pixel_metrics, score_metrics
 from lightning_modules.pixels import histogram
@@ -115,6 +116,8 @@ class Method(LightningModule, ABC):
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, FaceData) and data.synthesis is not None:
             data.synthesis.framing = self.framing
+            if stage == "fit":
+                warn_of_margin(data.prepared, float(data.contract["margin"]))
 
     def predicted(self, batch: Batch) -> Prediction:
         """For a method that sees more than frames to override."""

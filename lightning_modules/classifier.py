@@ -72,7 +72,7 @@ class Classifier(Method):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
     def predicted(self, batch: Batch) -> Prediction:
-        return self(batch.frames, batch.framed)  # type: ignore[no-any-return]
+        return self(batch.frames, batch.framed)
 
     def forward(self, frames: Tensor, framed: bool = False) -> Prediction:
         """

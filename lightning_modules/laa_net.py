@@ -84,7 +84,7 @@ class LAANet(Method):
         self.weight = {"points": points, "label": 1.0, "consistency": consistency}
 
     def predicted(self, batch: Batch) -> Prediction:
-        return self(batch.frames, batch.framed)  # type: ignore[no-any-return]
+        return self(batch.frames, batch.framed)
 
     def forward(self, frames: Tensor, framed: bool = False) -> LAAPrediction:
         """

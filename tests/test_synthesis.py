@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +211,29 @@ def test_validation_shows_a_face_the_same_forgery_in_any_batch(prepared: Path) -
         seen.append(kept.frames)
     assert seen[0].keys() == seen[1].keys()
     assert all(torch.equal(seen[0][name], seen[1][name]) for name in seen[0])
+
+
+def fit_a_step(prepared: Path, synthesis: SelfBlend | None) -> None:
+    data = FaceData(prepared=prepared, batch_size=4, num_workers=0, synthesis=synthesis)
+    quiet: dict[str, Any] = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False}
+    Trainer(**quiet, fast_dev_run=1).fit(Classifier("test_efficientnet"), data)
+
+
+def test_too_little_room_around_a_face_is_named_once_before_training(prepared: Path, tmp_path: Path) -> None:
+    wide = tmp_path / "wide"
+    shutil.copytree(prepared, wide)
+    contract = json.loads((wide / "contract.json").read_text())
+    (wide / "contract.json").write_text(json.dumps(contract | {"margin": 1.5}))
+    message = (
+        rf"{prepared}: prepared with margin 1\.3, a synthesis needs 1\.5: .* --margin 1\.5 --data\.prepared .*_m15"
+    )
+    with pytest.warns(UserWarning, match=message):
+        fit_a_step(prepared, SelfBlend())
+    for folder, synthesis in ((wide, SelfBlend()), (prepared, None)):
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            fit_a_step(folder, synthesis)
+        assert not [one for one in heard if "margin" in str(one.message)]
 
 
 def test_training_and_validation_see_reals_only_and_testing_all(prepared: Path) -> None:
