@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from datamodules.errors import Refused
 from lightning_modules.intervals import RESAMPLES
 from suite.pages import render
 from suite.sweeps import drawings, summary
@@ -24,6 +25,7 @@ from suite.sweeps.summary import Entry, Row, Table, said
 from suite.sweeps.tables import matrix, table
 
 PUBLISHED = Path(__file__).with_name("published.csv")
+PUBLISHED_BY = ("detector", "source", "trained_on", "unit", "selection")  # what tells its lines apart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,21 +124,23 @@ def published(tests: Sequence[str]) -> Section | None:
     with PUBLISHED.open(newline="") as f:
         known = [row for row in csv.DictReader(f) if row["test"] in tests]
     columns = [test for test in tests if any(row["test"] == test for row in known)]
-    lines = []
-    for source, unit, rule, detector in dict.fromkeys(
-        (row["source"], row["unit"], row["selection"], row["detector"]) for row in known
-    ):
-        mine = {row["test"]: row["auroc"] for row in known if (row["source"], row["detector"]) == (source, detector)}
-        found = [
-            Entry(text=f"{float(mine[t]):.3f}", value=float(mine[t])) if t in mine else Entry(text="-") for t in columns
-        ]
-        lines.append([Entry(text=text) for text in (detector, source, unit, rule)] + found)
+    by_line: dict[tuple[str, ...], dict[str, str]] = {}
+    for row in known:
+        values = by_line.setdefault(tuple(row[name] for name in PUBLISHED_BY), {})
+        if row["test"] in values:
+            raise Refused(f"{PUBLISHED}: two values of {row['detector']} on {row['test']} from {row['source']}")
+        values[row["test"]] = row["auroc"]
+    lines = [
+        [Entry(text=text) for text in by]
+        + [Entry(text=f"{float(v[t]):.3f}", value=float(v[t])) if t in v else Entry(text="-") for t in columns]
+        for by, v in by_line.items()
+    ]
     note = (
-        "Trained on FaceForensics++ c23 by others; copied, not measured. A frame figure is no video figure, and a mean "
-        "of the best values of a test set is more than any checkpoint reaches: compare them with the matrix by an "
-        "anchor that both have."
+        "Copied, not measured. A frame AUROC is no video AUROC, training on raw videos or on real ones alone is not "
+        "training on c23, and a mean of the best values of a test set is more than any checkpoint reaches: compare "
+        "them with the matrix by an anchor that both have."
     )
-    head = ["detector", "source", "unit of AUROC", "how it was selected", *columns]
+    head = ["detector", "source", "trained on", "unit of AUROC", "how it was selected", *columns]
     return (
         Section(name="published", title="Published elsewhere", tables=[Table(head=head, rows=lines, note=note)])
         if lines
