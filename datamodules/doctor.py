@@ -22,6 +22,8 @@ from datamodules.video import Decoder, VideoError, probe
 
 LOOKS = 5  # frames of a video in which faces are searched for
 COVERED = 0.05  # share of a face from which a mask touches it
+GREY, DARK = 16, 48  # levels that colours may differ by, and those of black
+BLACK_AND_WHITE = 0.95  # share of the pixels of a mask
 
 
 def from_listing(rows: Sequence[Video], root: Path, prepared: Path) -> Iterator[Finding]:
@@ -77,6 +79,9 @@ def from_decoding(row: Video, root: Path, decoder: Decoder, frames: int) -> list
     except manifest.Outside as error:
         return [Finding("link", row.path, str(error))]
     found = []
+    if all(map(is_mask, kept.values())) and any(picture.max() > 255 - DARK for picture in kept.values()):
+        text = f"is black and white alone, as a mask is, and listed as {('real', 'fake')[row.label]}"
+        found.append(Finding("label", row.path, text))
     if len(index) < frames and index.has_rate:
         found.append(Finding("short", row.path, f"has {len(index)} frames, fewer than {frames}"))
     masks: list[NDArray[np.uint8] | None] = [None] * len(kept)
@@ -91,6 +96,13 @@ def from_decoding(row: Video, root: Path, decoder: Decoder, frames: int) -> list
     if not row.box:
         found += faces(row, list(kept.values()), masks)
     return found
+
+
+def is_mask(picture: NDArray[np.uint8]) -> bool:
+    """Grey, and of all its pixels but those at edges, which video coding blurs, each is black or white."""
+    low, high = picture.min(-1), picture.max(-1)
+    is_grey = bool((high - low <= GREY).all())
+    return is_grey and float(((high < DARK) | (low > 255 - DARK)).mean()) > BLACK_AND_WHITE
 
 
 def differ(frames: int, fps: float, mask_frames: int, mask_fps: float) -> Iterator[str]:

@@ -37,6 +37,16 @@ def test_doctor_says_which_of_several_faces_the_mask_chooses(material: Material,
     assert "2 faces; the mask chooses not the largest but number 2" in several
 
 
+def test_doctor_sees_a_mask_that_was_taken_for_a_video(material: Material, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    trees.manualfake(material, root)
+    report = examine("manualfake", root, "--decode", "--workers", "1")
+    astray = [line for line in said(report) if line.startswith("label")]
+    assert astray == ["label fake/ground_truth/dance.mp4: is black and white alone, as a mask is, and listed as fake"]
+    assert any("1 x label" in reason for reason in report["wrong"])  # type: ignore[attr-defined]
+
+
 def test_what_prepare_skipped_is_in_the_account(material: Material, tmp_path: Path, recipe: Recipe) -> None:
     root = tmp_path / "root"
     root.mkdir()

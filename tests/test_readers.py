@@ -67,11 +67,16 @@ TREES: dict[str, tuple[Callable[[Material, Path], None], str, str]] = {
     "celeb_df_pp": (
         trees.celeb_df_pp,
         """test celeb_df_pp/real//00170, test celeb_df_pp/FaceSwap-BlendFace//id1_id0_0000,
-        test celeb_df_pp/FaceSwap-GHOST//id1_id0_0000, test celeb_df_pp/TalkingFace-FLOAT//id29_0002_test_id08701_aaa,
+        test celeb_df_pp/FaceSwap-GHOST//id1_id0_0000, test celeb_df_pp/FaceSwap-Celeb-DF-v2//id1_id0_0000,
+        test celeb_df_pp/TalkingFace-FLOAT//id29_0002_test_id08701_aaa,
         train celeb_df_pp/real//id7_0003, train celeb_df_pp/FaceReenact-LIA//id7_id8_0003""",
         """missing Celeb-synthesis/FaceSwap/GHOST/id1_id0_0099.mp4: in List_of_testing_videos.txt, but not here
         held out Celeb-real/id1_0000.mp4: not in the test list, but 'id1' is
-        count .: 1 test TalkingFace-FLOAT videos here, 300 by the owners' count""",
+        count .: 1 test FaceSwap-BlendFace videos here, 200 by the owners' count
+        count .: 1 test FaceSwap-Celeb-DF-v2 videos here, 340 by the owners' count
+        count .: 1 test TalkingFace-FLOAT videos here, 300 by the owners' count
+        count .: 3 real videos here, 890 by the owners' count
+        count .: 5 fake videos here, 53196 by the owners' count""",
     ),
     "dfdc": (
         trees.dfdc,
@@ -121,9 +126,9 @@ TREES: dict[str, tuple[Callable[[Material, Path], None], str, str]] = {
         trees.manualfake,
         """test manualfake/real//interview, test manualfake/real/wechat/interview,
         test manualfake/manualfake//interview, test manualfake/manualfake/wechat/interview,
-        test manualfake/manualfake/tiktok/dance""",
+        test manualfake/manualfake/tiktok/dance, test manualfake/manualfake/ground_truth/dance""",
         """no mask fake/tiktok/dance.mp4: masks are here, but none of this name
-        unexpected masks/gone.mp4: a mask of nothing in fake/""",
+        unexpected fake/masks/gone.mp4: a mask of nothing in fake/""",
     ),
     "table": (
         trees.table,

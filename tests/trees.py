@@ -133,14 +133,15 @@ def celeb_df(m: Material, root: Path) -> None:
 
 
 def celeb_df_pp(m: Material, root: Path) -> None:
-    """One stem in two methods, a talking face, an absent video."""
+    """One stem in three methods, one of which has two names; a talking face, an absent video."""
     for name in ("id1_0000", "id7_0003"):
         m.real(root / f"Celeb-real/{name}.mp4")
     m.real(root / "YouTube-real/00170.mp4")
     forged = ["FaceSwap/BlendFace/id1_id0_0000", "FaceSwap/GHOST/id1_id0_0000"]
     forged += ["FaceReenact/LIA/id7_id8_0003", "TalkingFace/FLOAT/id29_0002_test_id08701_aaa"]
+    forged += ["FaceSwap/Celeb-DF/id1_id0_0000"]  # which copies call Celeb-DF-v2
     for name in forged:
-        m.fake(root / f"Celeb-synthesis/{name}.mp4")
+        m.fake(root / f"Celeb-synthesis/{name.replace('/Celeb-DF/', '/Celeb-DF-v2/')}.mp4")
     listed = ["1 YouTube-real/00170.mp4", *(f"0 Celeb-synthesis/{name}.mp4" for name in forged)]
     text(
         root / "List_of_testing_videos.txt",
@@ -218,14 +219,15 @@ def ffiw(m: Material, root: Path) -> None:
 
 
 def manualfake(m: Material, root: Path) -> None:
-    """One video through two networks, one without a mask, a mask of nothing."""
-    m.real(root / "real/interview.mp4")
-    m.real(root / "real/wechat/interview.mp4", 1)
-    m.fake(root / "fake/interview.mp4")
-    m.fake(root / "fake/wechat/interview.mp4", "Reenactment")
+    """Masks among the fakes; one video through two networks, one without a mask, a mask of nothing, one left astray."""
+    m.real(root / "real/videos/interview.mp4")
+    m.real(root / "real/wechat/videos/interview.mp4", 1)
+    m.fake(root / "fake/videos/interview.mp4")
+    m.fake(root / "fake/videos/wechat/interview.mp4", "Reenactment")
     m.fake(root / "fake/tiktok/dance.mp4", "LocalEdit")
-    m.mask(root / "masks/interview.mp4")
-    m.mask(root / "masks/gone.mp4")
+    m.mask(root / "fake/masks/interview.mp4")
+    m.mask(root / "fake/masks/gone.mp4")
+    m.mask(root / "fake/ground_truth/dance.mp4")
 
 
 def table(m: Material, root: Path) -> None:

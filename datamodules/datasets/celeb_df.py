@@ -51,8 +51,7 @@ def videos(
             if not people:
                 note("unexpected", inside(root, path), f"no name of a video in {folder.name}: left out")
                 continue
-            name = inside(root, folder / path.name).replace("Youtube-real", "YouTube-real")
-            listed = tested.pop(name, None)
+            listed = tested.pop(spelled(inside(root, folder / path.name)), None)
             check_label(listed, label, root, path)
             rows.append(
                 Video(
@@ -80,8 +79,15 @@ def test_list(root: Path) -> dict[str, int]:
         if polarity not in ("0", "1") or not name.strip():
             note("list", LIST, f"line {number} is {line!r}, not '1 PATH' (real) or '0 PATH' (fake): passed over")
             continue
-        tested[name.strip().replace("/videos/", "/").replace("Youtube-real", "YouTube-real")] = 1 - int(polarity)
+        tested[spelled(name.strip())] = 1 - int(polarity)
     return tested
+
+
+def spelled(name: str) -> str:
+    """A path as the list has it, however a copy calls its folders."""
+    for other, ours in (("/videos/", "/"), ("Youtube-real", "YouTube-real"), ("/Celeb-DF/", "/Celeb-DF-v2/")):
+        name = name.replace(other, ours)
+    return name
 
 
 def check_label(listed: int | None, label: int, root: Path, path: Path) -> None:

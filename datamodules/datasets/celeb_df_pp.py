@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from datamodules.datasets.celeb_df import identities, videos
+from datamodules.datasets.celeb_df import identities, spelled, videos
 from datamodules.datasets.listing import one_of
 from datamodules.manifest import Video
 
 SCENARIOS = {"FaceSwap": 200, "FaceReenact": 200, "TalkingFace": 300}  # test videos of each method in it
+TESTED = {"FaceSwap-Celeb-DF-v2": 340}  # the fakes of version 2 bring its test list with them
 TALKING = re.compile(r"(id\d+)_(\d+)_.*?(id\d+).*")  # id29_0002_test_id08701_aaa
 
 
@@ -18,11 +19,12 @@ def index(root: Path) -> Iterator[Video]:
     """A method is SCENARIO-NAME, since videos of one name recur in several."""
     folders = {one_of(root, name): "real" for name in ("Celeb-real", "YouTube-real")}
     one_of(root, "Celeb-synthesis")
-    owners = {"test real": 178}
+    owners = {"real": 590 + 300, "fake": 53_196, "test real": 178}
     for scenario, count in SCENARIOS.items():
         for folder in sorted(path for path in (root / "Celeb-synthesis" / scenario).glob("*") if path.is_dir()):
-            folders[folder] = f"{scenario}-{folder.name}"
-            owners[f"test {folders[folder]}"] = count
+            method = f"{scenario}-{spelled(f'/{folder.name}/').strip('/')}"
+            folders[folder] = method
+            owners[f"test {method}"] = TESTED.get(method, count)
     return videos(root, "celeb_df_pp", folders, owners, who)
 
 

@@ -10,6 +10,8 @@ from datamodules.findings import note
 from datamodules.manifest import SPLITS, Video
 from datamodules.pictures import PICTURES
 
+MASKS = ("masks", "mask")
+
 
 def index(root: Path) -> Iterator[Video]:
     """Lists ``real/`` and ``fake/``, or ``fake/METHOD/``, with masks of the same name in ``masks/``.
@@ -26,17 +28,23 @@ def index(root: Path) -> Iterator[Video]:
 def files(root: Path, home: Path, dataset: str, split: str) -> Iterator[Video]:
     """Files in subfolders are of the method, or the release, of that name; names are counted anew in each split."""
     prefix = "" if home == root else f"{split}/"
+    by_name = {}
+    for folder in (*MASKS, "fake"):
+        for path in below(root, home / folder):
+            if holds_masks(home, path):
+                by_name["/".join((*group_of(home, path), path.stem))] = path
     used = set()
-    masks = next((home / name for name in ("masks", "mask") if (home / name).is_dir()), None)
-    by_name = {path.relative_to(masks).with_suffix("").as_posix(): path for path in below(root, masks)} if masks else {}
     for label, folder in enumerate(("real", "fake")):
         for path in below(root, home / folder):
-            group = path.parent.relative_to(home / folder).as_posix()
-            group = "" if group == "." else group.replace("/", "-")
-            name = path.relative_to(home / folder).with_suffix("").as_posix()
-            mask = (by_name.get(name) or by_name.get(path.stem)) if label else None
+            if holds_masks(home, path):
+                if not label:
+                    note("unexpected", inside(root, path), "a mask of a real video: left out")
+                continue
+            names = group_of(home, path)
+            group = "-".join(names)
+            mask = (by_name.get("/".join((*names, path.stem))) or by_name.get(path.stem)) if label else None
             used.add(mask)
-            if label and masks and not mask:
+            if label and by_name and not mask:
                 note("no mask", inside(root, path), "masks are here, but none of this name")
             yield Video(
                 dataset=dataset,
@@ -51,6 +59,17 @@ def files(root: Path, home: Path, dataset: str, split: str) -> Iterator[Video]:
     for mask in by_name.values():
         if mask not in used:
             note("unexpected", inside(root, mask), "a mask of nothing in fake/")
+
+
+def holds_masks(home: Path, path: Path) -> bool:
+    """Whether a file lies in ``masks/`` or, as some owners ship them, in ``fake/masks/``."""
+    return not {*MASKS}.isdisjoint(path.relative_to(home).parts[:-1])
+
+
+def group_of(home: Path, path: Path) -> tuple[str, ...]:
+    """The folders that a file lies in, but those that only say what it is."""
+    folders = path.relative_to(home).parts[:-1]
+    return tuple(name for name in folders[folders[0] in ("real", "fake") :] if name not in (*MASKS, "videos"))
 
 
 def below(root: Path, folder: Path) -> Iterator[Path]:

@@ -12,7 +12,7 @@ from datamodules.manifest import Video
 
 
 def index(root: Path) -> Iterator[Video]:
-    """Folders ``real``, ``fake`` and ``masks``, in each a folder per network; all is for testing."""
+    """``real/videos``, ``fake/videos`` and ``fake/masks``, in each perhaps a folder per network; all is for testing."""
     one_of(root, "real")
     one_of(root, "fake")
     for row in files(root, root, "manualfake", "test"):
