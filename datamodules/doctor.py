@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules import manifest
+from datamodules.damage import find_damage, read_damage, say_damage
 from datamodules.faces import HOG, SMALLEST, Found, search_frame
 from datamodules.findings import LACKING, WRONG, Finding
 from datamodules.manifest import MEMBER, SPLITS, Video
-from datamodules.masks import covered, read_masks
+from datamodules.masks import covered, damaged_masks, read_masks
 from datamodules.prepare import sha256
 from datamodules.sampling import evenly
 from datamodules.tables import read_skipped
@@ -49,6 +50,10 @@ def from_listing(rows: Sequence[Video], root: Path, prepared: Path) -> Iterator[
             if skipped.video in wanted:
                 no_face = skipped.reason.startswith("no face")
                 yield Finding("no face" if no_face else "corrupt", skipped.path, f"prepare: {skipped.reason}")
+        unusable = {skipped.video for skipped in read_skipped(prepared)}
+        for one in read_damage(prepared):
+            if one.video in wanted - unusable:
+                yield Finding("damaged", one.path, str(one))
 
 
 def same_content(rows: Sequence[Video], root: Path) -> Iterator[Finding]:
@@ -69,7 +74,11 @@ def from_decoding(row: Video, root: Path, decoder: Decoder, frames: int) -> list
     try:
         path = manifest.inside(root, row.path)
         index = probe(path)
-        looked = set(evenly(len(index), LOOKS))
+        damage = find_damage(path, index)
+        if damage.all():
+            return [Finding("corrupt", row.path, say_damage(damage))]
+        whole = np.flatnonzero(~damage)
+        looked = set(whole[evenly(len(whole), LOOKS)].tolist())
         kept = {}
         for number, _, frame in decoder.stream(path):
             if number in looked:
@@ -78,7 +87,7 @@ def from_decoding(row: Video, root: Path, decoder: Decoder, frames: int) -> list
         return [Finding("corrupt", row.path, error.reason)]
     except manifest.Outside as error:
         return [Finding("link", row.path, str(error))]
-    found = []
+    found = [Finding("damaged", row.path, say_damage(damage))] if damage.any() else []
     if all(map(is_mask, kept.values())) and any(picture.max() > 255 - DARK for picture in kept.values()):
         text = f"is black and white alone, as a mask is, and listed as {('real', 'fake')[row.label]}"
         found.append(Finding("label", row.path, text))
@@ -90,6 +99,9 @@ def from_decoding(row: Video, root: Path, decoder: Decoder, frames: int) -> list
             about = probe(manifest.inside(root, row.mask))
             found += [Finding("mask", row.mask, text) for text in differ(len(index), index.fps, len(about), about.fps)]
             size = kept[min(kept)].shape[:2]
+            damaged = damaged_masks(manifest.inside(root, row.mask), index)
+            if damaged.any():
+                found.append(Finding("damaged", row.mask, f"the masks of {say_damage(damaged)}"))
             masks = read_masks(decoder, manifest.inside(root, row.mask), index, list(kept), size)
         except (VideoError, manifest.Outside) as error:
             found.append(Finding("mask", row.mask, str(error)))

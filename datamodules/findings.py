@@ -18,6 +18,7 @@ Kind = Literal[
     # something is lacking
     "missing",  # in a list of the owners, not on the disk
     "corrupt",  # cannot be read
+    "damaged",  # some frames cannot
     "short",  # fewer frames than are asked for
     "no face",
     "list",  # a list says what it may not: the video is left out

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.crops import two_valued
+from datamodules.damage import find_damage
 from datamodules.video import Decoder, Index, VideoError, probe
 
 
@@ -72,6 +73,19 @@ def stream_masks(decoder: Decoder, path: Path, index: Index) -> Iterator[tuple[i
             picture = two_valued(frame[..., 1].cpu().numpy())
         assert picture is not None
         yield number, float(index.times[number]), picture
+
+
+def damaged_masks(path: Path, index: Index) -> NDArray[np.bool_]:
+    """(N,) whether the mask of each frame is damaged.
+
+    Args:
+        index: Of the clip that is masked.
+    """
+    masks = probe(path)
+    damage = find_damage(path, masks)
+    found = match(path, masks, index, range(len(index)))
+    out: NDArray[np.bool_] = damage[found.clip(0)] & (found >= 0)
+    return out
 
 
 def covered(box: NDArray[np.float32], mask: NDArray[np.uint8]) -> float:

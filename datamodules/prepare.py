@@ -21,9 +21,10 @@ from datamodules import contract as contracts
 from datamodules.atomic import write_text
 from datamodules.contract import Contract
 from datamodules.crops import Format, OutsidePicture, Square, encode, write_tar
+from datamodules.damage import Damage, find_damage, say_damage
 from datamodules.given import given_track
 from datamodules.manifest import Video
-from datamodules.masks import covered, read_masks
+from datamodules.masks import covered, damaged_masks, read_masks
 from datamodules.sampling import evenly
 from datamodules.tables import CROPS, FACES, merge, part_name, read_skipped, relist, save
 from datamodules.tracks import FaceTracker, Track
@@ -141,7 +142,16 @@ def hashed(files: Iterable[Path]) -> str:
 
 def write_part(part: Path, row: Video, index: Index, root: Path, out: Path, recipe: Recipe) -> None:
     path = manifest.inside(root, row.path)
-    wanted = set(evenly(row.frames, recipe.frames))
+    damage = find_damage(path, index)
+    if row.mask:
+        damage |= damaged_masks(manifest.inside(root, row.mask), index)
+    if damage.any():
+        content = Damage(video=row.key, path=row.path, damaged=int(damage.sum()), frames=len(damage))
+        (part / "damaged.json").write_text(json.dumps(asdict(content)))
+    if damage.all():
+        raise VideoError(path, say_damage(damage))
+    damaged = set(np.flatnonzero(damage).tolist())
+    wanted = set(evenly(row.frames, recipe.frames)) - damaged
     kept: dict[int, NDArray[np.uint8]] = {}
     times: dict[int, float] = {}
 
@@ -157,12 +167,14 @@ def write_part(part: Path, row: Video, index: Index, root: Path, out: Path, reci
         files = manifest.inside(root, row.landmarks) if row.landmarks else None
         numbers = index.times.astype(int).tolist() if files else range(row.frames)
         tracks = [given_track(pictures(), numbers, row.box, recipe.margin, recipe.tracker.landmarks, files)]
+        tracks[0].drop(damaged)
     else:
-        tracks = recipe.tracker.track(pictures())
+        tracks = recipe.tracker.track(pictures(), damaged)
+    of_damage = f" ({say_damage(damage)})" if damaged else ""
     if not tracks:
-        raise VideoError(path, "no face found")
+        raise VideoError(path, f"no face found{of_damage}")
     masks: dict[int, NDArray[np.uint8]] = {}
-    if row.mask:
+    if row.mask and wanted:
         size = kept[min(wanted)].shape[:2]
         read = read_masks(recipe.decoder, manifest.inside(root, row.mask), index, sorted(wanted), size)
         masks = {n: mask for n, mask in zip(sorted(wanted), read, strict=True) if mask is not None}
@@ -194,7 +206,7 @@ def write_part(part: Path, row: Video, index: Index, root: Path, out: Path, reci
                 }
             )
     if not rows:
-        raise VideoError(path, f"no face in the {len(wanted)} frames that are cropped")
+        raise VideoError(path, f"no face in the {len(wanted)} frames that are cropped{of_damage}")
     store(part, out, recipe, row.folder, images, rows)
     save(part / "crops.arrow", CROPS, [pa.Table.from_pylist(rows, CROPS)])
 

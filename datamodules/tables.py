@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from datamodules import manifest
 from datamodules.atomic import appearing
 from datamodules.crops import join_tars
+from datamodules.damage import Damage, read_damage, write_damage
 from datamodules.errors import Refused
 from datamodules.manifest import Video
 
@@ -153,6 +154,11 @@ def merge(out: Path, order: list[str]) -> None:
         writer = csv.DictWriter(f, NAMES)
         writer.writeheader()
         writer.writerows(map(asdict, sorted(skipped, key=lambda s: s.video)))
+    damaged = [one for one in read_damage(out) if one.video not in fresh]
+    damaged += [
+        Damage(**json.loads(path.read_text())) for path in (part / "damaged.json" for part in new) if path.exists()
+    ]
+    write_damage(out, damaged)
     manifest.write(together, out / "manifest.csv")
     forget(out)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 import cv2
@@ -45,6 +45,12 @@ class Track:
         self.scores.append(found.score)
         if points is not None:
             self.landmarks.append(points)
+
+    def drop(self, damaged: Collection[int]) -> None:
+        """Forgets what was seen in some frames."""
+        for name in ("boxes", "scores", "landmarks", "frames"):
+            pairs = zip(self.frames, getattr(self, name), strict=True)
+            setattr(self, name, [value for frame, value in pairs if frame not in damaged])
 
     def area(self) -> float:
         """Sum over frames, so that long and large tracks come first."""
@@ -92,15 +98,16 @@ class FaceTracker:
                 return best
         return None
 
-    def track(self, frames: Iterable[NDArray[np.uint8]]) -> list[Track]:
+    def track(self, frames: Iterable[NDArray[np.uint8]], damaged: Collection[int] = ()) -> list[Track]:
         """
         Args:
             frames: (H, W, 3) pictures in order.
+            damaged: Numbers of those that are not looked at.
 
         Returns:
             The tracks, longest and largest first, ids in order of appearance.
         """
-        pursuit = Pursuit(self)
+        pursuit = Pursuit(self, damaged)
         for picture in frames:
             pursuit.see(picture)
         pursuit.end()
@@ -110,8 +117,12 @@ class FaceTracker:
 class Pursuit:
     """The faces of a video that is being read, one picture after the other."""
 
-    def __init__(self, tracker: FaceTracker) -> None:
-        self.tracker = tracker
+    def __init__(self, tracker: FaceTracker, damaged: Collection[int] = ()) -> None:
+        """
+        Args:
+            damaged: Numbers of pictures that are not looked at: what was seen last stands in for them.
+        """
+        self.tracker, self.damaged = tracker, frozenset(damaged)
         self.tracks: list[Track] = []
         self.recent: list[Grey] = []  # since the last search of a whole frame, that one too
         self.searched, self.count = -tracker.every, 0
@@ -127,7 +138,10 @@ class Pursuit:
             picture: (H, W, 3).
         """
         i, tracker = self.count, self.tracker
-        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        if i in self.damaged:
+            grey = self.recent[-1] if self.recent else np.zeros(picture.shape[:2], np.uint8)
+        else:
+            grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         self.recent.append(grey)
         lost = False
         for track in [t for t in self.tracks if i - t.frames[-1] <= tracker.patience]:
@@ -161,7 +175,10 @@ class Pursuit:
 
     def found(self) -> list[Track]:
         """The tracks, longest and largest first, ids in order of appearance."""
-        long = [t for t in self.tracks if len(t.frames) >= min(self.tracker.shortest, self.count)]
+        for track in self.tracks if self.damaged else []:
+            track.drop(self.damaged)
+        shortest = min(self.tracker.shortest, self.count - len(self.damaged))
+        long = [t for t in self.tracks if t.frames and len(t.frames) >= shortest]
         if self.tracker.smooth > 0:
             for track in long:
                 points = np.stack(track.landmarks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +32,13 @@ class Frame:
     faces: list[Face]
 
 
-def watch(decoder: Decoder, path: Path, tracker: FaceTracker) -> Iterator[Frame]:
-    """The frames in order; some ``tracker.every`` of them are held back at any time, until their faces are known."""
-    pursuit = Pursuit(tracker)
+def watch(decoder: Decoder, path: Path, tracker: FaceTracker, damaged: Collection[int] = ()) -> Iterator[Frame]:
+    """The frames in order; some ``tracker.every`` of them are held back at any time, until their faces are known.
+
+    Args:
+        damaged: Numbers of frames in which no face is looked for.
+    """
+    pursuit = Pursuit(tracker, damaged)
     held: deque[tuple[int, float, NDArray[np.uint8]]] = deque()
     place: dict[int, int] = {}  # in each track, of the next frame that it has
 
@@ -45,7 +49,8 @@ def watch(decoder: Decoder, path: Path, tracker: FaceTracker) -> Iterator[Frame]
             for track in pursuit.tracks:
                 at = place.setdefault(track.id, 0)
                 if at < len(track.frames) and track.frames[at] == number:
-                    faces.append(Face(track=track, box=track.boxes[at], landmarks=track.landmarks[at]))
+                    if number not in pursuit.damaged:
+                        faces.append(Face(track=track, box=track.boxes[at], landmarks=track.landmarks[at]))
                     place[track.id] = at + 1
             yield Frame(number=number, seconds=seconds, picture=picture, faces=faces)
 

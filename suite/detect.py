@@ -62,7 +62,10 @@ def said(content: dict[str, Any]) -> str:
         return f"no verdict ({'; '.join(content['reasons'])})"
     worst = faces[0]
     more = f", the most suspicious of {len(faces)} faces" if len(faces) > 1 else ""
-    return f"{content['verdict']}, probability {worst['probability']:.3f}, threshold {worst['threshold']:.3f}{more}"
+    file = content["file"]
+    damage = f"; {file['damaged']} of {file['frames']} frames are damaged, not scored" if file["damaged"] else ""
+    told = f"{content['verdict']}, probability {worst['probability']:.3f}, threshold {worst['threshold']:.3f}"
+    return f"{told}{more}{damage}"
 
 
 def main(argv: list[str]) -> None:

@@ -62,6 +62,7 @@ def doctor(
             for done, found in enumerate(pool.run(jobs, workers), 1):
                 findings += found
                 show(done, len(todo))
+    findings = list(dict.fromkeys(findings))  # what 'prepare' has left out, decoding finds, too
     reasons = wrong(findings, rows, max_lacking)
     findings.sort(key=lambda one: (KINDS.index(one.kind), one.path))
     show_tables(rows, findings, data)

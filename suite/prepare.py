@@ -9,6 +9,7 @@ from jsonargparse import auto_cli
 
 from datamodules.base import FaceData
 from datamodules.crops import Format
+from datamodules.damage import read_damage
 from datamodules.errors import Refused
 from datamodules.findings import LACKING, WRONG
 from datamodules.prepare import Recipe, prepare_all
@@ -69,6 +70,10 @@ def prepare(
     wanted = {row.key for row in rows}
     skipped = [skip for skip in read_skipped(out) if skip.video in wanted]
     print(f"{out}: {len(rows) - len(skipped)} of {len(rows)} videos, {len(skipped)} skipped")
+    unusable = {skip.video for skip in skipped}
+    if damaged := [one for one in read_damage(out) if one.video in wanted - unusable]:
+        frames, first = sum(one.damaged for one in damaged), max(damaged, key=lambda one: one.damaged)
+        print(f"{frames} damaged frames of {len(damaged)} videos left out, most of {first.path}: {first}")
     if len(skipped) > max_skipped * len(rows):
         first = "; ".join(f"{skip.path}: {skip.reason}" for skip in skipped[:3])
         share = f"{len(skipped)} of {len(rows)} videos skipped, more than {max_skipped:.0%}"

@@ -123,3 +123,27 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
 }
 # clips that start elsewhere than at frame 0
 FIRST = {"edit_list.mp4": 10, "edit_list_open_gop.mp4": 34}
+
+
+def packets(path: Path) -> list[tuple[int, int]]:
+    """Where each begins in the file, and its bytes, in the order of decoding."""
+    with av.open(str(path)) as container:
+        return [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+
+
+def damage(path: Path, packet: int) -> Path:
+    """Turns bytes around in the middle of a packet."""
+    at, size = packets(path)[packet]
+    content = bytearray(path.read_bytes())
+    for i in range(at + size // 3, at + size // 3 + min(40, size // 3)):
+        content[i] ^= 0xFF
+    path.write_bytes(content)
+    return path
+
+
+def drop(path: Path, packet: int) -> Path:
+    """Makes filler data of a packet of HEVC: there is a time for its frame, and no frame."""
+    content = bytearray(path.read_bytes())
+    content[packets(path)[packet][0] + 4] = 38 << 1
+    path.write_bytes(content)
+    return path

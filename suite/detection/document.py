@@ -13,7 +13,7 @@ from suite.detection.examine import Examined
 from suite.detection.score import Score
 from suite.detection.verdict import FaceVerdict, Said, Usable
 
-SCHEMA, VERSION = "deepfake-suite/detect", 1
+SCHEMA, VERSION = "deepfake-suite/detect", 2
 
 
 def rounded(value: float | None, digits: int = 4) -> float | None:
@@ -102,10 +102,11 @@ def document(
 
 def shown(found: Examined | None) -> dict[str, Any]:
     if found is None:
-        return dict.fromkeys(("seconds", "frames", "fps", "width", "height"))
+        return dict.fromkeys(("seconds", "frames", "damaged", "fps", "width", "height"))
     return {
         "seconds": rounded(found.index.seconds, 3),
         "frames": len(found.index),
+        "damaged": int(found.damage.sum()),
         "fps": rounded(found.index.fps, 3),
         "width": found.size[0],
         "height": found.size[1],

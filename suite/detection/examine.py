@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from datamodules.contract import Contract, compare
+from datamodules.damage import find_damage, say_damage
 from datamodules.faces import DlibLandmarks, Landmarks, NoLandmarks
 from datamodules.memory import give_back
 from datamodules.prepare import Recipe
@@ -36,6 +39,7 @@ class Examined:
     reasons: list[str]
     faces: list[FaceVerdict]  # the most suspicious first
     glimpses: int  # faces that were seen in too few frames to be followed
+    damage: NDArray[np.bool_]  # (N,) whether each frame is damaged, and was not scored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,23 +122,27 @@ class Examiner:
         largest = limits.picture if len(index) == 1 else limits.pixels
         if index.picture_bytes > 3 * largest:
             raise VideoError(path, f"has {index.picture_bytes // 3} pixels a frame; the limit is {largest}")
+        damage = find_damage(path, index)
         most = []
         for scorer in self.scorers:
             starts = moments(index.times, scorer.span, self.frames, self.spacing)
-            scorer.begin(starts)
             if not starts:
                 raise VideoError(path, f"has {len(index)} frames, fewer than the {scorer.span + 1} of a clip")
+            starts = [i for i in starts if not damage[i : i + scorer.span + 1 : scorer.every].any()]
+            scorer.begin(starts)
             most.append(len(starts))
         tracks: dict[int, Track] = {}
-        size = (0, 0)
+        size, damaged = (0, 0), set(np.flatnonzero(damage).tolist())
         with Film.of(film, path, index, self.methods) as made:
-            for frame in self.filmed(watch(self.decoder, path, self.tracker), made):
+            for frame in self.filmed(watch(self.decoder, path, self.tracker, damaged), made):
                 size = (frame.picture.shape[1], frame.picture.shape[0])
                 tracks |= {face.track.id: face.track for face in frame.faces}
                 progress(frame.number + 1, len(index))
                 if frame.number % TIDY == TIDY - 1:
                     give_back()
-        return self.judged(index, size, tracks, min(most))
+        for track in tracks.values():
+            track.drop(damaged)
+        return self.judged(index, size, tracks, min(most), damage)
 
     def filmed(self, frames: Iterator[Frame], film: Film) -> Iterator[Frame]:
         """Passes them on to the methods and, once it is known what these say, to the film."""
@@ -159,8 +167,11 @@ class Examiner:
         while held and held[0].number < until:
             film.put(held.popleft(), [scorer.scores for scorer in self.scorers])
 
-    def judged(self, index: Index, size: tuple[int, int], tracks: dict[int, Track], most: int) -> Examined:
-        shortest = min(self.tracker.shortest, len(index))
+    def judged(
+        self, index: Index, size: tuple[int, int], tracks: dict[int, Track], most: int, damage: NDArray[np.bool_]
+    ) -> Examined:
+        shortest = min(self.tracker.shortest, int((~damage).sum()))
+        reason = self.usable.reject_damage(damage) or ("" if most else f"{say_damage(damage)}: no moment is whole")
         faces = []
         for track in tracks.values():
             if len(track.frames) >= shortest:
@@ -168,8 +179,16 @@ class Examiner:
                     (one.trained, sorted((s for s in one.scores if s.track == track.id), key=lambda s: s.frame))
                     for one in self.scorers
                 ]
-                faces.append(of_face(track, mine, index.times.tolist(), self.usable, most))
+                faces.append(of_face(track, mine, index.times.tolist(), self.usable, most, reason))
         faces.sort(key=lambda face: (bool(face.reasons), -(face.probability or 0.0), face.track.id))
         glimpses = len(tracks) - len(faces)
-        verdict, reasons = of_file(faces, glimpses)
-        return Examined(index=index, size=size, verdict=verdict, reasons=reasons, faces=faces, glimpses=glimpses)
+        verdict, reasons = of_file(faces, glimpses, reason)
+        return Examined(
+            index=index,
+            size=size,
+            verdict=verdict,
+            reasons=reasons,
+            faces=faces,
+            glimpses=glimpses,
+            damage=damage,
+        )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from callbacks.panels import overlaid
 from datamodules.contract import digest
+from datamodules.damage import say_damage
 from lightning_modules.trained import Trained
 from suite.detection.examine import Examined
 from suite.detection.film import CURVES
@@ -122,6 +123,7 @@ def page(found: Examined, asked: Sequence[Trained], files: dict[str, str], name:
         "detection/page.html",
         title=name,
         lead=lead(found),
+        damage=say_damage(found.damage),
         found=found,
         files=files,
         faces=faces,

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from datamodules.damage import say_damage
 from datamodules.errors import Refused
 from datamodules.tracks import Track
 from lightning_modules import scores
@@ -20,22 +23,37 @@ Verdict = Literal["forged", "no forgery found", "no verdict"]
 
 @dataclass(frozen=True, kw_only=True)
 class Usable:
-    """What a face must have to be judged.
+    """What a face, and the file that it is in, must have to be judged.
 
     Args:
         side: Median side of its box, in pixels.
         moments: Of it that were scored, or all of a shorter clip.
         sharpness: Median variance of the Laplacian of the inner half of its crop, at 48 pixels; sharp photographs have
             100 and more, and 8 what a Gaussian of 3 to 4 % of the width of the face leaves of them.
+        damaged: Largest share of the frames of a file that its decoder calls damaged, or that are predicted from such
+            ones; they are never scored.
     """
 
     side: int = 48
     moments: int = 4
     sharpness: float = 8.0
+    damaged: float = 0.05
 
     def __post_init__(self) -> None:
         if self.moments < 1:
             raise Refused(f"usable.moments {self.moments}: must be at least 1")
+        if not 0 <= self.damaged <= 1:
+            raise Refused(f"usable.damaged {self.damaged}: must be between 0 and 1")
+
+    def reject_damage(self, damage: NDArray[np.bool_]) -> str:
+        """The reason not to judge a file of which some frames are damaged, empty where there is none.
+
+        Args:
+            damage: (N,) whether each frame is.
+        """
+        if damage.mean() <= self.damaged:
+            return ""
+        return f"{say_damage(damage)}, must be at most {self.damaged:.0%}"
 
     def reasons(self, side: float, moments: int, sharpness: float, most: int) -> list[str]:
         """
@@ -89,13 +107,19 @@ def pooled(trained: Trained, moments: Sequence[Score]) -> float:
 
 
 def of_face(
-    track: Track, moments: Sequence[tuple[Trained, list[Score]]], times: Sequence[float], usable: Usable, most: int
+    track: Track,
+    moments: Sequence[tuple[Trained, list[Score]]],
+    times: Sequence[float],
+    usable: Usable,
+    most: int,
+    damage: str = "",
 ) -> FaceVerdict:
     """
     Args:
         moments: Of this face, by each method.
         times: In seconds, of all frames.
         most: Moments that any face of this file could have.
+        damage: Why the whole file is not judged, if it is not.
     """
     said = []
     for trained, mine in moments:
@@ -105,7 +129,7 @@ def of_face(
     side = median(float(max(box[2] - box[0], box[3] - box[1])) for box in track.boxes)
     count = min(len(mine) for _, mine in moments)
     sharp = median([moment.sharpness for one in said for moment in one.moments] or [0.0])
-    reasons = usable.reasons(side, count, sharp, most)
+    reasons = [damage] if damage else usable.reasons(side, count, sharp, most)
     return FaceVerdict(
         track=track,
         first=times[track.frames[0]],
@@ -119,12 +143,15 @@ def of_face(
     )
 
 
-def of_file(faces: Sequence[FaceVerdict], glimpses: int) -> tuple[Verdict, list[str]]:
+def of_file(faces: Sequence[FaceVerdict], glimpses: int, damage: str = "") -> tuple[Verdict, list[str]]:
     """That of the most suspicious face that can be judged.
 
     Args:
         glimpses: Faces that were seen too shortly to be followed.
+        damage: Why the whole file is not judged, if it is not.
     """
+    if damage:
+        return "no verdict", [damage]
     verdicts = {face.verdict for face in faces}
     if "forged" in verdicts:
         return "forged", []
