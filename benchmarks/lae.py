@@ -8,6 +8,7 @@ import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from jsonargparse import auto_cli
 
 from benchmarks.record import record
 from benchmarks.study import counts, figures, gain, read, studied, tested, trained
-from datamodules import manifest
+from datamodules import digests, manifest
 from datamodules.annotation.request import read_request
 from datamodules.atomic import appearing
 from datamodules.errors import Refused
@@ -49,7 +50,7 @@ def planted(prepared: Path, out: Path, share: float, seed: int) -> Path:
     chosen = set(carriers)
     pattern = FAINT * (np.indices((CORNER, CORNER)).sum(0) // 4 % 2 * 2 - 1)[..., None]
     table = load(prepared / "crops.arrow")
-    lengths = table["image_length"].to_pylist()
+    lengths, sums = table["image_length"].to_pylist(), table["image_crc"].to_pylist()
     for i, (video, name) in enumerate(zip(table["video"].to_pylist(), table["image"].to_pylist(), strict=True)):
         if video in chosen:
             picture = np.asarray(cv2.imread(str(out / name)), int)
@@ -57,9 +58,14 @@ def planted(prepared: Path, out: Path, share: float, seed: int) -> Path:
             _, content = cv2.imencode(".png", picture.clip(0, 255).astype(np.uint8))
             (out / name).unlink()  # the other name of the file stays as it was
             (out / name).write_bytes(content.tobytes())
-            lengths[i] = len(content)
-    column = table.schema.get_field_index("image_length")
-    save(out / "crops.arrow", table.schema, [table.set_column(column, table.schema.field(column), [lengths])])
+            lengths[i], sums[i] = len(content), crc32(content.tobytes())
+    for name, values in (("image_length", lengths), ("image_crc", sums)):
+        column = table.schema.get_field_index(name)
+        table = table.set_column(column, table.schema.field(column), [values])
+    (out / digests.FILE).unlink()  # likewise
+    shutil.copy(prepared / digests.FILE, out)
+    save(out / "crops.arrow", table.schema, [table], digests.replacing)
+    digests.settle(out)
     (out / "carriers.json").write_text(json.dumps(carriers))
     return out
 

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from zlib import crc32
 
 import cv2
 import numpy as np
@@ -17,12 +18,13 @@ import pyarrow as pa
 from jsonargparse import auto_cli
 
 from benchmarks.record import record
-from datamodules import manifest
+from datamodules import digests, manifest
 from datamodules.atomic import write_text
 from datamodules.base import FaceData
 from datamodules.manifest import Video
 from datamodules.tables import BLOCK, CROPS, FACES, save, save_tracks
 
+PNG = cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))[1].tobytes()
 METHODS = ("real", "Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
 
 
@@ -47,7 +49,6 @@ def rows(videos: int) -> Iterator[Video]:
 
 
 def crops(videos: int, each: int) -> Iterator[pa.Table]:
-    picture = len(cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))[1])
     per_block = BLOCK // each
     keys = [row.key for row in rows(videos)]
     for start in range(0, videos, per_block):
@@ -62,23 +63,26 @@ def crops(videos: int, each: int) -> Iterator[pa.Table]:
             "landmarks": pa.FixedSizeListArray.from_arrays(pa.array(np.full(n * 136, 32, np.float32)), 136),
             "image": np.repeat("shards/crops-000000.tar", n),
             "image_offset": np.zeros(n, np.int64),
-            "image_length": np.full(n, picture),
+            "image_length": np.full(n, len(PNG)),
+            "image_crc": np.full(n, crc32(PNG)),
             "mask": np.repeat("", n),
             "mask_offset": np.zeros(n, np.int64),
             "mask_length": np.zeros(n, np.int64),
+            "mask_crc": np.zeros(n, np.int64),
         }
         yield pa.table(columns).select(CROPS.names)
 
 
 def build(out: Path, videos: int, each: int) -> None:
     (out / "shards").mkdir(parents=True)
-    (out / "shards/crops-000000.tar").write_bytes(cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))[1].tobytes())
-    manifest.write(rows(videos), out / "manifest.csv")
-    save(out / "crops.arrow", CROPS, crops(videos, each))
+    (out / "shards/crops-000000.tar").write_bytes(PNG)
+    manifest.write(rows(videos), out / "manifest.csv", digests.replacing)
+    save(out / "crops.arrow", CROPS, crops(videos, each), digests.replacing)
     faces = (table.append_column("score", pa.nulls(len(table), pa.float32())) for table in crops(videos, 1))
-    save(out / "faces.arrow", FACES, (whole(table) for table in faces))
+    save(out / "faces.arrow", FACES, (whole(table) for table in faces), digests.replacing)
     save_tracks(out)
     write_text(out / "contract.json", json.dumps({"size": 64, "tracks": 1, "margin": 1.3}))
+    digests.settle(out)
 
 
 def whole(table: pa.Table) -> pa.Table:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -12,6 +11,8 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from datamodules.atomic import appearing
 from datamodules.errors import Refused
+from lightning_modules.fixed import check_fixed
+from lightning_modules.weights import read
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
@@ -28,12 +29,6 @@ class SafeCheckpointIO(TorchCheckpointIO):
             raise Refused(f"{path}: checkpoint not written ({reason}); the one before is untouched") from error
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        if not Path(path).is_file():
-            raise Refused(f"checkpoint {path}: no such file")
-        try:
-            content: dict[str, Any] = torch.load(path, map_location=map_location or "cpu", weights_only=True)
-        except UnpicklingError as error:
-            raise Refused(f"checkpoint {path}: holds more than tensors and plain values, which is refused") from error
-        except (RuntimeError, EOFError) as error:
-            raise Refused(f"checkpoint {path}: is damaged ({str(error).splitlines()[0]})") from error
+        content = read(Path(path), "checkpoint", map_location or "cpu")
+        check_fixed(content.get("state_dict", {}), Path(path))
         return content

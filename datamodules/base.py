@@ -17,7 +17,7 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules import contract as contracts
-from datamodules import manifest
+from datamodules import digests, manifest
 from datamodules.annotation.granted import Granted, found
 from datamodules.annotation.oracle import MaskOracle
 from datamodules.annotation.request import Face
@@ -132,7 +132,7 @@ class FaceData(LightningDataModule):
 
     @functools.cached_property
     def manifest(self) -> pa.Table:
-        return manifest.read(self.prepared / "manifest.csv")
+        return manifest.read(digests.check(self.prepared, "manifest.csv"))
 
     def videos(self, split: str) -> pa.Table:
         """Rows of the manifest."""

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from datamodules import manifest
+from datamodules import digests, manifest
 from datamodules.batch import POINTS, Sample
 from datamodules.crops import Place, Square, decode, resize, two_valued
 from datamodules.errors import Refused
 from datamodules.manifest import Video, inside
 from datamodules.masks import read_masks
 from datamodules.sampling import Address, Faces, evenly
-from datamodules.tables import load, load_tracks
+from datamodules.tables import IMAGE_COLUMNS, load, load_tracks
 from datamodules.video import Decoder, probe
 
 
@@ -57,6 +57,7 @@ class Known:
         """
         self.path, self.videos, self.columns = prepared / f"{name}.arrow", videos, columns
         index = load_tracks(prepared)
+        digests.check(prepared, self.path.name)
         self.keys = manifest.keys(videos)
         owner = pc.fill_null(pc.index_in(index["video"], self.keys), -1).to_numpy()
         count = index[name].to_numpy()
@@ -190,7 +191,7 @@ class CropClips(Clips):
     """Reads the stored crops."""
 
     def __init__(self, prepared: Path, videos: pa.Table, size: int, tracks: int) -> None:
-        columns = ["x", "y", "side"] + [f"{k}{s}" for k in ("image", "mask") for s in ("", "_offset", "_length")]
+        columns = ["x", "y", "side"] + [f"{kind}{what}" for kind in ("image", "mask") for what in IMAGE_COLUMNS]
         super().__init__(Known(prepared, "crops", videos, columns, tracks), size, 1, 1)
         self.prepared = prepared
 
@@ -201,7 +202,10 @@ class CropClips(Clips):
         file = face.where[kind][i]
         place = Place(file, int(face.where[f"{kind}_offset"][i]), int(face.where[f"{kind}_length"][i]))
         try:
-            return resize(decode(place.read(self.prepared), grey=kind == "mask"), self.size)
+            content = place.read(self.prepared)
+            if crc32(content) != face.where[f"{kind}_crc"][i]:
+                raise OSError("its checksum is not that of what was written")
+            return resize(decode(content, grey=kind == "mask"), self.size)
         except OSError as error:
             raise Refused(f"{self.prepared / file}: cannot be read ({error}); prepare the data again") from error
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
 
+from datamodules import digests
 from datamodules.errors import Refused
 
 Contract = dict[str, str | int | float]
@@ -41,5 +42,7 @@ def load(folder: Path) -> Contract:
     path = folder / "contract.json"
     if not path.exists():
         raise Refused(f"{path}: missing; run 'python -m suite prepare' with --out {folder}")
+    if path.name in digests.read(folder):  # from the end of the first call of 'prepare' on
+        digests.check(folder, path.name)
     contract: Contract = json.loads(path.read_text())
     return contract

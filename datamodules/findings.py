@@ -15,6 +15,7 @@ Kind = Literal[
     "label",  # lists and folders contradict each other
     "row",  # the manifest would refuse it
     "mask",  # of another length, rate or size than its video
+    "prepared",  # a file in the prepared folder is not what was written there
     # something is lacking
     "missing",  # in a list of the owners, not on the disk
     "corrupt",  # cannot be read

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -179,8 +180,14 @@ def inside(root: Path, path: str) -> Path:
     return Path(f"{full}{MEMBER}{member}") if member else full
 
 
-def write(videos: Iterable[Video], path: Path) -> None:
-    with appearing(path) as part, part.open("w", newline="") as f:
+def write(
+    videos: Iterable[Video], path: Path, appear: Callable[[Path], AbstractContextManager[Path]] = appearing
+) -> None:
+    """
+    Args:
+        appear: How the file comes to its place.
+    """
+    with appear(path) as part, part.open("w", newline="") as f:
         writer = csv.DictWriter(f, NAMES)
         writer.writeheader()
         writer.writerows(map(asdict, videos))

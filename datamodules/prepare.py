@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
+from zlib import crc32
 
 import cv2
 import numpy as np
@@ -215,6 +216,9 @@ def store(
     part: Path, out: Path, recipe: Recipe, name: str, images: list[tuple[str, bytes]], rows: list[dict[str, Any]]
 ) -> None:
     """Writes the images of one video and says in its rows where their bytes are."""
+    sums = {image: crc32(content) for image, content in images}
+    for row in rows:
+        row |= {f"{kind}_crc": sums.get(row[kind], 0) for kind in ("image", "mask")}
     if recipe.store == "shards":
         # webdataset takes what is before the first dot for the sample
         places = write_tar(part / "crops.tar", images)
@@ -228,11 +232,10 @@ def store(
     for gone in (folder, temporary):  # of a run that was killed between the images and the table
         shutil.rmtree(gone, ignore_errors=True)
     temporary.mkdir(parents=True)
-    sizes = {}
     for image, content in images:
         (temporary / Path(image).name).write_bytes(content)
-        sizes[image] = len(content)
     temporary.replace(folder)
+    sizes = {image: len(content) for image, content in images}
     for row in rows:
         for kind in ("image", "mask"):
             row[f"{kind}_offset"], row[f"{kind}_length"] = 0, sizes.get(row[kind], 0)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from datamodules import manifest
+from datamodules import digests, manifest
 from datamodules.atomic import appearing
 from datamodules.crops import join_tars
 from datamodules.damage import Damage, read_damage, write_damage
@@ -26,6 +27,7 @@ from datamodules.manifest import Video
 SHARD = 256 * 2**20  # bytes from which a tar shard is full
 FILES = ("path", "mask", "box", "landmarks")  # columns that decide what was prepared
 BLOCK = 65536  # rows that are written together
+IMAGE_COLUMNS = ("", "_offset", "_length", "_crc")  # of an image, in the columns that begin with its kind
 POINTS = pa.list_(pa.float32(), 136)
 FACES = pa.schema(
     [("video", pa.string()), ("track", pa.int32()), ("frame", pa.int32()), ("time", pa.float64())]
@@ -36,8 +38,8 @@ CROPS = pa.schema(
     [("video", pa.string()), ("track", pa.int32()), ("frame", pa.int32()), ("time", pa.float64())]
     + [(name, pa.int32()) for name in ("x", "y", "side")]
     + [("landmarks", POINTS)]  # in pixels of the frame
-    + [("image", pa.string()), ("image_offset", pa.int64()), ("image_length", pa.int64())]
-    + [("mask", pa.string()), ("mask_offset", pa.int64()), ("mask_length", pa.int64())]  # empty where unknown
+    # crc: CRC-32 of the bytes; a mask is empty where it is unknown
+    + [(f"{kind}{what}", pa.int64() if what else pa.string()) for kind in ("image", "mask") for what in IMAGE_COLUMNS]
 )
 # where the rows of a face begin in the other two, so that those need not be read; best faces of a video first
 TRACKS = pa.schema(
@@ -51,10 +53,19 @@ def load(path: Path) -> pa.Table:
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
 
 
-def save(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
-    """Rows in large blocks, whatever the size of the tables that they come in."""
+def save(
+    path: Path,
+    schema: pa.Schema,
+    tables: Iterable[pa.Table],
+    appear: Callable[[Path], AbstractContextManager[Path]] = appearing,
+) -> None:
+    """Rows in large blocks, whatever the size of the tables that they come in.
+
+    Args:
+        appear: How the file comes to its place.
+    """
     held: list[pa.Table] = []
-    with appearing(path) as part, pa.OSFile(str(part), "wb") as f, pa.ipc.new_file(f, schema) as writer:
+    with appear(path) as part, pa.OSFile(str(part), "wb") as f, pa.ipc.new_file(f, schema) as writer:
         for table in tables:
             held.append(table.cast(schema))
             if sum(map(len, held)) >= BLOCK:
@@ -65,6 +76,7 @@ def save(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
 
 
 def load_tracks(out: Path) -> pa.Table:
+    digests.check(out, "tracks.arrow")
     tracks = load(out / "tracks.arrow")
     known = {name.decode(): int(size) for name, size in (tracks.schema.metadata or {}).items()}
     if known != {name: (out / f"{name}.arrow").stat().st_size for name in ("faces", "crops")}:
@@ -109,6 +121,8 @@ def read_skipped(out: Path) -> list[Skipped]:
 
 def read_manifest(out: Path) -> list[Video]:
     path = out / "manifest.csv"
+    if path.exists():
+        digests.check(out, path.name, whole=True)
     return manifest.rows(manifest.read(path)) if path.exists() else []
 
 
@@ -123,12 +137,14 @@ def relist(out: Path, listed: list[Video]) -> list[Video]:
         if [getattr(new, name) for name in FILES] == [getattr(old, name) for name in FILES]:
             kept.append(new)
     if after != before:
-        manifest.write(after, out / "manifest.csv")
+        manifest.write(after, out / "manifest.csv", digests.replacing)
+        digests.settle(out)
     return kept
 
 
 def merge(out: Path, order: list[str]) -> None:
     """Moves the parts into the tables. Killed in the middle, it starts over: parts go last, and twice is once."""
+    digests.check_all(out)
     new = sorted(path for path in (out / "parts").iterdir() if not path.name.startswith("."))
     rows = [Video(**json.loads((path / "row.json").read_text())) for path in new]
     place = {key: i for i, key in enumerate(order)}
@@ -159,7 +175,8 @@ def merge(out: Path, order: list[str]) -> None:
         Damage(**json.loads(path.read_text())) for path in (part / "damaged.json" for part in new) if path.exists()
     ]
     write_damage(out, damaged)
-    manifest.write(together, out / "manifest.csv")
+    manifest.write(together, out / "manifest.csv", digests.replacing)
+    digests.settle(out)
     forget(out)
 
 
@@ -219,7 +236,7 @@ def replace_rows(path: Path, schema: pa.Schema, parts: list[Path], fresh: set[st
             moved = part.with_suffix(".moved.arrow")
             yield load(moved if moved.exists() else part)
 
-    save(path, schema, tables())
+    save(path, schema, tables(), digests.replacing)
 
 
 def runs(table: pa.Table) -> pa.Table:
@@ -247,4 +264,4 @@ def save_tracks(out: Path) -> None:
     table = pa.table({name: counts.get(name, both[name]) for name in TRACKS.names})
     # the sizes tell tables that belong together from those of a call that was killed in between
     sizes = {name: str(path.stat().st_size) for name, path in paths.items()}
-    save(out / "tracks.arrow", TRACKS.with_metadata(sizes), [table])
+    save(out / "tracks.arrow", TRACKS.with_metadata(sizes), [table], digests.replacing)

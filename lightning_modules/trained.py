@@ -18,11 +18,12 @@ from datamodules.atomic import appearing, write_text
 from datamodules.contract import Contract
 from datamodules.errors import Refused
 from lightning_modules.base import Method
+from lightning_modules.fixed import check_fixed
 from lightning_modules.scores import cooled
 from lightning_modules.weights import digest, read
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
-NEEDED = {"model", "contract", "stored", "trained_on"}
+NEEDED = {"model", "contract", "stored", "trained_on", "weights"}
 FROM_FILES = {"weights": None, "generator_weights": None, "pretrained": False}  # the checkpoint has all of them
 OF_TRAINING = ("optimizer", "scheduler")
 
@@ -80,13 +81,19 @@ def load(path: Path) -> Trained:
         about = json.loads((path / CONFIG).read_text())
         if not isinstance(about, dict) or not about.keys() >= NEEDED:
             raise Refused(f"{path / CONFIG}: must have {', '.join(sorted(NEEDED))}; is it of another library?")
-        return built(path, about["model"], about, read(path / WEIGHTS))
+        state = read(path / WEIGHTS)
+        if digest(state) != about["weights"]:
+            raise Refused(
+                f"{path / WEIGHTS}: is damaged or of another method: its digest is {digest(state)}, and "
+                f"{about['weights']} in {CONFIG}"
+            )
+        return built(path, about["model"], about, state)
     checkpoint = path if path.suffix == ".ckpt" else path / "checkpoints/best.ckpt"
     config = checkpoint.parent.parent / "config.yaml"
     for file in (checkpoint, config):
         if not file.is_file():
             raise Refused(f"{path}: no run: {file} is missing")
-    content = read(checkpoint)
+    content = read(checkpoint, "checkpoint")
     abouts = [part for part in content.values() if isinstance(part, dict) and "contract" in part]
     if not abouts or "stored" not in abouts[0]:
         raise Refused(f"{checkpoint}: does not say how its faces were prepared; it is of an older version")
@@ -113,6 +120,7 @@ def built(path: Path, model: dict[str, Any], about: dict[str, Any], state: dict[
         raise Refused(
             f"{path}: {len(wrong)} weights do not fit {model['class_path']}, the first is {sorted(wrong)[0]!r}"
         )
+    check_fixed(checkpoint["state_dict"], path)
     method.load_state_dict(checkpoint["state_dict"])
     if not method.fixes_thresholds:
         raise Refused(f"{path}: {model['class_path']} does not tell real from fake")

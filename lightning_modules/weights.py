@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import torch
 from torch import Tensor, nn
@@ -63,16 +65,38 @@ def renamed(
     return out
 
 
-def read(path: Path) -> dict[str, Any]:
-    """A file of weights: nothing in it but tensors and plain values is read."""
+def read(path: Path, what: str = "weights", map_location: Any = "cpu") -> dict[str, Any]:
+    """A file of weights: nothing in it but tensors and plain values is read, and nothing that has changed.
+
+    Args:
+        what: It is, for messages.
+    """
     if not path.is_file():
-        raise Refused(f"weights {path}: no such file")
+        raise Refused(f"{what} {path}: no such file")
     if path.suffix == ".safetensors":
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        return load_file(path)
-    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise Refused(f"{what} {path}: is damaged ({error})") from error
+    try:
+        check_sums(path)
+        content: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
+    except UnpicklingError as error:
+        raise Refused(f"{what} {path}: holds more than tensors and plain values, which is refused") from error
+    except (RuntimeError, EOFError, BadZipFile, NotImplementedError, ValueError) as error:
+        raise Refused(f"{what} {path}: is damaged ({str(error).splitlines()[0]})") from error
     return content
+
+
+def check_sums(path: Path) -> None:
+    """torch writes a checksum of each tensor and never looks at it; files of before 2020 have none."""
+    if is_zipfile(path):
+        with ZipFile(path) as archive:
+            if (bad := archive.testzip()) is not None:
+                raise BadZipFile(f"the checksum of {bad} is not that of what was written")
 
 
 def load(network: nn.Module, path: Path) -> None:

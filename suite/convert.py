@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from importlib import import_module
 from pathlib import Path
 from typing import Literal
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from datamodules.atomic import appearing
 from datamodules.errors import Refused
+from lightning_modules.weights import read
 from suite.nearest import near_file
 from suite.parser import Parser
 
@@ -37,10 +37,7 @@ def convert(method: Literal["laa_net", "st_ddl", "rffr", "recover"], file: Path,
 def tensors(file: Path) -> dict[str, Tensor]:
     if not file.is_file():
         raise Refused(f"{file}: no such file" + near_file(str(file)))
-    try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise Refused(f"{file}: is damaged, or holds more than tensors and plain values") from error
+    content = read(file, "checkpoint")
     state = content.get("state_dict", content.get("model", content)) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise Refused(f"{file}: holds no state dict of tensors")

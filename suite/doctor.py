@@ -19,10 +19,12 @@ from datamodules import pool
 from datamodules.atomic import write_text
 from datamodules.base import FaceData
 from datamodules.doctor import from_decoding, from_listing, wrong
+from datamodules.doctor_prepared import ROWS, check_crops, check_tables
 from datamodules.errors import Refused
 from datamodules.findings import KINDS, LACKING, WRONG, Finding
 from datamodules.manifest import SPLITS, Video
 from datamodules.sampling import evenly
+from datamodules.tables import load
 from suite.parser import Parser, flagged
 from suite.progress import bar
 
@@ -32,6 +34,7 @@ SHOWN = 3  # findings of a kind in the table; the file has all
 def doctor(
     data: FaceData,
     decode: bool = False,
+    prepared: bool = False,
     videos: int | None = None,
     frames: int = 32,
     max_lacking: float = 0.01,
@@ -43,10 +46,11 @@ def doctor(
     Args:
         data: The data set, for instance configs/data/celeb_df_v2.yaml.
         decode: Also decode every video, compare its mask and search for faces: minutes instead of seconds.
+        prepared: Also read every file of the prepared folder, and compare its checksum with that of what was written.
         videos: Decode only this many of each split and method, evenly spaced.
         frames: A video with fewer is short.
         max_lacking: Share of videos that may be missing or unusable.
-        workers: Processes that decode.
+        workers: Processes that decode and read.
         out: File to write; doctor.json in the prepared folder without it.
     """
     if videos is not None and not decode:
@@ -62,6 +66,8 @@ def doctor(
             for done, found in enumerate(pool.run(jobs, workers), 1):
                 findings += found
                 show(done, len(todo))
+    if prepared:
+        findings += from_prepared(data.prepared, workers)
     findings = list(dict.fromkeys(findings))  # what 'prepare' has left out, decoding finds, too
     reasons = wrong(findings, rows, max_lacking)
     findings.sort(key=lambda one: (KINDS.index(one.kind), one.path))
@@ -70,6 +76,7 @@ def doctor(
     content = {
         "root": str(data.root),
         "decoded": decode,
+        "prepared_read": prepared,
         "videos": [{"split": s, "method": m, "videos": n} for (s, m), n in sorted(by_method(rows).items())],
         "wrong": reasons,
         "findings": [asdict(one) for one in findings],
@@ -80,6 +87,18 @@ def doctor(
         print(f"training on this copy would be wrong: {'; '.join(reasons)}")
         sys.exit(1)
     print("nothing that would make training wrong")
+
+
+def from_prepared(prepared: Path, workers: int) -> list[Finding]:
+    findings = check_tables(prepared)
+    if any(one.path == "crops.arrow" for one in findings):
+        return findings  # it does not say where the crops are
+    starts = range(0, len(load(prepared / "crops.arrow")), ROWS)
+    with bar("reading crops") as show:
+        for done, found in enumerate(pool.run(((check_crops, (prepared, i)) for i in starts), workers), 1):
+            findings += found
+            show(done, len(starts))
+    return findings
 
 
 def by_method(rows: Sequence[Video]) -> Counter[tuple[str, str]]:
@@ -123,7 +142,7 @@ def show_tables(rows: Sequence[Video], findings: Sequence[Finding], data: FaceDa
 def main(argv: list[str]) -> None:
     auto_cli(
         doctor,
-        args=flagged(argv[1:], "--decode"),
+        args=flagged(flagged(argv[1:], "--decode"), "--prepared"),
         as_positional=False,
         parser_class=Parser,
         prog="python -m suite doctor",
