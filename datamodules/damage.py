@@ -90,7 +90,10 @@ def read_damage(prepared: Path) -> list[Damage]:
     if not path.exists():
         return []
     with path.open(newline="") as f:
-        return [Damage(**row | {n: int(row[n]) for n in ("damaged", "frames")}) for row in csv.DictReader(f)]
+        return [
+            Damage(video=r["video"], path=r["path"], damaged=int(r["damaged"]), frames=int(r["frames"]))
+            for r in csv.DictReader(f)
+        ]
 
 
 def write_damage(prepared: Path, rows: Iterable[Damage]) -> None:

@@ -72,8 +72,8 @@ def prepare(
     print(f"{out}: {len(rows) - len(skipped)} of {len(rows)} videos, {len(skipped)} skipped")
     unusable = {skip.video for skip in skipped}
     if damaged := [one for one in read_damage(out) if one.video in wanted - unusable]:
-        frames, first = sum(one.damaged for one in damaged), max(damaged, key=lambda one: one.damaged)
-        print(f"{frames} damaged frames of {len(damaged)} videos left out, most of {first.path}: {first}")
+        frames, worst = sum(one.damaged for one in damaged), max(damaged, key=lambda one: one.damaged)
+        print(f"{frames} damaged frames of {len(damaged)} videos left out, most of {worst.path}: {worst}")
     if len(skipped) > max_skipped * len(rows):
         first = "; ".join(f"{skip.path}: {skip.reason}" for skip in skipped[:3])
         share = f"{len(skipped)} of {len(rows)} videos skipped, more than {max_skipped:.0%}"

@@ -129,7 +129,7 @@ def test_detect_scores_no_damaged_frame_says_so_and_abstains_above_a_share(
     broken = set(np.flatnonzero(find_damage(path, probe(path))).tolist())
 
     def look(**usable: float) -> tuple[dict[str, Any], str]:
-        settings = Settings(frames=48, usable=Usable(side=20, moments=2, sharpness=0.0, **usable), device="cpu")  # type: ignore[arg-type]
+        settings = Settings(frames=48, usable=Usable(side=20, moments=2, sharpness=0.0, **usable), device="cpu")
         content = Looker([small], settings).look(path, tmp_path / "out", True, lambda *_: None)
         jsonschema.validate(content, SCHEMA)
         assert content["file"]["damaged"] == len(broken)
