@@ -21,7 +21,7 @@ from datamodules.annotation.request import read_request
 from datamodules.atomic import appearing
 from datamodules.errors import Refused
 from datamodules.tables import load, save
-from lightning_modules.pixels import BINS
+from lightning_modules.metrics.pixel import BINS
 
 SEEN, UNSEEN = "Reenactment", "Swap"
 CORNER = 20  # pixels of 128 that carry the shortcut

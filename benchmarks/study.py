@@ -17,7 +17,7 @@ import yaml
 from numpy.typing import NDArray
 
 from datamodules.errors import Refused
-from lightning_modules.intervals import (
+from lightning_modules.metrics.bootstrap import (
     RESAMPLES,
     Interval,
     Videos,
@@ -27,7 +27,7 @@ from lightning_modules.intervals import (
     resampled,
     videos,
 )
-from lightning_modules.scores import Pooled
+from lightning_modules.metrics.functional import Pooled
 
 ROOT = Path(__file__).parents[1]
 

@@ -11,8 +11,8 @@ import wandb
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
 
-from lightning_modules import intervals, scores
 from lightning_modules.base import Method
+from lightning_modules.metrics import bootstrap, functional
 
 POINTS = 500  # at most: the panel draws no more
 PRESET = "wandb/area-under-curve/v0"
@@ -29,10 +29,10 @@ class RocCurve(Callback):
         wanted = ["video", "frame", "score", "label", "method"]
         table = pq.read_table(Path(trainer.default_root_dir) / "predictions.parquet", columns=wanted)
         columns = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
-        v = intervals.videos(columns, columns["method"].astype(str), pl_module.mean_of)
+        v = bootstrap.videos(columns, columns["method"].astype(str), pl_module.mean_of)
         if len(set(v.label.tolist())) < 2:
             return
-        fpr, tpr = scores.roc(torch.from_numpy(v.score), torch.from_numpy(v.label))
+        fpr, tpr = functional.roc(torch.from_numpy(v.score), torch.from_numpy(v.label))
         some = np.unique(np.linspace(0, len(fpr) - 1, min(POINTS, len(fpr))).round().astype(int))
         points = wandb.Table(columns=["fpr", "tpr"], data=torch.stack([fpr, tpr], 1)[some].tolist())
         for logger in loggers:

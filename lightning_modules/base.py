@@ -27,9 +27,9 @@ from datamodules.batch import Batch
 from datamodules.errors import Refused
 from datamodules.synthesis.base import warn_of_margin
 from datamodules.synthesis.framing import WHOLE, Framing
-from lightning_modules.metrics import pixel_metrics, score_metrics
-from lightning_modules.pixels import histogram
-from lightning_modules.scores import Pooled
+from lightning_modules.metrics.collections import pixel_metrics, score_metrics
+from lightning_modules.metrics.functional import Pooled
+from lightning_modules.metrics.pixel import histogram
 from lightning_modules.sharpness import climb, come_home
 
 

@@ -19,7 +19,7 @@ from lightning_modules.laa.convert import convert_reference
 from lightning_modules.laa.losses import losses, similarity
 from lightning_modules.laa.network import NATIVE, RELEASED, Heads, Network
 from lightning_modules.laa.targets import boundary_of, encode
-from lightning_modules.scores import Pooled
+from lightning_modules.metrics.functional import Pooled
 from lightning_modules.weights import load
 
 __all__ = ["LAANet", "convert_reference"]

@@ -19,7 +19,7 @@ from datamodules.contract import Contract
 from datamodules.errors import Refused
 from lightning_modules.base import Method
 from lightning_modules.fixed import check_fixed
-from lightning_modules.scores import cooled
+from lightning_modules.metrics.functional import cooled
 from lightning_modules.weights import digest, read
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"

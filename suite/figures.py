@@ -14,9 +14,9 @@ import yaml
 from numpy.typing import NDArray
 
 from datamodules.errors import Refused
-from lightning_modules import intervals, scores
-from lightning_modules.intervals import Interval, Videos, auroc_interval, figure, interval, resampled
-from lightning_modules.scores import Pooled
+from lightning_modules.metrics import bootstrap, functional
+from lightning_modules.metrics.bootstrap import Interval, Videos, auroc_interval, figure, interval, resampled
+from lightning_modules.metrics.functional import Pooled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ def kinds(run: Run) -> NDArray[np.str_]:
 
 
 def videos(run: Run) -> Videos:
-    return intervals.videos(run.table, kinds(run), cast(Pooled, run.about.get("mean_of", "score")))
+    return bootstrap.videos(run.table, kinds(run), cast(Pooled, run.about.get("mean_of", "score")))
 
 
 def verdict(run: Run) -> dict[str, Interval]:
@@ -78,26 +78,26 @@ def verdict(run: Run) -> dict[str, Interval]:
     v = videos(run)
     draws = resampled(v)
     out = {"video AUROC": auroc_interval(v, draws)}
-    out["video AP"] = interval(scores.average_precision, v, draws)
-    out["video EER"] = interval(scores.eer, v, draws)
-    out["balanced accuracy"] = interval(lambda s, y: scores.balanced_accuracy(s, y, run.threshold), v, draws)
+    out["video AP"] = interval(functional.average_precision, v, draws)
+    out["video EER"] = interval(functional.eer, v, draws)
+    out["balanced accuracy"] = interval(lambda s, y: functional.balanced_accuracy(s, y, run.threshold), v, draws)
     for i, name in enumerate(("false alarms at the threshold", "found at the threshold")):
-        out[name] = interval(lambda s, y, i=i: scores.rates(s, y, run.threshold)[i], v, draws)  # type: ignore[misc]
-    out["TPR at 1 % FPR"] = Interval(value=figure(scores.tpr_at_fpr, v))
-    out["ECE"] = Interval(value=figure(scores.ece, v))
+        out[name] = interval(lambda s, y, i=i: functional.rates(s, y, run.threshold)[i], v, draws)  # type: ignore[misc]
+    out["TPR at 1 % FPR"] = Interval(value=figure(functional.tpr_at_fpr, v))
+    out["ECE"] = Interval(value=figure(functional.ece, v))
     if run.temperature is not None:
         at = run.temperature
         out["ECE after temperature scaling"] = Interval(
-            value=figure(lambda s, y: scores.ece(scores.cooled(s, at), y), v)
+            value=figure(lambda s, y: functional.ece(functional.cooled(s, at), y), v)
         )
-    out["Brier"] = interval(scores.brier, v, draws)
-    frames = scores.by_frame(*intervals.columns(run.table))
-    out["frame AUROC"] = Interval(value=float(scores.auroc(frames.score, frames.label)))
+    out["Brier"] = interval(functional.brier, v, draws)
+    frames = functional.by_frame(*bootstrap.columns(run.table))
+    out["frame AUROC"] = Interval(value=float(functional.auroc(frames.score, frames.label)))
     return out | localization(run, np.ones(len(run.table["label"]), bool))
 
 
 def localization(run: Run, chosen: NDArray[np.bool_]) -> dict[str, Interval]:
-    return intervals.localization(run.table, chosen, intervals.pixel_threshold(run.about))
+    return bootstrap.localization(run.table, chosen, bootstrap.pixel_threshold(run.about))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import matplotlib as mpl
 import torch
 from matplotlib.figure import Figure
 
-from lightning_modules import scores
+from lightning_modules.metrics import functional
 from suite.figures import Run, videos
 
 COLOURS = ["#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2"]
@@ -35,7 +35,7 @@ def roc(runs: list[Run]) -> str:
     for run, colour in zip(runs, COLOURS * len(runs), strict=False):
         v = videos(run)
         if len(set(v.label)) == 2:
-            fpr, tpr = scores.roc(torch.from_numpy(v.score), torch.from_numpy(v.label))
+            fpr, tpr = functional.roc(torch.from_numpy(v.score), torch.from_numpy(v.label))
             axes.step(fpr, tpr, where="post", color=colour, label=run.name)
     axes.set(
         xlabel="share of real videos called fake", ylabel="share of fake videos found", xlim=(-0.01, 1), ylim=(0, 1.01)

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from datamodules.atomic import write_text
 from datamodules.contract import digest
-from lightning_modules.intervals import RESAMPLES
+from lightning_modules.metrics.bootstrap import RESAMPLES
 from suite import plots
 from suite.figures import Run, by_forgery, pooled, read_run, verdict, videos
 from suite.pages import render

@@ -21,8 +21,8 @@ from datamodules.manifest import Video, check
 from datamodules.prepare import Recipe, prepare_all
 from datamodules.sampling import EvalSampler, evenly
 from datamodules.tables import load
-from lightning_modules import scores
 from lightning_modules.base import video_id
+from lightning_modules.metrics import functional
 from suite.__main__ import main
 from tests import trees
 from tests.test_augment import NONE
@@ -45,9 +45,9 @@ def test_c1_fakes_of_one_stem_are_several_videos() -> None:
     label = torch.tensor([1] * 120 + [0] * 30)
     score = torch.tensor([0.9] * 90 + [0.1] * 30 + [0.2] * 30)
     ids = torch.tensor([video_id(key) for key in keys])
-    videos = scores.by_video(score, label, ids, torch.zeros(150, dtype=torch.long))
+    videos = functional.by_video(score, label, ids, torch.zeros(150, dtype=torch.long))
     assert len(videos.id) == 150
-    assert float(scores.auroc(videos.score, videos.label)) == pytest.approx(0.75)
+    assert float(functional.auroc(videos.score, videos.label)) == pytest.approx(0.75)
 
 
 def test_c2_evenly_spaced_frames_reach_the_end() -> None:
@@ -134,8 +134,8 @@ def test_c10_accuracy_per_class_does_not_depend_on_the_order() -> None:
     score, label = torch.tensor([0.9, 0.2, 0.8, 0.6, 0.1]), torch.tensor([1, 0, 1, 0, 0])
     shuffled = torch.tensor([3, 0, 4, 2, 1])
     expected = (1 + 2 / 3) / 2
-    assert float(scores.balanced_accuracy(score, label)) == pytest.approx(expected)
-    assert float(scores.balanced_accuracy(score[shuffled], label[shuffled])) == pytest.approx(expected)
+    assert float(functional.balanced_accuracy(score, label)) == pytest.approx(expected)
+    assert float(functional.balanced_accuracy(score[shuffled], label[shuffled])) == pytest.approx(expected)
 
 
 def test_c11_the_last_batch_of_a_test_is_not_dropped(prepared: Path) -> None:

@@ -17,9 +17,9 @@ from datamodules.errors import Refused
 from datamodules.synthesis.base import drawing
 from datamodules.synthesis.framing import Framing
 from datamodules.synthesis.self_blend import SelfBlend
-from lightning_modules import scores
 from lightning_modules.laa.network import Network
 from lightning_modules.laa_net import LAANet, LAAPrediction
+from lightning_modules.metrics import functional
 from suite.__main__ import main
 from suite.figures import read_run, videos
 from tests.conftest import ROOT
@@ -72,7 +72,7 @@ def test_the_table_of_a_run_gives_the_figures_that_testing_gave(prepared: Path, 
     run = read_run(tmp_path)
     assert run.about["mean_of"] == "logit"
     again = videos(run)
-    brier = float(scores.brier(torch.from_numpy(again.score), torch.from_numpy(again.label)))
+    brier = float(functional.brier(torch.from_numpy(again.score), torch.from_numpy(again.label)))
     assert brier == pytest.approx(metrics["test/video_brier"], abs=1e-6)
     assert brier != pytest.approx(metrics["test/frame_brier"], abs=1e-5)
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from lightning_modules import pixels, scores
-from lightning_modules.metrics import pixel_metrics, score_metrics
+from lightning_modules.metrics import functional, pixel
+from lightning_modules.metrics.collections import pixel_metrics, score_metrics
 
 
 def drawn(seed: int, n: int = 200, ties: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
@@ -43,15 +43,15 @@ def sk_ece(label: np.ndarray, score: np.ndarray) -> float:
     return float(np.sum(gaps))
 
 
-REFERENCE: dict[str, tuple[scores.Figure, Callable[[np.ndarray, np.ndarray], float], float]] = {
-    "auroc": (scores.auroc, sk.roc_auc_score, 1e-6),
-    "ap": (scores.average_precision, sk.average_precision_score, 1e-6),
-    "accuracy": (scores.accuracy, lambda y, s: sk.accuracy_score(y, s >= 0.5), 1e-6),
-    "balanced accuracy": (scores.balanced_accuracy, lambda y, s: sk.balanced_accuracy_score(y, s >= 0.5), 1e-6),
-    "brier": (scores.brier, sk.brier_score_loss, 1e-6),
-    "eer": (scores.eer, sk_eer, 1e-5),
-    "tpr at 1 % fpr": (scores.tpr_at_fpr, sk_tpr, 1e-6),
-    "ece": (scores.ece, sk_ece, 1e-6),
+REFERENCE: dict[str, tuple[functional.Figure, Callable[[np.ndarray, np.ndarray], float], float]] = {
+    "auroc": (functional.auroc, sk.roc_auc_score, 1e-6),
+    "ap": (functional.average_precision, sk.average_precision_score, 1e-6),
+    "accuracy": (functional.accuracy, lambda y, s: sk.accuracy_score(y, s >= 0.5), 1e-6),
+    "balanced accuracy": (functional.balanced_accuracy, lambda y, s: sk.balanced_accuracy_score(y, s >= 0.5), 1e-6),
+    "brier": (functional.brier, sk.brier_score_loss, 1e-6),
+    "eer": (functional.eer, sk_eer, 1e-5),
+    "tpr at 1 % fpr": (functional.tpr_at_fpr, sk_tpr, 1e-6),
+    "ece": (functional.ece, sk_ece, 1e-6),
 }
 
 
@@ -64,21 +64,23 @@ def test_a_figure_agrees_with_scikit_learn(name: str, ties: bool) -> None:
         assert float(ours(score, label)) == pytest.approx(theirs(label.numpy(), score.numpy()), abs=tolerance)
 
 
-@pytest.mark.parametrize("figure", [scores.auroc, scores.eer, scores.tpr_at_fpr, scores.balanced_accuracy])
-def test_with_one_class_a_figure_is_undefined_and_not_zero(figure: scores.Figure) -> None:
+@pytest.mark.parametrize(
+    "figure", [functional.auroc, functional.eer, functional.tpr_at_fpr, functional.balanced_accuracy]
+)
+def test_with_one_class_a_figure_is_undefined_and_not_zero(figure: functional.Figure) -> None:
     assert figure(torch.tensor([0.2, 0.9]), torch.tensor([1, 1])).isnan()
 
 
 @given(st.integers(0, 10_000))
 def test_the_best_threshold_is_the_best(seed: int) -> None:
     score, label = drawn(seed, 40, ties=True)
-    best = scores.balanced_accuracy(score, label, scores.best_threshold(score, label))
+    best = functional.balanced_accuracy(score, label, functional.best_threshold(score, label))
     for threshold in torch.linspace(0, 1, 101):
-        assert scores.balanced_accuracy(score, label, threshold) <= best + 1e-6
+        assert functional.balanced_accuracy(score, label, threshold) <= best + 1e-6
 
 
 def test_a_video_is_the_mean_over_frames_of_its_worst_face() -> None:
-    videos = scores.by_video(
+    videos = functional.by_video(
         score=torch.tensor([0.9, 0.1, 0.3, 0.2, 0.6]),
         label=torch.tensor([1, 1, 1, 0, 0]),
         video=torch.tensor([7, 7, 7, 5, 5]),
@@ -96,10 +98,10 @@ def test_the_mean_of_logits_lets_a_sure_frame_weigh_more() -> None:
         torch.tensor([1, 1, 1, 0, 0, 0]),
         torch.tensor([1, 1, 1, 0, 0, 0]),
     )
-    found = scores.by_video(score, label, video, torch.tensor([0, 1, 2, 0, 1, 2]), "logit").score.tolist()
+    found = functional.by_video(score, label, video, torch.tensor([0, 1, 2, 0, 1, 2]), "logit").score.tolist()
     odds = [(1.5 * 7 / 3 * 4) ** (1 / 3), 99 ** (1 / 3)]  # the geometric mean of the frames' odds
     assert found == pytest.approx([o / (1 + o) for o in odds], rel=1e-5)
-    sure = scores.by_video(
+    sure = functional.by_video(
         torch.tensor([1.0, 0.0]), torch.tensor([1, 1]), torch.tensor([1, 1]), torch.tensor([0, 1]), "logit"
     )
     assert sure.score.tolist() == pytest.approx([0.5], abs=0.01)  # and a frame that is quite sure is not infinitely so
@@ -112,17 +114,17 @@ def test_the_mean_of_logits_lets_a_sure_frame_weigh_more() -> None:
         torch.tensor([0, 1, 0, 1]),
     )
     assert metrics.compute()["video_auroc"] == 1
-    assert scores.auroc(torch.tensor([0.59995, 0.7]), torch.tensor([1, 0])) == 0
+    assert functional.auroc(torch.tensor([0.59995, 0.7]), torch.tensor([1, 0])) == 0
 
 
 def test_suspects_alone_decide_where_there_are_any() -> None:
     score, label = torch.tensor([0.9, 0.7, 0.1, 0.4, 0.2]), torch.tensor([1, 1, 1, 0, 0])
     video, frame = torch.tensor([1, 1, 1, 0, 0]), torch.tensor([0, 1, 2, 0, 1])
-    found = scores.by_video(score, label, video, frame, "suspects")
+    found = functional.by_video(score, label, video, frame, "suspects")
     torch.testing.assert_close(found.score, torch.tensor([0.3, 0.8]))
     # two faces in one frame are two scores
     same = torch.zeros(2, dtype=torch.long)
-    both = scores.by_video(torch.tensor([0.9, 0.6]), same + 1, same, same, "suspects")
+    both = functional.by_video(torch.tensor([0.9, 0.6]), same + 1, same, same, "suspects")
     assert both.score.tolist() == pytest.approx([0.75])
 
 
@@ -140,13 +142,13 @@ def masks(seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     label = torch.tensor([1, 0, 1, 1])
     mask = (torch.rand(4, 300, generator=g) < 0.3) & (label == 1)[:, None]
     raw = torch.sigmoid(1.5 * torch.randn(4, 300, generator=g) + 2 * mask)
-    return (raw * pixels.BINS).floor() / pixels.BINS, mask, label
+    return (raw * pixel.BINS).floor() / pixel.BINS, mask, label
 
 
-def histograms(seed: int) -> pixels.Histograms:
+def histograms(seed: int) -> pixel.Histograms:
     score, mask, label = masks(seed)
-    forged, other = pixels.histogram(score, mask), pixels.histogram(score, ~mask)
-    return pixels.Histograms(forged[label == 1].sum(0), other[label == 1].sum(0), other[label == 0].sum(0))
+    forged, other = pixel.histogram(score, mask), pixel.histogram(score, ~mask)
+    return pixel.Histograms(forged[label == 1].sum(0), other[label == 1].sum(0), other[label == 0].sum(0))
 
 
 def test_pixel_figures_agree_with_scikit_learn() -> None:
@@ -154,14 +156,14 @@ def test_pixel_figures_agree_with_scikit_learn() -> None:
         score, mask, label = masks(seed)
         h = histograms(seed)
         y, s = mask[label == 1].flatten().numpy(), score[label == 1].flatten().numpy()
-        assert float(pixels.pixel_auroc(h)) == pytest.approx(sk.roc_auc_score(y, s), abs=1e-6)
-        assert float(pixels.pixel_ap(h)) == pytest.approx(sk.average_precision_score(y, s), abs=1e-6)
+        assert float(pixel.pixel_auroc(h)) == pytest.approx(sk.roc_auc_score(y, s), abs=1e-6)
+        assert float(pixel.pixel_ap(h)) == pytest.approx(sk.average_precision_score(y, s), abs=1e-6)
         for threshold in (0.5, 0.25, 0.75):
-            assert float(pixels.iou(h, threshold)) == pytest.approx(sk.jaccard_score(y, s >= threshold), abs=1e-6)
-            assert float(pixels.f1(h, threshold)) == pytest.approx(sk.f1_score(y, s >= threshold), abs=1e-6)
+            assert float(pixel.iou(h, threshold)) == pytest.approx(sk.jaccard_score(y, s >= threshold), abs=1e-6)
+            assert float(pixel.f1(h, threshold)) == pytest.approx(sk.f1_score(y, s >= threshold), abs=1e-6)
         expected = (score[label == 0] >= 0.5).float().mean()
-        assert float(pixels.false_alarm_area(h)) == pytest.approx(float(expected), abs=1e-6)
-        best = float(pixels.best_threshold(h))
+        assert float(pixel.false_alarm_area(h)) == pytest.approx(float(expected), abs=1e-6)
+        best = float(pixel.best_threshold(h))
         grid = [sk.f1_score(y, s >= t) for t in np.linspace(0, 1, 257)]
         assert sk.f1_score(y, s >= best) == pytest.approx(max(grid), abs=1e-9)
 

@@ -17,8 +17,8 @@ from sklearn.metrics import roc_auc_score
 
 from callbacks.predictions import SCHEMA
 from datamodules.errors import Refused
-from lightning_modules.intervals import Videos, auroc_interval, interval, localization, resampled
-from lightning_modules.pixels import BINS
+from lightning_modules.metrics.bootstrap import Videos, auroc_interval, interval, localization, resampled
+from lightning_modules.metrics.pixel import BINS
 from suite.__main__ import main
 from suite.figures import by_forgery, pooled, read_run, verdict, videos
 from tests.needs import chromium
@@ -69,11 +69,11 @@ def test_figures_of_the_table_agree_with_scikit_learn(tmp_path: Path) -> None:
 
 
 def test_the_fast_interval_is_the_slow_one(tmp_path: Path) -> None:
-    from lightning_modules import scores
+    from lightning_modules.metrics import functional
 
     v = videos(read_run(write_run(tmp_path / "a")))
     draws = resampled(v)[:300]
-    fast, slow = auroc_interval(v, draws), interval(scores.auroc, v, draws)
+    fast, slow = auroc_interval(v, draws), interval(functional.auroc, v, draws)
     assert (fast.value, fast.low, fast.high) == pytest.approx((slow.value, slow.low, slow.high), abs=1e-6)
 
 

@@ -13,8 +13,8 @@ from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 
 from datamodules.errors import Refused
-from lightning_modules.intervals import aurocs
-from lightning_modules.significance import Shared, claims, delong, holm, weights
+from lightning_modules.metrics.bootstrap import aurocs
+from lightning_modules.metrics.significance import Shared, claims, delong, holm, weights
 
 
 def sample(videos: int, methods: int = 2, seed: int = 0, rounded: bool = False) -> tuple[Any, Any]:

@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 from datamodules import manifest
 from datamodules.errors import Refused
 from datamodules.manifest import Video
-from lightning_modules import scores
+from lightning_modules.metrics import functional
 from suite.figures import read_run, videos
 from suite.sweeps import summary
 from suite.sweeps.compare import ALL_TESTS, UNSEEN, compare
@@ -232,12 +232,12 @@ def test_a_temperature_makes_overconfident_scores_as_sure_as_they_are_right() ->
     logit = torch.from_numpy(rng.normal(0, 2, 4000))
     label = torch.from_numpy((rng.random(4000) < logit.sigmoid().numpy()).astype(np.int64))
     sure = (4 * logit).sigmoid()
-    found = scores.temperature(sure, label)
+    found = functional.temperature(sure, label)
     assert float(found) == pytest.approx(4, rel=0.06)
-    assert scores.ece(scores.cooled(sure, found), label) < scores.ece(sure, label) / 3
+    assert functional.ece(functional.cooled(sure, found), label) < functional.ece(sure, label) / 3
     apart, kinds = torch.tensor([0.2, 0.3, 0.7, 0.8] * 20, dtype=torch.float64), torch.tensor([0, 0, 1, 1] * 20)
-    assert 0.05 < float(scores.temperature(apart, kinds)) < 0.5  # surer than said, not infinitely
-    assert float(scores.temperature(apart, torch.ones_like(kinds))) == 1
+    assert 0.05 < float(functional.temperature(apart, kinds)) < 0.5  # surer than said, not infinitely
+    assert float(functional.temperature(apart, torch.ones_like(kinds))) == 1
 
 
 def test_numbers_of_others_stand_beside_test_sets_of_their_name_alone() -> None:

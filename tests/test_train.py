@@ -133,10 +133,10 @@ def test_two_processes_test_as_one_does(prepared: Path, two_processes: Path, tmp
         assert one["video"] == two["video"]
         assert one["score"] == pytest.approx(two["score"], abs=1e-5)
     run = read_run(tmp_path / "one")
-    from lightning_modules import scores
+    from lightning_modules.metrics import functional
 
     again = videos(run)
-    auroc = float(scores.auroc(torch.from_numpy(again.score), torch.from_numpy(again.label)))
+    auroc = float(functional.auroc(torch.from_numpy(again.score), torch.from_numpy(again.label)))
     assert auroc == pytest.approx(tables["one"][0]["test/video_auroc"], abs=1e-6)
 
 

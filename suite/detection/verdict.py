@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from datamodules.damage import say_damage
 from datamodules.errors import Refused
 from datamodules.tracks import Track
-from lightning_modules import scores
+from lightning_modules.metrics import functional
 from lightning_modules.trained import Trained
 from suite.detection.score import Score
 
@@ -103,7 +103,7 @@ def pooled(trained: Trained, moments: Sequence[Score]) -> float:
     score = torch.tensor([moment.score for moment in moments], dtype=torch.float64)
     nothing = torch.zeros(len(moments), dtype=torch.long)
     frames = torch.tensor([moment.frame for moment in moments])
-    return float(scores.by_video(score, nothing, nothing, frames, trained.method.mean_of).score)
+    return float(functional.by_video(score, nothing, nothing, frames, trained.method.mean_of).score)
 
 
 def of_face(

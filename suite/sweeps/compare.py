@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules import manifest
-from lightning_modules.intervals import Floats, aurocs
-from lightning_modules.significance import Claim, Shared, claims
+from lightning_modules.metrics.bootstrap import Floats, aurocs
+from lightning_modules.metrics.significance import Claim, Shared, claims
 from suite.figures import read_run, videos
 from suite.sweeps.conditions import Condition
 from suite.sweeps.plan import NOTHING, Cell, Sweep

@@ -7,7 +7,7 @@ from math import ceil
 
 from matplotlib.figure import Figure
 
-from lightning_modules.significance import Claim
+from lightning_modules.metrics.significance import Claim
 from suite.plots import COLOURS, svg
 
 WIDE = 4  # panels of one line

@@ -11,8 +11,8 @@ import numpy as np
 
 from datamodules import manifest
 from datamodules.errors import Refused
-from lightning_modules import scores
-from lightning_modules.intervals import auroc_interval, figure, resampled
+from lightning_modules.metrics import functional
+from lightning_modules.metrics.bootstrap import auroc_interval, figure, resampled
 from suite.figures import Run, videos
 
 WHO = ("video", "identity")  # what a row is about: a whole key, or all videos that were made from somebody's
@@ -57,7 +57,7 @@ def groups_of(run: Run, prepared: Path, attributes: Path) -> Iterator[dict[str, 
             if min(reals, fakes) >= FEWEST:
                 one = auroc_interval(part, resampled(part))
                 row |= {"video_auroc": one.value, "video_auroc_low": one.low, "video_auroc_high": one.high}
-                rates = [figure(lambda s, y, i=i: scores.rates(s, y, run.threshold)[i], part) for i in (0, 1)]  # type: ignore[misc]
+                rates = [figure(lambda s, y, i=i: functional.rates(s, y, run.threshold)[i], part) for i in (0, 1)]  # type: ignore[misc]
                 row |= {"fpr_at_validation": rates[0], "tpr_at_validation": rates[1]}
             yield row
 

@@ -13,7 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from datamodules.errors import Refused
-from lightning_modules.intervals import RESAMPLES
+from lightning_modules.metrics.bootstrap import RESAMPLES
 from suite.pages import render
 from suite.sweeps import drawings, summary
 from suite.sweeps.compare import Family

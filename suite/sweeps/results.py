@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datamodules.atomic import appearing, write_text
-from lightning_modules import scores
-from lightning_modules.intervals import Interval, figure
+from lightning_modules.metrics import functional
+from lightning_modules.metrics.bootstrap import Interval, figure
 from suite.figures import by_forgery, read_run, verdict, videos
 from suite.sweeps.conditions import Condition
 from suite.sweeps.coverage import as_chance, coverage, lost
@@ -77,7 +77,7 @@ def rows_of(
     cost |= {f"{name}_seconds": value for name, value in seconds.items()}
     cost["parameters"] = int(run.about["parameters"]) if "parameters" in run.about else None
     reals, fakes = int((v.label == 0).sum()), int((v.label == 1).sum())
-    best = {BEST: Interval(value=figure(scores.best_balanced_accuracy, v))}
+    best = {BEST: Interval(value=figure(functional.best_balanced_accuracy, v))}
     whole = spread(verdict(run) | best)
     value = whole[INTERVALS["video AUROC"]]
     chance = None if missing is None or value is None else as_chance(run, missing, value)

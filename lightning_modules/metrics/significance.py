@@ -11,7 +11,7 @@ from scipy.linalg import block_diag
 from scipy.stats import norm, rankdata
 
 from datamodules.errors import Refused
-from lightning_modules.intervals import RESAMPLES, Floats, Interval, Labels, aurocs
+from lightning_modules.metrics.bootstrap import RESAMPLES, Floats, Interval, Labels, aurocs
 
 
 @dataclass(frozen=True, kw_only=True)

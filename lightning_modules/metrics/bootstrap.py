@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_modules import pixels, scores
-from lightning_modules.scores import Pooled
+from lightning_modules.metrics import functional, pixel
+from lightning_modules.metrics.functional import Pooled
 
 RESAMPLES = 2000
 BLOCK = 100  # of them at the same time, for memory
@@ -62,11 +62,11 @@ def videos(table: Mapping[str, NDArray[Any]], kinds: NDArray[np.str_], mean_of: 
         mean_of: What of its frames a video's score is the mean of.
     """
     _, first = np.unique(table["video"].astype(str), return_index=True)
-    found = scores.by_video(*columns(table), mean_of)
+    found = functional.by_video(*columns(table), mean_of)
     return Videos(score=found.score.numpy(), label=found.label.numpy(), method=kinds[first])
 
 
-def figure(name: scores.Figure, v: Videos) -> float:
+def figure(name: functional.Figure, v: Videos) -> float:
     return float(name(torch.from_numpy(v.score), torch.from_numpy(v.label)))
 
 
@@ -77,7 +77,7 @@ def resampled(v: Videos, seed: int = 0) -> NDArray[np.int64]:
     return np.concatenate([rng.choice(part, (RESAMPLES, len(part))) for part in parts if len(part)], axis=1)
 
 
-def interval(name: scores.Figure, v: Videos, draws: NDArray[np.int64]) -> Interval:
+def interval(name: functional.Figure, v: Videos, draws: NDArray[np.int64]) -> Interval:
     """Percentiles over resampled videos: the frames of a video are not independent."""
     score, label = torch.from_numpy(v.score), torch.from_numpy(v.label)
     value = float(name(score, label))
@@ -134,7 +134,7 @@ def localization(
         return {}
     _, first, video = np.unique(table["video"][rows].astype(str), return_index=True, return_inverse=True)
     fake = table["label"][rows][first] == 1
-    forged, other = np.zeros((2, len(first), pixels.BINS))
+    forged, other = np.zeros((2, len(first), pixel.BINS))
     for name, total in (("forged", forged), ("other", other)):
         np.add.at(total, video, np.stack(list(table[name][rows])))
     per_video = (forged * fake[:, None], other * fake[:, None], other * ~fake[:, None])
@@ -144,16 +144,16 @@ def localization(
     for kind in (np.flatnonzero(fake), np.flatnonzero(~fake)):
         if len(kind):
             weight[:, kind] = rng.multinomial(len(kind), np.full(len(kind), 1 / len(kind)), draws)
-    whole, many = pixels.Histograms(*parts.sum(1)), pixels.Histograms(*(torch.from_numpy(weight) @ parts))
-    figures: dict[str, pixels.PixelFigure] = {
-        "pixel AUROC": pixels.pixel_auroc,
-        "pixel AP": pixels.pixel_ap,
-        "IoU at 0.5": pixels.iou,
-        "F1 at 0.5": pixels.f1,
-        "false alarms on reals": pixels.false_alarm_area,
+    whole, many = pixel.Histograms(*parts.sum(1)), pixel.Histograms(*(torch.from_numpy(weight) @ parts))
+    figures: dict[str, pixel.PixelFigure] = {
+        "pixel AUROC": pixel.pixel_auroc,
+        "pixel AP": pixel.pixel_ap,
+        "IoU at 0.5": pixel.iou,
+        "F1 at 0.5": pixel.f1,
+        "false alarms on reals": pixel.false_alarm_area,
     }
     if threshold is not None:
-        figures["F1 at the validation threshold"] = lambda h: pixels.f1(h, threshold)
+        figures["F1 at the validation threshold"] = lambda h: pixel.f1(h, threshold)
     out = {}
     for name, of in figures.items():
         low, high = np.nanpercentile(of(many).numpy(), [2.5, 97.5]) if not of(whole).isnan() else (np.nan, np.nan)
