@@ -23,11 +23,11 @@ from lightning_modules.metrics.bootstrap import (
     Videos,
     auroc_interval,
     localization,
-    pixel_threshold,
     resampled,
     videos,
 )
 from lightning_modules.metrics.functional import Pooled
+from lightning_modules.metrics.registry import known
 
 ROOT = Path(__file__).parents[1]
 
@@ -122,7 +122,7 @@ def localized(run: Path, groups: Mapping[str, Sequence[str]]) -> dict[str, dict[
     out = {}
     for group, members in grouped(tested(run), groups).items():
         chosen = (columns["label"] == 0) | np.isin(columns["method"].astype(str), members)
-        found = localization(columns, chosen, pixel_threshold(about))
+        found = localization(columns, chosen, known(about))
         out[group] = {name: rounded(one) for name, one in found.items()}
     return out
 

@@ -14,8 +14,17 @@ from typing import Any
 import yaml
 
 from benchmarks.record import record
+from lightning_modules.metrics.registry import get
 
-FIGURES = ("video_auroc", "balanced_accuracy", "ece", "ece_cooled", "pixel_auroc", "pixel_f1", "pixel_false_alarms")
+METRICS = (
+    "video_auroc",
+    "video_balanced_accuracy_at_validation",
+    "video_ece",
+    "video_ece_calibrated",
+    "pixel_auroc",
+    "pixel_f1_at_half",
+    "pixel_false_alarms_at_half",
+)
 
 
 def spread(rows: list[dict[str, Any]], name: str) -> dict[str, float] | None:
@@ -48,9 +57,9 @@ def summed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         about = dict(zip(("method", "train", "test"), key, strict=True)) | {
             "seeds": sorted(row["seed"] for row in whole)
         }
-        figures = {name: spread(whole, name) for name in FIGURES}
+        metrics = {get(id).id: spread(whole, id) for id in METRICS}
         out.append(
-            {**about, "reals": whole[0]["reals"], "fakes": whole[0]["fakes"], **figures, **cost, "forgeries": forgeries}
+            {**about, "reals": whole[0]["reals"], "fakes": whole[0]["fakes"], **metrics, **cost, "forgeries": forgeries}
         )
     return out
 

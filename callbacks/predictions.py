@@ -1,4 +1,4 @@
-"""Every score of an evaluation, as a table from which all figures can be computed again."""
+"""Every score of an evaluation, as a table from which all metrics can be computed again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from datamodules.atomic import appearing
 from datamodules.base import FaceData
 from datamodules.batch import Batch
-from lightning_modules.base import FIXED, Method, Outcome
+from lightning_modules.base import Method, Outcome
 from lightning_modules.weights import digest
 
 SCHEMA = pa.schema(
@@ -38,13 +38,12 @@ class PredictionTable(Callback):
 
     def start(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, Method)
-        about = {name: str(float(getattr(module, name))) for name in FIXED}
+        about = {id: str(value) for id, value in module.fixed().items()}
         about["parameters"] = str(sum(p.numel() for p in module.parameters()))
         data = trainer.datamodule  # type: ignore[attr-defined]
-        # validation hides the masks that have to be asked for
-        hidden = isinstance(data, FaceData) and data.granted is not None
-        about["fixes_thresholds"] = str(module.fixes_thresholds and not hidden)
         if isinstance(data, FaceData):
+            if data.granted is not None:  # validation hides the masks that have to be asked for
+                about.pop("pixel_threshold", None)
             about |= {"contract": json.dumps(data.seen_pixels()), "trained_on": json.dumps(data.trained_on or [])}
             about |= {"asked": json.dumps({name: value for name, value in data.asked.items() if name != "faces"})}
         about |= {"checkpoint": str(trainer.ckpt_path or ""), "model": type(module).__name__}

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from pytorch_lightning import LightningModule
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
 from pytorch_lightning.core.optimizer import LightningOptimizer
+from pytorch_lightning.plugins.precision import MixedPrecision
 from pytorch_lightning.utilities.types import LRSchedulerTypeUnion, OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -27,9 +28,11 @@ from datamodules.batch import Batch
 from datamodules.errors import Refused
 from datamodules.synthesis.base import warn_of_margin
 from datamodules.synthesis.framing import WHOLE, Framing
+from lightning_modules.finite import LossCheck, check_scores
 from lightning_modules.metrics.collections import pixel_metrics, score_metrics
 from lightning_modules.metrics.functional import Pooled
 from lightning_modules.metrics.pixel import histogram
+from lightning_modules.metrics.registry import FITS, known
 from lightning_modules.sharpness import climb, come_home
 
 
@@ -54,10 +57,6 @@ class Outcome:
     other: Tensor | None = None  # (B, BINS) of all other pixels
 
 
-# what validation fixes and the checkpoint keeps, with what it is before; no temperature is 0
-FIXED = {"frame_threshold": 0.5, "video_threshold": 0.5, "pixel_threshold": 0.5, "video_temperature": 0.0}
-
-
 def video_id(name: str) -> int:
     """A number for a name that is the same in every process; ``hash`` is not."""
     return int.from_bytes(blake2b(name.encode(), digest_size=7).digest(), "big")
@@ -77,7 +76,8 @@ class Method(LightningModule, ABC):
     frame_threshold: Tensor
     video_threshold: Tensor
     pixel_threshold: Tensor
-    video_temperature: Tensor
+    video_slope: Tensor
+    video_bias: Tensor
 
     def __init__(
         self,
@@ -99,15 +99,16 @@ class Method(LightningModule, ABC):
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.rho, self.is_second_pass, self.mean_of = rho, False, mean_of
-        for name, value in FIXED.items():
-            self.register_buffer(name, torch.tensor(value))
+        self.loss_check = LossCheck()
+        for fit in FITS:
+            self.register_buffer(fit.id, torch.tensor(float("nan")))
         self.scores = nn.ModuleDict(
             {
-                "val": score_metrics(None, None, mean_of),
-                "test": score_metrics(lambda: self.frame_threshold, lambda: self.video_threshold, mean_of),
+                "val": score_metrics(None, mean_of),
+                "test": score_metrics(self.fixed, mean_of),
             }
         )
-        self.pixels = nn.ModuleDict({"val": pixel_metrics(None), "test": pixel_metrics(lambda: self.pixel_threshold)})
+        self.pixels = nn.ModuleDict({"val": pixel_metrics(None), "test": pixel_metrics(self.fixed)})
 
     @abstractmethod
     def forward(self, frames: Tensor) -> Prediction: ...
@@ -149,6 +150,15 @@ class Method(LightningModule, ABC):
         self.log_dict({f"train/{name}": loss for name, loss in losses.items()}, batch_size=len(batch))
         self.log("train/loss", total, batch_size=len(batch), prog_bar=True)
         return total
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        precision = self.trainer.precision_plugin
+        if isinstance(precision, MixedPrecision) and precision.scaler is not None:
+            return  # of half precision the scaler passes over such steps
+        self.loss_check.add(outputs["loss"], batch, self.global_step)
+
+    def on_train_epoch_end(self) -> None:
+        self.loss_check.check()
 
     def on_fit_start(self) -> None:
         if self.rho and self.trainer.accumulate_grad_batches > 1:
@@ -208,6 +218,7 @@ class Method(LightningModule, ABC):
 
     def outcome(self, batch: Batch) -> Outcome:
         prediction = self.predicted(batch)
+        check_scores(prediction.logit, prediction.mask_logit, batch)
         outcome = Outcome(prediction=prediction, score=prediction.logit.float().sigmoid())
         if prediction.mask_logit is not None:
             score = prediction.mask_logit.float().sigmoid().flatten(1)
@@ -239,9 +250,9 @@ class Method(LightningModule, ABC):
     def on_validation_epoch_end(self) -> None:
         values = self.conclude("val")
         if not self.trainer.sanity_checking:
-            for name in FIXED:
-                if f"val/{name}" in values:
-                    getattr(self, name).copy_(values[f"val/{name}"])
+            for fit in FITS:
+                if f"val/{fit.id}" in values:
+                    getattr(self, fit.id).copy_(values[f"val/{fit.id}"])
 
     def on_train_epoch_end(self) -> None:
         """A plateau schedule takes its step before the epoch is saved; Lightning's comes after that."""
@@ -261,12 +272,19 @@ class Method(LightningModule, ABC):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """As validation has fixed them, where a callback has put averages of all else there."""
-        for name in FIXED:
-            checkpoint["state_dict"][name] = getattr(self, name).clone()
+        for fit in FITS:
+            checkpoint["state_dict"][fit.id] = getattr(self, fit.id).clone()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """One of before there were temperatures has none."""
-        checkpoint["state_dict"].setdefault("video_temperature", torch.tensor(FIXED["video_temperature"]))
+        """An older one may have a temperature, which 0 stood in for where there was none; or not even that."""
+        state = checkpoint["state_dict"]
+        temperature = float(state.pop("video_temperature", 0))
+        state.setdefault("video_slope", torch.tensor(1 / temperature if temperature > 0 else float("nan")))
+        state.setdefault("video_bias", torch.tensor(0.0 if temperature > 0 else float("nan")))
+
+    def fixed(self) -> dict[str, float]:
+        """By validation, as far as it has."""
+        return known({fit.id: getattr(self, fit.id) for fit in FITS}) if self.fixes_thresholds else {}
 
     def on_test_epoch_end(self) -> None:
         self.conclude("test")

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
+from math import isinf, isnan
 from pathlib import Path
 from typing import Any
 
 from datamodules.errors import Refused
-from lightning_modules.base import FIXED
+from lightning_modules.metrics.registry import CALIBRATION, FITS
 
 
 def check_fixed(state: Mapping[str, Any], path: Path) -> None:
-    """Refuses thresholds that are none, and calibrations that are no number or turn scores around.
+    """Refuses thresholds that no score can reach, and calibrations that are half known or turn scores around.
 
     Args:
-        state: Of a method; what is not in it is not checked.
+        state: Of a method; not a number is what validation has not fixed, and what is not in it is not checked.
     """
-    for name, unset in FIXED.items():
-        if name not in state:
-            continue
-        value = float(state[name])
+    values = {fit.id: float(state[fit.id]) for fit in FITS if fit.id in state}
+    for name, value in values.items():
         rule = ""
-        if name.endswith("threshold"):
-            rule = "" if 0 <= value <= 1 else "must be between 0 and 1"
-        elif not isfinite(value):
+        if name.endswith("threshold") and not (isnan(value) or 0 <= value <= 1):
+            rule = "must be between 0 and 1"
+        elif isinf(value):
             rule = "must be finite"
-        elif name.endswith(("temperature", "slope")) and value <= 0 and value != unset:
+        elif name.endswith("slope") and value <= 0:
             rule = "must be above 0"
+        elif name in CALIBRATION and isnan(value) != isnan(values.get(next(c for c in CALIBRATION if c != name), value)):
+            rule = "slope and bias must both be known, or neither"
         if rule:
             raise Refused(f"{path}: {name} {value:g}: {rule}; validate the run again, or take another checkpoint")

@@ -19,7 +19,8 @@ from datamodules.contract import Contract
 from datamodules.errors import Refused
 from lightning_modules.base import Method
 from lightning_modules.fixed import check_fixed
-from lightning_modules.metrics.functional import cooled
+from lightning_modules.metrics.calibration import Calibration, calibrated
+from lightning_modules.metrics.registry import CALIBRATION
 from lightning_modules.weights import digest, read
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -58,13 +59,15 @@ class Trained:
         return path.parent.parent.name if path.suffix == ".ckpt" else path.name
 
     @property
-    def temperature(self) -> float | None:
-        """That validation found, if it did."""
-        return float(self.method.video_temperature) or None
+    def calibration(self) -> Calibration | None:
+        """Slope and bias of the log odds that validation found, if it did."""
+        fixed = self.method.fixed()
+        return Calibration(*(fixed[id] for id in CALIBRATION)) if fixed.keys() >= set(CALIBRATION) else None
 
     def calibrated(self, score: float) -> float:
-        """A probability, after temperature scaling."""
-        return float(cooled(torch.tensor(score, dtype=torch.float64), self.temperature or 1.0))
+        """A probability, after Platt scaling; the score itself where there is none."""
+        at = self.calibration or Calibration(slope=1.0, bias=0.0)
+        return float(calibrated(torch.tensor(score, dtype=torch.float64), *at))
 
     @property
     def threshold(self) -> float:
@@ -124,6 +127,8 @@ def built(path: Path, model: dict[str, Any], about: dict[str, Any], state: dict[
     method.load_state_dict(checkpoint["state_dict"])
     if not method.fixes_thresholds:
         raise Refused(f"{path}: {model['class_path']} does not tell real from fake")
+    if "video_threshold" not in method.fixed():
+        raise Refused(f"{path}: validation has fixed no threshold; it must see real and fake videos")
     known = {"contract": about["contract"], "stored": about["stored"], "trained_on": about["trained_on"]}
     return Trained(path=path, method=method.eval(), model=model, digest=digest(method.state_dict()), **known)
 

@@ -21,7 +21,7 @@ from lightning_modules.trained import Trained, load, save
 from suite.exporting.network import Deployed, Engine, Run, example, runner, write
 from suite.extras import need
 from suite.figures import Run as Test
-from suite.figures import read_run, verdict, videos
+from suite.figures import read_run, shown, verdict, videos
 from suite.pages import template
 from suite.parser import Parser
 
@@ -80,11 +80,11 @@ def test_of(trained: Trained, tested: Path | None, home: Path) -> Test | None:
 
 
 def card(trained: Trained, test: Test | None, more: dict[str, Any]) -> str:
-    figures: dict[str, str] = {}
+    metrics: dict[str, str] = {}
     about: dict[str, Any] = {}
     if test is not None:
         v = videos(test)
-        figures = {name: str(value) for name, value in verdict(test).items()}
+        metrics = shown(verdict(test))
         about = {"reals": int((v.label == 0).sum()), "fakes": int((v.label == 1).sum())}
         about["forgeries"] = sorted(set(v.method[v.label == 1].tolist()))
     return template("exporting/card.md").render(
@@ -94,7 +94,7 @@ def card(trained: Trained, test: Test | None, more: dict[str, Any]) -> str:
         contract=trained.contract,
         pooling=POOLING[trained.method.mean_of],
         contract_hash=digest(trained.contract),
-        figures=figures,
+        metrics=metrics,
         about=about,
         today=date.today().isoformat(),
         **more,
@@ -115,7 +115,7 @@ def export(
         format: A network with its normalization and calibration for ONNX Runtime or torch.export; or a folder for the
             Hugging Face hub, which 'detect', 'serve' and from_pretrained take.
         out: Folder to fill; export/<format> in the run without it.
-        tested: A tested run, whose figures the card has; the run itself without it, where it was tested.
+        tested: A tested run, whose metrics the card has; the run itself without it, where it was tested.
         licence: Of the weights, which that of their training data may bound.
     """
     need(f"format {format}", NEEDED[format], "export")
@@ -138,7 +138,10 @@ def export(
         more["latencies"] = latency(trained, run)
         more["machine"] = f"{platform.machine()}, {torch.get_num_threads()} threads"
         about: dict[str, Any] = {"model": trained.model, "contract": trained.contract, "stored": trained.stored}
-        about |= {"threshold": float(trained.method.video_threshold), "temperature": trained.temperature}
+        about |= {
+            "threshold": float(trained.method.video_threshold),
+            "calibration": trained.calibration and trained.calibration._asdict(),
+        }
         about |= {"mean_of": trained.method.mean_of, "trained_on": trained.trained_on, "weights": trained.digest}
         about |= {"apart": more["apart"], "milliseconds": more["latencies"], "machine": more["machine"]}
         write_text(out / "model.json", json.dumps(about, indent=1) + "\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -14,9 +15,12 @@ import yaml
 from numpy.typing import NDArray
 
 from datamodules.errors import Refused
-from lightning_modules.metrics import bootstrap, functional
-from lightning_modules.metrics.bootstrap import Interval, Videos, auroc_interval, figure, interval, resampled
+from lightning_modules.metrics import bootstrap, functional, registry
+from lightning_modules.metrics.bootstrap import Interval, Videos, auroc_interval, measure, resampled
 from lightning_modules.metrics.functional import Pooled
+from lightning_modules.metrics.registry import METRICS, known
+
+OF_FORGERY = ("video_auroc", "video_tpr_at_validation")  # and all of pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,14 +38,9 @@ class Run:
         return self.path.name
 
     @property
-    def threshold(self) -> float:
-        return float(self.about["video_threshold"])
-
-    @property
-    def temperature(self) -> float | None:
-        """That validation found, if it did."""
-        is_fixed = self.about.get("fixes_thresholds", "True") == "True"
-        return (float(self.about.get("video_temperature", 0)) or None) if is_fixed else None
+    def fixed(self) -> dict[str, float]:
+        """By validation, as far as it has."""
+        return known(self.about)
 
 
 def read_run(path: Path) -> Run:
@@ -55,6 +54,7 @@ def read_run(path: Path) -> Run:
         raise Refused(f"{table_path}: has no rows")
     about = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
     columns = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
+    refuse_non_finite(columns, table_path)
     config = path / "config.yaml"
     history: list[dict[str, str]] = []
     if (path / "metrics.csv").is_file():
@@ -62,6 +62,13 @@ def read_run(path: Path) -> Run:
             history = list(csv.DictReader(f))
     settings = yaml.safe_load(config.read_text()) if config.is_file() else {}
     return Run(path=path, table=columns, about=about, config=settings, history=history)
+
+
+def refuse_non_finite(columns: Mapping[str, NDArray[Any]], path: Path) -> None:
+    wrong = np.flatnonzero(~np.isfinite(columns["score"].astype(float)))
+    if len(wrong):
+        video, frame, score = (columns[name][wrong[0]] for name in ("video", "frame", "score"))
+        raise Refused(f"{path}: {video}, frame {frame}: score {score} must be finite; test again")
 
 
 def kinds(run: Run) -> NDArray[np.str_]:
@@ -74,30 +81,30 @@ def videos(run: Run) -> Videos:
 
 
 def verdict(run: Run) -> dict[str, Interval]:
-    """The row of a run in the first table."""
+    """Every metric by its id; not a number where it has no meaning for this run."""
     v = videos(run)
     draws = resampled(v)
-    out = {"video AUROC": auroc_interval(v, draws)}
-    out["video AP"] = interval(functional.average_precision, v, draws)
-    out["video EER"] = interval(functional.eer, v, draws)
-    out["balanced accuracy"] = interval(lambda s, y: functional.balanced_accuracy(s, y, run.threshold), v, draws)
-    for i, name in enumerate(("false alarms at the threshold", "found at the threshold")):
-        out[name] = interval(lambda s, y, i=i: functional.rates(s, y, run.threshold)[i], v, draws)  # type: ignore[misc]
-    out["TPR at 1 % FPR"] = Interval(value=figure(functional.tpr_at_fpr, v))
-    out["ECE"] = Interval(value=figure(functional.ece, v))
-    if run.temperature is not None:
-        at = run.temperature
-        out["ECE after temperature scaling"] = Interval(
-            value=figure(lambda s, y: functional.ece(functional.cooled(s, at), y), v)
-        )
-    out["Brier"] = interval(functional.brier, v, draws)
     frames = functional.by_frame(*bootstrap.columns(run.table))
-    out["frame AUROC"] = Interval(value=float(functional.auroc(frames.score, frames.label)))
-    return out | localization(run, np.ones(len(run.table["label"]), bool))
+    pixels = localization(run, np.ones(len(run.table["label"]), bool))
+    out = {}
+    for metric in METRICS:
+        if metric.unit == "video":
+            out[metric.id] = measure(metric, v, run.fixed, draws)
+        elif metric.unit == "frame":
+            value = registry.evaluate_scores(metric, run.fixed, frames.score, frames.label)
+            out[metric.id] = Interval(value=float(value))
+        else:
+            out[metric.id] = pixels.get(metric.id, Interval(value=float("nan")))
+    return out
+
+
+def shown(metrics: Mapping[str, Interval]) -> dict[str, str]:
+    """Titles and texts of those that are numbers."""
+    return {registry.get(id).title: str(one) for id, one in metrics.items() if not np.isnan(one.value)}
 
 
 def localization(run: Run, chosen: NDArray[np.bool_]) -> dict[str, Interval]:
-    return bootstrap.localization(run.table, chosen, bootstrap.pixel_threshold(run.about))
+    return bootstrap.localization(run.table, chosen, run.fixed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +114,7 @@ class Forgery:
     method: str
     seen: bool | None  # None where it is not known what was trained on
     count: int
-    auroc: Interval
-    found: float  # share above the validation threshold
-    pixels: dict[str, Interval]
+    metrics: dict[str, Interval]  # by their ids
 
 
 def by_forgery(run: Run) -> list[Forgery]:
@@ -119,14 +124,13 @@ def by_forgery(run: Run) -> list[Forgery]:
     one_set = len(set(run.table["dataset"])) == 1
     for method in sorted(set(v.method[v.label == 1])):
         mine = v.of((v.method == method) | (v.label == 0))
+        of_videos = {id: measure(registry.get(id), mine, run.fixed, resampled(mine)) for id in OF_FORGERY}
         rows.append(
             Forgery(
                 method=method.split("/", 1)[1] if one_set else method,
                 seen=method in trained if trained else None,
                 count=int((mine.label == 1).sum()),
-                auroc=auroc_interval(mine, resampled(mine)),
-                found=float((mine.score[mine.label == 1] >= run.threshold).mean()),
-                pixels=localization(run, (kind == method) | (run.table["label"] == 0)),
+                metrics=of_videos | localization(run, (kind == method) | (run.table["label"] == 0)),
             )
         )
     return sorted(rows, key=lambda row: (row.seen is False, row.method))

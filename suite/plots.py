@@ -59,7 +59,8 @@ def histogram(run: Run) -> str:
                 alpha=0.55,
                 label=f"{name} ({len(part)})",
             )
-    axes.axvline(run.threshold, color="#111827", linestyle="--", linewidth=1, label="threshold from validation")
+    if (threshold := run.fixed.get("video_threshold")) is not None:
+        axes.axvline(threshold, color="#111827", linestyle="--", linewidth=1, label="threshold from validation")
     axes.set(xlabel="score of the video", ylabel="share of the class", xlim=(0, 1))
     axes.legend(frameon=False)
     return svg(figure, "Scores of real and fake videos")

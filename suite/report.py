@@ -13,10 +13,13 @@ from markupsafe import Markup
 from datamodules.atomic import write_text
 from datamodules.contract import digest
 from lightning_modules.metrics.bootstrap import RESAMPLES
+from lightning_modules.metrics.registry import METRICS, titles
 from suite import plots
-from suite.figures import Run, by_forgery, pooled, read_run, verdict, videos
+from suite.figures import OF_FORGERY, Run, by_forgery, pooled, read_run, shown, verdict, videos
 from suite.pages import render
 from suite.parser import Parser
+
+CURVES = ("video_auroc", "frame_auroc")  # of validation, over training
 
 
 def lead(run: Run) -> str:
@@ -27,7 +30,7 @@ def lead(run: Run) -> str:
     first = (
         f"{run.name}: on {int((v.label == 0).sum())} real and {int((v.label == 1).sum())} fake test videos, video AUROC"
     )
-    return f"{first} {'; '.join(parts) if parts else verdict(run)['video AUROC']}."
+    return f"{first} {'; '.join(parts) if parts else verdict(run)['video_auroc']}."
 
 
 def speed(run: Run) -> str:
@@ -58,18 +61,19 @@ def section(run: Run) -> dict[str, Any]:
     panel = run.path / "panels" / "test.png"
     curves = [
         plots.curve(run, {"train/loss": "training loss"}, "loss"),
-        plots.curve(run, {"val/video_auroc": "video AUROC", "val/frame_auroc": "frame AUROC"}, "validation"),
+        plots.curve(run, {f"val/{id}": title for id, title in titles(CURVES).items()}, "validation"),
     ]
     commands = f"python -m suite fit --config {run.path / 'config.yaml'} --run NEW_RUN\n"
     commands += "python -m suite test --config NEW_RUN/config.yaml --ckpt_path NEW_RUN/checkpoints/best.ckpt"
     return {
         "name": run.name,
         "lead": lead(run),
-        "verdict": verdict(run),
+        "metrics": shown(verdict(run)),
         "reals": int((videos(run).label == 0).sum()),
         "any_unseen": any(row.seen is False for row in forgeries),
-        "forgeries": forgeries,
-        "pixel_names": list(forgeries[0].pixels) if forgeries else [],
+        "forgeries": [(row, shown(row.metrics)) for row in forgeries],
+        "localizes": any(row.metrics.keys() - OF_FORGERY for row in forgeries),
+        "forgery_titles": list(dict.fromkeys(title for row in forgeries for title in shown(row.metrics))),
         "histogram": Markup(plots.histogram(run)),
         "panel": base64.b64encode(panel.read_bytes()).decode() if panel.is_file() else None,
         "curves": [Markup(curve) for curve in curves if curve],
@@ -89,7 +93,7 @@ def report(runs: list[Path], out: Path | None = None) -> None:
         "report.html",
         title=" and ".join(run.name for run in read) if len(read) < 4 else f"{len(read)} runs",
         runs=sections,
-        verdict_names=list(dict.fromkeys(name for s in sections for name in s["verdict"])),
+        titles=[metric.title for metric in METRICS if any(metric.title in s["metrics"] for s in sections)],
         roc=Markup(plots.roc(read)),
         resamples=RESAMPLES,
     )

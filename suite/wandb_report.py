@@ -13,9 +13,10 @@ import yaml
 
 from datamodules.atomic import write_text
 from datamodules.errors import Refused
-from suite.sweeps.results import INTERVALS
+from lightning_modules.metrics.registry import titles
 from suite.wandb_key import has_key
 
+SHOWN = ("video_auroc", "video_eer", "pixel_auroc")  # of the registry
 SPECIFICATION = "wandb_report.json"
 
 
@@ -49,7 +50,6 @@ def blocks(reports: Any, sweep: Path, project: str, entity: str) -> list[Any]:
 
     tested = "JobType = 'test'"
     clean = (tested, "Config('severity') = 0")
-    figures = [name for name in ("video_auroc", "video_eer", "pixel_auroc") if name in INTERVALS.values()]
     out: list[Any] = [
         reports.H1("Matrix"),
         reports.P("Video AUROC; checkpoints were chosen on the validation split of the training data."),
@@ -57,8 +57,8 @@ def blocks(reports: Any, sweep: Path, project: str, entity: str) -> list[Any]:
         reports.PanelGrid(
             runsets=sets(*clean),
             panels=[
-                reports.BarPlot(title=name, metrics=[f"test/{name}"], groupby="sweep_test", layout=place(reports, i))
-                for i, name in enumerate(figures)
+                reports.BarPlot(title=title, metrics=[f"test/{id}"], groupby="sweep_test", layout=place(reports, i))
+                for i, (id, title) in enumerate(titles(SHOWN).items())
             ],
         ),
         reports.H1("ROC"),

@@ -29,7 +29,8 @@ EASY = Usable(side=20, moments=2, sharpness=0.0)
 def trained(method: Method, model: dict[str, Any], data: FaceData, folder: Path) -> Path:
     """A folder as 'export' writes it; what the method says does not matter."""
     method.video_threshold.fill_(0.4)
-    method.video_temperature.fill_(2.0)
+    method.video_slope.fill_(0.5)
+    method.video_bias.fill_(0.0)
     about = data.state_dict()
     known = {"contract": about["contract"], "stored": about["stored"], "trained_on": about["trained_on"]}
     save(Trained(path=folder, method=method, model=model, digest=digest(method.state_dict()), **known), folder)

@@ -145,12 +145,12 @@ def test_an_exported_folder_is_refused_where_its_weights_are_others(small: Path,
 @pytest.mark.parametrize(
     ("name", "value", "rule"),
     [
-        ("video_threshold", np.nan, "must be between 0 and 1"),
         ("video_threshold", -0.1, "must be between 0 and 1"),
         ("pixel_threshold", 1.5, "must be between 0 and 1"),
-        ("video_temperature", np.nan, "must be finite"),
-        ("video_temperature", np.inf, "must be finite"),
-        ("video_temperature", -2.0, "must be above 0"),
+        ("video_bias", np.nan, "must both be known"),
+        ("video_bias", np.inf, "must be finite"),
+        ("video_slope", np.inf, "must be finite"),
+        ("video_slope", -2.0, "must be above 0"),
     ],
 )
 def test_thresholds_and_calibrations_that_are_none_give_no_verdict(

@@ -37,7 +37,7 @@ def test_it_is_tested_without_a_checkpoint_and_never_fitted(
     with (tmp_path / "test/metrics.csv").open() as f:
         [row] = csv.DictReader(f)
     assert float(row["test/video_auroc"]) == float(row["test/pixel_auroc"]) == 0.5
-    assert float(row["test/pixel_false_alarm_area"]) == 1.0
+    assert float(row["test/pixel_false_alarms_at_half"]) == 1.0
     with pytest.raises(SystemExit):
         main(["fit", *options, "--run", str(tmp_path / "fit")])
     assert "Degenerate: has nothing to fit; run 'test'" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Every figure against scikit-learn, alone and over two processes."""
+"""Every metric against scikit-learn, alone and over two processes."""
 
 from __future__ import annotations
 
@@ -38,12 +38,17 @@ def sk_tpr(label: np.ndarray, score: np.ndarray) -> float:
 
 
 def sk_ece(label: np.ndarray, score: np.ndarray) -> float:
+    """At balanced classes: each class again and again until there are as many of the other."""
+    reals, fakes = int((label == 0).sum()), int((label == 1).sum())
+    score, label = (
+        np.concatenate([np.repeat(x[label == 0], fakes), np.repeat(x[label == 1], reals)]) for x in (score, label)
+    )
     bin = np.clip(np.ceil(score * 15) - 1, 0, 14)
     gaps = [abs(score[bin == b].mean() - label[bin == b].mean()) * (bin == b).mean() for b in np.unique(bin)]
     return float(np.sum(gaps))
 
 
-REFERENCE: dict[str, tuple[functional.Figure, Callable[[np.ndarray, np.ndarray], float], float]] = {
+REFERENCE: dict[str, tuple[functional.Function, Callable[[np.ndarray, np.ndarray], float], float]] = {
     "auroc": (functional.auroc, sk.roc_auc_score, 1e-6),
     "ap": (functional.average_precision, sk.average_precision_score, 1e-6),
     "accuracy": (functional.accuracy, lambda y, s: sk.accuracy_score(y, s >= 0.5), 1e-6),
@@ -52,6 +57,8 @@ REFERENCE: dict[str, tuple[functional.Figure, Callable[[np.ndarray, np.ndarray],
     "eer": (functional.eer, sk_eer, 1e-5),
     "tpr at 1 % fpr": (functional.tpr_at_fpr, sk_tpr, 1e-6),
     "ece": (functional.ece, sk_ece, 1e-6),
+    "fpr": (functional.false_positive_rate, lambda y, s: 1 - sk.recall_score(y, s >= 0.5, pos_label=0), 1e-6),
+    "tpr": (functional.true_positive_rate, lambda y, s: sk.recall_score(y, s >= 0.5), 1e-6),
 }
 
 
@@ -67,7 +74,7 @@ def test_a_figure_agrees_with_scikit_learn(name: str, ties: bool) -> None:
 @pytest.mark.parametrize(
     "figure", [functional.auroc, functional.eer, functional.tpr_at_fpr, functional.balanced_accuracy]
 )
-def test_with_one_class_a_figure_is_undefined_and_not_zero(figure: functional.Figure) -> None:
+def test_with_one_class_a_figure_is_undefined_and_not_zero(figure: functional.Function) -> None:
     assert figure(torch.tensor([0.2, 0.9]), torch.tensor([1, 1])).isnan()
 
 
@@ -106,7 +113,7 @@ def test_the_mean_of_logits_lets_a_sure_frame_weigh_more() -> None:
     )
     assert sure.score.tolist() == pytest.approx([0.5], abs=0.01)  # and a frame that is quite sure is not infinitely so
     # two videos whose order depends on it, through the metric
-    metrics = score_metrics(None, None, mean_of="logit")
+    metrics = score_metrics(None, mean_of="logit")
     metrics.update(
         torch.tensor([0.9999, 0.2, 0.7, 0.7]),
         torch.tensor([1, 1, 0, 0]),
@@ -129,7 +136,7 @@ def test_suspects_alone_decide_where_there_are_any() -> None:
 
 
 def test_a_bystander_beside_a_forged_face_is_no_miss() -> None:
-    metrics = score_metrics(None, None)
+    metrics = score_metrics(None)
     # two faces in each frame of a fake, the second untouched; one in the frame of a real
     score, label = torch.tensor([0.9, 0.1, 0.8, 0.2, 0.3]), torch.tensor([1, 1, 1, 1, 0])
     metrics.update(score, label, torch.tensor([7, 7, 7, 7, 5]), torch.tensor([0, 0, 1, 1, 0]))
@@ -156,8 +163,8 @@ def test_pixel_figures_agree_with_scikit_learn() -> None:
         score, mask, label = masks(seed)
         h = histograms(seed)
         y, s = mask[label == 1].flatten().numpy(), score[label == 1].flatten().numpy()
-        assert float(pixel.pixel_auroc(h)) == pytest.approx(sk.roc_auc_score(y, s), abs=1e-6)
-        assert float(pixel.pixel_ap(h)) == pytest.approx(sk.average_precision_score(y, s), abs=1e-6)
+        assert float(pixel.auroc(h)) == pytest.approx(sk.roc_auc_score(y, s), abs=1e-6)
+        assert float(pixel.average_precision(h)) == pytest.approx(sk.average_precision_score(y, s), abs=1e-6)
         for threshold in (0.5, 0.25, 0.75):
             assert float(pixel.iou(h, threshold)) == pytest.approx(sk.jaccard_score(y, s >= threshold), abs=1e-6)
             assert float(pixel.f1(h, threshold)) == pytest.approx(sk.f1_score(y, s >= threshold), abs=1e-6)
@@ -173,8 +180,10 @@ def fill(rank: int, world: int) -> dict[str, float]:
     # 6 frames a video; videos are dealt to the ranks in pieces
     video, frame = torch.arange(120) // 6, torch.arange(120) % 6
     label = label[video * 6]
-    metrics = score_metrics(None, None)
-    local = score_metrics(lambda: torch.tensor(0.4), lambda: torch.tensor(0.6))
+    metrics = score_metrics(None)
+    local = score_metrics(
+        lambda: {"frame_threshold": 0.4, "video_threshold": 0.6, "video_slope": 2.0, "video_bias": 0.1}
+    )
     localization = pixel_metrics(None)
     mine = slice(rank, None, world)
     for m in (metrics, local):
@@ -201,7 +210,7 @@ def test_two_processes_compute_what_one_computes(tmp_path: Path) -> None:
 
 
 def test_the_metrics_share_one_copy_of_the_scores() -> None:
-    metrics = score_metrics(None, None)
+    metrics = score_metrics(None)
     for _ in range(3):
         metrics.update(*drawn(0, 10), torch.arange(10), torch.zeros(10, dtype=torch.long))
     assert len(metrics.compute_groups) == 1

@@ -75,7 +75,7 @@ def test_what_fails_is_named_and_costs_no_other_and_nothing_is_done_twice(
         "Reenactment": True,
         "all": None,
     }
-    auroc = verdict(read_run(run / "tests/studio"))["video AUROC"]
+    auroc = verdict(read_run(run / "tests/studio"))["video_auroc"]
     whole = by_forgery["all"]
     assert (whole["video_auroc"], whole["video_auroc_low"]) == (auroc.value, auroc.low)
     assert whole["coverage"] == 1

@@ -1,7 +1,8 @@
-"""Figures of videos with the interval that resampling the videos gives."""
+"""Metrics of videos with the interval that resampling the videos gives."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_modules.metrics import functional, pixel
-from lightning_modules.metrics.functional import Pooled
+from lightning_modules.metrics import functional, pixel, registry
+from lightning_modules.metrics.functional import Function, Pooled
+from lightning_modules.metrics.registry import Metric, Values
 
 RESAMPLES = 2000
 BLOCK = 100  # of them at the same time, for memory
@@ -22,7 +24,7 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A figure with its 95 % interval."""
+    """A value with its 95 % interval."""
 
     value: float
     low: float = float("nan")
@@ -66,8 +68,8 @@ def videos(table: Mapping[str, NDArray[Any]], kinds: NDArray[np.str_], mean_of: 
     return Videos(score=found.score.numpy(), label=found.label.numpy(), method=kinds[first])
 
 
-def figure(name: functional.Figure, v: Videos) -> float:
-    return float(name(torch.from_numpy(v.score), torch.from_numpy(v.label)))
+def value_of(function: Function, v: Videos) -> float:
+    return float(function(torch.from_numpy(v.score), torch.from_numpy(v.label)))
 
 
 def resampled(v: Videos, seed: int = 0) -> NDArray[np.int64]:
@@ -77,15 +79,23 @@ def resampled(v: Videos, seed: int = 0) -> NDArray[np.int64]:
     return np.concatenate([rng.choice(part, (RESAMPLES, len(part))) for part in parts if len(part)], axis=1)
 
 
-def interval(name: functional.Figure, v: Videos, draws: NDArray[np.int64]) -> Interval:
+def interval(function: Function, v: Videos, draws: NDArray[np.int64]) -> Interval:
     """Percentiles over resampled videos: the frames of a video are not independent."""
     score, label = torch.from_numpy(v.score), torch.from_numpy(v.label)
-    value = float(name(score, label))
+    value = float(function(score, label))
     if np.isnan(value):
         return Interval(value=value)
-    many = [float(name(score[draw], label[draw])) for draw in torch.from_numpy(draws)]
+    many = [float(function(score[draw], label[draw])) for draw in torch.from_numpy(draws)]
     low, high = np.percentile(many, [2.5, 97.5])
     return Interval(value=value, low=float(low), high=float(high))
+
+
+def measure(metric: Metric, v: Videos, fixed: Values, draws: NDArray[np.int64]) -> Interval:
+    """One of the metrics of videos."""
+    if metric.function is functional.auroc and metric.has_interval:
+        return auroc_interval(v, draws)
+    function = functools.partial(registry.evaluate_scores, metric, fixed)
+    return interval(function, v, draws) if metric.has_interval else Interval(value=value_of(function, v))
 
 
 def aurocs(score: Floats, label: Labels, weight: Floats) -> Floats:
@@ -96,6 +106,8 @@ def aurocs(score: Floats, label: Labels, weight: Floats) -> Floats:
         label: (V,) 1 of fakes.
         weight: (R, V) how often each video is in each resample.
     """
+    if not np.isfinite(score).all():
+        raise ValueError(f"aurocs: score {np.flatnonzero(~np.isfinite(score))[0]} is not finite")
     real = np.flatnonzero(label == 0)
     real, fake = real[np.argsort(score[real])], np.flatnonzero(label == 1)
     low, high = (np.searchsorted(score[real], score[fake], side) for side in ("left", "right"))
@@ -119,14 +131,14 @@ def auroc_interval(v: Videos, draws: NDArray[np.int64]) -> Interval:
 
 
 def localization(
-    table: Mapping[str, NDArray[Any]], chosen: NDArray[np.bool_], threshold: float | None, draws: int = RESAMPLES
+    table: Mapping[str, NDArray[Any]], chosen: NDArray[np.bool_], fixed: Values, draws: int = RESAMPLES
 ) -> dict[str, Interval]:
-    """Pixel figures of the rows that have a true mask; none from methods that do not localize.
+    """Metrics of pixels, by their ids, of the rows that have a true mask; none from methods that do not localize.
 
     Args:
         table: Columns of a prediction table.
         chosen: Of its rows.
-        threshold: Of pixels, that validation found, if it did.
+        fixed: What validation has fixed.
         draws: Resamples of the videos.
     """
     rows = np.flatnonzero(chosen & table["has_mask"])
@@ -145,22 +157,9 @@ def localization(
         if len(kind):
             weight[:, kind] = rng.multinomial(len(kind), np.full(len(kind), 1 / len(kind)), draws)
     whole, many = pixel.Histograms(*parts.sum(1)), pixel.Histograms(*(torch.from_numpy(weight) @ parts))
-    figures: dict[str, pixel.PixelFigure] = {
-        "pixel AUROC": pixel.pixel_auroc,
-        "pixel AP": pixel.pixel_ap,
-        "IoU at 0.5": pixel.iou,
-        "F1 at 0.5": pixel.f1,
-        "false alarms on reals": pixel.false_alarm_area,
-    }
-    if threshold is not None:
-        figures["F1 at the validation threshold"] = lambda h: pixel.f1(h, threshold)
     out = {}
-    for name, of in figures.items():
-        low, high = np.nanpercentile(of(many).numpy(), [2.5, 97.5]) if not of(whole).isnan() else (np.nan, np.nan)
-        out[name] = Interval(value=float(of(whole)), low=float(low), high=float(high))
+    for metric in registry.of_unit("pixel"):
+        value, values = (registry.evaluate_pixels(metric, fixed, h) for h in (whole, many))
+        low, high = np.nanpercentile(values.numpy(), [2.5, 97.5]) if not value.isnan() else (np.nan, np.nan)
+        out[metric.id] = Interval(value=float(value), low=float(low), high=float(high))
     return out
-
-
-def pixel_threshold(about: Mapping[str, str]) -> float | None:
-    """What validation found, of what a prediction table says of itself."""
-    return float(about["pixel_threshold"]) if about.get("fixes_thresholds", "True") == "True" else None

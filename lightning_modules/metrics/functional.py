@@ -1,16 +1,19 @@
-"""Figures of merit as pure functions of scores and labels; undefined ones are NaN, never 0."""
+"""Metrics as pure functions of scores and labels; undefined ones are NaN, never 0."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Concatenate, Literal, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import binary_calibration_error
 
-Figure = Callable[[Tensor, Tensor], Tensor]  # (N,) scores in [0, 1] and (N,) labels to ()
+P = ParamSpec("P")
+R = TypeVar("R")
+ECE_BINS = 15
+Function = Callable[[Tensor, Tensor], Tensor]  # (N,) scores in [0, 1] and (N,) labels to ()
 # what of its frames a video's score is the mean of; suspects: the scores above a half, and all where there is none
 Pooled = Literal["score", "logit", "suspects"]
 
@@ -19,6 +22,25 @@ def undefined(score: Tensor) -> Tensor:
     return score.new_full((), float("nan"))
 
 
+def finite(function: Callable[Concatenate[Tensor, P], R]) -> Callable[Concatenate[Tensor, P], R]:
+    """Refuses scores that are no numbers: sorted with others, they would be the best, or whatever their place says."""
+
+    @functools.wraps(function)
+    def checked(score: Tensor, *args: P.args, **kwargs: P.kwargs) -> R:
+        if not score.isfinite().all():
+            i = int((~score.isfinite()).nonzero()[0])
+            raise ValueError(f"{function.__name__}: score {i} is {float(score[i])}; scores must be finite")
+        return function(score, *args, **kwargs)
+
+    return checked
+
+
+def log_odds(score: Tensor) -> Tensor:
+    """Of a score that is quite sure, not infinite ones."""
+    return score.double().logit(eps=1e-7)
+
+
+@finite
 def operating_points(score: Tensor, label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """True and false positives at each distinct threshold, highest first: (K,), (K,), (K,)."""
     order = score.argsort(descending=True)
@@ -39,6 +61,7 @@ def one_class(label: Tensor) -> bool:
     return len(label) == 0 or bool((label == label[0]).all())
 
 
+@finite
 def auroc(score: Tensor, label: Tensor) -> Tensor:
     if one_class(label):
         return undefined(score)
@@ -46,6 +69,7 @@ def auroc(score: Tensor, label: Tensor) -> Tensor:
     return torch.trapezoid(tpr, fpr).to(score.dtype)
 
 
+@finite
 def average_precision(score: Tensor, label: Tensor) -> Tensor:
     if not label.any():
         return undefined(score)
@@ -54,6 +78,7 @@ def average_precision(score: Tensor, label: Tensor) -> Tensor:
     return (gained * hits / (hits + alarms)).sum().to(score.dtype)
 
 
+@finite
 def eer(score: Tensor, label: Tensor) -> Tensor:
     """Where misses and false alarms are equal, between two thresholds by interpolation."""
     if one_class(label):
@@ -65,6 +90,7 @@ def eer(score: Tensor, label: Tensor) -> Tensor:
     return (fpr[j - 1] + share * (fpr[j] - fpr[j - 1])).to(score.dtype)
 
 
+@finite
 def tpr_at_fpr(score: Tensor, label: Tensor, most: float = 0.01) -> Tensor:
     """The best true positive rate among thresholds whose false positive rate is at most ``most``."""
     if one_class(label):
@@ -73,10 +99,12 @@ def tpr_at_fpr(score: Tensor, label: Tensor, most: float = 0.01) -> Tensor:
     return tpr[fpr <= most].max().to(score.dtype)
 
 
+@finite
 def accuracy(score: Tensor, label: Tensor, threshold: float | Tensor = 0.5) -> Tensor:
     return ((score >= threshold) == label.bool()).float().mean() if len(label) else undefined(score)
 
 
+@finite
 def balanced_accuracy(score: Tensor, label: Tensor, threshold: float | Tensor = 0.5) -> Tensor:
     if one_class(label):
         return undefined(score)
@@ -84,62 +112,50 @@ def balanced_accuracy(score: Tensor, label: Tensor, threshold: float | Tensor = 
     return (said[fake].float().mean() + (~said[~fake]).float().mean()) / 2
 
 
+@finite
 def best_threshold(score: Tensor, label: Tensor) -> Tensor:
-    """Half way between the scores where balanced accuracy is highest; 0.5 where there is one class only."""
+    """Half way between the scores where balanced accuracy is highest."""
     if one_class(label):
-        return score.new_full((), 0.5)
+        return undefined(score)
     hits, alarms, threshold = operating_points(score, label)
     j = int((hits / hits[-1] - alarms / alarms[-1]).argmax())
     below = threshold[j + 1] if j + 1 < len(threshold) else threshold[j]
     return (threshold[j] + below) / 2
 
 
-def rates(score: Tensor, label: Tensor, threshold: float | Tensor = 0.5) -> tuple[Tensor, Tensor]:
-    """Shares of the reals and of the fakes that are called fake."""
-    said, fake = (score >= threshold).float(), label.bool()
-    return tuple(said[of].mean() if of.any() else undefined(said) for of in (~fake, fake))  # type: ignore[return-value]
+@finite
+def false_positive_rate(score: Tensor, label: Tensor, threshold: float | Tensor = 0.5) -> Tensor:
+    """Share of the reals that are called fake."""
+    real = label == 0
+    return (score[real] >= threshold).float().mean() if real.any() else undefined(score)
 
 
-def best_balanced_accuracy(score: Tensor, label: Tensor) -> Tensor:
-    return balanced_accuracy(score, label, best_threshold(score, label))
+@finite
+def true_positive_rate(score: Tensor, label: Tensor, threshold: float | Tensor = 0.5) -> Tensor:
+    """Share of the fakes that are called fake."""
+    fake = label == 1
+    return (score[fake] >= threshold).float().mean() if fake.any() else undefined(score)
 
 
+@finite
 def brier(score: Tensor, label: Tensor) -> Tensor:
     return ((score - label.to(score.dtype)) ** 2).mean() if len(label) else undefined(score)
 
 
+@finite
 def ece(score: Tensor, label: Tensor) -> Tensor:
-    """Expected gap between the score and the share of fakes, over 15 bins of equal width."""
-    if not len(label):
-        return undefined(score)
-    # torchmetrics bins the score itself for two classes, as meant here
-    return binary_calibration_error(score, label.long(), n_bins=15)
+    """Expected gap between the score and the share of fakes, over 15 bins of equal width, at balanced classes.
 
-
-COLDEST, HOTTEST = 0.05, 20.0
-
-
-def temperature(score: Tensor, label: Tensor) -> Tensor:
-    """What logits are to be divided by to be as sure as they are right (Guo et al., 2017); 1 where nothing says so.
-
-    The labels are those of Platt (1999), not quite 0 and 1: where all is told apart, no temperature is low enough else.
+    Reals and fakes weigh the same: else a score that knows nothing would have the class prior's distance to a half.
     """
     if one_class(label):
-        return score.new_ones(())
-    logit, fake = score.double().logit(eps=1e-7), label.double()
-    fakes, reals = fake.sum(), (1 - fake).sum()
-    target = fake * (fakes + 1) / (fakes + 2) + (1 - fake) / (reals + 2)
-    low, high = logit.new_tensor(1 / HOTTEST), logit.new_tensor(1 / COLDEST)
-    for _ in range(50):  # the loss is convex in 1 / temperature: halve where its slope changes sign
-        middle = (low + high) / 2
-        rises = (((middle * logit).sigmoid() - target) * logit).sum() > 0
-        low, high = (low, middle) if rises else (middle, high)
-    return (2 / (low + high)).to(score.dtype)
-
-
-def cooled(score: Tensor, at: float | Tensor) -> Tensor:
-    """Probabilities after temperature scaling."""
-    return (score.double().logit(eps=1e-7) / at).sigmoid().to(score.dtype)
+        return undefined(score)
+    fake = label.bool()
+    counts = torch.stack([(~fake).sum(), fake.sum()]).double()
+    weight = (1 / (2 * counts))[fake.long()]
+    bin = (score * ECE_BINS).ceil().long().sub_(1).clamp_(0, ECE_BINS - 1)
+    gap = torch.zeros(ECE_BINS, dtype=torch.float64, device=score.device)
+    return gap.index_add_(0, bin, weight * (score.double() - fake.double())).abs().sum().to(score.dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +167,7 @@ class Scored:
     id: Tensor  # (N,) of the video
 
 
+@finite
 def by_frame(score: Tensor, label: Tensor, video: Tensor, frame: Tensor) -> Scored:
     """The most suspicious face of each frame: a bystander beside a forged face is no miss."""
     moments, moment = torch.unique(torch.stack([video, frame], 1), dim=0, return_inverse=True)
@@ -158,11 +175,12 @@ def by_frame(score: Tensor, label: Tensor, video: Tensor, frame: Tensor) -> Scor
     return Scored(worst, label.new_zeros(len(moments)).scatter_(0, moment, label), moments[:, 0])
 
 
+@finite
 def by_video(score: Tensor, label: Tensor, video: Tensor, frame: Tensor, mean_of: Pooled = "score") -> Scored:
     """The mean over the frames of each video; of suspects, over all faces of all frames."""
     frames = Scored(score, label, video) if mean_of == "suspects" else by_frame(score, label, video, frame)
     ids, slot = torch.unique(frames.id, return_inverse=True)
-    values = frames.score.double().logit(eps=1e-7) if mean_of == "logit" else frames.score
+    values = log_odds(frames.score) if mean_of == "logit" else frames.score
     chosen = torch.ones_like(values, dtype=torch.bool)
     if mean_of == "suspects":
         largest = values.new_zeros(len(ids)).scatter_reduce_(0, slot, values, "amax")

@@ -1,8 +1,7 @@
-"""Localization figures from histograms of pixel scores."""
+"""Localization metrics from histograms of pixel scores."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -18,9 +17,6 @@ class Histograms:
     forged: Tensor  # forged pixels of fakes
     untouched: Tensor  # other pixels of fakes
     real: Tensor  # pixels of reals
-
-
-PixelFigure = Callable[[Histograms], Tensor]
 
 
 def histogram(score: Tensor, chosen: Tensor) -> Tensor:
@@ -43,15 +39,15 @@ def above(counts: Tensor) -> Tensor:
     return torch.cat([counts.flip(-1).cumsum(-1).flip(-1), torch.zeros_like(counts[..., :1])], -1)
 
 
-# of histograms (..., BINS) each figure is (...); where it has no pixels to speak of, it is nan
+# of histograms (..., BINS) each metric is (...); where it has no pixels to speak of, it is nan
 
 
-def pixel_auroc(h: Histograms) -> Tensor:
+def auroc(h: Histograms) -> Tensor:
     tpr, fpr = (above(counts) / counts.sum(-1, keepdim=True) for counts in (h.forged, h.untouched))
     return torch.trapezoid(tpr.flip(-1), fpr.flip(-1)).float()
 
 
-def pixel_ap(h: Histograms) -> Tensor:
+def average_precision(h: Histograms) -> Tensor:
     hits, alarms = above(h.forged).flip(-1), above(h.untouched).flip(-1)
     precision = hits / (hits + alarms).clamp(min=1)
     return ((precision[..., 1:] * hits.diff()).sum(-1) / hits[..., -1]).float()
@@ -61,8 +57,8 @@ def bin_of(threshold: float | Tensor) -> int:
     return min(BINS, max(0, round(float(threshold) * BINS)))
 
 
-def where_forged(h: Histograms, figure: Tensor) -> Tensor:
-    return figure.masked_fill(h.forged.sum(-1) == 0, float("nan")).float()
+def where_forged(h: Histograms, value: Tensor) -> Tensor:
+    return value.masked_fill(h.forged.sum(-1) == 0, float("nan")).float()
 
 
 def iou(h: Histograms, threshold: float | Tensor = 0.5) -> Tensor:
@@ -84,9 +80,4 @@ def best_threshold(h: Histograms) -> Tensor:
     """Where F1 is highest."""
     hits, alarms = above(h.forged), above(h.untouched)
     best = (2 * hits / (hits + alarms + h.forged.sum(-1, keepdim=True))).argmax(-1) / BINS
-    return best.masked_fill(h.forged.sum(-1) == 0, 0.5).float()
-
-
-ThresholdFigure = Callable[..., Tensor]  # of histograms and a threshold, 0.5 without it
-FIGURES: dict[str, PixelFigure] = {"auroc": pixel_auroc, "ap": pixel_ap}
-AT_THRESHOLD: dict[str, ThresholdFigure] = {"iou": iou, "f1": f1, "false_alarm_area": false_alarm_area}
+    return where_forged(h, best)

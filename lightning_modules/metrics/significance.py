@@ -116,6 +116,10 @@ def claims(sets: Sequence[Shared], pairs: Sequence[tuple[str, str]], draws: int 
     """
     names = list(sets[0].scores)
     for one in sets:
+        for name, score in one.scores.items():
+            if not np.isfinite(score).all():
+                video = np.argwhere(~np.isfinite(score))[0][-1]
+                raise ValueError(f"{name}: the score of video {video} is not finite; nothing can be claimed over it")
         if absent := sorted({name for pair in pairs for name in pair} - one.scores.keys()):
             raise Refused(f"{absent[0]}: has no scores here; there are {', '.join(one.scores)}")
     value, covariance = np.zeros(len(names)), np.zeros((len(names), len(names)))

@@ -28,7 +28,7 @@ def of_method(trained: Trained) -> dict[str, Any]:
         "weights": trained.digest,
         "trained_on": trained.trained_on,
         "threshold": rounded(float(method.video_threshold), 6),
-        "temperature": rounded(trained.temperature, 6),
+        "calibration": trained.calibration and trained.calibration._asdict(),
         "contract": trained.contract,
         "contract_hash": digest(trained.contract),
     }

@@ -77,7 +77,7 @@ class Said:
     by: Trained
     moments: list[Score]
     score: float  # of all moments, as a test pools those of a video
-    probability: float  # after temperature scaling
+    probability: float  # after calibration
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from datamodules.atomic import appearing
 from datamodules.batch import POINTS, Batch
 from datamodules.errors import Refused
+from lightning_modules.metrics.calibration import Calibration
 from lightning_modules.trained import Trained
 
 Engine = Literal["onnx", "torch.export"]
@@ -27,7 +28,7 @@ class Deployed(nn.Module):
     def __init__(self, trained: Trained) -> None:
         super().__init__()
         self.method = trained.method
-        self.temperature = trained.temperature or 1.0
+        self.slope, self.bias = trained.calibration or Calibration(slope=1.0, bias=0.0)
 
     def forward(self, frames: Tensor, landmarks: Tensor | None = None) -> tuple[Tensor, ...]:
         """Log odds, score and probability, (B,) each, and the mask (B, T, 1, H, W) of methods that localize.
@@ -51,7 +52,7 @@ class Deployed(nn.Module):
         )
         prediction = self.method.predicted(batch)
         logit = prediction.logit.float()
-        out = [logit, logit.sigmoid(), (logit / self.temperature).sigmoid()]
+        out = [logit, logit.sigmoid(), (self.slope * logit + self.bias).sigmoid()]
         if prediction.mask_logit is not None:
             out.append(prediction.mask_logit.float().sigmoid())
         return tuple(out)

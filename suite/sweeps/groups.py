@@ -1,4 +1,4 @@
-"""The figures of groups of people, as a table of attributes names them."""
+"""The metrics of groups of people, as a table of attributes names them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import numpy as np
 
 from datamodules import manifest
 from datamodules.errors import Refused
-from lightning_modules.metrics import functional
-from lightning_modules.metrics.bootstrap import auroc_interval, figure, resampled
+from lightning_modules.metrics.bootstrap import measure, resampled
+from lightning_modules.metrics.registry import get
 from suite.figures import Run, videos
 
 WHO = ("video", "identity")  # what a row is about: a whole key, or all videos that were made from somebody's
-FEWEST = 5  # reals, and fakes, below which a group has no figures
+OF_GROUP = ("video_auroc", "video_fpr_at_validation", "video_tpr_at_validation")
+FEWEST = 5  # reals, and fakes, below which a group has no metrics
 
 
 def read_attributes(path: Path) -> tuple[str, dict[str, dict[str, str]]]:
@@ -55,11 +56,17 @@ def groups_of(run: Run, prepared: Path, attributes: Path) -> Iterator[dict[str, 
             reals, fakes = int((part.label == 0).sum()), int((part.label == 1).sum())
             row: dict[str, Any] = {"attribute": name, "group": value, "reals": reals, "fakes": fakes}
             if min(reals, fakes) >= FEWEST:
-                one = auroc_interval(part, resampled(part))
-                row |= {"video_auroc": one.value, "video_auroc_low": one.low, "video_auroc_high": one.high}
-                rates = [figure(lambda s, y, i=i: functional.rates(s, y, run.threshold)[i], part) for i in (0, 1)]  # type: ignore[misc]
-                row |= {"fpr_at_validation": rates[0], "tpr_at_validation": rates[1]}
+                draws = resampled(part)
+                for id in OF_GROUP:
+                    one = measure(get(id), part, run.fixed, draws)
+                    ends = {id: one.value, f"{id}_low": one.low, f"{id}_high": one.high}
+                    row |= {name: None if np.isnan(value) else value for name, value in ends.items()}
             yield row
+
+
+def gap(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return max(known) - min(known) if len(known) == len(values) else None
 
 
 def gaps(groups: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -73,9 +80,6 @@ def gaps(groups: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         if len(mine) < 2:
             continue
         worst = min(mine, key=lambda row: row["video_auroc"])
-        apart = {
-            f"{name}_gap": max(row[name] for row in mine) - min(row[name] for row in mine)
-            for name in ("video_auroc", "fpr_at_validation", "tpr_at_validation")
-        }
+        apart = {f"{name}_gap": gap([row[name] for row in mine]) for name in OF_GROUP}
         same = {"method": method, "train": train, "seed": seed, "test": test, "attribute": attribute}
         yield {**same, "groups": len(mine), "worst": worst["group"], "worst_auroc": worst["video_auroc"], **apart}

@@ -14,11 +14,12 @@ from markupsafe import Markup
 
 from datamodules.errors import Refused
 from lightning_modules.metrics.bootstrap import RESAMPLES
+from lightning_modules.metrics.registry import titles
 from suite.pages import render
 from suite.sweeps import drawings, summary
 from suite.sweeps.compare import Family
 from suite.sweeps.conditions import Condition
-from suite.sweeps.groups import gaps
+from suite.sweeps.groups import OF_GROUP, gaps
 from suite.sweeps.plan import Cell, Sweep
 from suite.sweeps.play import Failure
 from suite.sweeps.summary import Entry, Row, Table, said
@@ -92,7 +93,7 @@ def claimed(family: Family, number: int) -> Section:
 
 def robust(rows: Sequence[Row]) -> Section | None:
     tables, drawn = [], []
-    for name, label in (("video_auroc", "video AUROC"), ("pixel_auroc", "pixel AUROC")):
+    for name, label in titles(("video_auroc", "pixel_auroc")).items():
         one = summary.robustness(rows, name)
         by_kind = summary.curves(rows, name)
         if one is not None and by_kind:
@@ -105,14 +106,11 @@ def grouped(groups: Sequence[Mapping[str, Any]]) -> Section | None:
     lines = [
         [Entry(text=str(one[name])) for name in ("method", "train", "seed", "test", "attribute", "worst")]
         + [Entry(text=f"{one['worst_auroc']:.3f}", value=one["worst_auroc"])]
-        + [
-            Entry(text=f"{one[f'{name}_gap']:.3f}")
-            for name in ("video_auroc", "fpr_at_validation", "tpr_at_validation")
-        ]
+        + [Entry(text="-" if one[f"{name}_gap"] is None else f"{one[f'{name}_gap']:.3f}") for name in OF_GROUP]
         for one in gaps(groups)
     ]
     head = ["method", "trained on", "seed", "tested on", "attribute", "worst group", "its video AUROC"]
-    head += ["gap in AUROC", "gap in reals called fake", "gap in fakes found"]
+    head += [f"gap in {title}" for title in titles(OF_GROUP).values()]
     note = (
         "Gaps are between the best and the worst group; small groups differ by chance, see groups.json for intervals."
     )

@@ -1,4 +1,4 @@
-"""The figures of a sweep: one row for each test and group of forgeries."""
+"""The metrics of a sweep: one row for each test and group of forgeries."""
 
 from __future__ import annotations
 
@@ -12,45 +12,28 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datamodules.atomic import appearing, write_text
-from lightning_modules.metrics import functional
-from lightning_modules.metrics.bootstrap import Interval, figure
+from lightning_modules.metrics.bootstrap import Interval
+from lightning_modules.metrics.registry import FITS, METRICS, get
 from suite.figures import by_forgery, read_run, verdict, videos
 from suite.sweeps.conditions import Condition
 from suite.sweeps.coverage import as_chance, coverage, lost
 from suite.sweeps.plan import Cell
 
 ALL = "all"  # of the forgeries of a test
-BEST = "balanced accuracy at the best threshold of the test set"  # to see what the transfer of a threshold costs
-INTERVALS = {
-    "video AUROC": "video_auroc",
-    "video AP": "video_ap",
-    "video EER": "video_eer",
-    "balanced accuracy": "balanced_accuracy",
-    BEST: "balanced_accuracy_best",
-    "false alarms at the threshold": "fpr_at_validation",
-    "found at the threshold": "tpr_at_validation",
-    "TPR at 1 % FPR": "tpr_at_1_fpr",
-    "ECE": "ece",
-    "ECE after temperature scaling": "ece_cooled",
-    "Brier": "brier",
-    "frame AUROC": "frame_auroc",
-    "pixel AUROC": "pixel_auroc",
-    "pixel AP": "pixel_ap",
-    "IoU at 0.5": "pixel_iou",
-    "F1 at 0.5": "pixel_f1",
-    "F1 at the validation threshold": "pixel_f1_at_validation",
-    "false alarms on reals": "pixel_false_alarms",
-}
 
 
-def spread(figures: Mapping[str, Interval]) -> dict[str, float | None]:
-    """A column for each figure and each end of its interval; what is not a number is nothing."""
-    out: dict[str, float | None] = {}
-    for title, name in INTERVALS.items():
-        one = figures.get(title, Interval(value=float("nan")))
+def spread(metrics: Mapping[str, Interval]) -> dict[str, float | None]:
+    """A column for each metric of the registry and each end of its interval; what is not a number is nothing."""
+    out: dict[str, float | None] = dict.fromkeys(columns())
+    for id, one in metrics.items():
+        name = get(id).id
         for column, value in ((name, one.value), (f"{name}_low", one.low), (f"{name}_high", one.high)):
             out[column] = None if np.isnan(value) else value
     return out
+
+
+def columns() -> list[str]:
+    return [f"{metric.id}{end}" for metric in METRICS for end in ("", "_low", "_high")]
 
 
 def rows_of(
@@ -73,33 +56,30 @@ def rows_of(
     same |= {"degradation": condition.kind, "severity": condition.severity}
     missing = lost(run, prepared)
     share = None if missing is None else coverage(run, missing)
-    cost: dict[str, Any] = {"coverage": share, "temperature": run.temperature}
+    cost: dict[str, Any] = {"coverage": share, **{fit.id: run.fixed.get(fit.id) for fit in FITS}}
     cost |= {f"{name}_seconds": value for name, value in seconds.items()}
     cost["parameters"] = int(run.about["parameters"]) if "parameters" in run.about else None
     reals, fakes = int((v.label == 0).sum()), int((v.label == 1).sum())
-    best = {BEST: Interval(value=figure(functional.best_balanced_accuracy, v))}
-    whole = spread(verdict(run) | best)
-    value = whole[INTERVALS["video AUROC"]]
+    whole = spread(verdict(run))
+    value = whole["video_auroc"]
     chance = None if missing is None or value is None else as_chance(run, missing, value)
     about = {"forgery": ALL, "seen": None, "reals": reals, "fakes": fakes, "video_auroc_as_chance": chance}
     rows = [{**same, **about, **whole, **cost}]
     for row in by_forgery(run):
-        figures = spread({"video AUROC": row.auroc, "found at the threshold": Interval(value=row.found), **row.pixels})
         about = {"forgery": row.method, "seen": row.seen, "reals": reals, "fakes": row.count}
         about["video_auroc_as_chance"] = None
-        rows.append({**same, **about, **figures, **cost})
+        rows.append({**same, **about, **spread(row.metrics), **cost})
     write_text(kept, json.dumps(rows))
     return rows
 
 
 def kinds() -> dict[str, pa.DataType]:
     """Columns of the results."""
-    names = [f"{name}{end}" for name in INTERVALS.values() for end in ("", "_low", "_high")]
     found: dict[str, pa.DataType] = {n: pa.string() for n in ("method", "train", "test", "degradation", "forgery")}
     found |= dict.fromkeys(("severity", "parameters", "seed", "reals", "fakes"), pa.int64())
     found |= {"seen": pa.bool_()}
-    others = ["video_auroc_as_chance", "coverage", "temperature", "train_seconds", "test_seconds"]
-    return found | dict.fromkeys([*names, *others], pa.float64())
+    others = ["video_auroc_as_chance", "coverage", "train_seconds", "test_seconds", *(fit.id for fit in FITS)]
+    return found | dict.fromkeys([*columns(), *others], pa.float64())
 
 
 def write(rows: Sequence[Mapping[str, Any]], out: Path) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
-from suite.sweeps.results import ALL, INTERVALS
+from lightning_modules.metrics.registry import of_unit, titles
+from suite.sweeps.results import ALL
 
 Row = Mapping[str, Any]
 
@@ -75,7 +76,7 @@ def by_test(rows: Sequence[Row], columns: Mapping[str, str], note: str, coloured
     """A line for each method and test set.
 
     Args:
-        columns: Titles of the figures, by their names.
+        columns: Titles of what is shown, by the names of its columns.
         coloured: Which of them is.
     """
     out = []
@@ -111,34 +112,35 @@ def forgeries(rows: Sequence[Row]) -> Table | None:
     return Table(head=["method", "seen by some", "seen by none", *columns], rows=out, note=note)
 
 
-LOCAL = {name: title for title, name in INTERVALS.items() if name.startswith("pixel_")}
+LOCAL = [metric.id for metric in of_unit("pixel")]
 
 
 def localization(rows: Sequence[Row]) -> Table | None:
     mine = [row for row in whole(clean(rows)) if row["pixel_auroc"] is not None]
-    note = "On fakes whose masks are known, over all their pixels; false alarms are the area marked on reals at 0.5."
-    return by_test(mine, LOCAL, note, "pixel_auroc") if mine else None
+    note = "On fakes whose masks are known, over all their pixels; false alarms are the area marked on reals."
+    return by_test(mine, titles(LOCAL), note, "pixel_auroc") if mine else None
 
 
-OPERATING = {
-    "balanced_accuracy": "balanced accuracy",
-    "balanced_accuracy_best": "at the best threshold of the test set",
-    "fpr_at_validation": "reals called fake",
-    "tpr_at_validation": "fakes found",
-    "ece": "ECE",
-    "ece_cooled": "ECE after temperature scaling",
-    "coverage": "coverage",
-    "video_auroc_as_chance": "video AUROC, the others by chance",
-}
+OPERATING = (
+    "video_accuracy_at_validation",
+    "video_balanced_accuracy_at_validation",
+    "video_balanced_accuracy_at_oracle",
+    "video_fpr_at_validation",
+    "video_tpr_at_validation",
+    "video_ece",
+    "video_ece_calibrated",
+)
+COVERAGE = {"coverage": "coverage", "video_auroc_as_chance": "video AUROC, the others by chance"}
 
 
 def operating(rows: Sequence[Row]) -> Table:
     note = (
-        "Threshold and temperature come from the validation split of the training data; the second column, for which "
-        "the test set chose, only says what their transfer costs. Coverage is the share of videos with a face: the "
-        "others are in no figure but the last, where each comparison with one of them counts a half."
+        "Thresholds and calibration (Platt's slope and bias of the log odds) come from the validation split of the "
+        "training data; what the test set itself chose, an oracle, only says what their transfer costs. ECE weighs "
+        "reals and fakes alike: a score that says nothing, 0.5 for all, has 0. Coverage is the share of videos with a "
+        "face: the others are in no metric but the last, where each comparison with one of them counts a half."
     )
-    return by_test(whole(clean(rows)), OPERATING, note)
+    return by_test(whole(clean(rows)), titles(OPERATING) | COVERAGE, note)
 
 
 def severities(rows: Iterable[Row]) -> set[int]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
+from lightning_modules.metrics.registry import get
 from suite.sweeps.play import Failure
-from suite.sweeps.results import ALL, INTERVALS
+from suite.sweeps.results import ALL
 
-AUROC = INTERVALS["video AUROC"]
+AUROC = get("video_auroc").id
 LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "\\": r"\textbackslash{}"})
 
 

@@ -1,0 +1,162 @@
+"""Every metric of the suite: its id in logs, tables and files, and its title where it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from lightning_modules.metrics import calibration, functional, pixel
+
+Unit = Literal["video", "frame", "pixel"]  # pixel: all pixels of all fakes together
+# what validation has fixed; a half; or the best one of the very test set, which only shows what the transfer costs
+Threshold = Literal["validation", "half", "oracle"]
+AT: dict[Threshold, str] = {
+    "validation": "at validation's threshold",
+    "half": "at 0.5",
+    "oracle": "at the test set's best threshold (oracle)",
+}
+CALIBRATION = ("video_slope", "video_bias")
+Values = Mapping[str, float | Tensor]  # what validation has fixed, by the id of its fit; what it has not is absent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """
+    Args:
+        function: Of scores and labels, or of histograms of pixels; then of the threshold, where there is one.
+        has_interval: Of resampled videos.
+        is_calibrated: Its scores are calibrated probabilities.
+    """
+
+    id: str
+    title: str
+    unit: Unit
+    function: Callable[..., Tensor]
+    threshold: Threshold | None = None
+    has_interval: bool = True
+    is_calibrated: bool = False
+
+    @property
+    def fits(self) -> tuple[str, ...]:
+        """Ids of what validation must have fixed."""
+        names = CALIBRATION if self.is_calibrated else ()
+        return (*names, f"{self.unit}_threshold") if self.threshold == "validation" else names
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """What validation fixes and a checkpoint keeps; not a number before."""
+
+    id: str
+    unit: Unit
+    function: Callable[..., Tensor]
+
+
+def metric(
+    unit: Unit,
+    name: str,
+    title: str,
+    function: Callable[..., Tensor],
+    threshold: Threshold | None = None,
+    has_interval: bool = True,
+) -> Metric:
+    end, at = (f"_at_{threshold}", f" {AT[threshold]}") if threshold else ("", "")
+    about = {"unit": unit, "function": function, "threshold": threshold, "has_interval": has_interval}
+    return Metric(id=f"{unit}_{name}{end}", title=f"{unit} {title}{at}", **about)  # type: ignore[arg-type]
+
+
+def of_scores(unit: Unit) -> list[Metric]:
+    """
+    Args:
+        unit: Frames have no intervals: resampling them would take them for independent.
+    """
+    is_video = unit == "video"
+    return [
+        metric(unit, "auroc", "AUROC", functional.auroc, None, is_video),
+        metric(unit, "ap", "AP", functional.average_precision, None, is_video),
+        metric(unit, "eer", "EER", functional.eer, None, is_video),
+        metric(unit, "tpr_at_1_fpr", "TPR at 1 % FPR", functional.tpr_at_fpr, None, False),
+        metric(unit, "accuracy", "accuracy", functional.accuracy, "validation", False),
+        metric(unit, "balanced_accuracy", "balanced accuracy", functional.balanced_accuracy, "validation", is_video),
+        metric(unit, "balanced_accuracy", "balanced accuracy", functional.balanced_accuracy, "oracle", False),
+        metric(unit, "fpr", "FPR", functional.false_positive_rate, "validation", is_video),
+        metric(unit, "tpr", "TPR", functional.true_positive_rate, "validation", is_video),
+        metric(unit, "ece", "ECE", functional.ece, None, False),
+        metric(unit, "brier", "Brier score", functional.brier, None, is_video),
+    ]
+
+
+def of_pixels(unit: Unit) -> list[Metric]:
+    thresholds: tuple[Threshold, ...] = ("half", "validation")
+    return [
+        metric(unit, "auroc", "AUROC", pixel.auroc),
+        metric(unit, "ap", "AP", pixel.average_precision),
+        *(metric(unit, "iou", "IoU", pixel.iou, at) for at in thresholds),
+        *(metric(unit, "f1", "F1", pixel.f1, at) for at in thresholds),
+        *(metric(unit, "false_alarms", "false alarms on reals", pixel.false_alarm_area, at) for at in thresholds),
+    ]
+
+
+CALIBRATED = Metric(
+    id="video_ece_calibrated",
+    title="video ECE after calibration",
+    unit="video",
+    function=functional.ece,
+    has_interval=False,
+    is_calibrated=True,
+)
+METRICS = [*of_scores("video"), CALIBRATED, *of_scores("frame"), *of_pixels("pixel")]
+FITS = [
+    Fit(id="frame_threshold", unit="frame", function=functional.best_threshold),
+    Fit(id="video_threshold", unit="video", function=functional.best_threshold),
+    Fit(id="pixel_threshold", unit="pixel", function=pixel.best_threshold),
+    Fit(id="video_slope", unit="video", function=calibration.slope),
+    Fit(id="video_bias", unit="video", function=calibration.bias),
+]
+BY_ID = {metric.id: metric for metric in METRICS}
+
+
+def get(id: str) -> Metric:
+    if id not in BY_ID:
+        raise KeyError(f"{id}: is no metric; there are {', '.join(BY_ID)}")
+    return BY_ID[id]
+
+
+def of_unit(*units: Unit) -> list[Metric]:
+    return [metric for metric in METRICS if metric.unit in units]
+
+
+def titles(ids: Iterable[str]) -> dict[str, str]:
+    return {id: get(id).title for id in ids}
+
+
+def known(fixed: Mapping[str, float | Tensor | str]) -> dict[str, float]:
+    """What validation has fixed, of what a method or a table says of itself."""
+    values = {fit.id: float(fixed[fit.id]) for fit in FITS if fit.id in fixed}
+    return {id: value for id, value in values.items() if value == value}
+
+
+def evaluate_scores(metric: Metric, fixed: Values, score: Tensor, label: Tensor) -> Tensor:
+    """Not a number where validation has not fixed what it takes."""
+    if not fixed.keys() >= set(metric.fits):
+        return functional.undefined(score)
+    if metric.is_calibrated:
+        score = calibration.calibrated(score, *(fixed[id] for id in CALIBRATION))
+    if metric.threshold is None:
+        return metric.function(score, label)
+    if metric.threshold == "oracle":
+        return metric.function(score, label, functional.best_threshold(score, label))
+    return metric.function(score, label, fixed[metric.fits[-1]] if metric.fits else 0.5)
+
+
+def evaluate_pixels(metric: Metric, fixed: Values, h: pixel.Histograms) -> Tensor:
+    """(...) of histograms (..., BINS); not a number where validation has not fixed what it takes."""
+    if not fixed.keys() >= set(metric.fits):
+        return torch.full(h.forged.shape[:-1], float("nan"))
+    if metric.threshold is None:
+        return metric.function(h)
+    return metric.function(h, fixed[metric.fits[-1]] if metric.fits else 0.5)
