@@ -21,7 +21,7 @@ from datamodules.annotation.request import read_request
 from datamodules.atomic import appearing
 from datamodules.errors import Refused
 from datamodules.tables import load, save
-from lightning_modules.metrics.pixel import BINS
+from lightning_modules.metrics.pixel import BINS, centres
 
 SEEN, UNSEEN = "Reenactment", "Swap"
 CORNER = 20  # pixels of 128 that carry the shortcut
@@ -101,8 +101,10 @@ def inside(run: Path, method: str) -> float:
     """Share of the attention on fakes that lies in the mask."""
     columns, _ = read(run)
     rows = columns["method"].astype(str) == method
-    height = (np.arange(BINS) + 0.5) / BINS
-    forged, other = (float(np.stack(list(columns[name][rows])).sum(0) @ height) for name in ("forged", "other"))
+    height = centres()
+    forged, other = (
+        float(np.stack(list(columns[name][rows])).reshape(-1, BINS).sum(0) @ height) for name in ("forged", "other")
+    )
     return round(forged / (forged + other), 3)
 
 

@@ -22,12 +22,13 @@ from lightning_modules.metrics.bootstrap import (
     Interval,
     Videos,
     auroc_interval,
+    check_bins,
     localization,
     resampled,
     videos,
 )
 from lightning_modules.metrics.functional import Pooled
-from lightning_modules.metrics.registry import known
+from lightning_modules.metrics.registry import MapOf, known
 
 ROOT = Path(__file__).parents[1]
 
@@ -89,7 +90,9 @@ def read(run: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Columns of the prediction table, and what it says of itself."""
     table = pq.read_table(run / "predictions.parquet")
     about = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-    return {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}, about
+    columns = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
+    check_bins(columns, about, run / "predictions.parquet")
+    return columns, about
 
 
 def tested(run: Path) -> Videos:
@@ -122,7 +125,7 @@ def localized(run: Path, groups: Mapping[str, Sequence[str]]) -> dict[str, dict[
     out = {}
     for group, members in grouped(tested(run), groups).items():
         chosen = (columns["label"] == 0) | np.isin(columns["method"].astype(str), members)
-        found = localization(columns, chosen, known(about))
+        found = localization(columns, chosen, known(about), cast(MapOf, about["map_of"]))
         out[group] = {name: rounded(one) for name, one in found.items()}
     return out
 

@@ -14,13 +14,15 @@ from datamodules.atomic import appearing
 from datamodules.base import FaceData
 from datamodules.batch import Batch
 from lightning_modules.base import Method, Outcome
+from lightning_modules.metrics.pixel import BINNING
 from lightning_modules.weights import digest
 
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("video", "dataset", "method", "compression", "stem")]
     + [("track", pa.int32()), ("frame", pa.int32()), ("score", pa.float32()), ("label", pa.int8())]
     + [("has_mask", pa.bool_())]
-    # histograms of the predicted mask over forged and other pixels; null from methods that do not localize
+    # histograms of the map over forged and other pixels, those of a clip's frames one after the other; null from
+    # methods that do not localize
     + [("forged", pa.list_(pa.int32())), ("other", pa.list_(pa.int32()))]
 )
 GROUP = 4096  # rows held before they are written: memory does not grow with the test set
@@ -47,15 +49,17 @@ class PredictionTable(Callback):
             about |= {"contract": json.dumps(data.seen_pixels()), "trained_on": json.dumps(data.trained_on or [])}
             about |= {"asked": json.dumps({name: value for name, value in data.asked.items() if name != "faces"})}
         about |= {"checkpoint": str(trainer.ckpt_path or ""), "model": type(module).__name__}
-        about["mean_of"] = module.mean_of
+        about |= {"mean_of": module.mean_of, "map_of": module.map_of, "pixel_bins": BINNING}
         about["weights"] = digest(module.state_dict())
         path = self.part(trainer, trainer.global_rank)
         path.parent.mkdir(parents=True, exist_ok=True)
         self.writer = pq.ParquetWriter(path, SCHEMA.with_metadata(about), compression="zstd")
 
     def write(self, outcome: Outcome, batch: Batch) -> None:
-        forged = [None] * len(batch) if outcome.forged is None else outcome.forged.int().cpu().tolist()
-        other = [None] * len(batch) if outcome.other is None else outcome.other.int().cpu().tolist()
+        forged, other = (
+            [None] * len(batch) if one is None else list(one.flatten(1).int().cpu().numpy())
+            for one in (outcome.forged, outcome.other)
+        )
         known = zip(batch.video, batch.track.tolist(), batch.numbers[:, 0].tolist(), strict=True)
         said = zip(outcome.score.tolist(), batch.label.tolist(), batch.has_mask.tolist(), strict=True)
         masks = zip(forged, other, batch.counts.tolist(), strict=True)

@@ -32,7 +32,7 @@ from lightning_modules.finite import LossCheck, check_scores
 from lightning_modules.metrics.collections import pixel_metrics, score_metrics
 from lightning_modules.metrics.functional import Pooled
 from lightning_modules.metrics.pixel import histogram
-from lightning_modules.metrics.registry import FITS, known
+from lightning_modules.metrics.registry import FITS, MapOf, known
 from lightning_modules.sharpness import climb, come_home
 
 
@@ -53,8 +53,8 @@ class Outcome:
 
     prediction: Prediction
     score: Tensor  # (B,) probability of a forgery
-    forged: Tensor | None = None  # (B, BINS) histogram of the mask scores of forged pixels
-    other: Tensor | None = None  # (B, BINS) of all other pixels
+    forged: Tensor | None = None  # (B, T, BINS) histograms of the map's scores where it should find something
+    other: Tensor | None = None  # (B, T, BINS) of all other pixels
 
 
 def video_id(name: str) -> int:
@@ -72,6 +72,7 @@ class Method(LightningModule, ABC):
     fixes_thresholds = True  # whether validation says where the decision lies
     needs_landmarks = False
     framing: Framing = WHOLE  # what of a crop is shown; a method with another one applies it to what is not framed
+    map_of: MapOf = "region"  # what its map shows, and is measured against
     is_trained = False  # whether its arguments brought all its weights, so that no checkpoint is needed
     frame_threshold: Tensor
     video_threshold: Tensor
@@ -108,7 +109,9 @@ class Method(LightningModule, ABC):
                 "test": score_metrics(self.fixed, mean_of),
             }
         )
-        self.pixels = nn.ModuleDict({"val": pixel_metrics(None), "test": pixel_metrics(self.fixed)})
+        self.pixels = nn.ModuleDict(
+            {"val": pixel_metrics(None, self.map_of), "test": pixel_metrics(self.fixed, self.map_of)}
+        )
 
     @abstractmethod
     def forward(self, frames: Tensor) -> Prediction: ...
@@ -221,11 +224,17 @@ class Method(LightningModule, ABC):
         check_scores(prediction.logit, prediction.mask_logit, batch)
         outcome = Outcome(prediction=prediction, score=prediction.logit.float().sigmoid())
         if prediction.mask_logit is not None:
-            score = prediction.mask_logit.float().sigmoid().flatten(1)
-            forged = batch.mask[:, : prediction.mask_logit.shape[1]].flatten(1) > 0.5
-            known = batch.has_mask[:, None].expand_as(forged)
-            outcome.forged, outcome.other = histogram(score, forged & known), histogram(score, ~forged & known)
+            b, t = prediction.mask_logit.shape[:2]
+            logit = prediction.mask_logit.flatten(0, 1).flatten(1)  # (B T, P)
+            forged = self.map_target(batch)[:, :t].flatten(0, 1).flatten(1)
+            known = batch.has_mask.repeat_interleave(t)[:, None].expand_as(forged)
+            outcome.forged = histogram(logit, forged & known).unflatten(0, (b, t))
+            outcome.other = histogram(logit, ~forged & known).unflatten(0, (b, t))
         return outcome
+
+    def map_target(self, batch: Batch) -> Tensor:
+        """(B, T, 1, H, W) bool: what ``map_of`` says, of the true masks."""
+        return batch.mask > 0.5
 
     def evaluate(self, split: str, batch: Batch) -> Outcome:
         outcome = self.outcome(batch)
@@ -237,7 +246,7 @@ class Method(LightningModule, ABC):
         if outcome.forged is not None and outcome.other is not None:
             fake, real = counts & (batch.label == 1), counts & (batch.label == 0)
             self.figures(self.pixels, split).update(
-                outcome.forged[fake].sum(0), outcome.other[fake].sum(0), outcome.other[real].sum(0)
+                outcome.forged[fake].flatten(0, 1), outcome.other[fake].flatten(0, 1), outcome.other[real].flatten(0, 1)
             )
         return outcome
 

@@ -18,7 +18,7 @@ from lightning_modules.base import Method, Prediction
 from lightning_modules.laa.convert import convert_reference
 from lightning_modules.laa.losses import losses, similarity
 from lightning_modules.laa.network import NATIVE, RELEASED, Heads, Network
-from lightning_modules.laa.targets import boundary_of, encode
+from lightning_modules.laa.targets import boundary_of, encode, on_boundary
 from lightning_modules.metrics.functional import Pooled
 from lightning_modules.weights import load
 
@@ -34,6 +34,8 @@ class LAAPrediction(Prediction):
 
 class LAANet(Method):
     """Scores stills. Its map marks the boundary along which a face was blended in, not the whole forged region."""
+
+    map_of = "boundary"
 
     def __init__(
         self,
@@ -108,6 +110,9 @@ class LAANet(Method):
         around = (x, w - width - x, y, h - height - y)
         mask = F.pad(inner, around, mode="replicate") if any(around) else inner
         return LAAPrediction(logit=logit.view(b, t).mean(1), mask_logit=mask.view(b, t, 1, h, w))
+
+    def map_target(self, batch: Batch) -> Tensor:
+        return on_boundary(batch.mask.flatten(0, 2), batch.boundary).view_as(batch.mask)
 
     def on_fit_start(self) -> None:
         super().on_fit_start()

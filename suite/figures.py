@@ -18,7 +18,7 @@ from datamodules.errors import Refused
 from lightning_modules.metrics import bootstrap, functional, registry
 from lightning_modules.metrics.bootstrap import Interval, Videos, auroc_interval, measure, resampled
 from lightning_modules.metrics.functional import Pooled
-from lightning_modules.metrics.registry import METRICS, known
+from lightning_modules.metrics.registry import METRICS, MapOf, known
 
 OF_FORGERY = ("video_auroc", "video_tpr_at_validation")  # and all of pixels
 
@@ -38,6 +38,11 @@ class Run:
         return self.path.name
 
     @property
+    def map_of(self) -> MapOf:
+        """What the method's map shows."""
+        return cast(MapOf, self.about.get("map_of", "region"))
+
+    @property
     def fixed(self) -> dict[str, float]:
         """By validation, as far as it has."""
         return known(self.about)
@@ -55,6 +60,7 @@ def read_run(path: Path) -> Run:
     about = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
     columns = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
     refuse_non_finite(columns, table_path)
+    bootstrap.check_bins(columns, about, table_path)
     config = path / "config.yaml"
     history: list[dict[str, str]] = []
     if (path / "metrics.csv").is_file():
@@ -104,7 +110,7 @@ def shown(metrics: Mapping[str, Interval]) -> dict[str, str]:
 
 
 def localization(run: Run, chosen: NDArray[np.bool_]) -> dict[str, Interval]:
-    return bootstrap.localization(run.table, chosen, run.fixed)
+    return bootstrap.localization(run.table, chosen, run.fixed, run.map_of)
 
 
 @dataclass(frozen=True, kw_only=True)

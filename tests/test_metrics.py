@@ -88,7 +88,7 @@ def test_the_best_threshold_is_the_best(seed: int) -> None:
 
 def test_a_video_is_the_mean_over_frames_of_its_worst_face() -> None:
     videos = functional.by_video(
-        score=torch.tensor([0.9, 0.1, 0.3, 0.2, 0.6]),
+        torch.tensor([0.9, 0.1, 0.3, 0.2, 0.6]),
         label=torch.tensor([1, 1, 1, 0, 0]),
         video=torch.tensor([7, 7, 7, 5, 5]),
         frame=torch.tensor([0, 0, 1, 0, 1]),
@@ -144,35 +144,87 @@ def test_a_bystander_beside_a_forged_face_is_no_miss() -> None:
 
 
 def masks(seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Scores on the grid of the bins, (N, P), their masks and the labels."""
+    """Scores at the lower edges of bins, (N, P), their masks and the labels."""
     g = torch.Generator().manual_seed(seed)
     label = torch.tensor([1, 0, 1, 1])
     mask = (torch.rand(4, 300, generator=g) < 0.3) & (label == 1)[:, None]
-    raw = torch.sigmoid(1.5 * torch.randn(4, 300, generator=g) + 2 * mask)
-    return (raw * pixel.BINS).floor() / pixel.BINS, mask, label
+    logit = 1.5 * torch.randn(4, 300, generator=g) + 2 * mask
+    return ((logit / pixel.WIDTH).floor() * pixel.WIDTH).double().sigmoid(), mask, label
 
 
 def histograms(seed: int) -> pixel.Histograms:
     score, mask, label = masks(seed)
-    forged, other = pixel.histogram(score, mask), pixel.histogram(score, ~mask)
-    return pixel.Histograms(forged[label == 1].sum(0), other[label == 1].sum(0), other[label == 0].sum(0))
+    logit = score.logit() + pixel.WIDTH / 8  # whatever rounding did to the edges
+    forged, other = pixel.histogram(logit, mask), pixel.histogram(logit, ~mask)
+    return pixel.Histograms(forged[label == 1], other[label == 1], other[label == 0])
+
+
+def together(h: pixel.Histograms) -> pixel.Histograms:
+    """Of all frames."""
+    return pixel.Histograms(h.forged.sum(0), h.untouched.sum(0), h.real.sum(0))
 
 
 def test_pixel_figures_agree_with_scikit_learn() -> None:
     for seed in range(5):
         score, mask, label = masks(seed)
-        h = histograms(seed)
+        h = together(histograms(seed))
         y, s = mask[label == 1].flatten().numpy(), score[label == 1].flatten().numpy()
         assert float(pixel.auroc(h)) == pytest.approx(sk.roc_auc_score(y, s), abs=1e-6)
         assert float(pixel.average_precision(h)) == pytest.approx(sk.average_precision_score(y, s), abs=1e-6)
-        for threshold in (0.5, 0.25, 0.75):
-            assert float(pixel.iou(h, threshold)) == pytest.approx(sk.jaccard_score(y, s >= threshold), abs=1e-6)
-            assert float(pixel.f1(h, threshold)) == pytest.approx(sk.f1_score(y, s >= threshold), abs=1e-6)
+        for threshold in (0.5, *pixel.edges()[[200, 300]].tolist()):
+            assert float(pixel.iou(h, threshold)) == pytest.approx(sk.jaccard_score(y, s >= threshold - 1e-9), abs=1e-6)
+            assert float(pixel.f1(h, threshold)) == pytest.approx(sk.f1_score(y, s >= threshold - 1e-9), abs=1e-6)
         expected = (score[label == 0] >= 0.5).float().mean()
         assert float(pixel.false_alarm_area(h)) == pytest.approx(float(expected), abs=1e-6)
         best = float(pixel.best_threshold(h))
-        grid = [sk.f1_score(y, s >= t) for t in np.linspace(0, 1, 257)]
-        assert sk.f1_score(y, s >= best) == pytest.approx(max(grid), abs=1e-9)
+        grid = [sk.f1_score(y, s >= t) for t in np.unique(s)]
+        assert sk.f1_score(y, s >= best - 1e-6) == pytest.approx(max(grid), abs=1e-9)
+
+
+def test_a_ranking_of_scores_below_a_250th_is_kept() -> None:
+    g = torch.Generator().manual_seed(0)
+    mask = torch.rand(4, 4000, generator=g) < 0.3
+    logit = -7 + 0.3 * torch.randn(4, 4000, generator=g) + 0.2 * mask
+    assert logit.sigmoid().max() < 0.004
+    forged, other = (pixel.histogram(logit, chosen).sum(0).double() for chosen in (mask, ~mask))
+    h = pixel.Histograms(forged, other, other)
+    y, s = mask.flatten().numpy(), logit.flatten().numpy()
+    expected = sk.roc_auc_score(y, s)
+    assert expected == pytest.approx(0.68, abs=0.01)
+    assert float(pixel.auroc(h)) == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_half_is_the_edge_of_a_bin_and_so_is_every_threshold_that_validation_chooses() -> None:
+    logit = torch.tensor([[-1e-7, 0.0, 1e-7]])
+    [counts] = pixel.histogram(logit, torch.ones(1, 3, dtype=torch.bool))
+    assert counts[pixel.bin_of(0.5) - 1 : pixel.bin_of(0.5) + 1].tolist() == [1, 2]
+    assert [pixel.bin_of(edge) for edge in pixel.edges().float()] == list(range(pixel.BINS))
+    assert (pixel.bin_of(0.0), pixel.bin_of(1.0)) == (0, pixel.BINS)
+
+
+def test_the_mean_over_frames_is_scikit_learns_of_each_frame() -> None:
+    metrics = pixel_metrics(lambda: {"pixel_threshold": float(pixel.edges()[300])})
+    expected: dict[str, list[float]] = {name: [] for name in ("auroc", "ap", "iou_at_half", "f1_at_validation")}
+    for seed in range(4):
+        score, mask, label = masks(seed)
+        mask[2] = seed % 2 == 0  # of one class: all of a frame is forged, or nothing of it
+        logit = score.logit() + pixel.WIDTH / 8
+        forged, other = pixel.histogram(logit, mask), pixel.histogram(logit, ~mask)
+        metrics.update(forged[label == 1], other[label == 1], other[label == 0])
+        for y, s in zip(mask[label == 1].numpy(), score[label == 1].numpy(), strict=True):
+            if not y.any():
+                continue
+            if not y.all():
+                expected["auroc"].append(sk.roc_auc_score(y, s))
+            expected["ap"].append(sk.average_precision_score(y, s))
+            expected["iou_at_half"].append(sk.jaccard_score(y, s >= 0.5 - 1e-9))
+            expected["f1_at_validation"].append(sk.f1_score(y, s >= float(pixel.edges()[300]) - 1e-9))
+    values = metrics.compute()
+    assert len(expected["auroc"]) == 8
+    assert len(expected["ap"]) == 10
+    for name, each in expected.items():
+        assert float(values[f"pixel_frame_{name}"]) == pytest.approx(np.mean(each), abs=1e-6)
+    assert float(values["pixel_frame_auroc"]) != pytest.approx(float(values["pixel_auroc"]), abs=1e-3)
 
 
 def fill(rank: int, world: int) -> dict[str, float]:

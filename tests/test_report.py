@@ -13,18 +13,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from sklearn.metrics import roc_auc_score
 
 from callbacks.predictions import SCHEMA
 from datamodules.errors import Refused
+from lightning_modules.metrics import pixel, registry
 from lightning_modules.metrics.bootstrap import Videos, auroc_interval, interval, localization, resampled
-from lightning_modules.metrics.pixel import BINS
+from lightning_modules.metrics.pixel import BINNING, BINS
 from suite.__main__ import main
 from suite.figures import by_forgery, pooled, read_run, verdict, videos
 from tests.needs import chromium
 
 
-def write_run(path: Path, masks: bool = True, seed: int = 0) -> Path:
+def write_run(path: Path, masks: bool = True, seed: int = 0, map_of: str = "region") -> Path:
     """A run of 30 reals and 20 fakes of two forgeries, 4 frames each."""
     rng = np.random.default_rng(seed)
     rows = []
@@ -45,7 +47,13 @@ def write_run(path: Path, masks: bool = True, seed: int = 0) -> Path:
             row |= {"forged": forged.tolist() if masks else None, "other": other.tolist() if masks else None}
             rows.append(row)
     about = {"video_threshold": "0.55", "frame_threshold": "0.5", "pixel_threshold": "0.6"}
-    about |= {"video_slope": "2.0", "video_bias": "0.1", "checkpoint": "c.ckpt"}
+    about |= {
+        "video_slope": "2.0",
+        "video_bias": "0.1",
+        "checkpoint": "c.ckpt",
+        "pixel_bins": BINNING,
+        "map_of": map_of,
+    }
     about |= {"trained_on": json.dumps(["d/Swap", "d/real"]), "contract": json.dumps({"margin": 1.3, "size": 64})}
     path.mkdir(parents=True)
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata(about), path / "predictions.parquet")
@@ -92,10 +100,34 @@ def test_pixel_intervals_come_from_resampling_whole_videos(tmp_path: Path) -> No
     assert one.value == pytest.approx(auroc(np.arange(30, 50)), abs=1e-6)
     slow = np.percentile([auroc(rng.integers(30, 50, 20)) for _ in range(400)], [2.5, 97.5])
     assert (one.low, one.high) == pytest.approx(slow, abs=0.15 * (slow[1] - slow[0]))
+    per_frame = found["pixel_frame_iou_at_half"]
+    each = pixel.iou(
+        pixel.Histograms(*(torch.from_numpy(np.stack(table[n])[120:]) for n in ("forged", "other", "other")))
+    )
+    assert per_frame.value == pytest.approx(float(each.mean()))
+    slow = np.percentile(each.view(20, 4).mean(1).numpy()[rng.integers(0, 20, (2000, 20))].mean(1), [2.5, 97.5])
+    assert (per_frame.low, per_frame.high) == pytest.approx(slow, abs=0.15 * (slow[1] - slow[0]))
     alone = localization(table, table["label"] == 0, {})  # reals alone have no forged pixels, but false alarms
     assert str(alone["pixel_auroc"]) == "-"
     assert alone["pixel_false_alarms_at_half"].low > 0
     assert localization(read_run(write_run(tmp_path / "b", masks=False)).table, everything, {}) == {}
+
+
+def test_a_map_of_boundaries_has_its_own_columns_and_none_of_regions(tmp_path: Path) -> None:
+    said = verdict(read_run(write_run(tmp_path / "a", map_of="boundary")))
+    region = verdict(read_run(write_run(tmp_path / "b")))
+    assert said["boundary_auroc"] == region["pixel_auroc"]
+    for units, of in ((registry.MAPS["region"], said), (registry.MAPS["boundary"], region)):
+        assert {str(of[metric.id]) for metric in registry.of_unit(*units)} == {"-"}
+
+
+def test_histograms_of_other_bins_are_refused(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "a") / "predictions.parquet"
+    table = pq.read_table(path)
+    about = {k: v for k, v in table.schema.metadata.items() if k != b"pixel_bins"}
+    pq.write_table(table.replace_schema_metadata(about), path)
+    with pytest.raises(Refused, match=r"counts pixels in an older version's bins, must be 512 bins of log odds"):
+        read_run(tmp_path / "a")
 
 
 def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:

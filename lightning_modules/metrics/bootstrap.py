@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from datamodules.errors import Refused
 from lightning_modules.metrics import functional, pixel, registry
 from lightning_modules.metrics.functional import Function, Pooled
-from lightning_modules.metrics.registry import Metric, Values
+from lightning_modules.metrics.registry import MapOf, Metric, Values
 
 RESAMPLES = 2000
 BLOCK = 100  # of them at the same time, for memory
@@ -130,8 +132,54 @@ def auroc_interval(v: Videos, draws: NDArray[np.int64]) -> Interval:
     return Interval(value=float(value), low=float(low), high=float(high))
 
 
+def check_bins(table: Mapping[str, NDArray[Any]], about: Mapping[str, str], name: Path) -> None:
+    """Refuses histograms of another kind than those of today.
+
+    Args:
+        about: What a prediction table says of itself.
+        name: Of the table.
+    """
+    has_histograms = any(one is not None for one in table["forged"])
+    if has_histograms and about.get("pixel_bins") != pixel.BINNING:
+        found = about.get("pixel_bins", "an older version's bins")
+        raise Refused(f"{name}: counts pixels in {found}, must be {pixel.BINNING}; test again")
+
+
+def over_frames(
+    metric: Metric,
+    fixed: Values,
+    forged: NDArray[np.int32],
+    other: NDArray[np.int32],
+    video: NDArray[np.int64],
+    weight: Floats,
+) -> tuple[float, Floats]:
+    """The mean over frames where a metric is defined, and that of each resample, (R,).
+
+    Args:
+        forged: (N, T, BINS) of fakes.
+        other: (N, T, BINS).
+        video: (N,) positions of their videos.
+        weight: (R, V) how often each video is in each resample.
+    """
+    total, count = np.zeros((2, weight.shape[1]))
+    for start in range(0, len(video), BLOCK):
+        rows = slice(start, start + BLOCK)
+        inside, outside = (torch.from_numpy(one[rows]).double() for one in (forged, other))
+        value = registry.evaluate_pixels(metric, fixed, pixel.Histograms(inside, outside, 0 * outside)).numpy()
+        np.add.at(total, video[rows], np.nansum(value, 1))
+        np.add.at(count, video[rows], (~np.isnan(value)).sum(1))
+    if not count.sum():
+        return float("nan"), np.full(len(weight), np.nan)
+    with np.errstate(invalid="ignore"):  # a resample may have no such frame
+        return float(total.sum() / count.sum()), (weight @ total) / (weight @ count)
+
+
 def localization(
-    table: Mapping[str, NDArray[Any]], chosen: NDArray[np.bool_], fixed: Values, draws: int = RESAMPLES
+    table: Mapping[str, NDArray[Any]],
+    chosen: NDArray[np.bool_],
+    fixed: Values,
+    map_of: MapOf = "region",
+    draws: int = RESAMPLES,
 ) -> dict[str, Interval]:
     """Metrics of pixels, by their ids, of the rows that have a true mask; none from methods that do not localize.
 
@@ -139,6 +187,7 @@ def localization(
         table: Columns of a prediction table.
         chosen: Of its rows.
         fixed: What validation has fixed.
+        map_of: What the method's map shows.
         draws: Resamples of the videos.
     """
     rows = np.flatnonzero(chosen & table["has_mask"])
@@ -146,20 +195,30 @@ def localization(
         return {}
     _, first, video = np.unique(table["video"][rows].astype(str), return_index=True, return_inverse=True)
     fake = table["label"][rows][first] == 1
-    forged, other = np.zeros((2, len(first), pixel.BINS))
-    for name, total in (("forged", forged), ("other", other)):
-        np.add.at(total, video, np.stack(list(table[name][rows])))
-    per_video = (forged * fake[:, None], other * fake[:, None], other * ~fake[:, None])
-    parts = torch.from_numpy(np.stack(per_video))
+    # (N, T, BINS) of clips
+    forged, other = (
+        np.stack(list(table[name][rows])).reshape(len(rows), -1, pixel.BINS) for name in ("forged", "other")
+    )
     rng = np.random.default_rng(0)
     weight = np.zeros((draws, len(first)))
     for kind in (np.flatnonzero(fake), np.flatnonzero(~fake)):
         if len(kind):
             weight[:, kind] = rng.multinomial(len(kind), np.full(len(kind), 1 / len(kind)), draws)
+    totals = np.zeros((2, len(first), pixel.BINS))
+    for one, total in zip((forged, other), totals, strict=True):
+        np.add.at(total, video, one.sum(1))
+    parts = torch.from_numpy(
+        np.stack([totals[0] * fake[:, None], totals[1] * fake[:, None], totals[1] * ~fake[:, None]])
+    )
     whole, many = pixel.Histograms(*parts.sum(1)), pixel.Histograms(*(torch.from_numpy(weight) @ parts))
+    is_fake = fake[video]
     out = {}
-    for metric in registry.of_unit("pixel"):
-        value, values = (registry.evaluate_pixels(metric, fixed, h) for h in (whole, many))
-        low, high = np.nanpercentile(values.numpy(), [2.5, 97.5]) if not value.isnan() else (np.nan, np.nan)
-        out[metric.id] = Interval(value=float(value), low=float(low), high=float(high))
+    for metric in registry.of_unit(*registry.MAPS[map_of]):
+        if metric.is_mean_over_frames:
+            value, values = over_frames(metric, fixed, forged[is_fake], other[is_fake], video[is_fake], weight)
+        else:
+            value = float(registry.evaluate_pixels(metric, fixed, whole))
+            values = registry.evaluate_pixels(metric, fixed, many).numpy()
+        low, high = np.nanpercentile(values, [2.5, 97.5]) if not np.isnan(value) else (np.nan, np.nan)
+        out[metric.id] = Interval(value=value, low=float(low), high=float(high))
     return out

@@ -1,13 +1,17 @@
-"""Localization metrics from histograms of pixel scores."""
+"""Localization metrics from histograms of the log odds of pixels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-BINS = 256  # so that a score is known to 0.4 %
+# equal in log odds: a mask may lie below 0.004 altogether, and still rank its pixels well
+BINS, LIMIT = 512, 12.0
+WIDTH = 2 * LIMIT / BINS
+BINNING = f"{BINS} bins of log odds from {-LIMIT:g} to {LIMIT:g}"  # as a table of predictions says of its histograms
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +23,40 @@ class Histograms:
     real: Tensor  # pixels of reals
 
 
-def histogram(score: Tensor, chosen: Tensor) -> Tensor:
+def histogram(logit: Tensor, chosen: Tensor) -> Tensor:
     """
     Args:
-        score: (N, P) in [0, 1].
+        logit: (N, P), finite.
         chosen: (N, P) bool, the pixels that count.
 
     Returns:
         (N, BINS) counts.
     """
-    n = len(score)
-    bin = (score.float() * BINS).long().clamp_(0, BINS - 1) + BINS * torch.arange(n, device=score.device)[:, None]
+    n = len(logit)
+    # divided first: 0, which is a half, is the lower edge of a bin, and what is a little below it is not in that bin
+    bin = (logit.float() / WIDTH).floor().long().add_(BINS // 2).clamp_(0, BINS - 1)
+    bin += BINS * torch.arange(n, device=logit.device)[:, None]
     counts = torch.bincount(bin[chosen], minlength=n * BINS)
     return counts.view(n, BINS)
+
+
+def edges() -> Tensor:
+    """(BINS,) the least score of each bin, where thresholds lie."""
+    least = ((torch.arange(BINS, dtype=torch.float64) - BINS // 2) * WIDTH).sigmoid()
+    least[0] = 0  # all that is lower is there too
+    return least
+
+
+def bin_of(threshold: float | Tensor) -> int:
+    """The first bin at or above it, of BINS; thresholds that are no edge are rounded to one."""
+    odds = torch.as_tensor(threshold, dtype=torch.float64).logit()
+    return int((odds / WIDTH).round().clamp(-BINS // 2, BINS // 2)) + BINS // 2
+
+
+def centres() -> np.ndarray:
+    """(BINS,) scores."""
+    out: np.ndarray = ((torch.arange(BINS, dtype=torch.float64) + 0.5 - BINS // 2) * WIDTH).sigmoid().numpy()
+    return out
 
 
 def above(counts: Tensor) -> Tensor:
@@ -51,10 +76,6 @@ def average_precision(h: Histograms) -> Tensor:
     hits, alarms = above(h.forged).flip(-1), above(h.untouched).flip(-1)
     precision = hits / (hits + alarms).clamp(min=1)
     return ((precision[..., 1:] * hits.diff()).sum(-1) / hits[..., -1]).float()
-
-
-def bin_of(threshold: float | Tensor) -> int:
-    return min(BINS, max(0, round(float(threshold) * BINS)))
 
 
 def where_forged(h: Histograms, value: Tensor) -> Tensor:
@@ -79,5 +100,5 @@ def false_alarm_area(h: Histograms, threshold: float | Tensor = 0.5) -> Tensor:
 def best_threshold(h: Histograms) -> Tensor:
     """Where F1 is highest."""
     hits, alarms = above(h.forged), above(h.untouched)
-    best = (2 * hits / (hits + alarms + h.forged.sum(-1, keepdim=True))).argmax(-1) / BINS
-    return where_forged(h, best)
+    best = (2 * hits / (hits + alarms + h.forged.sum(-1, keepdim=True)))[..., :BINS].argmax(-1)
+    return where_forged(h, edges().to(best.device)[best])

@@ -11,7 +11,11 @@ from torch import Tensor
 
 from lightning_modules.metrics import calibration, functional, pixel
 
-Unit = Literal["video", "frame", "pixel"]  # pixel: all pixels of all fakes together
+# pixel: all pixels of all fakes together; pixel_frame: mean over the frames of fakes, as most of the field reports. Of
+# methods whose maps show the boundary of a forged region, and not the region, they are boundary and boundary_frame
+Unit = Literal["video", "frame", "pixel", "pixel_frame", "boundary", "boundary_frame"]
+MapOf = Literal["region", "boundary"]
+MAPS: dict[MapOf, tuple[Unit, Unit]] = {"region": ("pixel", "pixel_frame"), "boundary": ("boundary", "boundary_frame")}
 # what validation has fixed; a half; or the best one of the very test set, which only shows what the transfer costs
 Threshold = Literal["validation", "half", "oracle"]
 AT: dict[Threshold, str] = {
@@ -44,7 +48,12 @@ class Metric:
     def fits(self) -> tuple[str, ...]:
         """Ids of what validation must have fixed."""
         names = CALIBRATION if self.is_calibrated else ()
-        return (*names, f"{self.unit}_threshold") if self.threshold == "validation" else names
+        of = self.unit if self.unit in ("video", "frame") else "pixel"
+        return (*names, f"{of}_threshold") if self.threshold == "validation" else names
+
+    @property
+    def is_mean_over_frames(self) -> bool:
+        return self.unit in ("pixel_frame", "boundary_frame")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +74,9 @@ def metric(
     has_interval: bool = True,
 ) -> Metric:
     end, at = (f"_at_{threshold}", f" {AT[threshold]}") if threshold else ("", "")
+    title = f"{unit.removesuffix('_frame')} {title}{at}{', mean over frames' * unit.endswith('_frame')}"
     about = {"unit": unit, "function": function, "threshold": threshold, "has_interval": has_interval}
-    return Metric(id=f"{unit}_{name}{end}", title=f"{unit} {title}{at}", **about)  # type: ignore[arg-type]
+    return Metric(id=f"{unit}_{name}{end}", title=title, **about)  # type: ignore[arg-type]
 
 
 def of_scores(unit: Unit) -> list[Metric]:
@@ -97,7 +107,11 @@ def of_pixels(unit: Unit) -> list[Metric]:
         metric(unit, "ap", "AP", pixel.average_precision),
         *(metric(unit, "iou", "IoU", pixel.iou, at) for at in thresholds),
         *(metric(unit, "f1", "F1", pixel.f1, at) for at in thresholds),
-        *(metric(unit, "false_alarms", "false alarms on reals", pixel.false_alarm_area, at) for at in thresholds),
+        *(
+            metric(unit, "false_alarms", "false alarms on reals", pixel.false_alarm_area, at)
+            for at in thresholds
+            if unit in ("pixel", "boundary")  # all frames have as many pixels: their mean is the same
+        ),
     ]
 
 
@@ -109,7 +123,12 @@ CALIBRATED = Metric(
     has_interval=False,
     is_calibrated=True,
 )
-METRICS = [*of_scores("video"), CALIBRATED, *of_scores("frame"), *of_pixels("pixel")]
+METRICS = [
+    *of_scores("video"),
+    CALIBRATED,
+    *of_scores("frame"),
+    *(one for map in MAPS.values() for unit in map for one in of_pixels(unit)),
+]
 FITS = [
     Fit(id="frame_threshold", unit="frame", function=functional.best_threshold),
     Fit(id="video_threshold", unit="video", function=functional.best_threshold),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
-from lightning_modules.metrics.registry import of_unit, titles
+from lightning_modules.metrics.registry import MAPS, of_unit, titles
 from suite.sweeps.results import ALL
 
 Row = Mapping[str, Any]
@@ -112,13 +112,19 @@ def forgeries(rows: Sequence[Row]) -> Table | None:
     return Table(head=["method", "seen by some", "seen by none", *columns], rows=out, note=note)
 
 
-LOCAL = [metric.id for metric in of_unit("pixel")]
+LOCAL = [metric.id for units in MAPS.values() for metric in of_unit(*units)]
 
 
 def localization(rows: Sequence[Row]) -> Table | None:
-    mine = [row for row in whole(clean(rows)) if row["pixel_auroc"] is not None]
-    note = "On fakes whose masks are known, over all their pixels; false alarms are the area marked on reals."
-    return by_test(mine, titles(LOCAL), note, "pixel_auroc") if mine else None
+    """Of regions and of boundaries, as far as there are methods that show them."""
+    mine = [row for row in whole(clean(rows)) if known([row], "pixel_auroc") or known([row], "boundary_auroc")]
+    columns = titles(id for id in LOCAL if known(mine, id))
+    note = (
+        "On fakes whose masks are known: over all their pixels together, and as a mean over frames, which is what most "
+        "of the field reports. A map that shows the boundary of a forged region is measured against that boundary, "
+        "never against the region. False alarms are the area marked on reals."
+    )
+    return by_test(mine, columns, note, "pixel_auroc") if mine else None
 
 
 OPERATING = (
