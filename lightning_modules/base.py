@@ -33,6 +33,7 @@ from lightning_modules.metrics.collections import pixel_metrics, score_metrics
 from lightning_modules.metrics.functional import Pooled
 from lightning_modules.metrics.pixel import histogram
 from lightning_modules.metrics.registry import FITS, MapOf, known
+from lightning_modules.schedules import step_plateaus
 from lightning_modules.sharpness import climb, come_home
 
 
@@ -162,6 +163,8 @@ class Method(LightningModule, ABC):
 
     def on_train_epoch_end(self) -> None:
         self.loss_check.check()
+        # before the epoch is saved; Lightning's own step of them comes after that
+        step_plateaus([config.scheduler for config in self.trainer.lr_scheduler_configs], self.trainer.callback_metrics)
 
     def on_fit_start(self) -> None:
         if self.rho and self.trainer.accumulate_grad_batches > 1:
@@ -262,18 +265,6 @@ class Method(LightningModule, ABC):
             for fit in FITS:
                 if f"val/{fit.id}" in values:
                     getattr(self, fit.id).copy_(values[f"val/{fit.id}"])
-
-    def on_train_epoch_end(self) -> None:
-        """A plateau schedule takes its step before the epoch is saved; Lightning's comes after that."""
-        metrics = self.trainer.callback_metrics
-        for scheduler in [config.scheduler for config in self.trainer.lr_scheduler_configs]:
-            if isinstance(scheduler, ReduceLROnPlateau):
-                if scheduler.monitor not in metrics:
-                    logged = ", ".join(sorted(metrics)) or "nothing"
-                    raise Refused(
-                        f"scheduler: monitor {scheduler.monitor}: not logged in this epoch, which has {logged}"
-                    )
-                scheduler.step(metrics[scheduler.monitor])
 
     def lr_scheduler_step(self, scheduler: LRSchedulerTypeUnion, metric: Any | None) -> None:
         if not isinstance(scheduler, ReduceLROnPlateau):

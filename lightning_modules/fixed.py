@@ -26,7 +26,9 @@ def check_fixed(state: Mapping[str, Any], path: Path) -> None:
             rule = "must be finite"
         elif name.endswith("slope") and value <= 0:
             rule = "must be above 0"
-        elif name in CALIBRATION and isnan(value) != isnan(values.get(next(c for c in CALIBRATION if c != name), value)):
+        elif name in CALIBRATION and isnan(value) != isnan(
+            values.get(next(c for c in CALIBRATION if c != name), value)
+        ):
             rule = "slope and bias must both be known, or neither"
         if rule:
             raise Refused(f"{path}: {name} {value:g}: {rule}; validate the run again, or take another checkpoint")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 
+from pytorch_lightning.cli import ReduceLROnPlateau
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -80,3 +82,13 @@ class TwoStages(LRScheduler):
 
     def get_lr(self) -> list[float | Tensor]:
         return [lr * self.factor(self.last_epoch) for lr in self.base_lrs]
+
+
+def step_plateaus(schedulers: Iterable[object], metrics: Mapping[str, Tensor]) -> None:
+    """A step of those that watch a metric, by its value of this epoch."""
+    for scheduler in schedulers:
+        if isinstance(scheduler, ReduceLROnPlateau):
+            if scheduler.monitor not in metrics:
+                logged = ", ".join(sorted(metrics)) or "nothing"
+                raise Refused(f"scheduler: monitor {scheduler.monitor}: not logged in this epoch, which has {logged}")
+            scheduler.step(metrics[scheduler.monitor])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lightning_modules import scores
+from lightning_modules.metrics import functional
 
 
 @pytest.mark.parametrize(
@@ -22,14 +22,14 @@ from lightning_modules import scores
 )
 def test_the_threshold_lies_half_way_between_two_scores(real: list[float], fake: list[float], expected: float) -> None:
     score, label = torch.tensor(real + fake), torch.tensor([0] * len(real) + [1] * len(fake))
-    assert float(scores.best_threshold(score, label)) == pytest.approx(expected)
+    assert float(functional.best_threshold(score, label)) == pytest.approx(expected)
 
 
 def test_a_score_that_is_a_little_below_the_lowest_fake_of_validation_is_called_fake() -> None:
     score, label = torch.tensor([0.1, 0.2, 0.6, 0.8]), torch.tensor([0, 0, 1, 1])
-    line = scores.best_threshold(score, label)
-    assert scores.balanced_accuracy(torch.tensor([0.25, 0.55]), torch.tensor([0, 1]), line) == 1
+    line = functional.best_threshold(score, label)
+    assert functional.balanced_accuracy(torch.tensor([0.25, 0.55]), torch.tensor([0, 1]), line) == 1
 
 
 def test_of_one_class_alone_the_threshold_is_a_half() -> None:
-    assert float(scores.best_threshold(torch.tensor([0.1, 0.2]), torch.tensor([1, 1]))) == 0.5
+    assert float(functional.best_threshold(torch.tensor([0.1, 0.2]), torch.tensor([1, 1]))) == 0.5
