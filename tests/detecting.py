@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from datamodules.base import FaceData
+from datamodules.synthesis.framing import Framing
 from datamodules.video import PyAV
 from lightning_modules.base import Method
 from lightning_modules.classifier import Classifier
@@ -39,8 +40,10 @@ def trained(method: Method, model: dict[str, Any], data: FaceData, folder: Path)
 
 def classifier(data: FaceData, folder: Path, seed: int = 0) -> Path:
     torch.manual_seed(seed)
-    model = {"class_path": "lightning_modules.classifier.Classifier", "init_args": {"backbone": "test_resnet"}}
-    return trained(Classifier(backbone="test_resnet"), model, data, folder)
+    arguments: dict[str, Any] = {"backbone": "test_resnet", "framing": {"cut": [0.05, 0.15]}}
+    model = {"class_path": "lightning_modules.classifier.Classifier", "init_args": arguments}
+    method = Classifier(backbone="test_resnet", framing=Framing(cut=(0.05, 0.15)))
+    return trained(method, model, data, folder)
 
 
 def of_clips(data: FaceData, folder: Path) -> Path:

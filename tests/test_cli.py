@@ -168,7 +168,8 @@ def test_every_config_runs(config: Path, verb: str, studio: Path, prepared: Path
         main([*command, "--trainer.fast_dev_run", "1"])
 
 
-def test_the_preparing_config_prepares_a_studio(studio: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["prepare_studio", "prepare_studio_m15"])
+def test_a_preparing_config_prepares_a_studio(name: str, studio: Path, tmp_path: Path) -> None:
     pair = json.loads((studio / "test.json").read_text())[0]
     root = tmp_path / "studio"
     for split in ("train", "val", "test"):
@@ -180,13 +181,15 @@ def test_the_preparing_config_prepares_a_studio(studio: Path, tmp_path: Path) ->
         if path.stem.split("_")[0] == pair[0] and ("Swap" in str(path) or "original" in str(path)):
             (root / path.relative_to(studio)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, root / path.relative_to(studio))
-    config = yaml.safe_load((ROOT / "configs/prepare_studio.yaml").read_text())
+    config = yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text())
     where = ["--data.root", str(root), "--data.prepared", str(tmp_path / "out")]
     where += ["--faces.landmarks.path", str(studio / "shape_predictor_68.dat"), "--workers", "1"]
-    main(["prepare", "--config", str(ROOT / "configs/prepare_studio.yaml"), *where])
+    main(["prepare", "--config", str(ROOT / f"configs/{name}.yaml"), *where])
     rows = (tmp_path / "out/manifest.csv").read_text().splitlines()
     assert len(rows) == 3  # the head, a real video and a fake one, of one compression
-    assert json.loads((tmp_path / "out/contract.json").read_text())["size"] == config["size"]
+    contract = json.loads((tmp_path / "out/contract.json").read_text())
+    assert contract["size"] == config["size"]
+    assert contract["margin"] == config.get("margin", 1.3)
 
 
 @pytest.mark.parametrize("config", sorted((ROOT / "configs/data").glob("*.yaml")), ids=lambda path: path.stem)

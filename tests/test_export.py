@@ -25,6 +25,7 @@ from suite.export import apart
 from suite.exporting.network import Deployed, example, runner, write
 from tests.detecting import classifier
 from tests.test_delocate import tiny as delocate
+from tests.test_laa_net import CUT
 from tests.test_laa_net import tiny as laa_net
 from tests.test_report import write_run
 from tests.test_rffr import tiny as rffr
@@ -39,7 +40,7 @@ def made(method: Method, size: int, clip: int = 1) -> Trained:
 
 
 METHODS: dict[str, tuple[Callable[[], Method], int]] = {  # and how many things each says
-    "classifier": (lambda: Classifier(backbone="test_resnet"), 3),
+    "classifier": (lambda: Classifier(backbone="test_resnet", framing=CUT), 3),
     "lae": (lambda: LAE(size=64, widths=[8, 8, 8, 16], latent=8), 4),
     "laa_net": (laa_net, 4),
     "rffr": (lambda: rffr(grid=Grid(patches=8, block=4, border=0)), 4),
