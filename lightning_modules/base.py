@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from torch.optim import Optimizer
 from torchmetrics import MetricCollection
 
 from datamodules.base import FaceData
-from datamodules.batch import Batch
+from datamodules.batch import Batch, video_id
 from datamodules.errors import Refused
 from datamodules.synthesis.base import warn_of_margin
 from datamodules.synthesis.framing import WHOLE, Framing
@@ -56,11 +55,6 @@ class Outcome:
     score: Tensor  # (B,) probability of a forgery
     forged: Tensor | None = None  # (B, T, BINS) histograms of the map's scores where it should find something
     other: Tensor | None = None  # (B, T, BINS) of all other pixels
-
-
-def video_id(name: str) -> int:
-    """A number for a name that is the same in every process; ``hash`` is not."""
-    return int.from_bytes(blake2b(name.encode(), digest_size=7).digest(), "big")
 
 
 class Method(LightningModule, ABC):
@@ -104,12 +98,7 @@ class Method(LightningModule, ABC):
         self.loss_check = LossCheck()
         for fit in FITS:
             self.register_buffer(fit.id, torch.tensor(float("nan")))
-        self.scores = nn.ModuleDict(
-            {
-                "val": score_metrics(None, mean_of),
-                "test": score_metrics(self.fixed, mean_of),
-            }
-        )
+        self.scores = nn.ModuleDict({"val": score_metrics(None, mean_of), "test": score_metrics(self.fixed, mean_of)})
         self.pixels = nn.ModuleDict(
             {"val": pixel_metrics(None, self.map_of), "test": pixel_metrics(self.fixed, self.map_of)}
         )
@@ -274,13 +263,6 @@ class Method(LightningModule, ABC):
         """As validation has fixed them, where a callback has put averages of all else there."""
         for fit in FITS:
             checkpoint["state_dict"][fit.id] = getattr(self, fit.id).clone()
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """An older one may have a temperature, which 0 stood in for where there was none; or not even that."""
-        state = checkpoint["state_dict"]
-        temperature = float(state.pop("video_temperature", 0))
-        state.setdefault("video_slope", torch.tensor(1 / temperature if temperature > 0 else float("nan")))
-        state.setdefault("video_bias", torch.tensor(0.0 if temperature > 0 else float("nan")))
 
     def fixed(self) -> dict[str, float]:
         """By validation, as far as it has."""

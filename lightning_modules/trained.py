@@ -114,17 +114,15 @@ def built(path: Path, model: dict[str, Any], about: dict[str, Any], state: dict[
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(Method, "model")
     method: Method = parser.instantiate_classes(parser.parse_object({"model": model})).model
-    checkpoint = {"state_dict": dict(state)}
-    method.on_load_checkpoint(checkpoint)
     own = method.state_dict()
-    wrong = list(own.keys() ^ checkpoint["state_dict"].keys())
-    wrong += [n for n, value in checkpoint["state_dict"].items() if n in own and own[n].shape != value.shape]
+    wrong = list(own.keys() ^ state.keys())
+    wrong += [n for n, value in state.items() if n in own and own[n].shape != value.shape]
     if wrong:
         raise Refused(
             f"{path}: {len(wrong)} weights do not fit {model['class_path']}, the first is {sorted(wrong)[0]!r}"
         )
-    check_fixed(checkpoint["state_dict"], path)
-    method.load_state_dict(checkpoint["state_dict"])
+    check_fixed(state, path)
+    method.load_state_dict(state)
     if not method.fixes_thresholds:
         raise Refused(f"{path}: {model['class_path']} does not tell real from fake")
     if "video_threshold" not in method.fixed():

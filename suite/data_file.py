@@ -15,7 +15,9 @@ OPTION = "--data"
 class ConfigFile(ActionConfigFile):
     """Forgets the data set so far where the file names another one by its file; part of one is merged into it."""
 
-    def __call__(self, parser: Any, cfg: Namespace, values: Any, option_string: str | None = None) -> None:
+    def __call__(  # type: ignore[override]
+        self, parser: Any, cfg: Namespace, values: Any, option_string: str | None = None
+    ) -> None:
         if names_data_file(values):
             cfg.pop("data", None)
         super().__call__(parser, cfg, values, option_string)

@@ -14,6 +14,7 @@ import yaml
 from datamodules import manifest
 from datamodules.augment import Augment
 from datamodules.base import FaceData
+from datamodules.batch import video_id
 from datamodules.datasets import celeb_df, deeperforensics, dfd, dfdc, uadfv
 from datamodules.datasets.ffpp import index
 from datamodules.errors import Refused
@@ -21,7 +22,6 @@ from datamodules.manifest import Video, check
 from datamodules.prepare import Recipe, prepare_all
 from datamodules.sampling import EvalSampler, evenly
 from datamodules.tables import load
-from lightning_modules.base import video_id
 from lightning_modules.metrics import functional
 from suite.__main__ import main
 from tests import trees

@@ -69,7 +69,8 @@ def mask_of(side: int = 317, b: int = 8, **options: Any) -> torch.Tensor:
     """(B, 1, H, W) bool of the same faces and draws, blended at their own size."""
     points = side * (0.15 + 0.7 * torch.rand(b, 68, 2, generator=torch.Generator().manual_seed(0)))
     torch.manual_seed(1)
-    return FaceBlend(**{"bend": (0.0, 0.0), "wear": 1, "grow": 1} | options).mask(points, torch.ones(b), side, side)
+    unchanged: dict[str, Any] = {"bend": (0.0, 0.0), "wear": 1, "grow": 1}
+    return FaceBlend(**unchanged | options).mask(points, torch.ones(b), side, side)
 
 
 def test_half_of_the_masks_are_worn_away_and_the_others_grow_as_far_as_each_may() -> None:

@@ -61,7 +61,7 @@ class Granted:
         more = self.faces.rows(rows).to(batch.frames.device).scaled()
         more.counts = torch.zeros_like(more.counts)
         names = ("frames", "label", "mask", "has_mask", "landmarks", "has_landmarks", "track", "numbers", "counts")
-        both = {name: torch.cat([getattr(batch, name), getattr(more, name)]) for name in names}
+        both: dict[str, Any] = {name: torch.cat([getattr(batch, name), getattr(more, name)]) for name in names}
         video, people = batch.video + more.video, batch.people + more.people
         return replace(batch, video=video, people=people, **both)
 
