@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import multiprocessing
 import os
+import runpy
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import product
@@ -85,14 +86,30 @@ def logged_losses(run: Path) -> list[tuple[str, str]]:
         return [(row["step"], row["train/loss"]) for row in csv.DictReader(f) if row["train/loss"]]
 
 
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["suite.train", "lightning_modules.classifier", "callbacks.averaging"])
+
+
+def run_suite(arguments: list[str], log: Path) -> None:
+    """The command, in a process that has imported everything."""
+    with log.open("a") as f:
+        os.dup2(f.fileno(), 1), os.dup2(f.fileno(), 2)
+    os.chdir(ROOT)
+    sys.argv = ["suite", *arguments]
+    runpy.run_module("suite", run_name="__main__", alter_sys=True)
+
+
 def fit(run: Path, settings: dict[str, Any], *options: str) -> int:
-    """The command in a process of its own, which is the only way to be killed."""
+    """Trains in a process of its own, which can be killed; its exit status."""
     run.mkdir(parents=True, exist_ok=True)
-    file = run.with_suffix(".yaml")
+    file, log = run.with_suffix(".yaml"), run.with_suffix(".log")
     file.write_text(yaml.safe_dump(settings))
-    with run.with_suffix(".log").open("a") as log:
-        command = [sys.executable, "-m", "suite", "fit", "--config", str(file), "--run", str(run), *options]
-        return subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, check=False).returncode
+    arguments = ["fit", "--config", str(file), "--run", str(run), *options]
+    process = SERVER.Process(target=run_suite, args=(arguments, log))
+    process.start()
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
 
 
 def data_of(studio: Path, prepared: Path, read: str) -> dict[str, Any]:

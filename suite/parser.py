@@ -6,7 +6,6 @@ import inspect
 import pkgutil
 import re
 import sys
-from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NoReturn
@@ -37,8 +36,10 @@ class Parser(ArgumentParser):
             kwargs["action"] = ConfigFile
         return super().add_argument(*args, **kwargs)
 
-    def parse_args(self, args: Sequence[str] | None = None, *others: Any, **kwargs: Any) -> Any:
-        return super().parse_args(as_config(sys.argv[1:] if args is None else list(args)), *others, **kwargs)
+    def parse_args(self, args: Any = None, *others: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        if any(isinstance(action, ActionConfigFile) for action in self._actions):  # not that of a class
+            args = as_config(sys.argv[1:] if args is None else list(args))
+        return super().parse_args(args, *others, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         if not self.exit_on_error:
