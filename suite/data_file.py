@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import ActionConfigFile, Namespace
+from jsonargparse import ActionConfigFile
 
 OPTION = "--data"
 
@@ -15,9 +15,7 @@ OPTION = "--data"
 class ConfigFile(ActionConfigFile):
     """Forgets the data set so far where the file names another one by its file; part of one is merged into it."""
 
-    def __call__(  # type: ignore[override]
-        self, parser: Any, cfg: Namespace, values: Any, option_string: str | None = None
-    ) -> None:
+    def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
         if names_data_file(values):
             cfg.pop("data", None)
         super().__call__(parser, cfg, values, option_string)

@@ -36,7 +36,7 @@ class Parser(ArgumentParser):
             kwargs["action"] = ConfigFile
         return super().add_argument(*args, **kwargs)
 
-    def parse_args(self, args: Any = None, *others: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def parse_args(self, args: Any = None, *others: Any, **kwargs: Any) -> Any:
         if any(isinstance(action, ActionConfigFile) for action in self._actions):  # not that of a class
             args = as_config(sys.argv[1:] if args is None else list(args))
         return super().parse_args(args, *others, **kwargs)
