@@ -94,7 +94,7 @@ def from_prepared(prepared: Path, workers: int) -> list[Finding]:
     if any(one.path == "crops.arrow" for one in findings):
         return findings  # it does not say where the crops are
     starts = range(0, len(load(prepared / "crops.arrow")), ROWS)
-    with bar("reading crops") as show:
+    with bar("reading crops", unit="blocks") as show:
         for done, found in enumerate(pool.run(((check_crops, (prepared, i)) for i in starts), workers), 1):
             findings += found
             show(done, len(starts))
