@@ -13,6 +13,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from datamodules.atomic import appearing
 from datamodules.base import FaceData
 from datamodules.batch import Batch
+from datamodules.degrade.tree import ABOUT as DEGRADED
 from lightning_modules.base import Method, Outcome
 from lightning_modules.metrics.pixel import BINNING
 from lightning_modules.weights import digest
@@ -48,6 +49,10 @@ class PredictionTable(Callback):
                 about.pop("pixel_threshold", None)
             about |= {"contract": json.dumps(data.seen_pixels()), "trained_on": json.dumps(data.trained_on or [])}
             about |= {"asked": json.dumps({name: value for name, value in data.asked.items() if name != "faces"})}
+            for folder in (data.root, data.prepared.parent):
+                if folder is not None and (folder / DEGRADED).is_file():
+                    degradation = json.loads((folder / DEGRADED).read_text())
+                    about["degradation"] = f"{degradation['kind']} {degradation['severity']}"
         about |= {"checkpoint": str(trainer.ckpt_path or ""), "model": type(module).__name__}
         about |= {"mean_of": module.mean_of, "map_of": module.map_of, "pixel_bins": BINNING}
         about["weights"] = digest(module.state_dict())

@@ -6,6 +6,7 @@ import io
 
 import matplotlib as mpl
 import torch
+from markupsafe import escape
 from matplotlib.figure import Figure
 
 from lightning_modules.metrics import functional
@@ -28,7 +29,7 @@ def svg(figure: Figure, title: str) -> str:
     return text[text.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{title}"', 1)
 
 
-def roc(runs: list[Run]) -> str:
+def roc(runs: list[Run], test_set: str) -> str:
     figure = Figure((4.4, 4))
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="#9ca3af", linewidth=1, linestyle=":")
@@ -41,7 +42,7 @@ def roc(runs: list[Run]) -> str:
         xlabel="share of real videos called fake", ylabel="share of fake videos found", xlim=(-0.01, 1), ylim=(0, 1.01)
     )
     axes.legend(frameon=False, loc="lower right")
-    return svg(figure, "ROC curves over videos")
+    return svg(figure, f"ROC curves over videos of {escape(test_set)}")
 
 
 def histogram(run: Run) -> str:

@@ -18,6 +18,7 @@ from suite import plots
 from suite.figures import OF_FORGERY, Run, by_forgery, pooled, read_run, shown, verdict, videos
 from suite.pages import render
 from suite.parser import Parser
+from suite.test_sets import TestSet, by_test_set
 
 CURVES = ("video_auroc", "frame_auroc")  # of validation, over training
 
@@ -85,22 +86,36 @@ def section(run: Run) -> dict[str, Any]:
     }
 
 
+def compared(test_set: TestSet, sections: list[dict[str, Any]]) -> dict[str, Any]:
+    """One table and one drawing of the runs that were tested on the same videos."""
+    return {
+        "name": test_set.name,
+        "runs": sections,
+        "titles": [metric.title for metric in METRICS if any(metric.title in s["metrics"] for s in sections)],
+        "roc": Markup(plots.roc(test_set.runs, test_set.name)),
+    }
+
+
 def report(runs: list[Path], out: Path | None = None) -> None:
     """Write one self-contained page about a run, or comparing several."""
     read = [read_run(path) for path in runs]
-    sections = [section(run) for run in read]
+    sections, sets = [section(run) for run in read], by_test_set(read)
     page = render(
         "report.html",
         title=" and ".join(run.name for run in read) if len(read) < 4 else f"{len(read)} runs",
         runs=sections,
-        titles=[metric.title for metric in METRICS if any(metric.title in s["metrics"] for s in sections)],
-        roc=Markup(plots.roc(read)),
+        sets=[
+            compared(one, [s for run, s in zip(read, sections, strict=True) if any(run is mine for mine in one.runs)])
+            for one in sets
+        ],
         resamples=RESAMPLES,
     )
     path = out or (runs[0] / "report.html" if len(runs) == 1 else runs[0].parent / "comparison.html")
     write_text(path, page)
     for s in sections:
         print(s["lead"])
+    if len(sets) > 1:
+        print(f"{len(sets)} test sets, a table for each: {'; '.join(one.name for one in sets)}")
     print(f"report: {path.resolve()}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -23,6 +24,7 @@ from lightning_modules.metrics.bootstrap import Videos, auroc_interval, interval
 from lightning_modules.metrics.pixel import BINNING, BINS
 from suite.__main__ import main
 from suite.figures import by_forgery, pooled, read_run, verdict, videos
+from suite.test_sets import by_test_set
 from tests.needs import chromium
 
 
@@ -62,6 +64,12 @@ def write_run(path: Path, masks: bool = True, seed: int = 0, map_of: str = "regi
     )
     (path / "config.yaml").write_text("model:\n  class_path: lightning_modules.classifier.Classifier\n")
     return path
+
+
+def change(run: Path, to: Callable[[pa.Table], pa.Table]) -> None:
+    """Rewrites its table."""
+    path = run / "predictions.parquet"
+    pq.write_table(to(pq.read_table(path)), path)
 
 
 def test_figures_of_the_table_agree_with_scikit_learn(tmp_path: Path) -> None:
@@ -111,6 +119,35 @@ def test_pixel_intervals_come_from_resampling_whole_videos(tmp_path: Path) -> No
     assert str(alone["pixel_auroc"]) == "-"
     assert alone["pixel_false_alarms_at_half"].low > 0
     assert localization(read_run(write_run(tmp_path / "b", masks=False)).table, everything, {}) == {}
+
+
+def test_runs_on_other_videos_are_in_a_table_and_a_drawing_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [write_run(tmp_path / name, masks=False, seed=i) for i, name in enumerate("abcd")]
+    change(paths[1], lambda table: table.slice(8))  # without two real videos
+    compression = pa.array(["c40"] * 200)
+    change(paths[2], lambda table: table.set_column(3, "compression", compression))
+    main(["report", *map(str, paths)])
+    page = (tmp_path / "comparison.html").read_text()
+    found = re.findall(
+        r"<h3>([^<]+)</h3>\s*<div class=\"scroll\"><table class=\"metrics\">\s*<thead>(.*?)</thead>", page
+    )
+    named = {name: re.findall(r"<th>(\w)</th>", head) for name, head in found}
+    assert named == {
+        "d c23: 30 real and 20 fake videos, 2 of them in no other set of this data set here (tested by a)": ["a", "d"],
+        "d c23: 28 real and 20 fake videos, 0 of them in no other set of this data set here (tested by b)": ["b"],
+        "d c40: 30 real and 20 fake videos": ["c"],
+    }
+    assert page.count('aria-label="ROC curves over videos of d c') == 3
+    assert "3 test sets, a table for each: d c23" in capsys.readouterr().out
+
+
+def test_a_degraded_test_set_is_another_one(tmp_path: Path) -> None:
+    paths = [write_run(tmp_path / name, masks=False) for name in "ab"]
+    change(paths[1], lambda table: table.replace_schema_metadata({**table.schema.metadata, b"degradation": b"blur 5"}))
+    names = [one.name for one in by_test_set([read_run(path) for path in paths])]
+    assert names == ["d c23: 30 real and 20 fake videos", "d c23, blur 5: 30 real and 20 fake videos"]
 
 
 def test_a_map_of_boundaries_has_its_own_columns_and_none_of_regions(tmp_path: Path) -> None:
@@ -181,7 +218,7 @@ def test_a_browser_shows_the_page_without_complaint(tmp_path: Path, width: int) 
     page = run / "report.html"
     # what a browser finds is written into the title, which the dump of the page then shows
     probe = """<script>addEventListener("load", () => { document.title = JSON.stringify({
-      tables: document.querySelectorAll("table").length, rows: document.querySelectorAll("#metrics tbody tr").length,
+      tables: document.querySelectorAll("table").length, rows: document.querySelectorAll(".metrics tbody tr").length,
       pictures: [...document.images].every(i => i.complete && i.naturalWidth > 0), images: document.images.length,
       drawings: [...document.querySelectorAll("svg")].every(s => s.getBoundingClientRect().width > 100),
       overflow: document.documentElement.scrollWidth > innerWidth + 1}) })</script></body>"""
