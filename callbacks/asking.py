@@ -19,6 +19,7 @@ from datamodules.base import FaceData
 from datamodules.batch import collate
 from datamodules.errors import Refused
 from lightning_modules.base import Method
+from lightning_modules.finite import check_scores
 from lightning_modules.lae import LAE
 from lightning_modules.selection import By, Scored, Strategy, choose
 
@@ -166,6 +167,7 @@ def look(data: FaceData, method: Method, frames: int) -> tuple[list[Face], Score
     for loaded in data.candidates(frames):
         batch = loaded.to(method.device).scaled()
         prediction = method.predicted(batch)
+        check_scores(prediction.logit, None, batch)
         known = zip(batch.video, batch.track.tolist(), batch.numbers[:, 0].tolist(), strict=True)
         faces += [Face(*one) for one in known]
         label.append(batch.label.cpu())

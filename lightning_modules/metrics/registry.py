@@ -74,7 +74,8 @@ def metric(
     has_interval: bool = True,
 ) -> Metric:
     end, at = (f"_at_{threshold}", f" {AT[threshold]}") if threshold else ("", "")
-    title = f"{unit.removesuffix('_frame')} {title}{at}{', mean over frames' * unit.endswith('_frame')}"
+    over = "" if unit in ("video", "frame") else ", mean over frames" if unit.endswith("_frame") else ", pooled"
+    title = f"{unit.removesuffix('_frame')} {title}{at}{over}"
     about = {"unit": unit, "function": function, "threshold": threshold, "has_interval": has_interval}
     return Metric(id=f"{unit}_{name}{end}", title=title, **about)  # type: ignore[arg-type]
 
@@ -95,7 +96,7 @@ def of_scores(unit: Unit) -> list[Metric]:
         metric(unit, "balanced_accuracy", "balanced accuracy", functional.balanced_accuracy, "oracle", False),
         metric(unit, "fpr", "FPR", functional.false_positive_rate, "validation", is_video),
         metric(unit, "tpr", "TPR", functional.true_positive_rate, "validation", is_video),
-        metric(unit, "ece", "ECE", functional.ece, None, False),
+        metric(unit, "ece", "ECE at balanced classes", functional.ece, None, False),
         metric(unit, "brier", "Brier score", functional.brier, None, is_video),
     ]
 
@@ -117,7 +118,7 @@ def of_pixels(unit: Unit) -> list[Metric]:
 
 CALIBRATED = Metric(
     id="video_ece_calibrated",
-    title="video ECE after calibration",
+    title="video ECE at balanced classes after calibration",
     unit="video",
     function=functional.ece,
     has_interval=False,
@@ -175,7 +176,7 @@ def evaluate_scores(metric: Metric, fixed: Values, score: Tensor, label: Tensor)
 def evaluate_pixels(metric: Metric, fixed: Values, h: pixel.Histograms) -> Tensor:
     """(...) of histograms (..., BINS); not a number where validation has not fixed what it takes."""
     if not fixed.keys() >= set(metric.fits):
-        return torch.full(h.forged.shape[:-1], float("nan"))
+        return h.forged.new_full(h.forged.shape[:-1], float("nan"), dtype=torch.float32)
     if metric.threshold is None:
         return metric.function(h)
     return metric.function(h, fixed[metric.fits[-1]] if metric.fits else 0.5)
