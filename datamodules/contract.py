@@ -41,7 +41,7 @@ def compare(mine: Contract, theirs: Contract, who: str, options: Mapping[str, st
 def load(folder: Path) -> Contract:
     path = folder / "contract.json"
     if not path.exists():
-        raise Refused(f"{path}: missing; run 'python -m suite prepare' with --out {folder}")
+        raise Refused(f"{path}: missing; run 'python -m suite prepare' with --data.prepared {folder}")
     if path.name in digests.read(folder):  # from the end of the first call of 'prepare' on
         digests.check(folder, path.name)
     contract: Contract = json.loads(path.read_text())
