@@ -31,5 +31,5 @@ def test_a_score_that_is_a_little_below_the_lowest_fake_of_validation_is_called_
     assert functional.balanced_accuracy(torch.tensor([0.25, 0.55]), torch.tensor([0, 1]), line) == 1
 
 
-def test_of_one_class_alone_the_threshold_is_a_half() -> None:
-    assert float(functional.best_threshold(torch.tensor([0.1, 0.2]), torch.tensor([1, 1]))) == 0.5
+def test_one_class_alone_has_no_threshold() -> None:
+    assert functional.best_threshold(torch.tensor([0.1, 0.2]), torch.tensor([1, 1])).isnan()
