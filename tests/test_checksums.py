@@ -147,7 +147,7 @@ def test_an_exported_folder_is_refused_where_its_weights_are_others(small: Path,
     [
         ("video_threshold", -0.1, "must be between 0 and 1"),
         ("pixel_threshold", 1.5, "must be between 0 and 1"),
-        ("video_bias", np.nan, "must both be known"),
+        ("video_slope", np.nan, "must both be known"),
         ("video_bias", np.inf, "must be finite"),
         ("video_slope", np.inf, "must be finite"),
         ("video_slope", -2.0, "must be above 0"),

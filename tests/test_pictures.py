@@ -26,7 +26,7 @@ from tests.trees import Material
 def prepare_here(rows: list[Video], root: Path, out: Path, recipe: Recipe) -> None:
     """In this process: starting others takes longer than these few videos."""
     out.mkdir(exist_ok=True)
-    write_text(out / "contract.json", json.dumps(recipe.contract()))
+    write_text(out / "contract.json", json.dumps(recipe.contract(), indent=1) + "\n")
     for row in rows:
         prepare_video(row, root, out, recipe)
     merge(out, [row.key for row in rows])

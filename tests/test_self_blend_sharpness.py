@@ -38,7 +38,7 @@ def coarse(images: Tensor, times: int) -> Tensor:
 def test_a_copy_is_sharpened_as_often_as_not_or_else_coarse_by_two_or_by_four_alike() -> None:
     batch = faces()
     before = batch.frames[:, 0].clone()
-    synthesis = SelfBlend(margin=(0.0, 0.0), colour_shift=0.0, light=0.0, after_jpeg=0.0, flip=0.0, change=0.0).eval()
+    synthesis = SelfBlend(colour_shift=0.0, light=0.0, after_jpeg=0.0, flip=0.0, change=0.0).eval()
     with drawing(0):
         real = synthesis(batch).frames[:COUNT, 0]
 
@@ -48,5 +48,5 @@ def test_a_copy_is_sharpened_as_often_as_not_or_else_coarse_by_two_or_by_four_al
     # in every second pair the changed copy is what the original is pasted into, and is given as the real face
     untouched, twice, four_times = alike(before), alike(coarse(before, 2)), alike(coarse(before, 4))
     assert 0.4 < untouched < 0.6
-    assert 0.08 < twice < 0.17  # an eighth
-    assert 0.08 < four_times < 0.17
+    assert 0.06 < twice < 0.19  # an eighth
+    assert 0.06 < four_times < 0.19

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from datamodules import digests
 from datamodules.base import FaceData
 from datamodules.batch import Batch
 from datamodules.errors import Refused
@@ -224,6 +225,7 @@ def test_too_little_room_around_a_face_is_named_once_before_training(prepared: P
     shutil.copytree(prepared, wide)
     contract = json.loads((wide / "contract.json").read_text())
     (wide / "contract.json").write_text(json.dumps(contract | {"margin": 1.5}))
+    digests.write(wide, digests.read(wide) | {"contract.json": [digests.digest(wide / "contract.json")]})
     message = (
         rf"{prepared}: prepared with margin 1\.3, a synthesis needs 1\.5: .* --margin 1\.5 --data\.prepared .*_m15"
     )
