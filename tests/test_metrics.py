@@ -269,3 +269,10 @@ def test_the_metrics_share_one_copy_of_the_scores() -> None:
     assert float(metrics.compute()["frame_auroc"]) == pytest.approx(
         sk.roc_auc_score(drawn(0, 10)[1], drawn(0, 10)[0]), abs=1e-6
     )
+
+
+def test_a_false_positive_rate_of_one_percent_is_still_allowed_at_one_percent() -> None:
+    score, label = torch.tensor([0.9] + [0.1] * 99 + [0.8]), torch.tensor([0] * 100 + [1])
+    assert functional.tpr_at_fpr(score, label) == 1  # one of a hundred reals is above the fake
+    assert functional.tpr_at_fpr(score[1:], label[1:]) == 1
+    assert functional.tpr_at_fpr(torch.cat([score, torch.tensor([0.85])]), torch.cat([label, torch.tensor([0])])) == 0
