@@ -51,7 +51,7 @@ def laa_net(
     """Train, test and record.
 
     Args:
-        data: Prepared folder that benchmarks.cast made.
+        data: Folder prepared_m15 that benchmarks.cast made.
         work: Folder of the runs; an interrupted study goes on where it was.
         variants: Which.
         seeds: Runs of each.

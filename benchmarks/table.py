@@ -24,6 +24,7 @@ METRICS = (
     "pixel_auroc",
     "pixel_f1_at_half",
     "pixel_false_alarms_at_half",
+    "boundary_auroc",
 )
 
 

@@ -30,5 +30,8 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         content = read(Path(path), "checkpoint", map_location or "cpu")
-        check_fixed(content.get("state_dict", {}), Path(path))
+        state = content.get("state_dict", {})
+        if "video_temperature" in state:
+            raise Refused(f"{path}: is of an older version, which calibrated otherwise; train again")
+        check_fixed(state, Path(path))
         return content

@@ -148,10 +148,13 @@ class Method(LightningModule, ABC):
         precision = self.trainer.precision_plugin
         if isinstance(precision, MixedPrecision) and precision.scaler is not None:
             return  # of half precision the scaler passes over such steps
-        self.loss_check.add(outputs["loss"], batch, self.global_step)
+        self.loss_check.add(outputs["loss"], batch, self.global_step, self.trainer.strategy)
+
+    def on_validation_start(self) -> None:
+        self.loss_check.check(self.trainer.strategy)  # or scores would be blamed for what a loss has done
 
     def on_train_epoch_end(self) -> None:
-        self.loss_check.check()
+        self.loss_check.check(self.trainer.strategy)
         # before the epoch is saved; Lightning's own step of them comes after that
         step_plateaus([config.scheduler for config in self.trainer.lr_scheduler_configs], self.trainer.callback_metrics)
 

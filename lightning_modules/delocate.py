@@ -114,6 +114,7 @@ class Delocate(Method):
             self.register_buffer(name, torch.tensor(value).view(3, 1, 1), persistent=False)
 
     def setup(self, stage: str) -> None:
+        super().setup(stage)
         if self.kept is not None:
             self.kept.check(self.trainer.datamodule)  # type: ignore[attr-defined]
         if stage == "fit" and self.split != "none":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from pytorch_lightning.strategies import Strategy
 from torch import Tensor
 
 from datamodules.batch import Batch
@@ -30,22 +31,29 @@ def check_scores(logit: Tensor, mask_logit: Tensor | None, batch: Batch) -> None
 
 
 class LossCheck:
-    """Looks at a loss when the next one is there: to wait for it at once would stall a GPU."""
+    """Looks at the losses of many steps at once: to wait for each would stall a GPU."""
+
+    EVERY = 50  # steps
 
     def __init__(self) -> None:
-        self.pending: tuple[Tensor, Sequence[str], int] | None = None
+        self.pending: list[tuple[Tensor, Sequence[str], int]] = []
 
-    def add(self, loss: Tensor, batch: Batch, step: int) -> None:
-        self.check()
-        self.pending = loss.detach(), batch.video, step
+    def add(self, loss: Tensor, batch: Batch, step: int, strategy: Strategy) -> None:
+        self.pending.append((loss.detach(), batch.video, step))
+        if len(self.pending) == self.EVERY:
+            self.check(strategy)
 
-    def check(self) -> None:
-        if self.pending is None:
+    def check(self, strategy: Strategy) -> None:
+        """On all processes together, since those that go on alone would wait for the others."""
+        pending, self.pending = self.pending, []
+        if not pending:
             return
-        (loss, videos, step), self.pending = self.pending, None
-        if not torch.isfinite(loss):
-            names = ", ".join(dict.fromkeys(videos))
-            raise Refused(
-                f"train/loss is {float(loss)} in step {step}, of {names}; must be finite: lower the learning rate, or "
-                "train in higher precision"
-            )
+        is_finite = torch.stack([loss for loss, *_ in pending]).isfinite().tolist()
+        if strategy.reduce_boolean_decision(all(is_finite), all=True):
+            return
+        advice = "must be finite: lower the learning rate, or train in higher precision"
+        if all(is_finite):
+            raise Refused(f"train/loss is no finite number in another process; {advice}")
+        loss, videos, step = pending[is_finite.index(False)]
+        names = ", ".join(dict.fromkeys(videos))
+        raise Refused(f"train/loss is {float(loss)} in step {step}, of {names}; {advice}")

@@ -19,6 +19,7 @@ from lightning_modules.laa.convert import convert_reference
 from lightning_modules.laa.losses import losses, similarity
 from lightning_modules.laa.network import NATIVE, RELEASED, Heads, Network
 from lightning_modules.laa.targets import boundary_of, encode, on_boundary
+from lightning_modules.last_layer import no_autocast
 from lightning_modules.metrics.functional import Pooled
 from lightning_modules.weights import load
 
@@ -112,7 +113,8 @@ class LAANet(Method):
         return LAAPrediction(logit=logit.view(b, t).mean(1), mask_logit=mask.view(b, t, 1, h, w))
 
     def map_target(self, batch: Batch) -> Tensor:
-        return on_boundary(batch.mask.flatten(0, 2), batch.boundary).view_as(batch.mask)
+        with no_autocast(batch.mask):  # the truth is the same in every precision
+            return on_boundary(batch.mask.flatten(0, 2), batch.boundary).view_as(batch.mask)
 
     def on_fit_start(self) -> None:
         super().on_fit_start()

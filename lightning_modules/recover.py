@@ -61,6 +61,7 @@ class Recover(Method):
         self.of_reals = nn.ModuleDict(metrics)
 
     def setup(self, stage: str) -> None:
+        super().setup(stage)
         if self.weights is not None and not self.trainer.ckpt_path:
             self.real_error.fill_(generator_of(self.weights, self.generator))
 

@@ -76,6 +76,7 @@ class RFFR(Method):
             self.is_trained = True
 
     def setup(self, stage: str) -> None:
+        super().setup(stage)
         if self.kept is not None:
             self.kept.check(self.trainer.datamodule)  # type: ignore[attr-defined]
         if stage != "fit" or self.is_trained or "residual" not in self.network.branches or self.trainer.ckpt_path:

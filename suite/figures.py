@@ -130,7 +130,8 @@ def by_forgery(run: Run) -> list[Forgery]:
     one_set = len(set(run.table["dataset"])) == 1
     for method in sorted(set(v.method[v.label == 1])):
         mine = v.of((v.method == method) | (v.label == 0))
-        of_videos = {id: measure(registry.get(id), mine, run.fixed, resampled(mine)) for id in OF_FORGERY}
+        draws = resampled(mine)
+        of_videos = {id: measure(registry.get(id), mine, run.fixed, draws) for id in OF_FORGERY}
         rows.append(
             Forgery(
                 method=method.split("/", 1)[1] if one_set else method,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from markupsafe import Markup
 
 from datamodules.atomic import write_text
 from datamodules.contract import digest
-from lightning_modules.metrics.bootstrap import RESAMPLES
+from lightning_modules.metrics.bootstrap import RESAMPLES, Interval
 from lightning_modules.metrics.registry import METRICS, titles
 from suite import plots
 from suite.figures import OF_FORGERY, Run, by_forgery, pooled, read_run, shown, verdict, videos
@@ -23,7 +24,7 @@ from suite.test_sets import TestSet, by_test_set
 CURVES = ("video_auroc", "frame_auroc")  # of validation, over training
 
 
-def lead(run: Run) -> str:
+def lead(run: Run, metrics: Mapping[str, Interval]) -> str:
     """The result in a sentence that does not say more than was measured."""
     v = videos(run)
     seen, unseen = pooled(run, seen=True), pooled(run, seen=False)
@@ -31,7 +32,7 @@ def lead(run: Run) -> str:
     first = (
         f"{run.name}: on {int((v.label == 0).sum())} real and {int((v.label == 1).sum())} fake test videos, video AUROC"
     )
-    return f"{first} {'; '.join(parts) if parts else verdict(run)['video_auroc']}."
+    return f"{first} {'; '.join(parts) if parts else metrics['video_auroc']}."
 
 
 def speed(run: Run) -> str:
@@ -57,7 +58,7 @@ def masks_seen(run: Run) -> str:
 
 def section(run: Run) -> dict[str, Any]:
     """What the template needs of one run."""
-    forgeries = by_forgery(run)
+    forgeries, metrics = by_forgery(run), verdict(run)
     contract = json.loads(run.about.get("contract", "{}"))
     panel = run.path / "panels" / "test.png"
     curves = [
@@ -68,8 +69,8 @@ def section(run: Run) -> dict[str, Any]:
     commands += "python -m suite test --config NEW_RUN/config.yaml --ckpt_path NEW_RUN/checkpoints/best.ckpt"
     return {
         "name": run.name,
-        "lead": lead(run),
-        "metrics": shown(verdict(run)),
+        "lead": lead(run, metrics),
+        "metrics": shown(metrics),
         "reals": int((videos(run).label == 0).sum()),
         "any_unseen": any(row.seen is False for row in forgeries),
         "forgeries": [(row, shown(row.metrics)) for row in forgeries],

@@ -16,7 +16,7 @@ from datamodules.errors import Refused
 from lightning_modules.metrics.registry import titles
 from suite.wandb_key import has_key
 
-SHOWN = ("video_auroc", "video_eer", "pixel_auroc")  # of the registry
+SHOWN = ("video_auroc", "video_eer", "pixel_auroc", "boundary_auroc")  # of the registry
 SPECIFICATION = "wandb_report.json"
 
 

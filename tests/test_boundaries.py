@@ -59,3 +59,12 @@ def test_the_map_of_laa_net_is_measured_against_the_boundary_alone(data: FaceDat
     assert float(model.map_target(batch).float().mean()) == pytest.approx(
         float(on_boundary(batch.mask.flatten(0, 2), None).float().mean())
     )
+
+
+def test_the_true_boundary_is_the_same_in_every_precision(data: FaceData) -> None:
+    batch = data.on_after_batch_transfer(next(iter(data.test_dataloader())), 0)
+    batch.mask[..., 20:50, 17:44] = 1
+    model = LAANet(trunk="test_efficientnet", padding_of=None, size=64)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = model.map_target(batch)
+    assert (found == model.map_target(batch)).all()

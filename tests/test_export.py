@@ -14,7 +14,7 @@ import torch
 
 from datamodules.base import FaceData
 from datamodules.errors import Refused
-from lightning_modules.base import Method
+from lightning_modules.base import Method, Prediction
 from lightning_modules.classifier import Classifier
 from lightning_modules.lae import LAE
 from lightning_modules.recovery.blocks import Grid
@@ -46,6 +46,14 @@ METHODS: dict[str, tuple[Callable[[], Method], int]] = {  # and how many things 
     "rffr": (lambda: rffr(grid=Grid(patches=8, block=4, border=0)), 4),
     "delocate": (delocate, 4),
 }
+
+
+@pytest.mark.parametrize("logit", [-40.0, 0.7, 40.0])
+def test_a_score_that_is_quite_sure_is_calibrated_as_elsewhere(logit: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = made(Classifier(backbone="test_resnet"), 64)
+    monkeypatch.setattr(trained.method, "predicted", lambda batch: Prediction(logit=torch.full((1,), logit)))
+    _, score, probability = Deployed(trained)(torch.zeros(1, 1, 3, 64, 64))
+    assert float(probability) == pytest.approx(trained.calibrated(float(score)), abs=1e-4)
 
 
 @pytest.mark.parametrize("engine", ["onnx", "torch.export"])

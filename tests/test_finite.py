@@ -12,12 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from pytorch_lightning import Trainer
+from pytorch_lightning.strategies import SingleDeviceStrategy, Strategy
 
 from datamodules.base import FaceData
 from datamodules.batch import Batch
 from datamodules.errors import Refused
 from lightning_modules.base import Prediction
 from lightning_modules.classifier import Classifier
+from lightning_modules.finite import LossCheck
 from lightning_modules.metrics import functional
 from lightning_modules.metrics.calibration import platt
 from lightning_modules.metrics.significance import Shared, claims
@@ -99,6 +101,35 @@ def test_an_evaluation_names_the_video_and_the_frame(part: str, verb: str, data:
 def test_a_training_names_the_step_and_its_videos(data: FaceData, trainer: Trainer) -> None:
     with pytest.raises(Refused, match=r"train/loss is nan in step 2, of studio/\w+/c23/\w+, .*must be finite"):
         trainer.fit(Broken("loss"), data)
+
+
+def test_losses_are_read_many_at_once_and_the_first_bad_one_is_named(
+    data: FaceData, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LossCheck, "EVERY", 3)
+    read: list[int] = []
+    check = LossCheck.check
+
+    def note(self: LossCheck, strategy: Strategy) -> None:
+        read.append(len(self.pending))
+        check(self, strategy)
+
+    monkeypatch.setattr(LossCheck, "check", note)
+    with pytest.raises(Refused, match="train/loss is nan in step 2"):
+        trainer.fit(Broken("loss"), data)
+    assert [count for count in read if count] == [3]
+
+
+def test_a_process_whose_losses_are_numbers_stops_with_one_whose_are_not(data: FaceData) -> None:
+    class OtherIsBad(SingleDeviceStrategy):
+        def reduce_boolean_decision(self, decision: bool, all: bool = True) -> bool:
+            return False
+
+    check = LossCheck()
+    batch = next(iter(data.train_dataloader()))
+    check.add(torch.tensor(0.5), batch, 1, OtherIsBad())
+    with pytest.raises(Refused, match="no finite number in another process"):
+        check.check(OtherIsBad())
 
 
 def test_a_loss_that_is_no_number_in_the_last_step_is_refused_before_a_checkpoint(

@@ -16,7 +16,7 @@ ASPECT = 3.33  # of what is erased, its height over its width or the inverse
 
 @dataclass(frozen=True, kw_only=True)
 class Framing:
-    """What of a prepared crop a network is shown: in training drawn from a range, in all else the middle of it.
+    """What of a prepared crop a network is shown: a synthesis draws from a range in training, else it is its middle.
 
     Args:
         cut: Least and greatest part of the side that is cut off on each side.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Concatenate, Literal, ParamSpec, TypeVar
@@ -13,6 +14,8 @@ from torch import Tensor
 P = ParamSpec("P")
 R = TypeVar("R")
 ECE_BINS = 15
+SURE = 1e-7  # a score as near as this to 0 or 1 counts as this near
+MOST_ODDS = math.log((1 - SURE) / SURE)
 Function = Callable[[Tensor, Tensor], Tensor]  # (N,) scores in [0, 1] and (N,) labels to ()
 # what of its frames a video's score is the mean of; suspects: the scores above a half, and all where there is none
 Pooled = Literal["score", "logit", "suspects"]
@@ -37,7 +40,7 @@ def finite(function: Callable[Concatenate[Tensor, P], R]) -> Callable[Concatenat
 
 def log_odds(score: Tensor) -> Tensor:
     """Of a score that is quite sure, not infinite ones."""
-    return score.double().logit(eps=1e-7)
+    return score.double().logit(eps=SURE)
 
 
 @finite

@@ -14,6 +14,7 @@ from datamodules.atomic import appearing
 from datamodules.batch import POINTS, Batch
 from datamodules.errors import Refused
 from lightning_modules.metrics.calibration import Calibration
+from lightning_modules.metrics.functional import MOST_ODDS
 from lightning_modules.trained import Trained
 
 Engine = Literal["onnx", "torch.export"]
@@ -52,7 +53,8 @@ class Deployed(nn.Module):
         )
         prediction = self.method.predicted(batch)
         logit = prediction.logit.float()
-        out = [logit, logit.sigmoid(), (self.slope * logit + self.bias).sigmoid()]
+        sure = logit.clamp(-MOST_ODDS, MOST_ODDS)  # as calibration takes them of a score
+        out = [logit, logit.sigmoid(), (self.slope * sure + self.bias).sigmoid()]
         if prediction.mask_logit is not None:
             out.append(prediction.mask_logit.float().sigmoid())
         return tuple(out)

@@ -93,7 +93,7 @@ def claimed(family: Family, number: int) -> Section:
 
 def robust(rows: Sequence[Row]) -> Section | None:
     tables, drawn = [], []
-    for name, label in titles(("video_auroc", "pixel_auroc")).items():
+    for name, label in titles(("video_auroc", "pixel_auroc", "boundary_auroc")).items():
         one = summary.robustness(rows, name)
         by_kind = summary.curves(rows, name)
         if one is not None and by_kind:
