@@ -52,6 +52,16 @@ def test_parts_of_a_data_set_in_a_later_config_are_merged(capsys: pytest.Capture
     assert (data["compression"], data["read"], data["clip"]) == ("c23", "videos", 4)
 
 
+def test_what_a_method_was_to_be_shown_and_is_not_any_more_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["fit", *configured("classifier_sbi"), "--data", str(CELEB_DF), "--print_config"])
+    said = "a data set given as a file replaces the one before: data.synthesis, data.image_size not kept\n"
+    assert capsys.readouterr().err == said
+    with pytest.raises(SystemExit):
+        main(["fit", *configured("classifier"), "--data", str(CELEB_DF), "--print_config"])
+    assert capsys.readouterr().err == ""
+
+
 def test_preparing_another_data_set_keeps_nothing_of_the_one_in_the_config(capsys: pytest.CaptureFixture[str]) -> None:
     data = data_of(capsys, "prepare", *configured("prepare_studio"), "--data", str(CELEB_DF))
     assert (data["compression"], data["root"]) == (None, "data/Celeb-DF-v2")
