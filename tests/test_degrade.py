@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -17,10 +19,12 @@ from datamodules.degrade.steps import Blur, Contrast, Crop, Jpeg, Noise, Pixelat
 from datamodules.degrade.tree import degrade_all, degrade_video
 from datamodules.encode import write
 from datamodules.errors import Refused
+from datamodules.manifest import Video
 from datamodules.masks import read_masks
 from datamodules.tables import load
 from datamodules.video import Decord, probe
 from suite.__main__ import main
+from tests import clips
 from tests.conftest import ROOT, preparing
 from tests.trees import Material
 
@@ -163,6 +167,20 @@ def test_a_folder_of_another_degradation_is_refused_and_what_is_broken_is_named(
     assert (out / kept.path).stat().st_mtime_ns == before
     with pytest.raises(Refused, match="holds another degradation"):
         list(degrade_all(rows, root, out, "blur", 2, DECORD, workers=1))
+
+
+def test_a_video_with_damaged_frames_or_masks_is_lost_and_not_coded_anew(tmp_path: Path) -> None:
+    for name in ("a", "b", "a_mask"):
+        clips.write(tmp_path / f"{name}.mp4", length=24, gop=12)
+    for name in ("b", "a_mask"):
+        clips.damage(tmp_path / f"{name}.mp4", 18)
+    about: dict[str, Any] = {"dataset": "d", "label": 1, "method": "Swap", "split": "test", "identities": ""}
+    rows = [Video(**about, stem="a", path="a.mp4", mask="a_mask.mp4"), Video(**about, stem="b", path="b.mp4")]
+    list(degrade_all(rows, tmp_path, tmp_path / "out", "blur", 1, DECORD, workers=1))
+    one, other = json.loads((tmp_path / "out/lost.json").read_text()).values()
+    assert re.search(r"a_mask\.mp4: the masks of \d of 24 frames are damaged$", one)
+    assert re.search(r"b\.mp4: \d of 24 frames are damaged$", other)
+    assert list((tmp_path / "out").rglob("*.mp4")) == []
 
 
 def test_a_degraded_copy_is_prepared_as_any_data_set(studio: Path, tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ from typing import Any
 
 from datamodules import manifest, pool
 from datamodules.atomic import appearing, write_text
+from datamodules.damage import find_damage, say_damage
 from datamodules.datasets.table import NAME, NEEDED, OPTIONAL
 from datamodules.degrade.film import degrade, degrade_masks
 from datamodules.degrade.kinds import Kind, stages
 from datamodules.errors import Refused
 from datamodules.manifest import Video
-from datamodules.video import Decoder, VideoError
+from datamodules.masks import damaged_masks
+from datamodules.video import Decoder, VideoError, probe
 
 ABOUT, LOST = "degradation.json", "lost.json"
 
@@ -29,6 +31,15 @@ class Degraded:
     reason: str = ""  # why there is none
 
 
+def refuse_damage(source: Path, masks: Path | None) -> None:
+    """Coded anew, damaged frames would pass for whole ones."""
+    index = probe(source)
+    if (damage := find_damage(source, index)).any():
+        raise VideoError(source, say_damage(damage))
+    if masks is not None and (damage := damaged_masks(masks, index)).any():
+        raise VideoError(masks, f"the masks of {say_damage(damage)}")
+
+
 def degrade_video(row: Video, root: Path, out: Path, kind: Kind, severity: int, decoder: Decoder) -> Degraded:
     """Leaves what was written before: the same video comes out the same."""
     steps = stages(kind, severity)
@@ -38,9 +49,9 @@ def degrade_video(row: Video, root: Path, out: Path, kind: Kind, severity: int, 
         return Degraded(row=new, reason="its owners mark the face, which would lie elsewhere")
     try:
         source = manifest.inside(root, row.path)
-        has_mask = bool(row.mask) and (
-            mask.exists() or degrade_masks(manifest.inside(root, row.mask), source, mask, row.key, steps, decoder)
-        )
+        masks = manifest.inside(root, row.mask) if row.mask else None
+        refuse_damage(source, masks)
+        has_mask = masks is not None and (mask.exists() or degrade_masks(masks, source, mask, row.key, steps, decoder))
         if not video.exists():  # last: where it is, the mask is too
             degrade(source, video, row.key, steps, decoder)
     except (VideoError, manifest.Outside) as error:
