@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from datamodules import contract as contracts
-from datamodules import manifest
+from datamodules import digests, manifest
 from datamodules.atomic import appearing, write_text
 from datamodules.clips import CropClips
 from datamodules.crops import encode
@@ -26,7 +26,7 @@ WITH_COMPRESSION = ("FaceForensics++", "FaceShifter", "DeepFakeDetection")
 def write(prepared: Path, out: Path) -> Iterator[tuple[int, int]]:
     """Yields (done, all) videos; the JSON files come last."""
     contract = contracts.load(prepared)
-    videos = manifest.read(prepared / "manifest.csv")
+    videos = manifest.read(digests.check(prepared, "manifest.csv"))
     clips = CropClips(prepared, videos, int(contract["size"]), tracks=1)
     content: dict[str, dict[str, Any]] = {}
     for i in range(len(clips)):

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from callbacks.checkpoints import SafeCheckpointIO
 from datamodules import digests
+from datamodules.as_deepfakebench import write as deepfakebench
 from datamodules.base import FaceData
 from datamodules.datasets.ffpp import index
 from datamodules.doctor_prepared import check_crops, check_tables
@@ -25,8 +26,12 @@ from datamodules.prepare import Recipe
 from lightning_modules.trained import load
 from lightning_modules.weights import digest, read
 from suite.doctor import from_prepared
+from suite.figures import read_run
+from suite.sweeps.compare import clusters
+from suite.sweeps.groups import groups_of
 from tests.detecting import small
 from tests.test_pictures import prepare_here
+from tests.test_report import write_run
 
 __all__ = ["small"]  # fixtures
 
@@ -60,6 +65,20 @@ def test_a_table_of_which_one_bit_has_changed_is_refused_by_name(name: str, copy
         with pytest.raises(Refused, match=rf"{name}: is damaged"):
             draw(copy)
     assert [one.path for one in check_tables(copy)] == [name]
+
+
+def test_a_damaged_manifest_is_refused_by_all_that_read_it_alone(copy: Path, tmp_path: Path) -> None:
+    flip(copy / "manifest.csv")
+    attributes = tmp_path / "attributes.csv"
+    attributes.write_text("identity,hair\n000,dark\n")
+    readers: list[Callable[[], object]] = [
+        lambda: clusters(copy),
+        lambda: list(groups_of(read_run(write_run(tmp_path / "run")), copy, attributes)),
+        lambda: list(deepfakebench(copy, tmp_path / "tree")),
+    ]
+    for read_it in readers:
+        with pytest.raises(Refused, match=r"manifest\.csv: is damaged \(its checksum"):
+            read_it()
 
 
 def test_what_is_built_on_a_damaged_table_would_hide_it(studio: Path, copy: Path, recipe: Recipe) -> None:

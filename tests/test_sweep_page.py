@@ -14,7 +14,7 @@ import pytest
 import yaml
 from sklearn.metrics import roc_auc_score
 
-from datamodules import manifest
+from datamodules import digests, manifest
 from datamodules.errors import Refused
 from datamodules.manifest import Video
 from suite.figures import read_run, videos
@@ -43,7 +43,7 @@ def sweep(tmp_path: Path) -> Sweep:
         method = "real" if i < 30 else "Swap" if i < 40 else "Jitter"
         about: dict[str, Any] = {"dataset": "d", "method": method, "compression": "c23", "label": int(i >= 30)}
         rows.append(Video(**about, stem=f"{i:03d}", path=f"{i}.mp4", split="test", identities=f"p{i % 10} other{i}"))
-    manifest.write(rows, prepared / "manifest.csv")
+    manifest.write(rows, prepared / "manifest.csv", digests.replacing)
     data = tmp_path / "data.yaml"
     data.write_text(yaml.safe_dump({"class_path": "x", "init_args": {"prepared": str(prepared)}}))
     config = [ROOT / "configs/classifier.yaml"]

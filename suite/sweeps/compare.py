@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules import manifest
+from datamodules import digests, manifest
 from lightning_modules.metrics.bootstrap import Floats, aurocs
 from lightning_modules.metrics.significance import Claim, Shared, claims
 from suite.figures import read_run, videos
@@ -36,7 +36,7 @@ class Family:
 @functools.lru_cache  # a test set comes up once for each training set
 def clusters(prepared: Path) -> dict[str, str]:
     """The person, or clip, that each video was made from, whatever coded it."""
-    rows = manifest.rows(manifest.read(prepared / "manifest.csv"))
+    rows = manifest.rows(manifest.read(digests.check(prepared, "manifest.csv")))
     return {row.key: f"{row.dataset}/{row.identities.split(' ')[0] or row.stem}" for row in rows}
 
 

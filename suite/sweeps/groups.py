@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from datamodules import manifest
+from datamodules import digests, manifest
 from datamodules.errors import Refused
 from lightning_modules.metrics.bootstrap import measure, resampled
 from lightning_modules.metrics.registry import get
@@ -40,7 +40,7 @@ def groups_of(run: Run, prepared: Path, attributes: Path) -> Iterator[dict[str, 
         attributes: A CSV file.
     """
     who, known = read_attributes(attributes)
-    table = manifest.read(prepared / "manifest.csv")
+    table = manifest.read(digests.check(prepared, "manifest.csv"))
     about = manifest.keys(table).to_pylist()
     if who == "identity":
         about = dict(zip(about, (text.split(" ")[0] for text in table["identities"].to_pylist()), strict=True))
