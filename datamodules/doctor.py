@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from datamodules import manifest
 from datamodules.damage import find_damage, read_damage, say_damage
 from datamodules.faces import HOG, SMALLEST, Found, search_frame
-from datamodules.findings import LACKING, WRONG, Finding
+from datamodules.findings import LACKING, WRONG, Finding, Kind
 from datamodules.manifest import MEMBER, SPLITS, Video
 from datamodules.masks import covered, damaged_masks, read_masks
 from datamodules.prepare import sha256
@@ -50,9 +50,14 @@ def from_listing(rows: Sequence[Video], root: Path, prepared: Path) -> Iterator[
             if skipped.video in wanted:
                 no_face = skipped.reason.startswith("no face")
                 yield Finding("no face" if no_face else "corrupt", skipped.path, f"prepare: {skipped.reason}")
-        unusable = {skipped.video for skipped in read_skipped(prepared)}
+
+
+def from_preparing(rows: Sequence[Video], prepared: Path) -> Iterator[Finding]:
+    """Damage that 'prepare' met, of video and mask together; decoding tells them apart."""
+    if prepared.is_dir():
+        used = {row.key for row in rows} - {skipped.video for skipped in read_skipped(prepared)}
         for one in read_damage(prepared):
-            if one.video in wanted - unusable:
+            if one.video in used:
                 yield Finding("damaged", one.path, str(one))
 
 
@@ -101,7 +106,8 @@ def from_decoding(row: Video, root: Path, decoder: Decoder, frames: int) -> list
             size = kept[min(kept)].shape[:2]
             damaged = damaged_masks(manifest.inside(root, row.mask), index)
             if damaged.any():
-                found.append(Finding("damaged", row.mask, f"the masks of {say_damage(damaged)}"))
+                kind: Kind = "corrupt" if (damage | damaged).all() else "damaged"
+                found.append(Finding(kind, row.mask, f"the masks of {say_damage(damaged)}"))
             masks = read_masks(decoder, manifest.inside(root, row.mask), index, list(kept), size)
         except (VideoError, manifest.Outside) as error:
             found.append(Finding("mask", row.mask, str(error)))

@@ -19,13 +19,13 @@ Kind = Literal[
     # something is lacking
     "missing",  # in a list of the owners, not on the disk
     "corrupt",  # cannot be read
-    "damaged",  # some frames cannot
     "short",  # fewer frames than are asked for
     "no face",
     "list",  # a list says what it may not: the video is left out
     "link",  # a symbolic link that is not followed
     "count",  # other numbers than the owners give
     # good to know
+    "damaged",  # some frames cannot be read: the others are used
     "unexpected",
     "held out",  # listed, but in no split of ours
     "no mask",
@@ -33,7 +33,7 @@ Kind = Literal[
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 WRONG = KINDS[: KINDS.index("missing")]
-LACKING = KINDS[KINDS.index("missing") : KINDS.index("unexpected")]
+LACKING = KINDS[KINDS.index("missing") : KINDS.index("damaged")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from rich.table import Table
 from datamodules import pool
 from datamodules.atomic import write_text
 from datamodules.base import FaceData
-from datamodules.doctor import from_decoding, from_listing, wrong
+from datamodules.doctor import from_decoding, from_listing, from_preparing, wrong
 from datamodules.doctor_prepared import ROWS, check_crops, check_tables
 from datamodules.errors import Refused
 from datamodules.findings import KINDS, LACKING, WRONG, Finding
@@ -59,8 +59,10 @@ def doctor(
     assert data.root is not None
     findings += from_listing(rows, data.root, data.prepared)
     empty = {one.path for one in findings if one.kind in ("corrupt", "missing")}
+    todo = [row for row in some(rows, videos) if row.path not in empty] if decode else []
+    decoded = {row.key for row in todo}
+    findings += from_preparing([row for row in rows if row.key not in decoded], data.prepared)
     if decode:
-        todo = [row for row in some(rows, videos) if row.path not in empty]
         jobs = ((from_decoding, (row, data.root, data.decoder, frames)) for row in todo)
         with bar("decoding") as show:
             for done, found in enumerate(pool.run(jobs, workers), 1):

@@ -9,7 +9,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from datamodules.damage import Damage, find_damage, read_damage, spread
+from datamodules.damage import Damage, find_damage, read_damage, spread, write_damage
 from datamodules.datasets.folder import index
 from datamodules.doctor import from_decoding
 from datamodules.findings import Finding
@@ -24,6 +24,7 @@ from tests.conftest import ROOT
 from tests.detecting import SCHEMA, small
 from tests.test_odd_clips import Frames, head, write
 from tests.test_pictures import prepare_here
+from tests.test_readers import examine
 
 __all__ = ["head", "small"]  # fixtures
 
@@ -120,6 +121,22 @@ def test_doctor_reports_damaged_frames(head: Frames, tmp_path: Path) -> None:
     [row] = index(tmp_path)
     found = from_decoding(row, tmp_path, PyAV(), 32)
     assert found == [Finding("damaged", "real/damaged.mp4", f"{len(lost(tmp_path))} of 48 frames are damaged")]
+
+
+def test_doctor_reports_damage_once_and_counts_no_video_of_it_as_lacking(head: Frames, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    for path in ("real/a.mp4", "masks/b.mp4"):
+        damaged(root / path, head)
+    (root / "fake").mkdir()
+    write(root / "fake/b.mp4", long(head), gop=12)
+    both = ["fake/b.mp4", "real/a.mp4"]
+    about = [Damage(video=f"folder/{path[:-4].replace('/', '//')}", path=path, damaged=20, frames=48) for path in both]
+    (tmp_path / "prepared").mkdir()
+    write_damage(tmp_path / "prepared", about)
+    for options, paths in (((), both), (("--decode", "--workers", "1"), ["masks/b.mp4", "real/a.mp4"])):
+        report: dict[str, Any] = examine("folder", root, *options)
+        assert [one["path"] for one in report["findings"] if one["kind"] == "damaged"] == paths
+        assert report["wrong"] == []
 
 
 def test_detect_scores_no_damaged_frame_says_so_and_abstains_above_a_share(
