@@ -57,7 +57,7 @@ def write_run(path: Path, masks: bool = True, seed: int = 0, map_of: str = "regi
         "map_of": map_of,
     }
     about |= {"trained_on": json.dumps(["d/Swap", "d/real"]), "contract": json.dumps({"margin": 1.3, "size": 64})}
-    path.mkdir(parents=True)
+    path.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata(about), path / "predictions.parquet")
     (path / "metrics.csv").write_text(
         "step,train/loss,val/video_auroc,train/samples_per_s,train/waiting\n9,0.7,,,\n19,0.5,,,\n20,,0.8,,\n20,,,31.5,0.02\n"

@@ -21,10 +21,11 @@ from datamodules import manifest
 from datamodules.errors import Refused
 from suite.__main__ import main
 from suite.figures import read_run, verdict
-from suite.sweeps.plan import Sweep
-from suite.sweeps.play import Command, Stopped
-from suite.sweeps.settings import merged
+from suite.sweeps.plan import Domain, Entrant, Sweep
+from suite.sweeps.play import Command, Stopped, played
+from suite.sweeps.settings import Settings, merged
 from tests.conftest import ROOT, small_fit
+from tests.test_report import change, write_run
 
 SMALL: dict[str, Any] = {
     "model": {"init_args": {"backbone": "test_efficientnet"}},
@@ -154,6 +155,34 @@ def test_a_command_that_ended_before_its_end_is_not_done(prepared: Path, tmp_pat
     (tmp_path / "x/waiting.txt").write_text("masks: 3 of 3 are missing")
     with pytest.raises(Stopped, match="masks: 3 of 3 are missing"):
         nothing.run([], ["--help"], tmp_path)
+
+
+def test_predictions_of_an_older_version_are_made_anew_by_the_next_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump({"class_path": "x", "init_args": {"prepared": "prepared"}}))
+    domain, still = (
+        Domain(data=tmp_path / "data.yaml"),
+        Entrant(config=[ROOT / "configs/degenerate.yaml"], trained=False),
+    )
+    sweep = Sweep(methods={"still": still}, train={"t": domain}, test={"t": domain}, seeds=[0], change=Settings())
+    [cell], calls = list(sweep.cells()), []
+
+    def run(command: Command, *_: object) -> None:
+        """Instead of the test: at first as an older version does."""
+        calls.append(command.verb)
+        for name in ("rows.json", "predictions.parquet"):
+            (command.folder / name).unlink(missing_ok=True)
+        written = write_run(command.folder)
+        if len(calls) == 1:
+            change(written, lambda table: table.replace_schema_metadata({}))
+
+    monkeypatch.setattr(Command, "run", run)
+    first, second, third = (played(sweep, cell, tmp_path, tmp_path, set()) for _ in range(3))
+    assert [failure.reason.partition("; ")[2] for failure in first.failures] == ["test again: the next call does"]
+    assert second.failures == []
+    assert second.rows == third.rows
+    assert calls == ["test", "test"]
 
 
 def test_a_test_set_is_tested_degraded_with_faces_found_after_it(

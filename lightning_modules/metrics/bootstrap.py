@@ -24,6 +24,10 @@ Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 
+class Outdated(Refused):
+    """Predictions that only another test can mend."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Interval:
     """A value with its 95 % interval."""
@@ -142,7 +146,7 @@ def check_bins(table: Mapping[str, NDArray[Any]], about: Mapping[str, str], name
     has_histograms = any(one is not None for one in table["forged"])
     if has_histograms and about.get("pixel_bins") != pixel.BINNING:
         found = about.get("pixel_bins", "an older version's bins")
-        raise Refused(f"{name}: counts pixels in {found}, must be {pixel.BINNING}; test again")
+        raise Outdated(f"{name}: counts pixels in {found}, must be {pixel.BINNING}; test again")
 
 
 def over_frames(

@@ -21,6 +21,7 @@ from datamodules import cluster, pool
 from datamodules.atomic import write_text
 from datamodules.degrade.tree import LOST
 from datamodules.errors import Refused
+from lightning_modules.metrics.bootstrap import Outdated
 from suite.figures import read_run
 from suite.sweeps.conditions import Condition
 from suite.sweeps.groups import groups_of
@@ -139,6 +140,9 @@ def played(sweep: Sweep, cell: Cell, out: Path, where: Path, lost: set[Condition
             if attributes is not None and condition.kind is None:
                 same = {"method": cell.method, "train": cell.train, "seed": cell.seed, "test": condition.test}
                 groups += [same | row for row in groups_of(read_run(place), prepared, attributes)]
+        except Outdated as error:
+            test.forget()
+            failures.append(Failure(cell=cell, test=condition, reason=f"{error}: the next call does"))
         except (Stopped, Refused, OSError, pa.ArrowException) as error:
             failures.append(Failure(cell=cell, test=condition, reason=str(error)))
     return Played(rows=rows, failures=failures, groups=groups)
@@ -167,6 +171,10 @@ class Command:
     def seconds(self) -> float | None:
         done = self.folder / DONE
         return json.loads(done.read_text())["seconds"] if done.is_file() else None
+
+    def forget(self) -> None:
+        """Has it run again when it is asked for again."""
+        (self.folder / DONE).unlink(missing_ok=True)
 
     def go(self, where: Path) -> None:
         """Runs it, unless it came to its end before; its words are in <verb>.log."""
