@@ -28,7 +28,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests sta
 ROOT = Path(__file__).parents[1]
 settings.register_profile("suite", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("suite")
+SLOW = ("test_sweeps.py", "test_cluster.py", "test_wandb.py", "test_export.py", "test_serve.py")  # minutes each
 PLAN = Plan(size="tiny", seed=0, difficulty=0.3)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow files first: begun last, one process would be at them when the others are done."""
+    items.sort(key=lambda item: item.path.name not in SLOW)
 
 
 @pytest.fixture(autouse=True, scope="session")
