@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -276,3 +277,12 @@ def test_one_video_cannot_eat_the_budget_and_the_undecided_come_first() -> None:
         choose(still, 3)
     with pytest.raises(Refused, match="budget 0: there are 40 fakes"):
         choose(faces, 0)
+
+
+def test_units_at_their_targets_are_a_probability_of_ninety_eight_percent() -> None:
+    model = LAE(size=64, widths=[8, 8, 8, 16], latent=8).eval()
+    frames = torch.rand(1, 1, 3, 64, 64)
+    found = model.encoder(frames[0])
+    at_targets = replace(found, latent=torch.tensor([[0.0] * 4 + [1.0] * 4]))
+    model.encoder.forward = lambda images: at_targets  # type: ignore[method-assign]
+    assert float(model(frames).logit.detach().sigmoid()) == pytest.approx(0.982, abs=1e-3)

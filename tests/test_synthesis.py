@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -243,3 +244,9 @@ def test_training_and_validation_see_reals_only_and_testing_all(prepared: Path) 
     assert set(data.videos("train")["label"].to_pylist()) == set(data.videos("val")["label"].to_pylist()) == {0}
     assert set(data.videos("test")["label"].to_pylist()) == {0, 1}
     assert data.training_methods() == ["studio/real"]
+
+
+def test_the_mask_of_a_self_blend_is_bent(prepared: Path) -> None:
+    batch = faces(prepared)
+    straight, bent = (blended(replace(batch, frames=batch.frames.clone()), alpha=alpha).mask for alpha in (0.0, 50.0))
+    assert ((straight - bent).abs().flatten(1).amax(1)[len(batch) :] > 0.1).all()
