@@ -72,6 +72,7 @@ PLACES: tuple[tuple[str, tuple[float, ...]], ...] = (
 )
 # Points of smiles that were seen to be wrong, in pixels of the files that are written.
 CORRECTIONS = """
+006 65:366.5,464.5 66:351,465.5 67:339,465
 008 56:358,466.5 57:343,467 58:327,463.5
 021 48:289,412 54:402,407.5 61:336,415.5 62:349,417 63:364,415.5 65:364,420 66:349,421.5 67:336,420
 025 48:296.5,449

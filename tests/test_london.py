@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from configparser import ConfigParser
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,7 +10,6 @@ import cv2
 import numpy as np
 import PIL.Image
 import pytest
-from setuptools.config.setupcfg import read_configuration
 
 from benchmarks.london import (
     LINES,
@@ -45,8 +45,10 @@ def test_london_has_102_people_in_two_photographs_of_700_pixels() -> None:
 
 
 def test_the_wheel_carries_the_photographs_and_their_licence() -> None:
-    patterns = read_configuration(str(Path(__file__).parents[1] / "setup.cfg"))["options"]["package_data"]
-    carried = {path for pattern in patterns["datamodules.studio"] for path in LONDON.parent.glob(pattern)}
+    setup = ConfigParser()
+    setup.read(Path(__file__).parents[1] / "setup.cfg")
+    patterns = setup["options.package_data"]["datamodules.studio"].split(", ")
+    carried = {path for pattern in patterns for path in LONDON.parent.glob(pattern)}
     assert carried == set(LONDON.iterdir())
     licence = (LONDON / "LICENCE.md").read_text()
     for part in ("DeBruine", "Jones", "10.6084/m9.figshare.5047666.v5", "CC BY 4.0", "What was changed", "estimates"):
