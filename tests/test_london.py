@@ -20,8 +20,10 @@ from benchmarks.london import (
     convert_template,
     detect_points,
     read_corrections,
+    read_faces,
     read_tem,
 )
+from datamodules.errors import Refused
 from datamodules.faces import DlibLandmarks
 from datamodules.findings import hearing
 from datamodules.studio.people import LONDON, read_people
@@ -151,3 +153,18 @@ def test_lips_that_would_cross_touch_and_others_stay() -> None:
 
 def test_a_template_file_is_its_points() -> None:
     np.testing.assert_array_equal(read_tem("2\n565\t632\n1.5\t2\n1\n0\n2\n0 1\n"), [[565, 632], [1.5, 2]])
+
+
+def test_the_download_and_a_copy_of_it_are_both_read(tmp_path: Path) -> None:
+    (tmp_path / "neutral_front").mkdir()
+    (tmp_path / "neutral_front" / "007_03.tem").write_text("2\n3\t6\n9\t12\n0\n")
+    face = read_faces(tmp_path)["007"]
+    assert face.neutral == tmp_path / "neutral_front" / "007_03.jpg"
+    assert face.smiling == tmp_path / "smiling_front" / "007_08.jpg"
+    np.testing.assert_array_equal(face.template, [[3, 6], [9, 12]])
+    (tmp_path / "points_189.json").write_text('{"london/007_neutral.jpg": [[2, 4], [6, 8]]}')
+    face = read_faces(tmp_path)["007"]
+    assert face.smiling == tmp_path / "london" / "007_smiling.jpg"
+    np.testing.assert_array_equal(face.template, [[2, 4], [6, 8]])
+    with pytest.raises(Refused, match=r"has neither neutral_front/NNN_03\.tem nor points_189\.json"):
+        read_faces(tmp_path / "neutral_front")
