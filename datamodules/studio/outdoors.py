@@ -1,0 +1,322 @@
+"""Places outdoors to film in, by day and in the evening."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from datamodules.studio.paint import Array, Canvas, clouds, hued, ramp, tint, wander
+from datamodules.studio.scenery import Mover, Scenery, Stage, glint, pad, still, sway, walker
+
+FACADES = (
+    (0.30, 0.15, 0.10),
+    (0.45, 0.36, 0.25),
+    (0.38, 0.37, 0.35),
+    (0.5, 0.42, 0.32),
+    (0.22, 0.2, 0.19),
+    (0.55, 0.52, 0.47),
+)
+LAMPS = ((1.3, 0.75, 0.3), (1.2, 0.95, 0.6), (0.9, 1.0, 1.1), (1.3, 0.6, 0.2))
+SIGNS = ((1.3, 0.15, 0.08), (0.15, 1.0, 0.4), (0.2, 0.4, 1.3), (1.2, 0.3, 0.8), (1.2, 0.9, 0.4))
+
+
+def facade(stage: Stage, metres: float, wide: float, night: bool) -> Canvas:
+    """The fronts of some houses in a row, a pavement at their feet 1.5 m below the middle."""
+    rng = stage.rng
+    canvas = stage.canvas(metres, wide=wide)
+    r, top = canvas.right, canvas.top
+    x = -r - rng.uniform(0, 4)
+    while x < r:
+        w, floor = rng.uniform(4, 11), rng.uniform(2.8, 3.8)
+        colour = np.array(FACADES[rng.integers(len(FACADES))]) * np.exp(0.2 * rng.standard_normal())
+        colour = (colour * (0.05 if night else 1)).astype(np.float32)
+        canvas.box(x, -1.5, x + w, top + 9, colour)
+        pane = tint(rng, (0.03, 0.2), -0.1) * (0.05 if night else 1)
+        gap, part = rng.uniform(1.3, 2.6), rng.uniform(0.35, 0.6)
+        trim = colour * rng.uniform(0.6, 1.6)
+        for y in np.arange(-1.5 + floor, top + 2, floor):
+            canvas.box(x, y - 0.12, x + w, y, trim, down=0.4)
+            for a in np.arange(x + 0.4, x + w - gap * part - 0.2, gap):
+                glass = pane * np.exp(0.4 * rng.standard_normal())
+                if stage.chance(0.35 if night else 0.0):
+                    glass = np.array(LAMPS[rng.integers(3)]) * rng.uniform(0.1, 0.9)
+                elif stage.chance(0.25):
+                    glass = glass * 2.5 + (0.0 if night else 0.05)
+                canvas.box(a - 0.08, y + 0.7, a + gap * part + 0.08, y + floor - 0.5, trim)
+                canvas.box(a, y + 0.78, a + gap * part, y + floor - 0.58, glass, down=-0.3)
+        shop = tint(rng, (0.03, 0.3), 0.05, 0.2) * (0.1 if night else 1)
+        canvas.box(x + 0.2, -1.5, x + w - 0.2, -1.5 + floor - 0.2, shop)
+        glow = np.array(LAMPS[rng.integers(3)]) * rng.uniform(0.15, 0.9) if night else tint(rng, (0.04, 0.3), 0.05)
+        for a in np.arange(x + 0.5, x + w - 1.2, 1.9):
+            canvas.box(a, -1.0, a + 1.7, -1.5 + floor - 0.9, glow * np.exp(0.4 * rng.standard_normal()), down=0.3)
+        sign = hued(rng, rng.uniform(0.05, 0.25), 0.45) * (0.1 if night else 1)
+        if night and stage.chance(0.4):
+            sign = np.array(SIGNS[rng.integers(len(SIGNS))], np.float32)
+        canvas.box(x + 0.3, -1.5 + floor - 0.75, x + w - 0.3, -1.5 + floor - 0.2, sign, opacity=0.9)
+        x += w
+    canvas.mottle(rng, 1.0, 0.08)
+    return canvas
+
+
+def car(stage: Stage, scale: float, light: float, night: bool) -> Canvas:
+    """A car from its side."""
+    rng = stage.rng
+    canvas = Canvas(int(4.8 * scale) + 4, int(1.9 * scale) + 4, scale, channels=4)
+    paint = tint(rng, (0.02, 0.7), 0, 0.08) if stage.chance(0.7) else hued(rng, rng.uniform(0.05, 0.2), 0.55)
+    paint, glass = paint * light, tint(rng, (0.02, 0.12), -0.1) * light
+    roof = rng.uniform(0.6, 0.85)
+    canvas.fill(
+        [(-2.2, -0.55), (2.25, -0.55), (2.25, 0.05), (1.5, 0.15), (-2.15, 0.2), (-2.3, -0.1)],
+        paint,
+        soft=0.04,
+        down=0.5,
+    )
+    canvas.fill([(-1.9, 0.15), (1.4, 0.12), (0.7, roof), (-1.3, roof)], paint, soft=0.04)
+    canvas.fill([(-1.6, 0.18), (1.15, 0.16), (0.6, roof - 0.1), (-1.15, roof - 0.1)], glass)
+    for x in (-1.4, 1.45):
+        canvas.oval(x, -0.5, 0.34, 0.34, np.full(3, 0.01 * light))
+    if night:
+        canvas.oval(2.2, -0.1, 0.16, 0.14, (9.0, 8.5, 7.0))
+        canvas.oval(-2.2, 0.0, 0.14, 0.12, (5.0, 0.3, 0.15))
+    return canvas
+
+
+def street(stage: Stage, night: bool = False) -> Scenery:
+    """A street: houses across it or on both sides of it, cars, people, trees."""
+    rng = stage.rng
+    light = 0.06 if night else 1.0
+    blur = rng.uniform(0.022, 0.045) if night else rng.uniform(0.013, 0.03)
+    along = stage.chance(0.55)
+    metres = rng.uniform(6, 9) if along else rng.uniform(7, 13)
+    sky = tint(rng, 0.006, -0.25, 0.1) if night else tint(rng, (1.2, 3.5), -0.12, 0.1)
+    canvas = stage.canvas(metres, sky)
+    r, top = canvas.right, canvas.top
+    if not night:
+        h, w = canvas.image.shape[:2]
+        canvas.image *= (0.75 + 0.4 * ramp(h, 0, 0.6 * h))[:, None, None]
+        canvas.image *= np.exp(0.12 * clouds(rng, h, w, 0.4 * h, 4))[..., None]
+    if along:
+        vanish = rng.uniform(-0.35, 0.35) * r, rng.uniform(-0.05, 0.1) * top
+        both = stage.chance(0.6)
+        sides = (-1, 1) if both else (int(rng.choice([-1, 1])),)
+        if not both or stage.chance(0.5):
+            trees(canvas, stage, vanish[1] + rng.uniform(0.15, 0.5) * top, light, rng.uniform(0.1, 0.25))
+        ground(canvas, stage, vanish[1], light)
+        for side in sides:
+            receding(canvas, stage, facade(stage, 12, 1.0, night), vanish, side)
+    else:
+        front = facade(stage, metres, 1.0, night).image
+        roof = int(rng.uniform(-0.3, 0.25) * canvas.image.shape[0])
+        line = max(roof, 0)
+        canvas.image[line:] = front[line:]
+        ground(canvas, stage, -1.5, light)
+        if stage.chance(0.5):
+            trees(canvas, stage, rng.uniform(0, 0.6) * top, light, rng.uniform(0.1, 0.4))
+    canvas.light([(rng.uniform(-r, r), top, 0.5 * metres, tint(rng, 0.6, 0.05))], np.full(3, 0.6, np.float32))
+    foot = -1.5 if not along else vanish[1] - 1.5
+    for _ in range(rng.integers(1, 4)):  # parked
+        vehicle = car(stage, canvas.scale, light, False)
+        paste(
+            canvas.image,
+            vehicle.image,
+            rng.uniform(-0.1, 1.1) * stage.width,
+            stage.height / 2 + (0.8 - foot) * canvas.scale,
+        )
+    radius = blur * stage.across
+    movers: list[Mover] = []
+    t = stage.seconds
+    for _ in range(rng.integers(0, 3)):
+        vehicle, way = car(stage, canvas.scale, light, night), int(rng.choice([-1, 1]))
+        image = np.ascontiguousarray(pad(vehicle, radius)[:, ::way])
+        x = stage.width * rng.uniform(0.1, 0.9) + way * rng.uniform(3, 9) * canvas.scale * (
+            t - rng.uniform(0, t[-1] + 0.5)
+        )
+        y = np.full(len(t), stage.height / 2 + (0.45 - foot) * canvas.scale)
+        movers.append(Mover(image, np.stack([x, y], 1), np.ones(len(t))))
+    movers += [
+        walker(stage, canvas.scale, foot - rng.uniform(0, 0.6), radius, light) for _ in range(rng.integers(0, 4))
+    ]
+    if night and stage.chance(0.6):
+        movers.append(traffic_light(stage, radius))
+    if night:
+        street_lights(canvas, stage)
+        wet(canvas, foot, rng.uniform(0.2, 0.6))
+    return Scenery(
+        far=canvas.image, movers=movers, blur=blur, key=rng.uniform(0.012, 0.04) if night else rng.uniform(0.12, 0.32),
+        sway=still(stage),
+    )  # fmt: skip
+
+
+def evening(stage: Stage) -> Scenery:
+    """A street at night, lights as large discs."""
+    return street(stage, night=True)
+
+
+def ground(canvas: Canvas, stage: Stage, level: float, light: float) -> None:
+    """A road and its kerb from the horizon or the houses' feet down."""
+    rng, r, top = stage.rng, canvas.right, canvas.top
+    grey = tint(rng, (0.1, 0.3), 0.02, 0.05) * light
+    canvas.box(-r, -top - 0.2, r, level, grey, down=-0.3)
+    canvas.box(-r, level - 0.25, r, level, grey * rng.uniform(1.1, 1.6))
+
+
+def receding(canvas: Canvas, stage: Stage, front: Canvas, vanish: tuple[float, float], side: int) -> None:
+    """Fronts along one side of a street that runs away from the camera."""
+    h, w = canvas.image.shape[:2]
+    middle = np.array([w / 2, h / 2])
+    vx, vy = np.array(vanish) * (canvas.scale, -canvas.scale) + middle
+    edge = (w if side > 0 else 0) + side * 0.1 * w
+    reach = stage.rng.uniform(0.06, 0.2)  # how near the vanishing point the last house ends
+    fh, fw = front.image.shape[:2]
+    foot = fh / 2 + 1.5 * front.scale
+    low, high = h / 2 + stage.rng.uniform(0.45, 0.8) * h / 2 * 1.2, -stage.rng.uniform(0.5, 1.5) * h
+    ends = [(edge, high), (vx + (edge - vx) * reach, vy + (high - vy) * reach)]
+    feet = [(edge, low), (vx + (edge - vx) * reach, vy + (low - vy) * reach)]
+    source = np.array([(0, 0), (fw, 0), (0, foot), (fw, foot)], np.float32)
+    target = np.array([ends[0], ends[1], feet[0], feet[1]], np.float32)
+    turn = cv2.getPerspectiveTransform(source, target)
+    image = cv2.warpPerspective(front.image[: int(foot)], turn, (w, h), flags=cv2.INTER_AREA)
+    cover = cv2.warpPerspective(np.ones((int(foot), fw), np.float32), turn, (w, h))[..., None]
+    shade = np.float32(np.exp(stage.rng.uniform(-0.9, 0.35)))  # one side of a street has the sun
+    canvas.image += cover * (image * shade - canvas.image)
+
+
+def trees(canvas: Canvas, stage: Stage, level: float, light: float, gaps: float) -> None:
+    """Crowns of trees up to about a level, sky through their leaves."""
+    rng = stage.rng
+    h, w = canvas.image.shape[:2]
+    y = (h / 2 - np.arange(h, dtype=np.float32)[:, None]) / canvas.scale
+    edge = level + 0.25 * canvas.top * clouds(rng, 1, w, 0.25 * w, 3)
+    leaf = clouds(rng, h, w, 0.12 * h, 5, 0.75)
+    body = clouds(rng, h, w, 0.3 * h, 3)
+    cover = np.clip((edge - y) / (0.15 * canvas.top) + 0.8 * body + 0.9 * leaf + 2.2 - 4 * gaps, 0, 1)
+    cover *= np.clip((y + 0.5 * canvas.top) / (0.1 * canvas.top), 0, 1) if level > 0 else 1
+    green = np.array([0.11, 0.16, 0.04]) * np.exp(0.25 * rng.standard_normal()) * np.exp(0.15 * rng.standard_normal(3))
+    shade = np.exp(0.5 * body + 0.45 * leaf)[..., None].astype(np.float32)
+    canvas.image += cover[..., None].astype(np.float32) * ((green * light).astype(np.float32) * shade - canvas.image)
+
+
+def park(stage: Stage) -> Scenery:
+    """Leaves, trunks and grass, the sky in discs between them."""
+    rng = stage.rng
+    canvas = stage.canvas(rng.uniform(3, 7), tint(rng, (1.5, 4.0), -0.05, 0.1))
+    r, top = canvas.right, canvas.top
+    h, w = canvas.image.shape[:2]
+    meadow = np.array([0.2, 0.26, 0.08], np.float32) * np.float32(np.exp(0.3 * rng.standard_normal()))
+    canvas.box(-r, -top - 0.3, r, rng.uniform(-0.15, 0.2) * top, meadow, soft=0.1)
+    trees(canvas, stage, top * rng.uniform(0.2, 1.6), 1.0, rng.uniform(0.0, 0.3))
+    for _ in range(rng.integers(0, 7)):
+        x, width = rng.uniform(-r, r), rng.uniform(0.06, 0.3)
+        bark = tint(rng, (0.02, 0.14), 0.15, 0.08)
+        lean = rng.normal(0, 0.15)
+        canvas.fill(
+            [(x - width, -top), (x + width, -top), (x + lean + 0.6 * width, top), (x + lean - 0.6 * width, top)],
+            bark,
+            across=0.5,
+        )
+    trees(canvas, stage, top * rng.uniform(-0.3, 0.6), rng.uniform(0.5, 1.2), rng.uniform(0.1, 0.35))
+    level = rng.uniform(-0.75, -0.2) * top
+    grass = (np.array([0.17, 0.22, 0.06]) * np.exp(0.25 * rng.standard_normal())).astype(np.float32)
+    canvas.box(-r, -top - 0.3, r, level, grass, soft=0.06, down=0.25)
+    if stage.chance(0.4):
+        x = rng.uniform(-r, r)
+        canvas.fill(
+            [(x - 0.3, level), (x + 0.2, level), (x + 2.2, -top), (x - 1.2, -top)],
+            tint(rng, (0.25, 0.5), 0.08),
+            soft=0.08,
+        )
+    sun = np.clip(clouds(rng, h, w, 0.35 * h, 3), -2, 2)
+    canvas.image *= np.exp(0.35 * sun)[..., None]
+    radius = rng.uniform(0.014, 0.036)
+    groups = rng.uniform((0, 0.0), (w, 0.6 * h), (4, 2))
+    for _ in range(rng.integers(0, 220)):  # sky between leaves, sun on wet ones
+        x, y = groups[rng.integers(4)] + rng.normal(0, 0.22 * h, 2)
+        u, v = int(np.clip(x, 0, w - 1)), int(np.clip(y, 0, 0.75 * h))
+        spot = canvas.image[v : v + 2, u : u + 2]
+        bright = np.exp(rng.normal(0.3, 1.3)) * (stage.seen / 192) ** 2
+        spot += np.float32(min(bright, 30)) * np.array([1.0, 1.03, 0.75], np.float32)
+    pixels = radius * stage.across
+    movers = []
+    for _ in range(rng.integers(0, 7)):
+        at = rng.uniform(0.05, 0.95) * w, rng.uniform(0.05, 0.55) * h
+        colour = np.array([0.75, 0.85, 0.5], np.float32) * np.float32(rng.uniform(0.4, 1.3))
+        movers.append(glint(stage, at, pixels, colour, 0.3 + wander(rng, stage.seconds, 0.35, 0.4, 1.8)))
+    if stage.chance(0.4):
+        movers.append(walker(stage, canvas.scale, level - 0.5, pixels))
+    near = None
+    if stage.chance(0.5):
+        near = branch(stage)
+    return Scenery(
+        far=canvas.image, near=near, movers=movers, blur=radius, near_blur=rng.uniform(0.012, 0.03),
+        key=rng.uniform(0.1, 0.28), sway=sway(stage, rng.uniform(0.5, 2.0)),
+    )  # fmt: skip
+
+
+def branch(stage: Stage) -> Array:
+    """Twigs with leaves that hang into a corner."""
+    rng = stage.rng
+    near = stage.canvas(1.5, channels=4)
+    side = rng.choice([-1, 1])
+    green = np.array([0.12, 0.2, 0.04]) * np.exp(0.3 * rng.standard_normal())
+    for _ in range(rng.integers(2, 5)):
+        root = np.array([side * near.right * rng.uniform(0.6, 1.1), near.top * rng.uniform(0.4, 1.1)])
+        way = np.array([-side * rng.uniform(0.2, 1), -rng.uniform(0.1, 0.9)])
+        way *= rng.uniform(0.25, 0.55) / np.hypot(*way)
+        for k in range(int(rng.integers(10, 26))):
+            x, y = root + way * rng.uniform(0, 1) + 0.05 * rng.standard_normal(2)
+            size = rng.uniform(0.02, 0.05)
+            colour = green * np.exp(0.4 * rng.standard_normal()) * (1.4 if k % 3 == 0 else 0.8)
+            near.leaf(x, y, 0.5 * size, size, colour, turn=rng.uniform(0, np.pi))
+    return near.image
+
+
+def paste(image: Array, layer: Array, x: float, y: float) -> None:
+    """Puts an (h, w, 4) layer about a middle, in place."""
+    h, w = layer.shape[:2]
+    x0, y0 = int(x - w / 2), int(y - h / 2)
+    a, b = max(-x0, 0), max(-y0, 0)
+    part = image[max(y0, 0) : max(y0 + h, 0), max(x0, 0) : max(x0 + w, 0)]
+    cut = layer[b : b + part.shape[0], a : a + part.shape[1]]
+    part += cut[..., :3] - cut[..., 3:] * part
+
+
+def traffic_light(stage: Stage, radius: float) -> Mover:
+    """A lamp that shows for a while and then does not."""
+    rng, t = stage.rng, stage.seconds
+    red = stage.chance(0.5)
+    colour = np.array([1.1, 0.06, 0.03] if red else [0.05, 0.9, 0.45], np.float32)
+    switch = rng.uniform(0.2, 1.2) * max(float(t[-1]), 0.5)
+    strength = (t < switch if stage.chance(0.5) else t >= switch) * 0.9
+    at = stage.width * (0.5 + rng.choice([-1, 1]) * rng.uniform(0.15, 0.4)), stage.height * rng.uniform(0.15, 0.45)
+    return glint(stage, at, radius, colour, strength)
+
+
+def street_lights(canvas: Canvas, stage: Stage) -> None:
+    """Lamps in rows that run away, and any number of lights far off."""
+    rng, r, top = stage.rng, canvas.right, canvas.top
+    colour = np.array(LAMPS[rng.integers(len(LAMPS))], np.float32)
+    vx, vy = rng.uniform(-0.4, 0.4) * r, rng.uniform(-0.1, 0.1) * top
+    for side in (-1, 1):
+        for k in range(int(rng.integers(3, 8))):
+            near = 1 / (1 + 0.7 * k)
+            x, y = vx + side * 1.1 * r * near, vy + 0.9 * top * near
+            canvas.oval(x, y, 0.05 + 0.14 * near, 0.04 + 0.08 * near, colour * rng.uniform(4, 9))
+    spread = rng.uniform(0.05, 0.3)
+    for _ in range(rng.integers(10, 60)):
+        pick = LAMPS[rng.integers(len(LAMPS))] if stage.chance(0.75) else SIGNS[rng.integers(len(SIGNS))]
+        size = rng.uniform(0.03, 0.09)
+        x, y = rng.uniform(-r, r), vy + spread * top * rng.standard_normal()
+        canvas.oval(x, y, size, size, np.array(pick) * float(np.exp(rng.uniform(-0.5, 2.3))))
+
+
+def wet(canvas: Canvas, level: float, share: float) -> None:
+    """A wet road mirrors what is above it, drawn long."""
+    h = canvas.image.shape[0]
+    line = int(h / 2 - level * canvas.scale)
+    below = h - line
+    if below < 4 or line < 4:
+        return
+    above = canvas.image[max(line - 2 * below, 0) : line][::-1]
+    mirrored = cv2.resize(above, (canvas.image.shape[1], below), interpolation=cv2.INTER_AREA)
+    mirrored = cv2.GaussianBlur(mirrored, (0, 0), sigmaX=0.8, sigmaY=max(below / 6, 1))
+    canvas.image[line:] += np.float32(share) * mirrored
