@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from datamodules.studio.indoors import curtains, office, plain, study, window
 from datamodules.studio.lamplit import cafe, hall, living_room
-from datamodules.studio.outdoors import evening, park, street
 from datamodules.studio.paint import Array, blur, develop
+from datamodules.studio.park import park
 from datamodules.studio.scenery import Scenery, Stage
+from datamodules.studio.street import evening, street
 
 KINDS: tuple[Callable[[Stage], Scenery], ...] = (
     plain, study, office, window, curtains, living_room, cafe, hall, street, park, evening,

@@ -132,22 +132,19 @@ class Canvas:
         v0, v1 = max(int(top - fade), 0), min(int(bottom + fade) + 1, height)
         if u1 <= u0 or v1 <= v0:
             return
-        u, v = np.arange(u0, u1) + 0.5, np.arange(v0, v1) + 0.5
-        along = np.clip(np.minimum(u - left, right - u) / fade + 0.5, 0, min(1.0, (right - left) / fade))
-        up = np.clip(np.minimum(v - top, bottom - v) / fade + 0.5, 0, min(1.0, (bottom - top) / fade))
-        if fade > 1:
-            along, up = along * along * (3 - 2 * along), up * up * (3 - 2 * up)
-        cover = (np.float32(opacity) * up[:, None] * along).astype(np.float32)[..., None]
+        u, v = np.arange(u0 + 0.5, u1, dtype=np.float32), np.arange(v0 + 0.5, v1, dtype=np.float32)
+        cover = edges(v, top, bottom, fade)[:, None] * edges(u, left, right, fade)
+        if opacity != 1:
+            cover *= np.float32(opacity)
         paint = np.ones(channels, np.float32)
-        paint[:3] = np.asarray(colour)[:3]
+        paint[:3] = colour[:3]
         part = self.image[v0:v1, u0:u1]
         if down or across:
-            shade = 1 - down * np.clip((v - top) / (bottom - top), 0, 1)[:, None]
-            shade = (shade - across * np.clip((u - left) / (right - left), 0, 1))[..., None]
-            if channels == 4:
-                shade = np.concatenate([shade, shade, shade, np.ones_like(shade)], 2)
-            paint = paint * shade.astype(np.float32)
-        part += cover * (paint - part)
+            shade = 1 - np.float32(down) * (np.minimum(np.maximum(v, top), bottom) - top)[:, None] / (bottom - top)
+            shade = shade - np.float32(across) * (np.minimum(np.maximum(u, left), right) - left) / (right - left)
+            paint = np.tile(paint, (*shade.shape, 1))
+            paint[..., :3] *= shade[..., None]
+        part += cover[..., None] * (paint - part)
 
     def oval(
         self,
@@ -209,6 +206,13 @@ class Canvas:
         view = np.array([[focal, 0, w / 2], [0, focal, h / 2], [0, 0, 1]])
         middle = np.array([[1, 0, -w / 2], [0, 1, -h / 2], [0, 0, 1.0]])
         return cv2.warpPerspective(self.image, view @ place @ middle, (w, h), borderMode=cv2.BORDER_REFLECT)
+
+
+def edges(at: Array, start: float, end: float, fade: float) -> Array:
+    """How far a stretch covers each of some pixels, fading over so many of them at both ends."""
+    cover = np.minimum(at - np.float32(start), np.float32(end) - at) / np.float32(fade) + np.float32(0.5)
+    cover = np.minimum(np.maximum(cover, 0), min(1.0, (end - start) / fade))
+    return (cover * cover * (3 - 2 * cover) if fade > 1 else cover).astype(np.float32)
 
 
 def ramp(length: int, start: float, end: float) -> Array:
