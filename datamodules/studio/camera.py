@@ -27,7 +27,7 @@ class Camera:
         t = np.arange(frames) / fps
         self.exposure = np.exp(wander(rng, t, rng.uniform(0.004, 0.025), 0.1, 0.6))
         self.flicker, self.rows, self.beat = rng.uniform(0.001, 0.01), rng.uniform(0.8, 2.5), rng.uniform(0.5, 3)
-        self.level = float(np.exp(rng.uniform(np.log(0.002), np.log(0.018))))
+        self.level = float(np.exp(rng.uniform(np.log(0.002), np.log(0.016))))
         self.by_value = self.level * response(rng, self.contrast)
         self.grain = grain(rng, height + DRIFT, width + DRIFT)
         # another part of it, mirrored or not, in every frame of even an hour
@@ -96,6 +96,6 @@ def grain(rng: np.random.Generator, height: int, width: int) -> Array:
     grey = fine[..., 1:2]
     coarse = rng.standard_normal((height // 2 + 1, width // 2 + 1, 3), dtype=np.float32)
     coarse = cv2.resize(cv2.GaussianBlur(coarse, (0, 0), 0.8), (width, height), interpolation=cv2.INTER_LINEAR)
-    share = np.array([0.8, 0.5, 1.0], np.float32) * np.float32(rng.uniform(0.2, 1.0))  # colour is denoised coarser
+    share = np.array([0.8, 0.5, 1.0], np.float32) * np.float32(rng.uniform(0.2, 0.7))  # colour is denoised coarser
     noise = (0.6 * grey + 0.4 * fine) / fine.std() + share * coarse / coarse.std()
     return noise / noise.std((0, 1)) * np.array([1.05, 0.85, 1.25], np.float32)  # blue has the least light

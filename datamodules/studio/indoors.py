@@ -14,7 +14,7 @@ def plain(stage: Stage) -> Scenery:
     rng = stage.rng
     colour = tint(rng, (0.08, 0.7), 0.02, 0.08) if stage.chance(0.7) else hued(rng, rng.uniform(0.08, 0.35), 0.3)
     canvas = stage.canvas(1.8, colour)
-    canvas.mottle(rng, rng.uniform(0.2, 0.8), rng.uniform(0.01, 0.12))
+    canvas.mottle(rng, rng.uniform(0.2, 0.8), rng.uniform(0.01, 0.07))
     found, ambient = lamps(stage, canvas)
     canvas.light(found, ambient)
     if stage.chance(0.7):

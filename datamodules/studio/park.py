@@ -18,8 +18,8 @@ def trees(canvas: Canvas, stage: Stage, level: float, light: float, gaps: float)
     body = clouds(rng, h, w, 0.3 * h, 3)
     cover = np.clip((edge - y) / (0.15 * canvas.top) + 0.8 * body + 0.9 * leaf + 2.2 - 4 * gaps, 0, 1)
     cover *= np.clip((y + 0.5 * canvas.top) / (0.1 * canvas.top), 0, 1) if level > 0 else 1
-    green = np.array([0.11, 0.16, 0.04]) * np.exp(0.25 * rng.standard_normal()) * np.exp(0.15 * rng.standard_normal(3))
-    shade = np.exp(np.minimum(0.5 * body + 0.45 * leaf, 0.8))[..., None].astype(np.float32)
+    green = np.array([0.11, 0.155, 0.05]) * np.exp(0.25 * rng.standard_normal()) * np.exp(0.08 * rng.standard_normal(3))
+    shade = np.exp(np.minimum(0.5 * body + 0.45 * leaf, 0.6))[..., None].astype(np.float32)
     canvas.image += cover[..., None].astype(np.float32) * ((green * light).astype(np.float32) * shade - canvas.image)
 
 
