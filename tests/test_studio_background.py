@@ -104,6 +104,18 @@ def test_what_is_seen_moves_against_the_camera_and_the_near_layer_moves_more(mon
     assert at(after, 112, 150) - at(before, 112, 150) == pytest.approx(-4, abs=0.15)
 
 
+def test_the_painted_wall_never_ends_however_far_the_camera_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slope(stage: Stage) -> Scenery:
+        far = np.ones((stage.height, stage.width, 3), np.float32)
+        far *= np.linspace(0.2, 1, stage.width, dtype=np.float32)[None, :, None]
+        return Scenery(far=far, blur=0, sway=np.zeros((len(stage.seconds), 2)))
+
+    monkeypatch.setattr(background, "KINDS", (slope,))
+    behind = backdrop(0)
+    for shift in (-1000, 0, 1000):
+        assert (np.diff(behind.film(0, (shift, 0))[36, :, 0]) > 0).all()
+
+
 def test_something_moves_in_many_backgrounds_and_none_in_a_studio(monkeypatch: pytest.MonkeyPatch) -> None:
     moves = []
     for seed in range(40):
@@ -176,8 +188,8 @@ def test_noise_differs_between_shots_by_far_and_depends_on_brightness() -> None:
 
 
 def test_noise_is_alike_in_neighbours_and_new_in_every_frame() -> None:
-    device = camera(0, frames=300)
-    assert len({tuple(part) for part in device.parts}) == 300
+    device = camera(0, frames=2000)
+    assert len({tuple(part) for part in device.parts}) == 2000
     noise = np.stack([device.noise_at(i) for i in range(6)])
     power = (noise**2).mean()
     assert (noise[:, :, 1:] * noise[:, :, :-1]).mean() > 0.15 * power
@@ -190,6 +202,8 @@ def test_exposure_drifts_in_time_and_flickers_in_rows() -> None:
     assert gains.mean(1).std() > 0.001
     assert (gains / gains.mean(1, keepdims=True)).std(1).min() > 0.0005
     assert np.abs(gains - 1).max() < 0.12
+    darkest, brightest = int(gains.mean(1).argmin()), int(gains.mean(1).argmax())
+    assert device.shoot(grey(0.5), darkest, 0.0).mean() < device.shoot(grey(0.5), brightest, 0.0).mean() - 0.5
 
 
 def test_shots_differ_in_sharpness_white_and_contrast() -> None:

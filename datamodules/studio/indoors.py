@@ -175,7 +175,7 @@ def outside(canvas: Canvas, stage: Stage, x0: float, y0: float, x1: float, y1: f
     canvas.box(x0, y0, x1, y1, tint(rng, 0.9, -0.08, 0.06) * bright, down=-0.2)
     level = y0 + rng.uniform(0.2, 0.75) * (y1 - y0)
     if stage.chance(0.65):
-        green = np.array([0.22, 0.26, 0.1]) * bright * np.exp(0.08 * rng.standard_normal(3))
+        green = np.array([0.2, 0.25, 0.12]) * bright * np.exp(0.08 * rng.standard_normal(3))
         canvas.box(x0, y0, x1, level - 0.05, green * 0.8, soft=0.03, down=-0.2)
         for _ in range(rng.integers(30, 55)):
             s = rng.uniform(0.04, 0.2)
