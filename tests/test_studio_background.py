@@ -85,9 +85,9 @@ def test_no_colour_is_one_of_a_paint_box() -> None:
 
 def test_what_is_seen_moves_against_the_camera_and_the_near_layer_moves_more(monkeypatch: pytest.MonkeyPatch) -> None:
     def posts(stage: Stage) -> Scenery:
-        far, near = stage.canvas(2.0), stage.canvas(2.0, channels=4)
-        far.box(-0.05, -2, 0.05, 2, (1, 1, 1))
-        near.box(0.5, -2, 0.6, 2, (1, 1, 1))
+        far, near = stage.make_canvas(2.0), stage.make_canvas(2.0, channels=4)
+        far.fill_box(-0.05, -2, 0.05, 2, (1, 1, 1))
+        near.fill_box(0.5, -2, 0.6, 2, (1, 1, 1))
         still = np.zeros((len(stage.seconds), 2))
         return Scenery(far=far.image + 0.01, near=near.image, blur=0, near_blur=0, sway=still)
 
@@ -137,7 +137,7 @@ def test_a_point_of_light_becomes_a_disc_of_the_same_energy() -> None:
 
 def test_a_rectangle_covers_a_share_of_the_pixels_at_its_edge() -> None:
     canvas = Canvas(8, 8, 1.0)
-    canvas.box(-2, -2, 1.25, 2, (1.0, 1.0, 1.0))
+    canvas.fill_box(-2, -2, 1.25, 2, (1.0, 1.0, 1.0))
     assert canvas.image[..., 0].sum() == pytest.approx(3.25 * 4)
     assert canvas.image[4, 5, 0] == pytest.approx(0.25)
 

@@ -9,16 +9,26 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.studio.indoors import curtains, office, plain, study, window
-from datamodules.studio.lamplit import cafe, hall, living_room
+from datamodules.studio.indoors import build_curtains, build_office, build_studio, build_study, build_window
+from datamodules.studio.lamplit import build_cafe, build_hall, build_living_room
 from datamodules.studio.paint import Array, blur, develop
-from datamodules.studio.park import park
+from datamodules.studio.park import build_park
 from datamodules.studio.scenery import Scenery, Stage
-from datamodules.studio.street import evening, street
+from datamodules.studio.street import build_evening, build_street
 
 KINDS: tuple[Callable[[Stage], Scenery], ...] = (
-    plain, study, office, window, curtains, living_room, cafe, hall, street, park, evening,
-)  # fmt: skip
+    build_studio,
+    build_study,
+    build_office,
+    build_window,
+    build_curtains,
+    build_living_room,
+    build_cafe,
+    build_hall,
+    build_street,
+    build_park,
+    build_evening,
+)
 DEPTH = 0.85  # how far the far layer follows the camera, against 1 of the near one
 
 
@@ -28,12 +38,12 @@ class Layer:
 
     colour: Array  # (h, w, 3) times alpha
     alpha: Array  # (h, w)
-    x: int  # where it was in the picture that it was cut from
+    x: int  # where it was in the image that it was cut from
     y: int
 
     @classmethod
     def cut(cls, image: Array) -> Layer | None:
-        """What can be seen of an (h, w, 4) picture, if anything."""
+        """What can be seen of an (h, w, 4) image, if anything."""
         ys, xs = np.nonzero(image[..., 3] > 1 / 512)
         if not len(ys):
             return None
@@ -67,7 +77,7 @@ class Background:
             self.near = Layer.cut(develop(blur(scenery.near, scenery.near_blur * width), exposure))
 
     def film(self, i: int, shift: tuple[float, float] = (0, 0)) -> Array:
-        """The picture behind the person in frame i, (H, W, 3) in [0, 1].
+        """What is behind the person in frame i, (H, W, 3) in [0, 1].
 
         Args:
             i: Frame.

@@ -28,14 +28,14 @@ class Camera:
         self.exposure = np.exp(wander(rng, t, rng.uniform(0.004, 0.025), 0.1, 0.6))
         self.flicker, self.rows, self.beat = rng.uniform(0.001, 0.01), rng.uniform(0.8, 2.5), rng.uniform(0.5, 3)
         self.level = float(np.exp(rng.uniform(np.log(0.002), np.log(0.016))))
-        self.by_value = self.level * response(rng, self.contrast)
-        self.grain = grain(rng, height + DRIFT, width + DRIFT)
+        self.by_value = self.level * compute_response(rng, self.contrast)
+        self.grain = draw_grain(rng, height + DRIFT, width + DRIFT)
         # another part of it, mirrored or not, in every frame of even an hour
         picks = rng.choice(4 * DRIFT * DRIFT, frames, replace=frames > 4 * DRIFT * DRIFT)
         self.parts = np.stack([picks // 4 // DRIFT, picks // 4 % DRIFT, picks % 2, picks // 2 % 2], 1)
 
     def focus(self, clean: Array) -> Array:
-        """The (H, W, 3) picture as soft as this lens: for what is before the camera, ahead of any forgery."""
+        """The (H, W, 3) image as soft as this lens: for what is before the camera, ahead of any forgery."""
         return cv2.GaussianBlur(clean, (0, 0), self.softness) if self.softness > 0.3 else clean
 
     def noise_at(self, i: int) -> Array:
@@ -56,7 +56,7 @@ class Camera:
         Args:
             clean: (H, W, 3) in [0, 1].
             i: Frame.
-            keep_noise: (H, W, 1), where below 1 the picture was made after the camera.
+            keep_noise: (H, W, 1), where below 1 the image was made after the camera.
         """
         seen = clean * self.gain
         seen *= self.exposure_at(i)
@@ -74,7 +74,7 @@ class Camera:
         return cv2.convertScaleAbs(np.maximum(seen, 0, out=seen), alpha=255)  # rounds and saturates in one pass
 
 
-def response(rng: np.random.Generator, contrast: float) -> Array:
+def compute_response(rng: np.random.Generator, contrast: float) -> Array:
     """How strong noise is at each of 256 display values, 1 on average.
 
     A sensor's noise is read noise and shot noise, which grows with the light; the curve to display values, steep in
@@ -89,7 +89,7 @@ def response(rng: np.random.Generator, contrast: float) -> Array:
     return (noise / noise.mean()).astype(np.float32)
 
 
-def grain(rng: np.random.Generator, height: int, width: int) -> Array:
+def draw_grain(rng: np.random.Generator, height: int, width: int) -> Array:
     """Noise of about unit variance, alike in neighbours as after demosaicing and denoising, (h, w, 3)."""
     fine = rng.standard_normal((height, width, 3), dtype=np.float32)
     fine = cv2.GaussianBlur(fine, (0, 0), rng.uniform(0.35, 0.9))

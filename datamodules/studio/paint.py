@@ -22,14 +22,14 @@ def wander(
     return spread / np.sqrt(2) * np.sin(2 * np.pi * hertz * np.asarray(seconds)[:, None] + phase).sum(1)
 
 
-def tint(rng: np.random.Generator, light: float | Point, warmth: float = 0.0, colourful: float = 0.12) -> Array:
+def mix_tint(rng: np.random.Generator, light: float | Point, warmth: float = 0.0, colourful: float = 0.12) -> Array:
     """A linear (3,) colour of about that luminance: mostly warmer or colder than grey, seldom greener or pinker."""
     level = light if isinstance(light, float) else float(np.exp(rng.uniform(*np.log(light))))
     warm, green = warmth + colourful * rng.standard_normal(), 0.35 * colourful * rng.standard_normal()
     return (level * np.exp([warm, green, -1.2 * warm])).astype(np.float32)
 
 
-def hued(rng: np.random.Generator, light: float, strength: float) -> Array:
+def mix_hue(rng: np.random.Generator, light: float, strength: float) -> Array:
     """A linear (3,) colour, most often a brown, red or ochre, then a blue, then a green, hardly ever a violet."""
     warm, blue, green = 0.45, 3.7, 2.0
     angle = rng.normal(rng.choice([warm, blue, green], p=[0.5, 0.3, 0.2]), 0.4)
@@ -37,7 +37,7 @@ def hued(rng: np.random.Generator, light: float, strength: float) -> Array:
     return (light * np.exp(strength * axis)).astype(np.float32)
 
 
-def clouds(
+def draw_clouds(
     rng: np.random.Generator, height: int, width: int, cell: float, octaves: int = 4, fade: float = 0.55
 ) -> Array:
     """Fractal noise with about unit variance, (height, width)."""
@@ -104,14 +104,14 @@ class Canvas:
         shade = np.ones((*mask.shape, 1), np.float32)
         low, high = pixels.min(0) - (x0, y0), pixels.max(0) - (x0, y0)
         if down:
-            shade = shade - np.float32(down) * ramp(mask.shape[0], low[1], high[1])[:, None, None]
+            shade = shade - np.float32(down) * make_ramp(mask.shape[0], low[1], high[1])[:, None, None]
         if across:
-            shade = shade - np.float32(across) * ramp(mask.shape[1], low[0], high[0])[None, :, None]
+            shade = shade - np.float32(across) * make_ramp(mask.shape[1], low[0], high[0])[None, :, None]
         part = self.image[y0:y1, x0:x1]
         paint = paint * shade if channels == 3 else np.concatenate([paint[:3] * shade, np.ones_like(shade)], 2)
         part += cover * (paint - part)
 
-    def box(
+    def fill_box(
         self,
         x0: float,
         y0: float,
@@ -133,7 +133,7 @@ class Canvas:
         if u1 <= u0 or v1 <= v0:
             return
         u, v = np.arange(u0 + 0.5, u1, dtype=np.float32), np.arange(v0 + 0.5, v1, dtype=np.float32)
-        cover = edges(v, top, bottom, fade)[:, None] * edges(u, left, right, fade)
+        cover = cover_stretch(v, top, bottom, fade)[:, None] * cover_stretch(u, left, right, fade)
         if opacity != 1:
             cover *= np.float32(opacity)
         paint = np.ones(channels, np.float32)
@@ -146,7 +146,7 @@ class Canvas:
             paint[..., :3] *= shade[..., None]
         part += cover[..., None] * (paint - part)
 
-    def oval(
+    def fill_oval(
         self,
         x: float,
         y: float,
@@ -162,7 +162,7 @@ class Canvas:
         c, s = np.cos(turn), np.sin(turn)
         self.fill(np.stack([x + c * u - s * v, y + s * u + c * v], 1), colour, **look)
 
-    def leaf(
+    def fill_leaf(
         self,
         x: float,
         y: float,
@@ -182,7 +182,7 @@ class Canvas:
     def mottle(self, rng: np.random.Generator, cell: float, amount: float, octaves: int = 4) -> None:
         """Uneven reflection everywhere, in patches of about so many metres."""
         h, w = self.image.shape[:2]
-        self.image[..., :3] *= np.exp(amount * clouds(rng, h, w, max(cell * self.scale, 2), octaves))[..., None]
+        self.image[..., :3] *= np.exp(amount * draw_clouds(rng, h, w, max(cell * self.scale, 2), octaves))[..., None]
 
     def light(self, lamps: Sequence[tuple[float, float, float, Array]], ambient: Array) -> None:
         """Multiplies by an illumination: each lamp (x, y, metres before the wall, colour) falls off with distance."""
@@ -196,7 +196,7 @@ class Canvas:
             total += (1 / (square * np.sqrt(square)))[..., None] * colour  # inverse square times the slant
         self.image[..., :3] *= total
 
-    def turned(self, yaw: float, pitch: float, roll: float, distance: float) -> Array:
+    def turn(self, yaw: float, pitch: float, roll: float, distance: float) -> Array:
         """The plane turned before a camera that stands so many metres away."""
         h, w = self.image.shape[:2]
         rotate = cv2.Rodrigues(np.array([0.0, yaw, 0.0]))[0] @ cv2.Rodrigues(np.array([pitch, 0.0, 0.0]))[0]
@@ -208,14 +208,14 @@ class Canvas:
         return cv2.warpPerspective(self.image, view @ place @ middle, (w, h), borderMode=cv2.BORDER_REFLECT)
 
 
-def edges(at: Array, start: float, end: float, fade: float) -> Array:
+def cover_stretch(at: Array, start: float, end: float, fade: float) -> Array:
     """How far a stretch covers each of some pixels, fading over so many of them at both ends."""
     cover = np.minimum(at - np.float32(start), np.float32(end) - at) / np.float32(fade) + np.float32(0.5)
     cover = np.minimum(np.maximum(cover, 0), min(1.0, (end - start) / fade))
     return (cover * cover * (3 - 2 * cover) if fade > 1 else cover).astype(np.float32)
 
 
-def ramp(length: int, start: float, end: float) -> Array:
+def make_ramp(length: int, start: float, end: float) -> Array:
     """From 0 at start to 1 at end, (length,)."""
     return np.clip((np.arange(length, dtype=np.float32) - start) / max(end - start, 1.0), 0, 1).astype(np.float32)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.studio.paint import Array, Canvas, hued, tint, wander
+from datamodules.studio.paint import Array, Canvas, mix_hue, mix_tint, wander
 
 Lamp = tuple[float, float, float, Array]  # x, y, metres before the wall, colour
 MARGIN = 0.14  # of the width, painted beyond every edge for a camera that moves
@@ -26,7 +26,7 @@ class Stage:
         """Pixels per metre where the shot is so many metres high."""
         return self.seen / metres
 
-    def canvas(self, metres: float, colour: Array | None = None, channels: int = 3, wide: float = 1.0) -> Canvas:
+    def make_canvas(self, metres: float, colour: Array | None = None, channels: int = 3, wide: float = 1.0) -> Canvas:
         return Canvas(round(self.width * wide), self.height, self.scale(metres), colour, channels)
 
     def crop(self, image: Array) -> Array:
@@ -34,13 +34,13 @@ class Stage:
         x = (image.shape[1] - self.width) // 2
         return image[:, x : x + self.width]
 
-    def chance(self, share: float) -> bool:
+    def toss(self, share: float) -> bool:
         return bool(self.rng.random() < share)
 
 
 @dataclass(slots=True)
 class Mover:
-    """A small picture that moves, in linear light times alpha."""
+    """A small image that moves, in linear light times alpha."""
 
     image: Array  # (h, w, 4)
     centre: NDArray[np.float64]  # (frames, 2) in pixels of the far layer
@@ -62,7 +62,7 @@ class Scenery:
     brightness: NDArray[np.float64] | None = None  # (frames,)
 
 
-def still(stage: Stage) -> NDArray[np.float64]:
+def hold_still(stage: Stage) -> NDArray[np.float64]:
     return np.zeros((len(stage.seconds), 2))
 
 
@@ -74,12 +74,12 @@ def sway(stage: Stage, pixels: float) -> NDArray[np.float64]:
 
 
 def pad(canvas: Canvas, blur: float) -> Array:
-    """Room around a small picture for the disc that each of its points becomes."""
+    """Room around a small image for the disc that each of its points becomes."""
     edge = int(np.ceil(blur)) + 3
     return np.pad(canvas.image, ((edge, edge), (edge, edge), (0, 0)))
 
 
-def walker(stage: Stage, scale: float, foot: float, blur: float, light: float = 1.0) -> Mover:
+def make_walker(stage: Stage, scale: float, foot: float, blur: float, light: float = 1.0) -> Mover:
     """Someone who passes behind, a figure of some 1.7 m.
 
     Args:
@@ -92,10 +92,10 @@ def walker(stage: Stage, scale: float, foot: float, blur: float, light: float = 
     rng = stage.rng
     tall, stout = rng.uniform(1.55, 1.9), rng.uniform(0.85, 1.2)
     canvas = Canvas(int(1.0 * scale) + 4, int(tall * scale) + 4, scale, channels=4)
-    coat, legs = tint(rng, (0.015, 0.5)) * light, tint(rng, (0.015, 0.15), -0.05) * light
-    if stage.chance(0.25):
-        coat = hued(rng, 0.12, 0.7) * np.float32(light)
-    skin, hair = tint(rng, (0.08, 0.4), 0.28, 0.05) * light, tint(rng, (0.008, 0.12), 0.15) * light
+    coat, legs = mix_tint(rng, (0.015, 0.5)) * light, mix_tint(rng, (0.015, 0.15), -0.05) * light
+    if stage.toss(0.25):
+        coat = mix_hue(rng, 0.12, 0.7) * np.float32(light)
+    skin, hair = mix_tint(rng, (0.08, 0.4), 0.28, 0.05) * light, mix_tint(rng, (0.008, 0.12), 0.15) * light
     top, half = tall / 2, 0.23 * stout
     for side in (-1, 1):
         canvas.fill(
@@ -122,8 +122,8 @@ def walker(stage: Stage, scale: float, foot: float, blur: float, light: float = 
         coat,
         across=0.25,
     )
-    canvas.oval(0, top - 0.13, 0.085, 0.115, skin)
-    canvas.oval(0, top - 0.08, 0.095, 0.085, hair)
+    canvas.fill_oval(0, top - 0.13, 0.085, 0.115, skin)
+    canvas.fill_oval(0, top - 0.08, 0.095, 0.085, hair)
     pace = rng.uniform(0.7, 1.5) * scale * rng.choice([-1, 1])
     t = stage.seconds
     # on their way through the middle some time in the shot, so that most of them are seen
@@ -134,27 +134,29 @@ def walker(stage: Stage, scale: float, foot: float, blur: float, light: float = 
     return Mover(pad(canvas, blur), np.stack([x, y], 1), np.ones(len(t)))
 
 
-def glint(stage: Stage, at: tuple[float, float], radius: float, colour: Array, strength: NDArray[np.float64]) -> Mover:
+def make_glint(
+    stage: Stage, at: tuple[float, float], radius: float, colour: Array, strength: NDArray[np.float64]
+) -> Mover:
     """A light that comes and goes, the disc that the lens makes of it, at a place of the far layer in pixels."""
     edge = int(np.ceil(radius)) + 2
     canvas = Canvas(2 * edge, 2 * edge, 1.0, channels=4)
-    canvas.oval(0, 0, radius, radius, colour, soft=0.4)
+    canvas.fill_oval(0, 0, radius, radius, colour, soft=0.4)
     return Mover(canvas.image, np.tile(at, (len(stage.seconds), 1)), np.clip(strength, 0, 1), blurred=True)
 
 
-def lamps(stage: Stage, canvas: Canvas, count: int | None = None) -> tuple[list[Lamp], Array]:
+def place_lamps(stage: Stage, canvas: Canvas, count: int | None = None) -> tuple[list[Lamp], Array]:
     """Light of a room: one or two lamps out of sight, and what the walls give back."""
     rng = stage.rng
     found = []
     for _ in range(count or int(rng.integers(1, 3))):
         x, y = rng.uniform(-1.4, 1.4) * canvas.right, rng.uniform(0.2, 1.5) * canvas.top
-        found.append((x, y, rng.uniform(0.8, 2.5), tint(rng, (0.5, 1.5), 0.08, 0.08)))
-    return found, tint(rng, (0.15, 0.5), 0, 0.06)
+        found.append((x, y, rng.uniform(0.8, 2.5), mix_tint(rng, (0.5, 1.5), 0.08, 0.08)))
+    return found, mix_tint(rng, (0.15, 0.5), 0, 0.06)
 
 
-def finish(stage: Stage, canvas: Canvas, turn: bool = True) -> Array:
+def finish_wall(stage: Stage, canvas: Canvas) -> Array:
     """The wall as the camera sees it, seldom quite head-on."""
     rng = stage.rng
-    yaw = float(np.clip(rng.normal(0, 0.17), -0.33, 0.33)) if turn else rng.uniform(-0.03, 0.03)
-    image = canvas.turned(yaw, rng.uniform(-0.06, 0.06), rng.uniform(-0.02, 0.02), rng.uniform(2.0, 3.5) * canvas.top)
+    yaw = float(np.clip(rng.normal(0, 0.17), -0.33, 0.33))
+    image = canvas.turn(yaw, rng.uniform(-0.06, 0.06), rng.uniform(-0.02, 0.02), rng.uniform(2.0, 3.5) * canvas.top)
     return stage.crop(image)
