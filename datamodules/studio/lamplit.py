@@ -181,9 +181,8 @@ def build_hall(stage: Stage) -> Scenery:
     lights = [(rng.uniform(-r, r), 0.6 * top, 2.0, lit * 0.6)]
     shine(canvas, lights, mix_tint(rng, (0.25, 0.5), 0, 0.06), 0.8)
     chairs = mix_tint(rng, (0.02, 0.25), 0, 0.2)
-    for k in range(int(rng.integers(3, 6))):  # rows of heads, nearer and larger below
-        near = 0.35 + 0.16 * k
-        y = horizon - 0.1 - 0.42 * k
+    y, near = horizon - 0.1, rng.uniform(0.3, 0.45)
+    while y > -top - 0.3:  # rows of heads, nearer and larger below
         for x in np.arange(-r, r, 0.75 * near + 0.12) + rng.uniform(-0.3, 0):
             if stage.toss(0.75):
                 x, tall = x + rng.normal(0, 0.05), y + rng.normal(0, 0.04)
@@ -191,6 +190,7 @@ def build_hall(stage: Stage) -> Scenery:
                 canvas.fill_oval(x, tall, 0.12 * near, 0.17 * near, mix_tint(rng, (0.06, 0.3), 0.28, 0.05), across=0.4)
                 canvas.fill_oval(x, tall + 0.06 * near, 0.13 * near, 0.13 * near, mix_tint(rng, (0.006, 0.15), 0.15))
             canvas.fill_box(x - 0.28 * near, y - 1.4 * near, x + 0.28 * near, y - 0.62 * near, chairs * 0.6, soft=0.04)
+        y, near = y - 0.95 * near, near * 1.3
     blur = rng.uniform(0.012, 0.026)
     movers = [
         make_walker(stage, canvas.scale, horizon - 1.3, blur * stage.across, 0.5) for _ in range(rng.integers(0, 3))

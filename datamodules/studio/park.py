@@ -58,7 +58,9 @@ def build_park(stage: Stage) -> Scenery:
     groups = rng.uniform((0, 0.0), (w, 0.6 * h), (4, 2))
     for _ in range(rng.integers(0, 220)):  # sky between leaves, sun on wet ones
         x, y = groups[rng.integers(4)] + rng.normal(0, 0.22 * h, 2)
-        u, v = int(np.clip(x, 0, w - 1)), int(np.clip(y, 0, 0.75 * h))
+        if not (0 <= x < w and 0 <= y < 0.7 * h):
+            continue
+        u, v = int(x), int(y)
         spot = canvas.image[v : v + 2, u : u + 2]
         bright = np.exp(rng.normal(0.3, 1.3)) * (stage.seen / 192) ** 2
         spot += np.float32(min(bright, 30)) * np.array([1.0, 1.03, 0.75], np.float32)
