@@ -9,12 +9,13 @@ from datamodules.studio.matte import Array, cut_out, cut_out_of_clutter
 from datamodules.studio.plain_backdrop import fit_backdrop
 
 SIDE = 500
+SHEEN = (150, 140, 132)  # of the hair, half way to the wall
 CENTRE = (250, 210)  # of the face, 150 wide
 
 
 def landmarks() -> Array:
     """The 68 points of the drawn face; only jaw, brows and nose matter to a cut."""
-    points = np.tile(np.float32(CENTRE), (68, 1))
+    points = np.tile(np.array(CENTRE, np.float32), (68, 1))
     angles = np.linspace(0.05, np.pi - 0.05, 17)
     points[:17] = np.stack([250 - 75 * np.cos(angles), 205 + 95 * np.sin(angles)], 1)
     points[17:27] = np.stack([np.linspace(195, 305, 10), np.full(10, 185)], 1)
@@ -55,7 +56,9 @@ def draw_person() -> tuple[Array, Array]:
     alpha[inside] = 1
     for x in (170, 330):
         ellipse((x, 215), (14, 26), skin)
+    ellipse((333, 203), (10, 12), (215, 190, 183))  # light shines through
     ellipse((250, 215), (76, 90), skin)
+    cv2.ellipse(image, at(250, 105), at(60, 12), 0, 0, 360, SHEEN, -1)
     small = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return small, cv2.resize(alpha, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
@@ -63,7 +66,7 @@ def draw_person() -> tuple[Array, Array]:
 def draw_wall() -> Array:
     """A grey wall, lighter behind the person, as a lamp makes it."""
     y, x = np.mgrid[:SIDE, :SIDE] / SIDE - 0.5
-    return (215 - 60 * (x**2 + (y - 0.2) ** 2))[..., None].astype(np.float32) + np.float32([0, 1, -3])
+    return (215 - 60 * (x**2 + (y - 0.2) ** 2))[..., None].astype(np.float32) + np.array([0, 1, -3], np.float32)
 
 
 def photograph(colour: Array, alpha: Array, wall: Array) -> NDArray[np.uint8]:
@@ -71,7 +74,9 @@ def photograph(colour: Array, alpha: Array, wall: Array) -> NDArray[np.uint8]:
     image = colour * alpha[..., None] + wall * (1 - alpha[..., None])
     image += np.random.default_rng(3).normal(0, 1, image.shape)
     _, data = cv2.imencode(".jpg", image.clip(0, 255).astype(np.uint8)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1].copy()
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert decoded is not None
+    return decoded[..., ::-1].copy()
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +101,11 @@ def test_the_share_of_person_is_the_one_the_portrait_was_composed_with(
     assert error.mean() < 0.003
     edge = (person[1] > 0.02) & (person[1] < 0.98)
     assert error[edge].mean() < 0.15
+    assert error[400:][edge[400:]].mean() < 0.12  # of the shirt
+
+
+def test_a_sheen_on_the_hair_is_no_hole(cut: tuple[Array, Array]) -> None:
+    assert cut[1][95:115, 195:305].min() > 0.99
 
 
 def test_a_backdrop_is_known_to_two_levels_behind_the_person_too(portrait: NDArray[np.uint8]) -> None:
@@ -167,3 +177,9 @@ def test_a_person_is_cut_out_of_clutter(person: tuple[Array, Array]) -> None:
     assert colour.dtype == alpha.dtype == np.float32
     assert abs(alpha - person[1]).mean() < 0.04
     assert alpha[-1, 200:300].min() > 0.99
+
+
+def test_a_face_that_fills_the_frame_is_all_person() -> None:
+    points = (landmarks() - CENTRE) * 6 + 250
+    _, alpha = cut_out_of_clutter(np.full((SIDE, SIDE, 3), 120, np.uint8), points)
+    assert alpha.min() == 1

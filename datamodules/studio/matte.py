@@ -159,7 +159,7 @@ def continue_colours(image: Array, distance: Array, depth: Array, person: Mask, 
     purity = distance / np.maximum(cv2.dilate(distance, square(15)), 60)
     bare = person - cloth
     colour = spread_colours(image, (depth > CORE) * bare * purity**3)
-    clothes = spread_colours(image, (depth > 2) * cloth.astype(np.float32))
+    clothes = spread_colours(image, (cloth * (depth > 2)).astype(np.float32))
     small = cv2.resize(
         np.dstack([cloth, bare]).astype(np.float32), None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA
     )
@@ -203,6 +203,8 @@ def cut_out_of_clutter(photo: NDArray[np.uint8], points: Array) -> tuple[Array, 
     scale = min(CUT_SIDE / max(height, width), 1)
     small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     labels = draw_prior(small.shape, points * scale)
+    if (labels & 1).all():  # a face as large as the frame
+        return photo.astype(np.float32) / np.float32(255), np.ones((height, width), np.float32)
     cv2.setRNGSeed(0)  # the clusters of colours that it begins with are drawn
     cv2.grabCut(small, labels, None, np.zeros((1, 65)), np.zeros((1, 65)), 3, cv2.GC_INIT_WITH_MASK)
     person = (labels & 1).astype(np.uint8)  # GC_FGD is 1, GC_PR_FGD 3
