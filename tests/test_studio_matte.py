@@ -51,6 +51,7 @@ def draw_person() -> tuple[Array, Array]:
     )
     cv2.fillPoly(image, [np.array([at(*p) for p in ((0, 372), (500, 372), (500, 500), (0, 500))])], (244, 243, 248))
     body = np.concatenate([body, [at(210, 360)]])
+    cv2.rectangle(image, at(310, 430), at(345, 455), (212, 213, 209), -1)  # a shade exactly as light as the wall
     inside = cv2.fillPoly(np.zeros((size, size), np.uint8), [body], 1) > 0
     image[inside & (np.arange(size)[:, None] < 372 * scale)] = skin
     alpha[inside] = 1
@@ -120,6 +121,10 @@ def test_gaps_between_curls_show_what_is_behind(person: tuple[Array, Array], cut
     gaps = np.isin(pieces, [k for k in range(1, len(stats)) if 20 < stats[k, 4] < 2000])
     assert gaps.sum() > 500
     assert cut[1][gaps].mean() < 0.1
+
+
+def test_a_shirt_of_the_colour_of_the_wall_has_no_hole(cut: tuple[Array, Array]) -> None:
+    assert cut[1][425:460, 305:350].min() > 0.99
 
 
 def test_strands_of_hair_are_kept(person: tuple[Array, Array], cut: tuple[Array, Array]) -> None:

@@ -99,7 +99,10 @@ def find_silhouette(soft: Array, points: Array) -> tuple[Mask, Mask, Array]:
     left, top, right, area = stats[:, 0], stats[:, 1], stats[:, 0] + stats[:, 2], stats[:, 4]
     height, width = person.shape
     outside = (((left == 0) | (right == width)) & (top < height * 0.9)) | (top == 0)
-    clad = np.bincount(pieces[near > 0], minlength=count) > 0.5 * area
+    rim = (cv2.dilate(person, square(3)) > person).ravel()
+    clad = np.bincount(pieces.ravel()[rim], near.ravel()[rim], count) > 0.6 * np.bincount(
+        pieces.ravel()[rim], None, count
+    )
     shiny = (np.bincount(pieces[skull > 0], minlength=count) > 0.5 * area) & (area < 150)
     filled = ~outside & (clad | shiny)
     filled[0] = False
