@@ -91,7 +91,7 @@ def find_silhouette(soft: Array, points: Array) -> tuple[Mask, Mask, Array]:
     cloth = cv2.morphologyEx(cloth, cv2.MORPH_CLOSE, square(9))
     near = cv2.dilate(cloth, square(7))
     cloth |= near & person & (light > -10)
-    cloth = cv2.medianBlur(cloth, 9)
+    cloth = (cv2.blur(cloth * 255, (9, 9)) > 127).astype(np.uint8)  # the median, faster
     person |= cloth
 
     # gaps between strands show the backdrop; a shirt's shade of the same colour does not, nor does a highlight
@@ -161,7 +161,7 @@ def continue_colours(image: Array, distance: Array, depth: Array, person: Mask, 
     # what differs less than its surroundings has backdrop in it, and tells least of the person's own colour
     purity = distance / np.maximum(cv2.dilate(distance, square(15)), 60)
     bare = person - cloth
-    colour = spread_colours(image, (depth > CORE) * bare * purity**3)
+    colour = spread_colours(image, (depth > CORE) * bare * (purity * purity * purity))
     clothes = spread_colours(image, (cloth * (depth > 2)).astype(np.float32))
     small = cv2.resize(
         np.dstack([cloth, bare]).astype(np.float32), None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA
