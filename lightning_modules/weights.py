@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from datamodules.errors import Refused
 
+FROM_FILES = ("weights", "generator_weights", "trunk_weights")  # arguments of methods; a checkpoint has all of them
+
 
 class Released(nn.Module):
     """Can work as released code does, and its state says whether it does."""

@@ -28,6 +28,7 @@ from datamodules.base import FaceData
 from datamodules.errors import Refused
 from lightning_modules.base import Method
 from lightning_modules.sync import SyncBatchNorm
+from lightning_modules.weights import FROM_FILES
 from suite.checkpoint import check_is_whole_epoch, find_checkpoint
 from suite.parser import Parser
 from suite.wandb_key import has_key
@@ -71,6 +72,9 @@ class SuiteCLI(LightningCLI):
         config = self.config[self.subcommand]
         config["run"] = Path(os.path.expandvars(config["run"]))  # an agent of W&B names runs in $WANDB_RUN_ID
         self.checkpoint = find_checkpoint(str(self.subcommand), config["run"], config["ckpt_path"])
+        if self.checkpoint is not None and self.subcommand != "fit":  # which brings all weights
+            for name in FROM_FILES:
+                config["model"].get("init_args", {}).pop(name, None)
 
     def _parse_ckpt_path(self) -> None:
         """Passed over: it would let the hyper-parameters of a checkpoint beat the config and the command line."""

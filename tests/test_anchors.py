@@ -15,6 +15,7 @@ from datamodules.errors import Refused
 from lightning_modules.classifier import Classifier
 from lightning_modules.recovery.detector import Network
 from lightning_modules.rffr import RFFR
+from lightning_modules.trunk_weights import TrunkWeights
 from tests.conftest import ROOT
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -29,7 +30,7 @@ def settings(config: str) -> dict[str, Any]:
 def network(config: Path) -> str | None:
     """Name of the pretrained network, of those that have one."""
     given = (yaml.safe_load(config.read_text()).get("model") or {}).get("init_args", {})
-    if not given.get("pretrained"):
+    if given.get("trunk_weights") != "hub":
         return None
     if config.stem == "rffr":
         given = {"branch": inspect.signature(RFFR).parameters["branch"].default} | given
@@ -87,7 +88,7 @@ def test_clip_is_built_with_the_activation_it_was_trained_with() -> None:
 )
 def test_a_clip_of_another_activation_than_its_weights_is_refused(name: str) -> None:
     with pytest.raises(Refused, match=r"trained with QuickGELU, which this network lacks; use vit_\w+_quickgelu_\d+\."):
-        Classifier(name, pretrained=True)
+        Classifier(name, trunk_weights="hub")
 
 
 def test_a_clip_without_weights_or_with_weights_of_its_own_activation_is_not_refused(
@@ -96,9 +97,10 @@ def test_a_clip_without_weights_or_with_weights_of_its_own_activation_is_not_ref
     create = timm.create_model
     monkeypatch.setattr(timm, "create_model", lambda name, pretrained, **k: create(name, **k))  # nothing is fetched
     with torch.device("meta"):
-        for name, pretrained in (("openai", False), ("laion2b", True), ("openai_ft_in1k", True)):
-            Classifier(f"vit_base_patch32_clip_224.{name}", pretrained=pretrained)
-        Classifier("vit_base_patch32_clip_quickgelu_224.openai", pretrained=True)
+        fetched: list[tuple[str, TrunkWeights]] = [("openai", None), ("laion2b", "hub"), ("openai_ft_in1k", "hub")]
+        for name, weights in fetched:
+            Classifier(f"vit_base_patch32_clip_224.{name}", trunk_weights=weights)
+        Classifier("vit_base_patch32_clip_quickgelu_224.openai", trunk_weights="hub")
 
 
 def seen(**given: Any) -> torch.Tensor:
@@ -130,7 +132,7 @@ def test_statistics_that_cannot_be_are_refused(given: dict[str, Any], rule: str)
 
 
 def test_no_sweep_takes_the_plain_start_for_an_anchor() -> None:
-    assert settings("classifier").get("pretrained") is None
+    assert settings("classifier").get("trunk_weights") is None
     sweeps = list((ROOT / "configs/benchmarks").rglob("*.yaml"))
     assert sweeps
     assert not [file for file in sweeps if "configs/classifier.yaml" in file.read_text()]

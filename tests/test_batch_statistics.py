@@ -58,7 +58,7 @@ def test_the_published_momentum_belongs_to_statistics_that_are_there(
     loaded = LAANet(**{**SMALL, "trunk": "tf_efficientnet_b0.ap_in1k"}, weights=tmp_path / "x.ours.pt")
     create = timm.create_model
     monkeypatch.setattr(timm, "create_model", lambda name, pretrained, **k: create(name, **k))  # nothing is fetched
-    fetched = LAANet(**SMALL, pretrained=True)
+    fetched = LAANet(**SMALL, trunk_weights="hub")
     assert PUBLISHED_MOMENTUM == 0.01  # of EfficientNet's authors, and of the released LAA-Net
     for model in (loaded, fetched):
         for name, part in model.network.named_children():

@@ -145,7 +145,7 @@ def reduced(config: str, tmp_path: Path) -> list[str]:
     """Options that make a published config small enough."""
     if config not in OVERLAYS:
         return (
-            [] if config == "degenerate" else ["--model.backbone", "test_efficientnet", "--model.pretrained", "false"]
+            [] if config == "degenerate" else ["--model.backbone", "test_efficientnet", "--model.trunk_weights", "null"]
         )
     overlay, options = OVERLAYS[config]
     out = ["--config", str(ROOT / f"configs/overlays/{overlay}.yaml"), *options]

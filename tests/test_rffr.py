@@ -144,7 +144,7 @@ def test_the_detector_takes_the_generator_of_the_first_stage(stage_one: Path) ->
 
 def fit(prepared: Path, run: Path, *options: str) -> list[str]:
     arguments = ["fit", "--config", "configs/rffr.yaml", *SIZE, "--data.prepared", str(prepared)]
-    arguments += ["--model.branch", "test_vit", "--model.pretrained", "false", "--data.image_size", "64"]
+    arguments += ["--model.branch", "test_vit", "--model.trunk_weights", "null", "--data.image_size", "64"]
     arguments += ["--model.grid", "{patches: 8, block: 1, border: 2}", "--data.methods", "null", "--run", str(run)]
     arguments += ["--data.batch_size", "4", "--data.num_workers", "0", "--data.eval_clips", "2", "--data.draws", "2"]
     return [*arguments, "--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", *options]

@@ -46,7 +46,7 @@ def built(names: tuple[str, ...], prepared: Path) -> tuple[Method, FaceData]:
     """As the configs say, but small, and with nothing that changes colours or sharpness."""
     config = merged(*(yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text()) for name in names))
     model, data = config["model"]["init_args"], config["data"]["init_args"]
-    model |= {"pretrained": False, "rho": 0.0, "optimizer": None, "scheduler": None}
+    model |= {"trunk_weights": None, "rho": 0.0, "optimizer": None, "scheduler": None}
     del model["optimizer"], model["scheduler"]
     if "LAANet" in config["model"]["class_path"]:
         model |= {"trunk": "test_efficientnet", "padding_of": None, "size": SIDE}

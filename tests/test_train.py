@@ -69,6 +69,18 @@ def test_testing_without_a_checkpoint_is_refused(
     assert "test: give --ckpt_path, for instance" in capsys.readouterr().err
 
 
+def test_a_run_is_tested_where_the_file_its_trunk_started_from_is_gone(
+    prepared: Path, two_processes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = ["--model.trunk_weights", str(tmp_path / "gone.pt")]
+    checkpoint = ["--ckpt_path", str(two_processes / "checkpoints/best.ckpt")]
+    main(["test", *small_fit(prepared, tmp_path / "run", *gone, *checkpoint)[1:]])
+    assert (tmp_path / "run/predictions.parquet").is_file()
+    with pytest.raises(SystemExit):  # training begins with it
+        main(small_fit(prepared, tmp_path / "new", *gone))
+    assert f"trunk_weights {tmp_path / 'gone.pt'}: no such file" in capsys.readouterr().err
+
+
 def test_a_checkpoint_from_elsewhere_does_not_overwrite_a_run(
     prepared: Path, two_processes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -225,18 +237,3 @@ def test_only_normalization_layers_and_the_head_can_be_tuned() -> None:
     assert "classifier" in tuned
     assert all("bn" in name or name == "classifier" for name in tuned)
     assert any(not p.requires_grad for p in method.net.parameters())
-
-
-def test_local_weights_must_fit(tmp_path: Path) -> None:
-    import timm
-
-    donor = timm.create_model("test_efficientnet", num_classes=10)
-    torch.save(donor.state_dict(), tmp_path / "w.pt")
-    method = Classifier("test_efficientnet", weights=tmp_path / "w.pt")
-    torch.testing.assert_close(method.net.state_dict()["conv_stem.weight"], donor.state_dict()["conv_stem.weight"])
-    wrong = {f"other.{name}": value for name, value in donor.state_dict().items()}
-    torch.save(wrong, tmp_path / "wrong.pt")
-    with pytest.raises(Refused, match=r"wrong\.pt: \d+ keys do not fit, the first is"):
-        Classifier("test_efficientnet", weights=tmp_path / "wrong.pt")
-    with pytest.raises(Refused, match=r"none\.pt: no such file"):
-        Classifier("test_efficientnet", weights=tmp_path / "none.pt")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
-import timm
 import torch
 import torch.nn.functional as F
 from timm.layers import Conv2dSame
@@ -14,8 +12,8 @@ from timm.models.efficientnet import EfficientNet
 from torch import Tensor, nn
 
 from datamodules.errors import Refused
-from lightning_modules import backbones
 from lightning_modules.last_layer import in_float32
+from lightning_modules.trunk_weights import TrunkWeights, create_trunk
 
 NATIVE = 380  # side for which the released network froze its paddings
 RELEASED = "tf_efficientnet_b4.ap_in1k"  # released weights normalize as this one does, others of the name do not
@@ -55,10 +53,9 @@ def freeze_padding(trunk: nn.Module, size: int) -> None:
 class Trunk(nn.Module):
     """Features before each halving, and after the last convolution."""
 
-    def __init__(self, name: str, pretrained: bool, padding_of: int | None) -> None:
+    def __init__(self, name: str, weights: TrunkWeights, padding_of: int | None) -> None:
         super().__init__()
-        backbones.check("trunk", name, "*efficientnet*")
-        net: Any = timm.create_model(name, pretrained=pretrained, num_classes=0, drop_path_rate=0.2)
+        net = create_trunk("trunk", name, weights, "*efficientnet*", num_classes=0, drop_path_rate=0.2)
         self.mean, self.std = net.pretrained_cfg["mean"], net.pretrained_cfg["std"]
         if not isinstance(net, EfficientNet):
             raise Refused(f"trunk {name!r}: must be an EfficientNet")
@@ -70,7 +67,7 @@ class Trunk(nn.Module):
             raise Refused(f"trunk {name!r}: has no features at an eighth, a 16th and a 32nd of the size")
         self.taps = [int(taps[reduction]["module"].rpartition(".")[2]) for reduction in (8, 16, 32)]
         self.channels = [taps[reduction]["num_chs"] for reduction in (8, 16, 32)] + [net.num_features]
-        if pretrained:
+        if weights is not None:
             self.slow_statistics()
         if padding_of is not None:
             freeze_padding(self, padding_of)
@@ -167,13 +164,13 @@ class Network(nn.Module):
     def __init__(
         self,
         trunk: str = RELEASED,
-        pretrained: bool = False,
+        trunk_weights: TrunkWeights = None,
         padding_of: int | None = NATIVE,
         gated: bool = True,
     ) -> None:
         """Arguments as LAANet has them."""
         super().__init__()
-        self.trunk = Trunk(trunk, pretrained, padding_of)
+        self.trunk = Trunk(trunk, trunk_weights, padding_of)
         self.drop = nn.Dropout(0.4)
         self.pyramid = Pyramid(self.trunk.channels, gated)
         width = 2 * self.trunk.channels[0]

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import timm
 import torch
 from torch import Tensor, nn
 
 from datamodules.errors import Refused
-from lightning_modules import backbones
 from lightning_modules.last_layer import in_float32
+from lightning_modules.trunk_weights import TrunkWeights, create_trunk
 
 SMALLEST = 8  # side of the picture that the decoder begins with
 
@@ -38,16 +37,26 @@ def plain(widths: Sequence[int]) -> nn.Sequential:
 
 
 class Encoder(nn.Module):
-    def __init__(self, trunk: str | None, pretrained: bool, widths: Sequence[int], latent: int) -> None:
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, trunk: str | None, weights: TrunkWeights, widths: Sequence[int], latent: int) -> None:
         """Arguments as LAE has them."""
         super().__init__()
         if trunk is None:
+            if weights is not None:
+                raise Refused(f"trunk_weights {str(weights)!r}: are of a timm model; give --model.trunk")
             self.trunk: nn.Module = plain(widths)
             self.width = widths[-1]
+            mean = std = (0.5, 0.5, 0.5)
         else:
-            backbones.check("trunk", trunk)
-            net: Any = timm.create_model(trunk, pretrained=pretrained, num_classes=0, global_pool="")
+            net = create_trunk("trunk", trunk, weights, num_classes=0, global_pool="")
             self.trunk, self.width = net, net.num_features
+            mean, std = net.pretrained_cfg["mean"], net.pretrained_cfg["std"]
+        # brings [-1, 1] to what the trunk expects: 1 and 0 for what expects it
+        scale, shift = 0.5 / torch.tensor(std), (0.5 - torch.tensor(mean)) / torch.tensor(std)
+        self.register_buffer("scale", scale.view(3, 1, 1), persistent=False)
+        self.register_buffer("shift", shift.view(3, 1, 1), persistent=False)
         self.latent = in_float32(nn.Linear(self.width, latent))
 
     def forward(self, images: Tensor) -> Encoded:
@@ -55,7 +64,7 @@ class Encoder(nn.Module):
         Args:
             images: (B, 3, H, W) in [-1, 1].
         """
-        features = self.trunk(images)
+        features = self.trunk(self.scale * images + self.shift)
         channels = features.mean((2, 3))
         return Encoded(features, channels, self.latent(channels).relu())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import timm
 import torch
@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.errors import Refused
-from lightning_modules import backbones
 from lightning_modules.last_layer import in_float32
 from lightning_modules.recovery.blocks import Grid
 from lightning_modules.recovery.mae import MAE
 from lightning_modules.recovery.masking import check
 from lightning_modules.recovery.residual import residual
+from lightning_modules.trunk_weights import TrunkWeights, create_trunk
 from lightning_modules.weights import Released
 
 Sees = Literal["both", "pixels", "residual"]
@@ -25,11 +25,10 @@ BRANCHES = ("pixels", "residual")
 class Branch(nn.Module):
     """A vision transformer that embeds the whole image and goes on with some patches alone."""
 
-    def __init__(self, name: str, pretrained: bool, size: int, patch: int) -> None:
+    def __init__(self, name: str, weights: TrunkWeights, size: int, patch: int) -> None:
         super().__init__()
-        backbones.check("branch", name, "vit*")
         try:
-            vit: Any = timm.create_model(name, pretrained=pretrained, num_classes=0, img_size=size, patch_size=patch)
+            vit = create_trunk("branch", name, weights, "vit*", num_classes=0, img_size=size, patch_size=patch)
         except TypeError:  # whose size is not chosen so
             vit = None
         plain = isinstance(vit, timm.models.VisionTransformer) and vit.num_prefix_tokens == 1
@@ -58,7 +57,7 @@ class Network(Released):
     def __init__(
         self,
         branch: str = "vit_base_patch16_224.orig_in21k_ft_in1k",
-        pretrained: bool = False,
+        trunk_weights: TrunkWeights = None,
         grid: Grid | None = None,
         generator: MAE | None = None,
         passes: int | None = None,
@@ -72,7 +71,7 @@ class Network(Released):
         side, patch = self.generator.side, self.generator.patch
         check(grid, side)
         seen = BRANCHES if sees == "both" else (sees,)
-        self.branches = nn.ModuleDict({name: Branch(branch, pretrained, side * patch, patch) for name in seen})
+        self.branches = nn.ModuleDict({name: Branch(branch, trunk_weights, side * patch, patch) for name in seen})
         width = sum(one.vit.embed_dim for one in self.branches.values())  # type: ignore[misc, union-attr]
         self.classifier = in_float32(nn.Linear(width, 2))
         self.register_buffer("blocks", grid.ids(), persistent=False)

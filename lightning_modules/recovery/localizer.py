@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import timm
 import torch
 import torch.nn.functional as F
 from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
 from datamodules.errors import Refused
-from lightning_modules import backbones
 from lightning_modules.last_layer import in_float32
+from lightning_modules.trunk_weights import TrunkWeights, create_trunk
 
 GROUPS = 8  # of channels that are normalized together
 
@@ -77,7 +75,7 @@ class UNet(nn.Module):
         self,
         encoder: str,
         channels: int,
-        pretrained: bool = False,
+        trunk_weights: TrunkWeights = None,
         widths: Sequence[int] = (384, 256, 128, 64),
         gated: bool = True,
         groups: bool = False,
@@ -86,14 +84,14 @@ class UNet(nn.Module):
         Args:
             encoder: Name of a convolutional timm model.
             channels: Of the input.
-            pretrained: Fetch timm's weights of it from its hub.
+            trunk_weights: See Delocate.
             widths: Of the decoder, from the coarsest; as many as the encoder has features, less one.
             gated: With SCSE.
             groups: Normalize groups of channels, not batches.
         """
         super().__init__()
-        backbones.check("encoder", encoder)
-        net: Any = timm.create_model(encoder, pretrained=pretrained, features_only=True, in_chans=channels)
+        net = create_trunk("encoder", encoder, trunk_weights, features_only=True, in_chans=channels)
+        self.mean, self.std = net.pretrained_cfg["mean"], net.pretrained_cfg["std"]  # of the pixels it expects
         self.encoder = grouped(net) if groups else net
         *beside, self.width = net.feature_info.channels()
         if len(widths) != len(beside):

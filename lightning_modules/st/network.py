@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from datamodules.errors import Refused
 from lightning_modules import backbones
 from lightning_modules.last_layer import in_float32
+from lightning_modules.trunk_weights import TrunkWeights, create_trunk
 from lightning_modules.weights import Released
 
 HEAD = 32  # channels of one head of attention
@@ -29,9 +30,9 @@ class Heads:
 class HRNet(nn.Module):
     """timm's, of which the branch of the finest scale is kept, brought to a sixteenth of the image."""
 
-    def __init__(self, name: str, pretrained: bool, channels: int, width: int) -> None:
+    def __init__(self, name: str, weights: TrunkWeights, channels: int, width: int) -> None:
         super().__init__()
-        trunk: Any = timm.create_model(name, pretrained=pretrained, in_chans=channels, num_classes=0)
+        trunk = create_trunk("trunk", name, weights, in_chans=channels, num_classes=0)
         trunk.incre_modules = trunk.downsamp_modules = None
         del trunk.final_layer
         last = trunk.stage4[-1]
@@ -54,7 +55,7 @@ class HRNet(nn.Module):
 class Features(nn.Module):
     """Another convolutional timm model up to a sixteenth of the image."""
 
-    def __init__(self, name: str, pretrained: bool, channels: int, width: int) -> None:
+    def __init__(self, name: str, weights: TrunkWeights, channels: int, width: int) -> None:
         super().__init__()
         with torch.device("meta"):
             info: Any = timm.create_model(name, features_only=True).feature_info
@@ -62,7 +63,7 @@ class Features(nn.Module):
             raise Refused(f"trunk {name!r}: must be a convolutional network with features at a 16th of the size")
         at = info.reduction().index(16)
         options: dict[str, Any] = {"features_only": True, "out_indices": [info.out_indices[at]]}
-        self.trunk: Any = timm.create_model(name, pretrained=pretrained, in_chans=channels, **options)
+        self.trunk = create_trunk("trunk", name, weights, in_chans=channels, **options)
         self.project = nn.Conv2d(info.channels()[at], width, 1)
         self.freeze_unused(channels)
 
@@ -118,7 +119,7 @@ class Network(nn.Module):
     def __init__(
         self,
         trunk: str = "hrnet_w32",
-        pretrained: bool = False,
+        trunk_weights: TrunkWeights = None,
         width: int = 512,
         motion_channels: int = 2,
         compat: bool = False,
@@ -129,8 +130,8 @@ class Network(nn.Module):
             raise Refused(f"width {width}: must be a multiple of {HEAD}")
         backbones.check("trunk", trunk)
         kind = HRNet if trunk.startswith("hrnet") else Features
-        self.pixels = kind(trunk, pretrained, 3, width)
-        self.motion = kind(trunk, pretrained, motion_channels, width)
+        self.pixels = kind(trunk, trunk_weights, 3, width)
+        self.motion = kind(trunk, trunk_weights, motion_channels, width)
         self.fusion = Fusion(width, compat)
         self.mask = nn.Sequential(
             nn.Conv2d(width, 32, 3, 1, 1),
