@@ -163,6 +163,10 @@ def quiet() -> None:
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(
         lambda record: "litlogger" not in record.getMessage()
     )
+    # timm's list of layers that a network of features alone does without
+    logging.getLogger("timm.models._builder").addFilter(
+        lambda record: not record.getMessage().startswith("Unexpected keys")
+    )
 
 
 def wandb_without_a_key() -> None:
