@@ -32,9 +32,9 @@ class Cast(Plan):
 
 def cast(
     out: Path,
-    train: int = 48,
-    val: int = 8,
-    test: int = 16,
+    train: int = 35,
+    val: int = 6,
+    test: int = 10,
     everyone: bool = False,
     difficulty: float = 0.1,
     seed: int = 0,
@@ -57,7 +57,7 @@ def cast(
     plan = Cast(size="small", seed=seed, difficulty=difficulty, train=train, val=val, test=test)
     write_lists(out, plan)
     predictor = out / "shape_predictor_68.dat"
-    work: list[Job] = [(train_predictor, (predictor, plan.seed, plan.stills))]
+    work: list[Job] = [(train_predictor, (predictor, plan.cast()["train"], plan.seed, plan.stills))]
     for split, pairs in plan.splits().items():
         work += [
             (film_id, (plan, out, x, y, everyone or split == "test")) for a, b in pairs for x, y in ((a, b), (b, a))

@@ -17,28 +17,28 @@ from jsonargparse import auto_cli
 
 from benchmarks.record import record
 from datamodules.faces import HOG, DlibLandmarks, Floats, hog, overlap, search
-from datamodules.studio import identity
+from datamodules.studio.build import Plan
+from datamodules.studio.portrait import sit
 from datamodules.studio.predictor import train_predictor
-from datamodules.studio.scene import Camera, direct, film
+from datamodules.studio.scene import shoot
+from datamodules.studio.shot import direct
 from datamodules.tracks import FaceTracker
 
+STUDIO = Plan(size="tiny", seed=0, difficulty=0.3)
 BOX_OVER_RADIUS = 1.88  # dlib's box over the half width of a studio face, measured
 
 
 def clips(size: int, count: int, frames: int) -> Iterator[tuple[list[np.ndarray], list[Floats]]]:
     """720p videos of one face whose dlib box is about ``size`` pixels, with the exact landmarks."""
+    people = STUDIO.cast()["test"]
     for i in range(count):
         rng = np.random.default_rng([size, i])
         radius = size / BOX_OVER_RADIUS
         margin = 2 * radius + 20
         centre = (rng.uniform(margin, 1280 - margin), rng.uniform(min(margin, 359), max(720 - margin, 361)))
         shot = direct(rng, 1280, 720, frames, radius, centre)
-        camera = Camera(shot)
-        pictures, points = [], []
-        for j, (frame, exact) in enumerate(film(identity.draw(rng), shot)):
-            pictures.append(camera.shoot(frame, j))
-            points.append(exact)
-        yield pictures, points
+        pictures, points = zip(*shoot(sit(people[i % len(people)]), shot), strict=True)
+        yield list(pictures), list(points)
 
 
 def box_around(points: Floats) -> Floats:
@@ -139,7 +139,7 @@ def faces(work: Path, photos: Path | None = None, count: int = 3, frames: int = 
     """
     cv2.setNumThreads(1)
     work.mkdir(parents=True, exist_ok=True)
-    train_predictor(work / "shape_predictor_68.dat", 0, 250)
+    train_predictor(work / "shape_predictor_68.dat", STUDIO.cast()["train"], 0, 250)
     result: dict[str, object] = {
         "studio_720p": studio(work / "shape_predictor_68.dat", [40, 50, 64, 90, 140, 240], count, frames)
     }

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from benchmarks.faces import annotated, matched
 from datamodules.errors import Refused
 from datamodules.faces import FOREHEAD, HOG, DlibLandmarks, View, overlap, search, with_forehead
-from datamodules.studio import identity
-from datamodules.studio.scene import Camera, direct, film
 from datamodules.tracks import FaceTracker, smoothed
+from tests.filming import filmed
 
 PHOTOGRAPHS = Path(__file__).parents[2] / "shared" / "data" / "faces"
 
@@ -25,16 +24,8 @@ def tracker(studio: Path) -> FaceTracker:
     return FaceTracker(landmarks=DlibLandmarks(studio / "shape_predictor_68.dat"))
 
 
-def person(seed: int, frames: int) -> tuple[list[np.ndarray], np.ndarray]:
-    rng = np.random.default_rng([99, seed])
-    shot = direct(rng, 256, 208, frames)
-    camera = Camera(shot)
-    pictures, points = zip(*film(identity.draw(rng), shot), strict=True)
-    return [camera.shoot(picture, i) for i, picture in enumerate(pictures)], np.stack(points)
-
-
 def test_landmarks_are_floats_on_the_exact_places(tracker: FaceTracker) -> None:
-    pictures, points = person(1, 12)
+    pictures, points = filmed(1, 12)
     (track,) = tracker.track(pictures)
     assert track.frames == list(range(12))
     found = np.stack(track.landmarks)
@@ -45,7 +36,7 @@ def test_landmarks_are_floats_on_the_exact_places(tracker: FaceTracker) -> None:
 
 
 def test_two_faces_keep_their_ids(tracker: FaceTracker) -> None:
-    left, right = person(1, 40)[0], person(2, 40)[0]
+    left, right = filmed(1, 40)[0], filmed(2, 40)[0]
     tracks = tracker.track([np.hstack(pair) for pair in zip(left, right, strict=True)])
     assert sorted(t.id for t in tracks) == [0, 1]
     for track in tracks:
@@ -55,7 +46,7 @@ def test_two_faces_keep_their_ids(tracker: FaceTracker) -> None:
 
 
 def test_a_face_that_comes_between_two_searches_is_followed_back(tracker: FaceTracker) -> None:
-    staying, coming = person(1, 40)[0], person(2, 40)[0]
+    staying, coming = filmed(1, 40)[0], filmed(2, 40)[0]
     wall = np.full_like(coming[0], 128)
     tracks = tracker.track(
         [np.hstack([a, b if i >= 10 else wall]) for i, (a, b) in enumerate(zip(staying, coming, strict=True))]
@@ -65,14 +56,14 @@ def test_a_face_that_comes_between_two_searches_is_followed_back(tracker: FaceTr
 
 
 def test_a_face_out_of_sight_for_a_moment_keeps_its_id(tracker: FaceTracker) -> None:
-    pictures, _ = person(1, 30)
+    pictures, _ = filmed(1, 30)
     pictures[12:16] = [np.full_like(pictures[0], 90)] * 4
     (track,) = tracker.track(pictures)
     assert track.frames == [*range(12), *range(16, 30)]
 
 
 def test_a_cut_to_another_person_starts_another_track(tracker: FaceTracker) -> None:
-    first, second = person(1, 15)[0], person(2, 15)[0]
+    first, second = filmed(1, 15)[0], filmed(2, 15)[0]
     far = [np.roll(np.pad(p, ((0, 0), (0, 256), (0, 0)), mode="edge"), 256, axis=1) for p in second]
     near = [np.pad(p, ((0, 0), (0, 256), (0, 0)), mode="edge") for p in first]
     tracks = tracker.track(near + far)
@@ -92,7 +83,7 @@ def test_smoothing_averages_in_time_and_keeps_a_face_that_rests() -> None:
 
 
 def test_the_forehead_continues_the_face_from_temple_to_temple() -> None:
-    _, points = person(1, 2)
+    _, points = filmed(1, 2)
     more = with_forehead(points)
     assert more.shape == (2, 81, 2)
     np.testing.assert_array_equal(more[:, :68], points)

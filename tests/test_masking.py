@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodules.errors import Refused
-from datamodules.studio.head import Expression, landmarks
-from datamodules.studio.identity import draw
+from datamodules.studio.face import Expression
 from lightning_modules.recovery import regions
 from lightning_modules.recovery.blocks import Grid
 from lightning_modules.recovery.masking import Blocks, Masking, Parts, Scattered
+from tests.filming import face_points
 
 SIDE = 14
 NOWHERE = torch.zeros(3, 68, 2)
@@ -25,8 +25,7 @@ def seeded(seed: int) -> torch.Generator:
 
 def faces(margin: float = 1.3, side: int = SIDE) -> torch.Tensor:
     """(3, 68, 2) a face of the studio in patches: upright, moved a little, turned a little."""
-    person = landmarks(draw(np.random.default_rng(0)), Expression(mouth=0.2, blink=0.0, smile=0.0))
-    points = torch.from_numpy(person).float()
+    points = torch.from_numpy(face_points(0, Expression(mouth=0.2))).float()
     low, high = points.amin(0), points.amax(0)
     points = (points - (low + high) / 2) / (high - low).max() / margin
     turned = points @ torch.tensor([[0.98, 0.2], [-0.2, 0.98]])

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
-from datamodules.studio import background
-from datamodules.studio.background import KINDS, Background
 from datamodules.studio.camera import Camera
-from datamodules.studio.paint import Array, Canvas, blur
-from datamodules.studio.scenery import Scenery, Stage
+from datamodules.studio.sets import background
+from datamodules.studio.sets.background import KINDS, Background
+from datamodules.studio.sets.paint import Array, Canvas, blur
+from datamodules.studio.sets.stage import Scenery, Stage
 
 SIZE = {"width": 96, "height": 72, "frames": 40, "fps": 25}
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -18,10 +21,13 @@ from datamodules.atomic import appearing, write_text
 from datamodules.encode import write_h264
 from datamodules.errors import Refused
 from datamodules.pool import Job, run
-from datamodules.studio import identity
-from datamodules.studio.forge import ALTERED, FORGERIES, Take
+from datamodules.studio.forgeries.all import FORGERIES
+from datamodules.studio.forgeries.base import Take
+from datamodules.studio.people import LONDON, Person, read_people, split_people
+from datamodules.studio.portrait import sit
 from datamodules.studio.predictor import train_predictor
-from datamodules.studio.scene import Camera, Shot, direct, film
+from datamodules.studio.scene import film, open_camera
+from datamodules.studio.shot import Shot, direct
 
 Size = Literal["tiny", "small", "medium"]
 CRF = {"c23": 23, "c40": 40}
@@ -31,7 +37,8 @@ RESOLUTIONS = {
     "small": [(256, 192), (240, 240), (320, 240), (288, 216)],
     "medium": [(320, 240), (480, 360), (640, 360), (360, 480)],
 }
-LAYOUT = 1  # raise when the same seed gives other pictures
+UNIQUE = ("name", "age")  # attributes that make no groups
+LAYOUT = 2  # raise when the same seed gives other pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +48,13 @@ class Plan:
     size: Size
     seed: int
     difficulty: float
+    people: str = ""  # folder of photographs; those that come with the suite without it
     layout: int = LAYOUT
 
     @property
     def pairs(self) -> dict[str, int]:
-        counts = {"tiny": (2, 1, 1), "small": (10, 3, 3), "medium": (72, 14, 14)}[self.size]
+        """How many pairs of people each split has, where there are so many."""
+        counts = {"tiny": (2, 1, 1), "small": (10, 3, 3), "medium": (500, 500, 500)}[self.size]
         return dict(zip(("train", "val", "test"), counts, strict=True))
 
     @property
@@ -54,24 +63,40 @@ class Plan:
 
     @property
     def stills(self) -> int:
-        """Portraits that the landmark predictor learns from."""
-        return 48 if self.size == "tiny" else 250
+        """Shots that the landmark predictor learns from, four frames each."""
+        return 24 if self.size == "tiny" else 70
 
-    def splits(self) -> dict[str, list[tuple[str, str]]]:
-        """Pairs of ids as FaceForensics++ lists them."""
-        ids = [f"{i:03d}" for i in range(2 * sum(self.pairs.values()))]
-        random.Random(self.seed).shuffle(ids)
-        twos = iter(list(zip(ids[::2], ids[1::2], strict=True)))
-        return {split: [next(twos) for _ in range(count)] for split, count in self.pairs.items()}
+    def cast(self) -> dict[str, list[Person]]:
+        """Everybody of each split, filmed or not: the same people whatever the size and the seed."""
+        return cast(Path(self.people) if self.people else LONDON)
 
-    def person(self, id: str) -> identity.Identity:
-        return identity.draw(np.random.default_rng([self.seed, 0, int(id)]))
+    def splits(self) -> dict[str, list[tuple[Person, Person]]]:
+        """The pairs that are filmed, each with the face of the other."""
+        out = {}
+        for split, people in self.cast().items():
+            filmed = people[: 2 * self.pairs[split]]
+            random.Random(f"{self.seed} {split}").shuffle(filmed)
+            out[split] = list(zip(filmed[::2], filmed[1::2], strict=True))
+        return out
 
     def shot(self, id: str) -> Shot:
         rng = np.random.default_rng([self.seed, 1, int(id)])
         sizes = RESOLUTIONS[self.size]
         width, height = sizes[int(id) % len(sizes)]
         return direct(rng, width, height, self.frames)
+
+
+@lru_cache(maxsize=2)
+def cast(folder: Path) -> dict[str, list[Person]]:
+    """The people of a folder by split, under ids of three digits as FaceForensics++ has them."""
+    people = read_people(folder)
+    if folder == LONDON:
+        return split_people(people)
+    number = {person.id: f"{i:03d}" for i, person in enumerate(people)}
+    return {
+        split: [replace(one, id=number[one.id], attributes={"name": one.id} | one.attributes) for one in mine]
+        for split, mine in split_people(people).items()
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,41 +110,46 @@ class Video:
     points: NDArray[np.float32]  # (T, 68, 2)
 
 
-def render(plan: Plan, target: str, source: str) -> Iterator[Video]:
+def render(plan: Plan, target: Person, source: Person) -> Iterator[Video]:
     """The real video of one id, then all its forgeries with the face of another."""
-    shot, person = plan.shot(target), plan.person(target)
-    camera = Camera(shot)
-    frames, points = map(list, zip(*film(person, shot), strict=True))
-    real = [camera.shoot(frame, i) for i, frame in enumerate(frames)]
-    yield Video(folder="original_sequences/youtube", stem=target, frames=real, masks=None, points=np.stack(points))
+    shot, portrait = plan.shot(target.id), sit(target)
+    camera = open_camera(shot)
+    frames = list(film(portrait, shot, camera))
+    real = [camera.shoot(frame.picture, i) for i, frame in enumerate(frames)]
+    yield Video(
+        folder="original_sequences/youtube",
+        stem=target.id,
+        frames=real,
+        masks=None,
+        points=np.stack([frame.points for frame in frames]),
+    )
     take = Take(
-        target=person,
-        source=plan.person(source),
+        target=portrait,
+        source=sit(source, cut=False),  # of whom only the face is taken
         shot=shot,
+        camera=camera,
         frames=frames,
-        points=points,
-        source_shot=plan.shot(source),
+        source_shot=plan.shot(source.id),
         difficulty=plan.difficulty,
-        seed=[plan.seed, int(target), int(source)],
+        seed=[plan.seed, int(target.id), int(source.id)],
     )
     for method, forge in FORGERIES.items():
         fake, masks, moved = [], [], []
         for i, forged in enumerate(forge(take)):
-            # what is pasted after the camera has less of its noise
-            fake.append(camera.shoot(forged.picture, i, 1 - (1 - plan.difficulty) * forged.alpha[..., None]))
-            masks.append(((forged.alpha > ALTERED) * 255).astype(np.uint8))
+            fake.append(forged.shoot(camera, i, real[i], plan.difficulty))
+            masks.append(((forged.alpha > 0) * 255).astype(np.uint8))
             moved.append(forged.points)
         folder = f"manipulated_sequences/{method}"
-        yield Video(folder=folder, stem=f"{target}_{source}", frames=fake, masks=masks, points=np.stack(moved))
+        yield Video(folder=folder, stem=f"{target.id}_{source.id}", frames=fake, masks=masks, points=np.stack(moved))
 
 
-def film_id(plan: Plan, root: Path, target: str, source: str, forged: bool = True) -> None:
-    """Renders and writes one id; the exact truth goes to a folder that only tests read."""
+def film_id(plan: Plan, root: Path, target: Person, source: Person, forged: bool = True) -> None:
+    """Renders and writes one id; the exact truth goes to a folder beside the videos."""
     cv2.setNumThreads(1)
-    done = root / "truth" / "done" / target
+    done = root / "truth" / "done" / target.id
     if done.exists():
         return
-    fps = plan.shot(target).fps
+    fps = plan.shot(target.id).fps
     for video in islice(render(plan, target, source), None if forged else 1):
         for compression, crf in CRF.items():
             write_h264(root / video.folder / compression / "videos" / f"{video.stem}.mp4", video.frames, fps, crf)
@@ -135,16 +165,22 @@ def film_id(plan: Plan, root: Path, target: str, source: str, forged: bool = Tru
 
 
 def write_lists(root: Path, plan: Plan) -> None:
-    """What was asked for, the pairs of each split, and what people look like."""
+    """What was asked for, the pairs of each split, and what people say of themselves."""
     root.mkdir(parents=True, exist_ok=True)
     write_text(root / "studio.json", json.dumps(asdict(plan), indent=1) + "\n")
-    lines = ["identity,skin,fringe"]
+    rows = []
     for split, pairs in plan.splits().items():
-        write_text(root / f"{split}.json", json.dumps(pairs) + "\n")
-        for id in sorted(one for pair in pairs for one in pair):
-            person = plan.person(id)
-            lines.append(f"{id},{person.tone},{'long' if person.fringe > 0 else 'short'}")
-    write_text(root / "attributes.csv", "\n".join(lines) + "\n")
+        write_text(root / f"{split}.json", json.dumps([[a.id, b.id] for a, b in pairs]) + "\n")
+        for person in (person for pair in pairs for person in pair):
+            groups = {name: value for name, value in person.attributes.items() if name not in UNIQUE}
+            rows.append({"identity": person.id, **groups})
+    rows.sort(key=lambda row: row["identity"])
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_text(root / "attributes.csv", text.getvalue())
 
 
 def build(root: Path, plan: Plan, workers: int) -> Iterator[tuple[int, int]]:
@@ -156,7 +192,9 @@ def build(root: Path, plan: Plan, workers: int) -> Iterator[tuple[int, int]]:
         raise Refused(f"{root}: not empty and not a studio; choose another folder")
     write_lists(root, plan)
     jobs = [pair for pairs in plan.splits().values() for a, b in pairs for pair in ((a, b), (b, a))]
-    work: list[Job] = [(train_predictor, (root / "shape_predictor_68.dat", plan.seed, plan.stills))]
+    work: list[Job] = [
+        (train_predictor, (root / "shape_predictor_68.dat", plan.cast()["train"], plan.seed, plan.stills))
+    ]
     work += [(film_id, (plan, root, target, source)) for target, source in jobs]
     for done, _ in enumerate(run(work, workers), 1):
         yield done, len(work)

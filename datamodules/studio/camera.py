@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.studio.paint import Array, wander
+from datamodules.studio.sets.paint import Array, wander
 
 DRIFT = 128  # pixels that the noise is larger than a frame, so that no two frames have the same
 
@@ -51,15 +51,19 @@ class Camera:
         wave = np.sin(2 * np.pi * (self.rows * row + self.beat * i / self.fps))
         return (self.exposure[i] * (1 + self.flicker * wave)).astype(np.float32)
 
-    def shoot(self, clean: Array, i: int, keep_noise: Array | float = 1.0) -> NDArray[np.uint8]:
+    def shoot(
+        self, clean: Array, i: int, keep_noise: Array | float = 1.0, box: tuple[int, int, int, int] | None = None
+    ) -> NDArray[np.uint8]:
         """
         Args:
             clean: (H, W, 3) in [0, 1].
             i: Frame.
             keep_noise: (H, W, 1), where below 1 the image was made after the camera.
+            box: Part of the frame (x0, y0, x1, y1) that clean is; all of it without it.
         """
-        seen = clean * self.gain
-        seen *= self.exposure_at(i)
+        x0, y0, x1, y1 = box or (0, 0, self.gain.shape[1], self.height)
+        seen = clean * self.gain[y0:y1, x0:x1]
+        seen *= self.exposure_at(i)[y0:y1]
         np.minimum(seen, 1, out=seen)
         if self.contrast:
             bend = seen - np.float32(0.5)
@@ -68,7 +72,7 @@ class Camera:
             bend += 1
             seen *= bend
         noise = cv2.LUT(cv2.convertScaleAbs(seen, alpha=255), self.by_value)
-        noise *= self.noise_at(i)
+        noise *= self.noise_at(i)[y0:y1, x0:x1]
         noise *= keep_noise
         seen += noise
         return cv2.convertScaleAbs(np.maximum(seen, 0, out=seen), alpha=255)  # rounds and saturates in one pass

@@ -1,28 +1,23 @@
-"""A generated head: drawn in canonical coordinates, then posed, lit and projected."""
+"""A person's photographs in motion: expression, pose, light, and the projection to a frame."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from datamodules.studio.identity import Identity
+from datamodules.studio.face import INNER_LIPS, JAW, LEFT_EYE, LIDS, RIGHT_EYE, Array, Expression, express
+from datamodules.studio.portrait import BOTTOM, CHIN, LEFT, RIGHT, TOP, Portrait, canvas, grid
 
-Array = NDArray[np.floating[Any]]  # float32 throughout; OpenCV takes no other
-ASPECT = 1.267  # half height of a face over its half width
-REACH_X, REACH_Y = 1.5, 1.8  # the canvas around the face, in half widths
-PIVOT = 0.35  # depth of the axis that the head turns about
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Expression:
-    blink: float = 0.0  # 1 is closed
-    gaze: tuple[float, float] = (0.0, 0.0)
-    mouth: float = 0.0  # 1 is wide open
-    smile: float = 0.0
+PIVOT = (0.0, 0.75, -0.45)  # what the head turns about: the top of the neck, in half face widths
+COLLAR = CHIN + 0.85  # from the chin to here the neck gives way to shoulders, which do not turn
+RELIEF = 20.0  # samples of the depth per half face width
+STEP = 4  # pixels of a frame between those whose place is computed; the others lie between
+IRIS = 0.083
+BRIGHTNESS = 0.42  # of a face that is exposed well
+LIFT = np.array([0, 0.02], np.float32)
+LASHES = 0.045  # how far above the edge of the lid there is skin alone
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,9 +25,10 @@ class Pose:
     yaw: float  # radians
     pitch: float
     roll: float
-    x: float  # centre of the head in the picture, pixels
+    x: float  # centre of the face in the frame, pixels
     y: float
     radius: float  # half face width, pixels
+    body: tuple[float, float]  # as x and y, of the shoulders
 
     def matrix(self) -> Array:
         (cy, cx, cz), (sy, sx, sz) = (
@@ -52,220 +48,248 @@ class Light:
     ambient: float
 
 
-def bump(u: Array, v: Array, cu: float, cv: float, su: float, sv: float) -> Array:
-    return np.exp(-(((u - cu) / su) ** 2 + ((v - cv) / sv) ** 2))
+def bump(at: Array, centre: Array, width: float, height: float) -> Array:
+    return np.exp(-(((at[..., 0] - centre[0]) / width) ** 2) - ((at[..., 1] - centre[1]) / height) ** 2)
 
 
-def paint(canvas: Array, alpha: Array, colour: object) -> None:
-    canvas += alpha[..., None] * (np.asarray(colour, np.float32) - canvas)
+def relief(points: Array) -> Array:
+    """How far each point of the canvas is in front, (H, W): a head with a nose, eye sockets and a chin.
+
+    Its slopes are bounded, so that up to 0.35 rad no part of the face turns behind another.
+    """
+    at = grid(RELIEF, 0, 0, round((RIGHT - LEFT) * RELIEF), round((BOTTOM - TOP) * RELIEF))
+    x, y = at[..., 0] / 1.12, (at[..., 1] + 0.15) / 1.6
+    r2 = x**2 + y**2
+    z = 0.95 * (1 - np.minimum(r2, 1) ** 1.25) - 0.35 * np.clip(r2 - 1, 0, 1)
+    tip, bridge = points[30], points[27]
+    z += 0.26 * bump(at, tip - LIFT, 0.17, 0.2) + 0.12 * bump(at, (tip + bridge) / 2, 0.14, 0.3)
+    for eye in (RIGHT_EYE, LEFT_EYE):
+        z -= 0.08 * bump(at, points[[*eye]].mean(0), 0.24, 0.14)
+    z += 0.05 * bump(at, points[[51, 57]].mean(0), 0.3, 0.16) + 0.06 * bump(at, points[8] - 7 * LIFT, 0.25, 0.15)
+    return cv2.GaussianBlur(z.astype(np.float32), (0, 0), 0.06 * RELIEF)
 
 
-def half_width(identity: Identity, v: Array) -> Array:
-    w, low = identity.face_width, np.clip(v, 0, 1) ** 1.5
-    return (w * (1 - (1 - identity.jaw) * low)).astype(np.float32)
+def smooth(x: Array, low: float, high: float) -> Array:
+    t = np.clip((x - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def curve(points: Array, per_side: int = 4) -> Array:
+    """A closed, smooth outline through points."""
+    before, after = np.roll(points, 1, 0), np.roll(points, -1, 0)
+    beyond = np.roll(points, -2, 0)
+    t = (np.arange(per_side, dtype=np.float32) / per_side)[None, :, None]
+    p0, p1, p2, p3 = (p[:, None] for p in (before, points, after, beyond))
+    out = 0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3)
+    return out.reshape(-1, 2)
 
 
 class Head:
     """Everything of a person that does not change from frame to frame, at one resolution."""
 
-    def __init__(self, identity: Identity, scale: float) -> None:
+    def __init__(self, portrait: Portrait, scale: float) -> None:
         """
         Args:
-            identity: Who.
+            portrait: Who.
             scale: Canvas pixels per half face width.
         """
-        self.identity, self.scale = identity, scale
-        self.size = (round(2 * REACH_X * scale), round(2 * REACH_Y * scale))  # width, height
-        x = (np.arange(self.size[0], dtype=np.float32) + 0.5) / scale - REACH_X
-        y = (np.arange(self.size[1], dtype=np.float32) + 0.5) / scale - REACH_Y
-        self.u = np.broadcast_to(x, self.size[::-1]).astype(np.float32)
-        self.v = np.broadcast_to(y[:, None] / ASPECT, self.size[::-1]).astype(np.float32)
-        self.r2 = (self.u / half_width(identity, self.v)) ** 2 + self.v**2
-        # Two heights: a smooth one that parallax can follow, a detailed one that only shades.
-        nose = bump(self.u, self.v, 0, 0.15 * identity.nose_length, 0.16, 0.22)
-        self.depth = (np.clip(0.75 * (1 - self.r2), -0.3, None) + 0.16 * nose).astype(np.float32)
-        self.normal = self._normals()
-        self.albedo, self.alpha = self._albedo()
+        self.portrait, self.scale = portrait, scale
+        self.points, self.smile = portrait.points, portrait.smile
+        self.still = canvas(portrait.neutral, scale)  # (H, W, 4)
+        self.smiling = None if portrait.smiling is None else canvas(portrait.smiling, scale)[..., :3].copy()
+        self.height, self.width = self.still.shape[:2]
+        self.depth = relief(self.points)
+        slope_y, slope_x = np.gradient(self.depth, 1 / RELIEF)
+        normal = np.stack([-slope_x, -slope_y, np.ones_like(slope_x)], -1)
+        self.normal = (normal / np.linalg.norm(normal, axis=-1, keepdims=True)).astype(np.float32)
+        low, high = portrait.mesh.ring.min(0), portrait.mesh.ring.max(0)
+        (x0, y0), (x1, y1) = self.pixels(low).astype(int), self.pixels(high).astype(int) + 2
+        self.window = (max(0, x0), max(0, y0), min(self.width, x1), min(self.height, y1))
+        self.coarse = grid(scale, *self.window, step=2)
+        hull = cv2.convexHull(self.points[[*JAW, *range(17, 27)]])[:, 0]
+        middle = hull.mean(0)
+        self.face = self.cover(middle + 0.97 * (hull - middle), soft=0.1)
+        x0, y0, x1, y1 = self.window
+        skin = self.still[y0:y1, x0:x1, :3][self.face[..., 0] > 0.5].mean()
+        self.exposure = float(np.clip((BRIGHTNESS / skin) ** 0.6, 0.8, 1.7))  # as cameras do, by the face
 
-    def _normals(self) -> Array:
-        p, u, v = self.identity, self.u, self.v
-        z = 0.9 * np.sqrt(np.clip(1 - self.r2, 0, None))
-        for side in (-1, 1):
-            eye = (side * p.eye_u, p.eye_v)
-            z += -0.10 * bump(u, v, *eye, 0.22, 0.13) + 0.05 * bump(u, v, *eye, 0.14, 0.07)
-            z += 0.05 * bump(u, v, eye[0], eye[1] - 0.22, 0.26, 0.06)
-            z += 0.07 * bump(u, v, side * 0.13 * p.nose_width, 0.24 * p.nose_length, 0.07, 0.06)
-            z += 0.05 * bump(u, v, side * 0.55, 0.15, 0.22, 0.2)
-        ridge = np.where((v > -0.25) & (v < 0.28 * p.nose_length), (v + 0.25) / 0.53, 0).astype(np.float32)
-        z += 0.28 * ridge**1.2 * np.exp(-((u / ((0.07 + 0.07 * ridge) * p.nose_width)) ** 2))
-        z += 0.05 * bump(u, v, 0, p.mouth_v - 0.05, p.mouth_width, 0.05)
-        z += 0.06 * bump(u, v, 0, p.mouth_v + 0.07, 0.85 * p.mouth_width, 0.05)
-        z += 0.05 * bump(u, v, 0, 0.82, 0.2, 0.1)
-        zy, zx = np.gradient(cv2.GaussianBlur(z.astype(np.float32), (0, 0), max(0.6, self.scale / 90)), 1 / self.scale)
-        normal = np.stack([-zx, -zy, np.ones_like(z)], -1)
-        return (normal / np.linalg.norm(normal, axis=-1, keepdims=True)).astype(np.float32)
+    def pixels(self, points: Array) -> Array:
+        """Half face widths to pixels of the canvas."""
+        return ((points - np.array([LEFT, TOP], np.float32)) * self.scale - 0.5).astype(np.float32)
 
-    def _albedo(self) -> tuple[Array, Array]:
-        p, u, v = self.identity, self.u, self.v
-        rng = np.random.default_rng(p.seed)
-        out = np.broadcast_to(np.asarray(p.hair, np.float32) * 0.8, (*u.shape, 3)).copy()
-        grain = np.zeros(u.shape, np.float32)
-        for sigma, gain in (
-            (0.012, 0.03),
-            (0.03, 0.03),
-            (0.12, 0.04),
-        ):  # pores, blotches, shades, at any resolution alike
-            coarse = rng.standard_normal((round(2 * REACH_Y / sigma) + 2, round(2 * REACH_X / sigma) + 2), np.float32)
-            fine = cv2.resize(
-                coarse, self.size, interpolation=cv2.INTER_AREA if self.scale * sigma < 1 else cv2.INTER_CUBIC
+    def cover(self, outline: Array, soft: float = 0.0) -> Array:
+        """The share of each pixel of the window inside an outline, (h, w, 1)."""
+        x0, y0, x1, y1 = self.window
+        mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
+        at = np.rint((self.pixels(outline) - (x0, y0)) * 16).astype(np.int32)
+        cv2.fillPoly(mask, [at[:, None]], 255, cv2.LINE_AA, 4)
+        share = mask.astype(np.float32) / 255
+        if soft:
+            share = np.clip(2 * cv2.GaussianBlur(share, (0, 0), soft * self.scale) - 1, 0, 1)
+        return share[..., None]
+
+    def spread(self, coarse: Array) -> Array:
+        """A field known at every second pixel of the window, at all."""
+        x0, y0, x1, y1 = self.window
+        half = np.array([[0.5, 0, 0], [0, 0.5, 0]], np.float32)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(coarse, half, (x1 - x0, y1 - y0), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+    def express(self, expression: Expression) -> Array:
+        """The (68, 2) landmarks, turned to the front."""
+        return express(self.points, self.smile, expression)
+
+    def texture(self, expression: Expression) -> Array:
+        """(H, W, 4): the person turned to the front with an expression, as photographed."""
+        target = self.express(expression)
+        x0, y0, x1, y1 = self.window
+        mesh = self.portrait.mesh
+
+        def take(picture: Array, points: Array) -> Array:
+            at = self.spread(self.pixels(mesh.back(points, target, self.coarse)))
+            return cv2.remap(picture, at[..., 0], at[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
+        skin = self.points.copy()
+        skin[[upper for upper, _ in LIDS], 1] -= LASHES * expression.blink  # the skin above the lashes covers the eye
+        part = take(self.still, skin)
+        smile = float(np.clip(expression.smile, 0, 1))
+        if self.smiling is not None and smile > 0.02:
+            smiling = take(self.smiling, self.points + self.smile)
+            part[..., :3] += smile * self.face * (smiling - part[..., :3])
+        for eye in (RIGHT_EYE, LEFT_EYE):
+            self._look(part, target[[*eye]], self.points[[*eye]], expression)
+            self._lashes(part, target[[*eye]], expression.blink)
+        self._open(part, target)
+        out = self.still.copy()
+        out[y0:y1, x0:x1] = np.clip(part, 0, 1)
+        return out
+
+    def _box(self, outline: Array) -> tuple[int, int, int, int]:
+        """The part of the canvas around an outline, cut at the window."""
+        (x0, y0), (x1, y1) = self.pixels(outline.min(0)).astype(int) - 1, self.pixels(outline.max(0)).astype(int) + 3
+        left, top, right, bottom = self.window
+        return max(x0, left), max(y0, top), min(x1, right), min(y1, bottom)
+
+    def _paint(
+        self, part: Array, outline: Array, colour: Array, box: tuple[int, int, int, int], share: float = 1.0
+    ) -> None:
+        x0, y0, x1, y1 = box
+        mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
+        at = np.rint((self.pixels(outline) - (x0, y0)) * 16).astype(np.int32)
+        cv2.fillPoly(mask, [at[:, None]], 255, cv2.LINE_AA, 4)
+        left, top = self.window[:2]
+        under = part[y0 - top : y1 - top, x0 - left : x1 - left, :3]
+        under += mask[..., None].astype(np.float32) * np.float32(share / 255) * (colour - under)
+
+    def _look(self, part: Array, lids: Array, still: Array, expression: Expression) -> None:
+        """The eyeball between the lids: it is not squeezed when they close, and its iris moves."""
+        outline = curve(lids)
+        box = self._box(outline)
+        at = grid(self.scale, *box)
+        centre = still.mean(0)
+        r = np.hypot(*np.moveaxis(at - centre, -1, 0)) / (1.5 * IRIS)
+        shift = np.exp(-(r**4))[..., None] * np.array([0.055, 0.03]) * expression.gaze
+        at = self.pixels(at - shift)
+        ball = cv2.remap(self.still, at[..., 0], at[..., 1], cv2.INTER_CUBIC)[..., :3]
+        self._paint(part, outline, ball, box)
+
+    def _lashes(self, part: Array, lids: Array, blink: float) -> None:
+        """The edge of a lid that comes down."""
+        if blink < 0.1:
+            return
+        upper = curve(lids)[:13]  # from corner to corner
+        low = upper + np.array([0, 0.022], np.float32) * np.sin(np.linspace(0, np.pi, 13))[:, None] ** 0.5
+        outline = np.concatenate([upper, low[::-1]]).astype(np.float32)
+        box = self._box(outline)
+        self._paint(part, outline, np.array([0.16, 0.1, 0.08], np.float32), box, 0.75 * min(1, 2 * blink))
+
+    def _open(self, part: Array, target: Array) -> None:
+        """What is seen between the lips: the teeth of the smile below the upper lip, then dark."""
+        inner = target[[*INNER_LIPS]]
+        gap = (inner[[7, 6, 5], 1] - inner[[1, 2, 3], 1]).max()
+        if gap < 0.01:
+            return
+        outline = curve(inner)
+        box = self._box(outline)
+        at = grid(self.scale, *box)
+        x, y = at[..., 0], at[..., 1]
+        below = y - np.interp(x, *inner[:5].T)  # the upper lip
+        theirs = (self.points + self.smile)[[*INNER_LIPS]]
+        shown = float((theirs[[7, 6, 5], 1] - theirs[[1, 2, 3], 1]).min())
+        dark = np.array([0.13, 0.045, 0.04], np.float32) * (1 + 1.2 * smooth(below, 0.1, 0.4)[..., None])
+        half, wide = inner[4, 0] - inner[0, 0], theirs[4, 0] - theirs[0, 0]
+        u = (x - inner[0, 0]) / half
+        if self.smiling is not None and shown > 0.05:
+            sx = theirs[0, 0] + u * wide
+            sy = np.interp(sx, *theirs[:5].T) + below
+            end = np.interp(sx, *theirs[[0, 7, 6, 5, 4]].T)
+            where = self.pixels(np.stack([sx, sy], -1))
+            colour = cv2.remap(self.smiling, where[..., 0], where[..., 1], cv2.INTER_CUBIC)
+            colour = colour + smooth(sy, end - 0.04, end + 0.01)[..., None] * (dark - colour)
+        else:
+            edge = 0.07 * np.sqrt(np.clip(1 - (2 * u - 1) ** 2, 0, 1))
+            teeth = (
+                np.array([0.62, 0.57, 0.5], np.float32)
+                * (0.75 + 0.25 * np.abs(np.sin(u * np.pi * 8)) ** 0.3)[..., None]
             )
-            grain += gain * fine
-        skin = np.asarray(p.skin, np.float32) * (1 + grain)[..., None]
-        skin *= (1 + (p.forehead_tone - 1) * np.clip((-v - 0.4) * 4, 0, 1))[..., None]
-        for side in (-1, 1):
-            paint(skin, 0.35 * p.blush * bump(u, v, side * 0.55, 0.22, 0.22, 0.18), np.array(p.skin) * [1.05, 0.7, 0.7])
-        for _ in range(rng.integers(1, 6)):
-            spot = bump(u, v, rng.uniform(-0.7, 0.7), rng.uniform(-0.6, 0.8), *(2 * [rng.uniform(0.015, 0.035)]))
-            paint(skin, rng.uniform(0.3, 0.8) * spot, np.array(p.skin) * 0.45)
-        inside = np.clip((1 - self.r2) * 20, 0, 1)
-        out += inside[..., None] * (skin - out)
-        for side in (-1, 1):
-            arch = p.eye_v - p.brow_v - 0.06 * np.cos((u - side * p.eye_u) * 4) + 0.06
-            brow = 0.9 * np.exp(-(((v - arch) / p.brow_thickness) ** 4) - ((u - side * p.eye_u) / 0.23) ** 6)
-            paint(out, brow, p.hair)
-            nostril = bump(u, v, side * 0.09 * p.nose_width, 0.285 * p.nose_length, 0.05, 0.02)
-            paint(out, 0.7 * nostril, [0.15, 0.07, 0.06])
-        round_head = (u / 1.18) ** 2 + ((v + 0.12) / 1.15) ** 2
-        crown = np.clip((1 - round_head) * 10, 0, 1)
-        fringe = crown * np.clip((-v - 0.52 + p.fringe + 0.25 * np.abs(u)) * 8, 0, 1)
-        strands = 1 + 0.25 * np.sin(u * 60 + 6 * grain) * np.clip(grain * 8 + 0.5, 0, 1)
-        hair = np.asarray(p.hair, np.float32) * strands[..., None]
-        out += fringe[..., None] * (hair - out)
-        alpha = np.maximum(inside, crown * np.clip((0.35 - v) * 6, 0, 1))
-        return out.astype(np.float32), alpha.astype(np.float32)
+            colour = dark + (1 - smooth(below, edge - 0.02, edge + 0.02))[..., None] * (teeth - dark)
+        shade = 0.55 + 0.45 * smooth(below, 0.0, 0.05)
+        self._paint(part, outline, (colour * shade[..., None]).astype(np.float32), box)
 
-    def texture(self, expression: Expression, light: Light, matrix: Array) -> Array:
-        """(H, W, 4): the lit canvas with its alpha."""
-        albedo = self.albedo.copy()
-        self._eyes(albedo, expression)
-        self._mouth(albedo, expression)
-        towards = matrix.T @ light.direction
-        shade = light.ambient + (1.1 - light.ambient) * np.clip(self.normal @ towards, 0, None)
-        shade = np.where(self.r2 < 1, shade, light.ambient + 0.35).astype(np.float32)
-        lit = np.empty((*self.alpha.shape, 4), np.float32)
-        np.multiply(albedo, shade[..., None] * light.colour, out=lit[..., :3])
-        lit[..., 3] = self.alpha
-        return lit
+    # from the canvas to a frame
 
-    def _window(self, cu: float, cv: float, du: float, dv: float) -> tuple[slice, slice]:
-        x0, x1 = ((c + REACH_X) * self.scale for c in (cu - du, cu + du))
-        y0, y1 = ((c * ASPECT + REACH_Y) * self.scale for c in (cv - dv, cv + dv))
-        return slice(max(0, int(y0)), int(y1) + 1), slice(max(0, int(x0)), int(x1) + 1)
+    def sample(self, field: Array, points: Array) -> Array:
+        """A field of the relief at (..., 2) points."""
+        at = ((points - np.array([LEFT, TOP], np.float32)) * RELIEF - 0.5).astype(np.float32)
+        x, y = at[..., 0], at[..., 1]
+        if points.ndim == 2:
+            x, y = x[None], y[None]
+        out = cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return out[0] if points.ndim == 2 else out
 
-    def _eyes(self, albedo: Array, expression: Expression) -> None:
-        p = self.identity
-        height = max(p.eye_height * (1 - expression.blink), 0.004)
-        for side in (-1, 1):
-            cu, cv = side * p.eye_u, p.eye_v
-            window = self._window(cu, cv, 0.32, 0.2)
-            canvas, u, v = albedo[window], self.u[window] - cu, self.v[window] - cv
-            lid = (u / p.eye_width) ** 2
-            opening = np.clip((1 - lid - (v / height) ** 2) * min(4.0, 60 * height), 0, 1)
-            gu, gv = 0.05 * expression.gaze[0], 0.025 * expression.gaze[1]
-            r = np.hypot(u - gu, (v - gv) * ASPECT)
-            white = np.broadcast_to(np.array([0.9, 0.89, 0.87], np.float32), canvas.shape).copy()
-            paint(white, np.clip((0.083 - r) * 60, 0, 1), p.iris)
-            paint(white, np.clip((0.038 - r) * 60, 0, 1), [0.02, 0.02, 0.02])
-            paint(white, np.clip((0.016 - np.hypot(u - gu + 0.03, v - gv + 0.03)) * 90, 0, 1), [1, 1, 1])
-            canvas += opening[..., None] * (white - canvas)
-            lash = np.exp(-(((v + height * np.sqrt(np.clip(1 - lid, 0, 1))) / 0.016) ** 2)) * (lid < 1.15)
-            paint(canvas, 0.8 * lash, [0.12, 0.08, 0.06])
+    def project(self, points: Array, pose: Pose) -> Array:
+        """(..., 2) half face widths to pixels of the frame, pixel centres at whole numbers."""
+        m, pivot = pose.matrix(), np.array(PIVOT, np.float32)
+        depth = self.sample(self.depth, points)[..., None] - pivot[2]
+        turned = (points - pivot[:2]) @ m[:2, :2].T + depth * m[:2, 2] + pivot[:2]
+        head = turned * pose.radius + np.array([pose.x, pose.y])
+        body = points * pose.radius + np.array(pose.body)
+        share = smooth(points[..., 1:], CHIN - 0.1, COLLAR)
+        return (head + share * (body - head)).astype(np.float32)
 
-    def _mouth(self, albedo: Array, expression: Expression) -> None:
-        p = self.identity
-        window = self._window(0, p.mouth_v, 0.5, 0.3)
-        canvas, u = albedo[window], self.u[window]
-        width = p.mouth_width * (1 + 0.15 * expression.smile - 0.12 * expression.mouth)
-        v = self.v[window] - p.mouth_v + 0.05 * expression.smile * (u / width) ** 2
-        gap, taper = 0.10 * expression.mouth, np.sqrt(np.clip(1 - (u / width) ** 2, 0, 1))
-        upper, lower = (0.07 * p.lip + gap) * taper, (0.09 * p.lip + gap) * taper
-        paint(
-            canvas, 0.85 * np.clip((v + upper) * 40, 0, 1) * np.clip((lower - v) * 40, 0, 1) * (taper > 0), p.lip_colour
-        )
-        inner = np.clip((gap * taper - np.abs(v)) * 50, 0, 1)
-        paint(canvas, inner, [0.14, 0.05, 0.05])
-        paint(canvas, inner * np.clip((-v - 0.2 * gap) * 40, 0, 1), [0.85, 0.83, 0.78])  # teeth
-        paint(
-            canvas,
-            0.8 * np.exp(-((v / 0.014) ** 2)) * taper * (1 - np.clip(expression.mouth * 4, 0, 1)),
-            [0.25, 0.1, 0.1],
-        )
-
-    def depth_at(self, points: Array) -> Array:
-        """Parallax depth under canonical (N, 2) points, bilinear."""
-        x, y = ((points + np.array([REACH_X, REACH_Y], np.float32)) * self.scale - 0.5).T.astype(np.float32)
-        return cv2.remap(self.depth, x[None], y[None], cv2.INTER_LINEAR)[0]
+    def unproject(self, pose: Pose, frame: Array, rounds: int = 10) -> Array:
+        """(H, W, 2) pixels of the frame to the half face widths that are seen there."""
+        p = ((frame - np.array([pose.x, pose.y])) / pose.radius).astype(np.float32)
+        for _ in range(rounds):
+            p -= (self.project(p, pose) - frame) / pose.radius
+        return p
 
 
-def landmarks(identity: Identity, expression: Expression) -> Array:
-    """The 68 points in canonical half widths, (68, 2): jaw, brows, nose, eyes, outer lips, inner lips."""
-    p = identity
-    angle = np.deg2rad(-12 + np.arange(17) * 204 / 16)
-    jaw = np.stack([-np.cos(angle) * half_width(p, np.sin(angle)), np.sin(angle)], 1)
-    along = np.linspace(-0.22, 0.22, 5)
-    brow = np.stack([along, p.eye_v - p.brow_v - 0.06 * np.cos(along * 4) + 0.06], 1)
-    bridge = np.stack([np.zeros(4), np.linspace(p.eye_v + 0.03, 0.19 * p.nose_length, 4)], 1)
-    base_u = np.array([-0.15, -0.08, 0, 0.08, 0.15]) * p.nose_width
-    base = np.stack([base_u, p.nose_length * np.array([0.27, 0.295, 0.31, 0.295, 0.27])], 1)
-    height = p.eye_height * (1 - expression.blink)
-    lid = height * np.sqrt(1 - 0.35**2)
-    w = p.eye_width
-    eye = np.array([[-w, 0], [-0.35 * w, -lid], [0.35 * w, -lid], [w, 0], [0.35 * w, lid], [-0.35 * w, lid]])
-    eye[:, 1] += p.eye_v
-    width = p.mouth_width * (1 + 0.15 * expression.smile - 0.12 * expression.mouth)
-    gap = 0.10 * expression.mouth
-    across = np.array([-1, -0.66, -0.3, 0, 0.3, 0.66, 1])
-    taper = np.sqrt(1 - across**2)
-    lift = -0.05 * expression.smile * across**2
-    outer_top = np.stack([across * width, lift - (0.07 * p.lip + gap) * taper], 1)
-    outer_low = np.stack([across * width, lift + (0.09 * p.lip + gap) * taper], 1)[5:0:-1]
-    across = np.array([-0.85, -0.4, 0, 0.4, 0.85])
-    taper, lift = np.sqrt(1 - across**2), -0.05 * expression.smile * across**2
-    inner_top = np.stack([across * width, lift - gap * taper], 1)
-    inner_low = np.stack([across * width, lift + gap * taper], 1)[3:0:-1]
-    mouth = np.concatenate([outer_top, outer_low, inner_top, inner_low]) + np.array([0, p.mouth_v])
-    left, right = np.array([-p.eye_u, 0]), np.array([p.eye_u, 0])
-    points = np.concatenate([jaw, brow + left, brow + right, bridge, base, eye + left, eye + right, mouth])
-    return (points * [1, ASPECT]).astype(np.float32)
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What is seen where in a frame, at every fourth pixel; the same for whatever is painted on the head."""
+
+    places: Array  # (h, w, 2) half face widths
+    shade: Array  # (h, w)
+    colour: Array  # (3,), of the light
 
 
-def project(points: Array, depth: Array, pose: Pose) -> Array:
-    """Canonical (N, 2) points to picture coordinates, pixel centres at whole numbers."""
-    m = pose.matrix()
-    flat = points @ m[:2, :2].T + (depth - PIVOT)[:, None] * m[:2, 2]
-    return (flat * pose.radius + [pose.x, pose.y]).astype(np.float32)
+def look(head: Head, pose: Pose, light: Light, width: int, height: int) -> View:
+    x, y = np.arange(0, width + STEP, STEP), np.arange(0, height + STEP, STEP)
+    places = head.unproject(pose, np.stack(np.meshgrid(x, y), -1).astype(np.float32))
+    towards = pose.matrix().T @ light.direction
+    shade = light.ambient + (1 - light.ambient) * np.clip(head.sample(head.normal, places) @ towards, 0, None)
+    front = light.ambient + (1 - light.ambient) * light.direction[2]
+    return View(places=places, shade=(shade / front).astype(np.float32), colour=head.exposure * light.colour)
 
 
-def unproject(head: Head, pose: Pose, box: tuple[int, int, int, int]) -> tuple[Array, Array]:
-    """For each pixel of a picture box (x0, y0, x1, y1), the canvas pixel seen there."""
-    m = pose.matrix()
-    inverse = np.linalg.inv(m[:2, :2]).astype(np.float32)
+def render(head: Head, texture: Array, view: View, box: tuple[int, int, int, int]) -> Array:
+    """The lit person over a box (x0, y0, x1, y1) of the frame, (h, w, 4) with alpha."""
     x0, y0, x1, y1 = box
-    px = ((np.arange(x0, x1, dtype=np.float32) - pose.x) / pose.radius)[None, :]
-    py = ((np.arange(y0, y1, dtype=np.float32) - pose.y) / pose.radius)[:, None]
-    fx, fy = (float(row[0]) * px + float(row[1]) * py for row in inverse)
-    sx, sy = map(float, inverse @ m[:2, 2])
-    z = np.zeros_like(fx)
-    s, cx, cy = head.scale, REACH_X * head.scale - 0.5, REACH_Y * head.scale - 0.5
-    for _ in range(4):  # fixed point: the depth is smooth enough to contract for the poses drawn here
-        z = (
-            cv2.remap(
-                head.depth,
-                (fx - sx * z) * s + cx,
-                (fy - sy * z) * s + cy,
-                cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
-            - PIVOT
-        )
-    return (fx - sx * z) * s + cx, (fy - sy * z) * s + cy
+    fine = np.array([[1 / STEP, 0, x0 / STEP], [0, 1 / STEP, y0 / STEP]], np.float32)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    field = np.dstack([head.pixels(view.places), view.shade])
+    field = cv2.warpAffine(field, fine, (x1 - x0, y1 - y0), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    layer = cv2.remap(texture, field[..., 0], field[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    layer[..., :3] *= field[..., 2:] * view.colour
+    return layer

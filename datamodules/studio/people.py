@@ -35,7 +35,7 @@ BANDS = ((25, "under 25"), (35, "25 to 34"), (55, "35 to 54"))
 SEED = b"studio people 371"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Photograph:
     path: Path
     points: NDArray[np.float32]  # (68, 2) in pixels of the upright photograph
@@ -45,7 +45,7 @@ class Photograph:
         return read_upright(self.path)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Person:
     id: str
     neutral: Photograph  # the only one, whatever the face does in it, where there is no smiling one

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from datamodules.studio.furniture import (
+from datamodules.studio.sets.furniture import (
     cast_shadow,
     drape,
     hang_pictures,
@@ -14,8 +14,8 @@ from datamodules.studio.furniture import (
     pick_wood,
     place_plant,
 )
-from datamodules.studio.paint import Array, Canvas, mix_hue, mix_tint, wander
-from datamodules.studio.scenery import Lamp, Scenery, Stage, finish_wall, hold_still, make_walker
+from datamodules.studio.sets.paint import Array, Canvas, mix_hue, mix_tint, wander
+from datamodules.studio.sets.stage import Lamp, Scenery, Stage, finish_wall, hold_still, make_walker
 
 WARM = np.array([1.25, 0.92, 0.52], np.float32)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from datamodules.studio.paint import Array, Canvas, draw_clouds, make_ramp, mix_hue, mix_tint
-from datamodules.studio.park import paint_trees
-from datamodules.studio.scenery import Mover, Scenery, Stage, hold_still, make_glint, make_walker, pad
+from datamodules.studio.sets.paint import Array, Canvas, draw_clouds, make_ramp, mix_hue, mix_tint
+from datamodules.studio.sets.park import paint_trees
+from datamodules.studio.sets.stage import Mover, Scenery, Stage, hold_still, make_glint, make_walker, pad
 
 FACADES = (
     (0.30, 0.15, 0.10),

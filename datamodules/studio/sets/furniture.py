@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.studio.paint import Array, Canvas, draw_clouds, make_ramp, mix_hue, mix_tint
-from datamodules.studio.scenery import Stage
+from datamodules.studio.sets.paint import Array, Canvas, draw_clouds, make_ramp, mix_hue, mix_tint
+from datamodules.studio.sets.stage import Stage
 
 WOODS = ((0.32, 0.18, 0.09), (0.42, 0.28, 0.16), (0.13, 0.065, 0.035), (0.55, 0.42, 0.28), (0.22, 0.13, 0.08))
 

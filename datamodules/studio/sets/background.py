@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.studio.indoors import build_curtains, build_office, build_studio, build_study, build_window
-from datamodules.studio.lamplit import build_cafe, build_hall, build_living_room
-from datamodules.studio.paint import Array, blur, develop
-from datamodules.studio.park import build_park
-from datamodules.studio.scenery import Scenery, Stage
-from datamodules.studio.street import build_evening, build_street
+from datamodules.studio.sets.indoors import build_curtains, build_office, build_studio, build_study, build_window
+from datamodules.studio.sets.lamplit import build_cafe, build_hall, build_living_room
+from datamodules.studio.sets.paint import Array, blur, develop
+from datamodules.studio.sets.park import build_park
+from datamodules.studio.sets.stage import Scenery, Stage
+from datamodules.studio.sets.street import build_evening, build_street
 
 KINDS: tuple[Callable[[Stage], Scenery], ...] = (
     build_studio,

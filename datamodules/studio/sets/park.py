@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from datamodules.studio.paint import Array, Canvas, draw_clouds, mix_tint, wander
-from datamodules.studio.scenery import Scenery, Stage, make_glint, make_walker, sway
+from datamodules.studio.sets.paint import Array, Canvas, draw_clouds, mix_tint, wander
+from datamodules.studio.sets.stage import Scenery, Stage, make_glint, make_walker, sway
 
 
 def paint_trees(canvas: Canvas, stage: Stage, level: float, light: float, gaps: float) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.studio.paint import Array, Canvas, mix_hue, mix_tint, wander
+from datamodules.studio.sets.paint import Array, Canvas, mix_hue, mix_tint, wander
 
 Lamp = tuple[float, float, float, Array]  # x, y, metres before the wall, colour
 MARGIN = 0.14  # of the width, painted beyond every edge for a camera that moves
@@ -122,6 +122,7 @@ def make_walker(stage: Stage, scale: float, foot: float, blur: float, light: flo
         coat,
         across=0.25,
     )
+    canvas.fill([(-0.05, top - 0.3), (0.05, top - 0.3), (0.05, top - 0.18), (-0.05, top - 0.18)], skin * 0.8)
     canvas.fill_oval(0, top - 0.13, 0.085, 0.115, skin)
     canvas.fill_oval(0, top - 0.08, 0.095, 0.085, hair)
     pace = rng.uniform(0.7, 1.5) * scale * rng.choice([-1, 1])

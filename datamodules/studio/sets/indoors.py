@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from datamodules.studio.furniture import (
+from datamodules.studio.sets.furniture import (
     cast_shadow,
     drape,
     hang_pictures,
@@ -15,8 +15,8 @@ from datamodules.studio.furniture import (
     pick_wood,
     place_plant,
 )
-from datamodules.studio.paint import Canvas, mix_hue, mix_tint, wander
-from datamodules.studio.scenery import Mover, Scenery, Stage, finish_wall, hold_still, make_walker, place_lamps, sway
+from datamodules.studio.sets.paint import Canvas, mix_hue, mix_tint, wander
+from datamodules.studio.sets.stage import Mover, Scenery, Stage, finish_wall, hold_still, make_walker, place_lamps, sway
 
 
 def build_studio(stage: Stage) -> Scenery:

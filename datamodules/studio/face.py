@@ -1,0 +1,106 @@
+"""The 68 landmarks of a person as the expression changes, and the mesh that carries the pixels along."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import Delaunay
+
+Array = NDArray[np.floating[Any]]  # float32 throughout; OpenCV takes no other
+
+JAW, BROWS, NOSE, EYES, LIPS = range(17), range(17, 27), range(27, 36), range(36, 48), range(48, 60)
+INNER_LIPS = range(60, 68)
+RIGHT_EYE, LEFT_EYE = range(36, 42), range(42, 48)
+RIGID = [27, 28, 29, 30, 36, 39, 42, 45]  # points that no expression moves
+LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))  # upper, lower
+RING, REACH = 32, 1.45  # still points around the face, and how far out
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Expression:
+    blink: float = 0.0  # 1 is closed
+    gaze: tuple[float, float] = (0.0, 0.0)
+    mouth: float = 0.0  # 1 is wide open
+    smile: float = 0.0  # 1 is the smiling photograph
+    brows: float = 0.0  # 1 is raised
+
+
+def smile_of(neutral: Array) -> Array:
+    """How the points of somebody move who was photographed once: the corners of the mouth go out and up."""
+    out = np.zeros_like(neutral)
+    for corner, near, side in ((48, (49, 59, 60), -1), (54, (53, 55, 64), 1)):
+        out[corner] = (0.09 * side, -0.06)
+        out[list(near)] = (0.06 * side, -0.04)
+    out[[4, 5, 11, 12]] = [(-0.02, 0), (-0.015, 0), (0.015, 0), (0.02, 0)]
+    return out
+
+
+def express(neutral: Array, smile: Array, expression: Expression) -> Array:
+    """The (68, 2) points of a face turned to the front, in half face widths.
+
+    Args:
+        neutral: (68, 2) points of the neutral photograph.
+        smile: (68, 2), by how much they move for a full smile.
+        expression: Of the moment.
+    """
+    p = neutral + expression.smile * smile
+    drop = 0.2 * expression.mouth
+    p[[*range(55, 60), 65, 66, 67], 1] += drop
+    p[[48, 54, 60, 64], 1] += 0.3 * drop
+    p[[48, 60], 0] += 0.12 * drop
+    p[[54, 64], 0] -= 0.12 * drop
+    p[5:12, 1] += 0.75 * drop
+    p[[3, 4, 12, 13], 1] += 0.35 * drop
+    p[17:27, 1] -= 0.06 * expression.brows
+    gazing = 0.012 * expression.gaze[1]
+    for upper, lower in LIDS:
+        p[upper] += 0.96 * expression.blink * (p[lower] - p[upper]) + (0, (1 - expression.blink) * gazing)
+    return p.astype(np.float32)
+
+
+class Mesh:
+    """Triangles over the landmarks and a still ring around them."""
+
+    def __init__(self, neutral: Array) -> None:
+        """
+        Args:
+            neutral: (68, 2) points in half face widths.
+        """
+        middle = neutral[[*JAW]].mean(0) - (0, 0.1)
+        angle = np.linspace(0, 2 * np.pi, RING, endpoint=False)
+        radius = np.linalg.norm(neutral[[*JAW]] - middle, axis=1).max()
+        self.ring = (middle + REACH * radius * np.stack([np.cos(angle), np.sin(angle)], 1)).astype(np.float32)
+        spread = neutral.astype(np.float64)  # open eyes and lips, so that no triangle lies across them
+        spread[[*range(55, 60), 65, 66, 67], 1] += 0.25
+        spread[[48, 54, 60, 64], 1] += 0.1
+        spread[[37, 38, 43, 44], 1] -= 0.05
+        spread[5:12, 1] += 0.2
+        self.triangles = Delaunay(np.concatenate([spread, self.ring])).simplices
+
+    def back(self, source: Array, target: Array, grid: Array, shift: int = 4) -> Array:
+        """Where the pixels of a grid come from, (H, W, 2).
+
+        Args:
+            source: (68, 2) points where the pixels are taken from.
+            target: (68, 2) points where they are shown.
+            grid: (H, W, 2) coordinates of an upright, regular grid.
+            shift: Bits of a fraction of a pixel.
+        """
+        to, origin = np.concatenate([target, self.ring]), np.concatenate([source, self.ring])
+        step = grid[1, 1] - grid[0, 0]
+        number = np.zeros(grid.shape[:2], np.uint8)
+        corners = np.rint((to - grid[0, 0]) / step * (1 << shift)).astype(np.int32)[self.triangles]
+        for i, corner in enumerate(corners, 1):
+            cv2.fillConvexPoly(number, corner, i, cv2.LINE_8, shift)
+        # affine maps of all triangles at once: unknown @ (x, y, 1) = where from
+        known = np.concatenate([to[self.triangles], np.ones((len(self.triangles), 3, 1))], 2)  # (N, 3, 3)
+        flat = np.abs(np.linalg.det(known)) < 1e-7
+        known[flat] = np.eye(3)
+        affine = np.linalg.solve(known, origin[self.triangles].astype(np.float64))  # (N, 3, 2)
+        affine[flat] = np.eye(3)[:, :2]
+        affine = np.concatenate([np.eye(3)[None, :, :2], affine]).astype(np.float32)[number]  # (H, W, 3, 2)
+        return affine[..., 0, :] * grid[..., :1] + affine[..., 1, :] * grid[..., 1:] + affine[..., 2, :]
