@@ -114,11 +114,12 @@ def other_forehead(take: Take) -> Iterator[Forged]:
 def hair(frame: Frame) -> Array:
     """The share of hair in each pixel, (H, W): of the person, above the chin, beside the face and unlike skin."""
     picture, points = frame.picture, frame.points
-    outside = 1 - region(picture.shape, [face(points)], 1.06, 0.5)
+    outside = 1 - region(picture.shape, [face(points)], 1.15, 0.5)
     mask = np.zeros(picture.shape[:2], np.float32)
     cv2.fillConvexPoly(mask, cv2.convexHull(np.rint(points[[2, 4, 12, 14, 30]]).astype(np.int32)), 1.0)
     skin = picture[mask > 0].mean(0)
     unlike = np.linalg.norm(picture - skin, axis=-1) / (np.linalg.norm(skin) + 0.05)
+    unlike *= picture.mean(-1) < skin.mean()  # no highlight on the forehead
     y = np.arange(len(picture), dtype=np.float32)[:, None]
     above = 1 - smooth(y, float(points[[3, 13], 1].mean()), float(points[8, 1]))
     share = frame.person * outside * smooth(unlike, 0.25, 0.45) * above
@@ -128,8 +129,9 @@ def hair(frame: Frame) -> Array:
 def dyed_hair(take: Take) -> Iterator[Forged]:
     """Hair of another colour."""
     rng = take.rng()
-    tint = 1 + rng.choice([-1, 1]) * rng.uniform(0.7, 1.3, 3) * take.between(0.5, 0.18)
-    lift = rng.uniform(0.0, 1.0, 3) * take.between(0.16, 0.05)
+    darker, warmer = rng.choice([-1, 1], 2) * rng.uniform(0.6, 1.2, 2)
+    tint = (1 + darker * take.between(0.4, 0.15)) * (1 + warmer * take.between(0.3, 0.1) * np.array([1, 0, -1]))
+    lift = max(0.0, darker) * take.between(0.12, 0.04) * np.array([1.1, 0.9, 0.7])
     for frame in take.frames:
         alpha = hair(frame)
         box = x0, y0, x1, y1 = box_of(alpha)
@@ -146,7 +148,7 @@ def other_background(take: Take) -> Iterator[Forged]:
         centre = (shot.width * (0.5 + 0.42 * side), shot.height * 0.4)
         y, x = np.mgrid[: shot.height, : shot.width].astype(np.float32)
         r = ((x - centre[0]) / (0.3 * shot.width)) ** 2 + ((y - centre[1]) / (0.4 * shot.height)) ** 2
-        alpha = (1 - smooth(r, take.between(0.85, 0.4), 1.0)) * (1 - frame.person)
+        alpha = take.between(1.0, 0.5) * (1 - smooth(r, take.between(0.85, 0.4), 1.0)) * (1 - frame.person)
         alpha = np.where(alpha < 0.05, 0, alpha).astype(np.float32)
         box = x0, y0, x1, y1 = box_of(alpha)
         new = take.camera.focus(other.film(i, shot.camera_shift(i)))[y0:y1, x0:x1]
@@ -156,7 +158,7 @@ def other_background(take: Take) -> Iterator[Forged]:
 def removed(points: Array) -> dict[str, list[Array]]:
     """The groups of landmarks around what is removed."""
     right = (points[3] + points[31] + points[40]) / 3
-    cheek = right + 0.3 * np.stack([points[3] - right, points[31] - right, points[40] - right, points[48] - right])
+    cheek = right + 0.6 * np.stack([points[3] - right, points[31] - right, points[40] - right, points[48] - right])
     return {"cheek": [cheek], **parts(points)}
 
 

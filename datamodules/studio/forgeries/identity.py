@@ -33,8 +33,9 @@ def swap(take: Take) -> Iterator[Forged]:
     rng = take.rng()
     head = graft(head_for(take.target, take.shot, take.between(0.4, 0.8)), take.source, 0.75)
     poisson, grow = rng.random() < 0.5, rng.uniform(0.88, 0.97)
-    cast = take.between(0.05, 0.0) if poisson else take.between(0.16, 0.03)  # a clone takes on the colours around it
-    off = 1 + rng.choice([-1, 1], 3) * rng.uniform(0.6, 1.3, 3) * cast
+    cast = take.between(0.04, 0.0) if poisson else take.between(0.13, 0.03)  # a clone takes on the colours around it
+    warm, light, green = rng.choice([-1, 1], 3) * rng.uniform([0.6, 0.6, 0.0], [1.2, 1.2, 0.3]) * cast
+    off = (1 + light) * np.array([1 + warm, 1 + green, 1 - warm])
     flicker = rng.standard_normal((len(take.frames), 1)) * take.between(0.03, 0.004)
     for i, frame in enumerate(take.frames):
         expression = take.shot.expressions[i]
