@@ -52,7 +52,8 @@ def people(columns: int = 17) -> None:
     tiles = []
     for number, person in enumerate(everybody()):
         shot = direct(np.random.default_rng([3, number]), 160, 160, 24)
-        tiles.append(list(shoot(sit(person), shot))[12][0])
+        awake = min(range(6, 24), key=lambda i: shot.expressions[i].blink)  # with open eyes
+        tiles.append(list(shoot(sit(person), shot))[awake][0])
     tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % columns)
     write("studio_people", [tiles[i : i + columns] for i in range(0, len(tiles), columns)])
 
