@@ -283,12 +283,12 @@ def test_the_wheel_works_outside_the_clone(tmp_path: Path) -> None:
         assert "usage" in done.stdout
 
 
-def test_the_citation_file_is_valid_and_cites_the_five_papers() -> None:
+def test_the_citation_file_is_valid_and_cites_the_five_papers_and_the_photographs() -> None:
     from cffconvert.citation import Citation
 
     text = (ROOT / "CITATION.cff").read_text()
     citation = Citation(text, src="CITATION.cff")
     citation.validate()
     titles = " ".join(reference["title"] for reference in yaml.safe_load(text)["references"])
-    for word in ("LAA-Net", "Spatial-Temporal", "Real Face Foundation", "Delocate", "Locality-aware"):
+    for word in ("LAA-Net", "Spatial-Temporal", "Real Face Foundation", "Delocate", "Locality-aware", "London Set"):
         assert word in titles
