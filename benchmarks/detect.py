@@ -1,6 +1,6 @@
 """What it costs to score a stranger's video: beside decoding and looking for faces alone, and in memory.
 
-python -m benchmarks.detect --checkpoint runs/demo --source data/studio/.../000.mp4
+python -m benchmarks.detect --checkpoint runs/demo --source data/studio/.../013.mp4
 """
 
 from __future__ import annotations

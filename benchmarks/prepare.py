@@ -1,4 +1,4 @@
-"""CPU seconds that preparing a video costs, beside decoding it: talking heads of the studio, enlarged."""
+"""CPU seconds that preparing a video costs, beside decoding it: a video of the studio, enlarged."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HEAD = 0.5  # height of the studio's picture over that of the frame: the face of
 
 
 def enlarged(frames: NDArray[np.uint8], size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
-    """The talking head before a noisy wall, forth and back until the time is up."""
+    """The studio's picture before a noisy wall, forth and back until the time is up."""
     width, height = size
     high = int(height * HEAD)
     wide = frames.shape[2] * high // frames.shape[1]

@@ -12,7 +12,7 @@ from suite.nearest import near, near_file
 
 # verb -> (module that owns it, help). The module is imported only once its verb is chosen.
 VERBS = {
-    "studio": ("suite.studio", "film and forge a generated data set"),
+    "studio": ("suite.studio", "film people from photographs, and forge them"),
     "doctor": ("suite.doctor", "compare a copy of a data set with what its owners list"),
     "prepare": ("suite.prepare", "find, track and crop the faces of a data set"),
     "deepfakebench": ("suite.deepfakebench", "write prepared faces as DeepfakeBench's tree and JSON"),

@@ -1,4 +1,4 @@
-"""The verb that films and forges the generated data set."""
+"""The verb that films people from photographs, and forges them."""
 
 from __future__ import annotations
 

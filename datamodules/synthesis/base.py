@@ -21,7 +21,7 @@ from datamodules.synthesis.light import happens
 COARSER = 4  # than the mask is its boundary: few pixels are exactly half and half, and each resizing makes more of them
 BLENDED = "#blended"  # ends the key of a forgery that was made here
 LEVELS = 255  # a boundary of 1 is stored as this
-ROOM = 1.5  # of self-blended faces of the studio, 25 % have a mask that reaches the border LAA-Net sees; 74 % with 1.3
+ROOM = 1.5  # of self-blended drawn heads, 25 % have a mask that reaches the border LAA-Net sees; 74 % with 1.3
 
 
 def warn_of_margin(prepared: Path, margin: float) -> None:

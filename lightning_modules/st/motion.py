@@ -31,7 +31,7 @@ class Motion(nn.Module, ABC):
     def __init__(self, scale: float = 0.008, inside: bool = False) -> None:
         """
         Args:
-            scale: Motion that becomes 1, over the distance of the eyes; the deviation of real faces of the studio.
+            scale: Motion that becomes 1, over the distance of the eyes; about the deviation in real studio videos.
             inside: Add a channel that is 1 within the mesh, so that a still face differs from no face.
         """
         super().__init__()
