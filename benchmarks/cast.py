@@ -8,6 +8,7 @@ from pathlib import Path
 from jsonargparse import auto_cli
 
 from datamodules.datasets.ffpp import index
+from datamodules.errors import Refused
 from datamodules.faces import DlibLandmarks
 from datamodules.pool import Job, run
 from datamodules.prepare import Recipe, prepare_all
@@ -55,6 +56,9 @@ def cast(
         workers: Processes.
     """
     plan = Cast(size="small", seed=seed, difficulty=difficulty, train=train, val=val, test=test)
+    for split, pairs in plan.splits().items():
+        if len(pairs) < plan.pairs[split]:
+            raise Refused(f"--{split} {plan.pairs[split]}: the studio has {len(pairs)} pairs of people for it")
     write_lists(out, plan)
     predictor = out / "shape_predictor_68.dat"
     work: list[Job] = [(train_predictor, (predictor, plan.cast()["train"], plan.seed, plan.stills))]

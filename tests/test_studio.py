@@ -22,7 +22,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.studio import traits
 from datamodules.datasets.ffpp import index
 from datamodules.errors import Refused
-from datamodules.studio.build import Plan, Size, Video, build, render
+from datamodules.studio.build import Plan, Size, Video, build, render, write_lists
 from datamodules.studio.forgeries.all import FORGERIES
 from datamodules.studio.people import Person, read_people
 from datamodules.video import Decord, probe
@@ -214,6 +214,9 @@ def test_anybody_is_filmed_from_one_photograph(tmp_path: Path) -> None:
     ids = [person.id for person in filmed(plan)]
     assert sorted(ids) == ["000", "001", "002", "003", "004", "005"]
     assert {person.attributes["name"] for person in filmed(plan)} == set(names.values())
+    write_lists(tmp_path / "studio", plan)
+    table = list(csv.DictReader((tmp_path / "studio" / "people.csv").open()))
+    assert {row["identity"]: row["name"] for row in table} == {p.id: p.attributes["name"] for p in filmed(plan)}
     target, source = plan.splits()["test"][0]
     assert target.smiling is None
     videos = {Path(video.folder).name: video for video in render(plan, target, source)}

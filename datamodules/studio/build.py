@@ -168,19 +168,25 @@ def write_lists(root: Path, plan: Plan) -> None:
     """What was asked for, the pairs of each split, and what people say of themselves."""
     root.mkdir(parents=True, exist_ok=True)
     write_text(root / "studio.json", json.dumps(asdict(plan), indent=1) + "\n")
-    rows = []
+    people = []
     for split, pairs in plan.splits().items():
         write_text(root / f"{split}.json", json.dumps([[a.id, b.id] for a, b in pairs]) + "\n")
-        for person in (person for pair in pairs for person in pair):
-            groups = {name: value for name, value in person.attributes.items() if name not in UNIQUE}
-            rows.append({"identity": person.id, **groups})
-    rows.sort(key=lambda row: row["identity"])
+        people += [person for pair in pairs for person in pair]
+    people.sort(key=lambda person: person.id)
+    groups = [{name: value for name, value in one.attributes.items() if name not in UNIQUE} for one in people]
+    write_table(root / "attributes.csv", [{"identity": one.id, **own} for one, own in zip(people, groups, strict=True)])
+    if plan.people:
+        write_table(root / "people.csv", [{"identity": one.id, "name": one.attributes["name"]} for one in people])
+
+
+def write_table(path: Path, rows: list[dict[str, str]]) -> None:
+    """A CSV file; what a row lacks is empty."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
-    write_text(root / "attributes.csv", text.getvalue())
+    write_text(path, text.getvalue())
 
 
 def build(root: Path, plan: Plan, workers: int) -> Iterator[tuple[int, int]]:
