@@ -12,7 +12,7 @@ from datamodules.errors import Refused
 from datamodules.faces import DlibLandmarks
 from datamodules.pool import Job, run
 from datamodules.prepare import Recipe, prepare_all
-from datamodules.studio.build import Plan, film_id, write_lists
+from datamodules.studio.build import Plan, begin, film_id
 from datamodules.studio.predictor import train_predictor
 from datamodules.tracks import FaceTracker
 from datamodules.video import Decord
@@ -25,6 +25,7 @@ class Cast(Plan):
     train: int
     val: int
     test: int
+    everyone: bool
 
     @property
     def pairs(self) -> dict[str, int]:
@@ -55,11 +56,11 @@ def cast(
         side: Of the crops.
         workers: Processes.
     """
-    plan = Cast(size="small", seed=seed, difficulty=difficulty, train=train, val=val, test=test)
+    plan = Cast(size="small", seed=seed, difficulty=difficulty, train=train, val=val, test=test, everyone=everyone)
     for split, pairs in plan.splits().items():
         if len(pairs) < plan.pairs[split]:
             raise Refused(f"--{split} {plan.pairs[split]}: the studio has {len(pairs)} pairs of people for it")
-    write_lists(out, plan)
+    begin(out, plan)
     predictor = out / "shape_predictor_68.dat"
     work: list[Job] = [(train_predictor, (predictor, plan.cast()["train"], plan.seed, plan.stills))]
     for split, pairs in plan.splits().items():

@@ -18,7 +18,7 @@ from jsonargparse import auto_cli
 from benchmarks.record import record
 from datamodules.faces import HOG, DlibLandmarks, Floats, hog, overlap, search
 from datamodules.studio.build import Plan
-from datamodules.studio.portrait import sit
+from datamodules.studio.portrait import make_portrait
 from datamodules.studio.predictor import train_predictor
 from datamodules.studio.scene import shoot
 from datamodules.studio.shot import direct
@@ -37,7 +37,7 @@ def clips(size: int, count: int, frames: int) -> Iterator[tuple[list[np.ndarray]
         margin = 2 * radius + 20
         centre = (rng.uniform(margin, 1280 - margin), rng.uniform(min(margin, 359), max(720 - margin, 361)))
         shot = direct(rng, 1280, 720, frames, radius, centre)
-        pictures, points = zip(*shoot(sit(people[i % len(people)]), shot), strict=True)
+        pictures, points = zip(*shoot(make_portrait(people[i % len(people)]), shot), strict=True)
         yield list(pictures), list(points)
 
 

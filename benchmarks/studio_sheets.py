@@ -16,7 +16,7 @@ from datamodules.studio.forgeries.all import FORGERIES
 from datamodules.studio.forgeries.base import Take
 from datamodules.studio.head import Head, Light, Pose, look, render
 from datamodules.studio.people import Person
-from datamodules.studio.portrait import sit
+from datamodules.studio.portrait import make_portrait
 from datamodules.studio.scene import film, open_camera, over, shoot
 from datamodules.studio.shot import direct
 
@@ -53,7 +53,7 @@ def people(columns: int = 17) -> None:
     for number, person in enumerate(everybody()):
         shot = direct(np.random.default_rng([3, number]), 160, 160, 24)
         awake = min(range(6, 24), key=lambda i: shot.expressions[i].blink)  # with open eyes
-        tiles.append(list(shoot(sit(person), shot))[awake][0])
+        tiles.append(list(shoot(make_portrait(person), shot))[awake][0])
     tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % columns)
     write("studio_people", [tiles[i : i + columns] for i in range(0, len(tiles), columns)])
 
@@ -63,7 +63,7 @@ def shots(count: int = 6, frames: int = 8) -> None:
     rows = []
     for number, person in enumerate(everybody()[:: len(everybody()) // count][:count]):
         shot = direct(np.random.default_rng([4, number]), 240, 200, 8 * frames)
-        rows.append([picture for i, (picture, _) in enumerate(shoot(sit(person), shot)) if i % 8 == 0])
+        rows.append([picture for i, (picture, _) in enumerate(shoot(make_portrait(person), shot)) if i % 8 == 0])
     write("studio_shots", rows)
 
 
@@ -72,7 +72,7 @@ def turns(angles: tuple[float, ...] = (-0.6, -0.45, -0.3, -0.15, 0.0, 0.15, 0.3,
     light = Light(direction=np.array([0.3, -0.3, 0.9], np.float32), colour=np.ones(3, np.float32), ambient=0.65)
     rows = []
     for person in (everybody()[2], everybody()[3]):
-        head = Head(sit(person), 90)
+        head = Head(make_portrait(person), 90)
         row = []
         for yaw in angles:
             pose = Pose(yaw=yaw, pitch=0, roll=0, x=110, y=105, radius=62, body=(110, 105))
@@ -91,11 +91,11 @@ def forgeries(pairs: int = 2, difficulties: tuple[float, ...] = (0.0, 0.5, 1.0))
         target, source = cast[2 * pair], cast[2 * pair + 1]
         rng = np.random.default_rng([6, pair])
         shot, source_shot = direct(rng, 220, 190, 24), direct(rng, 220, 190, 24)
-        camera, portrait = open_camera(shot), sit(target)
+        camera, portrait = open_camera(shot), make_portrait(target)
         frames = list(film(portrait, shot, camera))
         take = Take(
             target=portrait,
-            source=sit(source, cut=False),
+            source=make_portrait(source, cut=False),
             shot=shot,
             camera=camera,
             frames=frames,

@@ -38,6 +38,9 @@ def studio(
     """
     if not 0 <= difficulty <= 1:
         raise Refused(f"--difficulty {difficulty}: must be between 0 and 1")
+    for name, value, least in (("workers", workers, 1), ("seed", seed, 0)):
+        if value < least:
+            raise Refused(f"--{name} {value}: must be {least} or more")
     plan = Plan(size=size, seed=seed, difficulty=difficulty, people=str(people.resolve()) if people else "")
     with hearing() as issues:
         plan.cast()

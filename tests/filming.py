@@ -8,7 +8,7 @@ import numpy as np
 
 from datamodules.studio.face import Expression, express
 from datamodules.studio.people import Person
-from datamodules.studio.portrait import Portrait, sit
+from datamodules.studio.portrait import Portrait, make_portrait
 from datamodules.studio.scene import shoot
 from datamodules.studio.shot import direct
 from tests.conftest import PLAN
@@ -23,13 +23,13 @@ def stranger(number: int) -> Person:
 def filmed(number: int, frames: int) -> tuple[list[np.ndarray], np.ndarray]:
     """A video and its exact landmarks, (T, 68, 2)."""
     shot = direct(np.random.default_rng([99, number]), 256, 208, frames)
-    pictures, points = zip(*shoot(sit(stranger(number)), shot), strict=True)
+    pictures, points = zip(*shoot(make_portrait(stranger(number)), shot), strict=True)
     return list(pictures), np.stack(points)
 
 
 @functools.cache
 def portrait(number: int) -> Portrait:
-    return sit(stranger(number), cut=False)
+    return make_portrait(stranger(number), cut=False)
 
 
 def face_points(number: int, expression: Expression) -> np.ndarray:

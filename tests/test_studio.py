@@ -22,9 +22,9 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.studio import traits
 from datamodules.datasets.ffpp import index
 from datamodules.errors import Refused
-from datamodules.studio.build import Plan, Size, Video, build, render, write_lists
+from datamodules.studio.build import Plan, Size, Video, begin, build, cast, render
 from datamodules.studio.forgeries.all import FORGERIES
-from datamodules.studio.people import Person, read_people
+from datamodules.studio.people import LONDON, Person, read_people
 from datamodules.video import Decord, probe
 from tests.conftest import PLAN
 
@@ -57,7 +57,7 @@ def test_what_people_say_of_themselves_is_listed(studio: Path) -> None:
     assert rows.keys() == {person.id for person in filmed(PLAN)}
     for person in filmed(PLAN):
         row = rows[person.id]
-        known = {name: value for name, value in person.attributes.items() if name != "age"}
+        known = {name: value for name, value in person.attributes.items() if name not in ("age", "name")}
         assert {k: v for k, v in row.items() if k != "identity" and v} == known
         assert row["age_band"].startswith(("under 25", "25", "35", "55"))
         assert row["gender"] in {"female", "male"}
@@ -214,7 +214,7 @@ def test_anybody_is_filmed_from_one_photograph(tmp_path: Path) -> None:
     ids = [person.id for person in filmed(plan)]
     assert sorted(ids) == ["000", "001", "002", "003", "004", "005"]
     assert {person.attributes["name"] for person in filmed(plan)} == set(names.values())
-    write_lists(tmp_path / "studio", plan)
+    begin(tmp_path / "studio", plan)
     table = list(csv.DictReader((tmp_path / "studio" / "people.csv").open()))
     assert {row["identity"]: row["name"] for row in table} == {p.id: p.attributes["name"] for p in filmed(plan)}
     target, source = plan.splits()["test"][0]
@@ -227,6 +227,24 @@ def test_anybody_is_filmed_from_one_photograph(tmp_path: Path) -> None:
     smiles = [expression.smile for expression in plan.shot(target.id).expressions]
     width = [float(np.linalg.norm(points[54] - points[48])) for points in videos["youtube"].points]
     assert np.corrcoef(smiles, width)[0, 1] > 0.3  # the mesh smiles where no second photograph does
+
+
+def test_a_studio_that_was_begun_with_other_people_is_not_gone_on_with(tmp_path: Path) -> None:
+    folder, out = tmp_path / "people", tmp_path / "studio"
+    folder.mkdir()
+    people = read_people()[:7]
+    for person in people[1:]:
+        shutil.copy(person.neutral.path, folder / f"{person.id}.jpg")
+    given = {person.id: {"neutral": person.neutral.points.tolist()} for person in people}
+    (folder / "points.json").write_text(json.dumps(given))
+    begin(out, replace(PLAN, people=str(folder)))
+    begin(out, replace(PLAN, people=str(folder)))
+    shutil.copy(people[0].neutral.path, folder / f"{people[1].id}.jpg")  # another face under the same name
+    cast.cache_clear()
+    with pytest.raises(Refused, match="studio.json: made with another digest; choose another folder"):
+        begin(out, replace(PLAN, people=str(folder)))
+    assert set(read_people(LONDON)[0].attributes) <= {"age", "gender", "group", "age_band"}
+    assert Plan(size="tiny", seed=0, difficulty=0, people=str(LONDON)).splits()  # the same folder, given by name
 
 
 def test_a_folder_of_people_that_cannot_be_used_is_refused_by_name(tmp_path: Path) -> None:

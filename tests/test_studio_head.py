@@ -10,7 +10,7 @@ import pytest
 
 from datamodules.studio.face import INNER_LIPS, LIDS, Expression, Mesh
 from datamodules.studio.head import Head, Pose
-from datamodules.studio.portrait import Portrait, grid, sit
+from datamodules.studio.portrait import Portrait, make_grid, make_portrait
 from datamodules.studio.shot import TURN, direct
 from tests.filming import filmed, stranger
 
@@ -19,7 +19,7 @@ FRONT = Pose(yaw=0, pitch=0, roll=0, x=128, y=96, radius=50, body=(128, 96))
 
 @pytest.fixture(scope="module")
 def portrait() -> Portrait:
-    return sit(stranger(3))
+    return make_portrait(stranger(3))
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def head(portrait: Portrait) -> Head:
 
 def folds(head: Head, yaw: float) -> float:
     """The least area of a piece of the face in the frame over that in the photograph; below 0 it is turned over."""
-    at = grid(20, *(int(v) for v in (46, 28, 86, 70)))  # half face widths from -1 to 1 and from -1 to 1.1
+    at = make_grid(20, *(int(v) for v in (46, 28, 86, 70)))  # half face widths from -1 to 1 and from -1 to 1.1
     shown = head.project(at, replace(FRONT, yaw=yaw)) / FRONT.radius
     dx, dy = np.gradient(shown, 1 / 20, axis=(1, 0))
     return float((dx[..., 0] * dy[..., 1] - dx[..., 1] * dy[..., 0]).min())
@@ -57,8 +57,8 @@ def test_the_mesh_carries_landmarks_exactly_and_leaves_the_rest_alone(portrait: 
     smiling = still + portrait.smile
     scale = 100
     (x0, y0), (x1, y1) = ((p - (-3.3, -2.4)) * scale for p in (mesh.ring.min(0) - 0.2, mesh.ring.max(0) + 0.2))
-    at = grid(scale, int(x0), int(y0), int(x1), int(y1))
-    back = mesh.back(still, smiling, at)
+    at = make_grid(scale, int(x0), int(y0), int(x1), int(y1))
+    back = mesh.find_source(still, smiling, at)
     for point in (8, 30, 33, 48, 54, 51):
         nearest = np.linalg.norm(at - smiling[point], axis=-1).argmin()
         from_where = back.reshape(-1, 2)[nearest]

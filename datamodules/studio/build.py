@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +25,7 @@ from datamodules.pool import Job, run
 from datamodules.studio.forgeries.all import FORGERIES
 from datamodules.studio.forgeries.base import Take
 from datamodules.studio.people import LONDON, Person, read_people, split_people
-from datamodules.studio.portrait import sit
+from datamodules.studio.portrait import make_portrait
 from datamodules.studio.predictor import train_predictor
 from datamodules.studio.scene import film, open_camera
 from datamodules.studio.shot import Shot, direct
@@ -37,7 +38,7 @@ RESOLUTIONS = {
     "small": [(256, 192), (240, 240), (320, 240), (288, 216)],
     "medium": [(320, 240), (480, 360), (640, 360), (360, 480)],
 }
-UNIQUE = ("name", "age")  # attributes that make no groups
+UNIQUE = ("identity", "name", "age")  # attributes that make no groups
 LAYOUT = 2  # raise when the same seed gives other pictures
 
 
@@ -79,6 +80,16 @@ class Plan:
             out[split] = list(zip(filmed[::2], filmed[1::2], strict=True))
         return out
 
+    def digest(self) -> str:
+        """Of who is in which split and of all photographs: other people are another studio."""
+        found = blake2b(digest_size=8)
+        for split, people in self.cast().items():
+            for person in people:
+                found.update(f"{split} {person.id} {person.attributes['name']}".encode())
+                for photograph in filter(None, (person.neutral, person.smiling)):
+                    found.update(photograph.path.read_bytes() + photograph.points.tobytes())
+        return found.hexdigest()
+
     def shot(self, id: str) -> Shot:
         rng = np.random.default_rng([self.seed, 1, int(id)])
         sizes = RESOLUTIONS[self.size]
@@ -90,11 +101,9 @@ class Plan:
 def cast(folder: Path) -> dict[str, list[Person]]:
     """The people of a folder by split, under ids of three digits as FaceForensics++ has them."""
     people = read_people(folder)
-    if folder == LONDON:
-        return split_people(people)
-    number = {person.id: f"{i:03d}" for i, person in enumerate(people)}
+    number = {person.id: person.id if folder == LONDON else f"{i:03d}" for i, person in enumerate(people)}
     return {
-        split: [replace(one, id=number[one.id], attributes={"name": one.id} | one.attributes) for one in mine]
+        split: [replace(one, id=number[one.id], attributes=one.attributes | {"name": one.id}) for one in mine]
         for split, mine in split_people(people).items()
     }
 
@@ -112,7 +121,7 @@ class Video:
 
 def render(plan: Plan, target: Person, source: Person) -> Iterator[Video]:
     """The real video of one id, then all its forgeries with the face of another."""
-    shot, portrait = plan.shot(target.id), sit(target)
+    shot, portrait = plan.shot(target.id), make_portrait(target)
     camera = open_camera(shot)
     frames = list(film(portrait, shot, camera))
     real = [camera.shoot(frame.picture, i) for i, frame in enumerate(frames)]
@@ -125,7 +134,7 @@ def render(plan: Plan, target: Person, source: Person) -> Iterator[Video]:
     )
     take = Take(
         target=portrait,
-        source=sit(source, cut=False),  # of whom only the face is taken
+        source=make_portrait(source, cut=False),  # of whom only the face is taken
         shot=shot,
         camera=camera,
         frames=frames,
@@ -164,10 +173,28 @@ def film_id(plan: Plan, root: Path, target: Person, source: Person, forged: bool
     done.touch()
 
 
-def write_lists(root: Path, plan: Plan) -> None:
-    """What was asked for, the pairs of each split, and what people say of themselves."""
+def begin(root: Path, plan: Plan) -> None:
+    """Makes the folder, or refuses one that holds something else."""
+    stamp, asked = root / "studio.json", {**asdict(plan), "digest": plan.digest()}
+    if root.exists() and not root.is_dir():
+        raise Refused(f"{root}: is a file, must be a folder")
+    if not stamp.exists() and root.exists() and any(root.iterdir()):
+        raise Refused(f"{root}: not empty and not a studio; choose another folder")
+    if stamp.exists():
+        try:
+            made = json.loads(stamp.read_text())
+        except ValueError as error:
+            raise Refused(f"{stamp}: is damaged ({error}); choose another folder") from error
+        if made != asked:
+            changed = [name for name in asked if made.get(name) != asked[name]]
+            raise Refused(f"{stamp}: made with another {' and '.join(changed)}; choose another folder")
     root.mkdir(parents=True, exist_ok=True)
-    write_text(root / "studio.json", json.dumps(asdict(plan), indent=1) + "\n")
+    write_text(stamp, json.dumps(asked, indent=1) + "\n")
+    write_lists(root, plan)
+
+
+def write_lists(root: Path, plan: Plan) -> None:
+    """The pairs of each split, and what people say of themselves."""
     people = []
     for split, pairs in plan.splits().items():
         write_text(root / f"{split}.json", json.dumps([[a.id, b.id] for a, b in pairs]) + "\n")
@@ -191,12 +218,7 @@ def write_table(path: Path, rows: list[dict[str, str]]) -> None:
 
 def build(root: Path, plan: Plan, workers: int) -> Iterator[tuple[int, int]]:
     """Fills the folder, yielding (done, all); what an earlier run finished is kept."""
-    stamp = root / "studio.json"
-    if stamp.exists() and (made := json.loads(stamp.read_text())) != asdict(plan):
-        raise Refused(f"{stamp}: made with {made}, now asked for {asdict(plan)}; choose another folder")
-    if not stamp.exists() and root.exists() and any(root.iterdir()):
-        raise Refused(f"{root}: not empty and not a studio; choose another folder")
-    write_lists(root, plan)
+    begin(root, plan)
     jobs = [pair for pairs in plan.splits().values() for a, b in pairs for pair in ((a, b), (b, a))]
     work: list[Job] = [
         (train_predictor, (root / "shape_predictor_68.dat", plan.cast()["train"], plan.seed, plan.stills))

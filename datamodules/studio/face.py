@@ -29,7 +29,7 @@ class Expression:
     brows: float = 0.0  # 1 is raised
 
 
-def smile_of(neutral: Array) -> Array:
+def guess_smile(neutral: Array) -> Array:
     """How the points of somebody move who was photographed once: the corners of the mouth go out and up."""
     out = np.zeros_like(neutral)
     for corner, near, side in ((48, (49, 59, 60), -1), (54, (53, 55, 64), 1)):
@@ -81,7 +81,7 @@ class Mesh:
         spread[5:12, 1] += 0.2
         self.triangles = Delaunay(np.concatenate([spread, self.ring])).simplices
 
-    def back(self, source: Array, target: Array, grid: Array, shift: int = 4) -> Array:
+    def find_source(self, source: Array, target: Array, grid: Array, shift: int = 4) -> Array:
         """Where the pixels of a grid come from, (H, W, 2).
 
         Args:
@@ -104,3 +104,13 @@ class Mesh:
         affine[flat] = np.eye(3)[:, :2]
         affine = np.concatenate([np.eye(3)[None, :, :2], affine]).astype(np.float32)[number]  # (H, W, 3, 2)
         return affine[..., 0, :] * grid[..., :1] + affine[..., 1, :] * grid[..., 1:] + affine[..., 2, :]
+
+
+def draw_outline(points: Array, per_side: int = 4) -> Array:
+    """A closed, smooth outline through points."""
+    before, after = np.roll(points, 1, 0), np.roll(points, -1, 0)
+    beyond = np.roll(points, -2, 0)
+    t = (np.arange(per_side, dtype=np.float32) / per_side)[None, :, None]
+    p0, p1, p2, p3 = (p[:, None] for p in (before, points, after, beyond))
+    out = 0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3)
+    return out.reshape(-1, 2)

@@ -7,16 +7,25 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from datamodules.studio.face import INNER_LIPS, JAW, LEFT_EYE, LIDS, RIGHT_EYE, Array, Expression, express
-from datamodules.studio.portrait import BOTTOM, CHIN, LEFT, RIGHT, TOP, Portrait, canvas, grid
+from datamodules.studio.face import (
+    INNER_LIPS,
+    JAW,
+    LEFT_EYE,
+    LIDS,
+    RIGHT_EYE,
+    Array,
+    Expression,
+    draw_outline,
+    express,
+)
+from datamodules.studio.portrait import CHIN, LEFT, TOP, Portrait, draw_canvas, make_grid
+from datamodules.studio.relief import RELIEF, model_relief, smooth
 
 PIVOT = (0.0, 0.75, -0.45)  # what the head turns about: the top of the neck, in half face widths
 COLLAR = CHIN + 0.85  # from the chin to here the neck gives way to shoulders, which do not turn
-RELIEF = 20.0  # samples of the depth per half face width
 STEP = 4  # pixels of a frame between those whose place is computed; the others lie between
 IRIS = 0.083
 BRIGHTNESS = 0.42  # of a face that is exposed well
-LIFT = np.array([0, 0.02], np.float32)
 LASHES = 0.045  # how far above the edge of the lid there is skin alone
 
 
@@ -48,42 +57,6 @@ class Light:
     ambient: float
 
 
-def bump(at: Array, centre: Array, width: float, height: float) -> Array:
-    return np.exp(-(((at[..., 0] - centre[0]) / width) ** 2) - ((at[..., 1] - centre[1]) / height) ** 2)
-
-
-def relief(points: Array) -> Array:
-    """How far each point of the canvas is in front, (H, W): a head with a nose, eye sockets and a chin.
-
-    Its slopes are bounded, so that up to 0.35 rad no part of the face turns behind another.
-    """
-    at = grid(RELIEF, 0, 0, round((RIGHT - LEFT) * RELIEF), round((BOTTOM - TOP) * RELIEF))
-    x, y = at[..., 0] / 1.12, (at[..., 1] + 0.15) / 1.6
-    r2 = x**2 + y**2
-    z = 0.95 * (1 - np.minimum(r2, 1) ** 1.25) - 0.35 * np.clip(r2 - 1, 0, 1)
-    tip, bridge = points[30], points[27]
-    z += 0.26 * bump(at, tip - LIFT, 0.17, 0.2) + 0.12 * bump(at, (tip + bridge) / 2, 0.14, 0.3)
-    for eye in (RIGHT_EYE, LEFT_EYE):
-        z -= 0.08 * bump(at, points[[*eye]].mean(0), 0.24, 0.14)
-    z += 0.05 * bump(at, points[[51, 57]].mean(0), 0.3, 0.16) + 0.06 * bump(at, points[8] - 7 * LIFT, 0.25, 0.15)
-    return cv2.GaussianBlur(z.astype(np.float32), (0, 0), 0.06 * RELIEF)
-
-
-def smooth(x: Array, low: float, high: float) -> Array:
-    t = np.clip((x - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
-
-
-def curve(points: Array, per_side: int = 4) -> Array:
-    """A closed, smooth outline through points."""
-    before, after = np.roll(points, 1, 0), np.roll(points, -1, 0)
-    beyond = np.roll(points, -2, 0)
-    t = (np.arange(per_side, dtype=np.float32) / per_side)[None, :, None]
-    p0, p1, p2, p3 = (p[:, None] for p in (before, points, after, beyond))
-    out = 0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3)
-    return out.reshape(-1, 2)
-
-
 class Head:
     """Everything of a person that does not change from frame to frame, at one resolution."""
 
@@ -95,17 +68,17 @@ class Head:
         """
         self.portrait, self.scale = portrait, scale
         self.points, self.smile = portrait.points, portrait.smile
-        self.still = canvas(portrait.neutral, scale)  # (H, W, 4)
-        self.smiling = None if portrait.smiling is None else canvas(portrait.smiling, scale)[..., :3].copy()
+        self.still = draw_canvas(portrait.neutral, scale)  # (H, W, 4)
+        self.smiling = None if portrait.smiling is None else draw_canvas(portrait.smiling, scale)[..., :3].copy()
         self.height, self.width = self.still.shape[:2]
-        self.depth = relief(self.points)
+        self.depth = model_relief(self.points)
         slope_y, slope_x = np.gradient(self.depth, 1 / RELIEF)
         normal = np.stack([-slope_x, -slope_y, np.ones_like(slope_x)], -1)
         self.normal = (normal / np.linalg.norm(normal, axis=-1, keepdims=True)).astype(np.float32)
         low, high = portrait.mesh.ring.min(0), portrait.mesh.ring.max(0)
         (x0, y0), (x1, y1) = self.pixels(low).astype(int), self.pixels(high).astype(int) + 2
         self.window = (max(0, x0), max(0, y0), min(self.width, x1), min(self.height, y1))
-        self.coarse = grid(scale, *self.window, step=2)
+        self.coarse = make_grid(scale, *self.window, step=2)
         hull = cv2.convexHull(self.points[[*JAW, *range(17, 27)]])[:, 0]
         middle = hull.mean(0)
         self.face = self.cover(middle + 0.97 * (hull - middle), soft=0.1)
@@ -135,6 +108,11 @@ class Head:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         return cv2.warpAffine(coarse, half, (x1 - x0, y1 - y0), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
+    def warp(self, canvas: Array, source: Array, target: Array) -> Array:
+        """The window of a canvas with its (68, 2) points moved from source to target."""
+        at = self.spread(self.pixels(self.portrait.mesh.find_source(source, target, self.coarse)))
+        return cv2.remap(canvas, at[..., 0], at[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
     def express(self, expression: Expression) -> Array:
         """The (68, 2) landmarks, turned to the front."""
         return express(self.points, self.smile, expression)
@@ -143,18 +121,12 @@ class Head:
         """(H, W, 4): the person turned to the front with an expression, as photographed."""
         target = self.express(expression)
         x0, y0, x1, y1 = self.window
-        mesh = self.portrait.mesh
-
-        def take(picture: Array, points: Array) -> Array:
-            at = self.spread(self.pixels(mesh.back(points, target, self.coarse)))
-            return cv2.remap(picture, at[..., 0], at[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-
         skin = self.points.copy()
         skin[[upper for upper, _ in LIDS], 1] -= LASHES * expression.blink  # the skin above the lashes covers the eye
-        part = take(self.still, skin)
+        part = self.warp(self.still, skin, target)
         smile = float(np.clip(expression.smile, 0, 1))
         if self.smiling is not None and smile > 0.02:
-            smiling = take(self.smiling, self.points + self.smile)
+            smiling = self.warp(self.smiling, self.points + self.smile, target)
             part[..., :3] += smile * self.face * (smiling - part[..., :3])
         for eye in (RIGHT_EYE, LEFT_EYE):
             self._look(part, target[[*eye]], self.points[[*eye]], expression)
@@ -183,9 +155,9 @@ class Head:
 
     def _look(self, part: Array, lids: Array, still: Array, expression: Expression) -> None:
         """The eyeball between the lids: it is not squeezed when they close, and its iris moves."""
-        outline = curve(lids)
+        outline = draw_outline(lids)
         box = self._box(outline)
-        at = grid(self.scale, *box)
+        at = make_grid(self.scale, *box)
         centre = still.mean(0)
         r = np.hypot(*np.moveaxis(at - centre, -1, 0)) / (1.5 * IRIS)
         shift = np.exp(-(r**4))[..., None] * np.array([0.055, 0.03]) * expression.gaze
@@ -197,7 +169,7 @@ class Head:
         """The edge of a lid that comes down."""
         if blink < 0.1:
             return
-        upper = curve(lids)[:13]  # from corner to corner
+        upper = draw_outline(lids)[:13]  # from corner to corner
         low = upper + np.array([0, 0.022], np.float32) * np.sin(np.linspace(0, np.pi, 13))[:, None] ** 0.5
         outline = np.concatenate([upper, low[::-1]]).astype(np.float32)
         box = self._box(outline)
@@ -209,9 +181,9 @@ class Head:
         gap = (inner[[7, 6, 5], 1] - inner[[1, 2, 3], 1]).max()
         if gap < 0.01:
             return
-        outline = curve(inner)
+        outline = draw_outline(inner)
         box = self._box(outline)
-        at = grid(self.scale, *box)
+        at = make_grid(self.scale, *box)
         x, y = at[..., 0], at[..., 1]
         below = y - np.interp(x, *inner[:5].T)  # the upper lip
         theirs = (self.points + self.smile)[[*INNER_LIPS]]

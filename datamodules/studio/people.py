@@ -70,7 +70,9 @@ def read_people(folder: Path = LONDON, landmarks: Landmarks | None = None) -> li
         landmarks: Finds the points that points.json lacks; the packaged dlib model without it.
     """
     if not folder.is_dir():
-        raise Refused(f"{folder}: no such folder")
+        raise Refused(
+            f"{folder}: {'is a file, must be a folder of photographs' if folder.exists() else 'no such folder'}"
+        )
     files = find_photographs(folder)
     table, points = read_table(folder / TABLE), read_points(folder / POINTS)
     for id in [id for id in {**table, **points} if id not in files]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from datamodules.studio.face import RIGID, Array, Mesh, smile_of
+from datamodules.studio.face import RIGID, Array, Mesh, guess_smile
 from datamodules.studio.matte import cut_out
 from datamodules.studio.people import Person, Photograph
 
@@ -26,7 +26,7 @@ class Upright:
     to_pixels: Array
 
 
-def upright(photograph: Photograph, cut: bool) -> Upright:
+def rectify(photograph: Photograph, cut: bool) -> Upright:
     """Eyes level, the centre of the face at 0, half a face width long 1."""
     picture, p = photograph.read(), photograph.points
     shrink = FACE / float(np.linalg.norm(p[16] - p[0]))
@@ -62,22 +62,22 @@ class Portrait:
 
     @property
     def smile(self) -> Array:
-        return smile_of(self.points) if self.smiling is None else self.smiling.points - self.points
+        return guess_smile(self.points) if self.smiling is None else self.smiling.points - self.points
 
 
-def sit(person: Person, cut: bool = True) -> Portrait:
+def make_portrait(person: Person, cut: bool = True) -> Portrait:
     """The portrait of a person.
 
     Args:
-        person: Who.
+        person: One with a neutral photograph, and perhaps a smiling one.
         cut: Whether the backdrop goes; the smile is shown on the face alone and keeps its own.
     """
-    neutral = upright(person.neutral, cut)
-    smiling = None if person.smiling is None else aligned(upright(person.smiling, cut=False), neutral.points)
+    neutral = rectify(person.neutral, cut)
+    smiling = None if person.smiling is None else align_smile(rectify(person.smiling, cut=False), neutral.points)
     return Portrait(neutral=neutral, smiling=smiling, mesh=Mesh(neutral.points))
 
 
-def aligned(smiling: Upright, neutral: Array) -> Upright:
+def align_smile(smiling: Upright, neutral: Array) -> Upright:
     """The smile moved so that what no expression moves lies where it is in the neutral photograph."""
     move, _ = cv2.estimateAffinePartial2D(neutral[RIGID], smiling.points[RIGID], method=cv2.LMEDS)
     full = np.vstack([move, [0, 0, 1]])  # from the neutral one's half face widths to its own
@@ -90,7 +90,7 @@ def aligned(smiling: Upright, neutral: Array) -> Upright:
     )
 
 
-def canvas(photo: Upright, scale: float) -> Array:
+def draw_canvas(photo: Upright, scale: float) -> Array:
     """The photograph with its alpha on the canvas, (H, W, 4)."""
     width, height = canvas_size(scale)
     # canvas pixel (x, y) is at ((x, y) + 0.5) / scale + (LEFT, TOP)
@@ -103,8 +103,8 @@ def canvas(photo: Upright, scale: float) -> Array:
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     out = cv2.warpAffine(layer, pixels, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     # above the photograph there is nothing; at its sides and below, the body goes on
-    above = -m[1, 2] / m[1, 1] if m[1, 1] else 0
-    out[: max(0, round((above - TOP) * scale)), :, 3] = 0
+    row = make_grid(scale, 0, 0, width, height) @ m[1, :2] + m[1, 2]
+    out[row < -0.5, 3] = 0
     return np.clip(out, 0, 1)
 
 
@@ -113,7 +113,7 @@ def canvas_size(scale: float) -> tuple[int, int]:
     return round((RIGHT - LEFT) * scale), round((BOTTOM - TOP) * scale)
 
 
-def grid(scale: float, x0: int, y0: int, x1: int, y1: int, step: int = 1) -> Array:
+def make_grid(scale: float, x0: int, y0: int, x1: int, y1: int, step: int = 1) -> Array:
     """(H, W, 2) half face widths of the pixels of a part of the canvas."""
     x = (np.arange(x0, x1, step, dtype=np.float32) + 0.5) / scale + LEFT
     y = (np.arange(y0, y1, step, dtype=np.float32) + 0.5) / scale + TOP

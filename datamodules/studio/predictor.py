@@ -11,7 +11,7 @@ import numpy as np
 
 from datamodules.atomic import appearing
 from datamodules.studio.people import Person
-from datamodules.studio.portrait import sit
+from datamodules.studio.portrait import make_portrait
 from datamodules.studio.scene import shoot
 from datamodules.studio.shot import Shot, direct
 
@@ -31,7 +31,7 @@ def portraits(
     for i in range(count):
         rng = np.random.default_rng([seed, 2, i])
         shot = thinned(direct(rng, 240, 216, 96), 24)
-        for picture, points in shoot(sit(people[i % len(people)], cut=False), shot):
+        for picture, points in shoot(make_portrait(people[i % len(people)], cut=False), shot):
             grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
             boxes = detector(grey)
             if len(boxes) == 1:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from datamodules.studio.camera import Camera
 from datamodules.studio.face import Array
-from datamodules.studio.head import Head, View, look, render, smooth
-from datamodules.studio.portrait import CHIN, Portrait, grid
+from datamodules.studio.head import Head, View, look, render
+from datamodules.studio.portrait import CHIN, Portrait, make_grid
+from datamodules.studio.relief import smooth
 from datamodules.studio.sets.background import Background
 from datamodules.studio.shot import Shot
 
@@ -35,7 +36,7 @@ def head_for(portrait: Portrait, shot: Shot, resolution: float = 1.0) -> Head:
 
 def dye(head: Head, colour: Array) -> None:
     """Gives a white shirt another colour; other clothes stay as they are."""
-    y = grid(head.scale, 0, 0, head.width, head.height)[..., 1]
+    y = make_grid(head.scale, 0, 0, head.width, head.height)[..., 1]
     red, blue = head.still[..., 0], head.still[..., 2]  # skin is redder than it is blue, also where it is pale
     shirt = smooth(blue, 0.4, 0.55) * smooth(blue - red, -0.07, -0.02) * smooth(y, CHIN + 0.15, CHIN + 0.4)
     head.still[..., :3] *= 1 + shirt[..., None] * (colour - 1)
@@ -62,7 +63,7 @@ def film(portrait: Portrait, shot: Shot, camera: Camera) -> Iterator[Frame]:
         behind = background.film(i, shot.camera_shift(i))
         yield Frame(
             picture=camera.focus(over(layer, behind)),
-            person=layer[..., 3],
+            person=layer[..., 3].copy(),  # a view would keep the layer
             behind=behind,
             points=head.project(head.express(shot.expressions[i]), pose),
             view=view,

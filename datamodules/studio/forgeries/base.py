@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -53,8 +54,10 @@ class Forged:
 
     def shoot(self, camera: Camera, i: int, real: NDArray[np.uint8], difficulty: float) -> NDArray[np.uint8]:
         """Frame i of the forged video: the real one but for what is new."""
-        box = x0, y0, x1, y1 = box_of(self.alpha)
         out = real.copy()
+        if not self.alpha.any():
+            return out  # nothing of what it changes is in view
+        box = x0, y0, x1, y1 = find_box(self.alpha)
         # what is pasted after the camera has less of its noise
         keep_noise = 1 - (1 - difficulty) * self.alpha[y0:y1, x0:x1, None]
         out[y0:y1, x0:x1] = camera.shoot(self.picture[y0:y1, x0:x1], i, keep_noise, box)
@@ -64,14 +67,15 @@ class Forged:
 Forgery = Callable[[Take], Iterator[Forged]]
 
 
-def region(shape: tuple[int, ...], groups: list[Array], grow: float, feather: float) -> Array:
+def cover_groups(shape: tuple[int, ...], groups: list[Array], grow: float, feather: float) -> Array:
     """The convex hulls of groups of points, each grown about its centre, with a soft edge inside it."""
     mask = np.zeros(shape[:2], np.float32)
     for points in groups:
         centre = points.mean(0)
         hull = cv2.convexHull(((centre + grow * (points - centre)) * 16).astype(np.int32))
         cv2.fillConvexPoly(mask, hull, 1.0, cv2.LINE_AA, 4)
-    return soften(mask, feather)
+    soft = soften(mask, feather)
+    return soft if soft.any() else np.where(mask < LEAST, 0, mask)  # too thin for a soft edge, as closed eyes are
 
 
 def soften(mask: Array, feather: float) -> Array:
@@ -80,9 +84,10 @@ def soften(mask: Array, feather: float) -> Array:
     return np.where(soft < LEAST, 0, soft).astype(np.float32)
 
 
-def box_of(alpha: Array, room: int = 0) -> Box:
-    """The smallest box around what is not 0."""
+def find_box(alpha: Array, room: int = 0) -> Box:
+    """The smallest box around what is not 0, at least one pixel."""
     x, y, width, height = cv2.boundingRect((alpha > 0).astype(np.uint8))
+    width, height = max(1, width), max(1, height)
     h, w = alpha.shape
     return max(0, x - room), max(0, y - room), min(w, x + width + room), min(h, y + height + room)
 
@@ -96,7 +101,7 @@ def blend(picture: Array, new: Array, alpha: Array, box: Box) -> Array:
     return out
 
 
-def moved(alpha: Array, old: Array, new: Array) -> Array:
+def follow_pixels(alpha: Array, old: Array, new: Array) -> Array:
     """Landmarks follow the new pixels where these cover them."""
     x, y = np.clip(old.round().astype(int), 0, np.array(alpha.shape)[::-1] - 1).T
     return np.where(alpha[y, x, None] > 0.5, new, old)
@@ -104,7 +109,7 @@ def moved(alpha: Array, old: Array, new: Array) -> Array:
 
 def repaint(take: Take, i: int, head: Head, expression: Expression, box: Box) -> Array:
     """Another head in the place of the target's, over a box of frame i and through the same lens."""
-    room = 6  # that the lens reaches
+    room = math.ceil(4 * take.camera.softness) + 1  # that the lens reaches
     h, w = take.frames[i].picture.shape[:2]
     x0, y0, x1, y1 = box
     wide = (max(0, x0 - room), max(0, y0 - room), min(w, x1 + room), min(h, y1 + room))
@@ -113,7 +118,7 @@ def repaint(take: Take, i: int, head: Head, expression: Expression, box: Box) ->
     return picture[y0 - wide[1] : y1 - wide[1], x0 - wide[0] : x1 - wide[0]]
 
 
-def parts(points: Array) -> dict[str, list[Array]]:
+def group_parts(points: Array) -> dict[str, list[Array]]:
     """The groups of landmarks of each part of a face."""
     return {
         "eyes": [points[[*RIGHT_EYE]], points[[*LEFT_EYE]]],
@@ -124,9 +129,20 @@ def parts(points: Array) -> dict[str, list[Array]]:
     }
 
 
-def both(old: list[Array], new: list[Array]) -> list[Array]:
+def pair_groups(old: list[Array], new: list[Array]) -> list[Array]:
     return [np.concatenate(pair) for pair in zip(old, new, strict=True)]
 
 
-def face(points: Array) -> Array:
+def outline_face(points: Array) -> Array:
     return points[[*JAW, *BROWS]]
+
+
+def repaint_frames(take: Take, head: Head, cover: Callable[[Frame, Array], Array]) -> Iterator[Forged]:
+    """Another head with the expressions of the target, in what cover makes of a frame and its new points."""
+    for i, frame in enumerate(take.frames):
+        expression = take.shot.expressions[i]
+        theirs = head.project(head.express(expression), take.shot.poses[i])
+        alpha = cover(frame, theirs)
+        box = find_box(alpha)
+        picture = blend(frame.picture, repaint(take, i, head, expression, box), alpha, box)
+        yield Forged(picture=picture, alpha=alpha, points=follow_pixels(alpha, frame.points, theirs))

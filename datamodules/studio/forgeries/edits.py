@@ -12,17 +12,16 @@ from datamodules.studio.forgeries.base import (
     Forged,
     Take,
     blend,
-    both,
-    box_of,
-    face,
-    moved,
-    parts,
-    region,
-    repaint,
+    cover_groups,
+    find_box,
+    group_parts,
+    outline_face,
+    pair_groups,
+    repaint_frames,
     soften,
 )
 from datamodules.studio.forgeries.graft import graft, reshape
-from datamodules.studio.head import Head, smooth
+from datamodules.studio.relief import smooth
 from datamodules.studio.scene import Frame, head_for
 from datamodules.studio.sets.background import Background
 
@@ -32,50 +31,38 @@ OUTSIDE = ["jaw", "forehead", "hair", "background"]
 REMOVED = ["nose", "lips", "brows", "cheek"]
 
 
-def part_of(take: Take, names: list[str]) -> str:
+def draw_part(take: Take, names: list[str]) -> str:
     """The part that an edit of this take alters."""
-    return names[sum(take.seed) % len(names)]
+    return str(np.random.default_rng([*take.seed, *names[0].encode()]).choice(names))
 
 
 def local_edit(take: Take) -> Iterator[Forged]:
     """One part of the face from the source, the rest as it was."""
-    part = part_of(take, INSIDE)
+    part = draw_part(take, INSIDE)
     head = graft(head_for(take.target, take.shot, take.between(0.45, 1.0)), take.source, take.between(1.0, 0.5))
-    for i, frame in enumerate(take.frames):
-        expression = take.shot.expressions[i]
-        theirs = head.project(head.express(expression), take.shot.poses[i])
-        groups = both(parts(frame.points)[part], parts(theirs)[part])
-        alpha = region(frame.picture.shape, groups, GROW[part], take.between(0.04, 0.1) * take.radius)
-        box = box_of(alpha)
-        picture = blend(frame.picture, repaint(take, i, head, expression, box), alpha, box)
-        yield Forged(picture=picture, alpha=alpha, points=moved(alpha, frame.points, theirs))
+
+    def cover(frame: Frame, theirs: Array) -> Array:
+        groups = pair_groups(group_parts(frame.points)[part], group_parts(theirs)[part])
+        return cover_groups(frame.picture.shape, groups, GROW[part], take.between(0.04, 0.1) * take.radius)
+
+    return repaint_frames(take, head, cover)
 
 
 def outside_edit(take: Take) -> Iterator[Forged]:
     """Jaw, forehead, hair or background; the face itself stays."""
-    part = part_of(take, OUTSIDE)
-    if part == "hair" and hair(take.frames[0]).mean() < 0.02:
+    part = draw_part(take, OUTSIDE)
+    if part == "hair" and find_hair(take.frames[0]).mean() < 0.02:
         part = "forehead"  # somebody bald
     edits: dict[str, Callable[[Take], Iterator[Forged]]] = {
-        "jaw": other_jaw,
-        "forehead": other_forehead,
-        "hair": dyed_hair,
-        "background": other_background,
+        "jaw": reshape_jaw,
+        "forehead": replace_forehead,
+        "hair": dye_hair,
+        "background": replace_background,
     }
     return edits[part](take)
 
 
-def repainted(take: Take, head: Head, where: Callable[[Frame, Array], Array]) -> Iterator[Forged]:
-    for i, frame in enumerate(take.frames):
-        expression = take.shot.expressions[i]
-        theirs = head.project(head.express(expression), take.shot.poses[i])
-        alpha = where(frame, theirs)
-        box = box_of(alpha)
-        picture = blend(frame.picture, repaint(take, i, head, expression, box), alpha, box)
-        yield Forged(picture=picture, alpha=alpha, points=moved(alpha, frame.points, theirs))
-
-
-def other_jaw(take: Take) -> Iterator[Forged]:
+def reshape_jaw(take: Take) -> Iterator[Forged]:
     """The jaw made narrower or wider."""
     wider = take.rng().choice([-1, 1]) * take.between(0.14, 0.05)
     head = head_for(take.target, take.shot, take.between(0.6, 1.0))
@@ -94,10 +81,10 @@ def other_jaw(take: Take) -> Iterator[Forged]:
         cv2.fillPoly(mask, [(outline * 16).astype(np.int32)[:, None]], 1.0, cv2.LINE_AA, 4)
         return soften(mask, 0.06 * take.radius)
 
-    return repainted(take, reshape(head, points), band)
+    return repaint_frames(take, reshape(head, points), band)
 
 
-def other_forehead(take: Take) -> Iterator[Forged]:
+def replace_forehead(take: Take) -> Iterator[Forged]:
     """The forehead of the source."""
     head = graft(head_for(take.target, take.shot, take.between(0.45, 1.0)), take.source, 0.0)
 
@@ -106,15 +93,15 @@ def other_forehead(take: Take) -> Iterator[Forged]:
         up = frame.points[27] - frame.points[8]
         up /= np.linalg.norm(up)
         outline = np.concatenate([brows + 0.12 * take.radius * up, brows[1:-1] + 0.55 * take.radius * up])
-        return region(frame.picture.shape, [outline], 1.0, take.between(0.05, 0.1) * take.radius)
+        return cover_groups(frame.picture.shape, [outline], 1.0, take.between(0.05, 0.1) * take.radius)
 
-    return repainted(take, head, above_brows)
+    return repaint_frames(take, head, above_brows)
 
 
-def hair(frame: Frame) -> Array:
+def find_hair(frame: Frame) -> Array:
     """The share of hair in each pixel, (H, W): of the person, above the chin, beside the face and unlike skin."""
     picture, points = frame.picture, frame.points
-    outside = 1 - region(picture.shape, [face(points)], 1.15, 0.5)
+    outside = 1 - cover_groups(picture.shape, [outline_face(points)], 1.15, 0.5)
     mask = np.zeros(picture.shape[:2], np.float32)
     cv2.fillConvexPoly(mask, cv2.convexHull(np.rint(points[[2, 4, 12, 14, 30]]).astype(np.int32)), 1.0)
     skin = picture[mask > 0].mean(0)
@@ -126,20 +113,20 @@ def hair(frame: Frame) -> Array:
     return np.where(share < 0.1, 0, share).astype(np.float32)
 
 
-def dyed_hair(take: Take) -> Iterator[Forged]:
+def dye_hair(take: Take) -> Iterator[Forged]:
     """Hair of another colour."""
     rng = take.rng()
     darker, warmer = rng.choice([-1, 1], 2) * rng.uniform(0.6, 1.2, 2)
     tint = (1 + darker * take.between(0.4, 0.15)) * (1 + warmer * take.between(0.3, 0.1) * np.array([1, 0, -1]))
     lift = max(0.0, darker) * take.between(0.12, 0.04) * np.array([1.1, 0.9, 0.7])
     for frame in take.frames:
-        alpha = hair(frame)
-        box = x0, y0, x1, y1 = box_of(alpha)
+        alpha = find_hair(frame)
+        box = x0, y0, x1, y1 = find_box(alpha)
         new = np.clip(frame.picture[y0:y1, x0:x1] * tint + lift, 0, 1).astype(np.float32)
         yield Forged(picture=blend(frame.picture, new, alpha, box), alpha=alpha, points=frame.points)
 
 
-def other_background(take: Take) -> Iterator[Forged]:
+def replace_background(take: Take) -> Iterator[Forged]:
     """A piece of another room beside the person."""
     rng, shot = take.rng(), take.shot
     other = Background(rng, shot.width, shot.height, len(shot), shot.fps)
@@ -150,24 +137,24 @@ def other_background(take: Take) -> Iterator[Forged]:
         r = ((x - centre[0]) / (0.3 * shot.width)) ** 2 + ((y - centre[1]) / (0.4 * shot.height)) ** 2
         alpha = take.between(1.0, 0.5) * (1 - smooth(r, take.between(0.85, 0.4), 1.0)) * (1 - frame.person)
         alpha = np.where(alpha < 0.05, 0, alpha).astype(np.float32)
-        box = x0, y0, x1, y1 = box_of(alpha)
+        box = x0, y0, x1, y1 = find_box(alpha)
         new = take.camera.focus(other.film(i, shot.camera_shift(i)))[y0:y1, x0:x1]
         yield Forged(picture=blend(frame.picture, new, alpha, box), alpha=alpha, points=frame.points)
 
 
-def removed(points: Array) -> dict[str, list[Array]]:
+def group_removed(points: Array) -> dict[str, list[Array]]:
     """The groups of landmarks around what is removed."""
     right = (points[3] + points[31] + points[40]) / 3
     cheek = right + 0.6 * np.stack([points[3] - right, points[31] - right, points[40] - right, points[48] - right])
-    return {"cheek": [cheek], **parts(points)}
+    return {"cheek": [cheek], **group_parts(points)}
 
 
 def inpaint(take: Take) -> Iterator[Forged]:
     """A part removed and filled from around it, each frame for itself."""
-    part, grow = part_of(take, REMOVED), take.between(1.2, 0.7)
+    part, grow = draw_part(take, REMOVED), take.between(1.2, 0.7)
     for frame in take.frames:
-        alpha = region(frame.picture.shape, removed(frame.points)[part], grow, 0.5)
-        box = x0, y0, x1, y1 = box_of(alpha, room=6)
+        alpha = cover_groups(frame.picture.shape, group_removed(frame.points)[part], grow, 0.5)
+        box = x0, y0, x1, y1 = find_box(alpha, room=6)
         old = cv2.convertScaleAbs(np.clip(frame.picture[y0:y1, x0:x1], 0, 1), alpha=255)
         hole = (alpha[y0:y1, x0:x1] > 0).astype(np.uint8)
         new = cv2.inpaint(old, hole, 3, cv2.INPAINT_TELEA).astype(np.float32) / 255

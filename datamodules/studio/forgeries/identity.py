@@ -8,16 +8,28 @@ import cv2
 import numpy as np
 
 from datamodules.studio.face import Array
-from datamodules.studio.forgeries.base import Box, Forged, Take, blend, box_of, face, moved, region, repaint
+from datamodules.studio.forgeries.base import (
+    Box,
+    Forged,
+    Take,
+    blend,
+    cover_groups,
+    find_box,
+    follow_pixels,
+    outline_face,
+    repaint,
+    repaint_frames,
+)
 from datamodules.studio.forgeries.graft import graft
 from datamodules.studio.scene import head_for
 
 
 def clone(picture: Array, new: Array, alpha: Array, box: Box) -> Array:
-    """Poisson's blend: the gradients of the new part within the border of the old."""
+    """Poisson's blend: the gradients of the new part within the border of the old, for which the box has room."""
     x0, y0, x1, y1 = box
     mask = (alpha[y0:y1, x0:x1] > 0).astype(np.uint8) * 255
-    # a margin of one pixel that the solver holds on to
+    if not mask.any():
+        return picture
     part = cv2.convertScaleAbs(np.clip(picture[y0:y1, x0:x1], 0, 1), alpha=255)
     source = cv2.convertScaleAbs(np.clip(new, 0, 1), alpha=255)
     x, y, w, h = cv2.boundingRect(mask)
@@ -33,30 +45,29 @@ def swap(take: Take) -> Iterator[Forged]:
     rng = take.rng()
     head = graft(head_for(take.target, take.shot, take.between(0.4, 0.8)), take.source, 0.75)
     poisson, grow = rng.random() < 0.5, rng.uniform(0.88, 0.97)
-    cast = take.between(0.04, 0.0) if poisson else take.between(0.13, 0.03)  # a clone takes on the colours around it
-    warm, light, green = rng.choice([-1, 1], 3) * rng.uniform([0.6, 0.6, 0.0], [1.2, 1.2, 0.3]) * cast
+    error = take.between(0.04, 0.0) if poisson else take.between(0.13, 0.03)  # a clone takes on the colours around it
+    warm, light, green = rng.choice([-1, 1], 3) * rng.uniform([0.6, 0.6, 0.0], [1.2, 1.2, 0.3]) * error
     off = (1 + light) * np.array([1 + warm, 1 + green, 1 - warm])
     flicker = rng.standard_normal((len(take.frames), 1)) * take.between(0.03, 0.004)
     for i, frame in enumerate(take.frames):
         expression = take.shot.expressions[i]
         theirs = head.project(head.express(expression), take.shot.poses[i])
-        alpha = region(frame.picture.shape, [face(frame.points)], grow, take.between(0.03, 0.1) * take.radius)
-        box = box_of(alpha, room=2)
+        alpha = cover_groups(
+            frame.picture.shape, [outline_face(frame.points)], grow, take.between(0.03, 0.1) * take.radius
+        )
+        box = find_box(alpha, room=2)
         new = repaint(take, i, head, expression, box) * (off + flicker[i]).astype(np.float32)
         picture = (clone if poisson else blend)(frame.picture, new, alpha, box)
         if poisson:
             alpha = (alpha > 0).astype(np.float32)
-        yield Forged(picture=picture, alpha=alpha, points=moved(alpha, frame.points, theirs))
+        yield Forged(picture=picture, alpha=alpha, points=follow_pixels(alpha, frame.points, theirs))
 
 
 def morph(take: Take) -> Iterator[Forged]:
     """Both people averaged, in shape and in pixels."""
     share = take.between(0.65, 0.4)
     head = graft(head_for(take.target, take.shot, take.between(0.7, 1.0)), take.source, share, share)
-    for i, frame in enumerate(take.frames):
-        expression = take.shot.expressions[i]
-        theirs = head.project(head.express(expression), take.shot.poses[i])
-        alpha = region(frame.picture.shape, [face(frame.points)], 0.95, take.between(0.05, 0.12) * take.radius)
-        box = box_of(alpha)
-        picture = blend(frame.picture, repaint(take, i, head, expression, box), alpha, box)
-        yield Forged(picture=picture, alpha=alpha, points=moved(alpha, frame.points, theirs))
+    feather = take.between(0.05, 0.12) * take.radius
+    return repaint_frames(
+        take, head, lambda frame, _: cover_groups(frame.picture.shape, [outline_face(frame.points)], 0.95, feather)
+    )

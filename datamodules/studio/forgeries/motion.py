@@ -8,12 +8,20 @@ import cv2
 import numpy as np
 
 from datamodules.studio.face import LIPS, NOSE, Array
-from datamodules.studio.forgeries.base import Forged, Take, blend, box_of, face, moved, region
+from datamodules.studio.forgeries.base import (
+    Forged,
+    Take,
+    blend,
+    cover_groups,
+    find_box,
+    follow_pixels,
+    outline_face,
+)
 
 ANCHORS = ([17, 21], [22, 26], range(36, 42), range(42, 48), NOSE, LIPS, [4, 48], [12, 54])
 
 
-def displaced(take: Take, path: Array) -> Iterator[Forged]:
+def displace(take: Take, path: Array) -> Iterator[Forged]:
     """The target's own face, its parts moved by a path of (T, 8, 2) pixels."""
     reach = 0.3 * take.radius
     for frame, step in zip(take.frames, path, strict=True):
@@ -23,8 +31,8 @@ def displaced(take: Take, path: Array) -> Iterator[Forged]:
             weight = np.exp(-((at[..., None, :] - anchors) ** 2).sum(-1) / (2 * reach**2)) + 1e-3
             return ((weight / weight.sum(-1, keepdims=True)) @ step).astype(np.float32)
 
-        alpha = region(frame.picture.shape, [face(frame.points)], 0.95, 0.09 * take.radius)
-        box = x0, y0, x1, y1 = box_of(alpha)
+        alpha = cover_groups(frame.picture.shape, [outline_face(frame.points)], 0.95, 0.09 * take.radius)
+        box = x0, y0, x1, y1 = find_box(alpha)
         coarse = np.stack(np.meshgrid(np.arange(x0, x1 + 4, 4), np.arange(y0, y1 + 4, 4)), -1).astype(np.float32)
         quarter = np.array([[0.25, 0, 0], [0, 0.25, 0]], np.float32)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -33,7 +41,7 @@ def displaced(take: Take, path: Array) -> Iterator[Forged]:
         new = cv2.remap(
             frame.picture, x - shift[..., 0], y - shift[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
         )
-        points = moved(alpha, frame.points, frame.points + field(frame.points))
+        points = follow_pixels(alpha, frame.points, frame.points + field(frame.points))
         yield Forged(picture=blend(frame.picture, new, alpha, box), alpha=alpha, points=points)
 
 
@@ -50,9 +58,9 @@ def walk(take: Take, smooth: bool) -> Array:
 
 def temporal_jitter(take: Take) -> Iterator[Forged]:
     """Single frames are clean; from frame to frame the parts of the face shake."""
-    return displaced(take, walk(take, smooth=False))
+    return displace(take, walk(take, smooth=False))
 
 
 def temporal_smooth(take: Take) -> Iterator[Forged]:
     """The negative control of the jitter: the same blend, gliding."""
-    return displaced(take, walk(take, smooth=True))
+    return displace(take, walk(take, smooth=True))
