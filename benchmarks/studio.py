@@ -96,7 +96,7 @@ def studio(
         difficulty: How faint the forgeries are, from 0 to 1.
     """
     cv2.setNumThreads(1)
-    result = {}
+    result: dict[str, Any] = {}
     for name in size or ["tiny", "small"]:
         root = work / name
         shutil.rmtree(root, ignore_errors=True)

@@ -36,7 +36,7 @@ def rectify(photograph: Photograph, cut: bool) -> Upright:
     if cut:
         foreground, alpha = cut_out(picture, p)
     else:
-        foreground, alpha = picture.astype(np.float32) / 255, np.ones(picture.shape[:2], np.float32)
+        foreground, alpha = picture.astype(np.float32) / np.float32(255), np.ones(picture.shape[:2], np.float32)
     across = p[42:48].mean(0) - p[36:42].mean(0)
     right = across / np.linalg.norm(across)
     down = np.array([-right[1], right[0]])

@@ -39,7 +39,7 @@ def blinks(rng: np.random.Generator, frames: int, fps: int, glances: list[int]) 
     """Lids close faster than they open, every few seconds and often where the eyes jump."""
     closing = np.array([0.3, 0.85, 1.0, 0.9, 0.6, 0.3, 0.1])
     out = np.zeros(frames)
-    starts = list(np.arange(rng.integers(4, max(5, min(frames - 8, 40))), frames, int(rng.uniform(1.6, 3.5) * fps)))
+    starts = np.arange(rng.integers(4, max(5, min(frames - 8, 40))), frames, int(rng.uniform(1.6, 3.5) * fps)).tolist()
     starts += [i for i in glances if rng.random() < 0.3]
     for start in starts:
         lids = closing[: frames - start]

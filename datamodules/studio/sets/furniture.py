@@ -214,11 +214,8 @@ def paint_plant(canvas: Canvas, stage: Stage, x: float, foot: float, tall: float
             base = np.array([x + 0.03 * rng.standard_normal() * tall, root])
             bend = (base + tip) / 2 + np.array([0.12 * lean * reach, 0.06 * reach])
             side = np.array([0.022 * tall, 0])
-            canvas.fill(
-                [base - side, bend - 1.3 * side, tip, bend + 1.3 * side, base + side],
-                colour,
-                across=0.4,
-            )
+            blade = np.array([base - side, bend - 1.3 * side, tip, bend + 1.3 * side, base + side])
+            canvas.fill(blade, colour, across=0.4)
         else:  # leaves at the ends of stalks
             canvas.fill([(x - 0.006, root), (x + 0.006, root), tuple(tip)], colour * 0.6)
             size = tall * rng.uniform(0.07, 0.15)

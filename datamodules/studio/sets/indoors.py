@@ -176,7 +176,8 @@ def build_window(stage: Stage) -> Scenery:
         cloth = mix_tint(rng, (0.1, 0.7), 0.05, 0.12)
         for side in (-1, 1):
             edge, width = x + side * w * rng.uniform(0.75, 1.0), rng.uniform(0.25, 0.6)
-            drape(canvas, stage, *sorted((edge, edge + side * width)), cloth * 0.4, glow=0.25 * bright)
+            start, end = sorted((edge, edge + side * width))
+            drape(canvas, stage, start, end, cloth * 0.4, glow=0.25 * bright)
     if stage.toss(0.5):
         side = rng.choice([-1, 1])
         hang_pictures(canvas, stage, side * r, x + side * (w + 0.4))

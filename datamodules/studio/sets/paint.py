@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+Colour = NDArray[np.floating] | Sequence[float]
 Point = tuple[float, float]
 CONTRAST = 0.35  # of the curve from light to display values
 
@@ -71,7 +72,7 @@ class Canvas:
     def fill(
         self,
         points: Sequence[Point] | NDArray[np.floating],
-        colour: Array | Sequence[float],
+        colour: Colour,
         soft: float = 0.0,
         opacity: float = 1.0,
         down: float = 0.0,
@@ -117,7 +118,7 @@ class Canvas:
         y0: float,
         x1: float,
         y1: float,
-        colour: Array | Sequence[float],
+        colour: Colour,
         soft: float = 0.0,
         opacity: float = 1.0,
         down: float = 0.0,
@@ -152,7 +153,7 @@ class Canvas:
         y: float,
         rx: float,
         ry: float,
-        colour: Array | Sequence[float],
+        colour: Colour,
         turn: float = 0.0,
         **look: float,
     ) -> None:
@@ -168,7 +169,7 @@ class Canvas:
         y: float,
         rx: float,
         ry: float,
-        colour: Array | Sequence[float],
+        colour: Colour,
         turn: float = 0.0,
         **look: float,
     ) -> None:
@@ -234,7 +235,7 @@ def blur(image: Array, radius: float) -> Array:
 def develop(image: Array, exposure: float) -> Array:
     """Display values in [0, 1] of linear light, highlights rolled off; a fourth channel is the alpha of the others."""
     if image.shape[2] == 4:
-        alpha = np.maximum(image[..., 3:], 1e-4)
+        alpha: Array = np.maximum(image[..., 3:], np.float32(1e-4))
         return np.concatenate([develop(image[..., :3] / alpha, exposure) * image[..., 3:], image[..., 3:]], 2)
     shown = 1 - np.exp(-np.float32(exposure) * np.maximum(image, 0))
     np.power(shown, np.float32(1 / 2.2), out=shown)

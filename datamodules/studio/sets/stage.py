@@ -136,7 +136,7 @@ def make_walker(stage: Stage, scale: float, foot: float, blur: float, light: flo
 
 
 def make_glint(
-    stage: Stage, at: tuple[float, float], radius: float, colour: Array, strength: NDArray[np.float64]
+    stage: Stage, at: tuple[float, float], radius: float, colour: Array, strength: NDArray[np.floating]
 ) -> Mover:
     """A light that comes and goes, the disc that the lens makes of it, at a place of the far layer in pixels."""
     edge = int(np.ceil(radius)) + 2
