@@ -11,6 +11,7 @@ from datamodules import manifest
 from datamodules.crops import decode
 from datamodules.datasets.deepfakebench import index
 from datamodules.prepare import Recipe
+from datamodules.studio.forgeries.all import FORGERIES
 from datamodules.tables import load
 from suite.__main__ import main
 from tests.test_pictures import prepare_here
@@ -22,7 +23,8 @@ def test_what_is_written_for_deepfakebench_is_what_was_prepared(prepared: Path, 
     listed = json.loads((tree / "dataset_json/studio.json").read_text())["studio"]
     assert {name for name in listed if name.endswith("Real")} == {"studio_Real"}
     assert listed["studio_Swap"].keys() == {"train", "val", "test"}
-    entry = listed["studio_Swap"]["val"]["000_003"]
+    forged, entry = next(iter(listed["studio_Swap"]["val"].items()))
+    real = forged[:3]
     assert entry["label"] == "studio_Swap"
     assert len(entry["frames"]) == len(entry["masks"]) == 8
     for path in entry["frames"]:
@@ -34,7 +36,7 @@ def test_what_is_written_for_deepfakebench_is_what_was_prepared(prepared: Path, 
     rows = manifest.rows(manifest.read(prepared / "manifest.csv"))
     back = list(index(tree))
     assert {(r.method, r.stem, r.split, r.label) for r in back} == {(r.method, r.stem, r.split, r.label) for r in rows}
-    some = [row for row in back if row.stem in ("000", "000_003")]
+    some = [row for row in back if row.stem in (real, forged)]
     prepare_here(some, tree, tmp_path / "again", recipe)
 
     first, second = (
@@ -44,7 +46,7 @@ def test_what_is_written_for_deepfakebench_is_what_was_prepared(prepared: Path, 
     order = {number: i for i, number in enumerate(sorted({key[2] for key in first}))}  # pictures are counted anew
     compared = 0
     for (method, stem, number), crop in first.items():
-        if stem not in ("000", "000_003"):
+        if stem not in (real, forged):
             continue
         other = second[method, stem, order[number]]
         for kind in ("image", "mask"):
@@ -52,4 +54,4 @@ def test_what_is_written_for_deepfakebench_is_what_was_prepared(prepared: Path, 
                 one, two = (prepared / crop[kind]).read_bytes(), (tmp_path / "again" / other[kind]).read_bytes()
                 assert np.array_equal(decode(one), decode(two)), (method, stem, number, kind)
                 compared += 1
-    assert compared == 8 + 7 * 16
+    assert compared == 8 + len(FORGERIES) * 16

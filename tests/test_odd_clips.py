@@ -20,6 +20,7 @@ from datamodules.tables import load, read_skipped
 from datamodules.video import Decord
 from tests import clips
 from tests.test_pictures import prepare_here
+from tests.trees import Material
 
 LENGTH = 24
 Frames = NDArray[np.uint8]
@@ -27,9 +28,9 @@ Points = NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
-def head(studio: Path) -> Frames:
+def head(material: Material) -> Frames:
     """(N, 192, 256, 3) frames of a talking head."""
-    return Decord().read(studio / "original_sequences/youtube/c23/videos/000.mp4", range(LENGTH)).numpy()
+    return Decord().read(material.videos[0], range(LENGTH)).numpy()
 
 
 def write(path: Path, frames: Frames, sound: bool = False, **options: object) -> Path:

@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +22,26 @@ class Material:
 
     studio: Path
 
+    @cached_property
+    def videos(self) -> list[Path]:
+        """The real ones, those of 256 x 192 first."""
+        every = sorted((self.studio / "original_sequences/youtube/c23/videos").glob("*.mp4"))
+        return sorted(every, key=lambda path: Decord().read(path, [0]).shape[1:3] != (192, 256))
+
+    def forgery(self, method: str = "Swap", kind: str = "c23") -> Path:
+        """Made from the first of them."""
+        folder = self.studio / f"manipulated_sequences/{method}/{kind}/videos"
+        [path] = folder.glob(f"{self.videos[0].stem}_*.mp4")
+        return path
+
     def real(self, path: Path, person: int = 0) -> Path:
-        return self.copy(self.studio / f"original_sequences/youtube/c23/videos/{person % 8:03d}.mp4", path)
+        return self.copy(self.videos[person], path)
 
     def fake(self, path: Path, method: str = "Swap") -> Path:
-        return self.copy(self.studio / f"manipulated_sequences/{method}/c23/videos/000_003.mp4", path)
+        return self.copy(self.forgery(method), path)
 
     def mask(self, path: Path) -> Path:
-        return self.copy(self.studio / "manipulated_sequences/Swap/masks/videos/000_003.mp4", path)
+        return self.copy(self.forgery(kind="masks"), path)
 
     @staticmethod
     def copy(source: Path, path: Path) -> Path:
@@ -40,12 +53,10 @@ class Material:
         return path
 
     def frames(self, method: str = "Swap", count: int = 3) -> np.ndarray:
-        return (
-            Decord().read(self.studio / f"manipulated_sequences/{method}/c23/videos/000_003.mp4", range(count)).numpy()
-        )
+        return Decord().read(self.forgery(method), range(count)).numpy()
 
     def masks(self, count: int = 3) -> np.ndarray:
-        return Decord().read(self.studio / "manipulated_sequences/Swap/masks/videos/000_003.mp4", range(count)).numpy()
+        return Decord().read(self.forgery(kind="masks"), range(count)).numpy()
 
 
 def empty(path: Path) -> None:
