@@ -241,7 +241,7 @@ def test_a_studio_that_was_begun_with_other_people_is_not_gone_on_with(tmp_path:
     begin(out, replace(PLAN, people=str(folder)))
     shutil.copy(people[0].neutral.path, folder / f"{people[1].id}.jpg")  # another face under the same name
     cast.cache_clear()
-    with pytest.raises(Refused, match="studio.json: made with another digest; choose another folder"):
+    with pytest.raises(Refused, match=r"studio\.json: made with another digest; choose another folder"):
         begin(out, replace(PLAN, people=str(folder)))
     assert set(read_people(LONDON)[0].attributes) <= {"age", "gender", "group", "age_band"}
     assert Plan(size="tiny", seed=0, difficulty=0, people=str(LONDON)).splits()  # the same folder, given by name
