@@ -67,6 +67,17 @@ def test_the_mesh_carries_landmarks_exactly_and_leaves_the_rest_alone(portrait: 
     assert np.abs(corner).max() < 1e-5
 
 
+@pytest.mark.parametrize("number", range(6))
+def test_no_pixel_comes_from_afar_however_thin_triangles_become(number: int) -> None:
+    one = make_portrait(stranger(number), cut=False)
+    head = Head(one, 70)
+    for expression in direct(np.random.default_rng(number), 256, 192, 48).expressions[::4]:
+        target = head.express(expression)
+        for source in (head.points, head.points + head.smile):
+            moved = one.mesh.find_source(source, target, head.coarse) - head.coarse
+            assert np.linalg.norm(moved, axis=-1).max() < np.linalg.norm(target - source, axis=-1).max() + 0.15
+
+
 def test_lids_close_lips_part_and_the_smile_is_that_of_the_photograph(portrait: Portrait, head: Head) -> None:
     still = head.express(Expression())
     np.testing.assert_allclose(still, portrait.points, atol=1e-5)

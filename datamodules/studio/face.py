@@ -17,6 +17,7 @@ INNER_LIPS = range(60, 68)
 RIGHT_EYE, LEFT_EYE = range(36, 42), range(42, 48)
 RIGID = [27, 28, 29, 30, 36, 39, 42, 45]  # points that no expression moves
 LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))  # upper, lower
+THINNEST = 0.4  # steps of the grid
 RING, REACH = 32, 1.45  # still points around the face, and how far out
 
 
@@ -92,16 +93,18 @@ class Mesh:
         """
         to, origin = np.concatenate([target, self.ring]), np.concatenate([source, self.ring])
         step = grid[1, 1] - grid[0, 0]
-        number = np.zeros(grid.shape[:2], np.uint8)
-        corners = np.rint((to - grid[0, 0]) / step * (1 << shift)).astype(np.int32)[self.triangles]
-        for i, corner in enumerate(corners, 1):
-            cv2.fillConvexPoly(number, corner, i, cv2.LINE_8, shift)
-        # affine maps of all triangles at once: unknown @ (x, y, 1) = where from
-        known = np.concatenate([to[self.triangles], np.ones((len(self.triangles), 3, 1))], 2)  # (N, 3, 3)
-        flat = np.abs(np.linalg.det(known)) < 1e-7
+        corners = to[self.triangles]  # (N, 3, 2)
+        known = np.concatenate([corners, np.ones((len(corners), 3, 1))], 2)
+        # a triangle thinner than a pixel has no inside, and its map is anything: the neighbours cover it
+        longest = np.linalg.norm(corners - np.roll(corners, 1, 1), axis=-1).max(1)
+        flat = np.abs(np.linalg.det(known)) < THINNEST * float(step.min()) * longest
         known[flat] = np.eye(3)
+        number = np.zeros(grid.shape[:2], np.uint8)
+        at = np.rint((corners - grid[0, 0]) / step * (1 << shift)).astype(np.int32)
+        for i in np.flatnonzero(~flat):
+            cv2.fillConvexPoly(number, at[i], int(i) + 1, cv2.LINE_8, shift)
+        # affine maps of all triangles at once: (x, y, 1) @ unknown = where from
         affine = np.linalg.solve(known, origin[self.triangles].astype(np.float64))  # (N, 3, 2)
-        affine[flat] = np.eye(3)[:, :2]
         affine = np.concatenate([np.eye(3)[None, :, :2], affine]).astype(np.float32)[number]  # (H, W, 3, 2)
         return affine[..., 0, :] * grid[..., :1] + affine[..., 1, :] * grid[..., 1:] + affine[..., 2, :]
 
