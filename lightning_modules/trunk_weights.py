@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import timm
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from datamodules.errors import Refused
 from lightning_modules import backbones
@@ -36,10 +36,10 @@ def create_trunk(argument: str, name: str, weights: TrunkWeights, among: str = "
     """
     backbones.check(argument, name, among)
     if weights is None:
-        return timm.create_model(name, pretrained=False, **options)
+        return calm_head(timm.create_model(name, pretrained=False, **options))
     if weights == "hub":
         backbones.check_activation(argument, name)
-        return timm.create_model(name, pretrained=True, **options)
+        return calm_head(timm.create_model(name, pretrained=True, **options))
     with torch.device("meta"):  # names and shapes alone
         native: Any = timm.create_model(name, pretrained=False)
     if weights == "package":
@@ -54,13 +54,23 @@ def create_trunk(argument: str, name: str, weights: TrunkWeights, among: str = "
     # timm adapts the first convolution to other channels and positions to other sizes, as it does for its own weights
     trunk_state = {key: value for key, value in state.items() if key not in head_keys}
     overlay = {"state_dict": trunk_state}
-    net: Any = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **options)
+    net: Any = calm_head(timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **options))
     for module in net.modules():  # it would keep a second copy of them
         vars(module).get("pretrained_cfg", {}).pop("state_dict", None)
     own = net.state_dict()
     head = {key: value for key, value in state.items() if key in head_keys and key in own}
     if all(own[key].shape == value.shape for key, value in head.items()):  # of as many classes
         net.load_state_dict(head, strict=False)
+    return net
+
+
+def calm_head(net: Any) -> Any:
+    """The network with a single logit near 0: timm draws that of EfficientNets so that it begins around +-6."""
+    for head in net.modules():
+        if isinstance(head, nn.Linear) and head.out_features == 1:
+            nn.init.normal_(head.weight, std=0.01)
+            if head.bias is not None:
+                nn.init.zeros_(head.bias)
     return net
 
 

@@ -137,6 +137,13 @@ def test_a_head_is_taken_where_it_has_as_many_classes(tmp_path: Path) -> None:
     assert torch.equal(net.classifier.weight, state["classifier.weight"])
 
 
+@pytest.mark.parametrize("weights", [None, "package"])
+def test_a_training_begins_with_logits_about_0(weights: str | None) -> None:
+    net = Classifier(backbone="tf_efficientnet_lite0", trunk_weights=weights).eval()
+    logit = net(torch.rand(8, 1, 3, 64, 64)).logit
+    assert logit.abs().max() < 1  # timm's own draw of a head of one class begins at about 6
+
+
 def test_a_file_may_lack_its_head_and_counts_of_batches_and_be_safetensors(tmp_path: Path) -> None:
     state = save_donor("test_efficientnet", tmp_path / "w.pt")
     left = {k: v for k, v in state.items() if "num_batches" not in k and not k.startswith("classifier")}
