@@ -23,7 +23,7 @@ from lightning_modules.classifier import Classifier
 from lightning_modules.delocate import Delocate
 from lightning_modules.lae import LAE
 from lightning_modules.locality.network import Encoder
-from lightning_modules.trunk_weights import PACKAGED, create_trunk, find_package_file, rename_in_order
+from lightning_modules.trunk_weights import PACKAGED, TrunkWeights, create_trunk, find_package_file, rename_in_order
 from lightning_modules.weights import read
 
 MAE_64 = {"size": 64, "patch": 8, "width": 48, "depth": 1, "heads": 3, "decoder_width": 32}
@@ -138,7 +138,7 @@ def test_a_head_is_taken_where_it_has_as_many_classes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("weights", [None, "package"])
-def test_a_training_begins_with_logits_about_0(weights: str | None) -> None:
+def test_a_training_begins_with_logits_about_0(weights: TrunkWeights) -> None:
     net = Classifier(backbone="tf_efficientnet_lite0", trunk_weights=weights).eval()
     logit = net(torch.rand(8, 1, 3, 64, 64)).logit
     assert logit.abs().max() < 1  # timm's own draw of a head of one class begins at about 6
