@@ -82,14 +82,13 @@ class Mesh:
         spread[5:12, 1] += 0.2
         self.triangles = Delaunay(np.concatenate([spread, self.ring])).simplices
 
-    def find_source(self, source: Array, target: Array, grid: Array, shift: int = 4) -> Array:
+    def find_source(self, source: Array, target: Array, grid: Array) -> Array:
         """Where the pixels of a grid come from, (H, W, 2).
 
         Args:
             source: (68, 2) points where the pixels are taken from.
             target: (68, 2) points where they are shown.
             grid: (H, W, 2) coordinates of an upright, regular grid.
-            shift: Bits of a fraction of a pixel.
         """
         to, origin = np.concatenate([target, self.ring]), np.concatenate([source, self.ring])
         step = grid[1, 1] - grid[0, 0]
@@ -100,20 +99,27 @@ class Mesh:
         flat = np.abs(np.linalg.det(known)) < THINNEST * float(step.min()) * longest
         known[flat] = np.eye(3)
         number = np.zeros(grid.shape[:2], np.uint8)
-        at = np.rint((corners - grid[0, 0]) / step * (1 << shift)).astype(np.int32)
+        at = np.rint((corners - grid[0, 0]) / step * 16).astype(np.int32)
         for i in np.flatnonzero(~flat):
-            cv2.fillConvexPoly(number, at[i], int(i) + 1, cv2.LINE_8, shift)
+            cv2.fillConvexPoly(number, at[i], int(i) + 1, cv2.LINE_8, 4)
         # affine maps of all triangles at once: (x, y, 1) @ unknown = where from
         affine = np.linalg.solve(known, origin[self.triangles].astype(np.float64))  # (N, 3, 2)
         affine = np.concatenate([np.eye(3)[None, :, :2], affine]).astype(np.float32)[number]  # (H, W, 3, 2)
         return affine[..., 0, :] * grid[..., :1] + affine[..., 1, :] * grid[..., 1:] + affine[..., 2, :]
 
 
-def draw_outline(points: Array, per_side: int = 4) -> Array:
-    """A closed, smooth outline through points."""
+def enlarge(coarse: Array, step: int, width: int, height: int, x0: int = 0, y0: int = 0) -> Array:
+    """A field known at every few pixels, at all of those from (x0, y0) on."""
+    known = np.array([[1 / step, 0, x0 / step], [0, 1 / step, y0 / step]], np.float32)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(coarse, known, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
+def draw_outline(points: Array) -> Array:
+    """A closed, smooth outline through points, four pieces between each two."""
     before, after = np.roll(points, 1, 0), np.roll(points, -1, 0)
     beyond = np.roll(points, -2, 0)
-    t = (np.arange(per_side, dtype=np.float32) / per_side)[None, :, None]
+    t = (np.arange(4, dtype=np.float32) / 4)[None, :, None]
     p0, p1, p2, p3 = (p[:, None] for p in (before, points, after, beyond))
     out = 0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3)
     return out.reshape(-1, 2)

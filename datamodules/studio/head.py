@@ -16,6 +16,7 @@ from datamodules.studio.face import (
     Array,
     Expression,
     draw_outline,
+    enlarge,
     express,
 )
 from datamodules.studio.portrait import CHIN, LEFT, TOP, Portrait, draw_canvas, make_grid
@@ -81,7 +82,9 @@ class Head:
         self.coarse = make_grid(scale, *self.window, step=2)
         hull = cv2.convexHull(self.points[[*JAW, *range(17, 27)]])[:, 0]
         middle = hull.mean(0)
-        self.face = self.cover(middle + 0.97 * (hull - middle), soft=0.1)
+        inside = self.fill(middle + 0.97 * (hull - middle), self.window) / 255
+        # (h, w, 1) of the window: the share of the smiling photograph, with a soft edge
+        self.face = np.clip(2 * cv2.GaussianBlur(inside, (0, 0), 0.1 * scale) - 1, 0, 1)[..., None]
         x0, y0, x1, y1 = self.window
         skin = self.still[y0:y1, x0:x1, :3][self.face[..., 0] > 0.5].mean()
         self.exposure = float(np.clip((BRIGHTNESS / skin) ** 0.6, 0.8, 1.7))  # as cameras do, by the face
@@ -90,27 +93,19 @@ class Head:
         """Half face widths to pixels of the canvas."""
         return ((points - np.array([LEFT, TOP], np.float32)) * self.scale - 0.5).astype(np.float32)
 
-    def cover(self, outline: Array, soft: float = 0.0) -> Array:
-        """The share of each pixel of the window inside an outline, (h, w, 1)."""
-        x0, y0, x1, y1 = self.window
+    def fill(self, outline: Array, box: tuple[int, int, int, int]) -> Array:
+        """How much of each pixel of a box is inside an outline, (h, w) from 0 to 255."""
+        x0, y0, x1, y1 = box
         mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
         at = np.rint((self.pixels(outline) - (x0, y0)) * 16).astype(np.int32)
         cv2.fillPoly(mask, [at[:, None]], 255, cv2.LINE_AA, 4)
-        share = mask.astype(np.float32) / 255
-        if soft:
-            share = np.clip(2 * cv2.GaussianBlur(share, (0, 0), soft * self.scale) - 1, 0, 1)
-        return share[..., None]
-
-    def spread(self, coarse: Array) -> Array:
-        """A field known at every second pixel of the window, at all."""
-        x0, y0, x1, y1 = self.window
-        half = np.array([[0.5, 0, 0], [0, 0.5, 0]], np.float32)
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return cv2.warpAffine(coarse, half, (x1 - x0, y1 - y0), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        return mask.astype(np.float32)
 
     def warp(self, canvas: Array, source: Array, target: Array) -> Array:
         """The window of a canvas with its (68, 2) points moved from source to target."""
-        at = self.spread(self.pixels(self.portrait.mesh.find_source(source, target, self.coarse)))
+        x0, y0, x1, y1 = self.window
+        coarse = self.pixels(self.portrait.mesh.find_source(source, target, self.coarse))
+        at = enlarge(coarse, 2, x1 - x0, y1 - y0)
         return cv2.remap(canvas, at[..., 0], at[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
     def express(self, expression: Expression) -> Array:
@@ -146,12 +141,9 @@ class Head:
         self, part: Array, outline: Array, colour: Array, box: tuple[int, int, int, int], share: float = 1.0
     ) -> None:
         x0, y0, x1, y1 = box
-        mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
-        at = np.rint((self.pixels(outline) - (x0, y0)) * 16).astype(np.int32)
-        cv2.fillPoly(mask, [at[:, None]], 255, cv2.LINE_AA, 4)
         left, top = self.window[:2]
         under = part[y0 - top : y1 - top, x0 - left : x1 - left, :3]
-        under += mask[..., None].astype(np.float32) * np.float32(share / 255) * (colour - under)
+        under += self.fill(outline, box)[..., None] * np.float32(share / 255) * (colour - under)
 
     def _look(self, part: Array, lids: Array, still: Array, expression: Expression) -> None:
         """The eyeball between the lids: it is not squeezed when they close, and its iris moves."""
@@ -258,10 +250,7 @@ def look(head: Head, pose: Pose, light: Light, width: int, height: int) -> View:
 def render(head: Head, texture: Array, view: View, box: tuple[int, int, int, int]) -> Array:
     """The lit person over a box (x0, y0, x1, y1) of the frame, (h, w, 4) with alpha."""
     x0, y0, x1, y1 = box
-    fine = np.array([[1 / STEP, 0, x0 / STEP], [0, 1 / STEP, y0 / STEP]], np.float32)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    field = np.dstack([head.pixels(view.places), view.shade])
-    field = cv2.warpAffine(field, fine, (x1 - x0, y1 - y0), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    field = enlarge(np.dstack([head.pixels(view.places), view.shade]), STEP, x1 - x0, y1 - y0, x0, y0)
     layer = cv2.remap(texture, field[..., 0], field[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     layer[..., :3] *= field[..., 2:] * view.colour
     return layer

@@ -137,10 +137,11 @@ def outline_face(points: Array) -> Array:
     return points[[*JAW, *BROWS]]
 
 
-def repaint_frames(take: Take, head: Head, cover: Callable[[Frame, Array], Array]) -> Iterator[Forged]:
-    """Another head with the expressions of the target, in what cover makes of a frame and its new points."""
-    for i, frame in enumerate(take.frames):
-        expression = take.shot.expressions[i]
+def repaint_frames(
+    take: Take, head: Head, cover: Callable[[Frame, Array], Array], expressions: list[Expression] | None = None
+) -> Iterator[Forged]:
+    """Another head in what cover makes of a frame and its new points, with the target's expressions or with others."""
+    for i, (frame, expression) in enumerate(zip(take.frames, expressions or take.shot.expressions, strict=True)):
         theirs = head.project(head.express(expression), take.shot.poses[i])
         alpha = cover(frame, theirs)
         box = find_box(alpha)

@@ -8,42 +8,42 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from datamodules.studio.face import Array
+from datamodules.studio.face import Array, Expression
 from datamodules.studio.forgeries.base import (
     Forged,
     Take,
     blend,
     cover_groups,
     find_box,
-    follow_pixels,
     group_parts,
     outline_face,
     pair_groups,
-    repaint,
+    repaint_frames,
 )
-from datamodules.studio.scene import head_for
+from datamodules.studio.scene import Frame, head_for
 
 
 def reenactment(take: Take) -> Iterator[Forged]:
     """Mouth and eyes of the target after the path of the source, through a decoder of low resolution."""
     head, share = head_for(take.target, take.shot, take.between(0.3, 0.8)), take.between(1.0, 0.5)
-    for i, frame in enumerate(take.frames):
-        mine, driving = take.shot.expressions[i], take.source_shot.expressions[i % len(take.source_shot)]
-        driven = {
-            name: getattr(mine, name) + share * (getattr(driving, name) - getattr(mine, name))
-            for name in ("blink", "mouth", "smile")
-        }
-        expression = replace(mine, **driven)
-        theirs = head.project(head.express(expression), take.shot.poses[i])
-        groups = [
-            group
-            for part in ("lips", "eyes")
-            for group in pair_groups(group_parts(frame.points)[part], group_parts(theirs)[part])
-        ]
-        alpha = cover_groups(frame.picture.shape, groups, 1.5, 0.06 * take.radius)
-        box = find_box(alpha)
-        picture = blend(frame.picture, repaint(take, i, head, expression, box), alpha, box)
-        yield Forged(picture=picture, alpha=alpha, points=follow_pixels(alpha, frame.points, theirs))
+    driving = [take.source_shot.expressions[i % len(take.source_shot)] for i in range(len(take.shot))]
+    expressions = [mix(mine, theirs, share) for mine, theirs in zip(take.shot.expressions, driving, strict=True)]
+
+    def cover(frame: Frame, theirs: Array) -> Array:
+        mine, new = group_parts(frame.points), group_parts(theirs)
+        groups = [group for part in ("lips", "eyes") for group in pair_groups(mine[part], new[part])]
+        return cover_groups(frame.picture.shape, groups, 1.5, 0.06 * take.radius)
+
+    return repaint_frames(take, head, cover, expressions)
+
+
+def mix(mine: Expression, driving: Expression, share: float) -> Expression:
+    """What eyelids and mouth do, some way towards another expression."""
+    driven = {
+        name: getattr(mine, name) + share * (getattr(driving, name) - getattr(mine, name))
+        for name in ("blink", "mouth", "smile")
+    }
+    return replace(mine, **driven)
 
 
 def neural_texture(take: Take) -> Iterator[Forged]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from datamodules.studio.face import LIPS, NOSE, Array
+from datamodules.studio.face import LIPS, NOSE, Array, enlarge
 from datamodules.studio.forgeries.base import (
     Forged,
     Take,
@@ -34,9 +34,7 @@ def displace(take: Take, path: Array) -> Iterator[Forged]:
         alpha = cover_groups(frame.picture.shape, [outline_face(frame.points)], 0.95, 0.09 * take.radius)
         box = x0, y0, x1, y1 = find_box(alpha)
         coarse = np.stack(np.meshgrid(np.arange(x0, x1 + 4, 4), np.arange(y0, y1 + 4, 4)), -1).astype(np.float32)
-        quarter = np.array([[0.25, 0, 0], [0, 0.25, 0]], np.float32)
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        shift = cv2.warpAffine(field(coarse), quarter, (x1 - x0, y1 - y0), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        shift = enlarge(field(coarse), 4, x1 - x0, y1 - y0)
         x, y = np.meshgrid(np.arange(x0, x1, dtype=np.float32), np.arange(y0, y1, dtype=np.float32))
         new = cv2.remap(
             frame.picture, x - shift[..., 0], y - shift[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE

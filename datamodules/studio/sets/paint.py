@@ -159,9 +159,7 @@ class Canvas:
     ) -> None:
         """Fills an ellipse turned by an angle; see fill."""
         a = np.linspace(0, 2 * np.pi, 20, endpoint=False)
-        u, v = rx * np.cos(a), ry * np.sin(a)
-        c, s = np.cos(turn), np.sin(turn)
-        self.fill(np.stack([x + c * u - s * v, y + s * u + c * v], 1), colour, **look)
+        self.fill(place_outline(x, y, rx * np.cos(a), ry * np.sin(a), turn), colour, **look)
 
     def fill_leaf(
         self,
@@ -175,10 +173,9 @@ class Canvas:
     ) -> None:
         """Fills an ellipse with two pointed ends, one half of it in the shade of the other; see fill."""
         a = np.linspace(0, np.pi, 8)
-        c, s = np.cos(turn), np.sin(turn)
         for side, light in ((-1, 1.0), (1, 0.72)):
-            u, v = side * rx * np.sin(a) ** 1.5, ry * np.cos(a)
-            self.fill(np.stack([x + c * u - s * v, y + s * u + c * v], 1), np.asarray(colour) * light, **look)
+            outline = place_outline(x, y, side * rx * np.sin(a) ** 1.5, ry * np.cos(a), turn)
+            self.fill(outline, np.asarray(colour) * light, **look)
 
     def mottle(self, rng: np.random.Generator, cell: float, amount: float, octaves: int = 4) -> None:
         """Uneven reflection everywhere, in patches of about so many metres."""
@@ -207,6 +204,14 @@ class Canvas:
         view = np.array([[focal, 0, w / 2], [0, focal, h / 2], [0, 0, 1]])
         middle = np.array([[1, 0, -w / 2], [0, 1, -h / 2], [0, 0, 1.0]])
         return cv2.warpPerspective(self.image, view @ place @ middle, (w, h), borderMode=cv2.BORDER_REFLECT)
+
+
+def place_outline(
+    x: float, y: float, u: NDArray[np.floating], v: NDArray[np.floating], turn: float
+) -> NDArray[np.floating]:
+    """An outline around 0 turned by an angle and moved, (N, 2)."""
+    c, s = np.cos(turn), np.sin(turn)
+    return np.stack([x + c * u - s * v, y + s * u + c * v], 1)
 
 
 def cover_stretch(at: Array, start: float, end: float, fade: float) -> Array:
