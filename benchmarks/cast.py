@@ -9,12 +9,12 @@ from jsonargparse import auto_cli
 
 from datamodules.datasets.ffpp import index
 from datamodules.errors import Refused
-from datamodules.faces import DlibLandmarks
+from datamodules.faces.landmarks import DlibLandmarks
+from datamodules.faces.tracking import FaceTracker
 from datamodules.pool import Job, run
 from datamodules.prepare import Recipe, prepare_all
 from datamodules.studio.build import Plan, begin, film_id
 from datamodules.studio.predictor import train_predictor
-from datamodules.tracks import FaceTracker
 from datamodules.video import Decord
 
 

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from benchmarks.record import record
 from datamodules.encode import write
-from datamodules.faces import NoLandmarks
-from datamodules.tracks import FaceTracker
+from datamodules.faces.landmarks import NoLandmarks
+from datamodules.faces.tracking import FaceTracker
 from datamodules.video import PyAV
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30

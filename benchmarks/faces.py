@@ -16,13 +16,14 @@ import numpy as np
 from jsonargparse import auto_cli
 
 from benchmarks.record import record
-from datamodules.faces import HOG, DlibLandmarks, Floats, hog, overlap, search
+from datamodules.faces.detection import HOG, Floats, hog, overlap, search
+from datamodules.faces.landmarks import DlibLandmarks
+from datamodules.faces.tracking import FaceTracker
 from datamodules.studio.build import Plan
 from datamodules.studio.portrait import make_portrait
 from datamodules.studio.predictor import train_predictor
 from datamodules.studio.scene import shoot
 from datamodules.studio.shot import direct
-from datamodules.tracks import FaceTracker
 
 STUDIO = Plan(size="tiny", seed=0, difficulty=0.3)
 BOX_OVER_RADIUS = 1.88  # dlib's box over the half width of a studio face, measured

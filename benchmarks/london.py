@@ -22,7 +22,8 @@ from scipy.interpolate import CubicSpline
 from datamodules.atomic import write_text
 from datamodules.crops import decode
 from datamodules.errors import Refused
-from datamodules.faces import HOG, DlibLandmarks, search
+from datamodules.faces.detection import HOG, search
+from datamodules.faces.landmarks import DlibLandmarks
 from datamodules.studio.people import LONDON
 
 Floats = NDArray[np.float64]

@@ -17,9 +17,9 @@ from benchmarks.record import record
 from datamodules.crops import Format
 from datamodules.datasets.ffpp import index
 from datamodules.encode import write_h264
-from datamodules.faces import DlibLandmarks
+from datamodules.faces.landmarks import DlibLandmarks
+from datamodules.faces.tracking import FaceTracker
 from datamodules.prepare import Recipe, prepare_video
-from datamodules.tracks import FaceTracker
 from datamodules.video import Decord
 
 SIZES = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080)}

@@ -16,7 +16,7 @@ from datamodules.clips import CropClips
 from datamodules.crops import encode
 from datamodules.datasets.deepfakebench import DATASETS, LABELS
 from datamodules.errors import Refused
-from datamodules.faces import with_forehead
+from datamodules.faces.landmarks import with_forehead
 from datamodules.manifest import Video
 from datamodules.sampling import Address
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from datamodules import manifest
 from datamodules.damage import find_damage, read_damage, say_damage
-from datamodules.faces import HOG, SMALLEST, Found, search_frame
+from datamodules.faces.detection import HOG, SMALLEST, Found, search_frame
 from datamodules.findings import LACKING, WRONG, Finding, Kind
 from datamodules.manifest import MEMBER, SPLITS, Video
 from datamodules.masks import covered, damaged_masks, read_masks

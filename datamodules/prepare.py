@@ -23,12 +23,12 @@ from datamodules.atomic import write_text
 from datamodules.contract import Contract
 from datamodules.crops import Format, OutsidePicture, Square, encode, write_tar
 from datamodules.damage import Damage, find_damage, say_damage
-from datamodules.given import given_track
+from datamodules.faces.provided import given_track
+from datamodules.faces.tracking import FaceTracker, Track
 from datamodules.manifest import Video
 from datamodules.masks import covered, damaged_masks, read_masks
 from datamodules.sampling import evenly
 from datamodules.tables import CROPS, FACES, merge, part_name, read_skipped, relist, save
-from datamodules.tracks import FaceTracker, Track
 from datamodules.video import Decoder, Index, VideoError, probe
 
 

@@ -11,10 +11,10 @@ from datamodules.base import FaceData
 from datamodules.crops import Format
 from datamodules.damage import read_damage
 from datamodules.errors import Refused
+from datamodules.faces.tracking import FaceTracker
 from datamodules.findings import LACKING, WRONG
 from datamodules.prepare import Recipe, prepare_all
 from datamodules.tables import read_skipped
-from datamodules.tracks import FaceTracker
 from suite.parser import Parser
 from suite.progress import bar
 

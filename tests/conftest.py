@@ -16,10 +16,10 @@ from hypothesis import settings
 
 from datamodules.base import FaceData
 from datamodules.datasets.ffpp import index
-from datamodules.faces import DlibLandmarks
+from datamodules.faces.landmarks import DlibLandmarks
+from datamodules.faces.tracking import FaceTracker
 from datamodules.prepare import Recipe, prepare_all
 from datamodules.studio.build import Plan, build
-from datamodules.tracks import FaceTracker
 from datamodules.video import Decord
 from tests.trees import Material
 
@@ -95,7 +95,7 @@ def small_fit(prepared: Path, run: Path, *options: str) -> list[str]:
 def preparing(studio: Path, out: Path) -> list[str]:
     """Arguments that prepare what the fixture ``prepared`` holds."""
     arguments = ["prepare", "--data", str(ROOT / "configs/data/studio.yaml"), "--data.root", str(studio)]
-    arguments += ["--data.prepared", str(out), "--faces.landmarks", "datamodules.faces.DlibLandmarks"]
+    arguments += ["--data.prepared", str(out), "--faces.landmarks", "datamodules.faces.landmarks.DlibLandmarks"]
     arguments += ["--faces.landmarks.path", str(studio / "shape_predictor_68.dat"), "--size", "64", "--frames", "8"]
     return [*arguments, "--workers", "2"]
 

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from datamodules.base import FaceData
 from datamodules.batch import Batch
 from datamodules.datasets.ffpp import index
-from datamodules.faces import DlibLandmarks
+from datamodules.faces.landmarks import DlibLandmarks
+from datamodules.faces.stream import watch
+from datamodules.faces.tracking import FaceTracker
 from datamodules.prepare import Recipe, prepare_all
 from datamodules.sampling import evenly
-from datamodules.tracks import FaceTracker
 from datamodules.video import Decord, PyAV, probe
-from datamodules.watch import watch
 from lightning_modules.trained import load
 from suite.__main__ import main
 from suite.detection.examine import Limits

@@ -16,7 +16,7 @@ import torch
 from datamodules.base import FaceData
 from datamodules.datasets.ffpp import index
 from datamodules.errors import Refused
-from datamodules.faces import DlibLandmarks
+from datamodules.faces.landmarks import DlibLandmarks
 from lightning_modules.trained import load, save
 from suite.__main__ import main
 from suite.detection.examine import Limits

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from benchmarks.faces import annotated, matched
 from datamodules.errors import Refused
-from datamodules.faces import FOREHEAD, HOG, DlibLandmarks, View, overlap, search, with_forehead
-from datamodules.tracks import FaceTracker, smoothed
+from datamodules.faces.detection import HOG, overlap, search
+from datamodules.faces.landmarks import FOREHEAD, DlibLandmarks, with_forehead
+from datamodules.faces.tracking import FaceTracker, smoothed
+from datamodules.faces.view import View
 from tests.filming import filmed
 
 PHOTOGRAPHS = Path(__file__).parents[2] / "shared" / "data" / "faces"

@@ -24,7 +24,7 @@ from benchmarks.london import (
     read_tem,
 )
 from datamodules.errors import Refused
-from datamodules.faces import DlibLandmarks
+from datamodules.faces.landmarks import DlibLandmarks
 from datamodules.findings import hearing
 from datamodules.studio.people import LONDON, read_people
 

@@ -15,7 +15,8 @@ import PIL.Image
 import pytest
 
 from datamodules.errors import Refused
-from datamodules.faces import Floats, Grey, Landmarks
+from datamodules.faces.detection import Floats, Grey
+from datamodules.faces.landmarks import Landmarks
 from datamodules.findings import Finding, hearing
 from datamodules.studio.people import LONDON, SHARES, Person, read_people, split_people, split_sizes
 

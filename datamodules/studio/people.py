@@ -16,7 +16,8 @@ import PIL.ImageOps
 from numpy.typing import NDArray
 
 from datamodules.errors import Refused
-from datamodules.faces import HOG, DlibLandmarks, Landmarks, search
+from datamodules.faces.detection import HOG, search
+from datamodules.faces.landmarks import DlibLandmarks, Landmarks
 from datamodules.findings import Kind, note
 from datamodules.pictures import PICTURES, is_picture
 

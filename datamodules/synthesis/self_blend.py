@@ -10,7 +10,7 @@ from torch import Tensor
 
 from datamodules.augment import MIRROR, SIDE
 from datamodules.errors import Refused
-from datamodules.faces import with_forehead
+from datamodules.faces.landmarks import with_forehead
 from datamodules.jpeg import as_bytes, jpeg
 from datamodules.synthesis.base import Blend, Synthesis
 from datamodules.synthesis.hull import KINDS, hull_mask, hull_masks

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from datamodules.contract import Contract, compare
 from datamodules.damage import find_damage, say_damage
-from datamodules.faces import DlibLandmarks, Landmarks, NoLandmarks
+from datamodules.faces.landmarks import DlibLandmarks, Landmarks, NoLandmarks
+from datamodules.faces.stream import Frame, watch
+from datamodules.faces.tracking import FaceTracker, Track
 from datamodules.memory import give_back
 from datamodules.prepare import Recipe
-from datamodules.tracks import FaceTracker, Track
 from datamodules.video import Decoder, Decord, Index, PyAV, VideoError, probe
-from datamodules.watch import Frame, watch
 from lightning_modules.trained import Trained
 from suite.detection.film import Film
 from suite.detection.score import Score, Scorer, moments

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from datamodules.atomic import appearing
 from datamodules.crops import Square
 from datamodules.encode import TICKS
+from datamodules.faces.stream import Face, Frame
 from datamodules.video import Index
-from datamodules.watch import Face, Frame
 from lightning_modules.trained import Trained
 from suite.detection.score import Score
 from suite.detection.sound import Sound

@@ -16,7 +16,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from datamodules.atomic import write_text
 from datamodules.errors import Refused
-from datamodules.faces import Landmarks
+from datamodules.faces.landmarks import Landmarks
 from datamodules.video import Decoder, PyAV, VideoError, probe
 from lightning_modules.trained import Trained, load
 from suite.detection.document import document

@@ -16,8 +16,8 @@ from datamodules.batch import Sample, collate
 from datamodules.clips import as_frames
 from datamodules.crops import OutsidePicture, Square, decode, encode, resize
 from datamodules.errors import Refused
+from datamodules.faces.stream import Face, Frame
 from datamodules.sampling import evenly
-from datamodules.watch import Face, Frame
 from lightning_modules.trained import Trained
 
 HEAT = 64  # largest side of a map that is kept

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.faces import Floats
-from datamodules.tracks import FaceTracker, Pursuit, Track
+from datamodules.faces.detection import Floats
+from datamodules.faces.tracking import FaceTracker, Pursuit, Track
 from datamodules.video import Decoder, VideoError
 
 

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.faces import Floats, Found, Landmarks
-from datamodules.tracks import Track
+from datamodules.faces.detection import Floats, Found
+from datamodules.faces.landmarks import Landmarks
+from datamodules.faces.tracking import Track
 from datamodules.video import VideoError
 
 

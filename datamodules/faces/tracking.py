@@ -9,19 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.faces import (
-    HOG,
-    SMALLEST,
-    Detector,
-    DlibLandmarks,
-    Floats,
-    Found,
-    Grey,
-    Landmarks,
-    View,
-    overlap,
-    search_frame,
-)
+from datamodules.faces.detection import HOG, SMALLEST, Detector, Floats, Found, Grey, overlap, search_frame
+from datamodules.faces.landmarks import DlibLandmarks, Landmarks
+from datamodules.faces.view import View
 
 SAME = 0.3  # overlap from which two boxes are one face
 AROUND = 2.0  # side of the region that is searched for a known face, over the face
