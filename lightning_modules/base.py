@@ -121,16 +121,16 @@ class Method(LightningModule, ABC):
     @staticmethod
     def landmarks(batch: Batch) -> Tensor:
         """(B, T, 68, 2) for a method that cannot do without."""
-        if not torch.compiler.is_exporting() and not batch.has_landmarks.all():
-            name = batch.video[int((~batch.has_landmarks).nonzero()[0])]
+        if not torch.compiler.is_exporting() and not batch.has_landmarks.all():  # on the CPU, nothing waits
+            name = batch.video[batch.has_landmarks.tolist().index(False)]
             raise Refused(f"{name}: was prepared without landmarks, which this method needs")
         return batch.landmarks
 
     @staticmethod
     def label_loss(logit: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy of the rows that count; the others only bring their masks."""
-        counts = batch.counts
-        return F.binary_cross_entropy_with_logits(logit.float()[counts], batch.label.float()[counts])
+        each = F.binary_cross_entropy_with_logits(logit.float(), batch.label.float(), reduction="none")
+        return (each * batch.counts).sum() / batch.counts.sum()  # to select rows would wait for a GPU
 
     @abstractmethod
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]: ...
@@ -145,9 +145,8 @@ class Method(LightningModule, ABC):
         return total
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        precision = self.trainer.precision_plugin
-        if isinstance(precision, MixedPrecision) and precision.scaler is not None:
-            return  # of half precision the scaler passes over such steps
+        if self.may_overflow:
+            return  # the scaler passes over such steps
         self.loss_check.add(outputs["loss"], batch, self.global_step, self.trainer.strategy)
 
     def on_validation_start(self) -> None:
@@ -178,10 +177,16 @@ class Method(LightningModule, ABC):
     def passes_twice(self) -> bool:
         return self.rho > 0
 
+    @property
+    def may_overflow(self) -> bool:
+        """Whether gradients are scaled, as those of half precision are."""
+        precision = self.trainer.precision_plugin
+        return isinstance(precision, MixedPrecision) and precision.scaler is not None
+
     @contextmanager
     def elsewhere(self) -> Iterator[None]:
         """The parameters are where the second pass is wanted; afterwards they are home, with the gradient to take."""
-        home = climb(self.parameters(), self.rho)
+        home = climb(self.parameters(), self.rho, self.may_overflow)
         try:
             yield
         finally:
