@@ -21,7 +21,7 @@ from datamodules.base import FaceData
 from datamodules.batch import Batch
 from datamodules.errors import Refused
 from datamodules.synthesis.framing import WHOLE, Framing
-from datamodules.synthesis.hull import COMPONENTS, FULL, KINDS, hull_mask, lift_brows
+from datamodules.synthesis.hull import COMPONENTS, FULL, KINDS, hull_mask, lifted_brows
 from datamodules.synthesis.light import coarse, sharpened
 from datamodules.synthesis.masks import elastic, soften
 from datamodules.synthesis.self_blend import SelfBlend
@@ -50,7 +50,9 @@ def opencv(points: NDArray[np.int32], groups: list[list[int]]) -> Mask:
 @pytest.mark.parametrize("kind", KINDS)
 def test_hulls_are_those_that_opencv_draws_but_for_the_outline(kind: str, landmarks: torch.Tensor) -> None:
     masks = hull_mask(landmarks, kind, 256, 256).numpy()
-    points = lift_brows(landmarks.long()) if kind == "extended" else landmarks.long()
+    points = landmarks.long()
+    if kind == "extended":
+        points[:, 17:27] = lifted_brows(points)
     groups = {"full": FULL, "extended": FULL, "components": COMPONENTS}.get(kind, [[*range(68)]])
     for mask, p in zip(masks, points.numpy().astype(np.int32), strict=True):
         drawn = opencv(p, groups)
