@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from pytorch_lightning import LightningModule
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
 from pytorch_lightning.core.optimizer import LightningOptimizer
-from pytorch_lightning.plugins.precision import MixedPrecision
 from pytorch_lightning.utilities.types import LRSchedulerTypeUnion, OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -32,6 +31,7 @@ from lightning_modules.metrics.collections import pixel_metrics, score_metrics
 from lightning_modules.metrics.functional import Pooled
 from lightning_modules.metrics.pixel import histogram
 from lightning_modules.metrics.registry import FITS, MapOf, known
+from lightning_modules.precision import may_overflow
 from lightning_modules.schedules import step_plateaus
 from lightning_modules.sharpness import climb, come_home
 
@@ -145,7 +145,7 @@ class Method(LightningModule, ABC):
         return total
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        if self.may_overflow:
+        if may_overflow(self.trainer.precision_plugin):
             return  # the scaler passes over such steps
         self.loss_check.add(outputs["loss"], batch, self.global_step, self.trainer.strategy)
 
@@ -177,16 +177,10 @@ class Method(LightningModule, ABC):
     def passes_twice(self) -> bool:
         return self.rho > 0
 
-    @property
-    def may_overflow(self) -> bool:
-        """Whether gradients are scaled, as those of half precision are."""
-        precision = self.trainer.precision_plugin
-        return isinstance(precision, MixedPrecision) and precision.scaler is not None
-
     @contextmanager
     def elsewhere(self) -> Iterator[None]:
         """The parameters are where the second pass is wanted; afterwards they are home, with the gradient to take."""
-        home = climb(self.parameters(), self.rho, self.may_overflow)
+        home = climb(self.parameters(), self.rho, may_overflow(self.trainer.precision_plugin))
         try:
             yield
         finally:
