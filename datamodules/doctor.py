@@ -16,8 +16,8 @@ from datamodules.faces.detection import HOG, SMALLEST, Found, search_frame
 from datamodules.findings import LACKING, WRONG, Finding, Kind
 from datamodules.manifest import MEMBER, SPLITS, Video
 from datamodules.masks import covered, damaged_masks, read_masks
-from datamodules.prepare import sha256
 from datamodules.sampling import evenly
+from datamodules.source_files import sha256
 from datamodules.tables import read_skipped
 from datamodules.video import Decoder, VideoError, probe
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -27,9 +25,11 @@ from datamodules.faces.provided import given_track
 from datamodules.faces.tracking import FaceTracker, Track
 from datamodules.manifest import Video
 from datamodules.masks import covered, damaged_masks, read_masks
+from datamodules.probe import Index, VideoError, probe
 from datamodules.sampling import evenly
+from datamodules.source_files import sha256, size_of
 from datamodules.tables import CROPS, FACES, merge, part_name, read_skipped, relist, save
-from datamodules.video import Decoder, Index, VideoError, probe
+from datamodules.video import Decoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Recipe:
     def contract(self) -> Contract:
         t = self.tracker
         return {
-            "decoder": f"{type(self.decoder).__name__} on {self.decoder.device.type}",
+            "decoder": self.decoder.family,
             "detector": type(t.detector).__name__,
             "landmarks": t.landmarks.fingerprint(),
             "search_every": t.every,
@@ -110,42 +110,27 @@ def skip(part: Path, row: Video, root: Path, faulty: str, reason: str) -> None:
     (part / "skipped.json").write_text(json.dumps(content))
 
 
-def files_of(path: Path) -> list[Path]:
-    """What lies on the disk: an archive for its member, the files of a folder."""
-    path = Path(str(path).partition(manifest.MEMBER)[0])
-    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-
-
-def size_of(path: Path) -> int:
-    files = [file for file in files_of(path) if file.exists()]
-    return sum(file.stat().st_size for file in files) if files else -1
-
-
-def sha256(path: Path) -> str:
-    """First 16 hex digits of the content, that of the whole archive for one of its members."""
-    files = files_of(path)
-    return digest_of(tuple(files), tuple((f.stat().st_size, f.stat().st_mtime_ns) for f in files))
-
-
-@functools.lru_cache(maxsize=4)  # an archive is the same for all its members
-def digest_of(files: tuple[Path, ...], _: object) -> str:
-    return hashed(files)[:16]
-
-
-def hashed(files: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as f:
-            while block := f.read(2**20):
-                digest.update(block)
-    return digest.hexdigest()
-
-
-def write_part(part: Path, row: Video, index: Index, root: Path, out: Path, recipe: Recipe) -> None:
+def write_part(
+    part: Path,
+    row: Video,
+    index: Index,
+    root: Path,
+    out: Path,
+    recipe: Recipe,
+    damage: NDArray[np.bool_] | None = None,
+) -> None:
+    """
+    Args:
+        damage: (N,) whether each frame is damaged; looked for without it.
+    """
     path = manifest.inside(root, row.path)
-    damage = find_damage(path, index)
-    if row.mask:
-        damage |= damaged_masks(manifest.inside(root, row.mask), index)
+    watcher = recipe.decoder.watcher(index) if damage is None else None
+    if damage is None:
+        # most files have none: what is decoded for the faces tells, and only where it does all begins again
+        damage = np.zeros(len(index), bool) if watcher else find_damage(path, index)
+        if row.mask:
+            damage |= damaged_masks(manifest.inside(root, row.mask), index)
+    corrupt: list[int] = []
     if damage.any():
         content = Damage(video=row.key, path=row.path, damaged=int(damage.sum()), frames=len(damage))
         (part / "damaged.json").write_text(json.dumps(asdict(content)))
@@ -157,9 +142,12 @@ def write_part(part: Path, row: Video, index: Index, root: Path, out: Path, reci
     times: dict[int, float] = {}
 
     def pictures() -> Iterator[NDArray[np.uint8]]:
-        for number, seconds, frame in recipe.decoder.stream(path):
+        every = range(len(index))
+        for number, frame in enumerate(
+            watcher.decode(path, index, every, corrupt) if watcher else recipe.decoder.frames(path, index, every)
+        ):
             picture = frame.cpu().numpy()
-            times[number] = seconds
+            times[number] = float(index.times[number])
             if number in wanted:
                 kept[number] = picture.copy()
             yield picture
@@ -171,6 +159,9 @@ def write_part(part: Path, row: Video, index: Index, root: Path, out: Path, reci
         tracks[0].drop(damaged)
     else:
         tracks = recipe.tracker.track(pictures(), damaged)
+    if corrupt:
+        write_part(part, row, index, root, out, recipe, damage | find_damage(path, index))
+        return
     of_damage = f" ({say_damage(damage)})" if damaged else ""
     if not tracks:
         raise VideoError(path, f"no face found{of_damage}")

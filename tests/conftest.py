@@ -20,7 +20,7 @@ from datamodules.faces.landmarks import DlibLandmarks
 from datamodules.faces.tracking import FaceTracker
 from datamodules.prepare import Recipe, prepare_all
 from datamodules.studio.build import Plan, build
-from datamodules.video import Decord
+from datamodules.video import Auto
 from tests.trees import Material
 
 os.environ.setdefault("WANDB_MODE", "offline")
@@ -64,7 +64,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def recipe(studio: Path) -> Recipe:
     tracker = FaceTracker(landmarks=DlibLandmarks(studio / "shape_predictor_68.dat"))
-    return Recipe(decoder=Decord(), tracker=tracker, size=64, frames=8)
+    return Recipe(decoder=Auto(), tracker=tracker, size=64, frames=8)
 
 
 @pytest.fixture(scope="session")

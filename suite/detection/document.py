@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.contract import digest
-from datamodules.prepare import hashed
+from datamodules.source_files import hashed
 from lightning_modules.trained import Trained
 from suite.detection.examine import Examined
 from suite.detection.score import Score

@@ -18,7 +18,8 @@ from datamodules.faces.stream import Frame, watch
 from datamodules.faces.tracking import FaceTracker, Track
 from datamodules.memory import give_back
 from datamodules.prepare import Recipe
-from datamodules.video import Decoder, Decord, Index, PyAV, VideoError, probe
+from datamodules.probe import Index, VideoError, probe
+from datamodules.video import Decoder
 from lightning_modules.trained import Trained
 from suite.detection.film import Film
 from suite.detection.score import Score, Scorer, moments
@@ -26,7 +27,6 @@ from suite.detection.verdict import FaceVerdict, Usable, Verdict, of_face, of_fi
 
 HELD = 256 * 2**20  # bytes of frames that wait for scores, to be filmed
 TIDY = 600  # frames after which memory is given back, which costs a sixth of a second
-SAME_BITS = {f"{PyAV.__name__} on cpu": f"{Decord.__name__} on cpu"}  # as tests show
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +100,6 @@ class Examiner:
         size = int(theirs["size"])
         recipe = Recipe(decoder=self.decoder, tracker=self.tracker, size=size, margin=float(theirs["margin"]))
         mine = recipe.contract() | {name: theirs[name] for name in ("clip", "every", "format")}
-        for contract in (mine, theirs):
-            contract["decoder"] = SAME_BITS.get(str(contract["decoder"]), contract["decoder"])
         if not one.method.needs_landmarks:  # what it does not see may be otherwise
             free += ["landmarks", "smooth"]
         for name in free:
