@@ -72,7 +72,8 @@ def test_every_frame_that_damage_changes_is_damaged(codec: str, head: Frames, tm
         assert np.array_equal(found, find_damage(broken, probe(broken)))
         on_the_way: list[int] = []
         list(PyAV().decode(broken, probe(broken), range(48), on_the_way))
-        assert on_the_way == np.flatnonzero(found).tolist()[:1]
+        assert on_the_way
+        assert found[on_the_way].all()
         changed = (PyAV().read(broken, range(48)) != before).flatten(1).any(1).numpy()
         assert changed.any()
         assert not (changed & ~found).any()
