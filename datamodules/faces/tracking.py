@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.faces.detection import HOG, SMALLEST, Detector, Floats, Found, Grey, overlap, search_frame
+from datamodules.faces.detection import SAME, SMALLEST, Detector, Floats, Found, Image, overlap, search_frame
+from datamodules.faces.hog import HOG
 from datamodules.faces.landmarks import DlibLandmarks, Landmarks
-from datamodules.faces.view import View
-
-SAME = 0.3  # overlap from which two boxes are one face
-AROUND = 2.0  # side of the region that is searched for a known face, over the face
-LOOSER = -0.4  # detector threshold inside that region, where a face is expected
-FACE = 92.0  # side that a known face is resized to for the detector
 
 
 @dataclass(slots=True)
@@ -63,7 +57,7 @@ class FaceTracker:
     ) -> None:
         """
         Args:
-            detector: Finds faces in a grey picture; dlib's HOG without it.
+            detector: Finds faces; dlib's HOG without it.
             landmarks: Finds 68 points in a face; the packaged dlib model without it.
             every: Frames from one search of the whole frame to the next.
             smallest: Side of the smallest face that is searched for, in pixels; larger in proportion above 720 lines.
@@ -75,18 +69,8 @@ class FaceTracker:
         self.every, self.smallest, self.patience = every, smallest, patience
         self.shortest, self.smooth = shortest, smooth
 
-    def follow(self, grey: Grey, box: Floats) -> Found | None:
-        """The face near where it was; looked for again in a larger picture when it is not found."""
-        for side in (FACE, 1.7 * FACE):
-            view = View(grey, box, AROUND, side)
-            near = [
-                Found(box=view.outward(f.box.reshape(2, 2)).ravel(), score=f.score)
-                for f in self.detector.find(view.picture, LOOSER)
-            ]
-            best = max(near, key=lambda f: overlap(f.box, box), default=None)
-            if best is not None and overlap(best.box, box) > SAME:
-                return best
-        return None
+    def follow(self, image: Image, box: Floats) -> Found | None:
+        return self.detector.follow(image, Found(box=box, score=float("nan")))
 
     def track(self, frames: Iterable[NDArray[np.uint8]], damaged: Collection[int] = ()) -> list[Track]:
         """
@@ -114,7 +98,7 @@ class Pursuit:
         """
         self.tracker, self.damaged = tracker, frozenset(damaged)
         self.tracks: list[Track] = []
-        self.recent: list[Grey] = []  # since the last search of a whole frame, that one too
+        self.recent: list[Image] = []  # since the last search of a whole frame, that one too
         self.searched, self.count = -tracker.every, 0
 
     @property
@@ -129,32 +113,30 @@ class Pursuit:
         """
         i, tracker = self.count, self.tracker
         if i in self.damaged:
-            grey = self.recent[-1] if self.recent else np.zeros(picture.shape[:2], np.uint8)
-        else:
-            grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        self.recent.append(grey)
+            picture = self.recent[-1] if self.recent else np.zeros_like(picture)
+        self.recent.append(picture)
         lost = False
         for track in [t for t in self.tracks if i - t.frames[-1] <= tracker.patience]:
-            found = tracker.follow(grey, track.boxes[-1])
+            found = tracker.follow(picture, track.boxes[-1])
             if found is None or self.taken(found):
                 lost = lost or track.frames[-1] == i - 1
             else:
-                self.put(track, i, found, grey)
+                self.put(track, i, found, picture)
         if i - self.searched >= tracker.every or (lost and i - self.searched >= 5):
             self.search()
         self.count = i + 1
 
     def search(self) -> None:
         """In the whole of the last picture, for faces that are not followed yet."""
-        i, grey = self.count, self.recent[-1]
-        for found in search_frame(self.tracker.detector, grey, self.tracker.smallest):
+        i, image = self.count, self.recent[-1]
+        for found in search_frame(self.tracker.detector, image, self.tracker.smallest):
             if not self.taken(found):
                 track = self.known(found) or Track(len(self.tracks))
-                self.put(track, i, found, grey)
+                self.put(track, i, found, image)
                 if len(track.frames) == 1:
                     self.tracks.append(track)
                     self.rewind(track)
-        self.searched, self.recent = i, [grey]
+        self.searched, self.recent = i, [image]
 
     def end(self) -> None:
         """There are no more pictures: who came since the last search is looked for in the last one."""
@@ -175,8 +157,8 @@ class Pursuit:
                 track.landmarks = list(smoothed(np.asarray(track.frames), points, self.tracker.smooth))
         return sorted(long, key=Track.area, reverse=True)
 
-    def put(self, track: Track, i: int, found: Found, grey: Grey) -> None:
-        track.put(i, found, self.tracker.landmarks.fit(grey, found.box))
+    def put(self, track: Track, i: int, found: Found, image: Image) -> None:
+        track.put(i, found, self.tracker.landmarks.fit(image, found).points)
 
     def taken(self, found: Found) -> bool:
         return any(t.frames[-1] == self.count and overlap(t.boxes[-1], found.box) > SAME for t in self.tracks)
@@ -196,13 +178,13 @@ class Pursuit:
         back = Track(track.id)
         box = track.boxes[0]
         for j in range(i - 1, i - len(self.recent), -1):
-            grey = self.recent[j - i - 1]
-            found = self.tracker.follow(grey, box)
+            image = self.recent[j - i - 1]
+            found = self.tracker.follow(image, box)
             if found is None or any(
                 j in t.frames and overlap(t.boxes[t.frames.index(j)], found.box) > SAME for t in self.tracks
             ):
                 break
-            self.put(back, j, found, grey)
+            self.put(back, j, found, image)
             box = found.box
         for name in ("frames", "boxes", "scores", "landmarks"):
             getattr(track, name)[:0] = getattr(back, name)[::-1]
