@@ -15,7 +15,8 @@ from datamodules.errors import Refused
 from datamodules.faces.detection import Found, overlap
 from datamodules.faces.hog import HOG
 from datamodules.faces.landmarks import FOREHEAD, DlibLandmarks, with_forehead
-from datamodules.faces.tracking import FaceTracker, smoothed
+from datamodules.faces.steady import smoothed
+from datamodules.faces.tracking import FaceTracker
 from datamodules.faces.view import View
 from tests.filming import filmed
 

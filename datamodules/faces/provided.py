@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.faces.detection import Floats, Found
-from datamodules.faces.landmarks import Landmarks
-from datamodules.faces.tracking import Track
+from datamodules.faces.landmarks import FacePoints, Landmarks
+from datamodules.faces.track import Sighting, Track
 from datamodules.video import VideoError
 
 
@@ -44,12 +44,12 @@ def given_track(
         here = whole(picture.shape, margin) if box == "all" else corners(box)
         found = Found(box=here, score=float("nan"))
         if files is None:
-            points = landmarks.fit(picture, found).points
+            face = landmarks.fit(picture, found)
         elif number in shipped:
-            points = read_landmarks(shipped[number])
+            face = FacePoints(points=read_landmarks(shipped[number]))
         else:
             raise VideoError(files, f"has no landmarks for picture {number}")
-        track.put(i, found, points)
+        track.sightings.append(Sighting(frame=i, found=found, face=face, found_by=""))
     return track
 
 
