@@ -11,6 +11,7 @@ from datamodules import digests
 from datamodules.errors import Refused
 
 Contract = dict[str, str | int | float]
+LAYOUT = 2  # of prepared folders; raise it when those of before can no longer be used
 
 
 def digest(contract: Contract) -> str:
@@ -57,4 +58,7 @@ def load(folder: Path) -> Contract:
     if path.name in digests.read(folder):  # from the end of the first call of 'prepare' on
         digests.check(folder, path.name)
     contract: Contract = json.loads(path.read_text())
+    if contract.get("layout", 1) != LAYOUT:
+        was = f"{folder}: was prepared by an earlier version, layout {contract.get('layout', 1)}, must be {LAYOUT}"
+        raise Refused(f"{was}; run 'python -m suite prepare' again, with a new folder for --data.prepared")
     return contract

@@ -18,17 +18,19 @@ from numpy.typing import NDArray
 from datamodules import cluster, manifest, pool
 from datamodules import contract as contracts
 from datamodules.atomic import write_text
-from datamodules.contract import Contract
+from datamodules.contract import LAYOUT, Contract
 from datamodules.crops import Format, OutsidePicture, Square, encode, write_tar
 from datamodules.damage import Damage, find_damage, say_damage
 from datamodules.faces.provided import given_track
-from datamodules.faces.tracking import FaceTracker, Track
+from datamodules.faces.rows import FACES, tabulate
+from datamodules.faces.track import Track
+from datamodules.faces.tracking import FaceTracker
 from datamodules.manifest import Video
 from datamodules.masks import covered, damaged_masks, read_masks
 from datamodules.probe import Index, VideoError, probe
 from datamodules.sampling import evenly
 from datamodules.source_files import sha256, size_of
-from datamodules.tables import CROPS, FACES, merge, part_name, read_skipped, relist, save
+from datamodules.tables import CROPS, merge, part_name, read_skipped, relist, save
 from datamodules.video import Decoder
 
 
@@ -48,6 +50,7 @@ class Recipe:
     def contract(self) -> Contract:
         t = self.tracker
         return {
+            "layout": LAYOUT,
             "decoder": self.decoder.family,
             "detector": type(t.detector).__name__,
             "landmarks": t.landmarks.fingerprint(),
@@ -57,6 +60,8 @@ class Recipe:
             "patience": t.patience,
             "shortest": t.shortest,
             "smooth": t.smooth,
+            "steady": t.steady,
+            "room": t.room,
             "alignment": "none",
             "margin": self.margin,
             "size": self.size,
@@ -70,8 +75,8 @@ class Recipe:
 
 def coverage(track: Track, masks: dict[int, NDArray[np.uint8]]) -> float:
     """Mean share of a track's boxes that the mask covers."""
-    both = [(box, masks[n]) for n, box in zip(track.frames, track.boxes, strict=True) if n in masks]
-    return float(np.mean([covered(box, mask) for box, mask in both])) if both else 0.0
+    shares = [covered(one.box, masks[one.frame]) for one in track if one.frame in masks]
+    return float(np.mean(shares)) if shares else 0.0
 
 
 def prepare_video(row: Video, root: Path, out: Path, recipe: Recipe) -> None:
@@ -171,15 +176,17 @@ def write_part(
         read = read_masks(recipe.decoder, manifest.inside(root, row.mask), index, sorted(wanted), size)
         masks = {n: mask for n, mask in zip(sorted(wanted), read, strict=True) if mask is not None}
         tracks.sort(key=lambda track: -coverage(track, masks))  # stable: equal ones stay in order of size
-    write_faces(part / "faces.arrow", row, tracks, times, masks)
+    nan = float("nan")
+    seen = [tabulate(row.key, track, times, coverage(track, masks) if masks else nan) for track in tracks]
+    save(part / "faces.arrow", FACES, seen)
 
     images: list[tuple[str, bytes]] = []
     rows: list[dict[str, Any]] = []
     for track in tracks[: recipe.tracks]:
-        for number, box, points in zip(track.frames, track.boxes, track.landmarks, strict=True):
-            if number not in kept:
+        for one in track:
+            if (number := one.frame) not in kept:
                 continue
-            square = Square.around(box, recipe.margin)
+            square = Square.around(one.box, recipe.margin)
             image = f"{row.folder}/{track.id}_{number:06d}.{recipe.format}"
             images.append((image, encode(square.cut(kept[number], recipe.size), recipe.format)))
             mask = ""
@@ -193,7 +200,7 @@ def write_part(
                     "track": track.id,
                     "frame": number,
                     "time": times[number],
-                    "landmarks": points.ravel(),
+                    "landmarks": one.face.points.ravel(),
                     **place,
                 }
             )
@@ -231,28 +238,6 @@ def store(
         for kind in ("image", "mask"):
             row[f"{kind}_offset"], row[f"{kind}_length"] = 0, sizes.get(row[kind], 0)
             row[kind] = f"crops/{row[kind]}" if row[kind] else ""
-
-
-def write_faces(
-    path: Path, row: Video, tracks: list[Track], times: dict[int, float], masks: dict[int, NDArray[np.uint8]]
-) -> None:
-    table = []
-    for track in tracks:
-        masked = coverage(track, masks) if masks else float("nan")
-        for number, box, score, points in zip(track.frames, track.boxes, track.scores, track.landmarks, strict=True):
-            x0, y0, x1, y1 = map(float, box)
-            place = {"x0": x0, "y0": y0, "x1": x1, "y1": y1, "score": score, "masked": masked}
-            table.append(
-                {
-                    "video": row.key,
-                    "track": track.id,
-                    "frame": number,
-                    "time": times[number],
-                    "landmarks": points.ravel(),
-                    **place,
-                }
-            )
-    save(path, FACES, [pa.Table.from_pylist(table, FACES)])
 
 
 def prepare_all(

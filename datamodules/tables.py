@@ -22,18 +22,13 @@ from datamodules.atomic import appearing
 from datamodules.crops import join_tars
 from datamodules.damage import Damage, read_damage, write_damage
 from datamodules.errors import Refused
+from datamodules.faces.rows import FACES, POINTS
 from datamodules.manifest import Video
 
 SHARD = 256 * 2**20  # bytes from which a tar shard is full
 FILES = ("path", "mask", "box", "landmarks")  # columns that decide what was prepared
 BLOCK = 65536  # rows that are written together
 IMAGE_COLUMNS = ("", "_offset", "_length", "_crc")  # of an image, in the columns that begin with its kind
-POINTS = pa.list_(pa.float32(), 136)
-FACES = pa.schema(
-    [("video", pa.string()), ("track", pa.int32()), ("frame", pa.int32()), ("time", pa.float64())]
-    + [(name, pa.float32()) for name in ("x0", "y0", "x1", "y1", "score")]
-    + [("landmarks", POINTS), ("masked", pa.float32())]  # masked: share of the track's boxes that the mask covers
-)
 CROPS = pa.schema(
     [("video", pa.string()), ("track", pa.int32()), ("frame", pa.int32()), ("time", pa.float64())]
     + [(name, pa.int32()) for name in ("x", "y", "side")]

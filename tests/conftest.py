@@ -63,7 +63,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def recipe(studio: Path) -> Recipe:
-    tracker = FaceTracker(landmarks=DlibLandmarks(studio / "shape_predictor_68.dat"))
+    tracker = FaceTracker(landmarks=DlibLandmarks(studio / "shape_predictor_68.dat"), room=0)
     return Recipe(decoder=Auto(), tracker=tracker, size=64, frames=8)
 
 
@@ -97,7 +97,7 @@ def preparing(studio: Path, out: Path) -> list[str]:
     arguments = ["prepare", "--data", str(ROOT / "configs/data/studio.yaml"), "--data.root", str(studio)]
     arguments += ["--data.prepared", str(out), "--faces.landmarks", "datamodules.faces.landmarks.DlibLandmarks"]
     arguments += ["--faces.landmarks.path", str(studio / "shape_predictor_68.dat"), "--size", "64", "--frames", "8"]
-    return [*arguments, "--workers", "2"]
+    return [*arguments, "--faces.room", "0", "--workers", "2"]
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,14 @@ from numpy.typing import NDArray
 
 from datamodules.contract import Contract, compare
 from datamodules.damage import find_damage, say_damage
+from datamodules.faces.blaze_face import BlazeFace
+from datamodules.faces.detection import Detector
+from datamodules.faces.face_mesh import FaceMesh
+from datamodules.faces.hog import HOG
 from datamodules.faces.landmarks import DlibLandmarks, Landmarks, NoLandmarks
 from datamodules.faces.stream import Frame, watch
-from datamodules.faces.tracking import FaceTracker, Track
+from datamodules.faces.track import Track
+from datamodules.faces.tracking import FaceTracker
 from datamodules.memory import give_back
 from datamodules.prepare import Recipe
 from datamodules.probe import Index, VideoError, probe
@@ -57,6 +62,22 @@ class Limits:
     picture: int = 64_000_000
 
 
+def shape_boxes(contract: Contract) -> bool:
+    """Whether landmarks have a part in where faces are cut."""
+    return contract["landmarks"] != NoLandmarks().fingerprint() and (
+        contract.get("room", 0) != 0 or contract["landmarks"] == FaceMesh().fingerprint()
+    )
+
+
+def detector_of(contract: Contract) -> Detector:
+    return BlazeFace() if contract["detector"] == BlazeFace.__name__ else HOG()
+
+
+def landmarks_of(contract: Contract) -> Landmarks:
+    """The model of a contract, or the packaged one of dlib, which is no other's stand-in: that is checked."""
+    return FaceMesh() if contract["landmarks"] == FaceMesh().fingerprint() else DlibLandmarks()
+
+
 class Examiner:
     """Methods that look at one file after the other."""
 
@@ -81,18 +102,20 @@ class Examiner:
         """
         self.methods, self.decoder, self.usable = methods, decoder, usable
         self.frames, self.spacing = frames, spacing
-        points = any(one.method.needs_landmarks for one in methods)
-        self.landmarks = (landmarks or DlibLandmarks()) if points else NoLandmarks()
-        self.tracker = self.tracker_of(methods[0].contract)
+        contract = methods[0].contract
+        points = any(one.method.needs_landmarks for one in methods) or shape_boxes(contract)
+        self.landmarks = (landmarks or landmarks_of(contract)) if points else NoLandmarks()
+        self.tracker = self.tracker_of(contract)
         for one in methods:
             self.check(one)
             one.method.to(device)
         self.scorers = [Scorer(one, device, batch) for one in methods]
 
     def tracker_of(self, contract: Contract) -> FaceTracker:
-        names = {"every": "search_every", "smallest": "smallest", "patience": "patience", "shortest": "shortest"}
+        same = ("smallest", "patience", "shortest", "steady", "room")
+        names = {"every": "search_every"} | {name: name for name in same}
         wanted = {mine: contract[theirs] for mine, theirs in names.items() if theirs in contract}
-        return FaceTracker(landmarks=self.landmarks, **wanted)  # type: ignore[arg-type]
+        return FaceTracker(detector_of(contract), self.landmarks, **wanted)  # type: ignore[arg-type]
 
     def check(self, one: Trained) -> None:
         """Refuses what was trained on faces that are not found or cut as here."""
@@ -101,7 +124,7 @@ class Examiner:
         recipe = Recipe(decoder=self.decoder, tracker=self.tracker, size=size, margin=float(theirs["margin"]))
         mine = recipe.contract() | {name: theirs[name] for name in ("clip", "every", "format")}
         if not one.method.needs_landmarks:  # what it does not see may be otherwise
-            free += ["landmarks", "smooth"]
+            free += ["smooth"] if shape_boxes(theirs) else ["landmarks", "smooth"]
         for name in free:
             mine.pop(name, None), theirs.pop(name, None)
         compare(mine, theirs, f"what {one.path} was trained on")
