@@ -21,14 +21,16 @@ from datamodules import cluster, manifest, pool
 from datamodules import contract as contracts
 from datamodules.atomic import write_text
 from datamodules.contract import Contract
-from datamodules.crops import Format, OutsidePicture, Square, encode, write_tar
+from datamodules.crops import Format, encode, write_tar
 from datamodules.damage import Damage, find_damage, say_damage
+from datamodules.faces.align import Alignment, Cropper
+from datamodules.faces.crop import NoCrop
 from datamodules.faces.provided import given_track
 from datamodules.faces.tracking import FaceTracker, Track
 from datamodules.manifest import Video
 from datamodules.masks import covered, damaged_masks, read_masks
 from datamodules.sampling import evenly
-from datamodules.tables import CROPS, FACES, merge, part_name, read_skipped, relist, save
+from datamodules.tables import CROPS, FACES, PLACE, merge, part_name, read_skipped, relist, save
 from datamodules.video import Decoder, Index, VideoError, probe
 
 
@@ -40,10 +42,15 @@ class Recipe:
     tracker: FaceTracker
     size: int = 256
     margin: float = 1.3
+    alignment: Alignment = "none"
     frames: int = 32
     tracks: int = 1
     format: Format = "png"
     store: Literal["files", "shards"] = "files"
+
+    @property
+    def cropper(self) -> Cropper:
+        return Cropper(self.margin, self.alignment)
 
     def contract(self) -> Contract:
         t = self.tracker
@@ -57,7 +64,7 @@ class Recipe:
             "patience": t.patience,
             "shortest": t.shortest,
             "smooth": t.smooth,
-            "alignment": "none",
+            "alignment": self.alignment,
             "margin": self.margin,
             "size": self.size,
             "frames": self.frames,
@@ -91,7 +98,7 @@ def prepare_video(row: Video, root: Path, out: Path, recipe: Recipe) -> None:
     except VideoError as error:
         # the video or its mask, whichever is at fault: it is tried again once that file has changed
         skip(part, row, root, row.mask if is_mask(error.path, row, root) else row.path, error.reason)
-    except (manifest.Outside, OutsidePicture) as error:
+    except (manifest.Outside, NoCrop) as error:
         skip(part, row, root, row.path, str(error))
     (part / "row.json").write_text(json.dumps(asdict(row)))
     part.replace(final)
@@ -188,24 +195,16 @@ def write_part(part: Path, row: Video, index: Index, root: Path, out: Path, reci
         for number, box, points in zip(track.frames, track.boxes, track.landmarks, strict=True):
             if number not in kept:
                 continue
-            square = Square.around(box, recipe.margin)
+            region = recipe.cropper.region(box, points)
             image = f"{row.folder}/{track.id}_{number:06d}.{recipe.format}"
-            images.append((image, encode(square.cut(kept[number], recipe.size), recipe.format)))
+            images.append((image, encode(region.cut(kept[number], recipe.size), recipe.format)))
             mask = ""
             if number in masks:
                 mask = f"{row.folder}/{track.id}_{number:06d}.mask.png"
-                images.append((mask, encode(square.cut_mask(masks[number], recipe.size), "png")))
-            place = {"x": square.x, "y": square.y, "side": square.side, "image": image, "mask": mask}
-            rows.append(
-                {
-                    "video": row.key,
-                    "track": track.id,
-                    "frame": number,
-                    "time": times[number],
-                    "landmarks": points.ravel(),
-                    **place,
-                }
-            )
+                images.append((mask, encode(region.cut_mask(masks[number], recipe.size), "png")))
+            about = {"video": row.key, "track": track.id, "frame": number, "time": times[number]}
+            place = {name: getattr(region, name) for name in PLACE}
+            rows.append({**about, **place, "landmarks": points.ravel(), "image": image, "mask": mask})
     if not rows:
         raise VideoError(path, f"no face in the {len(wanted)} frames that are cropped{of_damage}")
     store(part, out, recipe, row.folder, images, rows)
@@ -273,6 +272,8 @@ def prepare_all(
         address: Of a Ray cluster; without it, processes of this machine.
     """
     manifest.check(rows, root)
+    if without := [row for row in rows if not row.landmarks]:
+        recipe.cropper.check_landmarks(recipe.tracker.landmarks, f", which {without[0].path} does not bring")
     out.mkdir(parents=True, exist_ok=True)
     stamp = out / "contract.json"
     if stamp.exists():
