@@ -11,8 +11,17 @@ import pytest
 from numpy.typing import NDArray
 
 from datamodules.errors import Refused
-from datamodules.faces.align import ALIGNMENTS, DEEPFAKEBENCH, Alignment, Cropper, fit_template, five_points
+from datamodules.faces.align import (
+    ALIGNMENTS,
+    DEEPFAKEBENCH,
+    TEMPLATE_OVER_BOX,
+    Alignment,
+    Cropper,
+    fit_template,
+    five_points,
+)
 from datamodules.faces.crop import NoCrop, OutsidePicture, Points, Square, Turned, restore_region
+from datamodules.faces.detection import HOG, search
 from datamodules.studio.people import read_people
 from suite.detection.film import warm
 
@@ -227,3 +236,19 @@ def test_what_cannot_be_cut_is_refused_by_name() -> None:
     eyes: Any = "eyes"
     with pytest.raises(Refused, match="alignment 'eyes': must be one of none, roll, five_points, deepfakebench"):
         Cropper(1.3, eyes)
+
+
+def test_what_is_said_of_the_two_templates_holds_for_the_people_of_london() -> None:
+    leans, sizes, boxes = [], [], []
+    for i, person in enumerate(read_people()[:24]):
+        points = person.neutral.points
+        five, bench = (Cropper(1.3, one).region(box_of(points), points) for one in ALIGNED[1:])
+        leans.append(bench.angle - five.angle)
+        sizes.append(bench.side / five.side)
+        if i % 4 == 0:
+            grey = cv2.cvtColor(person.neutral.read(), cv2.COLOR_RGB2GRAY)
+            x0, y0, x1, y1 = max(search(HOG(), grey, 120.0), key=lambda found: found.score).box
+            boxes.append(five.side / max(x1 - x0, y1 - y0))
+    assert np.mean(leans) == pytest.approx(2.4, abs=0.3)
+    assert np.mean(sizes) == pytest.approx(1.06, abs=0.01)
+    assert np.mean(boxes) / 1.3 == pytest.approx(TEMPLATE_OVER_BOX, abs=0.06)
