@@ -61,7 +61,7 @@ def crops(videos: int, each: int) -> Iterator[pa.Table]:
             "track": np.zeros(n, np.int32),
             "frame": np.tile(np.arange(each, dtype=np.int32), len(some)),
             "time": np.zeros(n),
-            **{name: np.full(n, value, np.int32) for name, value in (("x", 0), ("y", 0), ("side", 64))},
+            **{name: np.full(n, value, np.int32) for name, value in (("x", 0), ("y", 0), ("side", 64), ("angle", 0))},
             "landmarks": pa.FixedSizeListArray.from_arrays(pa.array(np.full(n * 136, 32, np.float32)), 136),
             "image": np.repeat("shards/crops-000000.tar", n),
             "image_offset": np.zeros(n, np.int64),

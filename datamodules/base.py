@@ -26,6 +26,7 @@ from datamodules.batch import Batch, Sample, collate
 from datamodules.clips import Clips, CropClips, VideoClips
 from datamodules.contract import Contract
 from datamodules.errors import Refused
+from datamodules.faces.align import Cropper
 from datamodules.findings import Finding
 from datamodules.loader import BatchLoader, use_one_thread
 from datamodules.manifest import Video
@@ -159,9 +160,9 @@ class FaceData(LightningDataModule):
         if self.read == "crops":
             return CropClips(self.prepared, videos, self.image_size, tracks)
         assert self.root is not None
-        margin = float(self.contract["margin"])
+        cropper = Cropper.of(self.contract)
         return VideoClips(
-            self.prepared, self.root, videos, self.decoder, self.image_size, margin, tracks, self.clip, self.every
+            self.prepared, self.root, videos, self.decoder, self.image_size, cropper, tracks, self.clip, self.every
         )
 
     def loader(

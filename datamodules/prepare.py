@@ -19,8 +19,10 @@ from datamodules import cluster, manifest, pool
 from datamodules import contract as contracts
 from datamodules.atomic import write_text
 from datamodules.contract import LAYOUT, Contract
-from datamodules.crops import Format, OutsidePicture, Square, encode, write_tar
+from datamodules.crops import Format, encode, write_tar
 from datamodules.damage import Damage, find_damage, say_damage
+from datamodules.faces.align import Alignment, Cropper
+from datamodules.faces.crop import NoCrop
 from datamodules.faces.provided import given_track
 from datamodules.faces.rows import FACES, tabulate
 from datamodules.faces.track import Track
@@ -30,7 +32,7 @@ from datamodules.masks import covered, damaged_masks, read_masks
 from datamodules.probe import Index, VideoError, probe
 from datamodules.sampling import evenly
 from datamodules.source_files import sha256, size_of
-from datamodules.tables import CROPS, merge, part_name, read_skipped, relist, save
+from datamodules.tables import CROPS, PLACE, merge, part_name, read_skipped, relist, save
 from datamodules.video import Decoder
 
 
@@ -42,10 +44,15 @@ class Recipe:
     tracker: FaceTracker
     size: int = 256
     margin: float = 1.3
+    alignment: Alignment = "none"
     frames: int = 32
     tracks: int = 1
     format: Format = "png"
     store: Literal["files", "shards"] = "files"
+
+    @property
+    def cropper(self) -> Cropper:
+        return Cropper(self.margin, self.alignment)
 
     def contract(self) -> Contract:
         t = self.tracker
@@ -62,7 +69,7 @@ class Recipe:
             "smooth": t.smooth,
             "steady": t.steady,
             "room": t.room,
-            "alignment": "none",
+            "alignment": self.alignment,
             "margin": self.margin,
             "size": self.size,
             "frames": self.frames,
@@ -96,7 +103,7 @@ def prepare_video(row: Video, root: Path, out: Path, recipe: Recipe) -> None:
     except VideoError as error:
         # the video or its mask, whichever is at fault: it is tried again once that file has changed
         skip(part, row, root, row.mask if is_mask(error.path, row, root) else row.path, error.reason)
-    except (manifest.Outside, OutsidePicture) as error:
+    except (manifest.Outside, NoCrop) as error:
         skip(part, row, root, row.path, str(error))
     (part / "row.json").write_text(json.dumps(asdict(row)))
     part.replace(final)
@@ -186,24 +193,16 @@ def write_part(
         for one in track:
             if (number := one.frame) not in kept:
                 continue
-            square = Square.around(one.box, recipe.margin)
+            region = recipe.cropper.region(one.box, one.face.points)
             image = f"{row.folder}/{track.id}_{number:06d}.{recipe.format}"
-            images.append((image, encode(square.cut(kept[number], recipe.size), recipe.format)))
+            images.append((image, encode(region.cut(kept[number], recipe.size), recipe.format)))
             mask = ""
             if number in masks:
                 mask = f"{row.folder}/{track.id}_{number:06d}.mask.png"
-                images.append((mask, encode(square.cut_mask(masks[number], recipe.size), "png")))
-            place = {"x": square.x, "y": square.y, "side": square.side, "image": image, "mask": mask}
-            rows.append(
-                {
-                    "video": row.key,
-                    "track": track.id,
-                    "frame": number,
-                    "time": times[number],
-                    "landmarks": one.face.points.ravel(),
-                    **place,
-                }
-            )
+                images.append((mask, encode(region.cut_mask(masks[number], recipe.size), "png")))
+            about = {"video": row.key, "track": track.id, "frame": number, "time": times[number]}
+            place = {name: getattr(region, name) for name in PLACE}
+            rows.append({**about, **place, "landmarks": one.face.points.ravel(), "image": image, "mask": mask})
     if not rows:
         raise VideoError(path, f"no face in the {len(wanted)} frames that are cropped{of_damage}")
     store(part, out, recipe, row.folder, images, rows)
@@ -249,6 +248,8 @@ def prepare_all(
         address: Of a Ray cluster; without it, processes of this machine.
     """
     manifest.check(rows, root)
+    if without := [row for row in rows if not row.landmarks]:
+        recipe.cropper.check_landmarks(recipe.tracker.landmarks, f", which {without[0].path} does not bring")
     out.mkdir(parents=True, exist_ok=True)
     stamp = out / "contract.json"
     if stamp.exists():

@@ -18,6 +18,7 @@ from datamodules.batch import Batch, Sample, collate
 from datamodules.clips import VideoClips
 from datamodules.contract import compare
 from datamodules.errors import Refused
+from datamodules.faces.align import Cropper
 from datamodules.faces.rows import FACES
 from datamodules.manifest import Video
 from datamodules.studio.forgeries.all import FORGERIES
@@ -248,7 +249,7 @@ def test_a_face_seen_only_between_the_evenly_spaced_frames_is_still_evaluated(tm
     save(tmp_path / "faces.arrow", FACES, [pa.Table.from_pylist(seen, FACES)], digests.replacing)
     save(tmp_path / "crops.arrow", CROPS, [], digests.replacing)
     save_tracks(tmp_path)
-    clips = VideoClips(tmp_path, tmp_path, manifest.table([row]), Decord(), 64, 1.3, tracks=1)
+    clips = VideoClips(tmp_path, tmp_path, manifest.table([row]), Decord(), 64, Cropper(1.3), tracks=1)
     assert clips.faces(4).size == [4]
 
 

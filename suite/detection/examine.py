@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from datamodules.contract import Contract, compare
 from datamodules.damage import find_damage, say_damage
+from datamodules.faces.align import ALIGNMENTS, Alignment
 from datamodules.faces.blaze_face import BlazeFace
 from datamodules.faces.detection import Detector
 from datamodules.faces.face_mesh import FaceMesh
@@ -45,6 +46,11 @@ class Examined:
     faces: list[FaceVerdict]  # the most suspicious first
     glimpses: int  # faces that were seen in too few frames to be followed
     damage: NDArray[np.bool_]  # (N,) whether each frame is damaged, and was not scored
+
+
+def needs_landmarks(one: Trained) -> bool:
+    """For itself, or to cut its crops."""
+    return one.method.needs_landmarks or one.contract.get("alignment", "none") != "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +109,7 @@ class Examiner:
         self.methods, self.decoder, self.usable = methods, decoder, usable
         self.frames, self.spacing = frames, spacing
         contract = methods[0].contract
-        points = any(one.method.needs_landmarks for one in methods) or shape_boxes(contract)
+        points = any(needs_landmarks(one) for one in methods) or shape_boxes(contract)
         self.landmarks = (landmarks or landmarks_of(contract)) if points else NoLandmarks()
         self.tracker = self.tracker_of(contract)
         for one in methods:
@@ -120,10 +126,12 @@ class Examiner:
     def check(self, one: Trained) -> None:
         """Refuses what was trained on faces that are not found or cut as here."""
         theirs, free = dict(one.contract), ["frames", "tracks", "store"]
-        size = int(theirs["size"])
-        recipe = Recipe(decoder=self.decoder, tracker=self.tracker, size=size, margin=float(theirs["margin"]))
+        size, margin = int(theirs["size"]), float(theirs["margin"])
+        alignment: Alignment = next((a for a in ALIGNMENTS if a == theirs.get("alignment")), "none")
+        recipe = Recipe(decoder=self.decoder, tracker=self.tracker, size=size, margin=margin, alignment=alignment)
+        recipe.cropper.check_landmarks(self.landmarks, f"; {one.path} was trained so")
         mine = recipe.contract() | {name: theirs[name] for name in ("clip", "every", "format")}
-        if not one.method.needs_landmarks:  # what it does not see may be otherwise
+        if not needs_landmarks(one):  # what it does not see may be otherwise
             free += ["smooth"] if shape_boxes(theirs) else ["landmarks", "smooth"]
         for name in free:
             mine.pop(name, None), theirs.pop(name, None)
