@@ -16,7 +16,8 @@ import numpy as np
 from jsonargparse import auto_cli
 
 from benchmarks.record import record
-from datamodules.faces.detection import HOG, Floats, hog, overlap, search
+from datamodules.faces.detection import Floats, overlap
+from datamodules.faces.hog import HOG, hog
 from datamodules.faces.landmarks import DlibLandmarks
 from datamodules.faces.tracking import FaceTracker
 from datamodules.studio.build import Plan
@@ -120,7 +121,7 @@ def matched(boxes: list[Floats], exact: list[Floats]) -> tuple[int, int]:
 def photographs(folder: Path) -> dict[str, int]:
     totals = {"faces": 0, "usual_found": 0, "found": 0, "usual_false": 0, "false": 0}
     for picture, exact in annotated(folder):
-        ours = [f.box for f in search(HOG(), cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), 38.0)]
+        ours = [f.box for f in HOG().find(picture, 38.0)]
         totals["faces"] += len(exact)
         for prefix, boxes in (("usual_", usual(picture)), ("", ours)):
             found, wrong = matched(boxes, exact)

@@ -22,7 +22,8 @@ from scipy.interpolate import CubicSpline
 from datamodules.atomic import write_text
 from datamodules.crops import decode
 from datamodules.errors import Refused
-from datamodules.faces.detection import HOG, search
+from datamodules.faces.detection import Found
+from datamodules.faces.hog import HOG
 from datamodules.faces.landmarks import DlibLandmarks
 from datamodules.studio.people import LONDON
 
@@ -149,17 +150,18 @@ def convert_template(template: Floats) -> Floats:
     return np.concatenate([along(lines[name], places) for name, places in PLACES])
 
 
-def detect_points(grey: NDArray[np.uint8], model: DlibLandmarks) -> Floats:
+def detect_points(image: NDArray[np.uint8], model: DlibLandmarks) -> Floats:
     """(68, 2): the mean over boxes that differ a little, and over the photograph and its mirror image."""
-    (face,) = search(HOG(), grey, FACE)
+    (face,) = HOG().find(image, FACE)
     size, middle = face.box[2:] - face.box[:2], (face.box[2:] + face.box[:2]) / 2
-    mirrored, last = np.ascontiguousarray(grey[:, ::-1]), grey.shape[1] - 1
+    mirrored, last = np.ascontiguousarray(image[:, ::-1]), image.shape[1] - 1
     rng, found = np.random.default_rng(0), []
     for _ in range(BOXES):
         centre, half = middle + rng.normal(0, 0.04, 2) * size, rng.uniform(0.46, 0.55) * size
         box = np.r_[centre - half, centre + half].astype(np.float32)
-        found.append(model.fit(grey, box))
-        fitted = model.fit(mirrored, np.array([last - box[2], box[1], last - box[0], box[3]], np.float32))
+        turned = np.array([last - box[2], box[1], last - box[0], box[3]], np.float32)
+        found.append(model.fit(image, Found(box=box, score=0)).points)
+        fitted = model.fit(mirrored, Found(box=turned, score=0)).points
         found.append(np.stack([last - fitted[:, 0], fitted[:, 1]], 1)[MIRRORED])
     return np.mean(found, axis=0, dtype=float)
 
@@ -217,7 +219,7 @@ def write_london(source: Path, out: Path = LONDON) -> None:
             if not cv2.imwrite(str(out / f"{id}_{name}.jpg"), image[..., ::-1], JPEG):
                 raise Refused(f"{out}: cannot be written to")
         side = PIL.Image.open(face.neutral).width
-        neutral, smiling = (detect_points(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), model) for image in images.values())
+        neutral, smiling = (detect_points(image, model) for image in images.values())
         placed = close_lips((convert_template(face.template) + 0.5) * (SIDE / side) - 0.5)
         carried = carry_points(placed, neutral, smiling)
         for index, place in corrections.get(id, {}).items():

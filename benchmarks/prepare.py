@@ -20,7 +20,7 @@ from datamodules.encode import write_h264
 from datamodules.faces.landmarks import DlibLandmarks
 from datamodules.faces.tracking import FaceTracker
 from datamodules.prepare import Recipe, prepare_video
-from datamodules.video import Decord
+from datamodules.video import Auto
 
 SIZES = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080)}
 SECONDS, FPS = 10, 30
@@ -62,9 +62,9 @@ def prepare(studio: Path, format: Format = "png") -> None:
     """
     cv2.setNumThreads(1)
     row = next(row for row in index(studio) if row.label == 0 and row.compression == "c23")
-    frames = Decord().read(studio / row.path, range(48)).numpy()
+    frames = Auto().read(studio / row.path, range(48)).numpy()
     tracker = FaceTracker(landmarks=DlibLandmarks(studio / "shape_predictor_68.dat"))
-    recipe = Recipe(decoder=Decord(), tracker=tracker, size=256, frames=32, format=format)
+    recipe = Recipe(decoder=Auto(), tracker=tracker, size=256, frames=32, format=format)
     result = {}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -80,7 +80,7 @@ def prepare(studio: Path, format: Format = "png") -> None:
                     raise RuntimeError(next(out.glob("parts/*/skipped.json")).read_text())
 
             def decoding(path: Path = path) -> None:
-                for _ in Decord().stream(path):
+                for _ in Auto().stream(path):
                     pass
 
             both = {"prepare_cpu_s": cpu_of(whole), "decoding_alone_cpu_s": cpu_of(decoding)}

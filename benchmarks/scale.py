@@ -21,8 +21,10 @@ from benchmarks.record import record
 from datamodules import digests, manifest
 from datamodules.atomic import write_text
 from datamodules.base import FaceData
+from datamodules.contract import LAYOUT
+from datamodules.faces.rows import FACES
 from datamodules.manifest import Video
-from datamodules.tables import BLOCK, CROPS, FACES, save, save_tracks
+from datamodules.tables import BLOCK, CROPS, save, save_tracks
 
 PNG = cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))[1].tobytes()
 METHODS = ("real", "Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
@@ -59,7 +61,7 @@ def crops(videos: int, each: int) -> Iterator[pa.Table]:
             "track": np.zeros(n, np.int32),
             "frame": np.tile(np.arange(each, dtype=np.int32), len(some)),
             "time": np.zeros(n),
-            **{name: np.full(n, value, np.int32) for name, value in (("x", 0), ("y", 0), ("side", 64))},
+            **{name: np.full(n, value, np.int32) for name, value in (("x", 0), ("y", 0), ("side", 64), ("angle", 0))},
             "landmarks": pa.FixedSizeListArray.from_arrays(pa.array(np.full(n * 136, 32, np.float32)), 136),
             "image": np.repeat("shards/crops-000000.tar", n),
             "image_offset": np.zeros(n, np.int64),
@@ -81,14 +83,14 @@ def build(out: Path, videos: int, each: int) -> None:
     faces = (table.append_column("score", pa.nulls(len(table), pa.float32())) for table in crops(videos, 1))
     save(out / "faces.arrow", FACES, (whole(table) for table in faces), digests.replacing)
     save_tracks(out)
-    write_text(out / "contract.json", json.dumps({"size": 64, "tracks": 1, "margin": 1.3}))
+    write_text(out / "contract.json", json.dumps({"layout": LAYOUT, "size": 64, "tracks": 1, "margin": 1.3}))
     digests.settle(out)
 
 
 def whole(table: pa.Table) -> pa.Table:
-    for name in ("x0", "y0", "x1", "y1", "masked"):
+    for name in ("x0", "y0", "x1", "y1", "presence", "masked"):
         table = table.append_column(name, pa.array(np.zeros(len(table), np.float32)))
-    return table.select(FACES.names)
+    return table.append_column("found_by", pa.array(["HOG"] * len(table))).select(FACES.names)
 
 
 def memory(name: str) -> int:

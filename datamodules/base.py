@@ -26,13 +26,14 @@ from datamodules.batch import Batch, Sample, collate
 from datamodules.clips import Clips, CropClips, VideoClips
 from datamodules.contract import Contract
 from datamodules.errors import Refused
+from datamodules.faces.align import Cropper
 from datamodules.findings import Finding
 from datamodules.loader import BatchLoader, use_one_thread
 from datamodules.manifest import Video
 from datamodules.sampling import EvalSampler, TrainSampler
 from datamodules.synthesis.base import Synthesis, drawing
 from datamodules.synthesis.neighbours import WithSources
-from datamodules.video import Decoder, Decord
+from datamodules.video import Auto, Decoder
 
 
 class FaceData(LightningDataModule):
@@ -71,7 +72,7 @@ class FaceData(LightningDataModule):
             compression: Only videos of this release, for instance c23.
             methods: The forgeries to train and validate on, all without it, none of an empty list. Testing sees all.
             read: Stored crops, or the videos in root, which clips of several frames need.
-            decoder: Reads the videos; datamodules.video.Decord without it.
+            decoder: Reads the videos; without it decord, or PyAV where decord would be wrong: the bits are the same.
             image_size: Side of the crop, in pixels; as prepared without it.
             clip: Frames per sample; more than one needs 'read: videos'.
             every: Step from one frame of a clip to the next.
@@ -92,7 +93,7 @@ class FaceData(LightningDataModule):
         super().__init__()
         self.prepared, self.root, self.index = prepared, root, index
         self.compression, self.methods = compression, methods
-        self.read, self.decoder = read, decoder or Decord()
+        self.read, self.decoder = read, decoder or Auto()
         self.asked_size, self.clip, self.every, self.draws = image_size, clip, every, draws
         self.train_clips, self.eval_clips, self.batch_size = train_clips, eval_clips, batch_size
         self.num_workers, self.balance, self.pairs, self.seed = num_workers, balance, pairs, seed
@@ -159,9 +160,9 @@ class FaceData(LightningDataModule):
         if self.read == "crops":
             return CropClips(self.prepared, videos, self.image_size, tracks)
         assert self.root is not None
-        margin = float(self.contract["margin"])
+        cropper = Cropper.of(self.contract)
         return VideoClips(
-            self.prepared, self.root, videos, self.decoder, self.image_size, margin, tracks, self.clip, self.every
+            self.prepared, self.root, videos, self.decoder, self.image_size, cropper, tracks, self.clip, self.every
         )
 
     def loader(
@@ -282,7 +283,7 @@ class FaceData(LightningDataModule):
         read = {name: value for name, value in self.contract.items() if name not in ("store", "frames", "tracks")}
         read |= {"size": self.image_size, "clip": self.clip, "every": self.every}
         if self.read == "videos":
-            read["decoder"] = f"{type(self.decoder).__name__} on {self.decoder.device.type}"
+            read["decoder"] = self.decoder.family
         return read
 
     def state_dict(self) -> dict[str, Any]:

@@ -20,12 +20,14 @@ from torch.utils.data import Dataset
 
 from datamodules import digests, manifest
 from datamodules.batch import POINTS, Sample
-from datamodules.crops import Place, Square, decode, resize, two_valued
+from datamodules.crops import Place, decode, resize, two_valued
 from datamodules.errors import Refused
+from datamodules.faces.align import Cropper
+from datamodules.faces.crop import Region, restore_region
 from datamodules.manifest import Video, inside
 from datamodules.masks import read_masks
 from datamodules.sampling import Address, Faces, evenly
-from datamodules.tables import IMAGE_COLUMNS, load, load_tracks
+from datamodules.tables import IMAGE_COLUMNS, PLACE, load, load_crops, load_tracks
 from datamodules.video import Decoder, probe
 
 
@@ -75,7 +77,7 @@ class Known:
 
     @functools.cached_property
     def table(self) -> pa.Table:
-        return load(self.path)
+        return load_crops(self.path) if self.path.stem == "crops" else load(self.path)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "table"}  # a mapping is opened again
@@ -162,10 +164,10 @@ class Clips(Dataset[Sample]):
     @abstractmethod
     def __getitems__(self, addresses: list[Address]) -> list[Sample]: ...
 
-    def sample(self, address: Address, frames: Tensor, mask: Tensor | None, squares: list[Square]) -> Sample:
+    def sample(self, address: Address, frames: Tensor, mask: Tensor | None, regions: list[Region]) -> Sample:
         face = self.seen(address.face)
         points = face.landmarks[face.at(address.numbers)]
-        inward = np.stack([square.inward(p, self.size) for square, p in zip(squares, points, strict=True)])
+        inward = np.stack([region.inward(p, self.size) for region, p in zip(regions, points, strict=True)])
         if face.row.label == 0:
             mask = torch.zeros_like(frames[:, :1])  # a real face is known to be untouched
         return Sample(
@@ -191,7 +193,7 @@ class CropClips(Clips):
     """Reads the stored crops."""
 
     def __init__(self, prepared: Path, videos: pa.Table, size: int, tracks: int) -> None:
-        columns = ["x", "y", "side"] + [f"{kind}{what}" for kind in ("image", "mask") for what in IMAGE_COLUMNS]
+        columns = list(PLACE) + [f"{kind}{what}" for kind in ("image", "mask") for what in IMAGE_COLUMNS]
         super().__init__(Known(prepared, "crops", videos, columns, tracks), size, 1, 1)
         self.prepared = prepared
 
@@ -220,8 +222,8 @@ class CropClips(Clips):
                 if face.where["mask"][i] and not self.hides_masks
                 else None
             )
-            square = Square(*(int(face.where[name][i]) for name in ("x", "y", "side")))
-            samples.append(self.sample(address, frames, mask, [square]))
+            region = restore_region(*(float(face.where[name][i]) for name in PLACE))
+            samples.append(self.sample(address, frames, mask, [region]))
         return samples
 
 
@@ -235,7 +237,7 @@ class VideoClips(Clips):
         videos: pa.Table,
         decoder: Decoder,
         size: int,
-        margin: float,
+        cropper: Cropper,
         tracks: int,
         length: int = 1,
         every: int = 1,
@@ -246,7 +248,7 @@ class VideoClips(Clips):
             every: Step from one frame of a clip to the next.
         """
         super().__init__(Known(prepared, "faces", videos, ["x0", "y0", "x1", "y1"], tracks), size, length, every)
-        self.root, self.decoder, self.margin = root, decoder, margin
+        self.root, self.decoder, self.cropper = root, decoder, cropper
 
     def spaced(self, i: int, count: int) -> NDArray[np.int64]:
         starts = self.starts(i)
@@ -257,9 +259,10 @@ class VideoClips(Clips):
         spaced = np.intersect1d(starts, evenly(frames - (self.length - 1) * self.every, count))
         return spaced if len(spaced) else starts[evenly(len(starts), count)]
 
-    def square(self, face: Seen, number: int) -> Square:
+    def region(self, face: Seen, number: int) -> Region:
         i = int(face.at([number])[0])
-        return Square.around(np.array([face.where[name][i] for name in ("x0", "y0", "x1", "y1")]), self.margin)
+        box = np.array([face.where[name][i] for name in ("x0", "y0", "x1", "y1")])
+        return self.cropper.region(box, face.landmarks[i])
 
     def __getitems__(self, addresses: list[Address]) -> list[Sample]:
         samples: dict[int, Sample] = {}
@@ -283,11 +286,11 @@ class VideoClips(Clips):
     def cut(
         self, address: Address, pictures: dict[int, NDArray[np.uint8]], masks: dict[int, NDArray[np.uint8] | None]
     ) -> Sample:
-        # the square of the first frame serves the whole clip: a crop that followed the head would hide its motion
-        square = self.square(self.seen(address.face), address.numbers[0])
-        frames = as_frames([square.cut(pictures[n], self.size) for n in address.numbers])
-        regions = [region for n in address.numbers if (region := masks.get(n)) is not None]
-        mask: Tensor | None = None
-        if len(regions) == len(address.numbers):
-            mask = as_frames([square.cut_mask(region, self.size) for region in regions])
-        return self.sample(address, frames, mask, [square] * len(address.numbers))
+        # the region of the first frame serves the whole clip: a crop that followed the head would hide its motion
+        region = self.region(self.seen(address.face), address.numbers[0])
+        frames = as_frames([region.cut(pictures[n], self.size) for n in address.numbers])
+        known = [mask for n in address.numbers if (mask := masks.get(n)) is not None]
+        cut: Tensor | None = None
+        if len(known) == len(address.numbers):
+            cut = as_frames([region.cut_mask(mask, self.size) for mask in known])
+        return self.sample(address, frames, cut, [region] * len(address.numbers))

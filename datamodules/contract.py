@@ -11,6 +11,7 @@ from datamodules import digests
 from datamodules.errors import Refused
 
 Contract = dict[str, str | int | float]
+LAYOUT = 2  # of prepared folders; raise it when those of before can no longer be used
 
 
 def digest(contract: Contract) -> str:
@@ -21,12 +22,24 @@ def digest(contract: Contract) -> str:
 READ_BY = {"size": "--data.image_size", "clip": "--data.read videos --data.clip", "every": "--data.every"}
 
 
+# who makes the same pixels, bit for bit: decord refuses the files on which it would not
+ON_CPU = "FFmpeg on cpu"
+SAME_PIXELS = {"Decord on cpu": ON_CPU, "PyAV on cpu": ON_CPU}  # as contracts were once written
+
+
+def by_family(contract: Contract) -> Contract:
+    """With the family of its decoder in place of the one that was named."""
+    decoder = str(contract.get("decoder", ""))
+    return contract | {"decoder": SAME_PIXELS[decoder]} if decoder in SAME_PIXELS else contract
+
+
 def compare(mine: Contract, theirs: Contract, who: str, options: Mapping[str, str] | None = None) -> None:
     """
     Args:
         who: Says where ``theirs`` is from, for the message.
         options: That change a part of ``mine``, for the message.
     """
+    mine, theirs = by_family(mine), by_family(theirs)
     different = [
         f"{name} is {mine.get(name, 'absent')!r} here and {theirs.get(name, 'absent')!r} there"
         for name in sorted(mine.keys() | theirs.keys())
@@ -45,4 +58,7 @@ def load(folder: Path) -> Contract:
     if path.name in digests.read(folder):  # from the end of the first call of 'prepare' on
         digests.check(folder, path.name)
     contract: Contract = json.loads(path.read_text())
+    if contract.get("layout", 1) != LAYOUT:
+        was = f"{folder}: was prepared by an earlier version, layout {contract.get('layout', 1)}, must be {LAYOUT}"
+        raise Refused(f"{was}; run 'python -m suite prepare' again, with a new folder for --data.prepared")
     return contract

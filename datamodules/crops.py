@@ -1,4 +1,4 @@
-"""Square face crops: how they are cut, and the two ways they are stored."""
+"""Square face crops: their size, their format, and the two ways they are stored."""
 
 from __future__ import annotations
 
@@ -14,57 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.atomic import appearing
-from datamodules.errors import Refused
 
 Image = NDArray[np.uint8]
 Format = Literal["png", "webp", "jpg"]
 BLOCK = 512  # of a tar file
-
-
-class OutsidePicture(Refused):
-    """A face that is marked where there is no picture."""
-
-
-@dataclass(frozen=True, slots=True)
-class Square:
-    """A part of a frame, in whole pixels; it may reach over the edge."""
-
-    x: int
-    y: int
-    side: int
-
-    @classmethod
-    def around(cls, box: NDArray[np.float32], margin: float) -> Square:
-        """
-        Args:
-            box: x0 y0 x1 y1.
-            margin: Side of the square over the longer side of the box.
-        """
-        x0, y0, x1, y1 = map(float, box)
-        side = max(2, round(margin * max(x1 - x0, y1 - y0)))
-        return cls(round((x0 + x1 - side) / 2), round((y0 + y1 - side) / 2), side)
-
-    def cut(self, frame: Image, size: int) -> Image:
-        """(H, W[, 3]) to (size, size[, 3]); beyond the edge the last pixel repeats."""
-        h, w = frame.shape[:2]
-        left, top = max(0, -self.x), max(0, -self.y)
-        right, bottom = max(0, self.x + self.side - w), max(0, self.y + self.side - h)
-        if max(left, top, right, bottom) >= self.side:
-            raise OutsidePicture(
-                f"the square of {self.side} pixels at {self.x}, {self.y} is outside the {w} x {h} picture"
-            )
-        part = frame[max(0, self.y) : self.y + self.side, max(0, self.x) : self.x + self.side]
-        if left or top or right or bottom:
-            part = cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_REPLICATE)
-        return resize(part, size)
-
-    def cut_mask(self, mask: Image, size: int) -> Image:
-        return two_valued(self.cut(mask, size))
-
-    def inward(self, points: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-        """Points of the frame in pixels of the crop."""
-        corner = np.array([self.x, self.y], np.float32)
-        return ((points - corner + 0.5) * (size / self.side) - 0.5).astype(np.float32)
 
 
 def two_valued(mask: Image) -> Image:

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from datamodules import manifest
 from datamodules.damage import find_damage, read_damage, say_damage
-from datamodules.faces.detection import HOG, SMALLEST, Found, search_frame
+from datamodules.faces.detection import SMALLEST, Found, search_frame
+from datamodules.faces.hog import HOG
 from datamodules.findings import LACKING, WRONG, Finding, Kind
 from datamodules.manifest import MEMBER, SPLITS, Video
 from datamodules.masks import covered, damaged_masks, read_masks
-from datamodules.prepare import sha256
 from datamodules.sampling import evenly
+from datamodules.source_files import sha256
 from datamodules.tables import read_skipped
 from datamodules.video import Decoder, VideoError, probe
 
@@ -133,8 +134,7 @@ def differ(frames: int, fps: float, mask_frames: int, mask_fps: float) -> Iterat
 def faces(row: Video, pictures: list[NDArray[np.uint8]], masks: list[NDArray[np.uint8] | None]) -> Iterator[Finding]:
     seen = []
     for picture, mask in zip(pictures, masks, strict=True):
-        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        found = search_frame(HOG(), grey, SMALLEST)
+        found = search_frame(HOG(), picture, SMALLEST)
         seen.append((sorted(found, key=area, reverse=True), mask))
     if not any(found for found, _ in seen):
         yield Finding("no face", row.path, f"no face in {len(pictures)} evenly spaced frames")

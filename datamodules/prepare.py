@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -20,16 +18,22 @@ from numpy.typing import NDArray
 from datamodules import cluster, manifest, pool
 from datamodules import contract as contracts
 from datamodules.atomic import write_text
-from datamodules.contract import Contract
-from datamodules.crops import Format, OutsidePicture, Square, encode, write_tar
+from datamodules.contract import LAYOUT, Contract
+from datamodules.crops import Format, encode, write_tar
 from datamodules.damage import Damage, find_damage, say_damage
+from datamodules.faces.align import Alignment, Cropper
+from datamodules.faces.crop import NoCrop
 from datamodules.faces.provided import given_track
-from datamodules.faces.tracking import FaceTracker, Track
+from datamodules.faces.rows import FACES, tabulate
+from datamodules.faces.track import Track
+from datamodules.faces.tracking import FaceTracker
 from datamodules.manifest import Video
 from datamodules.masks import covered, damaged_masks, read_masks
+from datamodules.probe import Index, VideoError, probe
 from datamodules.sampling import evenly
-from datamodules.tables import CROPS, FACES, merge, part_name, read_skipped, relist, save
-from datamodules.video import Decoder, Index, VideoError, probe
+from datamodules.source_files import sha256, size_of
+from datamodules.tables import CROPS, PLACE, merge, part_name, read_skipped, relist, save
+from datamodules.video import Decoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,15 +44,21 @@ class Recipe:
     tracker: FaceTracker
     size: int = 256
     margin: float = 1.3
+    alignment: Alignment = "none"
     frames: int = 32
     tracks: int = 1
     format: Format = "png"
     store: Literal["files", "shards"] = "files"
 
+    @property
+    def cropper(self) -> Cropper:
+        return Cropper(self.margin, self.alignment)
+
     def contract(self) -> Contract:
         t = self.tracker
         return {
-            "decoder": f"{type(self.decoder).__name__} on {self.decoder.device.type}",
+            "layout": LAYOUT,
+            "decoder": self.decoder.family,
             "detector": type(t.detector).__name__,
             "landmarks": t.landmarks.fingerprint(),
             "search_every": t.every,
@@ -57,7 +67,9 @@ class Recipe:
             "patience": t.patience,
             "shortest": t.shortest,
             "smooth": t.smooth,
-            "alignment": "none",
+            "steady": t.steady,
+            "room": t.room,
+            "alignment": self.alignment,
             "margin": self.margin,
             "size": self.size,
             "frames": self.frames,
@@ -70,8 +82,8 @@ class Recipe:
 
 def coverage(track: Track, masks: dict[int, NDArray[np.uint8]]) -> float:
     """Mean share of a track's boxes that the mask covers."""
-    both = [(box, masks[n]) for n, box in zip(track.frames, track.boxes, strict=True) if n in masks]
-    return float(np.mean([covered(box, mask) for box, mask in both])) if both else 0.0
+    shares = [covered(one.box, masks[one.frame]) for one in track if one.frame in masks]
+    return float(np.mean(shares)) if shares else 0.0
 
 
 def prepare_video(row: Video, root: Path, out: Path, recipe: Recipe) -> None:
@@ -91,7 +103,7 @@ def prepare_video(row: Video, root: Path, out: Path, recipe: Recipe) -> None:
     except VideoError as error:
         # the video or its mask, whichever is at fault: it is tried again once that file has changed
         skip(part, row, root, row.mask if is_mask(error.path, row, root) else row.path, error.reason)
-    except (manifest.Outside, OutsidePicture) as error:
+    except (manifest.Outside, NoCrop) as error:
         skip(part, row, root, row.path, str(error))
     (part / "row.json").write_text(json.dumps(asdict(row)))
     part.replace(final)
@@ -110,42 +122,27 @@ def skip(part: Path, row: Video, root: Path, faulty: str, reason: str) -> None:
     (part / "skipped.json").write_text(json.dumps(content))
 
 
-def files_of(path: Path) -> list[Path]:
-    """What lies on the disk: an archive for its member, the files of a folder."""
-    path = Path(str(path).partition(manifest.MEMBER)[0])
-    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-
-
-def size_of(path: Path) -> int:
-    files = [file for file in files_of(path) if file.exists()]
-    return sum(file.stat().st_size for file in files) if files else -1
-
-
-def sha256(path: Path) -> str:
-    """First 16 hex digits of the content, that of the whole archive for one of its members."""
-    files = files_of(path)
-    return digest_of(tuple(files), tuple((f.stat().st_size, f.stat().st_mtime_ns) for f in files))
-
-
-@functools.lru_cache(maxsize=4)  # an archive is the same for all its members
-def digest_of(files: tuple[Path, ...], _: object) -> str:
-    return hashed(files)[:16]
-
-
-def hashed(files: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as f:
-            while block := f.read(2**20):
-                digest.update(block)
-    return digest.hexdigest()
-
-
-def write_part(part: Path, row: Video, index: Index, root: Path, out: Path, recipe: Recipe) -> None:
+def write_part(
+    part: Path,
+    row: Video,
+    index: Index,
+    root: Path,
+    out: Path,
+    recipe: Recipe,
+    damage: NDArray[np.bool_] | None = None,
+) -> None:
+    """
+    Args:
+        damage: (N,) whether each frame is damaged; looked for without it.
+    """
     path = manifest.inside(root, row.path)
-    damage = find_damage(path, index)
-    if row.mask:
-        damage |= damaged_masks(manifest.inside(root, row.mask), index)
+    watcher = recipe.decoder.watcher(index) if damage is None else None
+    if damage is None:
+        # most files have none: what is decoded for the faces tells, and only where it does all begins again
+        damage = np.zeros(len(index), bool) if watcher else find_damage(path, index)
+        if row.mask:
+            damage |= damaged_masks(manifest.inside(root, row.mask), index)
+    corrupt: list[int] = []
     if damage.any():
         content = Damage(video=row.key, path=row.path, damaged=int(damage.sum()), frames=len(damage))
         (part / "damaged.json").write_text(json.dumps(asdict(content)))
@@ -157,9 +154,12 @@ def write_part(part: Path, row: Video, index: Index, root: Path, out: Path, reci
     times: dict[int, float] = {}
 
     def pictures() -> Iterator[NDArray[np.uint8]]:
-        for number, seconds, frame in recipe.decoder.stream(path):
+        every = range(len(index))
+        for number, frame in enumerate(
+            watcher.decode(path, index, every, corrupt) if watcher else recipe.decoder.frames(path, index, every)
+        ):
             picture = frame.cpu().numpy()
-            times[number] = seconds
+            times[number] = float(index.times[number])
             if number in wanted:
                 kept[number] = picture.copy()
             yield picture
@@ -171,6 +171,9 @@ def write_part(part: Path, row: Video, index: Index, root: Path, out: Path, reci
         tracks[0].drop(damaged)
     else:
         tracks = recipe.tracker.track(pictures(), damaged)
+    if corrupt:
+        write_part(part, row, index, root, out, recipe, damage | find_damage(path, index))
+        return
     of_damage = f" ({say_damage(damage)})" if damaged else ""
     if not tracks:
         raise VideoError(path, f"no face found{of_damage}")
@@ -180,32 +183,26 @@ def write_part(part: Path, row: Video, index: Index, root: Path, out: Path, reci
         read = read_masks(recipe.decoder, manifest.inside(root, row.mask), index, sorted(wanted), size)
         masks = {n: mask for n, mask in zip(sorted(wanted), read, strict=True) if mask is not None}
         tracks.sort(key=lambda track: -coverage(track, masks))  # stable: equal ones stay in order of size
-    write_faces(part / "faces.arrow", row, tracks, times, masks)
+    nan = float("nan")
+    seen = [tabulate(row.key, track, times, coverage(track, masks) if masks else nan) for track in tracks]
+    save(part / "faces.arrow", FACES, seen)
 
     images: list[tuple[str, bytes]] = []
     rows: list[dict[str, Any]] = []
     for track in tracks[: recipe.tracks]:
-        for number, box, points in zip(track.frames, track.boxes, track.landmarks, strict=True):
-            if number not in kept:
+        for one in track:
+            if (number := one.frame) not in kept:
                 continue
-            square = Square.around(box, recipe.margin)
+            region = recipe.cropper.region(one.box, one.face.points)
             image = f"{row.folder}/{track.id}_{number:06d}.{recipe.format}"
-            images.append((image, encode(square.cut(kept[number], recipe.size), recipe.format)))
+            images.append((image, encode(region.cut(kept[number], recipe.size), recipe.format)))
             mask = ""
             if number in masks:
                 mask = f"{row.folder}/{track.id}_{number:06d}.mask.png"
-                images.append((mask, encode(square.cut_mask(masks[number], recipe.size), "png")))
-            place = {"x": square.x, "y": square.y, "side": square.side, "image": image, "mask": mask}
-            rows.append(
-                {
-                    "video": row.key,
-                    "track": track.id,
-                    "frame": number,
-                    "time": times[number],
-                    "landmarks": points.ravel(),
-                    **place,
-                }
-            )
+                images.append((mask, encode(region.cut_mask(masks[number], recipe.size), "png")))
+            about = {"video": row.key, "track": track.id, "frame": number, "time": times[number]}
+            place = {name: getattr(region, name) for name in PLACE}
+            rows.append({**about, **place, "landmarks": one.face.points.ravel(), "image": image, "mask": mask})
     if not rows:
         raise VideoError(path, f"no face in the {len(wanted)} frames that are cropped{of_damage}")
     store(part, out, recipe, row.folder, images, rows)
@@ -242,28 +239,6 @@ def store(
             row[kind] = f"crops/{row[kind]}" if row[kind] else ""
 
 
-def write_faces(
-    path: Path, row: Video, tracks: list[Track], times: dict[int, float], masks: dict[int, NDArray[np.uint8]]
-) -> None:
-    table = []
-    for track in tracks:
-        masked = coverage(track, masks) if masks else float("nan")
-        for number, box, score, points in zip(track.frames, track.boxes, track.scores, track.landmarks, strict=True):
-            x0, y0, x1, y1 = map(float, box)
-            place = {"x0": x0, "y0": y0, "x1": x1, "y1": y1, "score": score, "masked": masked}
-            table.append(
-                {
-                    "video": row.key,
-                    "track": track.id,
-                    "frame": number,
-                    "time": times[number],
-                    "landmarks": points.ravel(),
-                    **place,
-                }
-            )
-    save(path, FACES, [pa.Table.from_pylist(table, FACES)])
-
-
 def prepare_all(
     rows: list[Video], root: Path, out: Path, recipe: Recipe, workers: int, address: str | None = None
 ) -> Iterator[tuple[int, int]]:
@@ -273,6 +248,8 @@ def prepare_all(
         address: Of a Ray cluster; without it, processes of this machine.
     """
     manifest.check(rows, root)
+    if without := [row for row in rows if not row.landmarks]:
+        recipe.cropper.check_landmarks(recipe.tracker.landmarks, f", which {without[0].path} does not bring")
     out.mkdir(parents=True, exist_ok=True)
     stamp = out / "contract.json"
     if stamp.exists():

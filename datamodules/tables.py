@@ -22,21 +22,17 @@ from datamodules.atomic import appearing
 from datamodules.crops import join_tars
 from datamodules.damage import Damage, read_damage, write_damage
 from datamodules.errors import Refused
+from datamodules.faces.rows import FACES, POINTS
 from datamodules.manifest import Video
 
 SHARD = 256 * 2**20  # bytes from which a tar shard is full
 FILES = ("path", "mask", "box", "landmarks")  # columns that decide what was prepared
 BLOCK = 65536  # rows that are written together
 IMAGE_COLUMNS = ("", "_offset", "_length", "_crc")  # of an image, in the columns that begin with its kind
-POINTS = pa.list_(pa.float32(), 136)
-FACES = pa.schema(
-    [("video", pa.string()), ("track", pa.int32()), ("frame", pa.int32()), ("time", pa.float64())]
-    + [(name, pa.float32()) for name in ("x0", "y0", "x1", "y1", "score")]
-    + [("landmarks", POINTS), ("masked", pa.float32())]  # masked: share of the track's boxes that the mask covers
-)
+PLACE = ("x", "y", "side", "angle")  # of the region that a crop shows
 CROPS = pa.schema(
     [("video", pa.string()), ("track", pa.int32()), ("frame", pa.int32()), ("time", pa.float64())]
-    + [(name, pa.int32()) for name in ("x", "y", "side")]
+    + [(name, pa.float32()) for name in PLACE]
     + [("landmarks", POINTS)]  # in pixels of the frame
     # crc: CRC-32 of the bytes; a mask is empty where it is unknown
     + [(f"{kind}{what}", pa.int64() if what else pa.string()) for kind in ("image", "mask") for what in IMAGE_COLUMNS]
@@ -51,6 +47,14 @@ TRACKS = pa.schema(
 def load(path: Path) -> pa.Table:
     """Mapped, not read: rows come from disk once they are looked at."""
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def load_crops(path: Path) -> pa.Table:
+    """Crops of before they could be aligned are not turned."""
+    table = load(path)
+    if "angle" not in table.column_names:
+        table = table.append_column("angle", pa.array(np.zeros(len(table), np.float32)))
+    return table.select(CROPS.names).cast(CROPS)
 
 
 def save(
@@ -230,7 +234,8 @@ def replace_rows(path: Path, schema: pa.Schema, parts: list[Path], fresh: set[st
 
     def tables() -> Iterable[pa.Table]:
         if path.exists():
-            for batch in load(path).to_batches():
+            before = load_crops(path) if schema is CROPS else load(path)
+            for batch in before.to_batches():
                 yield but(pa.Table.from_batches([batch]), gone)
         for part in parts:
             moved = part.with_suffix(".moved.arrow")

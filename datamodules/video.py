@@ -2,124 +2,25 @@
 
 from __future__ import annotations
 
+import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from av.video.reformatter import VideoReformatter
 from torch import Tensor
 
+from datamodules.contract import ON_CPU
 from datamodules.errors import Refused
-from datamodules.pictures import PICTURES, PictureError, find, holds_pictures, pixels
+from datamodules.pictures import find
+from datamodules.probe import LARGEST, OPTIONS, Index, VideoError, film_of, naming, probe
 
-# containers, no playlists: those name other files and addresses, which FFmpeg would open
-CONTAINERS = "mov,matroska,webm,avi,gif,mpegts,mpeg,flv,asf,ogg,mpegvideo,h264,hevc,ivf,webp_pipe,png_pipe,jpeg_pipe"
-OPTIONS = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
-LARGEST = 2**26  # pixels of a frame, whatever its header says
+# one byte a colour, which every version of FFmpeg turns into the same RGB
+EXACT = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "gray"}
 AHEAD = 4 * 2**30  # bytes of decoded frames that decord may pile up behind a slow reader
-
-
-class VideoError(Refused):
-    """A video that cannot be read as it should be."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
-        self.path, self.reason = path, reason
-
-    def __reduce__(self) -> tuple[type[VideoError], tuple[Path, str]]:
-        return type(self), (self.path, self.reason)  # so that it crosses processes
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Index:
-    """What the container says of each frame that is shown, without decoding any."""
-
-    times: NDArray[np.float64]  # (N,) seconds since the first; of pictures, the numbers in their names
-    trimmed: bool = False  # an edit list hides some frames
-    picture_bytes: int = 0
-    has_rate: bool = True
-
-    def __len__(self) -> int:
-        return len(self.times)
-
-    @property
-    def seconds(self) -> float:
-        return float(self.times[-1]) if self.has_rate else 0.0
-
-    @property
-    def fps(self) -> float:
-        return (len(self) - 1) / self.seconds if self.seconds else 0.0
-
-
-def film_of(container: Any) -> Any:
-    """Its video track; the cover of an album is none."""
-    films = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
-    return films[0] if films else None
-
-
-def probe(path: Path) -> Index:
-    """Lists the frames of a clip without decoding any, and refuses what is cut short or is no video."""
-    if holds_pictures(path):
-        with naming(path):
-            numbers = find(path).numbers
-            size = 3 * pixels(path) if path.is_file() and path.suffix.lower() in PICTURES else 0
-        if not len(numbers):
-            raise VideoError(path, "has no pictures")
-        return Index(times=numbers.astype(np.float64), picture_bytes=size, has_rate=False)
-    try:
-        with av.open(str(path), options=OPTIONS) as container:
-            name = container.format.name
-            if name.endswith("_pipe") or name == "image2":
-                raise VideoError(path, f"a picture ({name}), not a video")
-            if name == "mpegts":
-                raise VideoError(
-                    path, "an MPEG transport stream has no index; copy it: ffmpeg -i IN.ts -c copy OUT.mp4"
-                )
-            track = film_of(container)
-            if track is None:
-                raise VideoError(path, "has no video track")
-            times, hidden, packets, end = [], 0, 0, 0.0
-            for packet in container.demux():
-                if packet.pts is None or not packet.size:
-                    continue
-                end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-                if packet.stream.index == track.index:
-                    packets += 1
-                    hidden += packet.is_discard
-                    if not packet.is_discard:
-                        times.append(float(packet.pts * packet.time_base))
-            promised, duration = (
-                track.frames,
-                (container.duration or 0) / av.time_base + (container.start_time or 0) / av.time_base,
-            )
-            size = 3 * track.width * track.height
-    except av.ArgumentError as error:
-        raise VideoError(path, f"is in no container that is read ({CONTAINERS.replace(',', ', ')})") from error
-    except (av.FFmpegError, OSError) as error:
-        raise VideoError(path, error.strerror or str(error)) from error
-    if not times:
-        raise VideoError(path, "has no frames")
-    if packets < promised:
-        raise VideoError(path, f"is cut short: {packets} of {promised} frames")
-    if duration - end > max(0.5, 0.02 * duration):
-        raise VideoError(path, f"is cut short: {end:.2f} of {duration:.2f} s")
-    shown = np.sort(np.asarray(times))
-    return Index(times=shown - shown[0], trimmed=hidden > 0, picture_bytes=size)
-
-
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Pictures that cannot be read are an error of the clip they belong to."""
-    try:
-        yield
-    except (PictureError, OSError) as error:
-        raise VideoError(path, getattr(error, "strerror", None) or str(error)) from error
 
 
 def pictures(path: Path, wanted: Sequence[int]) -> Iterator[Tensor]:
@@ -140,16 +41,25 @@ class Decoder(ABC):
         """
         self.device, self.num_threads = torch.device(device), num_threads
 
+    @property
+    def family(self) -> str:
+        """Who makes the pixels; two of one family give the same bits."""
+        return f"{type(self).__name__} on {self.device.type}"
+
     @abstractmethod
     def decode(self, path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Tensor]:
         """Yields the (H, W, 3) uint8 frames of ascending distinct indices."""
 
+    def watcher(self, index: Index) -> PyAV | None:
+        """What gives the same bits and notes damage on the way, if there is such a decoder for a file."""
+        return None
+
     def frames(self, path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Tensor]:
         return self.decode(path, index, wanted) if index.has_rate else pictures(path, wanted)
 
-    def stream(self, path: Path) -> Iterator[tuple[int, float, Tensor]]:
+    def stream(self, path: Path, index: Index | None = None) -> Iterator[tuple[int, float, Tensor]]:
         """Yields (number, seconds, (H, W, 3) uint8 frame) of every frame."""
-        index = probe(path)
+        index = index or probe(path)
         frames = self.frames(path, index, range(len(index)))
         for i, frame in zip(range(len(index)), frames, strict=True):
             yield i, float(index.times[i]), frame
@@ -173,30 +83,55 @@ class Decoder(ABC):
         return out if list(indices) == wanted else out[[wanted.index(i) for i in indices]]
 
 
-class Decord(Decoder):
+class OnCPU(Decoder):
+    """On the CPU, all of these give the same bits, whichever reads a file."""
+
+    @property
+    def family(self) -> str:
+        return ON_CPU if self.device.type == "cpu" else super().family
+
+
+class Watched(OnCPU):
+    """On the CPU, read by PyAV where damage has to be noted."""
+
+    def watcher(self, index: Index) -> PyAV | None:
+        return PyAV() if index.has_rate and self.device.type == "cpu" else None
+
+
+class Decord(OnCPU):
     """decord, read forward only: its seeks are off by some frames where groups of pictures are open."""
+
+    @staticmethod
+    def objection(index: Index, count: int) -> str:
+        """Why decord would be wrong, or give other bits than PyAV; empty where it is right.
+
+        Args:
+            count: Of the frames that are wanted.
+        """
+        if index.trimmed:
+            return "an edit list hides frames, which decord gets wrong"
+        if index.changes:
+            return "the size or colour of its frames changes, which decord hides"
+        if not index.container.startswith(("mov,", "matroska,", "avi", "flv")) or index.codec not in ("h264", "hevc"):
+            return f"decord is not known to be right on {index.codec} in {index.container}"
+        if index.pixels not in EXACT:
+            return f"decord rounds {index.pixels} in its own way"
+        if count == len(index) and count * index.picture_bytes > AHEAD:
+            return f"decord may hold {count * index.picture_bytes / 2**30:.0f} GiB"
+        return ""
 
     def decode(self, path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Tensor]:
         import decord
         from decord.base import DECORDError
 
-        if index.trimmed:
-            raise VideoError(
-                path, "an edit list hides frames, which decord gets wrong; use datamodules.video.TorchCodec"
-            )
-        if len(wanted) == len(index) and len(index) * index.picture_bytes > AHEAD:
-            raise VideoError(
-                path,
-                f"decord may hold {len(index) * index.picture_bytes / 2**30:.0f} GiB; use datamodules.video.TorchCodec",
-            )
+        if objection := self.objection(index, len(wanted)):
+            raise VideoError(path, f"{objection}; use datamodules.video.Auto")
         decord.logging.set_level(decord.logging.QUIET)
         context = decord.cpu(0) if self.device.type == "cpu" else decord.gpu(self.device.index or 0)
         try:
             reader = decord.VideoReader(str(path), ctx=context, num_threads=self.num_threads)
             if len(reader) != len(index):
-                raise VideoError(
-                    path, f"decord sees {len(reader)} frames of {len(index)}; use datamodules.video.TorchCodec"
-                )
+                raise VideoError(path, f"decord sees {len(reader)} frames of {len(index)}; use datamodules.video.Auto")
             kept = set(wanted)
             for i in range(max(wanted) + 1):
                 frame = reader.next()
@@ -212,13 +147,20 @@ class Decord(Decoder):
             reader = None  # an open reader decodes the rest of the file into memory
 
 
-class PyAV(Decoder):
-    """FFmpeg as PyAV brings it: one frame at a time is in memory, bit for bit decord's where a colour has 8 bits."""
+class PyAV(Watched):
+    """FFmpeg as PyAV brings it: one frame at a time is in memory."""
 
-    def decode(self, path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Tensor]:
+    def decode(
+        self, path: Path, index: Index, wanted: Sequence[int], corrupt: list[int] | None = None
+    ) -> Iterator[Tensor]:
+        """
+        Args:
+            corrupt: Gets the numbers of the frames that the decoder calls damaged; several threads miss some.
+        """
         if self.device.type != "cpu":
             raise Refused(f"PyAV decodes on the CPU, not on {self.device}; use datamodules.video.TorchCodec")
         kept, last, seen = set(wanted), max(wanted), 0
+        convert = VideoReformatter()  # one for all: to make its tables costs as much as to convert a frame
         try:
             with av.open(str(path), options=OPTIONS) as container:
                 track = film_of(container)
@@ -227,15 +169,51 @@ class PyAV(Decoder):
                 track.codec_context.options = {"max_pixels": str(LARGEST)}
                 for i, frame in enumerate(container.decode(track)):
                     seen += 1
+                    if corrupt is not None and frame.is_corrupt:
+                        corrupt.append(i)
                     if i in kept:
-                        picture = np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90)
-                        yield torch.from_numpy(np.ascontiguousarray(picture))
+                        picture = convert.reformat(progressive(frame), format="rgb24").to_ndarray()
+                        yield torch.from_numpy(np.ascontiguousarray(np.rot90(picture, frame.rotation // 90)))
                     if i == last and i < len(index) - 1:
                         return
         except av.FFmpegError as error:
             raise VideoError(path, f"frame {seen}: {error.strerror or error}") from error
         if seen != len(index):
-            raise VideoError(path, f"{seen} of {len(index)} frames can be decoded")
+            raise VideoError(path, f"is damaged: {seen} of {len(index)} frames can be decoded")
+
+
+def progressive(frame: av.VideoFrame) -> av.VideoFrame:
+    """Without the mark of interlacing, which would make FFmpeg convert the colours of each field by itself."""
+    if not frame.interlaced_frame or frame.format.name not in EXACT:
+        return frame
+    out = av.VideoFrame.from_ndarray(frame.to_ndarray(), format=frame.format.name)
+    out.colorspace, out.color_range = frame.colorspace, frame.color_range
+    return out
+
+
+class Auto(Watched):
+    """What is right for a file: decord, or PyAV where decord would be wrong or refuses; on a GPU torchcodec."""
+
+    @property
+    def family(self) -> str:
+        return super().family if self.device.type == "cpu" else TorchCodec(str(self.device)).family
+
+    def decode(self, path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Tensor]:
+        if self.device.type != "cpu":
+            yield from TorchCodec(str(self.device), self.num_threads).decode(path, index, wanted)
+            return
+        # without a wheel for this machine there is no decord
+        if importlib.util.find_spec("decord") and not Decord.objection(index, len(wanted)):
+            frames = Decord(num_threads=self.num_threads).decode(path, index, wanted)
+            try:
+                first = next(frames)
+            except VideoError:
+                pass  # nothing was given yet
+            else:
+                yield first
+                yield from frames
+                return
+        yield from PyAV(num_threads=self.num_threads).decode(path, index, wanted)
 
 
 class TorchCodec(Decoder):

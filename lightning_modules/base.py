@@ -24,6 +24,7 @@ from torchmetrics import MetricCollection
 from datamodules.base import FaceData
 from datamodules.batch import Batch, video_id
 from datamodules.errors import Refused
+from datamodules.faces.align import Cropper
 from datamodules.synthesis.base import warn_of_margin
 from datamodules.synthesis.framing import WHOLE, Framing
 from lightning_modules.finite import LossCheck, check_scores
@@ -111,7 +112,7 @@ class Method(LightningModule, ABC):
         if isinstance(data, FaceData) and data.synthesis is not None:
             data.synthesis.framing = self.framing
             if stage == "fit":
-                warn_of_margin(data.prepared, float(data.contract["margin"]))
+                warn_of_margin(data.prepared, Cropper.of(data.contract))
 
     def predicted(self, batch: Batch) -> Prediction:
         """For a method that sees more than frames to override."""

@@ -11,6 +11,7 @@ from datamodules.base import FaceData
 from datamodules.crops import Format
 from datamodules.damage import read_damage
 from datamodules.errors import Refused
+from datamodules.faces.align import Alignment
 from datamodules.faces.tracking import FaceTracker
 from datamodules.findings import LACKING, WRONG
 from datamodules.prepare import Recipe, prepare_all
@@ -24,6 +25,7 @@ def prepare(
     faces: FaceTracker | None = None,
     size: int = 256,
     margin: float = 1.3,
+    alignment: Alignment = "none",
     frames: int = 32,
     tracks: int = 1,
     format: Format = "png",
@@ -39,7 +41,10 @@ def prepare(
             folder prepared is filled.
         faces: Finds and follows the faces.
         size: Side of a crop, in pixels.
-        margin: Side of the square over the longer side of the detected box.
+        margin: Side of the crop over the longer side of the detected box, or over that of the template of an alignment.
+        alignment: none cuts squares that are level with the frame; roll turns them until the line between the eyes is
+            level; five_points lays eyes, nose and mouth on the template of ArcFace, as GenD does; deepfakebench does so
+            with the five landmarks that DeepfakeBench takes for them.
         frames: Crops per video and face, evenly spaced over its length.
         tracks: Faces per video that are cropped; where there is a mask, it says which come first.
         format: png and webp keep every bit; jpg is quality 95 without chroma subsampling.
@@ -59,6 +64,7 @@ def prepare(
         tracker=faces or FaceTracker(),
         size=size,
         margin=margin,
+        alignment=alignment,
         frames=frames,
         tracks=tracks,
         format=format,

@@ -20,7 +20,7 @@ from datamodules.faces.landmarks import DlibLandmarks
 from datamodules.faces.tracking import FaceTracker
 from datamodules.prepare import Recipe, prepare_all
 from datamodules.studio.build import Plan, build
-from datamodules.video import Decord
+from datamodules.video import Auto
 from tests.trees import Material
 
 os.environ.setdefault("WANDB_MODE", "offline")
@@ -63,8 +63,8 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def recipe(studio: Path) -> Recipe:
-    tracker = FaceTracker(landmarks=DlibLandmarks(studio / "shape_predictor_68.dat"))
-    return Recipe(decoder=Decord(), tracker=tracker, size=64, frames=8)
+    tracker = FaceTracker(landmarks=DlibLandmarks(studio / "shape_predictor_68.dat"), room=0)
+    return Recipe(decoder=Auto(), tracker=tracker, size=64, frames=8)
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +97,7 @@ def preparing(studio: Path, out: Path) -> list[str]:
     arguments = ["prepare", "--data", str(ROOT / "configs/data/studio.yaml"), "--data.root", str(studio)]
     arguments += ["--data.prepared", str(out), "--faces.landmarks", "datamodules.faces.landmarks.DlibLandmarks"]
     arguments += ["--faces.landmarks.path", str(studio / "shape_predictor_68.dat"), "--size", "64", "--frames", "8"]
-    return [*arguments, "--workers", "2"]
+    return [*arguments, "--faces.room", "0", "--workers", "2"]
 
 
 @pytest.fixture(scope="session")

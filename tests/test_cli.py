@@ -168,7 +168,7 @@ def test_every_config_runs(config: Path, verb: str, studio: Path, prepared: Path
         main([*command, "--trainer.fast_dev_run", "1"])
 
 
-@pytest.mark.parametrize("name", ["prepare_studio", "prepare_studio_m15"])
+@pytest.mark.parametrize("name", ["prepare_studio", "prepare_studio_m15", "prepare_studio_aligned"])
 def test_a_preparing_config_prepares_a_studio(name: str, studio: Path, tmp_path: Path) -> None:
     pair = json.loads((studio / "test.json").read_text())[0]
     root = tmp_path / "studio"
@@ -190,6 +190,7 @@ def test_a_preparing_config_prepares_a_studio(name: str, studio: Path, tmp_path:
     contract = json.loads((tmp_path / "out/contract.json").read_text())
     assert contract["size"] == config["size"]
     assert contract["margin"] == config.get("margin", 1.3)
+    assert contract["alignment"] == config.get("alignment", "none")
 
 
 @pytest.mark.parametrize("config", sorted((ROOT / "configs/data").glob("*.yaml")), ids=lambda path: path.stem)

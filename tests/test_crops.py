@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.crops import Format, Place, Square, decode, encode, join_tars, write_tar
+from datamodules.crops import Format, Place, decode, encode, join_tars, write_tar
+from datamodules.faces.crop import Square
 from datamodules.masks import align
 
 

@@ -13,9 +13,11 @@ from datamodules.damage import Damage, find_damage, read_damage, spread, write_d
 from datamodules.datasets.folder import index
 from datamodules.doctor import from_decoding
 from datamodules.findings import Finding
+from datamodules.manifest import Video
 from datamodules.prepare import Recipe
+from datamodules.probe import probe
 from datamodules.tables import load, read_skipped
-from datamodules.video import Decord, PyAV, probe
+from datamodules.video import Decord, PyAV
 from suite.detection.look import Looker, Settings
 from suite.detection.verdict import Usable
 from suite.prepare import main as prepare
@@ -68,6 +70,10 @@ def test_every_frame_that_damage_changes_is_damaged(codec: str, head: Frames, tm
         clips.damage(broken, packet)
         found = find_damage(broken, probe(broken))
         assert np.array_equal(found, find_damage(broken, probe(broken)))
+        on_the_way: list[int] = []
+        list(PyAV().decode(broken, probe(broken), range(48), on_the_way))
+        assert on_the_way
+        assert found[on_the_way].all()
         changed = (PyAV().read(broken, range(48)) != before).flatten(1).any(1).numpy()
         assert changed.any()
         assert not (changed & ~found).any()
@@ -117,6 +123,16 @@ def test_prepare_leaves_damaged_frames_out_and_says_how_many(
     prepare(["prepare", *where, *how, "--faces.landmarks.path", str(recipe.tracker.landmarks.path)])  # type: ignore[attr-defined]
     told = capsys.readouterr().out
     assert f"{len(lost(root))} damaged frames of 1 videos left out, most of real/damaged.mp4" in told
+
+
+def test_a_file_without_damage_is_decoded_once(
+    head: Frames, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = Video(dataset="d", method="real", stem="a", path="a.mp4", label=0, split="test", identities="a")
+    write(tmp_path / "a.mp4", head)
+    monkeypatch.setattr("datamodules.prepare.find_damage", None)
+    prepare_here([row], tmp_path, tmp_path / "out", recipe)
+    assert len(load(tmp_path / "out/crops.arrow")) == 8
 
 
 def lost(root: Path) -> set[int]:

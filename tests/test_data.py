@@ -18,9 +18,11 @@ from datamodules.batch import Batch, Sample, collate
 from datamodules.clips import VideoClips
 from datamodules.contract import compare
 from datamodules.errors import Refused
+from datamodules.faces.align import Cropper
+from datamodules.faces.rows import FACES
 from datamodules.manifest import Video
 from datamodules.studio.forgeries.all import FORGERIES
-from datamodules.tables import CROPS, FACES, save, save_tracks
+from datamodules.tables import CROPS, save, save_tracks
 from datamodules.video import Decord
 from lightning_modules.classifier import Classifier
 from tests.conftest import small_fit, suite
@@ -238,15 +240,16 @@ def test_a_face_seen_only_between_the_evenly_spaced_frames_is_still_evaluated(tm
         identities="v",
         frames=1000,
     )
-    box = dict.fromkeys(("x0", "y0", "x1", "y1", "score", "masked"), 0.0)
+    box = dict.fromkeys(("x0", "y0", "x1", "y1", "score", "presence", "masked"), 0.0)
     points = [0.0] * 136
     seen = [
-        {"video": row.key, "track": 0, "frame": i, "time": i / 25, "landmarks": points} | box for i in range(400, 600)
+        {"video": row.key, "track": 0, "frame": i, "time": i / 25, "found_by": "HOG", "landmarks": points} | box
+        for i in range(400, 600)
     ]
     save(tmp_path / "faces.arrow", FACES, [pa.Table.from_pylist(seen, FACES)], digests.replacing)
     save(tmp_path / "crops.arrow", CROPS, [], digests.replacing)
     save_tracks(tmp_path)
-    clips = VideoClips(tmp_path, tmp_path, manifest.table([row]), Decord(), 64, 1.3, tracks=1)
+    clips = VideoClips(tmp_path, tmp_path, manifest.table([row]), Decord(), 64, Cropper(1.3), tracks=1)
     assert clips.faces(4).size == [4]
 
 

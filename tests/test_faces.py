@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from benchmarks.faces import annotated, matched
 from datamodules.errors import Refused
-from datamodules.faces.detection import HOG, overlap, search
+from datamodules.faces.detection import Found, overlap
+from datamodules.faces.hog import HOG
 from datamodules.faces.landmarks import FOREHEAD, DlibLandmarks, with_forehead
-from datamodules.faces.tracking import FaceTracker, smoothed
+from datamodules.faces.steady import smoothed
+from datamodules.faces.tracking import FaceTracker
 from datamodules.faces.view import View
 from tests.filming import filmed
 
@@ -127,8 +129,9 @@ def test_a_missing_landmark_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"none\.dat: no such file"):
         DlibLandmarks(tmp_path / "none.dat")
     (tmp_path / "text.dat").write_text("no model")
+    found = Found(box=np.array([10, 10, 40, 40], np.float32), score=0)
     with pytest.raises(Refused, match=r"text\.dat: not a dlib shape predictor"):
-        DlibLandmarks(tmp_path / "text.dat").fit(np.zeros((50, 50), np.uint8), np.array([10, 10, 40, 40], np.float32))
+        DlibLandmarks(tmp_path / "text.dat").fit(np.zeros((50, 50, 3), np.uint8), found)
 
 
 @pytest.mark.skipif(not PHOTOGRAPHS.exists(), reason="the photographs of dlib are not here")
@@ -136,7 +139,6 @@ def test_all_faces_of_real_photographs_are_found_and_nothing_else() -> None:
     smallest = FaceTracker.__init__.__defaults__[3]  # type: ignore[index]
     faces = found = wrong = 0
     for picture, exact in annotated(PHOTOGRAPHS):
-        grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
-        hits, misplaced = matched([f.box for f in search(HOG(), grey, smallest)], exact)
+        hits, misplaced = matched([f.box for f in HOG().find(picture, smallest)], exact)
         faces, found, wrong = faces + len(exact), found + hits, wrong + misplaced
     assert (faces, found, wrong) == (43, 43, 0)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.crops import OutsidePicture, Square
 from datamodules.datasets import celeb_df, deepfakebench, ffpp, folder, splits
 from datamodules.doctor import wrong
 from datamodules.errors import Refused
+from datamodules.faces.crop import OutsidePicture, Square
 from datamodules.findings import hearing
 from datamodules.manifest import Video, check, read, rows
 from datamodules.masks import match

@@ -93,7 +93,7 @@ def test_points_lie_where_a_landmark_model_sees_them() -> None:
     for person in PEOPLE[::20]:
         assert person.smiling is not None
         for photograph in (person.neutral, person.smiling):
-            found = detect_points(cv2.cvtColor(photograph.read(), cv2.COLOR_RGB2GRAY), model)
+            found = detect_points(photograph.read(), model)
             errors.append(np.linalg.norm(found - photograph.points, axis=1))
     error = np.stack(errors).mean(0)
     assert error[36:48].mean() < 2.5  # lids

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from datamodules.crops import Square, decode
+from datamodules.crops import decode
+from datamodules.faces.crop import restore_region
 from datamodules.manifest import Video
 from datamodules.prepare import Recipe
 from datamodules.tables import load, read_skipped
@@ -119,7 +120,13 @@ def first_crop(path: Path, recipe: Recipe) -> tuple[Points, Points]:
     assert len(crops) == 8
     picture = decode((out / crops[0]["image"]).read_bytes())
     points = np.reshape(crops[0]["landmarks"], (68, 2)).astype(np.float32)
-    x, y = Square(*(crops[0][name] for name in ("x", "y", "side"))).inward(points, 64).round().astype(int).T
+    x, y = (
+        restore_region(*(crops[0][name] for name in ("x", "y", "side", "angle")))
+        .inward(points, 64)
+        .round()
+        .astype(int)
+        .T
+    )
     return points, picture[y.clip(0, 63), x.clip(0, 63)].astype(np.float32).mean(0)
 
 

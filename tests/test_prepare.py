@@ -157,7 +157,7 @@ def test_a_mask_says_which_face_was_forged(studio: Path, recipe: Recipe, tmp_pat
     list(prepare_all([row], tmp_path / "root", tmp_path / "out", recipe, workers=1))
     table = crops(tmp_path / "out")
     assert table
-    assert all(int(str(r["x"])) + int(str(r["side"])) / 2 > bystander[0].shape[1] for r in table)
+    assert all(float(str(r["x"])) + float(str(r["side"])) / 2 > bystander[0].shape[1] for r in table)
 
 
 def test_a_broken_mask_is_named_and_tried_again_once_mended(

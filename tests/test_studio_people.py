@@ -15,8 +15,8 @@ import PIL.Image
 import pytest
 
 from datamodules.errors import Refused
-from datamodules.faces.detection import Floats, Grey
-from datamodules.faces.landmarks import Landmarks
+from datamodules.faces.detection import Found, Image
+from datamodules.faces.landmarks import FacePoints, Landmarks
 from datamodules.findings import Finding, hearing
 from datamodules.studio.people import LONDON, SHARES, Person, read_people, split_people, split_sizes
 
@@ -31,8 +31,9 @@ class MeanFace(Landmarks):
 
     UNIT = (NEUTRAL.mean(0) - NEUTRAL.mean(0).min(0)) / np.ptp(NEUTRAL.mean(0), axis=0)
 
-    def fit(self, grey: Grey, box: Floats) -> Floats:
-        return (box[:2] + self.UNIT * (box[2:] - box[:2])).astype(np.float32)
+    def fit(self, image: Image, found: Found) -> FacePoints:
+        size = found.box[2:] - found.box[:2]
+        return FacePoints(points=(found.box[:2] + self.UNIT * size).astype(np.float32))
 
     def fingerprint(self) -> str:
         return "mean"

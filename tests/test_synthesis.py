@@ -235,7 +235,10 @@ def test_too_little_room_around_a_face_is_named_once_before_training(prepared: P
     )
     with pytest.warns(UserWarning, match=message):
         fit_a_step(prepared, SelfBlend())
-    for folder, synthesis in ((wide, SelfBlend()), (prepared, None)):
+    shutil.copytree(prepared, aligned := tmp_path / "aligned")
+    (aligned / "contract.json").write_text(json.dumps(contract | {"alignment": "five_points"}))
+    digests.write(aligned, digests.read(aligned) | {"contract.json": [digests.digest(aligned / "contract.json")]})
+    for folder, synthesis in ((wide, SelfBlend()), (aligned, SelfBlend()), (prepared, None)):
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always")
             fit_a_step(folder, synthesis)

@@ -1,65 +1,48 @@
-"""Finding faces in single images."""
+"""What a face detector is, and what it finds."""
 
 from __future__ import annotations
 
-import functools
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Grey = NDArray[np.uint8]
+Image = NDArray[np.uint8]  # (H, W, 3) RGB
+Grey = NDArray[np.uint8]  # (H, W)
 Floats = NDArray[np.float32]
 SMALLEST = 38.0  # side of the smallest face that is searched for, pixels
-WINDOW = 76  # side of the smallest face that dlib's HOG sees, pixels
+SAME = 0.3  # overlap from which two boxes are one face
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
     """One detection."""
 
-    box: Floats  # (4,) x0 y0 x1 y1, pixel centres at whole numbers
-    score: float
+    box: Floats  # (4,) x0 y0 x1 y1, pixel centres at whole numbers; brows to chin, as dlib's
+    score: float  # comparable only among those of one detector
+    keypoints: Floats | None = None  # (6, 2) eyes, nose tip, mouth, ears; the person's right one first
 
 
 class Detector(ABC):
+    """Finds faces in RGB images (H, W, 3), uint8; one that looks at grey converts by itself."""
+
     @abstractmethod
-    def find(self, grey: Grey, threshold: float = 0.0) -> list[Found]:
-        """Frontal faces of at least ``WINDOW`` pixels, best first."""
+    def find(self, image: Image, smallest: float) -> list[Found]:
+        """All faces of an image, none twice, best first.
+
+        Args:
+            smallest: Side of the smallest face that is searched for, in pixels.
+        """
+
+    @abstractmethod
+    def follow(self, image: Image, last: Found) -> Found | None:
+        """A face near where it was a moment ago; cheaper than to search all of the image."""
 
 
-class HOG(Detector):
-    """dlib's frontal detector; looks at one scale of the picture, larger faces included."""
-
-    def find(self, grey: Grey, threshold: float = 0.0) -> list[Found]:
-        boxes, scores, _ = hog().run(np.ascontiguousarray(grey), 0, threshold)
-        corners = [np.array([b.left(), b.top(), b.right() + 1, b.bottom() + 1], np.float32) - 0.5 for b in boxes]
-        return [Found(box=corner, score=float(score)) for corner, score in zip(corners, scores, strict=True)]
-
-
-@functools.cache
-def hog() -> Any:
-    import dlib
-
-    return dlib.get_frontal_face_detector()
-
-
-def search(detector: Detector, grey: Grey, smallest: float) -> list[Found]:
-    """All faces of a picture down to a size, none twice."""
-    factor = WINDOW / smallest
-    resized = cv2.resize(
-        grey, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR if factor > 0.6 else cv2.INTER_AREA
-    )
-    scale = np.array([resized.shape[1] / grey.shape[1], resized.shape[0] / grey.shape[0]] * 2, np.float32)
-    return [Found(box=(found.box + 0.5) / scale - 0.5, score=found.score) for found in detector.find(resized)]
-
-
-def search_frame(detector: Detector, grey: Grey, smallest: float) -> list[Found]:
+def search_frame(detector: Detector, image: Image, smallest: float) -> list[Found]:
     """All faces of a whole frame; the smallest grows with frames above 720 lines."""
-    return search(detector, grey, smallest * max(1.0, min(grey.shape) / 720))
+    return detector.find(image, smallest * max(1.0, min(image.shape[:2]) / 720))
 
 
 def overlap(a: Floats, b: Floats) -> float:
@@ -70,3 +53,9 @@ def overlap(a: Floats, b: Floats) -> float:
         return 0.0
     both = float(w * h)
     return both / (float((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])) - both)
+
+
+def nearest(found: list[Found], box: Floats) -> Found | None:
+    """The one that is the same face as a box, if any."""
+    best = max(found, key=lambda f: overlap(f.box, box), default=None)
+    return best if best is not None and overlap(best.box, box) > SAME else None

@@ -5,22 +5,39 @@ from __future__ import annotations
 import functools
 import sys
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from datamodules.errors import Refused
-from datamodules.faces.detection import Floats, Grey
+from datamodules.faces.detection import Floats, Found, Image
 from datamodules.faces.view import View
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FacePoints:
+    """Where the parts of one face are."""
+
+    points: Floats  # (68, 2)
+    presence: float = float("nan")  # probability that this is a face at all, where the model says it
+    mesh: Floats | None = None  # (468, 3); z in pixels, too, smaller is nearer to the camera
+
+
 class Landmarks(ABC):
+    """Finds points in RGB images (H, W, 3), uint8; one that looks at grey converts by itself."""
+
     @abstractmethod
-    def fit(self, grey: Grey, box: Floats) -> Floats:
-        """The (68, 2) points of the face in a box, as floats."""
+    def fit(self, image: Image, found: Found) -> FacePoints:
+        """The points of a face that was detected."""
+
+    def follow(self, image: Image, last: FacePoints) -> FacePoints | None:
+        """The points of a face that was there a moment ago, without a detection; None from a model that needs one."""
+        return None
 
     @abstractmethod
     def fingerprint(self) -> str:
@@ -42,13 +59,14 @@ class DlibLandmarks(Landmarks):
             raise Refused(f"landmark model {path}: no such file")
         self.path = Path(path) if path is not None else packaged_model()
 
-    def fit(self, grey: Grey, box: Floats) -> Floats:
+    def fit(self, image: Image, found: Found) -> FacePoints:
         import dlib
 
-        view = View(grey, box, self.AROUND, self.FACE)
-        inner = dlib.rectangle(*(int(v) for v in np.rint(view.inward(box.reshape(2, 2)).ravel())))
+        grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
+        view = View(grey, found.box, self.AROUND, self.FACE)
+        inner = dlib.rectangle(*(int(v) for v in np.rint(view.inward(found.box.reshape(2, 2)).ravel())))
         shape = predictor(self.path)(view.picture, inner)
-        return view.outward(np.array([[p.x, p.y] for p in shape.parts()], np.float32))
+        return FacePoints(points=view.outward(np.array([[p.x, p.y] for p in shape.parts()], np.float32)))
 
     def fingerprint(self) -> str:
         return fingerprint(self.path)
@@ -59,8 +77,8 @@ class NoLandmarks(Landmarks):
 
     NOWHERE = np.zeros((68, 2), np.float32)  # the same for all faces of an hour
 
-    def fit(self, grey: Grey, box: Floats) -> Floats:
-        return self.NOWHERE
+    def fit(self, image: Image, found: Found) -> FacePoints:
+        return FacePoints(points=self.NOWHERE)
 
     def fingerprint(self) -> str:
         return "none"

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.faces.detection import Floats, Found
-from datamodules.faces.landmarks import Landmarks
-from datamodules.faces.tracking import Track
+from datamodules.faces.landmarks import FacePoints, Landmarks
+from datamodules.faces.track import Sighting, Track
 from datamodules.video import VideoError
 
 
@@ -43,13 +42,14 @@ def given_track(
     shipped = {int(p.stem): p for p in files.glob("*.npy") if p.stem.isdigit()} if files is not None else {}
     for i, (number, picture) in enumerate(zip(numbers, pictures, strict=True)):
         here = whole(picture.shape, margin) if box == "all" else corners(box)
+        found = Found(box=here, score=float("nan"))
         if files is None:
-            points = landmarks.fit(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), here)
+            face = landmarks.fit(picture, found)
         elif number in shipped:
-            points = read_landmarks(shipped[number])
+            face = FacePoints(points=read_landmarks(shipped[number]))
         else:
             raise VideoError(files, f"has no landmarks for picture {number}")
-        track.put(i, Found(box=here, score=float("nan")), points)
+        track.sightings.append(Sighting(frame=i, found=found, face=face, found_by=""))
     return track
 
 

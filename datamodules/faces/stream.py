@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.faces.detection import Floats
-from datamodules.faces.tracking import FaceTracker, Pursuit, Track
+from datamodules.faces.steady import steady
+from datamodules.faces.track import Track
+from datamodules.faces.tracking import FaceTracker
 from datamodules.video import Decoder, VideoError
 
 
@@ -20,7 +22,7 @@ class Face:
     """One face of one frame."""
 
     track: Track  # which goes on growing
-    box: Floats  # (4,) x0 y0 x1 y1
+    box: Floats  # (4,) x0 y0 x1 y1, steady
     landmarks: Floats  # (68, 2)
 
 
@@ -33,12 +35,14 @@ class Frame:
 
 
 def watch(decoder: Decoder, path: Path, tracker: FaceTracker, damaged: Collection[int] = ()) -> Iterator[Frame]:
-    """The frames in order; some ``tracker.every`` of them are held back at any time, until their faces are known.
+    """The frames in order, each as soon as its faces are known and their boxes are as they will stay.
+
+    That is ``tracker.every + tracker.steady`` frames later, some more where a face is missing.
 
     Args:
         damaged: Numbers of frames in which no face is looked for.
     """
-    pursuit = Pursuit(tracker, damaged)
+    pursuit = tracker.start(damaged)
     held: deque[tuple[int, float, NDArray[np.uint8]]] = deque()
     place: dict[int, int] = {}  # in each track, of the next frame that it has
 
@@ -48,9 +52,11 @@ def watch(decoder: Decoder, path: Path, tracker: FaceTracker, damaged: Collectio
             faces = []
             for track in pursuit.tracks:
                 at = place.setdefault(track.id, 0)
-                if at < len(track.frames) and track.frames[at] == number:
+                if at < len(track) and track.sightings[at].frame == number:
+                    steady(track, at, tracker.steady, tracker.room)
+                    one = track.sightings[at]
                     if number not in pursuit.damaged:
-                        faces.append(Face(track=track, box=track.boxes[at], landmarks=track.landmarks[at]))
+                        faces.append(Face(track=track, box=one.box, landmarks=one.face.points))
                     place[track.id] = at + 1
             yield Frame(number=number, seconds=seconds, picture=picture, faces=faces)
 
@@ -63,7 +69,7 @@ def watch(decoder: Decoder, path: Path, tracker: FaceTracker, damaged: Collectio
                 path, f"has frames of {size[1]} x {size[0]} and of {picture.shape[1]} x {picture.shape[0]}"
             )
         held.append((number, seconds, picture))
-        pursuit.see(picture)
-        yield from ready(pursuit.settled)
+        pursuit.update(picture)
+        yield from ready(pursuit.final_until - tracker.steady)
     pursuit.end()
     yield from ready(pursuit.count)

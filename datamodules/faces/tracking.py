@@ -1,51 +1,20 @@
-"""Following every face of a video."""
+"""Following every face of a video: what there is to choose."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.faces.detection import HOG, SMALLEST, Detector, Floats, Found, Grey, overlap, search_frame
-from datamodules.faces.landmarks import DlibLandmarks, Landmarks
-from datamodules.faces.view import View
-
-SAME = 0.3  # overlap from which two boxes are one face
-AROUND = 2.0  # side of the region that is searched for a known face, over the face
-LOOSER = -0.4  # detector threshold inside that region, where a face is expected
-FACE = 92.0  # side that a known face is resized to for the detector
-
-
-@dataclass(slots=True)
-class Track:
-    """One face over time; frames where it was not seen are absent."""
-
-    id: int
-    frames: list[int] = field(default_factory=list)
-    boxes: list[Floats] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    landmarks: list[Floats] = field(default_factory=list)
-
-    def put(self, frame: int, found: Found, points: Floats | None) -> None:
-        self.frames.append(frame)
-        self.boxes.append(found.box)
-        self.scores.append(found.score)
-        if points is not None:
-            self.landmarks.append(points)
-
-    def drop(self, damaged: Collection[int]) -> None:
-        """Forgets what was seen in some frames."""
-        for name in ("boxes", "scores", "landmarks", "frames"):
-            pairs = zip(self.frames, getattr(self, name), strict=True)
-            setattr(self, name, [value for frame, value in pairs if frame not in damaged])
-
-    def area(self) -> float:
-        """Sum over frames, so that long and large tracks come first."""
-        boxes = np.stack(self.boxes)
-        return float(((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).sum())
+from datamodules.errors import Refused
+from datamodules.faces.detection import SMALLEST, Detector
+from datamodules.faces.hog import HOG
+from datamodules.faces.landmarks import DlibLandmarks, Landmarks, NoLandmarks
+from datamodules.faces.pursuit import Pursuit
+from datamodules.faces.steady import smooth_points, steady_all
+from datamodules.faces.track import Track
 
 
 class FaceTracker:
@@ -57,36 +26,42 @@ class FaceTracker:
         landmarks: Landmarks | None = None,
         every: int = 25,
         smallest: float = SMALLEST,
-        patience: int = 10,
+        patience: int = 36,
         shortest: int = 5,
         smooth: float = 0.0,
+        steady: int = 10,
+        room: float = 1.3,
     ) -> None:
         """
         Args:
-            detector: Finds faces in a grey picture; dlib's HOG without it.
+            detector: Finds faces; dlib's HOG without it.
             landmarks: Finds 68 points in a face; the packaged dlib model without it.
             every: Frames from one search of the whole frame to the next.
             smallest: Side of the smallest face that is searched for, in pixels; larger in proportion above 720 lines.
-            patience: Frames that a face may be out of sight and keep its id.
+            patience: Frames that a face may be out of sight and keep its id, if it looks the same.
             shortest: Tracks seen in fewer frames are dropped, unless the video is as short.
             smooth: Standard deviation, in frames, of a Gaussian over the landmarks of a track.
+            steady: Frames before and after one that have a part in its box; with 0 boxes are as they were detected.
+            room: Margin of the narrowest square around a box that has to hold all landmarks; with 0 none has to.
         """
+        for name, value, least in (("every", every, 1), ("patience", patience, 0), ("steady", steady, 0)):
+            if value < least:
+                raise Refused(f"faces.{name} {value}: must be at least {least}")
+        if room != 0 and room < 1:
+            raise Refused(f"faces.room {room}: must be 0, or at least 1")
         self.detector, self.landmarks = detector or HOG(), landmarks or DlibLandmarks()
         self.every, self.smallest, self.patience = every, smallest, patience
         self.shortest, self.smooth = shortest, smooth
+        self.steady = steady
+        self.room = 0.0 if isinstance(self.landmarks, NoLandmarks) else room
 
-    def follow(self, grey: Grey, box: Floats) -> Found | None:
-        """The face near where it was; looked for again in a larger picture when it is not found."""
-        for side in (FACE, 1.7 * FACE):
-            view = View(grey, box, AROUND, side)
-            near = [
-                Found(box=view.outward(f.box.reshape(2, 2)).ravel(), score=f.score)
-                for f in self.detector.find(view.picture, LOOSER)
-            ]
-            best = max(near, key=lambda f: overlap(f.box, box), default=None)
-            if best is not None and overlap(best.box, box) > SAME:
-                return best
-        return None
+    def start(self, damaged: Collection[int] = ()) -> Pursuit:
+        """
+        Args:
+            damaged: Numbers of frames that are not looked at.
+        """
+        known = self.detector, self.landmarks, self.every, self.smallest, self.patience, self.shortest
+        return Pursuit(*known, damaged)
 
     def track(self, frames: Iterable[NDArray[np.uint8]], damaged: Collection[int] = ()) -> list[Track]:
         """
@@ -97,119 +72,17 @@ class FaceTracker:
         Returns:
             The tracks, longest and largest first, ids in order of appearance.
         """
-        pursuit = Pursuit(self, damaged)
-        for picture in frames:
-            pursuit.see(picture)
+        pursuit = self.start(damaged)
+        for image in frames:
+            pursuit.update(image)
         pursuit.end()
-        return pursuit.found()
-
-
-class Pursuit:
-    """The faces of a video that is being read, one picture after the other."""
-
-    def __init__(self, tracker: FaceTracker, damaged: Collection[int] = ()) -> None:
-        """
-        Args:
-            damaged: Numbers of pictures that are not looked at: what was seen last stands in for them.
-        """
-        self.tracker, self.damaged = tracker, frozenset(damaged)
-        self.tracks: list[Track] = []
-        self.recent: list[Grey] = []  # since the last search of a whole frame, that one too
-        self.searched, self.count = -tracker.every, 0
-
-    @property
-    def settled(self) -> int:
-        """Faces of frames before this one will not change."""
-        return max(0, self.searched)
-
-    def see(self, picture: NDArray[np.uint8]) -> None:
-        """
-        Args:
-            picture: (H, W, 3).
-        """
-        i, tracker = self.count, self.tracker
-        if i in self.damaged:
-            grey = self.recent[-1] if self.recent else np.zeros(picture.shape[:2], np.uint8)
-        else:
-            grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        self.recent.append(grey)
-        lost = False
-        for track in [t for t in self.tracks if i - t.frames[-1] <= tracker.patience]:
-            found = tracker.follow(grey, track.boxes[-1])
-            if found is None or self.taken(found):
-                lost = lost or track.frames[-1] == i - 1
-            else:
-                self.put(track, i, found, grey)
-        if i - self.searched >= tracker.every or (lost and i - self.searched >= 5):
-            self.search()
-        self.count = i + 1
-
-    def search(self) -> None:
-        """In the whole of the last picture, for faces that are not followed yet."""
-        i, grey = self.count, self.recent[-1]
-        for found in search_frame(self.tracker.detector, grey, self.tracker.smallest):
-            if not self.taken(found):
-                track = self.known(found) or Track(len(self.tracks))
-                self.put(track, i, found, grey)
-                if len(track.frames) == 1:
-                    self.tracks.append(track)
-                    self.rewind(track)
-        self.searched, self.recent = i, [grey]
-
-    def end(self) -> None:
-        """There are no more pictures: who came since the last search is looked for in the last one."""
-        if self.recent and self.count - 1 - self.searched >= self.tracker.shortest:
-            self.count -= 1
-            self.search()
-            self.count += 1
-
-    def found(self) -> list[Track]:
-        """The tracks, longest and largest first, ids in order of appearance."""
-        for track in self.tracks if self.damaged else []:
-            track.drop(self.damaged)
-        shortest = min(self.tracker.shortest, self.count - len(self.damaged))
-        long = [t for t in self.tracks if t.frames and len(t.frames) >= shortest]
-        if self.tracker.smooth > 0:
+        shortest = min(self.shortest, pursuit.count - len(pursuit.damaged))
+        for track in pursuit.tracks:
+            steady_all(track, self.steady, self.room)
+            track.drop(pursuit.damaged)
+        long = [track for track in pursuit.tracks if len(track) and len(track) >= shortest]
+        if self.smooth > 0:
             for track in long:
-                points = np.stack(track.landmarks)
-                track.landmarks = list(smoothed(np.asarray(track.frames), points, self.tracker.smooth))
+                for one, points in zip(track, smooth_points(track, self.smooth), strict=True):
+                    one.face = replace(one.face, points=points)
         return sorted(long, key=Track.area, reverse=True)
-
-    def put(self, track: Track, i: int, found: Found, grey: Grey) -> None:
-        track.put(i, found, self.tracker.landmarks.fit(grey, found.box))
-
-    def taken(self, found: Found) -> bool:
-        return any(t.frames[-1] == self.count and overlap(t.boxes[-1], found.box) > SAME for t in self.tracks)
-
-    def known(self, found: Found) -> Track | None:
-        """A track that was lost a moment ago where a face is found now."""
-        gone = [
-            t
-            for t in self.tracks
-            if 0 < self.count - t.frames[-1] <= self.tracker.patience and overlap(t.boxes[-1], found.box) > SAME
-        ]
-        return max(gone, key=lambda t: overlap(t.boxes[-1], found.box), default=None)
-
-    def rewind(self, track: Track) -> None:
-        """A face that came between two searches is followed back to where it came from."""
-        i = self.count
-        back = Track(track.id)
-        box = track.boxes[0]
-        for j in range(i - 1, i - len(self.recent), -1):
-            grey = self.recent[j - i - 1]
-            found = self.tracker.follow(grey, box)
-            if found is None or any(
-                j in t.frames and overlap(t.boxes[t.frames.index(j)], found.box) > SAME for t in self.tracks
-            ):
-                break
-            self.put(back, j, found, grey)
-            box = found.box
-        for name in ("frames", "boxes", "scores", "landmarks"):
-            getattr(track, name)[:0] = getattr(back, name)[::-1]
-
-
-def smoothed(frames: NDArray[np.int64], points: Floats, sigma: float) -> Floats:
-    """Each (68, 2) as the Gaussian mean of its neighbours in time."""
-    weight = np.exp(-0.5 * ((frames[:, None] - frames[None]) / sigma) ** 2)
-    weight /= weight.sum(1, keepdims=True)
-    return np.einsum("st,tnc->snc", weight, points).astype(np.float32)

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-import cv2
 import numpy as np
 import PIL.Image
 import PIL.ImageOps
 from numpy.typing import NDArray
 
 from datamodules.errors import Refused
-from datamodules.faces.detection import HOG, search
+from datamodules.faces.detection import Image
+from datamodules.faces.hog import HOG
 from datamodules.faces.landmarks import DlibLandmarks, Landmarks
 from datamodules.findings import Kind, note
 from datamodules.pictures import PICTURES, is_picture
@@ -168,7 +168,7 @@ def open_photograph(path: Path, points: NDArray[np.float32] | None, landmarks: L
     except Refused as error:
         raise Unusable("corrupt", str(error).removeprefix(f"{path}: ")) from error
     if image is not None:
-        points = find_points(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), landmarks)
+        points = find_points(image, landmarks)
     assert points is not None
     if (points.min(0) < -0.5).any() or (points.max(0) > (width - 0.5, height - 0.5)).any():
         raise Unusable("no face", f"the face reaches over the edge of its {width} x {height} pixels")
@@ -178,13 +178,13 @@ def open_photograph(path: Path, points: NDArray[np.float32] | None, landmarks: L
     return Photograph(path=path, points=points)
 
 
-def find_points(grey: NDArray[np.uint8], landmarks: Landmarks | None) -> NDArray[np.float32]:
-    faces = search(HOG(), grey, max(LEAST / 2, min(grey.shape) / PART))
+def find_points(image: Image, landmarks: Landmarks | None) -> NDArray[np.float32]:
+    faces = HOG().find(image, max(LEAST / 2, min(image.shape[:2]) / PART))
     if not faces:
         raise Unusable("no face", "no face found")
     if len(faces) > 1:
         raise Unusable("several faces", f"{len(faces)} faces, must be one")
-    return (landmarks or DlibLandmarks()).fit(grey, faces[0].box)
+    return (landmarks or DlibLandmarks()).fit(image, faces[0]).points
 
 
 def check_readable(path: Path) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from datamodules.augment import CHUNK
 from datamodules.batch import Batch
 from datamodules.errors import Refused
+from datamodules.faces.align import Cropper
 from datamodules.synthesis.cutting import cut_together
 from datamodules.synthesis.framing import WHOLE, Cut, Framing, Shape, draw_shape, framed
 from datamodules.synthesis.light import happens
@@ -25,13 +27,14 @@ LEVELS = 255  # a boundary of 1 is stored as this
 ROOM = 1.5  # of self-blended drawn heads, 25 % have a mask that reaches the border LAA-Net sees; 74 % with 1.3
 
 
-def warn_of_margin(prepared: Path, margin: float) -> None:
+def warn_of_margin(prepared: Path, cropper: Cropper) -> None:
     """Names a folder whose crops leave too little room around a face that is to be blended."""
-    if margin < ROOM:
+    needed = ceil(100 * ROOM / cropper.unit) / 100
+    if cropper.margin < needed:
         rank_zero_warn(
-            f"{prepared}: prepared with margin {margin:g}, a synthesis needs {ROOM:g}: many masks of forgeries "
-            f"will reach the border of the picture; run 'python -m suite prepare' with --margin {ROOM:g} "
-            f"--data.prepared {prepared}_m15"
+            f"{prepared}: prepared with margin {cropper.margin:g}, a synthesis needs {needed:g}: many masks of "
+            f"forgeries will reach the border of the picture; run 'python -m suite prepare' with --margin {needed:g} "
+            f"--data.prepared {prepared}_m{10 * needed:.0f}"
         )
 
 

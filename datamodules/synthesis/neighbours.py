@@ -14,6 +14,7 @@ from datamodules.batch import Sample
 from datamodules.clips import CropClips
 from datamodules.errors import Refused
 from datamodules.sampling import Address, generator
+from datamodules.tables import PLACE
 
 BLOCK = 4096  # candidates compared at once, so that they stay in the cache
 
@@ -79,7 +80,7 @@ class WithSources(Dataset[Sample]):
     def points(self, address: Address) -> Tensor:
         face = self.clips.seen(address.face)
         at = face.at(address.numbers)
-        return over_side(face.landmarks[at], *(face.where[name][at] for name in ("x", "y", "side")))
+        return over_side(face.landmarks[at], *(face.where[name][at] for name in PLACE))
 
     def source(self, addresses: list[Address]) -> list[Address]:
         known, candidates = self.clips.known, self.candidates
@@ -100,11 +101,17 @@ class WithSources(Dataset[Sample]):
         return self.clips.__getitems__(addresses + self.source(addresses))
 
 
-def over_side(
-    points: NDArray[np.float32], x: NDArray[np.int64], y: NDArray[np.int64], side: NDArray[np.int64]
-) -> Tensor:
-    """(N, P, 2) in pixels of the frame to parts of the crop's side."""
-    return torch.from_numpy(((points - np.stack([x, y], 1)[:, None]) / side[:, None, None]).astype(np.float32))
+def over_side(points: NDArray[np.float32], *place: NDArray[np.float32]) -> Tensor:
+    """(N, P, 2) in pixels of the frame to parts of the crop's side.
+
+    Args:
+        place: (N,) each of PLACE.
+    """
+    x, y, side, angle = (column.astype(np.float64)[:, None, None] for column in place)
+    level = (points - np.concatenate([x, y], 2)) / side
+    centre, turn = (side - 1) / side / 2, np.exp(-1j * np.radians(angle))
+    away = (level - centre) @ np.array([[1], [1j]]) * (turn - 1)  # nothing, to the bit, where there is no turn
+    return torch.from_numpy((level + np.concatenate([away.real, away.imag], 2)).astype(np.float32))
 
 
 def gathered(clips: CropClips, rows: NDArray[np.int64]) -> Candidates:
@@ -115,9 +122,9 @@ def gathered(clips: CropClips, rows: NDArray[np.int64]) -> Candidates:
     known = clips.known
     begins = np.cumsum(known.count) - known.count
     face = np.searchsorted(begins, rows, side="right") - 1
-    table = known.table.select(["frame", "landmarks", "x", "y", "side"]).take(known.first[face] + rows - begins[face])
+    table = known.table.select(["frame", "landmarks", *PLACE]).take(known.first[face] + rows - begins[face])
     points = table["landmarks"].combine_chunks().flatten().to_numpy().reshape(len(rows), -1, 2)
-    relative = over_side(points, *(table[name].to_numpy() for name in ("x", "y", "side")))
+    relative = over_side(points, *(table[name].to_numpy() for name in PLACE))
     return Candidates(
         points=relative.transpose(0, 1).contiguous(),
         face=face,

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.contract import digest
-from datamodules.prepare import hashed
+from datamodules.source_files import hashed
 from lightning_modules.trained import Trained
 from suite.detection.examine import Examined
 from suite.detection.score import Score
 from suite.detection.verdict import FaceVerdict, Said, Usable
 
-SCHEMA, VERSION = "deepfake-suite/detect", 2
+SCHEMA, VERSION = "deepfake-suite/detect", 3
 
 
 def rounded(value: float | None, digits: int = 4) -> float | None:
@@ -35,11 +35,12 @@ def of_method(trained: Trained) -> dict[str, Any]:
 
 
 def of_moment(said: Said, moment: Score) -> dict[str, Any]:
-    box = moment.square
+    region = moment.region
     return {
         "frame": moment.frame,
         "seconds": rounded(moment.seconds, 3),
-        "square": [box.x, box.y, box.side],
+        "square": [round(v, 2) for v in (region.x, region.y, region.side)],
+        "angle": round(region.angle, 2),
         "score": rounded(moment.score, 6),
         "probability": rounded(said.by.calibrated(moment.score), 6),
     }

@@ -13,12 +13,19 @@ from numpy.typing import NDArray
 
 from datamodules.contract import Contract, compare
 from datamodules.damage import find_damage, say_damage
+from datamodules.faces.align import ALIGNMENTS, Alignment
+from datamodules.faces.blaze_face import BlazeFace
+from datamodules.faces.detection import Detector
+from datamodules.faces.face_mesh import FaceMesh
+from datamodules.faces.hog import HOG
 from datamodules.faces.landmarks import DlibLandmarks, Landmarks, NoLandmarks
 from datamodules.faces.stream import Frame, watch
-from datamodules.faces.tracking import FaceTracker, Track
+from datamodules.faces.track import Track
+from datamodules.faces.tracking import FaceTracker
 from datamodules.memory import give_back
 from datamodules.prepare import Recipe
-from datamodules.video import Decoder, Decord, Index, PyAV, VideoError, probe
+from datamodules.probe import Index, VideoError, probe
+from datamodules.video import Decoder
 from lightning_modules.trained import Trained
 from suite.detection.film import Film
 from suite.detection.score import Score, Scorer, moments
@@ -26,7 +33,6 @@ from suite.detection.verdict import FaceVerdict, Usable, Verdict, of_face, of_fi
 
 HELD = 256 * 2**20  # bytes of frames that wait for scores, to be filmed
 TIDY = 600  # frames after which memory is given back, which costs a sixth of a second
-SAME_BITS = {f"{PyAV.__name__} on cpu": f"{Decord.__name__} on cpu"}  # as tests show
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +48,11 @@ class Examined:
     damage: NDArray[np.bool_]  # (N,) whether each frame is damaged, and was not scored
 
 
+def needs_landmarks(one: Trained) -> bool:
+    """For itself, or to cut its crops."""
+    return one.method.needs_landmarks or one.contract.get("alignment", "none") != "none"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """Of a file.
@@ -55,6 +66,22 @@ class Limits:
     seconds: float = 6 * 3600.0
     pixels: int = 8192 * 4608
     picture: int = 64_000_000
+
+
+def shape_boxes(contract: Contract) -> bool:
+    """Whether landmarks have a part in where faces are cut."""
+    return contract["landmarks"] != NoLandmarks().fingerprint() and (
+        contract.get("room", 0) != 0 or contract["landmarks"] == FaceMesh().fingerprint()
+    )
+
+
+def detector_of(contract: Contract) -> Detector:
+    return BlazeFace() if contract["detector"] == BlazeFace.__name__ else HOG()
+
+
+def landmarks_of(contract: Contract) -> Landmarks:
+    """The model of a contract, or the packaged one of dlib, which is no other's stand-in: that is checked."""
+    return FaceMesh() if contract["landmarks"] == FaceMesh().fingerprint() else DlibLandmarks()
 
 
 class Examiner:
@@ -81,29 +108,31 @@ class Examiner:
         """
         self.methods, self.decoder, self.usable = methods, decoder, usable
         self.frames, self.spacing = frames, spacing
-        points = any(one.method.needs_landmarks for one in methods)
-        self.landmarks = (landmarks or DlibLandmarks()) if points else NoLandmarks()
-        self.tracker = self.tracker_of(methods[0].contract)
+        contract = methods[0].contract
+        points = any(needs_landmarks(one) for one in methods) or shape_boxes(contract)
+        self.landmarks = (landmarks or landmarks_of(contract)) if points else NoLandmarks()
+        self.tracker = self.tracker_of(contract)
         for one in methods:
             self.check(one)
             one.method.to(device)
         self.scorers = [Scorer(one, device, batch) for one in methods]
 
     def tracker_of(self, contract: Contract) -> FaceTracker:
-        names = {"every": "search_every", "smallest": "smallest", "patience": "patience", "shortest": "shortest"}
+        same = ("smallest", "patience", "shortest", "steady", "room")
+        names = {"every": "search_every"} | {name: name for name in same}
         wanted = {mine: contract[theirs] for mine, theirs in names.items() if theirs in contract}
-        return FaceTracker(landmarks=self.landmarks, **wanted)  # type: ignore[arg-type]
+        return FaceTracker(detector_of(contract), self.landmarks, **wanted)  # type: ignore[arg-type]
 
     def check(self, one: Trained) -> None:
         """Refuses what was trained on faces that are not found or cut as here."""
         theirs, free = dict(one.contract), ["frames", "tracks", "store"]
-        size = int(theirs["size"])
-        recipe = Recipe(decoder=self.decoder, tracker=self.tracker, size=size, margin=float(theirs["margin"]))
+        size, margin = int(theirs["size"]), float(theirs["margin"])
+        alignment: Alignment = next((a for a in ALIGNMENTS if a == theirs.get("alignment")), "none")
+        recipe = Recipe(decoder=self.decoder, tracker=self.tracker, size=size, margin=margin, alignment=alignment)
+        recipe.cropper.check_landmarks(self.landmarks, f"; {one.path} was trained so")
         mine = recipe.contract() | {name: theirs[name] for name in ("clip", "every", "format")}
-        for contract in (mine, theirs):
-            contract["decoder"] = SAME_BITS.get(str(contract["decoder"]), contract["decoder"])
-        if not one.method.needs_landmarks:  # what it does not see may be otherwise
-            free += ["landmarks", "smooth"]
+        if not needs_landmarks(one):  # what it does not see may be otherwise
+            free += ["smooth"] if shape_boxes(theirs) else ["landmarks", "smooth"]
         for name in free:
             mine.pop(name, None), theirs.pop(name, None)
         compare(mine, theirs, f"what {one.path} was trained on")

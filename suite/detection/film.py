@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from datamodules.atomic import appearing
-from datamodules.crops import Square
 from datamodules.encode import TICKS
+from datamodules.faces.align import Cropper
+from datamodules.faces.crop import NoCrop, Region
 from datamodules.faces.stream import Face, Frame
 from datamodules.video import Index
 from lightning_modules.trained import Trained
@@ -109,7 +110,9 @@ class Film:
         colour = UNKNOWN if p is None else FORGED if p >= self.threshold else CLEAR
         for by, one in zip(self.methods, self.now.get(face.track.id, []), strict=False):
             if one is not None and one.heat is not None:
-                warm(picture, one.heat, Square.around(face.box * self.scale, float(by.contract["margin"])))
+                with suppress(NoCrop):
+                    region = Cropper.of(by.contract).region(face.box * self.scale, face.landmarks * self.scale)
+                    warm(picture, one.heat, region)
                 break
         x0, y0, x1, y1 = (round(float(v) * self.scale) for v in face.box)
         cv2.rectangle(picture, (x0, y0), (x1, y1), colour, 2, cv2.LINE_AA)
@@ -227,16 +230,12 @@ def label(picture: Picture, words: str, corner: tuple[int, int], colour: tuple[i
     cv2.putText(picture, words, (x + 3, y + h + 3), cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), 1, cv2.LINE_AA)
 
 
-def warm(picture: Picture, heat: Picture, square: Square) -> None:
+def warm(picture: Picture, heat: Picture, region: Region) -> None:
     """Lays a map over a part of a picture: nothing where it is 0."""
-    height, width = picture.shape[:2]
-    x0, y0 = max(0, square.x), max(0, square.y)
-    x1, y1 = min(width, square.x + square.side), min(height, square.y + square.side)
-    if x0 >= x1 or y0 >= y1:
+    if (laid := region.spread(heat, picture.shape)) is None:
         return
-    whole = cv2.resize(heat, (square.side, square.side), interpolation=cv2.INTER_LINEAR)
-    part = whole[y0 - square.y : y1 - square.y, x0 - square.x : x1 - square.x]
+    part, x, y = laid
     colours = cv2.applyColorMap(part, cv2.COLORMAP_INFERNO)[..., ::-1]
     share = (part.astype(np.float32) / 255 * 0.6)[..., None]
-    under = picture[y0:y1, x0:x1]
-    picture[y0:y1, x0:x1] = (under * (1 - share) + colours * share).astype(np.uint8)
+    under = picture[y : y + part.shape[0], x : x + part.shape[1]]
+    under[:] = (under * (1 - share) + colours * share).astype(np.uint8)

@@ -17,7 +17,8 @@ from jsonargparse import ArgumentParser, Namespace
 from datamodules.atomic import write_text
 from datamodules.errors import Refused
 from datamodules.faces.landmarks import Landmarks
-from datamodules.video import Decoder, PyAV, VideoError, probe
+from datamodules.probe import VideoError, probe
+from datamodules.video import Decoder, PyAV
 from lightning_modules.trained import Trained, load
 from suite.detection.document import document
 from suite.detection.examine import Examiner, Limits
@@ -38,7 +39,7 @@ class Settings:
         usable: What a face must have to be judged.
         limits: Of a file; larger ones are refused before they are decoded.
         landmarks: Model of 68 points, for methods that need one; the packaged model without it.
-        decoder: Reads the videos; datamodules.video.PyAV without it.
+        decoder: Reads the videos; without it PyAV, on all cores.
         device: Of the networks: cpu, cuda or cuda:N; auto takes a GPU where there is one.
         batch: Clips that are scored together.
     """

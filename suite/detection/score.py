@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from datamodules.batch import Sample, collate
 from datamodules.clips import as_frames
-from datamodules.crops import OutsidePicture, Square, decode, encode, resize
+from datamodules.crops import decode, encode, resize
 from datamodules.errors import Refused
+from datamodules.faces.align import Cropper
+from datamodules.faces.crop import NoCrop, Region
 from datamodules.faces.stream import Face, Frame
 from datamodules.sampling import evenly
 from lightning_modules.trained import Trained
@@ -33,7 +35,7 @@ class Score:
     track: int
     frame: int
     seconds: float
-    square: Square
+    region: Region
     score: float  # probability before calibration
     sharpness: float
     heat: NDArray[np.uint8] | None  # (h, w), 255 is forged
@@ -47,7 +49,7 @@ class Clip:
     start: int
     seconds: float
     track: int
-    square: Square
+    region: Region
     sharpness: float
     crops: list[NDArray[np.uint8]] = field(default_factory=list)
     points: list[NDArray[np.float32]] = field(default_factory=list)
@@ -89,7 +91,7 @@ class Scorer:
         self.trained, self.device, self.batch = trained, device, batch
         contract = trained.contract
         self.length, self.every = int(contract["clip"]), int(contract["every"])
-        self.size, self.margin = int(contract["size"]), float(contract["margin"])
+        self.size, self.cropper = int(contract["size"]), Cropper.of(contract)
         self.through_jpeg = contract["format"] == "jpg" and trained.stored is not None
         self.starts: set[int] = set()
         self.open: list[Clip] = []
@@ -111,13 +113,13 @@ class Scorer:
     def see(self, frame: Frame) -> None:
         if frame.number in self.starts:
             for face in frame.faces:
-                square = Square.around(face.box, self.margin)
                 try:
-                    sharp = sharpness(square.cut(frame.picture, SHARP))
-                except OutsidePicture:
+                    region = self.cropper.region(face.box, face.landmarks)
+                    sharp = sharpness(region.cut(frame.picture, SHARP))
+                except NoCrop:
                     continue
                 about = {"start": frame.number, "seconds": frame.seconds, "sharpness": sharp}
-                self.open.append(Clip(track=face.track.id, square=square, **about))  # type: ignore[arg-type]
+                self.open.append(Clip(track=face.track.id, region=region, **about))  # type: ignore[arg-type]
         faces = {face.track.id: face for face in frame.faces}
         for clip in list(self.open):
             if (frame.number - clip.start) % self.every:
@@ -132,13 +134,13 @@ class Scorer:
 
     def cut(self, clip: Clip, frame: Frame, face: Face) -> bool:
         try:
-            crop = clip.square.cut(frame.picture, self.trained.stored or self.size)
-        except OutsidePicture:
+            crop = clip.region.cut(frame.picture, self.trained.stored or self.size)
+        except NoCrop:
             return False
         if self.through_jpeg:
             crop = decode(encode(crop, "jpg"))
         clip.crops.append(resize(crop, self.size).copy())  # a view would keep the frame
-        clip.points.append(clip.square.inward(face.landmarks, self.size))
+        clip.points.append(clip.region.inward(face.landmarks, self.size))
         return True
 
     @property
@@ -174,7 +176,7 @@ class Scorer:
             heat = None if masks is None else (masks[i] * 255).byte().numpy()
             if heat is not None and max(heat.shape) > HEAT:
                 heat = cv2.resize(heat, (HEAT, HEAT), interpolation=cv2.INTER_AREA)
-            about = {"track": clip.track, "frame": clip.start, "seconds": clip.seconds, "square": clip.square}
+            about = {"track": clip.track, "frame": clip.start, "seconds": clip.seconds, "region": clip.region}
             self.keep(Score(**about, score=scores[i], sharpness=clip.sharpness, heat=heat), clip.crops[0])  # type: ignore[arg-type]
 
     def keep(self, score: Score, crop: NDArray[np.uint8]) -> None:

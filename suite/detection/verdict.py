@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from datamodules.damage import say_damage
 from datamodules.errors import Refused
-from datamodules.faces.tracking import Track
+from datamodules.faces.track import Track
 from lightning_modules.metrics import functional
 from lightning_modules.trained import Trained
 from suite.detection.score import Score

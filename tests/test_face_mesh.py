@@ -1,0 +1,91 @@
+"""The face mesh: how near its points are to those placed by hand, and that it follows a face without a detector."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+from datamodules.faces.blaze_face import BlazeFace
+from datamodules.faces.detection import Found, Image
+from datamodules.faces.face_mesh import FaceMesh
+from datamodules.faces.landmarks import DlibLandmarks, FacePoints, NoLandmarks
+from datamodules.faces.mesh_points import WEIGHTS, to_68
+from tests.filming import filmed
+from tests.test_blaze_face import PEOPLE, placed, portrait
+
+
+def fit(image: Image, smallest: float = 60) -> FacePoints:
+    (found,) = BlazeFace().find(image, smallest)
+    return FaceMesh().fit(image, found)
+
+
+def differ(found: np.ndarray, exact: np.ndarray) -> np.ndarray:
+    """(68,) distances over that of the outer corners of the eyes."""
+    return np.asarray(np.linalg.norm(found - exact, axis=1) / np.linalg.norm(exact[45] - exact[36]))
+
+
+def test_points_lie_where_people_placed_them() -> None:
+    errors = []
+    for number in range(len(PEOPLE)):
+        image, points = portrait(number)
+        fitted = fit(image)
+        assert fitted.presence > 0.99
+        errors.append(differ(fitted.points, points))
+    error = np.stack(errors)
+    assert np.median(error) < 0.028
+    assert np.median(error[:, 36:]) < 0.022  # eyes and lips
+
+
+def test_each_of_the_68_lies_between_vertices_of_the_mesh() -> None:
+    np.testing.assert_allclose(WEIGHTS.sum(1), 1, atol=1e-5)
+    assert (WEIGHTS >= 0).all()
+    assert ((WEIGHTS > 0).sum(1) <= 4).all()
+    shifted = np.random.default_rng(0).random((468, 3)).astype(np.float32)
+    np.testing.assert_allclose(to_68(2 * shifted + 5), 2 * to_68(shifted) + 5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("degrees", [-30, 30])
+def test_a_turned_face_has_the_points_of_the_upright_one(degrees: float) -> None:
+    errors = []
+    for number in range(4):
+        frame, points = placed(number, 200, 640, 360, degrees)
+        errors.append(differ(fit(frame, 100).points, points))
+    assert np.median(errors) < 0.035
+
+
+def test_a_face_is_followed_through_a_video_without_a_detector() -> None:
+    pictures, exact = filmed(1, 24)
+    model = FaceMesh()
+    last: FacePoints | None = fit(pictures[0], 38)
+    for picture, points in zip(pictures, exact, strict=True):
+        assert last is not None
+        last = model.follow(picture, last)
+        assert last is not None
+        assert last.presence > 0.9
+        assert np.median(differ(last.points, points)) < 0.06
+
+
+def test_what_is_no_face_has_no_presence() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
+    box = np.array([100, 80, 180, 160], np.float32)
+    assert FaceMesh().fit(noise, Found(box=box, score=1)).presence < 0.1
+
+
+def test_only_a_mesh_can_be_followed() -> None:
+    image, points = portrait(0)
+    known = FacePoints(points=points)
+    for model in (FaceMesh(), NoLandmarks()):
+        assert model.follow(image, known) is None
+
+
+def test_a_model_that_was_sent_elsewhere_finds_the_same() -> None:
+    image, _ = portrait(0)
+    (found,) = BlazeFace().find(image, 100)
+    here, there = FaceMesh().fit(image, found), pickle.loads(pickle.dumps(FaceMesh())).fit(image, found)
+    np.testing.assert_array_equal(here.points, there.points)
+
+
+def test_landmark_models_have_names_of_their_own() -> None:
+    assert FaceMesh().fingerprint() not in (NoLandmarks().fingerprint(), DlibLandmarks.__name__)
