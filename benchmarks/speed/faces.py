@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from datamodules.batch import Batch
-from datamodules.crops import Square
+from datamodules.faces.crop import Square
 from datamodules.studio.people import read_people
 
 
