@@ -77,7 +77,7 @@ def cut(image: Image, smallest: float) -> Iterator[tuple[Image, Floats, Floats, 
         shape = [max(1, round(n * SIDE * step**level / largest)) for n in (width, height)]
         shrinks = shape[0] < 0.6 * width
         resized = cv2.resize(image, shape, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        scale = np.array(shape, np.float32) / (width, height)
+        scale = (np.array(shape) / (width, height)).astype(np.float32)
         common = min(SIDE / 2, MARGIN * WINDOW * step)  # what neighbours share: a face that the scale before sees
         for y in starts(shape[1], common):
             for x in starts(shape[0], common):
@@ -104,7 +104,7 @@ def detect(picture: Image, threshold: float) -> tuple[Floats, Floats]:
     """
     images = picture.transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1
     logits, values = tflite.run(MODEL, images, OUTPUTS)
-    scores = 1 / (1 + np.exp(-np.clip(logits.ravel(), -80, 80)))
+    scores = (1 / (1 + np.exp(-np.clip(logits.ravel(), -80, 80)))).astype(np.float32)
     kept = scores > threshold
     values = values.reshape(-1, 8, 2)[kept]  # centre and size of the box, then keypoints
     points = values + ANCHORS[kept] - 0.5  # their 0 is the edge of the first pixel

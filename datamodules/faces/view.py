@@ -29,7 +29,8 @@ class View:
         reach = around * size / 2
         if roll:
             turn = rotation(roll)
-            matrix = np.column_stack([turn @ matrix[:, :2], turn @ (matrix[:, 2] - self.centre) + self.centre])
+            shift = turn @ (matrix[:, 2] - self.centre) + self.centre
+            matrix = np.column_stack([turn @ matrix[:, :2], shift]).astype(np.float32)
             reach *= float(np.abs(turn[0]).sum())
         if self.scale < 0.6:  # shrinking by interpolation alone would alias
             start = self.corner if not roll else self.centre - np.float32(reach)
@@ -47,14 +48,14 @@ class View:
 
     def inward(self, points: Floats) -> Floats:
         if self.roll:
-            points = (points - self.centre) @ rotation(self.roll) + self.centre
+            points = ((points - self.centre) @ rotation(self.roll) + self.centre).astype(np.float32)
         return ((points - self.corner) * self.scale - 0.5).astype(np.float32)
 
     def outward(self, points: Floats) -> Floats:
-        points = (points + 0.5) / self.scale + self.corner
+        points = ((points + 0.5) / self.scale + self.corner).astype(np.float32)
         if self.roll:
-            points = (points - self.centre) @ rotation(self.roll).T + self.centre
-        return points.astype(np.float32)
+            points = ((points - self.centre) @ rotation(self.roll).T + self.centre).astype(np.float32)
+        return points
 
 
 def rotation(roll: float) -> Floats:
