@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 import math
+from dataclasses import dataclass, fields
 
 import torch
 from kornia.filters import filter2d_separable
-from kornia.geometry.transform import warp_affine
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from datamodules.batch import Batch
-from datamodules.jpeg import Subsampling, at_side, jpeg
+from datamodules.jpeg import Subsampling, at_side, jpegs
 from datamodules.synthesis.light import between, happens
+from datamodules.synthesis.numbers import moved
 
 # which landmark is which in the mirror: jaw, brows, nose bridge, nostrils, eyes, lips
 MIRROR = [
@@ -31,6 +32,25 @@ MIRROR = [
 LUMA = (0.299, 0.587, 0.114)
 SIDE = 256  # of a picture, in whose pixels blur, noise, rescaling and JPEG are stated
 CHUNK = 8  # images at a time on a CPU: larger tensors are paged in anew by every operation
+
+
+@dataclass(kw_only=True)
+class Draws:
+    """The numbers that change B clips, drawn on the CPU whatever the device; (B,) where nothing is said."""
+
+    matrix: Tensor  # (B, 2, 3)
+    mirrored: Tensor
+    colour: Tensor  # (B, 3, 3)
+    lift: Tensor
+    is_coloured: Tensor
+    is_blurred: Tensor
+    sigma: Tensor
+    level: Tensor
+    noise: Tensor  # (frames of clips that want it, 3, H, W)
+    is_rescaled: Tensor
+    share: Tensor
+    is_compressed: Tensor
+    quality: Tensor
 
 
 class Augment(nn.Module):
@@ -97,56 +117,86 @@ class Augment(nn.Module):
         Args:
             batch: On its device, frames and mask in [0, 1].
         """
-        step = len(batch) if batch.frames.is_cuda else max(1, CHUNK // batch.frames.shape[1])
-        for start in range(0, len(batch), step):
-            self.part(batch, slice(start, start + step))
+        b, (t, _, *size) = len(batch), batch.frames.shape[1:]
+        step = max(1, CHUNK // t)
+        if batch.frames.is_cpu:
+            for start in range(0, b, step):
+                self.part(batch, slice(start, start + step), self.draws(min(step, b - start), t, *size))
+        else:  # at once, from the numbers that a CPU would have drawn for each part
+            drawn = [self.draws(min(step, b - start), t, *size) for start in range(0, b, step)]
+            together = {f.name: torch.cat([getattr(one, f.name) for one in drawn]) for f in fields(Draws)}
+            self.part(batch, slice(0, b), Draws(**together))
         return batch
 
-    def part(self, batch: Batch, rows: slice) -> None:
+    def draws(self, b: int, t: int, height: int, width: int) -> Draws:
+        matrix, mirrored = self.geometry(b, height, width)
+        colour, lift, is_coloured = self.colours(b)
+        is_blurred, sigma = happens(self.blur, b), between(*self.sigma, b)
+        # reduced to another size, white noise falls as the side does
+        level = between(*self.deviation, b) * happens(self.noise, b) * min(height, width) / SIDE
+        return Draws(
+            matrix=matrix,
+            mirrored=mirrored,
+            colour=colour,
+            lift=lift,
+            is_coloured=is_coloured,
+            is_blurred=is_blurred,
+            sigma=sigma,
+            level=level,
+            # on the CPU like the other numbers, from the generator that has the address of the step
+            noise=torch.randn(int((level > 0).sum()) * t, 3, height, width),
+            is_rescaled=happens(self.rescale, b),
+            share=between(self.smallest, 1, b),
+            is_compressed=happens(self.jpeg, b),
+            quality=torch.randint(self.quality[0], self.quality[1] + 1, (b,)),
+        )
+
+    def part(self, batch: Batch, rows: slice, d: Draws) -> None:
         frames, mask = batch.frames[rows], batch.mask[rows]
-        b, t, _, height, width = frames.shape
-        matrix, mirrored = self.geometry(b, height, width)  # (B, 2, 3), (B,)
+        t, height, width = frames.shape[1], *frames.shape[-2:]
         images, regions = frames.flatten(0, 1), mask.flatten(0, 1)
-        if (matrix != torch.eye(2, 3)).any():
-            each = matrix.to(frames.device).repeat_interleave(t, 0)
-            images = warp_affine(images, each, (height, width), padding_mode="border", align_corners=True)
-            regions = warp_affine(regions, each, (height, width), mode="nearest", align_corners=True)
-            batch.landmarks[rows] = self.points(batch.landmarks[rows], batch.has_landmarks[rows], matrix, mirrored)
-        images = self.colours(images, b, t)
-        images = self.blurred(images, b, t)
-        images = self.noisy(images, b, t)
-        images = self.rescaled(images, b, t)
-        images = self.compressed(images, b, t)
+        if (d.matrix != torch.eye(2, 3)).any():
+            way = [inward(d.matrix, height, width), d.matrix, d.mirrored, batch.has_landmarks[rows]]
+            theta, matrix, mirrored, known = moved(way, frames.device)
+            grid = grid_of(theta, height, width).repeat_interleave(t, 0)
+            images = F.grid_sample(images, grid, padding_mode="border", align_corners=True)
+            regions = F.grid_sample(regions, grid, mode="nearest", align_corners=True)
+            batch.landmarks[rows] = self.points(batch.landmarks[rows], known, matrix, mirrored)
+        images = self.coloured(images, t, d)
+        images = self.blurred(images, t, d)
+        images = self.noisy(images, t, d)
+        images = self.rescaled(images, t, d)
+        images = self.compressed(images, t, d)
         batch.frames[rows], batch.mask[rows] = images.view_as(frames), regions.view_as(mask)
 
     def geometry(self, b: int, height: int, width: int) -> tuple[Tensor, Tensor]:
         """Matrices from old to new pixels, and which of them mirror."""
-        mirrored, moved = happens(self.flip, b), happens(self.affine, b)
-        angle = between(-1, 1, b) * math.radians(self.degrees) * moved
-        zoom = torch.where(moved, between(*self.scale, b), torch.ones(b))
-        shift = self.shift * torch.stack([width * between(-1, 1, b), height * between(-1, 1, b)], 1) * moved[:, None]
+        mirrored, is_moved = happens(self.flip, b), happens(self.affine, b)
+        angle = between(-1, 1, b) * math.radians(self.degrees) * is_moved
+        zoom = torch.where(is_moved, between(*self.scale, b), torch.ones(b))
+        shift = self.shift * torch.stack([width * between(-1, 1, b), height * between(-1, 1, b)], 1)
         side = 1 - 2 * mirrored.float()
         turn = torch.stack([angle.cos() * side, -angle.sin(), angle.sin() * side, angle.cos()], 1).view(b, 2, 2)
         linear = zoom[:, None, None] * turn
         centre = torch.tensor([(width - 1) / 2, (height - 1) / 2])
-        return torch.cat([linear, (centre + shift - linear @ centre)[..., None]], 2), mirrored
+        return torch.cat([linear, (centre + shift * is_moved[:, None] - linear @ centre)[..., None]], 2), mirrored
 
     @staticmethod
     def points(points: Tensor, known: Tensor, matrix: Tensor, mirrored: Tensor) -> Tensor:
-        matrix, mirrored = matrix.to(points.device), mirrored.to(points.device)
-        moved = torch.einsum("bij,btpj->btpi", matrix[..., :2], points) + matrix[:, None, None, :, 2]
-        moved = torch.where(mirrored[:, None, None, None], moved[:, :, MIRROR], moved)
-        return torch.where(known[:, None, None, None], moved, points)
+        # no matrix product, which a GPU may round to tenths of a pixel
+        x, y = points[..., :1], points[..., 1:]
+        across, down, offset = matrix[:, None, None].unbind(-1)
+        there = x * across + y * down + offset
+        there = torch.where(mirrored[:, None, None, None], there[:, :, mirror(points.device)], there)
+        return torch.where(known[:, None, None, None], there, points)
 
-    def colours(self, images: Tensor, b: int, t: int) -> Tensor:
-        """Gain, contrast and chroma as one matrix per clip; the hue turns in YIQ."""
+    def colours(self, b: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Gain, contrast and chroma as one matrix per clip, what is added of its mean, and where; hue turns in YIQ."""
         chosen = happens(self.colour, b)
         gain, contrast, chroma = (
             1 + amount * between(-1, 1, b) * chosen for amount in (self.brightness, self.contrast, self.saturation)
         )
         turn = 2 * math.pi * self.hue * between(-1, 1, b) * chosen
-        if not chosen.any():
-            return images
         to_yiq = torch.tensor([LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)])
         middle = torch.zeros(b, 3, 3)
         middle[:, 0, 0] = 1
@@ -154,50 +204,83 @@ class Augment(nn.Module):
         middle[:, 2, 1] = chroma * turn.sin()
         middle[:, 1, 2] = -middle[:, 2, 1]
         matrix = (gain * contrast)[:, None, None] * (torch.linalg.inv(to_yiq) @ middle @ to_yiq)
-        device = images.device
-        mean = images.view(b, t, 3, -1).mean((1, 3)) @ torch.tensor(LUMA, device=device)  # (B,)
-        lift = (gain * (1 - contrast)).to(device) * mean
-        each, lifts = matrix.to(device).repeat_interleave(t, 0), lift.repeat_interleave(t)
-        out = torch.baddbmm(lifts[:, None, None].expand(-1, 3, 1), each, images.flatten(2))
+        return matrix, gain * (1 - contrast), chosen
+
+    def coloured(self, images: Tensor, t: int, d: Draws) -> Tensor:
+        if not d.is_coloured.any():
+            return images
+        luma = torch.tensor(LUMA).expand(len(d.lift), 3)
+        matrix, weight = moved([d.colour, d.lift[:, None] * luma], images.device)
+        mean = images.unflatten(0, (-1, t)).mean((1, 3, 4))  # (B, 3)
+        lift = (mean * weight).sum(1).repeat_interleave(t)
+        each = matrix.repeat_interleave(t, 0)
+        out = torch.baddbmm(lift[:, None, None].expand(-1, 3, 1), each, images.flatten(2))
         return out.view_as(images).clamp_(0, 1)
 
-    def blurred(self, images: Tensor, b: int, t: int) -> Tensor:
-        chosen, sigma = happens(self.blur, b), between(*self.sigma, b)
-        which = chosen.repeat_interleave(t).to(images.device)
-        if chosen.any():
-            times = min(images.shape[-2:]) / SIDE
-            size = 2 * math.ceil(3 * self.sigma[1] * times + 1) + 1
-            taps = gaussian(sigma.repeat_interleave(t)[which.cpu()] * times, size).to(images.device)
-            images = images.clone()
-            images[which] = filter2d_separable(images[which], taps, taps, border_type="replicate")
+    def blurred(self, images: Tensor, t: int, d: Draws) -> Tensor:
+        if not d.is_blurred.any():
+            return images
+        times = min(images.shape[-2:]) / SIDE
+        size = 2 * math.ceil(3 * self.sigma[1] * times + 1) + 1
+        weights = gaussian(d.sigma[d.is_blurred].repeat_interleave(t) * times, size)
+        rows, taps = moved([frames_of(d.is_blurred, t), weights], images.device)
+        images = images.clone()
+        images[rows] = filter2d_separable(images[rows], taps, taps, border_type="replicate")
         return images
 
-    def noisy(self, images: Tensor, b: int, t: int) -> Tensor:
-        # reduced to another size, white noise falls as the side does
-        level = between(*self.deviation, b) * happens(self.noise, b) * min(images.shape[-2:]) / SIDE
-        if not level.any():
+    def noisy(self, images: Tensor, t: int, d: Draws) -> Tensor:
+        wanted = d.level > 0
+        if not wanted.any():
             return images
-        # drawn on the CPU like the other numbers, from the generator that has the address of the step
-        noise = torch.randn(b * t, *images.shape[1:]) * level.repeat_interleave(t)[:, None, None, None]
-        return (images + noise.to(images.device)).clamp_(0, 1)
+        level = d.level[wanted].repeat_interleave(t)[:, None, None, None]
+        rows, noise = moved([frames_of(wanted, t), d.noise * level], images.device)
+        images = images.clone()
+        images[rows] = (images[rows] + noise).clamp_(0, 1)
+        return images
 
-    def rescaled(self, images: Tensor, b: int, t: int) -> Tensor:
-        chosen, share = happens(self.rescale, b), between(self.smallest, 1, b)
-        images = images.clone() if chosen.any() else images
-        for i in chosen.nonzero().flatten().tolist():
+    def rescaled(self, images: Tensor, t: int, d: Draws) -> Tensor:
+        images = images.clone() if d.is_rescaled.any() else images
+        for i in d.is_rescaled.nonzero().flatten().tolist():
             rows = slice(i * t, (i + 1) * t)
-            small = functools.partial(down_and_up, side=float(share[i]) * SIDE)
+            small = functools.partial(down_and_up, side=float(d.share[i]) * SIDE)
             images[rows] = at_side(images[rows], SIDE, small)
         return images
 
-    def compressed(self, images: Tensor, b: int, t: int) -> Tensor:
-        chosen = happens(self.jpeg, b)
-        quality = torch.randint(self.quality[0], self.quality[1] + 1, (b,))
-        images = images.clone() if chosen.any() else images
-        for i in chosen.nonzero().flatten().tolist():
-            for j in range(i * t, (i + 1) * t):
-                images[j] = jpeg(images[j], int(quality[i]), SIDE, self.subsampling)
+    def compressed(self, images: Tensor, t: int, d: Draws) -> Tensor:
+        if not d.is_compressed.any():
+            return images
+        (rows,) = moved([frames_of(d.is_compressed, t)], images.device)
+        images = images.clone()
+        quality = d.quality[d.is_compressed].repeat_interleave(t)
+        images[rows] = jpegs(images[rows], quality, SIDE, self.subsampling)
         return images
+
+
+def frames_of(chosen: Tensor, t: int) -> Tensor:
+    """(B,) bool of clips to the places of their frames."""
+    return chosen.repeat_interleave(t).nonzero().flatten()
+
+
+def inward(matrix: Tensor, height: int, width: int) -> Tensor:
+    """(B, 2, 3) from old to new pixels to the way from new to old places, -1 to 1."""
+    unit = torch.tensor(
+        [[2 / max(1, width - 1), 0, -1], [0, 2 / max(1, height - 1), -1], [0, 0, 1]], dtype=torch.float64
+    )
+    last = torch.tensor([0, 0, 1], dtype=torch.float64).expand(len(matrix), 1, 3)
+    whole = torch.cat([matrix.double(), last], 1)
+    return (unit @ torch.linalg.inv(whole) @ torch.linalg.inv(unit))[:, :2].float()
+
+
+def grid_of(theta: Tensor, height: int, width: int) -> Tensor:
+    """(B, 2, 3) to (B, H, W, 2): no matrix product, which a GPU may round to tenths of a pixel."""
+    x, y = (torch.linspace(-1, 1, side, device=theta.device)[:, None] for side in (width, height))
+    across, down, offset = theta[:, None, None].unbind(-1)  # (B, 1, 1, 2)
+    return x * across + (y[:, None] * down + offset)
+
+
+@functools.lru_cache(maxsize=4)
+def mirror(device: torch.device) -> Tensor:
+    return torch.tensor(MIRROR, device=device)
 
 
 def down_and_up(images: Tensor, side: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""Pictures through real JPEG files, by one codec for every device, so that the same pixels come back."""
+"""Pictures through real JPEG files; batches on a GPU through what such files do, a level off here and there."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from datamodules.augment import Augment
 from datamodules.batch import Batch
 from datamodules.errors import Refused
 from datamodules.jpeg import Subsampling, through_jpeg
@@ -171,3 +172,27 @@ def test_a_step_of_laa_net_with_two_passes_waits_for_nothing(monkeypatch: pytest
             come_home(home)
     optimizer.step()
     assert encoded[0] is encoded[1]
+
+
+def test_augmentation_on_a_gpu_is_that_of_a_cpu_and_waits_for_nothing() -> None:
+    start = face(20, 64)
+    start.mask = (start.frames[:, :, :1] > 0.5).float()
+    made = []
+    for is_gpu in (False, True):
+        one = start.map(torch.clone)
+        torch.manual_seed(2)
+        with pytest.MonkeyPatch.context() as patch:
+            if is_gpu:
+                patch.setattr(torch.Tensor, "is_cpu", property(lambda _: False), raising=False)
+            made.append(Augment(jpeg=0.0)(one))
+    torch.testing.assert_close(made[0].frames, made[1].frames, atol=1e-4, rtol=0)
+    torch.testing.assert_close(made[0].landmarks, made[1].landmarks)
+    assert torch.equal(made[0].mask, made[1].mask)
+    assert Augment(jpeg=1.0)(start.to("meta")).frames.is_meta
+
+
+def test_noise_is_drawn_for_those_that_want_it() -> None:
+    torch.manual_seed(0)
+    drawn = Augment(noise=0.3).draws(40, 2, 8, 8)
+    assert 0 < int((drawn.level > 0).sum()) < 30
+    assert len(drawn.noise) == 2 * int((drawn.level > 0).sum())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
@@ -12,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from datamodules.augment import CHUNK, MIRROR, SIDE
+from datamodules.augment import CHUNK, SIDE, mirror
 from datamodules.errors import Refused
 from datamodules.jpeg import as_bytes, jpegs
 from datamodules.synthesis.base import Blend, Synthesis, drawing
@@ -243,11 +242,6 @@ def in_the_mirror(points: Tensor, width: int) -> Tensor:
     out = points[:, mirror(points.device)]
     out[..., 0].neg_().add_(width - 1)
     return out
-
-
-@functools.lru_cache(maxsize=4)
-def mirror(device: torch.device) -> Tensor:
-    return torch.tensor(MIRROR, device=device)
 
 
 def joined(draws: Sequence[Draws]) -> Draws:
