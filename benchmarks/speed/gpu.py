@@ -29,7 +29,7 @@ def gpu(
     stages: list[Stage] = STAGES,
     device: str = "cuda",
     tiny: bool = False,
-    precision: str = "bf16-mixed",
+    precision: str = fast.AS_SHIPPED,
     steps: int = 15,
     workers: int = 12,
     wanted: list[str] = [],  # noqa: B006
@@ -46,7 +46,7 @@ def gpu(
         stages: In this order.
         device: Whose results and times are wanted; cpu shows that the script itself runs.
         tiny: Networks and pictures small enough for a test.
-        precision: Of the timed trainings.
+        precision: Of the timed trainings: gpu is as configs/hardware/gpu.yaml has it, or one of Lightning's names.
         steps: Timed ones.
         workers: Loader processes.
         wanted: Rows of the table of times that begin with one of these; all without any.
