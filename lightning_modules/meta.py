@@ -49,13 +49,13 @@ def halves(
     return None
 
 
-Home = tuple[list[nn.Parameter], list[Tensor], list[Tensor]]  # parameters that moved, their values, their gradients
+Home = tuple[list[Tensor], list[Tensor], list[Tensor]]  # parameters that moved, their values, their gradients
 
 
 @torch.no_grad()
 def descend(parameters: Sequence[nn.Parameter], step: float) -> Home:
     """Moves the parameters against their gradient; gives each with its old value and its gradient."""
-    moved = [p for p in parameters if p.grad is not None]
+    moved: list[Tensor] = [p for p in parameters if p.grad is not None]
     if not moved:
         return [], [], []
     gradients = list(torch._foreach_mul([p.grad for p in moved if p.grad is not None], 1))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-Home = tuple[list[nn.Parameter], list[Tensor]]  # parameters that moved, and what they were
+Home = tuple[list[Tensor], list[Tensor]]  # parameters that moved, and what they were
 
 
 @torch.no_grad()
@@ -18,7 +18,7 @@ def climb(parameters: Iterable[nn.Parameter], rho: float, may_overflow: bool = F
         may_overflow: Whether gradients may be no finite numbers in half precision: nothing moves then, since the second
             pass overflows too, and the scaler passes it over. To know it, a GPU has to be waited for.
     """
-    moved = [p for p in parameters if p.grad is not None]
+    moved: list[Tensor] = [p for p in parameters if p.grad is not None]
     gradients = [p.grad for p in moved if p.grad is not None]
     if not moved:
         return [], []
@@ -26,11 +26,12 @@ def climb(parameters: Iterable[nn.Parameter], rho: float, may_overflow: bool = F
     if may_overflow and not norm.isfinite():
         return [], []
     home = moved, list(torch._foreach_mul(moved, 1))  # torch 2.11 has no clone
-    torch._foreach_add_(moved, torch._foreach_mul(gradients, (rho / (norm + 1e-12)).to(gradients[0].dtype)))
+    steps = torch._foreach_mul(gradients, (rho / (norm + 1e-12)).to(gradients[0].dtype))
+    torch._foreach_add_(moved, list(steps))
     return home
 
 
 @torch.no_grad()
 def come_home(home: Home) -> None:
     if home[0]:
-        torch._foreach_copy_(*home)
+        torch._foreach_copy_(home[0], home[1])

@@ -24,7 +24,8 @@ def test_the_config_of_a_gpu_names_what_there_is() -> None:
 def test_filters_lie_with_their_channels_together_and_the_precision_of_matrices_comes_back() -> None:
     before = torch.get_float32_matmul_precision()
     plugin = GPUPrecision()
-    net = plugin.convert_module(nn.Conv2d(8, 8, 3))
+    net = nn.Conv2d(8, 8, 3)
+    plugin.convert_module(net)
     assert net.weight.is_contiguous(memory_format=torch.channels_last)
     assert torch.get_float32_matmul_precision() == "high"
     assert not may_overflow(plugin)

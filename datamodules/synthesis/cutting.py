@@ -18,7 +18,7 @@ class Side(NamedTuple):
 
     first: float  # place in the picture of what comes first on the canvas
     step: float  # from one place to the next
-    count: int  # of them; the canvas is black beyond
+    filled: int  # places; the canvas is black beyond
     length: int  # of the canvas that is shown
     share: float  # of the window, what is left of it
     hole: tuple[int, int]  # first of the canvas that is erased, and the first that is not any more
@@ -41,7 +41,7 @@ def cut_together(images: Tensor, cuts: Sequence[Cut], compat: bool, sizes: Seque
             [side.first for side in axis],
             [side.step for side in axis],
             [0] * len(axis),
-            [side.count for side in axis],
+            [side.filled for side in axis],
         )
         for axis, length, full in zip(sides, canvas, images.shape[-2:], strict=True)
     ]
@@ -52,10 +52,10 @@ def cut_together(images: Tensor, cuts: Sequence[Cut], compat: bool, sizes: Seque
         begin, end = (torch.tensor(ends)[:, None] for ends in zip(*(side.hole for side in axis), strict=True))
         holes.append((torch.arange(length) >= begin) & (torch.arange(length) < end))
     numbers = moved([*numbers, *holes], images.device)
-    wide = sampled(images, *numbers[:2])
+    wide = sampled(images, numbers[0], numbers[1])
     tall, across = numbers[-2:]
     wide.masked_fill_((tall[:, :, None] & across[:, None])[:, None], 0)
-    return [sampled(wide, *numbers[i : i + 2]) for i in range(2, len(numbers) - 2, 2)]
+    return [sampled(wide, numbers[i], numbers[i + 1]) for i in range(2, len(numbers) - 2, 2)]
 
 
 def side_of(cut: Cut, axis: int, compat: bool) -> Side:
@@ -69,10 +69,10 @@ def side_of(cut: Cut, axis: int, compat: bool) -> Side:
         step = (extent - 1) / max(1, length - 1)
     if shape.hole is not None:
         hole = shape.hole[axis], shape.hole[axis] + shape.hole[axis + 2]
-    count = min(length, extent) if compat else length
+    filled = min(length, extent) if compat else length
     flip = axis == 1 and cut.flip
     first = start + extent - 1 - begin if flip else start + begin
-    return Side(first, -step if flip else step, count, extent if compat else length, share, hole)
+    return Side(first, -step if flip else step, filled, extent if compat else length, share, hole)
 
 
 def placed(sides: list[list[Side]], canvas: list[int], size: tuple[int, int]) -> list[Tensor]:

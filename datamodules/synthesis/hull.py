@@ -60,6 +60,9 @@ def hull_masks(landmarks: Tensor, kinds: Sequence[str], height: int, width: int)
     whole = landmarks.long()
     every = torch.cat([whole, lifted_brows(whole), foreheads(landmarks).long()], 1)  # (B, 91, 2)
     drawn = filled(every[owner[:, None], index], height, width)  # (M, H, W)
+    if drawn.is_cpu:
+        parts = drawn.split([len(GROUPS[kind]) for kind in kinds])
+        return torch.stack([functools.reduce(torch.bitwise_or, part) for part in parts]).float()[:, None]
     out = torch.zeros(len(landmarks), height, width, device=landmarks.device)
     return out.index_add_(0, owner, drawn.float()).clamp_(max=1)[:, None]
 
@@ -73,7 +76,8 @@ def foreheads(landmarks: Tensor) -> Tensor:
 def matrix_of_forehead(device: torch.device) -> Tensor:
     """(13, 68), in double precision, which no GPU rounds."""
     unit = np.repeat(np.eye(68)[:, :, None], 2, 2)  # each point alone
-    return torch.from_numpy(forehead(unit)[:, :, 0].T.copy()).to(device)
+    arc = np.asarray(forehead(unit.astype(np.float32)), np.float64)
+    return torch.from_numpy(arc[:, :, 0].T.copy()).to(device)
 
 
 def lifted_brows(points: Tensor) -> Tensor:

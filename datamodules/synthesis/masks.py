@@ -116,8 +116,8 @@ def softened_together(
     there = mirrored_line(canvas[0], h, high, edge), mirrored_line(canvas[1], w, wide, edge)
     back = inner_line(h, canvas[0], high, edge), inner_line(w, canvas[1], wide, edge)
     box, blur, *lines = moved([box, blur, *there, *back], mask.device)
-    soft = blurred(sampled(mask, *lines[:2])[:, 0], box, blur)
-    return sampled(soft[:, None], *lines[2:])
+    soft = blurred(sampled(mask, lines[0], lines[1])[:, 0], box, blur)
+    return sampled(soft[:, None], lines[2], lines[3])
 
 
 def blurred(canvas: Tensor, box: Tensor, blur: Tensor) -> Tensor:

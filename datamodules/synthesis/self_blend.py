@@ -202,14 +202,19 @@ class SelfBlend(Synthesis):
         changed, compressed = (chosen.nonzero().flatten() for chosen in (d.is_shifted | d.is_lit, d.is_compressed))
         numbers = [changed, (1 + strength * d.gain)[changed], change[changed], compressed]
         rows, gain, lift, others = moved(numbers, pairs.device)
-        if len(rows):
-            seen = (pairs[rows] * gain[:, None, None, None, None]).add_(lift[:, None, :, None, None])
-            pairs[rows] = seen.clamp_(0, 255).round_().to(torch.uint8)
-        if len(others):
-            images = pairs[others].flatten(0, 1).float() / 255
-            after = jpegs(images, d.quality[compressed].repeat_interleave(2), SIDE)
-            pairs[others] = as_bytes(after).view(-1, *pairs.shape[1:])
+        for some in parts(len(rows), pairs):
+            seen = (pairs[rows[some]] * gain[some, None, None, None, None]).add_(lift[some, None, :, None, None])
+            pairs[rows[some]] = seen.clamp_(0, 255).round_().to(torch.uint8)
+        for some in parts(len(others), pairs):
+            images = pairs[others[some]].flatten(0, 1).float() / 255
+            after = jpegs(images, d.quality[compressed[some]].repeat_interleave(2), SIDE)
+            pairs[others[some]] = as_bytes(after).view(-1, *pairs.shape[1:])
         return blend
+
+
+def parts(count: int, x: Tensor) -> list[slice]:
+    """One after the other on a CPU, where large tensors are paged in anew by every operation; elsewhere all at once."""
+    return [slice(i, i + 1) for i in range(count)] if x.is_cpu else [slice(0, count)] * (count > 0)
 
 
 def coloured(
