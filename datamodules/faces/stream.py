@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.faces.detection import Floats
+from datamodules.faces.landmarks import FacePoints
 from datamodules.faces.steady import steady
 from datamodules.faces.track import Track
 from datamodules.faces.tracking import FaceTracker
@@ -23,7 +24,11 @@ class Face:
 
     track: Track  # which goes on growing
     box: Floats  # (4,) x0 y0 x1 y1, steady
-    landmarks: Floats  # (68, 2)
+    points: FacePoints
+
+    @property
+    def landmarks(self) -> Floats:
+        return self.points.points  # (68, 2)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +61,7 @@ def watch(decoder: Decoder, path: Path, tracker: FaceTracker, damaged: Collectio
                     steady(track, at, tracker.steady, tracker.room)
                     one = track.sightings[at]
                     if number not in pursuit.damaged:
-                        faces.append(Face(track=track, box=one.box, landmarks=one.face.points))
+                        faces.append(Face(track=track, box=one.box, points=one.face))
                     place[track.id] = at + 1
             yield Frame(number=number, seconds=seconds, picture=picture, faces=faces)
 

@@ -1,0 +1,64 @@
+"""How well a face can be seen in one frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.faces.crop import Region
+from datamodules.faces.landmarks import FacePoints
+
+SIDE = 96  # of the crop in which faces are compared
+DARK, BRIGHT = 20, 250  # greys beyond which there is nothing to see
+UNKNOWN = float("nan")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quality:
+    """Of one face in one frame; nan is what nobody measured."""
+
+    side: float  # longer one of its box, in pixels
+    sharpness: float  # variance of the Laplacian of the inner half of its crop, at 48 pixels
+    unexposed: float  # share of the same pixels that are nearly black or white
+    outside: float  # share of the crop that is beyond the edge of the frame
+    presence: float = UNKNOWN  # probability that it is a face, says the landmark model
+    yaw: float = UNKNOWN  # degrees
+    pitch: float = UNKNOWN
+    roll: float = UNKNOWN
+
+
+def measure_quality(
+    frame: NDArray[np.uint8], box: NDArray[np.float32], region: Region, face: FacePoints | None = None
+) -> Quality:
+    """
+    Args:
+        frame: (H, W, 3).
+        box: (4,) of the face.
+        region: What a method sees of it.
+        face: Its landmarks, for what they say of it.
+    """
+    grey = cv2.cvtColor(region.cut(frame, SIDE), cv2.COLOR_RGB2GRAY)
+    inner = np.asarray(grey[SIDE // 4 : -SIDE // 4, SIDE // 4 : -SIDE // 4], np.uint8)  # which is face
+    return Quality(
+        side=float(max(box[2] - box[0], box[3] - box[1])),
+        sharpness=measure_sharpness(inner),
+        unexposed=float(((inner < DARK) | (inner > BRIGHT)).mean()),
+        outside=measure_outside(region, frame),
+        presence=UNKNOWN if face is None else face.presence,
+    )
+
+
+def measure_sharpness(grey: NDArray[np.uint8]) -> float:
+    """Low where there are no fine structures."""
+    return float(cv2.Laplacian(grey, cv2.CV_64F).var())
+
+
+def measure_outside(region: Region, frame: NDArray[np.uint8]) -> float:
+    """Share of a crop that is beyond the edge of its frame."""
+    h, w = frame.shape[:2]
+    corners = np.array([[-0.5, -0.5], [w - 0.5, -0.5], [w - 0.5, h - 0.5], [-0.5, h - 0.5]], np.float32)
+    crop = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]], np.float32)
+    return 1 - float(cv2.intersectConvexConvex(region.inward(corners, 1), crop)[0])
