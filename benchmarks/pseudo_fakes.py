@@ -66,10 +66,10 @@ def pseudo_fakes(prepared: Path, size: int = 256, out: int = 384, draws: int = 5
                 picture = columns(real, fake, masks[:SHOWN, None], boundary[:SHOWN])
                 path = RESULTS / f"{re.sub('[ -]', '_', name)}.jpg"
                 cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
-            image, _, _, deviation = vulnerable(boundary)
+            found = vulnerable(boundary)
             share += masks.mean((1, 2)).tolist()
-            points += torch.bincount(image, minlength=len(masks)).tolist()
-            sigma += deviation.tolist()
+            points += torch.bincount(found.image, minlength=len(masks)).tolist()
+            sigma += found.sigma.tolist()
         result[name] = {
             "mask_share": spread(torch.tensor(share)),
             "points": spread(torch.tensor(points), 0),

@@ -8,7 +8,7 @@ import platform
 import re
 import sys
 from datetime import datetime, timezone
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +34,31 @@ def device() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU used"
 
 
-def record(name: str, result: Any) -> Path:
-    path = RESULTS / f"{name}.json"
+def installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def module() -> str:
+    """As it was named to Python."""
+    path = Path(sys.argv[0]).resolve()
+    here = Path(__file__).parent
+    return (
+        ".".join(["benchmarks", *path.relative_to(here).with_suffix("").parts]) if here in path.parents else path.stem
+    )
+
+
+def record(name: str, result: Any, folder: Path = RESULTS) -> Path:
+    path = folder / f"{name}.json"
     made_by = {
-        "command": " ".join(["python -m", "benchmarks." + Path(sys.argv[0]).stem, *map(shown, sys.argv[1:])]),
+        "command": " ".join(["python -m", module(), *map(shown, sys.argv[1:])]),
         "machine": f"{processor()}, {os.cpu_count()} cores, {device()}",
         "python": platform.python_version(),
-        "packages": {package: version(package) for package in PACKAGES},
+        "packages": {package: installed(package) for package in PACKAGES},
         "date": datetime.now(timezone.utc).date().isoformat(),
     }
-    RESULTS.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"made_by": made_by, "result": result}, indent=1) + "\n")
     return path

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-import wandb
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
 
@@ -25,6 +24,8 @@ class RocCurve(Callback):
         loggers = [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]
         if not loggers or not trainer.is_global_zero:
             return
+        import wandb  # a second that only those pay who log there
+
         assert isinstance(pl_module, Method)
         wanted = ["video", "frame", "score", "label", "method"]
         table = pq.read_table(Path(trainer.default_root_dir) / "predictions.parquet", columns=wanted)

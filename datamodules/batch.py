@@ -41,7 +41,7 @@ class Batch:
     mask: Tensor  # (B, T, 1, H, W), uint8 from the loader, float in [0, 1] on the device; zeros where has_mask is False
     has_mask: Tensor  # (B,) bool
     landmarks: Tensor  # (B, T, 68, 2) float, pixels; zeros where has_landmarks is False
-    has_landmarks: Tensor  # (B,) bool
+    has_landmarks: Tensor  # (B,) bool, always on the CPU: what asks for it does not wait for a GPU
     video: list[str]
     track: Tensor  # (B,) int64
     numbers: Tensor  # (B, T) int64
@@ -72,7 +72,8 @@ class Batch:
         return self.map(Tensor.pin_memory)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
-        return self.map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+        moved = self.map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+        return replace(moved, has_landmarks=self.has_landmarks)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from datamodules.jpeg_blocks import compressed, tables
+
 # on a GPU torchvision's own codec would write 4:4:4, and has no choice
 Subsampling = Literal["4:2:0", "4:4:4"]
 FACTORS = {"4:2:0": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420, "4:4:4": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444}
@@ -44,6 +46,25 @@ def jpeg(image: Tensor, quality: int, least: int = 0, subsampling: Subsampling =
         return torch.stack(out).to(images.dtype) / 255
 
     return at_side(image.detach()[None], least, change)[0]
+
+
+def jpegs(images: Tensor, quality: Tensor, least: int = 0, subsampling: Subsampling = "4:2:0") -> Tensor:
+    """(B, 3, H, W) pictures in [0, 1]; on a GPU in blocks, since for files and their sizes it would be waited.
+
+    Args:
+        quality: (B,), on the CPU.
+        least: See jpeg.
+        subsampling: Of the chroma.
+    """
+    if images.is_cpu:
+        each = zip(images, quality.tolist(), strict=True)
+        return torch.stack([jpeg(one, q, least, subsampling) for one, q in each])
+    table = tables(quality, images.device)
+
+    def change(large: Tensor) -> Tensor:
+        return compressed(large.mul(255).round_(), table, subsampling).to(images.dtype) / 255
+
+    return at_side(images, least, change)
 
 
 def as_bytes(image: Tensor) -> Tensor:

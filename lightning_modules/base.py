@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from pytorch_lightning import LightningModule
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
 from pytorch_lightning.core.optimizer import LightningOptimizer
-from pytorch_lightning.plugins.precision import MixedPrecision
 from pytorch_lightning.utilities.types import LRSchedulerTypeUnion, OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -33,6 +32,7 @@ from lightning_modules.metrics.collections import pixel_metrics, score_metrics
 from lightning_modules.metrics.functional import Pooled
 from lightning_modules.metrics.pixel import histogram
 from lightning_modules.metrics.registry import FITS, MapOf, known
+from lightning_modules.precision import may_overflow
 from lightning_modules.schedules import step_plateaus
 from lightning_modules.sharpness import climb, come_home
 
@@ -122,16 +122,16 @@ class Method(LightningModule, ABC):
     @staticmethod
     def landmarks(batch: Batch) -> Tensor:
         """(B, T, 68, 2) for a method that cannot do without."""
-        if not torch.compiler.is_exporting() and not batch.has_landmarks.all():
-            name = batch.video[int((~batch.has_landmarks).nonzero()[0])]
+        if not torch.compiler.is_exporting() and not batch.has_landmarks.all():  # on the CPU, nothing waits
+            name = batch.video[batch.has_landmarks.tolist().index(False)]
             raise Refused(f"{name}: was prepared without landmarks, which this method needs")
         return batch.landmarks
 
     @staticmethod
     def label_loss(logit: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy of the rows that count; the others only bring their masks."""
-        counts = batch.counts
-        return F.binary_cross_entropy_with_logits(logit.float()[counts], batch.label.float()[counts])
+        each = F.binary_cross_entropy_with_logits(logit.float(), batch.label.float(), reduction="none")
+        return (each * batch.counts).sum() / batch.counts.sum()  # to select rows would wait for a GPU
 
     @abstractmethod
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]: ...
@@ -146,9 +146,8 @@ class Method(LightningModule, ABC):
         return total
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        precision = self.trainer.precision_plugin
-        if isinstance(precision, MixedPrecision) and precision.scaler is not None:
-            return  # of half precision the scaler passes over such steps
+        if may_overflow(self.trainer.precision_plugin):
+            return  # the scaler passes over such steps
         self.loss_check.add(outputs["loss"], batch, self.global_step, self.trainer.strategy)
 
     def on_validation_start(self) -> None:
@@ -182,7 +181,7 @@ class Method(LightningModule, ABC):
     @contextmanager
     def elsewhere(self) -> Iterator[None]:
         """The parameters are where the second pass is wanted; afterwards they are home, with the gradient to take."""
-        home = climb(self.parameters(), self.rho)
+        home = climb(self.parameters(), self.rho, may_overflow(self.trainer.precision_plugin))
         try:
             yield
         finally:

@@ -217,7 +217,7 @@ class Delocate(Method):
         count = region.flatten(1).sum(1)
         mean = (prediction.distance.float() * region).flatten(1).sum(1) / count.clamp(min=1)
         each = torch.where(fake, (self.margin - mean).clamp(min=0), mean)
-        return each[count > 0].sum() / max(1, len(each))
+        return (each * (count > 0)).sum() / max(1, len(each))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         if self.split == "none":

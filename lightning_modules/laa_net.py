@@ -18,7 +18,7 @@ from lightning_modules.base import Method, Prediction
 from lightning_modules.laa.convert import convert_reference
 from lightning_modules.laa.losses import losses, similarity
 from lightning_modules.laa.network import NATIVE, RELEASED, Heads, Network
-from lightning_modules.laa.targets import boundary_of, encode, on_boundary
+from lightning_modules.laa.targets import Targets, boundary_of, encode, on_boundary
 from lightning_modules.last_layer import no_autocast
 from lightning_modules.metrics.functional import Pooled
 from lightning_modules.trunk_weights import TrunkWeights
@@ -86,6 +86,7 @@ class LAANet(Method):
             self.is_trained = True
         self.size, self.framing, self.mirror = size, framing, mirror
         self.compat, self.freeze_epochs = compat, freeze_epochs
+        self.targets: Targets | None = None  # of the last batch
         self.weight = {"points": points, "label": 1.0, "consistency": consistency}
 
     def predicted(self, batch: Batch) -> Prediction:
@@ -140,12 +141,16 @@ class LAANet(Method):
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         assert isinstance(prediction, LAAPrediction)
         assert prediction.heads is not None
-        with torch.no_grad():
-            size = prediction.heads.points.shape[-2:]
-            if batch.boundary is not None and batch.boundary.shape[-2:] == size:
-                boundary = batch.boundary.flatten(0, 2).float()
-            else:
-                boundary = boundary_of(batch.mask.flatten(0, 2), *size)
-            targets = encode(boundary, self.compat)
+        if not self.is_second_pass or self.targets is None:  # that of sharpness-aware minimization has the same batch
+            self.targets = self.encoded(batch, prediction.heads.points.shape[-2:])
+        targets = self.targets
         label = batch.label.repeat_interleave(batch.frames.shape[1])
         return {name: self.weight[name] * loss for name, loss in losses(prediction.heads, label, targets).items()}
+
+    @torch.no_grad()
+    def encoded(self, batch: Batch, size: torch.Size) -> Targets:
+        if batch.boundary is not None and batch.boundary.shape[-2:] == size:
+            boundary = batch.boundary.flatten(0, 2).float()
+        else:
+            boundary = boundary_of(batch.mask.flatten(0, 2), *size)
+        return encode(boundary, self.compat)

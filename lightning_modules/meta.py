@@ -49,21 +49,34 @@ def halves(
     return None
 
 
+Home = tuple[list[nn.Parameter], list[Tensor], list[Tensor]]  # parameters that moved, their values, their gradients
+
+
 @torch.no_grad()
-def descend(parameters: Sequence[nn.Parameter], step: float) -> list[tuple[nn.Parameter, Tensor, Tensor]]:
+def descend(parameters: Sequence[nn.Parameter], step: float) -> Home:
     """Moves the parameters against their gradient; gives each with its old value and its gradient."""
-    home = [(p, p.detach().clone(), p.grad.clone()) for p in parameters if p.grad is not None]
-    for p, _, gradient in home:
-        p.sub_((step * gradient).to(p.dtype))
+    moved = [p for p in parameters if p.grad is not None]
+    if not moved:
+        return [], [], []
+    gradients = list(torch._foreach_mul([p.grad for p in moved if p.grad is not None], 1))
+    home = moved, list(torch._foreach_mul(moved, 1)), gradients
+    torch._foreach_add_(moved, gradients, alpha=-step)
     return home
 
 
 @torch.no_grad()
-def come_home(home: Sequence[tuple[nn.Parameter, Tensor, Tensor]], weight: float) -> None:
+def come_home(home: Home, weight: float) -> None:
     """Puts the parameters back; their gradient becomes the old one and ``weight`` of the one found away from home."""
-    for p, value, gradient in home:
-        p.copy_(value)
-        p.grad = gradient if p.grad is None else gradient + weight * p.grad
+    moved, values, gradients = home
+    if not moved:
+        return
+    torch._foreach_copy_(moved, values)
+    found = [i for i, p in enumerate(moved) if p.grad is not None]
+    if found:
+        away = [g for i in found if (g := moved[i].grad) is not None]
+        torch._foreach_add_([gradients[i] for i in found], away, alpha=weight)
+    for p, gradient in zip(moved, gradients, strict=True):
+        p.grad = gradient
 
 
 @contextmanager

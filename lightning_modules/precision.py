@@ -1,13 +1,16 @@
-"""Fast arithmetic on a CPU."""
+"""Fast arithmetic, on a CPU and on a GPU."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
-from pytorch_lightning.plugins.precision import Precision
+from pytorch_lightning.plugins.precision import MixedPrecision, Precision
 from torch import nn
+from torch.optim import Optimizer
 
 
 def computes_in_bfloat16() -> bool:
@@ -27,3 +30,47 @@ class CPUPrecision(Precision):
 
     def forward_context(self) -> AbstractContextManager[None]:
         return torch.autocast("cpu", torch.bfloat16) if self.bfloat16 else nullcontext()
+
+
+class GPUPrecision(MixedPrecision):
+    """bfloat16 under autocast, channels last, steps of the optimizer in one operation, and TF32 for what is float32."""
+
+    def __init__(self, channels_last: bool = True, fused: bool = True, tf32: bool = True) -> None:
+        """
+        Args:
+            channels_last: Keep images and filters with their channels together.
+            fused: Have the optimizer change all parameters at once, where it can.
+            tf32: Let matrix products of float32 round to 10 bits of fraction; what must not be rounded is in double.
+        """
+        super().__init__("bf16-mixed", "cuda")
+        self.channels_last, self.fused, self.tf32 = channels_last, fused, tf32
+        self.before: str | None = None
+
+    def convert_module(self, module: nn.Module) -> nn.Module:
+        if self.tf32:
+            self.before = torch.get_float32_matmul_precision()
+            torch.set_float32_matmul_precision("high")
+        return module.to(memory_format=torch.channels_last) if self.channels_last else module
+
+    def connect(
+        self, model: nn.Module, optimizers: list[Optimizer], lr_schedulers: list[Any]
+    ) -> tuple[nn.Module, list[Optimizer], list[Any]]:
+        if self.fused:  # before the state of a checkpoint comes, which keeps its own way
+            fuse(optimizers)
+        return super().connect(model, optimizers, lr_schedulers)
+
+    def teardown(self) -> None:
+        if self.before is not None:
+            torch.set_float32_matmul_precision(self.before)
+
+
+def may_overflow(precision: Precision) -> bool:
+    """Whether gradients are scaled, as those of half precision are."""
+    return isinstance(precision, MixedPrecision) and precision.scaler is not None
+
+
+def fuse(optimizers: Sequence[Optimizer]) -> None:
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            if "fused" in group and all(p.is_cuda and p.is_floating_point() for p in group["params"]):
+                group["fused"], group["foreach"] = True, False

@@ -7,25 +7,30 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-Home = list[tuple[nn.Parameter, Tensor]]  # parameters that moved, and what they were
+Home = tuple[list[nn.Parameter], list[Tensor]]  # parameters that moved, and what they were
 
 
 @torch.no_grad()
-def climb(parameters: Iterable[nn.Parameter], rho: float) -> Home:
-    """Moves the parameters by ``rho`` along their gradient, all taken as one vector."""
+def climb(parameters: Iterable[nn.Parameter], rho: float, may_overflow: bool = False) -> Home:
+    """Moves the parameters by ``rho`` along their gradient, all taken as one vector; in a few operations for them all.
+
+    Args:
+        may_overflow: Whether gradients may be no finite numbers in half precision: nothing moves then, since the second
+            pass overflows too, and the scaler passes it over. To know it, a GPU has to be waited for.
+    """
     moved = [p for p in parameters if p.grad is not None]
+    gradients = [p.grad for p in moved if p.grad is not None]
     if not moved:
-        return []
-    norm = torch.stack([torch.linalg.vector_norm(p.grad.double()) for p in moved if p.grad is not None]).norm()
-    if not norm.isfinite():  # half precision overflowed: the second pass does so too, and the scaler passes it over
-        return []
-    home = [(p, p.detach().clone()) for p in moved]
-    for p in moved:
-        p.add_((p.grad * (rho / (norm + 1e-12))).to(p.dtype))
+        return [], []
+    norm = torch.stack(torch._foreach_norm(gradients, 2, dtype=torch.float64)).norm()
+    if may_overflow and not norm.isfinite():
+        return [], []
+    home = moved, list(torch._foreach_mul(moved, 1))  # torch 2.11 has no clone
+    torch._foreach_add_(moved, torch._foreach_mul(gradients, (rho / (norm + 1e-12)).to(gradients[0].dtype)))
     return home
 
 
 @torch.no_grad()
 def come_home(home: Home) -> None:
-    for p, value in home:
-        p.copy_(value)
+    if home[0]:
+        torch._foreach_copy_(*home)

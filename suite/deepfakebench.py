@@ -18,7 +18,8 @@ def deepfakebench(prepared: Path, out: Path) -> None:
     To read such a tree instead, prepare configs/data/deepfakebench.yaml.
 
     Args:
-        prepared: Folder that 'python -m suite prepare' filled; size 256 is what DeepfakeBench expects.
+        prepared: Folder that 'python -m suite prepare' filled; with --alignment deepfakebench, and the size of
+            256 that it expects, crops are as DeepfakeBench cuts its own.
         out: Folder to fill: dataset_json, and a folder for each data set.
     """
     if not (prepared / "manifest.csv").exists():

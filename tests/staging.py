@@ -156,6 +156,7 @@ def board(places: dict[int, float], width: int, frames: int, skin: bool = False)
 # the scenes
 
 
+@functools.cache
 def hidden(number: int, seconds: float, skin: bool = False) -> Staged:
     """A face that something passes before, and covers for this long."""
     stop = round(seconds * FPS)
@@ -164,6 +165,7 @@ def hidden(number: int, seconds: float, skin: bool = False) -> Staged:
     return stage([act(number, 36, stand(WIDTH / 2, 100, frames))], 100 + number, cover).coded()
 
 
+@functools.cache
 def replaced(first: int, second: int) -> Staged:
     """Behind what passes, somebody else takes the place within a second."""
     swap, frames = 36, 76
@@ -175,6 +177,7 @@ def replaced(first: int, second: int) -> Staged:
     return stage(cast, 200 + first, cover).coded()
 
 
+@functools.cache
 def follow_each_other(first: int, second: int) -> Staged:
     """One leaves the picture at a run, another comes to the same place at once."""
     frames, middle = 70, WIDTH / 2
@@ -183,6 +186,7 @@ def follow_each_other(first: int, second: int) -> Staged:
     return stage([out, come], 300 + first).coded()
 
 
+@functools.cache
 def crossing(first: int, second: int, frames: int = 70) -> Staged:
     """Two people who change places, one before the other."""
     far = act(first, 29, walk({0: (110, 92), 12: (110, 92), frames - 12: (280, 92)}, frames))
@@ -190,14 +194,17 @@ def crossing(first: int, second: int, frames: int = 70) -> Staged:
     return stage([far, near], 400 + first).coded()
 
 
+@functools.cache
 def side_by_side(first: int, second: int, frames: int = 30) -> Staged:
     return stage([act(first, 33, stand(110, 95, frames)), act(second, 33, stand(275, 95, frames))], 500 + first).coded()
 
 
+@functools.cache
 def one_shot(number: int, frames: int, set_seed: int, seed: int = 0) -> Staged:
     return stage([act(number, 36, stand(WIDTH / 2, 100, frames), seed)], set_seed)
 
 
+@functools.cache
 def cut(first: int, second: int, set_seeds: tuple[int, int], frames: int = 25) -> Staged:
     """Two shots with a face in the same place of the picture."""
     return (one_shot(first, frames, set_seeds[0]) + one_shot(second, frames, set_seeds[1], 1)).coded()

@@ -19,6 +19,7 @@ from datamodules.faces.align import (
     Cropper,
     fit_template,
     five_points,
+    place_template,
 )
 from datamodules.faces.crop import NoCrop, OutsidePicture, Points, Square, Turned, restore_region
 from datamodules.faces.detection import HOG, search
@@ -233,6 +234,10 @@ def test_what_cannot_be_cut_is_refused_by_name() -> None:
         Turned(115.0, 85.0, 40.0, 45.0).cut(frame, 32)
     with pytest.raises(NoCrop, match="the crop of 5000 pixels is more than 3 times the 120 x 90 picture"):
         Turned(-2500.0, -2500.0, 5000.0, 45.0).cut(frame, 32)
+    template = (place_template(1.3) @ (1, 1j)).reshape(1, 5)
+    unlike = np.linalg.svd(np.vstack([template.conj(), np.ones(5)]))[2][4].conj()  # no turn brings these any nearer
+    with pytest.raises(NoCrop, match="alignment: the landmarks of a face are nothing like one"):
+        fit_template(np.stack([unlike.real, unlike.imag], 1), 1.3)
     eyes: Any = "eyes"
     with pytest.raises(Refused, match="alignment 'eyes': must be one of none, roll, five_points, deepfakebench"):
         Cropper(1.3, eyes)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lightning_modules.laa.losses import consistency, focal
-from lightning_modules.laa.targets import Targets, encode, radius
+from lightning_modules.laa.targets import Targets, draw, encode, listed, radius, vulnerable
+from tests.counting import Operations
 
 
 def walk(line: NDArray[np.int64], start: int, step: int) -> int:
@@ -137,3 +138,28 @@ def test_losses_are_those_of_the_formulas() -> None:
 def test_without_any_point_the_heat_loss_is_a_plain_sum() -> None:
     logit = torch.zeros(1, 1, 4, 4)
     assert float(focal(logit, torch.zeros(1, 1, 4, 4))) == pytest.approx(16 * 0.25 * math.log(2))
+
+
+@pytest.mark.parametrize("compat", [False, True])
+def test_a_gpu_draws_the_same_heat_maps_without_asking_how_many_points_there_are(compat: bool) -> None:
+    boundary = torch.from_numpy(np.stack([blob(i, 48) for i in range(12)] + [np.zeros((48, 48), np.int64)] * 4))
+    heat = draw(boundary, vulnerable(boundary, compat), compat)
+    assert torch.equal(draw(boundary, listed(boundary, compat), compat), heat)
+    assert heat[:12].any()
+    assert not heat[12:].any()
+
+
+def test_a_boundary_with_more_points_than_there_is_room_for_is_drawn_as_far_as_it_goes() -> None:
+    boundary = torch.full((1, 16, 16), 255)
+    listed_heat, heat = (draw(boundary, of(boundary), False) for of in (listed, vulnerable))
+    assert (heat == 1).all()
+    assert int((listed_heat == 1).sum()) == 16 * 16 // 32
+
+
+@pytest.mark.parametrize("b", [2, 64])
+def test_targets_take_as_many_operations_for_every_batch_and_no_wait(b: int) -> None:
+    boundary = torch.zeros(b, 96, 96, device="meta")
+    encode(boundary)  # constants are made once
+    with Operations() as seen:
+        encode(boundary)
+    assert seen.total <= 90

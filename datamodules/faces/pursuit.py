@@ -23,7 +23,7 @@ AGAIN = 5  # frames from one search of the whole frame to the next where a face 
 AGAIN_LOST = 12  # ... and while it is missing
 SEARCH_LOST = 4  # a face that is missing for longer is looked for near its place in every so many frames
 SETTLE = 2  # frames of a shot before its first search: a flash is over by then
-HELD = 256 * 2**20  # bytes of frames in which faces may still be found, beyond which they are searched sooner
+HELD = 128 * 2**20  # bytes of frames in which faces may still be found, beyond which they are searched sooner
 DRIFT = 0.1  # of its size, by which a face may move more with each frame that it is missing
 
 

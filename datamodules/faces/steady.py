@@ -9,7 +9,7 @@ from datamodules.faces.detection import Floats
 from datamodules.faces.track import Sighting, Track
 
 WIDTHS = 2.5  # standard deviations of the Gaussian from its middle to the end of the window
-SLACK = 1.0  # pixels by which a square that is rounded to whole ones may miss a point
+SLACK = 1.5  # pixels by which a square that is rounded to whole ones may miss a point
 
 
 def steady_all(track: Track, reach: int, room: float) -> None:
@@ -31,7 +31,10 @@ def steady(track: Track, at: int, reach: int, room: float) -> None:
     """
     one = track.sightings[at]
     around = find_neighbours(track.sightings, at, reach)
-    boxes = np.stack([enclose(other.found.box, other.face.points, room, 0.0) for other in around])
+    for other in around:
+        if other.grown is None:
+            other.grown = enclose(other.found.box, other.face.points, room, 0.0)
+    boxes = np.stack([other.grown for other in around if other.grown is not None])
     box = fit_line(np.array([other.frame - one.frame for other in around]), boxes, reach) if reach else boxes[0]
     one.box = enclose(box, one.face.points, room, SLACK)
 

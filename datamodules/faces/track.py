@@ -20,6 +20,7 @@ class Sighting:
     face: FacePoints
     found_by: str  # class of the detector, or of the landmarks that were followed; empty where the box was provided
     box: Floats = field(init=False)  # (4,) that crops are cut around: steady, once the frames around are known
+    grown: Floats | None = None  # as found, grown to hold the landmarks
 
     def __post_init__(self) -> None:
         self.box = self.found.box

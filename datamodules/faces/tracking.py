@@ -24,7 +24,7 @@ class FaceTracker:
         self,
         detector: Detector | None = None,
         landmarks: Landmarks | None = None,
-        every: int = 25,
+        every: int = 45,
         smallest: float = SMALLEST,
         patience: int = 36,
         shortest: int = 5,

@@ -80,7 +80,7 @@ class FaceBlend(Synthesis):
         """(B, 1, H, W) bool."""
         b, device = len(landmarks), landmarks.device
         kind = torch.randint(len(KINDS), (b,))
-        hull = hull_masks(landmarks, KINDS, kind, height, width)
+        hull = hull_masks(landmarks, [KINDS[i] for i in kind.tolist()], height, width)
         jitter = torch.randn(b, 2, GRID, GRID) * between(*self.bend, b)[:, None, None, None]
         whole = bent(hull, jitter.to(device)) > 1 - 1e-4  # what is partly covered is not
         worn = happens(0.5, b)

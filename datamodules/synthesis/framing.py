@@ -84,6 +84,15 @@ def draw_shape(height: int, width: int, crop: float, rescale: tuple[float, float
     return Shape(hole=(int(u[2] * (height - tall + 1)), int(u[3] * (width - wide + 1)), tall, wide))
 
 
+@dataclass(kw_only=True)
+class Cut:
+    """What becomes of one pair: its window, perhaps mirrored, changed in shape."""
+
+    window: Window
+    flip: bool
+    shape: Shape
+
+
 def resized(x: Tensor, height: int, width: int) -> Tensor:
     """(B, C, H, W), bilinear; corners stay corners."""
     if x.dtype == torch.uint8 and x.is_cuda:  # only a CPU has it for bytes

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from datamodules.faces.landmarks import FOREHEAD, forehead
+from datamodules.synthesis.numbers import moved
 
 JAW, MOUTH = [*range(17)], [*range(48, 68)]
 LEFT_BROW, RIGHT_BROW = [*range(17, 22)], [*range(22, 27)]
@@ -23,70 +28,93 @@ COMPONENTS = [
 ]
 DIRECTIONS = 128  # in which the corner of a hull that lies farthest is looked for
 KINDS = ("full", "extended", "components", "all")
+HIGH = "all, with the forehead"
+BROWS, ABOVE = range(17, 27), 68  # of the points, and where their lifted copies follow
+EVERY = [*range(68)]
+GROUPS: dict[str, list[list[int]]] = {
+    "full": FULL,
+    "extended": [[ABOVE + i - BROWS.start if i in BROWS else i for i in group] for group in FULL],
+    "components": COMPONENTS,
+    "all": [EVERY],
+    HIGH: [[*EVERY, *range(ABOVE + len(BROWS), ABOVE + len(BROWS) + len(FOREHEAD))]],
+}
 
 
 def hull_mask(landmarks: Tensor, kind: str, height: int, width: int) -> Tensor:
     """(B, H, W) bool.
 
     Args:
-        landmarks: (B, 68 or 81, 2) pixels; taken as whole numbers.
-        kind: One of KINDS: the face, the face with lifted brows, its components, or all points.
+        landmarks: (B, 68, 2) pixels; taken as whole numbers.
+        kind: One of KINDS: the face, the face with lifted brows, its components, or all points; or HIGH.
     """
-    points = landmarks.long()
-    if kind == "extended":
-        points = lift_brows(points)
-    groups = {"full": FULL, "extended": FULL, "components": COMPONENTS}.get(kind, [[*range(points.shape[1])]])
-    mask = torch.zeros(len(points), height, width, dtype=torch.bool, device=points.device)
-    for group in groups:
-        mask |= filled(points[:, group], height, width)
-    return mask
+    return hull_masks(landmarks, [kind] * len(landmarks), height, width)[:, 0] > 0
 
 
-def hull_masks(landmarks: Tensor, names: Sequence[str], kind: Tensor, height: int, width: int) -> Tensor:
-    """(B, 1, H, W) 0 or 1: of each face the hull that ``kind`` (B,), on the CPU, points to; none below 0."""
-    out = torch.zeros(len(landmarks), 1, height, width, device=landmarks.device)
-    for i, name in enumerate(names):
-        rows = (kind == i).nonzero().flatten().to(landmarks.device)
-        if len(rows):
-            out[rows, 0] = hull_mask(landmarks[rows], name, height, width).float()
-    return out
+def hull_masks(landmarks: Tensor, kinds: Sequence[str], height: int, width: int) -> Tensor:
+    """(B, 1, H, W) 0 or 1: of each face the hull of its kind."""
+    owners = [i for i, kind in enumerate(kinds) for _ in GROUPS[kind]]
+    groups = [group for kind in kinds for group in GROUPS[kind]]
+    longest = max(map(len, groups))
+    padded = torch.tensor([group + group[:1] * (longest - len(group)) for group in groups])  # a hull bears repetition
+    owner, index = moved([torch.tensor(owners), padded], landmarks.device)
+    whole = landmarks.long()
+    every = torch.cat([whole, lifted_brows(whole), foreheads(landmarks).long()], 1)  # (B, 91, 2)
+    drawn = filled(every[owner[:, None], index], height, width)  # (M, H, W)
+    out = torch.zeros(len(landmarks), height, width, device=landmarks.device)
+    return out.index_add_(0, owner, drawn.float()).clamp_(max=1)[:, None]
 
 
-def lift_brows(points: Tensor) -> Tensor:
-    """Brows moved up by half their distance from the eyes."""
-    left, right = (points[:, 36] + points[:, 0]) // 2, (points[:, 16] + points[:, 45]) // 2
-    outer_left, outer_right = (points[:, 36] + left) // 2, (points[:, 45] + right) // 2
-    eyes_left = torch.stack([outer_left, *(points[:, i] for i in (36, 37, 38, 39))], 1)
-    eyes_right = torch.stack([*(points[:, i] for i in (42, 43, 44, 45)), outer_right], 1)
-    out = points.clone()
-    for brow, eye in ((LEFT_BROW, eyes_left), (RIGHT_BROW, eyes_right)):
-        out[:, brow] = points[:, brow] + (points[:, brow] - eye) // 2
-    return out
+def foreheads(landmarks: Tensor) -> Tensor:
+    """(B, 13, 2): a linear function of the points."""
+    return matrix_of_forehead(landmarks.device) @ landmarks.double()
+
+
+@functools.lru_cache(maxsize=4)
+def matrix_of_forehead(device: torch.device) -> Tensor:
+    """(13, 68), in double precision, which no GPU rounds."""
+    unit = np.repeat(np.eye(68)[:, :, None], 2, 2)  # each point alone
+    return torch.from_numpy(forehead(unit)[:, :, 0].T.copy()).to(device)
+
+
+def lifted_brows(points: Tensor) -> Tensor:
+    """(B, 10, 2) brows moved up by half their distance from the eyes."""
+    corners, jaw = points[:, 36:46:9], points[:, 0:17:16]  # outer corners of the eyes, ends of the jaw
+    outer = (corners + (corners + jaw) // 2) // 2
+    eyes = torch.cat([outer[:, :1], points[:, 36:40], points[:, 42:46], outer[:, 1:]], 1)
+    brows = points[:, BROWS.start : BROWS.stop]
+    return brows + (brows - eyes) // 2
 
 
 def filled(points: Tensor, height: int, width: int) -> Tensor:
     """(B, H, W) the convex hull of each (B, N, 2), its outline included."""
     corners = polygon(points.float())
     x0, y0 = corners.unbind(-1)  # (B, K)
-    dx, dy = (corners.roll(-1, 1) - corners).unbind(-1)
+    ends = corners.roll(-1, 1)
+    dx, dy = (ends - corners).unbind(-1)
     row = torch.arange(height, device=points.device, dtype=torch.float32)
     flat = dy == 0
-    slope = dx / torch.where(flat, 1.0, dy)
-    low, high = torch.minimum(y0, y0 + dy), torch.maximum(y0, y0 + dy)
-    crossed = (row >= low[..., None]) & (row <= high[..., None])  # (B, K, H)
+    slope = dx / dy.masked_fill(flat, 1.0)
+    (left, low), (right, high) = (
+        side.unbind(-1) for side in (torch.minimum(corners, ends), torch.maximum(corners, ends))
+    )
+    skipped = (row < low[..., None]) | (row > high[..., None])  # (B, K, H)
     centre = x0[..., None] + (row - y0[..., None]) * slope[..., None]
     # a steep line is a pixel wide, one flatter than the diagonal covers several pixels of a row
-    half = torch.where(flat, torch.inf, slope.abs().clamp(min=1) / 2)[..., None]
-    left, right = torch.minimum(x0, x0 + dx)[..., None], torch.maximum(x0, x0 + dx)[..., None]
-    first, last = torch.maximum(centre - half, left), torch.minimum(centre + half, right)
-    begin = torch.where(crossed, first, torch.inf).amin(1)
-    end = torch.where(crossed, last, -torch.inf).amax(1)  # (B, H)
+    half = (slope.abs().clamp(min=1) / 2).masked_fill_(flat, torch.inf)[..., None]
+    first, last = torch.maximum(centre - half, left[..., None]), torch.minimum(centre + half, right[..., None])
+    begin = first.masked_fill_(skipped, torch.inf).amin(1)
+    end = last.masked_fill_(skipped, -torch.inf).amax(1)  # (B, H)
     column = torch.arange(width, device=points.device, dtype=torch.float32)
     return (column >= begin[..., None]) & (column <= end[..., None])
 
 
 def polygon(points: Tensor) -> Tensor:
     """(B, N, 2) to corners of the convex hull in order, (B, K, 2), many of them repeated."""
-    angle = torch.arange(DIRECTIONS, device=points.device) * (2 * torch.pi / DIRECTIONS)
-    farthest = (points @ torch.stack([angle.cos(), angle.sin()])).argmax(1)
+    farthest = (points @ directions(points.device)).argmax(1)
     return points.gather(1, farthest[..., None].expand(-1, -1, 2))
+
+
+@functools.lru_cache(maxsize=4)
+def directions(device: torch.device) -> Tensor:
+    angle = torch.arange(DIRECTIONS) * (2 * torch.pi / DIRECTIONS)
+    return torch.stack([angle.cos(), angle.sin()]).to(device)

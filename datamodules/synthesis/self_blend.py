@@ -2,20 +2,58 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from datamodules.augment import MIRROR, SIDE
+from datamodules.augment import CHUNK, MIRROR, SIDE
 from datamodules.errors import Refused
-from datamodules.faces.landmarks import with_forehead
-from datamodules.jpeg import as_bytes, jpeg
-from datamodules.synthesis.base import Blend, Synthesis
-from datamodules.synthesis.hull import KINDS, hull_mask, hull_masks
+from datamodules.jpeg import as_bytes, jpegs
+from datamodules.synthesis.base import Blend, Synthesis, drawing
+from datamodules.synthesis.framing import Cut
+from datamodules.synthesis.hull import HIGH, KINDS, hull_masks
 from datamodules.synthesis.light import between, coarse, happens, lit, sharpened, shifted
 from datamodules.synthesis.masks import elastic, places, soften
+from datamodules.synthesis.numbers import moved
+
+
+@dataclass(kw_only=True)
+class Draws:
+    """The numbers of B forgeries, drawn on the CPU whatever the device."""
+
+    mirrored: Tensor  # (B,) bool
+    high: Tensor  # (B,) bool
+    hull: Tensor  # (B,) which kind
+    shift: Tensor  # (B, 3)
+    contrast: Tensor  # (B,), as are those where nothing is said
+    brightness: Tensor
+    sharp: Tensor
+    amount: Tensor
+    lightness: Tensor
+    factor: Tensor
+    swapped: Tensor
+    zoom: Tensor  # (B, 2)
+    move: Tensor  # (B, 2)
+    noise: Tensor  # (B, 2, h, w)
+    erode: Tensor
+    blur: Tensor
+    resize: Tensor  # (B, 2)
+    sigma: Tensor
+    ratio: Tensor
+    cuts: list[Cut]
+    is_shifted: Tensor
+    is_lit: Tensor
+    after_shift: Tensor  # (B, 3)
+    gain: Tensor
+    lift: Tensor
+    is_compressed: Tensor
+    quality: Tensor
 
 
 class SelfBlend(Synthesis):
@@ -74,84 +112,146 @@ class SelfBlend(Synthesis):
         self.quality, self.ratio_in_mask = quality, ratio_in_mask
 
     def blend(self, faces: Tensor, landmarks: Tensor) -> Blend:
-        images, points = faces[:, 0], landmarks[:, 0]
-        b, _, h, w = images.shape
-        device = images.device
-        mirrored = happens(0.5 * self.training, b).nonzero().flatten().to(device)
-        images[mirrored] = images[mirrored].flip(-1)
-        points[mirrored] = points[mirrored][:, MIRROR] * points.new_tensor([-1, 1]) + points.new_tensor([w - 1, 0])
-        hull = self.hull(points, h, w)
-        source, target = self.colours(images), images
-        swapped = happens(0.5, b).nonzero().flatten().to(device)
-        source[swapped], target[swapped] = target[swapped], source[swapped]
-        source, hull = self.moved(source, hull)
-        low, high = (side * h / 256 for side in self.kernel)
-        odd = [2 * torch.randint(int(low) // 2, int(high) // 2 + 1, (b,)) + 1 for _ in range(2)]
-        mask = soften(
-            hull,
-            between(*self.resize, b, 2),
-            odd[0].to(device),
-            odd[1].to(device),
-            between(*self.feather, b).to(device) * h / 256,
-            self.resize[1],
-            2 * (int(high) // 2) + 1,
+        return self.blended(faces, landmarks, self.draws(len(faces), *faces.shape[-2:]))
+
+    def blends(self, faces: Tensor, landmarks: Tensor, seeds: Sequence[int] | None) -> Iterator[tuple[slice, Blend]]:
+        """On a GPU all at once, from the numbers that a CPU would have drawn for each part."""
+        if faces.is_cpu:
+            yield from super().blends(faces, landmarks, seeds)
+            return
+        drawn, b, step = [], len(faces), CHUNK if seeds is None else 1
+        for start in range(0, b, step):
+            with nullcontext() if seeds is None else drawing(seeds[start]):
+                drawn.append(self.draws(min(step, b - start), *faces.shape[-2:]))
+        yield slice(0, b), self.blended(faces, landmarks, joined(drawn))
+
+    def draws(self, b: int, height: int, width: int) -> Draws:
+        """All numbers of the forgeries of b faces."""
+        sides = [int(side * height / 256) for side in self.kernel]
+        return Draws(
+            mirrored=happens(0.5 * self.training, b),
+            high=happens(self.forehead, b),
+            hull=torch.randint(len(self.hulls), (b,)),
+            shift=self.colour_shift * between(-1, 1, b, 3) * happens(0.3, b)[:, None],
+            contrast=self.light * between(-1, 1, b),
+            brightness=self.light * between(-1, 1, b),
+            sharp=happens(0.5, b),
+            amount=between(0.2, 0.5, b),
+            lightness=between(0.5, 1.0, b),
+            factor=2 * torch.randint(1, 3, (b,)),
+            swapped=happens(0.5, b),
+            zoom=between(self.scale, 1 / self.scale, b, 2),
+            move=2 * torch.tensor(self.shift) * between(-1, 1, b, 2),
+            noise=between(-1, 1, b, 2, max(8, height // 4), max(8, width // 4)),
+            erode=2 * torch.randint(sides[0] // 2, sides[1] // 2 + 1, (b,)) + 1,
+            blur=2 * torch.randint(sides[0] // 2, sides[1] // 2 + 1, (b,)) + 1,
+            resize=between(*self.resize, b, 2),
+            sigma=between(*self.feather, b) * height / 256,
+            ratio=torch.tensor(self.ratios)[torch.randint(len(self.ratios), (b,))],
+            cuts=self.cuts(b, height, width),
+            is_shifted=happens(self.after_shift, b),
+            is_lit=happens(self.after_light, b),
+            after_shift=between(-1, 1, b, 3),
+            gain=between(-1, 1, b),
+            lift=between(-1, 1, b),
+            is_compressed=happens(self.after_jpeg, b),
+            quality=torch.randint(self.quality[0], self.quality[1] + 1, (b,)),
         )
-        ratio = torch.tensor(self.ratios)[torch.randint(len(self.ratios), (b,))].to(device)[:, None, None, None]
+
+    def blended(self, faces: Tensor, landmarks: Tensor, drawn: Draws) -> Blend:
+        images, points, d = faces[:, 0], landmarks[:, 0], drawn
+        h, w = images.shape[-2:]
+        kinds = [(d.sharp if kind == 1 else ~d.sharp & (d.factor == kind)).nonzero().flatten() for kind in (1, 2, 4)]
+        colours = [d.shift, d.contrast, d.brightness, d.amount[kinds[0]], d.lightness[kinds[0]]]
+        chosen = [d.mirrored.nonzero().flatten(), d.swapped.nonzero().flatten()]
+        way = [*places(1 / d.zoom, -d.move / d.zoom, h, w), d.noise]
+        mirrored, swapped, *numbers, ratio = moved([*chosen, *kinds, *colours, *way, d.ratio], images.device)
+        images[mirrored] = images[mirrored].flip(-1)
+        points[mirrored] = in_the_mirror(points[mirrored], w)
+        names = [
+            HIGH if high and name == "all" else name for name, high in zip(self.names(d.hull), d.high, strict=True)
+        ]
+        hull = hull_masks(points, names, h, w)  # the others do not use the forehead
+        source, target = coloured(images, numbers[:3], *numbers[3:8]), images
+        source[swapped], target[swapped] = target[swapped], source[swapped]
+        source, hull = self.displaced(source, hull, *numbers[8:])
+        kernel = 2 * (int(self.kernel[1] * h / 256) // 2) + 1
+        mask = soften(hull, d.resize, d.erode, d.blur, d.sigma, self.resize[1], kernel)
+        ratio = ratio[:, None, None, None]
         fake = torch.lerp(target, source, ratio * mask)
         region = ratio * mask if self.ratio_in_mask else mask
-        return self.aged(self.framed(target, fake, region))
+        return self.aged(self.framed(target, fake, region, d.cuts), d)
 
-    def hull(self, landmarks: Tensor, height: int, width: int) -> Tensor:
-        """(B, 1, H, W), one of the kinds for each."""
-        high = happens(self.forehead, len(landmarks))
-        kind = torch.randint(len(self.hulls), (len(landmarks),))
-        higher = high & torch.tensor([name == "all" for name in self.hulls])[kind]  # the others do not use the forehead
-        out = hull_masks(landmarks, self.hulls, kind.masked_fill(higher, -1), height, width)
-        rows = higher.nonzero().flatten().to(landmarks.device)
-        if len(rows):
-            points = torch.from_numpy(with_forehead(landmarks[rows].cpu().numpy())).to(landmarks.device)
-            out[rows, 0] = hull_mask(points, "all", height, width).float()
-        return out
+    def names(self, hull: Tensor) -> list[str]:
+        return [self.hulls[i] for i in hull.tolist()]
 
-    def colours(self, images: Tensor) -> Tensor:
-        """Channels shifted, light changed, then sharpened or made coarse."""
-        b = len(images)
-        images = shifted(images, self.colour_shift * between(-1, 1, b, 3) * happens(0.3, b)[:, None])
-        images = lit(images, self.light * between(-1, 1, b), self.light * between(-1, 1, b))
-        sharp, amount, lightness = happens(0.5, b), between(0.2, 0.5, b), between(0.5, 1.0, b)
-        factor = 2 * torch.randint(1, 3, (b,))
-        for kind in (1, 2, 4):
-            chosen = (sharp if kind == 1 else ~sharp & (factor == kind)).nonzero().flatten()
-            rows = chosen.to(images.device)
-            if len(rows):
-                some = images[rows]
-                images[rows] = sharpened(some, amount[chosen], lightness[chosen]) if kind == 1 else coarse(some, kind)
-        return images
-
-    def moved(self, source: Tensor, hull: Tensor) -> tuple[Tensor, Tensor]:
+    def displaced(
+        self, source: Tensor, hull: Tensor, rows: Tensor, columns: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """The copy and its hull moved and scaled alike, the hull also bent."""
-        b, _, h, w = source.shape
-        scale = between(self.scale, 1 / self.scale, b, 2).to(source.device)
-        shift = 2 * torch.tensor(self.shift) * between(-1, 1, b, 2)
-        straight = places(1 / scale, -shift.to(source.device) / scale, h, w)
-        times = h / 256
-        noise = between(-1, 1, b, 2, max(8, h // 4), max(8, w // 4)).to(source.device)
-        bent = straight + elastic(noise, self.alpha * times, self.sigma * times, h, w)
+        h, w = source.shape[-2:]
+        straight = torch.stack(torch.broadcast_tensors(columns[:, None], rows[:, :, None]), -1)
+        bent = straight + elastic(noise, self.alpha * h / 256, self.sigma * h / 256, h, w)
         source = F.grid_sample(source, straight, padding_mode="zeros", align_corners=True)
         return source, F.grid_sample(hull, bent, mode="nearest", padding_mode="zeros", align_corners=True)
 
-    def aged(self, blend: Blend) -> Blend:
+    def aged(self, blend: Blend, d: Draws) -> Blend:
         """Real and fake alike shifted in colour, lit and compressed."""
-        pairs, b = blend.pairs, len(blend.pairs)
-        move, tone = happens(self.after_shift, b), happens(self.after_light, b)
-        shift, gain, lift = between(-1, 1, b, 3), between(-1, 1, b), between(-1, 1, b)
-        for i in (move | tone).nonzero().flatten().tolist():
-            strength = 3 * self.light * tone[i]
-            change = 255 * (self.colour_shift * move[i] * shift[i] + strength * lift[i])
-            changed = (pairs[i] * (1 + strength * gain[i])).add_(change.to(pairs.device)[:, None, None])
-            pairs[i] = changed.clamp_(0, 255).round_()
-        chosen, quality = happens(self.after_jpeg, b), torch.randint(self.quality[0], self.quality[1] + 1, (b,))
-        for i in chosen.nonzero().flatten().tolist():
-            for image in pairs[i]:
-                image.copy_(as_bytes(jpeg(image.float() / 255, int(quality[i]), SIDE)))
+        pairs = blend.pairs
+        strength = 3 * self.light * d.is_lit
+        change = 255 * (self.colour_shift * d.is_shifted[:, None] * d.after_shift + (strength * d.lift)[:, None])
+        changed, compressed = (chosen.nonzero().flatten() for chosen in (d.is_shifted | d.is_lit, d.is_compressed))
+        numbers = [changed, (1 + strength * d.gain)[changed], change[changed], compressed]
+        rows, gain, lift, others = moved(numbers, pairs.device)
+        if len(rows):
+            seen = (pairs[rows] * gain[:, None, None, None, None]).add_(lift[:, None, :, None, None])
+            pairs[rows] = seen.clamp_(0, 255).round_().to(torch.uint8)
+        if len(others):
+            images = pairs[others].flatten(0, 1).float() / 255
+            after = jpegs(images, d.quality[compressed].repeat_interleave(2), SIDE)
+            pairs[others] = as_bytes(after).view(-1, *pairs.shape[1:])
         return blend
+
+
+def coloured(
+    images: Tensor,
+    kinds: Sequence[Tensor],
+    shift: Tensor,
+    contrast: Tensor,
+    brightness: Tensor,
+    amount: Tensor,
+    lightness: Tensor,
+) -> Tensor:
+    """Channels shifted, light changed, then sharpened or made coarse.
+
+    Args:
+        kinds: Rows to be sharpened, and those of which every second or fourth pixel is kept.
+        amount: For the first of these alone, as is lightness.
+    """
+    images = lit(shifted(images, shift), contrast, brightness)
+    sharp, *others = kinds
+    if len(sharp):
+        images[sharp] = sharpened(images[sharp], amount, lightness)
+    for times, rows in zip((2, 4), others, strict=True):
+        if len(rows):
+            images[rows] = coarse(images[rows], times)
+    return images
+
+
+def in_the_mirror(points: Tensor, width: int) -> Tensor:
+    """(B, 68, 2)."""
+    out = points[:, mirror(points.device)]
+    out[..., 0].neg_().add_(width - 1)
+    return out
+
+
+@functools.lru_cache(maxsize=4)
+def mirror(device: torch.device) -> Tensor:
+    return torch.tensor(MIRROR, device=device)
+
+
+def joined(draws: Sequence[Draws]) -> Draws:
+    """Of one batch, what was drawn for its parts."""
+    parts: dict[str, list[Any]] = {f.name: [getattr(one, f.name) for one in draws] for f in fields(Draws)}
+    cuts = [cut for each in parts.pop("cuts") for cut in each]
+    return Draws(cuts=cuts, **{name: torch.cat(each) for name, each in parts.items()})

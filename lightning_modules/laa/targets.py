@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from datamodules.synthesis.masks import separable, taps
 INSIDE = 128  # level above which a pixel belongs to the boundary when its width is measured
 SOFT = 5 / 256  # of the side: standard deviation of the middle of the blurs that SelfBlend softens masks with
 OVERLAP = 0.7
+ROOM = 32  # on a GPU, pixels for a point: a fake of 96 x 96 has 20 of them, at most 104 in 320; a real image has none
 
 
 @dataclass(kw_only=True)
@@ -57,21 +59,53 @@ def encode(boundary: Tensor, compat: bool = False) -> Targets:
         compat: Heat maps as the released code draws them, half of them a pixel up and left of their points.
     """
     top = quadrant_maximum(boundary)
-    heat = draw(boundary, *vulnerable(boundary, compat), compat)
+    points = (vulnerable if boundary.is_cpu else listed)(boundary, compat, top)
+    heat = draw(boundary, points, compat)
     largest = boundary.flatten(1).amax(1)[:, None, None]
-    consistency = torch.where(top > 0, (LEVELS - (largest - boundary).abs()) / LEVELS, 0.0)
+    consistency = (LEVELS - (largest - boundary).abs()) / LEVELS * (top > 0)
     flat = consistency.flatten(1)
     place = torch.arange(flat.shape[1], device=flat.device).expand_as(flat)
-    first = torch.where(flat == flat.amax(1, keepdim=True), place, flat.shape[1]).amin(1)  # argmax promises no order
+    first = place.masked_fill(flat != flat.amax(1, keepdim=True), flat.shape[1]).amin(1)  # argmax promises no order
     return Targets(heat=heat[:, None], consistency=consistency, anchor=first)
 
 
-def vulnerable(boundary: Tensor, compat: bool = False) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The points: image, row and column of each, and the standard deviation of its Gaussian, (N,) each."""
-    top = quadrant_maximum(boundary)
+@dataclass(kw_only=True)
+class Points:
+    """N vulnerable points: image, row and column of each, and the standard deviation of its Gaussian."""
+
+    image: Tensor
+    y: Tensor
+    x: Tensor
+    sigma: Tensor
+    is_drawn: Tensor | None = None  # (N,) bool; all of them without it
+
+
+def vulnerable(boundary: Tensor, compat: bool = False, top: Tensor | None = None) -> Points:
+    """
+    Args:
+        top: What ``quadrant_maximum`` gives, if it is known.
+    """
+    top = quadrant_maximum(boundary) if top is None else top
     image, y, x = ((boundary == top) & (top > 0)).nonzero(as_tuple=True)
     height, width = (runs(boundary, dim, compat)[image, y, x] for dim in (-2, -1))
-    return image, y, x, radius(height, width) / 3 + 1e-4
+    return Points(image=image, y=y, x=x, sigma=deviation(height, width))
+
+
+def listed(boundary: Tensor, compat: bool = False, top: Tensor | None = None) -> Points:
+    """The same without asking a GPU how many there are: room for one of ROOM pixels, for more than that none."""
+    b, h, w = boundary.shape
+    top = quadrant_maximum(boundary) if top is None else top
+    is_point = ((boundary == top) & (top > 0)).flatten()
+    room = max(1, b * h * w // ROOM)
+    order = is_point.cumsum(0)
+    slot = (order - 1).masked_fill_(~is_point, room).clamp_(max=room)
+    every = torch.arange(b * h * w, device=boundary.device)
+    place = every[: room + 1].clone().scatter_(0, slot, every)[:room]  # where none is, all in different places
+    height, width = (runs(boundary, dim, compat) for dim in (-2, -1))
+    table = deviations(2 * h, 2 * w, boundary.device)
+    sigma = table[(height * (2 * w + 1) + width).flatten()[place]]
+    image, y, x = place // (h * w), place // w % h, place % w
+    return Points(image=image, y=y, x=x, sigma=sigma, is_drawn=every[:room] < order[-1])
 
 
 def quadrant_maximum(boundary: Tensor) -> Tensor:
@@ -85,16 +119,14 @@ def runs(boundary: Tensor, dim: int, compat: bool) -> Tensor:
     """(B, h, w) pixels of the boundary in one line through each, itself counted from both sides; 0 outside."""
     inside = boundary > INSIDE
     place = torch.arange(1, inside.shape[dim] + 1, device=inside.device)
-    place = (place[:, None] if dim == -2 else place).expand_as(inside)
-
-    def back(inside: Tensor) -> Tensor:
-        return place - torch.where(inside, 0, place).cummax(dim).values
-
-    before, after = back(inside), back(inside.flip(dim)).flip(dim)
+    place = place[:, None] if dim == -2 else place
+    both = torch.stack([inside, inside.flip(dim)])
+    back = place - place.masked_fill(both, 0).cummax(dim).values
+    before, after = back[0], back[1].flip(dim)
     if compat:  # a walk past the first pixel goes on from the last
         around = before.select(dim, -1).unsqueeze(dim)
         before = torch.where(before == place, before + around, before)
-    return torch.where(inside, before + after, 0)
+    return (before + after).masked_fill_(~inside, 0)
 
 
 def radius(height: Tensor, width: Tensor) -> Tensor:
@@ -107,23 +139,53 @@ def radius(height: Tensor, width: Tensor) -> Tensor:
     return torch.minimum(torch.minimum(one, two), three)
 
 
-def draw(boundary: Tensor, image: Tensor, y: Tensor, x: Tensor, sigma: Tensor, compat: bool) -> Tensor:
+def deviation(height: Tensor, width: Tensor) -> Tensor:
+    return radius(height, width) / 3 + 1e-4
+
+
+@functools.lru_cache(maxsize=4)
+def deviations(height: int, width: int, device: torch.device) -> Tensor:
+    """All that can come, flat: to look them up takes fewer operations."""
+    tall, wide = (torch.arange(side + 1) for side in (height, width))
+    return deviation(tall[:, None], wide).flatten().to(device)
+
+
+def draw(boundary: Tensor, points: Points, compat: bool) -> Tensor:
     """(B, h, w): a Gaussian for each point, cut off at three standard deviations, the larger where two meet."""
     b, h, w = boundary.shape
     heat = torch.zeros(b * h * w, device=boundary.device)
-    if not len(y):
-        return heat.view(b, h, w)
-    reach = 3 * sigma
+    y, x, reach = points.y, points.x, 3 * points.sigma
     if compat:
         y, x = (((i - reach).trunc() + (reach + 0.5).floor()).long() for i in (y, x))
-    whole = reach.long()
+    points, whole = replace(points, y=y, x=x), reach.long()
+    if points.is_drawn is not None:
+        longest = [2 * side if compat else side + 1 for side in (h, w)]  # that runs can be
+        widest = int(3 * deviation(*map(torch.tensor, longest)))
+        stamp(heat, points, whole, widest, (h, w))
+        return heat.view(b, h, w)
     for side in whole.unique().tolist():  # one wide Gaussian would widen the window of all
         mine = (whole == side).nonzero().flatten()
-        step = torch.arange(-side, side + 1, device=boundary.device)
-        dy, dx = (d.flatten() for d in torch.meshgrid(step, step, indexing="ij"))
-        value = torch.exp(-(dy**2 + dx**2) / (2 * sigma[mine, None] ** 2)).float()  # (N, window)
-        yy, xx = y[mine, None] + dy, x[mine, None] + dx
-        kept = (yy >= 0) & (yy < h) & (xx >= 0) & (xx < w)
-        place = (image[mine, None] * h + yy) * w + xx
-        heat.scatter_reduce_(0, place[kept], value[kept], "amax")
+        some = Points(image=points.image[mine], y=y[mine], x=x[mine], sigma=points.sigma[mine])
+        stamp(heat, some, whole[mine], side, (h, w))
     return heat.view(b, h, w)
+
+
+def stamp(heat: Tensor, points: Points, whole: Tensor, side: int, size: tuple[int, int]) -> None:
+    """
+    Args:
+        heat: (B * h * w,) to draw on.
+        whole: (N,) pixels that each Gaussian reaches.
+        side: Pixels around each that are looked at.
+    """
+    h, w = size
+    step = torch.arange(-side, side + 1, device=heat.device)
+    yy, xx = points.y[:, None] + step, points.x[:, None] + step  # (N, window)
+    near = step.abs() <= whole[:, None]
+    if points.is_drawn is not None:
+        near = near & points.is_drawn[:, None]
+    row, column = yy.clamp(0, h - 1), xx.clamp(0, w - 1)
+    tall, wide = near & (row == yy), near & (column == xx)
+    fall = step**2 / (2 * points.sigma[:, None] ** 2)
+    value = torch.exp(-(fall[:, :, None] + fall[:, None])).float() * (tall[:, :, None] & wide[:, None])
+    place = ((points.image[:, None] * h + row) * w)[:, :, None] + column[:, None]
+    heat.scatter_reduce_(0, place.flatten(), value.flatten(), "amax")

@@ -1,0 +1,227 @@
+"""How fast training runs on a device: the suite's own loop, from stored crops on, beside a bare loop of the network."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.speed.faces import real_batch
+from benchmarks.speed.presets import Preset, presets
+from datamodules.base import FaceData
+from lightning_modules.base import Method
+from lightning_modules.recover import Recover
+from lightning_modules.recovery.mae import MAE
+
+COUNTED = 6  # steps of the profile
+
+
+class Events(Callback):
+    """The end of each step on the device's own clock, without making it wait; kernels of the last steps."""
+
+    def __init__(self, warm_up: int, steps: int, device: torch.device) -> None:
+        self.warm_up, self.steps, self.device = warm_up, steps, device
+        self.ends: list[Any] = []
+        self.profile: Any = None
+        self.kernel_ms = float("nan")
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: object) -> None:
+        if len(self.ends) <= self.warm_up + self.steps:
+            self.ends.append(mark(self.device))
+        if len(self.ends) == self.warm_up + self.steps and self.profile is None:
+            self.profile = profile(activities=[ProfilerActivity.CUDA if self.on_gpu else ProfilerActivity.CPU])
+            self.profile.__enter__()
+            self.first = trainer.global_step
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        if self.on_gpu:
+            torch.cuda.synchronize(self.device)
+        if self.profile is not None:
+            self.profile.__exit__(None, None, None)
+            self.kernel_ms = kernel_ms(self.profile) / max(1, trainer.global_step - self.first)
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.device.type == "cuda"
+
+    def milliseconds(self) -> list[float]:
+        ends = self.ends[self.warm_up : self.warm_up + self.steps]
+        return [span(a, b) for a, b in pairwise(ends)]
+
+
+def mark(device: torch.device) -> Any:
+    if device.type != "cuda":
+        return time.perf_counter()
+    event = torch.cuda.Event(enable_timing=True)
+    event.record()
+    return event
+
+
+def span(a: Any, b: Any) -> float:
+    """Milliseconds."""
+    return 1000 * (b - a) if isinstance(a, float) else float(a.elapsed_time(b))
+
+
+def kernel_ms(recorded: Any) -> float:
+    """Time in which the device worked, of everything that was recorded."""
+    return sum(event.self_device_time_total for event in recorded.key_averages()) / 1000
+
+
+def bare(method: Method, preset: Preset, device: torch.device, precision: str, steps: int) -> dict[str, float]:
+    """The network's passes and its optimizer on one batch that is on the device already."""
+    pairs = 2 if "synthesis" in preset.data else 1
+    batch = real_batch(min(16, pairs * preset.batch), preset.side, preset.clip)
+    batch = batch.rows(torch.arange(pairs * preset.batch) % len(batch)).to(device)
+    batch = replace(batch, framed="synthesis" in preset.data)
+    method.train()
+    parameters = [p for p in method.parameters() if p.requires_grad]
+    optimizer = method.optimizer(method.training_parameters())
+
+    def backward() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+            losses = method.losses(method.predicted(batch), batch)
+        torch.stack([each.float() for each in losses.values()]).sum().backward()
+
+    ends = []
+    for _ in range(steps + 4):
+        backward()
+        if method.rho:
+            moved: list[Any] = [p for p in parameters if p.grad is not None]
+            with torch.no_grad():
+                grads = [p.grad for p in moved]
+                norm = torch.stack(list(torch._foreach_norm(grads))).norm()
+                way: list[Any] = list(torch._foreach_mul(grads, method.rho / (norm + 1e-12)))
+                torch._foreach_add_(moved, way)
+            optimizer.zero_grad()
+            backward()
+            with torch.no_grad():
+                torch._foreach_sub_(moved, way)
+        optimizer.step()
+        optimizer.zero_grad()
+        ends.append(mark(device))
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return {"ms": round(median(span(a, b) for a, b in pairwise(ends[4:])), 2)}
+
+
+def suite(
+    method: Method,
+    preset: Preset,
+    studio: Path,
+    device: torch.device,
+    precision: str,
+    steps: int,
+    workers: int,
+    watched_by: Callback | None = None,
+) -> dict[str, float]:
+    """
+    Args:
+        watched_by: Another callback, in place of the count of kernels.
+    """
+    warm_up = 5
+    total = warm_up + steps + COUNTED + 1
+    arguments: dict[str, Any] = {
+        "prepared": studio / preset.folder,
+        "root": studio,
+        "compression": "c23",
+        "image_size": preset.side,
+        "batch_size": preset.batch,
+        "clip": preset.clip,
+        "num_workers": workers,
+        "draws": 1 + preset.batch * total,
+    }
+    data = FaceData(**(arguments | preset.data))
+    events = Events(warm_up, steps, device)
+    trainer = Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=1,
+        precision=precision,  # type: ignore[arg-type]
+        max_steps=total,
+        logger=False,
+        callbacks=[events if watched_by is None else watched_by],
+        enable_progress_bar=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+        use_distributed_sampler=False,
+    )
+    trainer.fit(method, datamodule=data)
+    if watched_by is not None:
+        return {}
+    ms = median(events.milliseconds())
+    samples = preset.batch * (2 if "synthesis" in preset.data else 1)
+    out = {"ms": round(ms, 2), "samples_per_s": round(1000 * samples / ms, 1)}
+    if device.type == "cuda":
+        out["kernel_ms"] = round(events.kernel_ms, 2)
+        out["waiting"] = round(max(0.0, 1 - events.kernel_ms / ms), 3)
+    return out
+
+
+@contextmanager
+def measured_memory(device: torch.device, out: dict[str, Any]) -> Iterator[None]:
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    yield
+    if device.type == "cuda":
+        out["gib"] = round(torch.cuda.max_memory_allocated(device) / 2**30, 2)
+
+
+def write_generator(folder: Path, generator: MAE) -> Path:
+    """A checkpoint of a generator that has learnt nothing: time does not depend on it."""
+    path = folder / f"generator_{generator.width}.ckpt"
+    torch.save({"state_dict": Recover(generator).state_dict()}, path)
+    return path
+
+
+def measure(
+    name: str, preset: Preset, studio: Path, device: torch.device, precision: str, steps: int, workers: int, tiny: bool
+) -> dict[str, Any]:
+    """One row of the table; a network that does not fit in memory is tried with half its batch, in two passes."""
+    row: dict[str, Any] = {"precision": precision, "batch": preset.batch}
+    try:
+        given: dict[str, Any] = {}
+        if preset.needs_generator:
+            from benchmarks.speed.presets import TINY_MAE
+
+            given["generator"] = write_generator(studio, MAE(**TINY_MAE) if tiny else MAE())
+        method = preset.build(**given)
+        alone: dict[str, Any] = {}
+        with measured_memory(device, alone):
+            alone |= bare(method.to(device), preset, device, precision, steps)
+        row["bare"] = alone
+        whole: dict[str, Any] = {}
+        with measured_memory(device, whole):
+            whole |= suite(preset.build(**given), preset, studio, device, precision, steps, workers)
+        row["suite"] = whole
+        row["suite_over_bare"] = round(whole["ms"] / alone["ms"], 3)
+    except torch.OutOfMemoryError:
+        row["error"] = "out of memory"
+    except Exception as failure:  # one row must not cost the others
+        row["error"] = f"{type(failure).__name__}: {failure}"[:400]
+    print(name, row, flush=True)
+    return row
+
+
+def table(
+    studio: Path, device: torch.device, tiny: bool, steps: int, workers: int, wanted: list[str], precision: str
+) -> Iterator[tuple[str, Any]]:
+    """
+    Args:
+        wanted: Rows whose names begin with one of these; all without any.
+    """
+    for name, preset in presets(tiny).items():
+        if wanted and not any(name.startswith(one) for one in wanted):
+            continue
+        yield name, measure(name, preset, studio, device, precision, steps, workers, tiny)

@@ -1,0 +1,121 @@
+"""Ten minutes that say whether everything is right on a GPU, how fast it is, and where the time goes.
+
+A stage whose file is in ``out`` already is passed over; benchmarks/speed/gpu.sh says how to bring what a machine
+without a network lacks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jsonargparse import auto_cli
+
+from benchmarks.record import record
+from benchmarks.speed import decode, fast, learn, profiles, right
+from benchmarks.speed.presets import presets
+
+Stage = Literal["right", "studio", "fast", "profile", "decode", "learn", "detect"]
+STAGES: list[Stage] = ["right", "studio", "fast", "profile", "decode", "learn", "detect"]
+PROFILED = ("LAA-Net", "LAA-Net B4, 8 pairs", "CLIP ViT-L, norms")
+
+
+def gpu(
+    out: Path,
+    work: Path,
+    stages: list[Stage] = STAGES,
+    device: str = "cuda",
+    tiny: bool = False,
+    precision: str = "bf16-mixed",
+    steps: int = 15,
+    workers: int = 12,
+    wanted: list[str] = [],  # noqa: B006
+    minutes: float = 3.0,
+    trunk: Path | None = None,
+    seconds: float = 60.0,
+    people: Literal["tiny", "small"] = "small",
+) -> None:
+    """Measure, print, and keep each stage as data.
+
+    Args:
+        out: Folder of the results, a file for each stage.
+        work: Folder of what is made on the way.
+        stages: In this order.
+        device: Whose results and times are wanted; cpu shows that the script itself runs.
+        tiny: Networks and pictures small enough for a test.
+        precision: Of the timed trainings.
+        steps: Timed ones.
+        workers: Loader processes.
+        wanted: Rows of the table of times that begin with one of these; all without any.
+        minutes: Of the real training.
+        trunk: State dict of tf_efficientnet_lite0 to start that training from; random weights without it.
+        seconds: Of the video that is scored.
+        people: Size of the studio that is filmed.
+    """
+    torch.set_float32_matmul_precision("high")
+    place, studio, run = torch.device(device), work / "studio", work / "run"
+    work.mkdir(parents=True, exist_ok=True)
+
+    def profiled() -> dict[str, Any]:
+        found = {}
+        for name, preset in presets(tiny).items():
+            if name in PROFILED:
+                found[name] = profiles.profile_steps(preset.build(), preset, studio, place, precision, workers)
+        return found
+
+    def person() -> Path:
+        return min(studio.glob("original_sequences/*/c23/videos/*.mp4"))
+
+    what: dict[Stage, Callable[[], Any]] = {
+        "right": lambda: right.check(device, tiny, wanted),
+        "studio": lambda: learn.make_studio(studio, people, 64 if tiny else 256, workers or 2),
+        "fast": lambda: fast.table(studio, place, tiny, steps, workers, wanted, precision),
+        "profile": profiled,
+        "decode": lambda: decode.frames_per_second(person(), work, place, 1 if tiny else 10),
+        "learn": lambda: learn.train(studio, run, trunk, minutes, workers, small_options() if tiny else gpu_options()),
+        "detect": lambda: decode.detect(run / "checkpoints" / "last.ckpt", person(), work, place, seconds),
+    }
+    for stage in stages:
+        if (out / f"gpu_{stage}.json").exists():
+            continue
+        start = time.perf_counter()
+        print(f"== {stage}", flush=True)
+        try:
+            result = what[stage]()
+            if isinstance(result, Iterator):  # a row that is done stays, whatever becomes of the next
+                rows: dict[str, Any] = {}
+                for name, row in result:
+                    rows[name] = row
+                    record(f"gpu_{stage}_part", rows, out)
+                (out / f"gpu_{stage}_part.json").unlink(missing_ok=True)
+                result = rows
+        except Exception as failure:  # the other stages are worth their time all the same
+            print(f"== {stage}: {type(failure).__name__}: {failure}", flush=True)
+            continue
+        record(f"gpu_{stage}", {"seconds": round(time.perf_counter() - start, 1)} | result, out)
+        print(f"== {stage}: {time.perf_counter() - start:.1f} s", flush=True)
+
+
+def gpu_options() -> list[str]:
+    return [
+        "--data.image_size", "256", "--data.synthesis.init_args.size", "256", "--data.batch_size", "32",
+        "--data.draws", "64", "--trainer.precision", "bf16-mixed", "--model.rho", "0",
+        "--model.optimizer", "torch.optim.AdamW",
+        "--model.optimizer.lr", "5e-4", "--model.optimizer.weight_decay", "0.02",
+        "--model.scheduler.init_args.epochs", "30", "--trainer.max_epochs", "30",
+    ]  # fmt: skip
+
+
+def small_options() -> list[str]:
+    return [
+        "--model.backbone", "test_efficientnet", "--data.image_size", "64", "--data.synthesis.init_args.size", "64",
+        "--data.batch_size", "4", "--data.eval_clips", "2", "--trainer.max_epochs", "1", "--trainer.accelerator", "cpu",
+        "--trainer.limit_train_batches", "2",
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    auto_cli(gpu, as_positional=False)

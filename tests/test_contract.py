@@ -1,0 +1,39 @@
+"""What a prepared folder promises, and that one of another time is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from datamodules import contract
+from datamodules.errors import Refused
+from datamodules.faces.blaze_face import BlazeFace
+from datamodules.faces.face_mesh import FaceMesh
+from datamodules.faces.hog import HOG
+from datamodules.faces.landmarks import NoLandmarks
+from datamodules.faces.tracking import FaceTracker
+from datamodules.prepare import Recipe
+from datamodules.video import Decord
+
+
+def test_a_folder_prepared_before_boxes_were_steady_is_refused_with_the_command(tmp_path: Path) -> None:
+    (tmp_path / "contract.json").write_text(json.dumps({"detector": "HOG", "size": 256}))
+    with pytest.raises(Refused) as error:
+        contract.load(tmp_path)
+    assert "\n" not in str(error.value)
+    assert "layout 1, must be 2; run 'python -m suite prepare' again, with a new folder for" in str(error.value)
+
+
+def test_the_contract_says_how_boxes_are_smoothed_and_what_they_hold() -> None:
+    mesh = Recipe(decoder=Decord(), tracker=FaceTracker(BlazeFace(), FaceMesh(), steady=7, room=1.5)).contract()
+    assert {name: mesh[name] for name in ("layout", "detector", "steady", "room", "smooth")} == {
+        "layout": contract.LAYOUT,
+        "detector": "BlazeFace",
+        "steady": 7,
+        "room": 1.5,
+        "smooth": 0.0,
+    }
+    # without landmarks there is nothing that a square could have to hold
+    assert Recipe(decoder=Decord(), tracker=FaceTracker(HOG(), NoLandmarks())).contract()["room"] == 0

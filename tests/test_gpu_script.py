@@ -1,0 +1,67 @@
+"""The script that a GPU is checked with runs, at tiny sizes and without one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.speed import right
+from benchmarks.speed.faces import real_batch
+from benchmarks.speed.presets import presets
+from lightning_modules.classifier import Classifier
+from tests.conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def results(studio: Path, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of two stages of the script, on a studio that is filmed and prepared already."""
+    work, out = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("out")
+    (work / "studio").mkdir()
+    for path in (*studio.iterdir(), prepared):
+        (work / "studio" / path.name).symlink_to(path)
+    stages = ["--stages", "[right,fast,profile]", "--wanted", "[classifier]", "--steps", "2", "--workers", "0"]
+    arguments = ["--device", "cpu", "--tiny", "true", "--precision", "32-true", *stages]
+    script = ["bash", str(ROOT / "benchmarks/speed/gpu.sh"), str(out), *arguments]
+    python = str(ROOT / ".venv/bin/python") if (ROOT / ".venv/bin/python").exists() else "python"
+    done = subprocess.run(
+        script, env=os.environ | {"WORK": str(work), "PYTHON": python}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_a_step_on_the_device_is_compared_with_the_cpu(results: Path) -> None:
+    result = json.loads((results / "gpu_right.json").read_text())["result"]
+    assert result["is_right"]
+    assert result["steps"]["classifier"]["float32"]["gradient"]["error"] == 0  # the CPU against itself
+    assert 0 < result["steps"]["classifier"]["bf16"]["gradient"]["error"] < 0.9
+
+
+def test_the_table_of_times_has_the_suite_beside_a_bare_loop(results: Path) -> None:
+    row = json.loads((results / "gpu_fast.json").read_text())["result"]["classifier"]
+    assert row["suite"]["ms"] > 0
+    assert row["bare"]["ms"] > 0
+
+
+def test_a_method_that_differs_on_the_device_is_not_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    forward, calls = Classifier.forward, iter(range(9))
+
+    def other(self: Classifier, frames: torch.Tensor, framed: bool = False) -> object:
+        return forward(self, frames * 0.9 if next(calls) else frames, framed)  # all but the reference
+
+    monkeypatch.setattr(Classifier, "forward", other)
+    assert not right.check_method(presets(tiny=True)["classifier"], "cpu", True)["float32"]["within"]
+
+
+def test_faces_of_the_check_have_their_landmarks_on_them() -> None:
+    batch = real_batch(2, 64)
+    points = batch.landmarks[0, 0]
+    inside = (points > 0) & (points < 64)
+    assert inside.all()
+    eyes, mouth = points[36:48, 1].mean(), points[48:68, 1].mean()
+    assert 0.1 * 64 < mouth - eyes < 0.5 * 64
