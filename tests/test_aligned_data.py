@@ -21,7 +21,7 @@ from datamodules.datasets.ffpp import index
 from datamodules.errors import Refused
 from datamodules.faces.align import Alignment, Cropper, five_points, place_template
 from datamodules.faces.crop import restore_region
-from datamodules.faces.landmarks import DlibLandmarks, FacePoints, NoLandmarks
+from datamodules.faces.landmarks import DlibLandmarks, NoLandmarks
 from datamodules.faces.quality import measure_quality
 from datamodules.faces.stream import Face
 from datamodules.faces.tracking import FaceTracker, Track
@@ -167,7 +167,7 @@ def test_the_film_lays_a_map_on_the_face_it_was_made_of(
         score = Score(track=0, frame=0, seconds=0.0, region=region, score=0.9, quality=quality, fault=None, heat=laid)
         film.now = {0: [score]}
         pictures.append(np.full((96, 128, 3), 100, np.uint8))
-        film.draw(pictures[-1], Face(track=Track(0), box=box, points=FacePoints(points=face.landmarks[0])))
+        film.draw(pictures[-1], Face(track=Track(0), box=box, landmarks=face.landmarks[0]))
     ys, xs = np.nonzero((pictures[0] != pictures[1]).any(2))
     np.testing.assert_allclose([xs.mean(), ys.mean()], eye / 2, atol=1.0)
 

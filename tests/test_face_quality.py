@@ -11,12 +11,20 @@ from typing import Any
 import cv2
 import jsonschema
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from datamodules import digests, manifest
+from datamodules.clips import VideoClips
 from datamodules.errors import Refused
+from datamodules.faces.align import Cropper
 from datamodules.faces.crop import Square, Turned
-from datamodules.faces.landmarks import FacePoints
-from datamodules.faces.quality import Quality, measure_outside, measure_quality
+from datamodules.faces.pose import HeadPose
+from datamodules.faces.quality import Quality, measure_outside, measure_quality, worsen
+from datamodules.faces.rows import FACES
+from datamodules.manifest import Video
+from datamodules.tables import CROPS, save, save_tracks
+from datamodules.video import PyAV
 from suite.detection.look import Looker, Settings
 from suite.detection.usable import Usable
 from tests.detecting import SCHEMA, small
@@ -30,7 +38,8 @@ BOX = np.array([40, 20, 100, 90], np.float32)
 
 
 def test_sides_exposure_and_what_is_beyond_the_edge_are_measured() -> None:
-    found = measure_quality(FRAME, BOX, Square(40, 20, 70), FacePoints(points=np.zeros((68, 2)), presence=0.7))
+    found = measure_quality(FRAME, BOX, Square(40, 20, 70), 0.7, HeadPose(yaw=10.0, pitch=-20.0, roll=5.0))
+    assert (found.yaw, found.pitch, found.roll) == (10, -20, 5)
     assert (found.side, found.sharpness, found.unexposed, found.presence) == (70, 0, 0, 0.7)
     assert found.outside == pytest.approx(0, abs=1e-6)
     half = FRAME.copy()
@@ -98,6 +107,35 @@ def test_a_limit_that_cannot_be_is_refused_by_name(wrong: dict[str, Any]) -> Non
     [(name, value)] = wrong.items()
     with pytest.raises(Refused, match=rf"usable.{name} {value}: must be"):
         Usable(**wrong)
+
+
+def test_no_clip_has_a_frame_whose_landmarks_cannot_be_believed(tmp_path: Path) -> None:
+    row = Video(dataset="d", method="real", stem="v", path="v.mp4", label=0, split="test", identities="v", frames=40)
+    seen = [
+        {"video": row.key, "track": 0, "frame": i, "time": i / 25, "found_by": "HOG", "landmarks": [0.0] * 136}
+        | dict.fromkeys(("x0", "y0", "x1", "y1", "score", "roll", "masked"), 0.0)
+        | {"presence": 0.9, "yaw": nan, "pitch": 0.0}
+        for i in range(40)
+    ]
+    seen[10]["presence"], seen[20]["yaw"], seen[30]["pitch"] = 0.3, -60.0, 50.0
+    save(tmp_path / "faces.arrow", FACES, [pa.Table.from_pylist(seen, FACES)], digests.replacing)
+    save(tmp_path / "crops.arrow", CROPS, [], digests.replacing)
+    save_tracks(tmp_path)
+
+    def starts(length: int) -> list[int]:
+        about = (manifest.table([row]), PyAV(), 64, Cropper(1.3))
+        return VideoClips(tmp_path, tmp_path, *about, tracks=1, length=length).starts(0).tolist()  # type: ignore[arg-type]
+
+    assert starts(1) == list(range(40))  # a frame by itself needs no landmarks
+    gone = {s for wrong in (10, 20, 30) for s in range(wrong - 3, wrong + 1)}
+    assert starts(4) == [i for i in range(37) if i not in gone]
+
+
+def test_a_clip_is_as_good_as_the_landmarks_of_its_worst_frame() -> None:
+    turned = HeadPose(yaw=-50.0, pitch=2.0, roll=0.0)
+    found = worsen(replace(GOOD, presence=0.9, yaw=10.0, pitch=nan), 0.4, turned)
+    assert (found.presence, found.yaw, found.pitch) == (0.4, -50, 2)
+    assert worsen(found, 0.8, HeadPose(yaw=1.0, pitch=1.0, roll=1.0)) == found
 
 
 def test_moments_that_are_not_usable_have_no_part_in_the_verdict_and_are_counted(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isnan
 
 import cv2
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from datamodules.faces.crop import Region
-from datamodules.faces.landmarks import FacePoints
+from datamodules.faces.pose import HeadPose
+from datamodules.faces.track import UNKNOWN
 
 SIDE = 96  # of the crop in which faces are compared
+# beyond, landmarks cannot be believed: near profile they slide over the face. What nobody measured is believed
+YAW, PITCH, PRESENCE = 45.0, 30.0, 0.5
 DARK, BRIGHT = 20, 250  # greys beyond which there is nothing to see
-UNKNOWN = float("nan")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,21 +28,25 @@ class Quality:
     sharpness: float  # variance of the Laplacian of the inner half of its crop, at 48 pixels
     unexposed: float  # share of the same pixels that are nearly black or white
     outside: float  # share of the crop that is beyond the edge of the frame
-    presence: float = UNKNOWN  # probability that it is a face, says the landmark model
-    yaw: float = UNKNOWN  # degrees
-    pitch: float = UNKNOWN
-    roll: float = UNKNOWN
+    presence: float = float("nan")  # probability that it is a face, says the landmark model
+    yaw: float = float("nan")  # degrees, as HeadPose has them
+    pitch: float = float("nan")
+    roll: float = float("nan")
 
 
 def measure_quality(
-    frame: NDArray[np.uint8], box: NDArray[np.float32], region: Region, face: FacePoints | None = None
+    frame: NDArray[np.uint8],
+    box: NDArray[np.float32],
+    region: Region,
+    presence: float = float("nan"),
+    pose: HeadPose = UNKNOWN,
 ) -> Quality:
     """
     Args:
         frame: (H, W, 3).
         box: (4,) of the face.
         region: What a method sees of it.
-        face: Its landmarks, for what they say of it.
+        presence: Probability that it is a face, says the landmark model.
     """
     grey = cv2.cvtColor(region.cut(frame, SIDE), cv2.COLOR_RGB2GRAY)
     inner = np.asarray(grey[SIDE // 4 : -SIDE // 4, SIDE // 4 : -SIDE // 4], np.uint8)  # which is face
@@ -47,8 +55,28 @@ def measure_quality(
         sharpness=measure_sharpness(inner),
         unexposed=float(((inner < DARK) | (inner > BRIGHT)).mean()),
         outside=measure_outside(region, frame),
-        presence=UNKNOWN if face is None else face.presence,
+        presence=presence,
+        yaw=pose.yaw,
+        pitch=pose.pitch,
+        roll=pose.roll,
     )
+
+
+def are_believed(rows: pa.Table) -> NDArray[np.bool_]:
+    """(N,) whether the landmarks of each row of the table of faces can be believed."""
+    presence, yaw, pitch = (rows[name].to_numpy() for name in ("presence", "yaw", "pitch"))
+    doubtful = (presence < PRESENCE) | (np.abs(yaw) > YAW) | (np.abs(pitch) > PITCH)
+    return ~np.asarray(doubtful, bool)
+
+
+def worsen(quality: Quality, presence: float, pose: HeadPose) -> Quality:
+    """Of a clip whose next frame may say more against its landmarks."""
+
+    def larger(a: float, b: float) -> float:
+        return b if isnan(a) or abs(b) > abs(a) else a
+
+    least = presence if isnan(quality.presence) else min(quality.presence, presence)
+    return replace(quality, presence=least, yaw=larger(quality.yaw, pose.yaw), pitch=larger(quality.pitch, pose.pitch))
 
 
 def measure_sharpness(grey: NDArray[np.uint8]) -> float:

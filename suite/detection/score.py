@@ -18,7 +18,7 @@ from datamodules.crops import decode, encode, resize
 from datamodules.errors import Refused
 from datamodules.faces.align import Cropper
 from datamodules.faces.crop import NoCrop, Region
-from datamodules.faces.quality import Quality, measure_quality
+from datamodules.faces.quality import Quality, measure_quality, worsen
 from datamodules.faces.stream import Face, Frame
 from datamodules.sampling import evenly
 from lightning_modules.trained import Trained
@@ -112,7 +112,7 @@ class Scorer:
             for face in frame.faces:
                 try:
                     region = self.cropper.region(face.box, face.landmarks)
-                    quality = measure_quality(frame.picture, face.box, region, face.points)
+                    quality = measure_quality(frame.picture, face.box, region, face.presence, face.pose)
                 except NoCrop:
                     continue
                 about = {"start": frame.number, "seconds": frame.seconds, "quality": quality}
@@ -134,6 +134,7 @@ class Scorer:
             crop = clip.region.cut(frame.picture, self.trained.stored or self.size)
         except NoCrop:
             return False
+        clip.quality = worsen(clip.quality, face.presence, face.pose)
         if self.through_jpeg:
             crop = decode(encode(crop, "jpg"))
         clip.crops.append(resize(crop, self.size).copy())  # a view would keep the frame

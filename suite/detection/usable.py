@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from datamodules.damage import say_damage
 from datamodules.errors import Refused
-from datamodules.faces.quality import Quality
+from datamodules.faces.quality import PITCH, PRESENCE, YAW, Quality
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +49,11 @@ class Usable:
     side: int = 48
     moments: int = 4
     sharpness: float = 8.0
-    yaw: float = 45.0
-    pitch: float = 30.0
+    yaw: float = YAW
+    pitch: float = PITCH
     outside: float = 0.4
     unexposed: float = 0.5
-    presence: float = 0.5
+    presence: float = PRESENCE
     damaged: float = 0.05
 
     def __post_init__(self) -> None:
