@@ -124,7 +124,7 @@ def test_no_clip_has_a_frame_whose_landmarks_cannot_be_believed(tmp_path: Path) 
 
     def starts(length: int) -> list[int]:
         about = (manifest.table([row]), PyAV(), 64, Cropper(1.3))
-        return VideoClips(tmp_path, tmp_path, *about, tracks=1, length=length).starts(0).tolist()  # type: ignore[arg-type]
+        return VideoClips(tmp_path, tmp_path, *about, tracks=1, length=length).starts(0).tolist()
 
     assert starts(1) == list(range(40))  # a frame by itself needs no landmarks
     gone = {s for wrong in (10, 20, 30) for s in range(wrong - 3, wrong + 1)}
