@@ -88,7 +88,7 @@ def build(out: Path, videos: int, each: int) -> None:
 
 
 def whole(table: pa.Table) -> pa.Table:
-    for name in ("x0", "y0", "x1", "y1", "presence", "masked"):
+    for name in ("x0", "y0", "x1", "y1", "presence", "yaw", "pitch", "roll", "masked"):
         table = table.append_column(name, pa.array(np.zeros(len(table), np.float32)))
     return table.append_column("found_by", pa.array(["HOG"] * len(table))).select(FACES.names)
 

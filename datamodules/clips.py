@@ -24,6 +24,7 @@ from datamodules.crops import Place, decode, resize, two_valued
 from datamodules.errors import Refused
 from datamodules.faces.align import Cropper
 from datamodules.faces.crop import Region, restore_region
+from datamodules.faces.quality import are_believed
 from datamodules.manifest import Video, inside
 from datamodules.masks import read_masks
 from datamodules.sampling import Address, Faces, evenly
@@ -92,9 +93,10 @@ class Known:
         keys = self.keys.to_pylist()
         return [(keys[owner], int(track)) for owner, track in zip(self.owner, self.track, strict=True)]
 
-    def frames(self, i: int) -> NDArray[np.int64]:
-        frames: NDArray[np.int64] = self.table["frame"].slice(self.first[i], self.count[i]).to_numpy().astype(np.int64)
-        return frames
+    def frames(self, i: int, only_believed: bool = False) -> NDArray[np.int64]:
+        rows = self.table.slice(self.first[i], self.count[i])
+        frames: NDArray[np.int64] = rows["frame"].to_numpy().astype(np.int64)
+        return frames[are_believed(rows)] if only_believed else frames
 
     def face(self, i: int) -> Seen:
         rows = self.table.slice(self.first[i], self.count[i])
@@ -124,7 +126,8 @@ class Clips(Dataset[Sample]):
 
     def starts(self, i: int) -> NDArray[np.int64]:
         """Frames from which a whole clip of a face can be cut."""
-        frames = starts = self.known.frames(i)
+        # what moves between landmarks that are wrong is no face
+        frames = starts = self.known.frames(i, only_believed=self.length > 1)
         for step in range(1, self.length):
             starts = np.intersect1d(starts, frames - step * self.every)
         return starts

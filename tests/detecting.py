@@ -19,7 +19,7 @@ from lightning_modules.st_ddl import STDDL
 from lightning_modules.trained import Trained, load, save
 from lightning_modules.weights import digest
 from suite.detection.examine import Examiner
-from suite.detection.verdict import Usable
+from suite.detection.usable import Usable
 from tests.conftest import ROOT
 from tests.test_odd_clips import Frames
 

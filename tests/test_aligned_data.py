@@ -22,6 +22,7 @@ from datamodules.errors import Refused
 from datamodules.faces.align import Alignment, Cropper, five_points, place_template
 from datamodules.faces.crop import restore_region
 from datamodules.faces.landmarks import DlibLandmarks, NoLandmarks
+from datamodules.faces.quality import measure_quality
 from datamodules.faces.stream import Face
 from datamodules.faces.tracking import FaceTracker, Track
 from datamodules.manifest import Video
@@ -161,8 +162,9 @@ def test_the_film_lays_a_map_on_the_face_it_was_made_of(
     heat = cv2.circle(np.zeros((64, 64), np.uint8), (int(x), int(y)), 3, 255, -1)
     film, pictures = NoFilm(probe(path), [known]), []
     film.scale = 0.5  # of a copy of half the side
+    quality = measure_quality(np.zeros((192, 256, 3), np.uint8), box, region)
     for laid in (heat, None):
-        score = Score(track=0, frame=0, seconds=0.0, region=region, score=0.9, sharpness=9.0, heat=laid)
+        score = Score(track=0, frame=0, seconds=0.0, region=region, score=0.9, quality=quality, fault=None, heat=laid)
         film.now = {0: [score]}
         pictures.append(np.full((96, 128, 3), 100, np.uint8))
         film.draw(pictures[-1], Face(track=Track(0), box=box, landmarks=face.landmarks[0]))

@@ -19,7 +19,7 @@ from datamodules.probe import probe
 from datamodules.tables import load, read_skipped
 from datamodules.video import Decord, PyAV
 from suite.detection.look import Looker, Settings
-from suite.detection.verdict import Usable
+from suite.detection.usable import Usable
 from suite.prepare import main as prepare
 from tests import clips
 from tests.conftest import ROOT

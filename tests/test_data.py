@@ -240,7 +240,7 @@ def test_a_face_seen_only_between_the_evenly_spaced_frames_is_still_evaluated(tm
         identities="v",
         frames=1000,
     )
-    box = dict.fromkeys(("x0", "y0", "x1", "y1", "score", "presence", "masked"), 0.0)
+    box = dict.fromkeys(("x0", "y0", "x1", "y1", "score", "presence", "yaw", "pitch", "roll", "masked"), 0.0)
     points = [0.0] * 136
     seen = [
         {"video": row.key, "track": 0, "frame": i, "time": i / 25, "found_by": "HOG", "landmarks": points} | box

@@ -124,9 +124,11 @@ def test_what_found_a_face_and_how_surely_is_kept() -> None:
         np.testing.assert_array_equal(rows["presence"].to_numpy(), np.float32([one.face.presence for one in track]))
         np.testing.assert_array_equal(rows["x1"].to_numpy(), [one.box[2] for one in track])
         assert rows["time"][10].as_py() == 0.4
+        assert [one.face.mesh is None for one in track] == [True] * 29 + [False]  # an hour of them is large
+        assert np.abs(np.stack([rows[name].to_numpy() for name in ("yaw", "pitch", "roll")])).max() < 45
     _, tracks = tracked("HOG", staging.side_by_side, 0, 4)
     assert {one.found_by for track in tracks for one in track} == {"HOG"}
-    assert all(np.isnan(one.face.presence) for track in tracks for one in track)
+    assert all(np.isnan(one.face.presence) and np.isnan(one.pose.yaw) for track in tracks for one in track)
 
 
 def test_people_of_one_scene_differ_more_than_one_person_in_time() -> None:

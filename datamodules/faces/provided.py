@@ -50,6 +50,7 @@ def given_track(
         else:
             raise VideoError(files, f"has no landmarks for picture {number}")
         track.sightings.append(Sighting(frame=i, found=found, face=face, found_by=""))
+        track.sightings[-1].forget_mesh()
     return track
 
 

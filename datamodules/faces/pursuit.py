@@ -197,7 +197,10 @@ class Pursuit:
         return near if gap > 1 and far < (0.5 + DRIFT * gap) * a and max(a, b) < 1.5 * min(a, b) else None
 
     def put(self, lead: Lead, one: Sighting, look: Floats, image: Image) -> None:
-        before = lead.last.frame if len(lead.track) else -1
+        before = -1
+        if len(lead.track):
+            before = lead.last.frame
+            lead.last.forget_mesh()  # only the last one is followed
         lead.track.sightings.append(one)
         self.known[one.frame].append(one)
         lead.remember(one.frame, look)
@@ -248,7 +251,11 @@ class Pursuit:
                 break
             back.append(seen)
             self.known[j].append(seen)
+            if one is not start:
+                one.forget_mesh()
             one = seen
+        if back:
+            one.forget_mesh()
         at = len(lead.track) - 1
         lead.track.sightings[at:at] = back[::-1]
 

@@ -18,6 +18,9 @@ COLUMNS: dict[str, tuple[pa.DataType, Callable[[Sighting], Any]]] = {
     "score": (pa.float32(), lambda one: one.found.score),  # of the detector; nan where none had to look
     "presence": (pa.float32(), lambda one: one.face.presence),  # of a face, says the landmark model; nan if it does not
     "found_by": (pa.string(), lambda one: one.found_by),
+    "yaw": (pa.float32(), lambda one: one.pose.yaw),  # degrees; nan without landmarks
+    "pitch": (pa.float32(), lambda one: one.pose.pitch),
+    "roll": (pa.float32(), lambda one: one.pose.roll),
     "landmarks": (POINTS, lambda one: one.face.points.ravel()),
 }
 FACES = pa.schema(

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.faces.detection import Floats
+from datamodules.faces.pose import HeadPose
 from datamodules.faces.steady import steady
-from datamodules.faces.track import Track
+from datamodules.faces.track import UNKNOWN, Track
 from datamodules.faces.tracking import FaceTracker
 from datamodules.video import Decoder, VideoError
 
@@ -24,6 +25,8 @@ class Face:
     track: Track  # which goes on growing
     box: Floats  # (4,) x0 y0 x1 y1, steady
     landmarks: Floats  # (68, 2)
+    presence: float = float("nan")  # probability that it is a face, where the landmark model says it
+    pose: HeadPose = UNKNOWN
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +59,8 @@ def watch(decoder: Decoder, path: Path, tracker: FaceTracker, damaged: Collectio
                     steady(track, at, tracker.steady, tracker.room)
                     one = track.sightings[at]
                     if number not in pursuit.damaged:
-                        faces.append(Face(track=track, box=one.box, landmarks=one.face.points))
+                        about = {"presence": one.face.presence, "pose": one.pose}
+                        faces.append(Face(track=track, box=one.box, landmarks=one.face.points, **about))  # type: ignore[arg-type]
                     place[track.id] = at + 1
             yield Frame(number=number, seconds=seconds, picture=picture, faces=faces)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from datamodules.faces.detection import Floats, Found
 from datamodules.faces.landmarks import FacePoints
+from datamodules.faces.pose import HeadPose, measure_pose
+
+UNKNOWN = HeadPose(yaw=float("nan"), pitch=float("nan"), roll=float("nan"))
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -21,9 +24,15 @@ class Sighting:
     found_by: str  # class of the detector, or of the landmarks that were followed; empty where the box was provided
     box: Floats = field(init=False)  # (4,) that crops are cut around: steady, once the frames around are known
     grown: Floats | None = None  # as found, grown to hold the landmarks
+    pose: HeadPose = field(init=False)  # nan without landmarks
 
     def __post_init__(self) -> None:
         self.box = self.found.box
+        self.pose = measure_pose(self.face) if np.ptp(self.face.points) > 0 else UNKNOWN
+
+    def forget_mesh(self) -> None:
+        """An hour of meshes would be half a gigabyte."""
+        self.face = replace(self.face, mesh=None)
 
 
 @dataclass(slots=True, eq=False)

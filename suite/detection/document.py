@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from datamodules.contract import digest
+from datamodules.faces.quality import Quality
 from datamodules.source_files import hashed
 from lightning_modules.trained import Trained
 from suite.detection.examine import Examined
 from suite.detection.score import Score
-from suite.detection.verdict import FaceVerdict, Said, Usable
+from suite.detection.usable import Usable
+from suite.detection.verdict import FaceVerdict, Said
 
+NAMES = [one.name for one in fields(Quality)]
 SCHEMA, VERSION = "deepfake-suite/detect", 3
 
 
@@ -43,6 +46,7 @@ def of_moment(said: Said, moment: Score) -> dict[str, Any]:
         "angle": round(region.angle, 2),
         "score": rounded(moment.score, 6),
         "probability": rounded(said.by.calibrated(moment.score), 6),
+        "left_out": moment.fault.say() if moment.fault else None,
     }
 
 
@@ -56,8 +60,8 @@ def of_face(face: FaceVerdict) -> dict[str, Any]:
         "first_second": rounded(face.first, 3),
         "last_second": rounded(face.last, 3),
         "frames": len(face.track.frames),
-        "side": rounded(face.side, 1),
-        "sharpness": rounded(face.sharpness, 1),
+        "quality": {name: rounded(face.quality.get(name), 3) for name in NAMES},
+        "left_out": face.left_out,
         "methods": [
             {
                 "name": said.by.name,

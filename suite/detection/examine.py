@@ -29,7 +29,8 @@ from datamodules.video import Decoder
 from lightning_modules.trained import Trained
 from suite.detection.film import Film
 from suite.detection.score import Score, Scorer, moments
-from suite.detection.verdict import FaceVerdict, Usable, Verdict, of_face, of_file
+from suite.detection.usable import Usable
+from suite.detection.verdict import FaceVerdict, Verdict, of_face, of_file
 
 HELD = 256 * 2**20  # bytes of frames that wait for scores, to be filmed
 TIDY = 600  # frames after which memory is given back, which costs a sixth of a second
@@ -115,7 +116,7 @@ class Examiner:
         for one in methods:
             self.check(one)
             one.method.to(device)
-        self.scorers = [Scorer(one, device, batch) for one in methods]
+        self.scorers = [Scorer(one, device, batch, usable) for one in methods]
 
     def tracker_of(self, contract: Contract) -> FaceTracker:
         same = ("smallest", "patience", "shortest", "steady", "room")

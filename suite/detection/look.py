@@ -23,7 +23,7 @@ from lightning_modules.trained import Trained, load
 from suite.detection.document import document
 from suite.detection.examine import Examiner, Limits
 from suite.detection.page import page
-from suite.detection.verdict import Usable
+from suite.detection.usable import Usable
 
 DOCUMENT, PAGE = "result.json", "page.html"
 FILM, PICTURE = "annotated.mp4", "annotated.png"

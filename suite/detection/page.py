@@ -69,7 +69,7 @@ def timeline(face: FaceVerdict, seconds: float) -> Markup:
     )
     for i, said in enumerate(face.said):
         colour = "rgb({},{},{})".format(*CURVES[i % len(CURVES)])
-        points = [(x(one.seconds), y(said.by.calibrated(one.score))) for one in said.moments]
+        points = [(x(one.seconds), y(said.by.calibrated(one.score))) for one in said.usable]
         line = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
         if len(points) <= 100:
@@ -88,7 +88,7 @@ def timeline(face: FaceVerdict, seconds: float) -> Markup:
 
 def key_frames(said: Said) -> list[KeyFrame]:
     """The most suspicious moments, in their order."""
-    shown = [one for one in said.moments if one.crop is not None]
+    shown = [one for one in said.usable if one.crop is not None]
     return [
         KeyFrame(seconds=one.seconds, probability=said.by.calibrated(one.score), picture=jpeg(beside(one)))
         for one in shown

@@ -18,14 +18,15 @@ from datamodules.crops import decode, encode, resize
 from datamodules.errors import Refused
 from datamodules.faces.align import Cropper
 from datamodules.faces.crop import NoCrop, Region
+from datamodules.faces.quality import Quality, measure_quality, worsen
 from datamodules.faces.stream import Face, Frame
 from datamodules.sampling import evenly
 from lightning_modules.trained import Trained
+from suite.detection.usable import Fault, Usable
 
 HEAT = 64  # largest side of a map that is kept
 SHOWN, MOST_SHOWN = 6, 120  # moments of a face, and of a file, whose pictures are kept
 TILE = 160  # their side
-SHARP = 96  # side at which faces are compared in sharpness
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -37,7 +38,8 @@ class Score:
     seconds: float
     region: Region
     score: float  # probability before calibration
-    sharpness: float
+    quality: Quality
+    fault: Fault | None  # why it has no part in the verdict
     heat: NDArray[np.uint8] | None  # (h, w), 255 is forged
     crop: NDArray[np.uint8] | None = None  # (TILE, TILE, 3)
 
@@ -50,7 +52,7 @@ class Clip:
     seconds: float
     track: int
     region: Region
-    sharpness: float
+    quality: Quality
     crops: list[NDArray[np.uint8]] = field(default_factory=list)
     points: list[NDArray[np.float32]] = field(default_factory=list)
 
@@ -74,21 +76,16 @@ def moments(times: NDArray[np.float64], span: int, count: int, spacing: float) -
     return sorted(more.union(chosen))
 
 
-def sharpness(crop: NDArray[np.uint8]) -> float:
-    """Variance of the Laplacian of the inner half, which is face: low where there are no fine structures."""
-    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-    return float(cv2.Laplacian(grey[SHARP // 4 : -SHARP // 4, SHARP // 4 : -SHARP // 4], cv2.CV_64F).var())
-
-
 class Scorer:
     """One method on one video, given frame by frame; faces of several moments are scored together."""
 
-    def __init__(self, trained: Trained, device: torch.device, batch: int) -> None:
+    def __init__(self, trained: Trained, device: torch.device, batch: int, usable: Usable) -> None:
         """
         Args:
+            usable: What a moment must have to be judged.
             batch: Clips that are scored together.
         """
-        self.trained, self.device, self.batch = trained, device, batch
+        self.trained, self.device, self.batch, self.usable = trained, device, batch, usable
         contract = trained.contract
         self.length, self.every = int(contract["clip"]), int(contract["every"])
         self.size, self.cropper = int(contract["size"]), Cropper.of(contract)
@@ -115,10 +112,10 @@ class Scorer:
             for face in frame.faces:
                 try:
                     region = self.cropper.region(face.box, face.landmarks)
-                    sharp = sharpness(region.cut(frame.picture, SHARP))
+                    quality = measure_quality(frame.picture, face.box, region, face.presence, face.pose)
                 except NoCrop:
                     continue
-                about = {"start": frame.number, "seconds": frame.seconds, "sharpness": sharp}
+                about = {"start": frame.number, "seconds": frame.seconds, "quality": quality}
                 self.open.append(Clip(track=face.track.id, region=region, **about))  # type: ignore[arg-type]
         faces = {face.track.id: face for face in frame.faces}
         for clip in list(self.open):
@@ -137,6 +134,7 @@ class Scorer:
             crop = clip.region.cut(frame.picture, self.trained.stored or self.size)
         except NoCrop:
             return False
+        clip.quality = worsen(clip.quality, face.presence, face.pose)
         if self.through_jpeg:
             crop = decode(encode(crop, "jpg"))
         clip.crops.append(resize(crop, self.size).copy())  # a view would keep the frame
@@ -177,11 +175,14 @@ class Scorer:
             if heat is not None and max(heat.shape) > HEAT:
                 heat = cv2.resize(heat, (HEAT, HEAT), interpolation=cv2.INTER_AREA)
             about = {"track": clip.track, "frame": clip.start, "seconds": clip.seconds, "region": clip.region}
-            self.keep(Score(**about, score=scores[i], sharpness=clip.sharpness, heat=heat), clip.crops[0])  # type: ignore[arg-type]
+            about |= {"quality": clip.quality, "fault": self.usable.find_fault(clip.quality)}
+            self.keep(Score(**about, score=scores[i], heat=heat), clip.crops[0])  # type: ignore[arg-type]
 
     def keep(self, score: Score, crop: NDArray[np.uint8]) -> None:
         """With its picture, if it is among those that will be shown."""
         self.scores.append(score)
+        if score.fault:
+            return
         score.crop = cv2.resize(crop, (TILE, TILE), interpolation=cv2.INTER_AREA)
         mine = [one for one in self.shown if one.track == score.track] + [score]
         self.shown.append(score)

@@ -2,72 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from math import isnan
 from statistics import fmean, median
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from datamodules.damage import say_damage
-from datamodules.errors import Refused
+from datamodules.faces.quality import Quality
 from datamodules.faces.track import Track
 from lightning_modules.metrics import functional
 from lightning_modules.trained import Trained
 from suite.detection.score import Score
+from suite.detection.usable import Usable
 
 Verdict = Literal["forged", "no forgery found", "no verdict"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Usable:
-    """What a face, and the file that it is in, must have to be judged.
-
-    Args:
-        side: Median side of its box, in pixels.
-        moments: Of it that were scored, or all of a shorter clip.
-        sharpness: Median variance of the Laplacian of the inner half of its crop, at 48 pixels; sharp photographs have
-            100 and more, and 8 what a Gaussian of 3 to 4 % of the width of the face leaves of them.
-        damaged: Largest share of the frames of a file that its decoder calls damaged, or that are predicted from such
-            ones; they are never scored.
-    """
-
-    side: int = 48
-    moments: int = 4
-    sharpness: float = 8.0
-    damaged: float = 0.05
-
-    def __post_init__(self) -> None:
-        if self.moments < 1:
-            raise Refused(f"usable.moments {self.moments}: must be at least 1")
-        if not 0 <= self.damaged <= 1:
-            raise Refused(f"usable.damaged {self.damaged}: must be between 0 and 1")
-
-    def reject_damage(self, damage: NDArray[np.bool_]) -> str:
-        """The reason not to judge a file of which some frames are damaged, empty where there is none.
-
-        Args:
-            damage: (N,) whether each frame is.
-        """
-        if damage.mean() <= self.damaged:
-            return ""
-        return f"{say_damage(damage)}, must be at most {self.damaged:.0%}"
-
-    def reasons(self, side: float, moments: int, sharpness: float, most: int) -> list[str]:
-        """
-        Args:
-            most: Moments that any face of this file could have.
-        """
-        found = []
-        if side < self.side:
-            found.append(f"too small: {side:.0f} pixels, must be {self.side}")
-        if moments < min(self.moments, most):
-            found.append(f"too short: {moments} scored moments, must be {min(self.moments, most)}")
-        if moments and sharpness < self.sharpness:
-            found.append(f"too blurred: sharpness {sharpness:.1f}, must be {self.sharpness:g}")
-        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +27,12 @@ class Said:
 
     by: Trained
     moments: list[Score]
-    score: float  # of all moments, as a test pools those of a video
+    score: float  # of its usable moments, as a test pools those of a video; of all where none is usable
     probability: float  # after calibration
+
+    @property
+    def usable(self) -> list[Score]:
+        return [one for one in self.moments if one.fault is None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +40,8 @@ class FaceVerdict:
     track: Track
     first: float  # seconds
     last: float
-    side: float  # median, pixels
-    sharpness: float  # median
+    quality: dict[str, float]  # medians over its moments, of what is known
+    left_out: dict[str, int]  # moments that have no part in the verdict, by the kind of their fault
     said: list[Said]
     probability: float | None  # mean over the methods; None where nothing can be said
     threshold: float
@@ -97,6 +52,12 @@ class FaceVerdict:
         if self.probability is None:
             return "no verdict"
         return "forged" if self.probability >= self.threshold else "no forgery found"
+
+
+def typical(seen: Sequence[Quality]) -> dict[str, float]:
+    """Medians of what is known."""
+    known = {one.name: [v for v in (getattr(q, one.name) for q in seen) if not isnan(v)] for one in fields(Quality)}
+    return {name: median(values) for name, values in known.items() if values}
 
 
 def pooled(trained: Trained, moments: Sequence[Score]) -> float:
@@ -124,18 +85,18 @@ def of_face(
     said = []
     for trained, mine in moments:
         if mine:
-            score = pooled(trained, mine)
+            score = pooled(trained, [one for one in mine if one.fault is None] or mine)
             said.append(Said(by=trained, moments=mine, score=score, probability=trained.calibrated(score)))
-    side = median(float(max(box[2] - box[0], box[3] - box[1])) for box in track.boxes)
-    count = min(len(mine) for _, mine in moments)
-    sharp = median([moment.sharpness for one in said for moment in one.moments] or [0.0])
-    reasons = [damage] if damage else usable.reasons(side, count, sharp, most)
+    # methods cut the same face by margins of their own: the one that has least of it decides
+    least = min((mine for _, mine in moments), key=lambda mine: sum(one.fault is None for one in mine))
+    faults = [one.fault for one in least if one.fault is not None]
+    reasons = [damage] if damage else usable.explain(len(least) - len(faults), faults, most)
     return FaceVerdict(
         track=track,
         first=times[track.frames[0]],
         last=times[track.frames[-1]],
-        side=side,
-        sharpness=sharp,
+        quality=typical([moment.quality for one in said for moment in one.moments]),
+        left_out=dict(Counter(fault.kind for fault in faults).most_common()),
         said=said,
         probability=None if reasons or not said else fmean(one.probability for one in said),
         threshold=fmean(trained.threshold for trained, _ in moments),
