@@ -57,6 +57,17 @@ def jumps(boxes: Sequence[Sequence[Floats]], frames: Sequence[Sequence[int]]) ->
     return round(float(np.mean(moved)), 4) if moved else float("nan")
 
 
+def truth(staged: Sequence[staging.Staged]) -> float:
+    """As ``jumps``, of those who really move so fast."""
+    boxes, frames = [], []
+    for one in staged:
+        for name, points in one.points.items():
+            seen = np.flatnonzero(one.share[name] >= staging.SEEN).tolist()
+            boxes.append([staging.box_of(points[i]) for i in seen])
+            frames.append(seen)
+    return jumps(boxes, frames)
+
+
 def misses(tracks: Sequence[Track]) -> float:
     """Share of the squares with a margin of 1.3 around boxes as they were found that lack a landmark."""
     out = []
@@ -85,6 +96,7 @@ def measure(name: str) -> dict[str, Any]:
             "id_switches": sum(one.switches for one in outcomes),
             "fragments": sum(sum(one.tracks.values()) for one in outcomes) - appear,
             "strays": sum(one.strays for one in outcomes),
+            "jumps_of_the_truth": truth(staged),
             "jumps_as_found": jumps([[one.found.box for one in track] for track in every], frames),
             "jumps_steady": jumps([track.boxes for track in every], frames),
             "squares_as_found_that_lack_a_landmark": misses(every),
