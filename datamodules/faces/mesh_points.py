@@ -79,20 +79,45 @@ TABLE = """
 """
 
 
-def read_table() -> Floats:
-    """(68, 468), each row sums to one."""
-    out = np.zeros((68, 468), np.float32)
-    for row, line in zip(out, TABLE.strip().split("\n"), strict=True):
+# The same of the points of the eyes, where the eye contours are looked at once more.
+TABLE_OF_EYES = """
+7:0.781 113:0.137 160:0.082
+159:0.680 7:0.188 224:0.132
+158:0.784 157:0.167 56:0.049
+243:0.415 155:0.414 112:0.171
+145:0.505 155:0.387 23:0.108
+145:0.586 25:0.267 144:0.147
+463:0.415 382:0.414 341:0.171
+385:0.784 384:0.167 286:0.049
+386:0.680 249:0.188 444:0.132
+249:0.781 342:0.137 387:0.082
+374:0.586 255:0.267 373:0.147
+374:0.505 382:0.387 253:0.108
+"""
+
+
+def read_table(table: str) -> Floats:
+    """(N, 468), each row sums to one."""
+    lines = table.strip().split("\n")
+    out = np.zeros((len(lines), 468), np.float32)
+    for row, line in zip(out, lines, strict=True):
         for term in line.split():
             vertex, weight = term.split(":")
             row[int(vertex)] = float(weight)
     return out
 
 
-WEIGHTS = read_table()
+WEIGHTS = read_table(TABLE)
+WEIGHTS_OF_EYES = read_table(TABLE_OF_EYES)
 
 
-def to_68(mesh: Floats) -> Floats:
-    """(468, N) to (68, N)."""
+def to_68(mesh: Floats, eyes: bool = False) -> Floats:
+    """(468, N) to (68, N).
+
+    Args:
+        eyes: Whether the eye contours of the mesh were looked at once more.
+    """
     points: Floats = WEIGHTS @ mesh
+    if eyes:
+        points[36:48] = WEIGHTS_OF_EYES @ mesh
     return points
