@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 from hashlib import sha256
+from multiprocessing import get_context
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -109,6 +111,15 @@ def test_a_detector_that_was_sent_elsewhere_finds_the_same() -> None:
     detector = BlazeFace(threshold=0.7)
     (here,) = detector.find(image, 100)
     (there,) = pickle.loads(pickle.dumps(detector)).find(image, 100)
+    np.testing.assert_array_equal(here.box, there.box)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_other_processes_find_the_same(method: Literal["fork", "spawn"]) -> None:
+    image, _ = portrait(0)
+    (here,) = BlazeFace().find(image, 100)  # the network is loaded before the fork
+    with get_context(method).Pool(1) as pool:
+        (there,) = pool.apply_async(BlazeFace().find, (image, 100)).get(timeout=60)
     np.testing.assert_array_equal(here.box, there.box)
 
 
