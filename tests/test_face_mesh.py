@@ -86,7 +86,9 @@ def test_eyes_that_are_looked_at_once_more_are_where_people_placed_them() -> Non
         frame, points = placed(number, 200, 640, 360, 20 * number - 50)
         (found,) = BlazeFace().find(frame, 100)
         errors.append(differ(FaceMesh(eyes=True).fit(frame, found).points, points)[36:48])
-    assert np.median(errors) < 0.02
+    assert np.median(errors, axis=0).max() < 0.03
+    for eye in (slice(0, 6), slice(6, 12)):
+        assert np.median(np.stack(errors)[:, eye]) < 0.016
 
 
 def test_what_is_no_face_has_no_presence() -> None:
