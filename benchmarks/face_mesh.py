@@ -39,7 +39,6 @@ FOLDS = 5
 LABELLED = "photographs that dlib labelled"
 CANDIDATES, KEPT, LEAST = 14, 3, 0.03  # vertices near a point, those that stay, and the least weight of one
 MIRROR = np.array([-1, 1])
-OPENING = 'TABLE = """\n'  # of the table in the source
 PARTS = {"jaw": (0, 17), "brows": (17, 27), "nose": (27, 36), "eyes": (36, 48), "lips": (48, 68)}
 
 
@@ -50,18 +49,23 @@ class Seen:
     source: str
     person: str
     mesh: Array  # (468, 3)
+    eyes: Array  # (468, 2), with the eye contours looked at once more
     points: Array  # (68, 2), the truth
 
 
 def see(source: str, person: str, image: Image, found: Found, points: Array) -> Seen:
-    mesh = FaceMesh().fit(image, found).mesh
+    face = FaceMesh().fit(image, found)
+    mesh, again = face.mesh, FaceMesh(eyes=True).follow(image, face)
     assert mesh is not None
+    assert again is not None
+    assert again.mesh is not None
     right, left = mesh[EYES, :2]
     size = float(np.linalg.norm(left - right))
     cos, sin = (left - right) / size
     turn, middle = np.array([[cos, -sin], [sin, cos]]), (left + right) / 2
     level = np.column_stack([(mesh[:, :2] - middle) @ turn, mesh[:, 2] - mesh[EYES, 2].mean()]) / size
-    return Seen(source=source, person=person, mesh=level, points=(points - middle) @ turn / size)
+    eyes = (again.mesh[:, :2] - middle) @ turn / size
+    return Seen(source=source, person=person, mesh=level, eyes=eyes, points=(points - middle) @ turn / size)
 
 
 def london() -> Iterator[Seen]:
@@ -103,11 +107,12 @@ def pair_vertices(seen: Sequence[Seen]) -> NDArray[np.int64]:
     return np.asarray(linear_sum_assignment(cost + cost.T)[1])
 
 
-def fit(seen: Sequence[Seen], pairs: NDArray[np.int64]) -> Array:
+def fit(seen: Sequence[Seen], pairs: NDArray[np.int64], eyes: bool = False) -> Array:
     """(68, 468) weights, none below zero, the same on both sides; each source counts as much as the others."""
     sources = [one.source for one in seen]
     share = np.array([1 / np.sqrt(sources.count(source)) for source in sources])
-    mesh, points = np.stack([one.mesh[:, :2] for one in seen]), np.stack([one.points for one in seen])
+    mesh = np.stack([one.eyes if eyes else one.mesh[:, :2] for one in seen])
+    points = np.stack([one.points for one in seen])
     out = np.zeros((68, 468))
     for i, j in enumerate(MIRRORED):
         if j < i:
@@ -129,11 +134,11 @@ def fit(seen: Sequence[Seen], pairs: NDArray[np.int64]) -> Array:
     return out
 
 
-def differ(table: Array, seen: Sequence[Seen]) -> Array:
+def differ(table: Array, seen: Sequence[Seen], eyes: bool = False) -> Array:
     """(N, 68) distances."""
     return np.stack(
         [
-            np.linalg.norm(table @ one.mesh[:, :2] - one.points, axis=1)
+            np.linalg.norm(table @ (one.eyes if eyes else one.mesh[:, :2]) - one.points, axis=1)
             / np.linalg.norm(one.points[45] - one.points[36])
             for one in seen
         ]
@@ -146,7 +151,11 @@ def summarize(errors: Array) -> dict[str, float]:
     return {name: round(value, 4) for name, value in out.items()}
 
 
-def write_table(table: Array) -> None:
+def write_table(table: Array, opening: str) -> None:
+    """
+    Args:
+        opening: What the table begins after in the source.
+    """
     lines = []
     for row in table:
         order = [v for v in row.argsort(kind="stable")[::-1] if row[v] > 0]
@@ -155,7 +164,7 @@ def write_table(table: Array) -> None:
         lines.append(" ".join(f"{vertex}:{weight:.3f}" for vertex, weight in zip(order, weights, strict=True)))
     path = Path(mesh_points.__file__)
     text = path.read_text()
-    start = text.index(OPENING) + len(OPENING)
+    start = text.index(opening) + len(opening)
     path.write_text(text[:start] + "\n".join(lines) + text[text.index('\n"""', start) :])
 
 
@@ -174,17 +183,24 @@ def benchmark(photos: Path | None = None, people: int = 102, frames: int = 8, wr
     names = sorted({one.person for one in seen})
     fold = {name: i % FOLDS for i, name in enumerate(names)}
     errors: dict[str, list[Array]] = {}
+    again: dict[str, list[Array]] = {}
     for k in range(FOLDS):
-        table = fit([one for one in seen if fold[one.person] != k and one.source != LABELLED], pairs)
+        known = [one for one in seen if fold[one.person] != k and one.source != LABELLED]
+        table, of_eyes = fit(known, pairs), fit(known, pairs, eyes=True)
         for one in seen:
             if fold[one.person] == k:
                 errors.setdefault(one.source, []).append(differ(table, [one])[0])
+                again.setdefault(one.source, []).append(differ(of_eyes, [one], eyes=True)[0])
     result = {source: summarize(np.stack(rows)) for source, rows in errors.items()}
+    for source, rows in again.items():
+        result[source]["eyes, looked at once more"] = summarize(np.stack(rows))["eyes"]
     print(*(f"{source}: {row}" for source, row in result.items()), sep="\n")
-    table = fit([one for one in seen if one.source != LABELLED], pairs)
+    known = [one for one in seen if one.source != LABELLED]
+    table, of_eyes = fit(known, pairs), fit(known, pairs, eyes=True)[36:48]
     print(f"largest change of a weight: {np.abs(table - mesh_points.WEIGHTS).max():.3f}")
     if write:
-        write_table(table)
+        write_table(table, '\nTABLE = """\n')
+        write_table(of_eyes, '\nTABLE_OF_EYES = """\n')
         mean = np.mean([one.mesh for one in seen if one.source == "London, neutral"], 0)
         np.save(MODELS / "mean_face.npy", ((mean + mean[pairs] * [-1, 1, 1]) / 2).astype(np.float32))
     print(record("face_mesh", result))

@@ -16,7 +16,7 @@ from datamodules.encode import write_h264
 from datamodules.faces.detection import SAME, overlap
 from datamodules.faces.track import Track
 from datamodules.studio.head import look, render
-from datamodules.studio.portrait import make_portrait
+from datamodules.studio.portrait import Portrait, make_portrait
 from datamodules.studio.scene import dye, head_for, open_camera, over
 from datamodules.studio.sets.background import Background
 from datamodules.studio.shot import Shot, direct
@@ -46,7 +46,7 @@ class Staged:
         def join(mine: dict[str, NDArray], theirs: dict[str, NDArray], fill: float) -> dict[str, NDArray]:
             out = {}
             for name in {**mine, **theirs}:
-                shape = (mine.get(name) if name in mine else theirs[name]).shape[1:]
+                shape = (mine[name] if name in mine else theirs[name]).shape[1:]
                 here = mine.get(name, np.full((t, *shape), fill))
                 out[name] = np.concatenate([here, theirs.get(name, np.full((more, *shape), fill))])
             return out
@@ -90,7 +90,9 @@ def stage(cast: Sequence[tuple[str, Shot]], set_seed: int, cover: Cover | None =
         heads.append(head)
     camera = open_camera(replace(cast[0][1], seed=set_seed, fps=FPS))
     background = Background(np.random.default_rng([set_seed, 1]), WIDTH, HEIGHT, length, FPS)
-    frames, points, share = [], {name: [] for name, _ in cast}, {name: [] for name, _ in cast}
+    frames = []
+    points: dict[str, list[NDArray[np.float32]]] = {name: [] for name, _ in cast}
+    share: dict[str, list[float]] = {name: [] for name, _ in cast}
     for i in range(length):
         picture = background.film(i)
         covering: list[NDArray] = []
@@ -115,7 +117,7 @@ def stage(cast: Sequence[tuple[str, Shot]], set_seed: int, cover: Cover | None =
 
 
 @functools.cache
-def portrait_of(number: int):
+def portrait_of(number: int) -> Portrait:
     return make_portrait(stranger(number))
 
 
@@ -227,7 +229,8 @@ def pan(staged: Staged, speed: float, width: int = 256) -> Staged:
         cv2.getRectSubPix(f, (width, HEIGHT), (x + (width - 1) / 2, (HEIGHT - 1) / 2))
         for f, x in zip(staged.frames, left, strict=True)
     ]
-    points = {name: p - np.stack([left, 0 * left], 1)[:, None] for name, p in staged.points.items()}
+    shift = np.stack([left, 0 * left], 1)[:, None].astype(np.float32)
+    points = {name: p - shift for name, p in staged.points.items()}
     return replace(staged, frames=frames, points=points)
 
 

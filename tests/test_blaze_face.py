@@ -4,40 +4,24 @@ from __future__ import annotations
 
 import pickle
 from hashlib import sha256
+from multiprocessing import get_context
+from typing import Literal
 
-import cv2
 import numpy as np
 import pytest
 
 from datamodules.errors import Refused
 from datamodules.faces.blaze_face import SIDE, BlazeFace, cut, measure_roll, merge
-from datamodules.faces.detection import Detector, Found, Image, overlap
+from datamodules.faces.detection import Detector, Found, overlap
 from datamodules.faces.hog import HOG
 from datamodules.faces.tflite import MODELS
-from datamodules.studio.people import read_people
+from tests.portraits import PEOPLE, placed, portrait
 
 DIGESTS = {
     "face_detection_full_range.tflite": "99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3",
     "face_landmark.tflite": "2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493",
+    "iris_landmark.tflite": "d1744d2a09c25f501d39eba4faff47e53ecca8852c5ce19bce8eeac39357521f",
 }
-PEOPLE = read_people()[:12]
-
-
-def portrait(number: int) -> tuple[Image, np.ndarray]:
-    """(700, 700, 3) and (68, 2)."""
-    person = PEOPLE[number]
-    return person.neutral.read(), person.neutral.points
-
-
-def placed(number: int, side: float, x: float, y: float, degrees: float = 0.0) -> tuple[Image, np.ndarray]:
-    """A face whose box has a side, in a grey frame of 720 lines, turned clockwise around its middle; its points."""
-    image, points = portrait(number)
-    middle, scale = points[17:].mean(0), side / (0.94 * np.ptp(points[:17, 0]))
-    matrix = cv2.getRotationMatrix2D(tuple(map(float, middle)), -degrees, scale)
-    matrix[:, 2] += (x, y) - middle
-    shrunk = cv2.GaussianBlur(image, (0, 0), 0.4 / scale) if scale < 0.6 else image
-    frame = cv2.warpAffine(shrunk, matrix, (1280, 720), borderMode=cv2.BORDER_CONSTANT, borderValue=(110, 120, 130))
-    return np.asarray(frame, np.uint8), points @ matrix[:, :2].T + matrix[:, 2]
 
 
 def test_the_models_are_the_ones_that_google_published() -> None:
@@ -127,6 +111,15 @@ def test_a_detector_that_was_sent_elsewhere_finds_the_same() -> None:
     detector = BlazeFace(threshold=0.7)
     (here,) = detector.find(image, 100)
     (there,) = pickle.loads(pickle.dumps(detector)).find(image, 100)
+    np.testing.assert_array_equal(here.box, there.box)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_other_processes_find_the_same(method: Literal["fork", "spawn"]) -> None:
+    image, _ = portrait(0)
+    (here,) = BlazeFace().find(image, 100)  # the network is loaded before the fork
+    with get_context(method).Pool(1) as pool:
+        (there,) = pool.apply_async(BlazeFace().find, (image, 100)).get(timeout=60)
     np.testing.assert_array_equal(here.box, there.box)
 
 

@@ -10,10 +10,11 @@ import pytest
 from datamodules.faces.blaze_face import BlazeFace
 from datamodules.faces.detection import Found, Image
 from datamodules.faces.face_mesh import FaceMesh
-from datamodules.faces.landmarks import DlibLandmarks, FacePoints, NoLandmarks
-from datamodules.faces.mesh_points import WEIGHTS, to_68
+from datamodules.faces.landmarks import FacePoints, NoLandmarks
+from datamodules.faces.mesh_points import WEIGHTS, WEIGHTS_OF_EYES, to_68
+from datamodules.studio.face import Expression
 from tests.filming import filmed
-from tests.test_blaze_face import PEOPLE, placed, portrait
+from tests.portraits import PEOPLE, placed, portrait, turned
 
 
 def fit(image: Image, smallest: float = 60) -> FacePoints:
@@ -39,9 +40,10 @@ def test_points_lie_where_people_placed_them() -> None:
 
 
 def test_each_of_the_68_lies_between_vertices_of_the_mesh() -> None:
-    np.testing.assert_allclose(WEIGHTS.sum(1), 1, atol=1e-5)
-    assert (WEIGHTS >= 0).all()
-    assert ((WEIGHTS > 0).sum(1) <= 5).all()
+    for weights in (WEIGHTS, WEIGHTS_OF_EYES):
+        np.testing.assert_allclose(weights.sum(1), 1, atol=1e-5)
+        assert (weights >= 0).all()
+        assert ((weights > 0).sum(1) <= 5).all()
     shifted = np.random.default_rng(0).random((468, 3)).astype(np.float32)
     np.testing.assert_allclose(to_68(2 * shifted + 5), 2 * to_68(shifted) + 5, rtol=1e-4)
 
@@ -67,6 +69,28 @@ def test_a_face_is_followed_through_a_video_without_a_detector() -> None:
         assert np.median(differ(last.points, points)) < 0.06
 
 
+@pytest.mark.parametrize(("eyes", "least", "most"), [(False, -0.1, 0.4), (True, 0.4, 1.1)])
+def test_lids_close_where_eyes_are_looked_at_once_more(eyes: bool, least: float, most: float) -> None:
+    for number in (1, 2):
+        opened, closed = (
+            FaceMesh(eyes=eyes).fit(image, BlazeFace().find(image, 60)[0]).points
+            for image in (turned(number), turned(number, expression=Expression(blink=1)))
+        )
+        gaps = [np.linalg.norm(p[[37, 38, 43, 44]] - p[[41, 40, 47, 46]], axis=1).mean() for p in (opened, closed)]
+        assert least < 1 - gaps[1] / gaps[0] < most
+
+
+def test_eyes_that_are_looked_at_once_more_are_where_people_placed_them() -> None:
+    errors = []
+    for number in range(6):
+        frame, points = placed(number, 200, 640, 360, 20 * number - 50)
+        (found,) = BlazeFace().find(frame, 100)
+        errors.append(differ(FaceMesh(eyes=True).fit(frame, found).points, points)[36:48])
+    assert np.median(errors, axis=0).max() < 0.03
+    for eye in (slice(0, 6), slice(6, 12)):
+        assert np.median(np.stack(errors)[:, eye]) < 0.016
+
+
 def test_what_is_no_face_has_no_presence() -> None:
     noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
     box = np.array([100, 80, 180, 160], np.float32)
@@ -88,4 +112,5 @@ def test_a_model_that_was_sent_elsewhere_finds_the_same() -> None:
 
 
 def test_landmark_models_have_names_of_their_own() -> None:
-    assert FaceMesh().fingerprint() not in (NoLandmarks().fingerprint(), DlibLandmarks.__name__)
+    models = (FaceMesh(), FaceMesh(eyes=True), NoLandmarks())
+    assert len({model.fingerprint() for model in models}) == len(models)

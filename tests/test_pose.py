@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 
@@ -11,22 +10,10 @@ from datamodules.faces.face_mesh import FaceMesh
 from datamodules.faces.landmarks import FacePoints
 from datamodules.faces.pose import MEAN, MEAN_68, HeadPose, angles, measure_pose
 from datamodules.studio.face import Expression
-from datamodules.studio.head import Head, Light, Pose, look, render
-from datamodules.studio.scene import over
-from tests.filming import portrait
-from tests.test_blaze_face import placed
+from datamodules.studio.head import Pose
+from tests.portraits import placed, turned
 
 MODELS = ["mesh", "68 points"]
-
-
-def turned(number: int, yaw: float, pitch: float = 0.0, mouth: float = 0.0) -> np.ndarray:
-    """A head of the studio, angles in degrees."""
-    pose = Pose(yaw=np.radians(yaw), pitch=np.radians(pitch), roll=0, x=110, y=105, radius=62, body=(110, 105))
-    light = Light(direction=np.array([0, 0, 1], np.float32), colour=np.ones(3, np.float32), ambient=0.8)
-    head = Head(portrait(number), 90)
-    layer = render(head, head.texture(Expression(mouth=mouth)), look(head, pose, light, 220, 220), (0, 0, 220, 220))
-    picture = over(layer, np.full((220, 220, 3), 0.45, np.float32))
-    return np.asarray(cv2.convertScaleAbs(np.clip(picture, 0, 1), alpha=255), np.uint8)
 
 
 def measure(image: np.ndarray, model: str) -> HeadPose:
@@ -52,7 +39,7 @@ def test_a_head_that_nods_has_a_pitch_of_that_side(model: str) -> None:
 
 
 def test_a_mouth_that_opens_turns_no_head() -> None:
-    closed, opened = (measure(turned(1, 0, mouth=mouth), "mesh") for mouth in (0.0, 1.0))
+    closed, opened = (measure(turned(1, expression=Expression(mouth=mouth)), "mesh") for mouth in (0.0, 1.0))
     assert abs(closed.pitch - opened.pitch) < 3
 
 

@@ -121,7 +121,9 @@ def test_what_found_a_face_and_how_surely_is_kept() -> None:
         rows = tabulate("video", track, {i: i / 25 for i in range(30)}, 0.5)
         assert rows.schema == FACES
         assert rows["found_by"].to_pylist() == [one.found_by for one in track]
-        np.testing.assert_array_equal(rows["presence"].to_numpy(), np.float32([one.face.presence for one in track]))
+        np.testing.assert_array_equal(
+            rows["presence"].to_numpy(), np.array([one.face.presence for one in track], np.float32)
+        )
         np.testing.assert_array_equal(rows["x1"].to_numpy(), [one.box[2] for one in track])
         assert rows["time"][10].as_py() == 0.4
         assert [one.face.mesh is None for one in track] == [True] * 29 + [False]  # an hour of them is large

@@ -6,9 +6,10 @@ from math import pi, radians, remainder
 
 import numpy as np
 
-from datamodules.faces import tflite
+from datamodules.faces import eye_contours, tflite
 from datamodules.faces.blaze_face import DLIB, measure_roll
 from datamodules.faces.detection import Floats, Found, Image
+from datamodules.faces.eye_contours import refine_eyes
 from datamodules.faces.landmarks import FacePoints, Landmarks
 from datamodules.faces.mesh_points import to_68
 from datamodules.faces.view import View, rotation
@@ -25,25 +26,38 @@ EYES = [33, 263]  # outer corners, the person's right one first
 
 
 class FaceMesh(Landmarks):
+    def __init__(self, eyes: bool = False) -> None:
+        """
+        Args:
+            eyes: Look at each eye once more, for lids that move when it closes; takes three times as long.
+        """
+        self.eyes = eyes
+
     def fit(self, image: Image, found: Found) -> FacePoints:
         """Looks again where the face is turned, since detectors place those worse."""
         around, roll = AROUND * DLIB, measure_roll(found.keypoints)
-        face, mesh = predict(View(image, found.box, around, SIDE / around, roll))
+        mesh, presence = predict(View(image, found.box, around, SIDE / around, roll))
         for i in range(ROUNDS):
             missing = remainder(measure_roll(mesh[EYES, :2]) - roll, 2 * pi)
             if abs(missing) < TOLERANCE and (i > 0 or abs(roll) < TURNED):
                 break
             roll += 2 * missing  # it sees about a half of it
-            face, mesh = predict(surround(image, mesh, roll))
-        return face
+            mesh, presence = predict(surround(image, mesh, roll))
+        return self.finish(image, mesh, presence)
 
     def follow(self, image: Image, last: FacePoints) -> FacePoints | None:
         if last.mesh is None:
             return None
-        return predict(surround(image, last.mesh, measure_roll(last.mesh[EYES, :2])))[0]
+        return self.finish(image, *predict(surround(image, last.mesh, measure_roll(last.mesh[EYES, :2]))))
+
+    def finish(self, image: Image, mesh: Floats, presence: float) -> FacePoints:
+        if self.eyes:
+            mesh = refine_eyes(image, mesh, measure_roll(mesh[EYES, :2]))
+        return FacePoints(points=to_68(mesh[:, :2], self.eyes), presence=presence, mesh=mesh)
 
     def fingerprint(self) -> str:
-        return tflite.fingerprint(MODEL)
+        eyes = f" {tflite.fingerprint(eye_contours.MODEL)}" if self.eyes else ""
+        return f"{tflite.fingerprint(MODEL)}{eyes}"
 
 
 def surround(image: Image, mesh: Floats, roll: float) -> View:
@@ -56,12 +70,11 @@ def surround(image: Image, mesh: Floats, roll: float) -> View:
     return View(image, box, AROUND, SIDE / AROUND, roll)
 
 
-def predict(view: View) -> tuple[FacePoints, Floats]:
-    """The face, and its mesh."""
-    images = view.picture.transpose(2, 0, 1)[None] / np.float32(255)
+def predict(view: View) -> tuple[Floats, float]:
+    """(468, 3) points of the mesh, and the probability that there is a face."""
+    images = (view.picture.transpose(2, 0, 1)[None] / 255).astype(np.float32)
     logit, values = tflite.run(MODEL, images, (PRESENCE, MESH))
     mesh = values.reshape(468, 3)
-    where = view.outward(mesh[:, :2] + OFFSET)
-    mesh = np.column_stack([where, mesh[:, 2] / view.scale]).astype(np.float32)
-    presence = float(1 / (1 + np.exp(-logit.item())))
-    return FacePoints(points=to_68(where), presence=presence, mesh=mesh), mesh
+    where = view.outward(mesh[:, :2] + np.float32(OFFSET))
+    mesh = np.column_stack([where, mesh[:, 2] / np.float32(view.scale)])
+    return mesh.astype(np.float32), float(1 / (1 + np.exp(-logit.item())))

@@ -150,8 +150,9 @@ class Pursuit:
             return Sighting(frame=i, found=found, face=face, found_by=type(self.landmarks).__name__)
         if gap > SEARCH_LOST and gap % SEARCH_LOST:
             return None
-        found = self.detector.follow(image, Found(box=place, score=last.found.score, keypoints=last.found.keypoints))
-        return None if found is None else self.fit(found, image, i)
+        expected = Found(box=place, score=last.found.score, keypoints=last.found.keypoints)
+        detected = self.detector.follow(image, expected)
+        return None if detected is None else self.fit(detected, image, i)
 
     def fit(self, found: Found, image: Image, i: int) -> Sighting | None:
         """With its landmarks, if these see a face there."""
@@ -261,7 +262,7 @@ class Pursuit:
 
 
 def centre_of(box: Floats) -> Floats:
-    return (box[:2] + box[2:]) / 2
+    return ((box[:2] + box[2:]) / 2).astype(np.float32)
 
 
 def box_around(points: Floats) -> Floats:

@@ -29,7 +29,7 @@ class FaceTracker:
         patience: int = 36,
         shortest: int = 5,
         smooth: float = 0.0,
-        steady: int = 10,
+        steady: int = 6,
         room: float = 1.3,
     ) -> None:
         """

@@ -101,7 +101,8 @@ class Examiner:
     ) -> None:
         """
         Args:
-            landmarks: For methods that need them; the packaged model without it.
+            landmarks: For methods that need them or whose squares hold all of them; without it that of the
+                checkpoint, where this package has it, or the packaged model of dlib.
             usable: What a face must have to be judged.
             frames: Moments of a file that are scored, at least.
             spacing: Seconds from one moment to the next, at most.

@@ -38,7 +38,8 @@ class Settings:
         spacing: Seconds from one scored moment to the next, at most.
         usable: What a face must have to be judged.
         limits: Of a file; larger ones are refused before they are decoded.
-        landmarks: Model of 68 points, for methods that need one; the packaged model without it.
+        landmarks: Model of 68 points, for methods that need one or whose squares hold all points; without it that of
+            the checkpoint, or the packaged model of dlib.
         decoder: Reads the videos; without it PyAV, on all cores.
         device: Of the networks: cpu, cuda or cuda:N; auto takes a GPU where there is one.
         batch: Clips that are scored together.
