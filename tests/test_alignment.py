@@ -22,7 +22,7 @@ from datamodules.faces.align import (
     place_template,
 )
 from datamodules.faces.crop import NoCrop, OutsidePicture, Points, Square, Turned, restore_region
-from datamodules.faces.detection import HOG, search
+from datamodules.faces.hog import HOG
 from datamodules.studio.people import read_people
 from suite.detection.film import warm
 
@@ -251,8 +251,7 @@ def test_what_is_said_of_the_two_templates_holds_for_the_people_of_london() -> N
         leans.append(bench.angle - five.angle)
         sizes.append(bench.side / five.side)
         if i % 4 == 0:
-            grey = cv2.cvtColor(person.neutral.read(), cv2.COLOR_RGB2GRAY)
-            x0, y0, x1, y1 = max(search(HOG(), grey, 120.0), key=lambda found: found.score).box
+            x0, y0, x1, y1 = max(HOG().find(person.neutral.read(), 120.0), key=lambda found: found.score).box
             boxes.append(five.side / max(x1 - x0, y1 - y0))
     assert np.mean(leans) == pytest.approx(2.4, abs=0.3)
     assert np.mean(sizes) == pytest.approx(1.06, abs=0.01)

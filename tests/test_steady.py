@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from datamodules.crops import Square
 from datamodules.encode import write_h264
 from datamodules.faces.blaze_face import BlazeFace
+from datamodules.faces.crop import Square
 from datamodules.faces.detection import Found
 from datamodules.faces.face_mesh import FaceMesh
 from datamodules.faces.hog import HOG

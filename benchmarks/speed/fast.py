@@ -87,7 +87,7 @@ def bare(method: Method, preset: Preset, device: torch.device, precision: str, s
     batch = replace(batch, framed="synthesis" in preset.data)
     method.train()
     if precision == AS_SHIPPED:
-        method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        method.to(memory_format=torch.channels_last)
     parameters = [p for p in method.parameters() if p.requires_grad]
     optimizer = method.optimizer(method.training_parameters())
 
