@@ -9,12 +9,10 @@ from jsonargparse import auto_cli
 
 from datamodules.datasets.ffpp import index
 from datamodules.errors import Refused
-from datamodules.faces.landmarks import DlibLandmarks
 from datamodules.faces.tracking import FaceTracker
 from datamodules.pool import Job, run
 from datamodules.prepare import Recipe, prepare_all
 from datamodules.studio.build import Plan, begin, film_id
-from datamodules.studio.predictor import train_predictor
 from datamodules.video import Decord
 
 
@@ -61,18 +59,16 @@ def cast(
         if len(pairs) < plan.pairs[split]:
             raise Refused(f"--{split} {plan.pairs[split]}: the studio has {len(pairs)} pairs of people for it")
     begin(out, plan)
-    predictor = out / "shape_predictor_68.dat"
-    work: list[Job] = [(train_predictor, (predictor, plan.cast()["train"], plan.seed, plan.stills))]
+    work: list[Job] = []
     for split, pairs in plan.splits().items():
         work += [
             (film_id, (plan, out, x, y, everyone or split == "test")) for a, b in pairs for x, y in ((a, b), (b, a))
         ]
     for done, _ in enumerate(run(work, workers), 1):
         print(f"\rfilmed {done} of {len(work)}", end="")
-    tracker = FaceTracker(landmarks=DlibLandmarks(path=predictor))
     rows = [row for row in index(out) if row.compression == "c23"]
     for name, margin in (("prepared", 1.3), ("prepared_m15", 1.5)):
-        recipe = Recipe(decoder=Decord(), tracker=tracker, size=side, margin=margin)
+        recipe = Recipe(decoder=Decord(), tracker=FaceTracker(), size=side, margin=margin)
         for done, total in prepare_all(rows, out, out / name, recipe, workers):
             print(f"\r{name}: {done} of {total}", end="")
 

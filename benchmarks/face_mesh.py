@@ -30,9 +30,8 @@ from datamodules.faces.tflite import MODELS
 from datamodules.studio.build import Plan
 from datamodules.studio.people import read_people
 from datamodules.studio.portrait import make_portrait
-from datamodules.studio.predictor import thinned
 from datamodules.studio.scene import shoot
-from datamodules.studio.shot import direct
+from datamodules.studio.shot import direct, thin
 
 Array = NDArray[np.floating[Any]]
 FOLDS = 5
@@ -79,7 +78,7 @@ def london() -> Iterator[Seen]:
 def studio(people: int, frames: int) -> Iterator[Seen]:
     everybody = [person for cast in Plan(size="small", seed=0, difficulty=0.3).cast().values() for person in cast]
     for i, person in enumerate(sorted(everybody, key=lambda person: person.id)[:people]):
-        shot = thinned(direct(np.random.default_rng([77, i]), 360, 320, 12 * frames), 12)
+        shot = thin(direct(np.random.default_rng([77, i]), 360, 320, 12 * frames), 12)
         for image, points in shoot(make_portrait(person), shot):
             for found in BlazeFace().find(image, 60)[:1]:
                 yield see("studio", person.id, image, found, points)

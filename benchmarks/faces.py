@@ -18,11 +18,9 @@ from jsonargparse import auto_cli
 from benchmarks.record import record
 from datamodules.faces.detection import Floats, overlap
 from datamodules.faces.hog import HOG, hog
-from datamodules.faces.landmarks import DlibLandmarks
 from datamodules.faces.tracking import FaceTracker
 from datamodules.studio.build import Plan
 from datamodules.studio.portrait import make_portrait
-from datamodules.studio.predictor import train_predictor
 from datamodules.studio.scene import shoot
 from datamodules.studio.shot import direct
 
@@ -55,8 +53,8 @@ def usual(picture: np.ndarray) -> list[Floats]:
     return [np.array([b.left(), b.top(), b.right(), b.bottom()], np.float32) for b in boxes]
 
 
-def studio(model: Path, sizes: list[int], count: int, frames: int) -> list[dict[str, float]]:
-    tracker = FaceTracker(landmarks=DlibLandmarks(model))
+def studio(sizes: list[int], count: int, frames: int) -> list[dict[str, float]]:
+    tracker = FaceTracker()
     rows = []
     for size in sizes:
         totals = {"frames": 0, "usual_found": 0, "tracked_found": 0, "usual_false": 0, "tracked_false": 0}
@@ -130,21 +128,16 @@ def photographs(folder: Path) -> dict[str, int]:
     return totals
 
 
-def faces(work: Path, photos: Path | None = None, count: int = 3, frames: int = 50) -> None:
+def faces(photos: Path | None = None, count: int = 3, frames: int = 50) -> None:
     """Measure, print and record.
 
     Args:
-        work: Folder for the landmark model of the studio.
         photos: Folder with photographs and dlib's training.xml and testing.xml.
         count: Videos per face size.
         frames: Frames per video.
     """
     cv2.setNumThreads(1)
-    work.mkdir(parents=True, exist_ok=True)
-    train_predictor(work / "shape_predictor_68.dat", STUDIO.cast()["train"], 0, 250)
-    result: dict[str, object] = {
-        "studio_720p": studio(work / "shape_predictor_68.dat", [40, 50, 64, 90, 140, 240], count, frames)
-    }
+    result: dict[str, object] = {"studio_720p": studio([40, 50, 64, 90, 140, 240], count, frames)}
     if photos:
         result["photographs"] = photographs(photos)
         print(result["photographs"])

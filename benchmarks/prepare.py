@@ -17,7 +17,6 @@ from benchmarks.record import record
 from datamodules.crops import Format
 from datamodules.datasets.ffpp import index
 from datamodules.encode import write_h264
-from datamodules.faces.landmarks import DlibLandmarks
 from datamodules.faces.tracking import FaceTracker
 from datamodules.prepare import Recipe, prepare_video
 from datamodules.video import Auto
@@ -63,7 +62,7 @@ def prepare(studio: Path, format: Format = "png") -> None:
     cv2.setNumThreads(1)
     row = next(row for row in index(studio) if row.label == 0 and row.compression == "c23")
     frames = Auto().read(studio / row.path, range(48)).numpy()
-    tracker = FaceTracker(landmarks=DlibLandmarks(studio / "shape_predictor_68.dat"))
+    tracker = FaceTracker()
     recipe = Recipe(decoder=Auto(), tracker=tracker, size=256, frames=32, format=format)
     result = {}
     with tempfile.TemporaryDirectory() as folder:

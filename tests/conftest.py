@@ -16,11 +16,11 @@ from hypothesis import settings
 
 from datamodules.base import FaceData
 from datamodules.datasets.ffpp import index
-from datamodules.faces.landmarks import DlibLandmarks
 from datamodules.faces.tracking import FaceTracker
 from datamodules.prepare import Recipe, prepare_all
 from datamodules.studio.build import Plan, build
 from datamodules.video import Auto
+from tests.studio_only_landmarks import train_predictor
 from tests.trees import Material
 
 os.environ.setdefault("WANDB_MODE", "offline")
@@ -62,9 +62,20 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def recipe(studio: Path) -> Recipe:
-    tracker = FaceTracker(landmarks=DlibLandmarks(studio / "shape_predictor_68.dat"), room=0)
-    return Recipe(decoder=Auto(), tracker=tracker, size=64, frames=8)
+def studio_only_landmarks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model in dlib's format."""
+
+    def train(out: Path) -> None:
+        out.mkdir()
+        train_predictor(out / "studio_only_68.dat", PLAN.cast()["train"], seed=0, count=24)
+
+    return shared(tmp_path_factory, "landmarks", train) / "studio_only_68.dat"
+
+
+@pytest.fixture(scope="session")
+def recipe() -> Recipe:
+
+    return Recipe(decoder=Auto(), tracker=FaceTracker(), size=64, frames=8)
 
 
 @pytest.fixture(scope="session")
@@ -95,9 +106,8 @@ def small_fit(prepared: Path, run: Path, *options: str) -> list[str]:
 def preparing(studio: Path, out: Path) -> list[str]:
     """Arguments that prepare what the fixture ``prepared`` holds."""
     arguments = ["prepare", "--data", str(ROOT / "configs/data/studio.yaml"), "--data.root", str(studio)]
-    arguments += ["--data.prepared", str(out), "--faces.landmarks", "datamodules.faces.landmarks.DlibLandmarks"]
-    arguments += ["--faces.landmarks.path", str(studio / "shape_predictor_68.dat"), "--size", "64", "--frames", "8"]
-    return [*arguments, "--faces.room", "0", "--workers", "2"]
+    arguments += ["--data.prepared", str(out), "--size", "64", "--frames", "8"]
+    return [*arguments, "--workers", "2"]
 
 
 @pytest.fixture(scope="session")

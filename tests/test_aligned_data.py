@@ -21,7 +21,8 @@ from datamodules.datasets.ffpp import index
 from datamodules.errors import Refused
 from datamodules.faces.align import Alignment, Cropper, five_points, place_template
 from datamodules.faces.crop import restore_region
-from datamodules.faces.landmarks import DlibLandmarks, NoLandmarks
+from datamodules.faces.face_mesh import FaceMesh
+from datamodules.faces.landmarks import NoLandmarks
 from datamodules.faces.quality import measure_quality
 from datamodules.faces.stream import Face
 from datamodules.faces.tracking import FaceTracker, Track
@@ -136,7 +137,7 @@ def test_detect_cuts_the_bytes_that_were_stored(
         score(self)
 
     monkeypatch.setattr(Scorer, "score", remembered)
-    points = DlibLandmarks(studio / "shape_predictor_68.dat")
+    points = FaceMesh()
     folder = classifier(FaceData(prepared=prepared), tmp_path / "m")  # does not see landmarks, but its crops need them
     found = examiner([folder], landmarks=points).examine(studio / rows[2].path, tmp_path / "film.mp4", Limits())
     stored = [row for row in load(prepared / "crops.arrow").to_pylist() if row["video"] == rows[2].key]
@@ -182,7 +183,7 @@ def test_an_aligned_method_needs_the_landmarks_it_was_trained_with(
     config["contract"]["landmarks"] = "others"
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(Refused, match=r"landmarks is .* here and 'others' there"):
-        examiner([folder], landmarks=DlibLandmarks(studio / "shape_predictor_68.dat"))
+        examiner([folder], landmarks=FaceMesh())
 
 
 def test_a_checkpoint_refuses_faces_of_another_alignment_by_name(

@@ -183,7 +183,7 @@ def test_a_preparing_config_prepares_a_studio(name: str, studio: Path, tmp_path:
             shutil.copy(path, root / path.relative_to(studio))
     config = yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text())
     where = ["--data.root", str(root), "--data.prepared", str(tmp_path / "out")]
-    where += ["--faces.landmarks.path", str(studio / "shape_predictor_68.dat"), "--workers", "1"]
+    where += ["--workers", "1"]
     main(["prepare", "--config", str(ROOT / f"configs/{name}.yaml"), *where])
     rows = (tmp_path / "out/manifest.csv").read_text().splitlines()
     assert len(rows) == 3  # the head, a real video and a fake one, of one compression

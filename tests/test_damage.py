@@ -110,17 +110,8 @@ def test_prepare_leaves_damaged_frames_out_and_says_how_many(
             frames.setdefault(row["video"], set()).add(row["frame"])
         assert frames["folder/real//damaged"] == frames["folder/real//whole"] - lost(root)
     where = ["--data", str(ROOT / "configs/data/folder.yaml"), "--data.root", str(root), "--data.prepared", str(out)]
-    how = [
-        "--faces.landmarks",
-        "datamodules.faces.landmarks.DlibLandmarks",
-        "--size",
-        "64",
-        "--frames",
-        "8",
-        "--workers",
-        "1",
-    ]
-    prepare(["prepare", *where, *how, "--faces.landmarks.path", str(recipe.tracker.landmarks.path)])  # type: ignore[attr-defined]
+    how = ["--size", "64", "--frames", "8", "--workers", "1"]
+    prepare(["prepare", *where, *how])
     told = capsys.readouterr().out
     assert f"{len(lost(root))} damaged frames of 1 videos left out, most of real/damaged.mp4" in told
 

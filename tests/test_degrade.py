@@ -188,7 +188,6 @@ def test_a_degraded_copy_is_prepared_as_any_data_set(studio: Path, tmp_path: Pat
     copy = tmp_path / "copy"
     main(["degrade", *config, "--kind", "h264", "--severity", "2", "--out", str(copy), "--workers", "2"])
     arguments = preparing(copy, tmp_path / "prepared")
-    arguments[arguments.index("--faces.landmarks.path") + 1] = str(studio / "shape_predictor_68.dat")
     main([*arguments, "--data.index", "datamodules.datasets.table.index"])
     crops = load(tmp_path / "prepared/crops.arrow")
     videos = set(crops["video"].to_pylist())

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from datamodules.base import FaceData
 from datamodules.batch import Batch
 from datamodules.datasets.ffpp import index
-from datamodules.faces.landmarks import DlibLandmarks
+from datamodules.faces.face_mesh import FaceMesh
 from datamodules.faces.stream import watch
 from datamodules.faces.tracking import FaceTracker
 from datamodules.prepare import Recipe, prepare_all
@@ -64,7 +64,7 @@ def test_scores_are_those_that_a_test_gives_the_same_video(
             scores = known.method.outcome(batch.scaled()).score.tolist()
         for video, frame, score in zip(batch.video, batch.numbers[:, 0].tolist(), scores, strict=True):
             expected.setdefault(video, {})[frame] = score
-    looking = examiner([folder], landmarks=DlibLandmarks(studio / "shape_predictor_68.dat"))
+    looking = examiner([folder], landmarks=FaceMesh())
     rows = {row.key: row for row in index(studio) if row.compression == "c23"}
     for video in (next(iter(expected)), list(expected)[-1]):
         found = looking.examine(studio / rows[video].path, None, Limits())
@@ -131,7 +131,7 @@ def test_methods_of_pictures_and_of_clips_judge_the_same_face(
 ) -> None:
     data = FaceData(prepared=prepared, root=studio, index=index, read="videos", clip=3)
     clips = of_clips(data, tmp_path / "clips")
-    points = DlibLandmarks(studio / "shape_predictor_68.dat")
+    points = FaceMesh()
     path = write(tmp_path / "clip.mp4", head)
     both = examiner([small, clips], landmarks=points)
     [face] = both.examine(path, tmp_path / "film.mp4", Limits()).faces

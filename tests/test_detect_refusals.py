@@ -16,7 +16,7 @@ import torch
 from datamodules.base import FaceData
 from datamodules.datasets.ffpp import index
 from datamodules.errors import Refused
-from datamodules.faces.landmarks import DlibLandmarks
+from datamodules.faces.face_mesh import FaceMesh
 from lightning_modules.trained import load, save
 from suite.__main__ import main
 from suite.detection.examine import Limits
@@ -32,7 +32,7 @@ def test_a_method_that_saw_other_faces_is_refused_by_name(
 ) -> None:
     known = load(small)
     for name, value, said in (
-        ("detector", "RetinaFace", "detector is 'HOG' here and 'RetinaFace' there"),
+        ("detector", "RetinaFace", "detector is 'BlazeFace' here and 'RetinaFace' there"),
         ("alignment", "eyes", "alignment is 'none' here and 'eyes' there"),
         ("decoder", "TorchCodec on cuda", "decoder is 'FFmpeg on cpu' here and 'TorchCodec on cuda' there"),
     ):
@@ -50,7 +50,7 @@ def test_a_method_that_saw_other_faces_is_refused_by_name(
     content["contract"]["landmarks"] = "others"
     (folder / "config.json").write_text(json.dumps(content))
     with pytest.raises(Refused, match=r"landmarks is .* here and 'others' there"):
-        examiner([folder], landmarks=DlibLandmarks(studio / "shape_predictor_68.dat"))
+        examiner([folder], landmarks=FaceMesh())
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ PHOTOGRAPHS = Path(__file__).parents[2] / "shared" / "data" / "faces"
 
 
 @pytest.fixture
-def tracker(studio: Path) -> FaceTracker:
-    return FaceTracker(landmarks=DlibLandmarks(studio / "shape_predictor_68.dat"))
+def tracker(studio_only_landmarks: Path) -> FaceTracker:
+    return FaceTracker(HOG(), DlibLandmarks(studio_only_landmarks))
 
 
 def test_landmarks_are_floats_on_the_exact_places(tracker: FaceTracker) -> None:

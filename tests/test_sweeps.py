@@ -188,9 +188,7 @@ def test_predictions_of_an_older_version_are_made_anew_by_the_next_call(
 def test_a_test_set_is_tested_degraded_with_faces_found_after_it(
     sweep: Callable[..., list[str]], studio: Path, two_processes: Path, tmp_path: Path
 ) -> None:
-    landmarks = {"path": str(studio / "shape_predictor_68.dat")}
-    faces = {"landmarks": {"class_path": "datamodules.faces.landmarks.DlibLandmarks", "init_args": landmarks}}
-    prepare = {"": {"change": {"faces": faces, "size": 64, "frames": 8}}}
+    prepare = {"": {"change": {"size": 64, "frames": 8}}}
     command = sweep(
         methods={"plain": {"checkpoint": str(two_processes / "checkpoints/best.ckpt")}},
         test={"studio": {"change": {"root": str(studio)}}},

@@ -29,7 +29,6 @@ def make_studio(folder: Path, size: str, crop: int, workers: int) -> dict[str, f
         taken[name] = command(
             "prepare", "--config", CONFIGS / "prepare_studio.yaml", "--data.root", folder,
             "--data.prepared", folder / name,
-            "--faces.landmarks.path", folder / "shape_predictor_68.dat",
             "--margin", margin, "--size", crop, "--workers", workers,
         )  # fmt: skip
     return taken

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import Refused
+from datamodules.faces.blaze_face import BlazeFace
 from datamodules.faces.detection import SMALLEST, Detector
-from datamodules.faces.hog import HOG
-from datamodules.faces.landmarks import DlibLandmarks, Landmarks, NoLandmarks
+from datamodules.faces.face_mesh import FaceMesh
+from datamodules.faces.landmarks import Landmarks, NoLandmarks
 from datamodules.faces.pursuit import Pursuit
 from datamodules.faces.steady import smooth_points, steady_all
 from datamodules.faces.track import Track
@@ -34,8 +35,8 @@ class FaceTracker:
     ) -> None:
         """
         Args:
-            detector: Finds faces; dlib's HOG without it.
-            landmarks: Finds 68 points in a face; the packaged dlib model without it.
+            detector: Finds faces; BlazeFace without it.
+            landmarks: Finds 68 points in a face; FaceMesh without it.
             every: Frames from one search of the whole frame to the next.
             smallest: Side of the smallest face that is searched for, in pixels; larger in proportion above 720 lines.
             patience: Frames that a face may be out of sight and keep its id, if it looks the same.
@@ -49,7 +50,7 @@ class FaceTracker:
                 raise Refused(f"faces.{name} {value}: must be at least {least}")
         if room != 0 and room < 1:
             raise Refused(f"faces.room {room}: must be 0, or at least 1")
-        self.detector, self.landmarks = detector or HOG(), landmarks or DlibLandmarks()
+        self.detector, self.landmarks = detector or BlazeFace(), landmarks or FaceMesh()
         self.every, self.smallest, self.patience = every, smallest, patience
         self.shortest, self.smooth = shortest, smooth
         self.steady = steady

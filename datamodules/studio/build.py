@@ -26,7 +26,6 @@ from datamodules.studio.forgeries.all import FORGERIES
 from datamodules.studio.forgeries.base import Take
 from datamodules.studio.people import LONDON, Person, read_people, split_people
 from datamodules.studio.portrait import make_portrait
-from datamodules.studio.predictor import train_predictor
 from datamodules.studio.scene import film, open_camera
 from datamodules.studio.shot import Shot, direct
 
@@ -61,11 +60,6 @@ class Plan:
     @property
     def frames(self) -> int:
         return 96 if self.size == "medium" else 48
-
-    @property
-    def stills(self) -> int:
-        """Shots that the landmark predictor learns from, four frames each."""
-        return 24 if self.size == "tiny" else 70
 
     def cast(self) -> dict[str, list[Person]]:
         """Everybody of each split, filmed or not: the same people whatever the size and the seed."""
@@ -220,9 +214,6 @@ def build(root: Path, plan: Plan, workers: int) -> Iterator[tuple[int, int]]:
     """Fills the folder, yielding (done, all); what an earlier run finished is kept."""
     begin(root, plan)
     jobs = [pair for pairs in plan.splits().values() for a, b in pairs for pair in ((a, b), (b, a))]
-    work: list[Job] = [
-        (train_predictor, (root / "shape_predictor_68.dat", plan.cast()["train"], plan.seed, plan.stills))
-    ]
-    work += [(film_id, (plan, root, target, source)) for target, source in jobs]
+    work: list[Job] = [(film_id, (plan, root, target, source)) for target, source in jobs]
     for done, _ in enumerate(run(work, workers), 1):
         yield done, len(work)

@@ -71,9 +71,9 @@ class Limits:
 
 def shape_boxes(contract: Contract) -> bool:
     """Whether landmarks have a part in where faces are cut."""
-    return contract["landmarks"] != NoLandmarks().fingerprint() and (
-        contract.get("room", 0) != 0 or contract["landmarks"] == FaceMesh().fingerprint()
-    )
+    if contract["landmarks"] == NoLandmarks().fingerprint():
+        return False
+    return contract.get("room", 0) != 0 or isinstance(landmarks_of(contract), FaceMesh)
 
 
 def detector_of(contract: Contract) -> Detector:
@@ -82,7 +82,8 @@ def detector_of(contract: Contract) -> Detector:
 
 def landmarks_of(contract: Contract) -> Landmarks:
     """The model of a contract, or the packaged one of dlib, which is no other's stand-in: that is checked."""
-    return FaceMesh() if contract["landmarks"] == FaceMesh().fingerprint() else DlibLandmarks()
+    meshes = (FaceMesh(), FaceMesh(eyes=True))
+    return next((mesh for mesh in meshes if contract["landmarks"] == mesh.fingerprint()), None) or DlibLandmarks()
 
 
 class Examiner:

@@ -1,8 +1,7 @@
-"""A small 68-point predictor, trained by dlib on the people of the train split; it fits the studio and nothing else."""
+"""A small model in dlib's format, trained on the studio and useless on photographs: DlibLandmarks is tested with it."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,13 +12,7 @@ from datamodules.atomic import appearing
 from datamodules.studio.people import Person
 from datamodules.studio.portrait import make_portrait
 from datamodules.studio.scene import shoot
-from datamodules.studio.shot import Shot, direct
-
-
-def thinned(shot: Shot, every: int) -> Shot:
-    """Every n-th frame of a shot alone: faces unlike each other."""
-    lists = {name: getattr(shot, name)[::every] for name in ("poses", "expressions", "lights", "shake")}
-    return replace(shot, **lists)
+from datamodules.studio.shot import direct, thin
 
 
 def portraits(
@@ -30,7 +23,7 @@ def portraits(
     pictures, objects = [], []
     for i in range(count):
         rng = np.random.default_rng([seed, 2, i])
-        shot = thinned(direct(rng, 240, 216, 96), 24)
+        shot = thin(direct(rng, 240, 216, 96), 24)
         for picture, points in shoot(make_portrait(people[i % len(people)], cut=False), shot):
             grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
             boxes = detector(grey)
