@@ -102,7 +102,7 @@ def detect(picture: Image, threshold: float) -> tuple[Floats, Floats]:
     Args:
         picture: (192, 192, 3).
     """
-    images = picture.transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1
+    images = picture[None].astype(np.float32) / 127.5 - 1
     logits, values = tflite.run(MODEL, images, OUTPUTS)
     scores = (1 / (1 + np.exp(-np.clip(logits.ravel(), -80, 80)))).astype(np.float32)
     kept = scores > threshold

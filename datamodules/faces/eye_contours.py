@@ -32,7 +32,7 @@ def refine_eyes(image: Image, mesh: Floats, roll: float) -> Floats:
         centre, half = (outer + inner) / 2, float(np.linalg.norm(inner - outer)) / 2
         view = View(image, np.concatenate([centre - half, centre + half]), AROUND, SIDE / AROUND, roll)
         picture = view.picture[:, ::-1] if is_left else view.picture  # it knows right eyes alone
-        images = (picture.transpose(2, 0, 1)[None] / 255).astype(np.float32)
+        images = (picture[None] / 255).astype(np.float32)
         (values,) = tflite.run(MODEL, images, (CONTOURS,))
         points = values.reshape(71, 3)[: len(vertices), :2] + np.float32(OFFSET)
         if is_left:

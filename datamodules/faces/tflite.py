@@ -1,35 +1,38 @@
-"""Networks in TFLite's format, run by OpenCV on the CPU."""
+"""Networks in TFLite's format, run on the CPU by LiteRT."""
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.faces.detection import Floats
 
 MODELS = Path(__file__).parent / "models"
+STDERR = 2
 
 
 def run(name: str, images: NDArray[np.float32], outputs: Sequence[str]) -> list[Floats]:
     """
     Args:
         name: Of the file in ``models``.
-        images: (1, 3, H, W) as the network wants them.
-        outputs: Names of layers.
+        images: (1, H, W, 3) as the network wants them.
+        outputs: Names of tensors.
     """
-    net, lock = load(name, os.getpid())
+    interpreter, lock = load(name, os.getpid())
+    number = {one["name"]: one["index"] for one in interpreter.get_output_details()}
     with lock:
-        net.setInput(images)
-        return [np.asarray(output, np.float32) for output in net.forward(list(outputs))]
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], images)
+        interpreter.invoke()
+        return [interpreter.get_tensor(number[output]) for output in outputs]
 
 
 @functools.cache
@@ -39,10 +42,25 @@ def load(name: str, process: int) -> tuple[Any, Lock]:
     Args:
         process: Its number.
     """
-    path = str(MODELS / name)
-    if cv2.__version__.startswith("4."):  # has one engine, and no word for it
-        return cv2.dnn.readNetFromTFLite(path), Lock()
-    return cv2.dnn.readNetFromTFLite(path, engine=cv2.dnn.ENGINE_CLASSIC), Lock()  # the new engine gives one output
+    from ai_edge_litert.interpreter import Interpreter
+
+    with without_notes():
+        interpreter = Interpreter(model_path=str(MODELS / name), num_threads=1)
+        interpreter.allocate_tensors()
+    return interpreter, Lock()
+
+
+@contextmanager
+def without_notes() -> Iterator[None]:
+    """LiteRT tells every process, past Python, which instructions it will use; its errors are exceptions."""
+    kept, nowhere = os.dup(STDERR), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, STDERR)
+        yield
+    finally:
+        os.dup2(kept, STDERR)
+        os.close(kept)
+        os.close(nowhere)
 
 
 @functools.cache
