@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import degrees
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,10 @@ import PIL.ImageOps
 from numpy.typing import NDArray
 
 from datamodules.errors import Refused
+from datamodules.faces.blaze_face import BlazeFace, measure_roll
 from datamodules.faces.detection import Image
-from datamodules.faces.hog import HOG
-from datamodules.faces.landmarks import DlibLandmarks, Landmarks
+from datamodules.faces.face_mesh import FaceMesh
+from datamodules.faces.landmarks import Landmarks
 from datamodules.findings import Kind, note
 from datamodules.pictures import PICTURES, is_picture
 
@@ -28,6 +30,7 @@ NEUTRAL, SMILING = "neutral", "smiling"
 LEAST = 80  # pixels between the ends of the jaw
 PART = 10  # the shorter side of a photograph over the smallest face that is searched for
 SHARES = {"train": 70, "val": 12, "test": 20}  # of the 102 of London
+ROLL = 30.0  # degrees that a head may lean in a photograph
 FEWEST = 2 * len(SHARES)
 BALANCED = ("gender", "group", "age_band")
 BANDS = ((25, "under 25"), (35, "25 to 34"), (55, "35 to 54"))
@@ -179,12 +182,15 @@ def open_photograph(path: Path, points: NDArray[np.float32] | None, landmarks: L
 
 
 def find_points(image: Image, landmarks: Landmarks | None) -> NDArray[np.float32]:
-    faces = HOG().find(image, max(LEAST / 2, min(image.shape[:2]) / PART))
+    faces = BlazeFace().find(image, max(LEAST / 2, min(image.shape[:2]) / PART))
     if not faces:
         raise Unusable("no face", "no face found")
     if len(faces) > 1:
         raise Unusable("several faces", f"{len(faces)} faces, must be one")
-    return (landmarks or DlibLandmarks()).fit(image, faces[0]).points
+    roll = degrees(measure_roll(faces[0].keypoints))
+    if abs(roll) > ROLL:
+        raise Unusable("no face", f"the face is turned by {roll:.0f} degrees, must be upright")
+    return (landmarks or FaceMesh(eyes=True)).fit(image, faces[0]).points
 
 
 def check_readable(path: Path) -> tuple[int, int]:
