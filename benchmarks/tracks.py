@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from jsonargparse import auto_cli
 
+from benchmarks import staging
 from benchmarks.faces import clips
 from benchmarks.record import record
 from datamodules.faces.blaze_face import BlazeFace
@@ -23,7 +24,6 @@ from datamodules.faces.hog import HOG
 from datamodules.faces.landmarks import DlibLandmarks
 from datamodules.faces.track import Track
 from datamodules.faces.tracking import FaceTracker
-from tests import staging
 
 JUMP = 0.1  # of the side of the box
 TRACKERS: dict[str, Callable[..., FaceTracker]] = {

@@ -6,18 +6,11 @@ import functools
 
 import numpy as np
 
+from benchmarks.staging import stranger
 from datamodules.studio.face import Expression, express
-from datamodules.studio.people import Person
 from datamodules.studio.portrait import Portrait, make_portrait
 from datamodules.studio.scene import shoot
 from datamodules.studio.shot import direct
-from tests.conftest import PLAN
-
-
-def stranger(number: int) -> Person:
-    """Somebody of the test split, whom no predictor has seen."""
-    people = PLAN.cast()["test"]
-    return people[number % len(people)]
 
 
 def filmed(number: int, frames: int) -> tuple[list[np.ndarray], np.ndarray]:

@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from benchmarks import staging
+from benchmarks.staging import Picture, Staged
 from datamodules.faces.cuts import Cuts
-from tests import staging
-from tests.staging import Picture, Staged
 
 SETS = [11, 12, 13, 14, 15, 17, 18]
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks import staging
 from datamodules.encode import write_h264
 from datamodules.faces.blaze_face import BlazeFace
 from datamodules.faces.crop import Square
@@ -20,7 +21,6 @@ from datamodules.faces.stream import watch
 from datamodules.faces.track import Sighting, Track
 from datamodules.faces.tracking import FaceTracker
 from datamodules.video import PyAV
-from tests import staging
 
 REACH = 10
 

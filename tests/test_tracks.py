@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks import staging
+from benchmarks.staging import Staged
 from datamodules.errors import Refused
 from datamodules.faces import pursuit
 from datamodules.faces.appearance import describe, similarity
@@ -19,8 +21,6 @@ from datamodules.faces.landmarks import NoLandmarks
 from datamodules.faces.rows import FACES, tabulate
 from datamodules.faces.track import Track
 from datamodules.faces.tracking import FaceTracker
-from tests import staging
-from tests.staging import Staged
 
 TRACKERS: dict[str, Callable[[], FaceTracker]] = {
     "mesh": lambda: FaceTracker(BlazeFace(), FaceMesh()),

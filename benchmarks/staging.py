@@ -12,16 +12,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.faces import STUDIO
 from datamodules.encode import write_h264
 from datamodules.faces.detection import SAME, overlap
 from datamodules.faces.track import Track
 from datamodules.studio.head import look, render
+from datamodules.studio.people import Person
 from datamodules.studio.portrait import Portrait, make_portrait
 from datamodules.studio.scene import dye, head_for, open_camera, over
 from datamodules.studio.sets.background import Background
 from datamodules.studio.shot import Shot, direct
 from datamodules.video import PyAV
-from tests.filming import stranger
 
 Picture = NDArray[np.uint8]
 Path2D = NDArray[np.float64]  # (T, 2), by which somebody is moved
@@ -114,6 +115,12 @@ def stage(cast: Sequence[tuple[str, Shot]], set_seed: int, cover: Cover | None =
         share={name: np.array(all_of_them) for name, all_of_them in share.items()},
         cuts=[],
     )
+
+
+def stranger(number: int) -> Person:
+    """Somebody of the test split, whom no predictor has seen."""
+    people = STUDIO.cast()["test"]
+    return people[number % len(people)]
 
 
 @functools.cache
