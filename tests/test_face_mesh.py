@@ -114,3 +114,18 @@ def test_a_model_that_was_sent_elsewhere_finds_the_same() -> None:
 def test_landmark_models_have_names_of_their_own() -> None:
     models = (FaceMesh(), FaceMesh(eyes=True), NoLandmarks())
     assert len({model.fingerprint() for model in models}) == len(models)
+
+
+@pytest.mark.parametrize("degrees", [90, -90])
+@pytest.mark.parametrize("side", [40, 80, 240])
+def test_faces_that_lie_on_their_side_are_not_read_upside_down(side: int, degrees: int) -> None:
+    right = 0
+    for number in range(6):
+        image, points = placed(number, side, 640, 360, degrees)
+        faces = BlazeFace().find(image, 38)
+        if len(faces) == 1:
+            fitted = FaceMesh().fit(image, faces[0])
+            off = np.linalg.norm(fitted.points - points, axis=1).mean()
+            assert fitted.presence < 0.5 or off < 0.08 * side, number
+            right += fitted.presence >= 0.5
+    assert right >= 5

@@ -21,7 +21,8 @@ AROUND = 1.5  # its input over the box of a detector, or over its own points
 OFFSET = 0.25  # pixels of its input: on average over London, a face and its mirror image agree
 TOLERANCE = radians(4)  # of the roll of its input, and how often a better one is tried: detectors see 90 degrees as 45
 ROUNDS = 6
-TURNED = radians(20)  # from where on it looks at least twice
+TURNED = radians(20)  # from where on it looks at least twice, and from three sides
+SURE = 0.9  # presence below which it looks from three sides
 EYES = [33, 263]  # outer corners, the person's right one first
 
 
@@ -34,15 +35,13 @@ class FaceMesh(Landmarks):
         self.eyes = eyes
 
     def fit(self, image: Image, found: Found) -> FacePoints:
-        """Looks again where the face is turned, since detectors place those worse."""
-        around, roll = AROUND * DLIB, measure_roll(found.keypoints)
-        mesh, presence = predict(View(image, found.box, around, SIDE / around, roll))
-        for i in range(ROUNDS):
-            missing = remainder(measure_roll(mesh[EYES, :2]) - roll, 2 * pi)
-            if abs(missing) < TOLERANCE and (i > 0 or abs(roll) < TURNED):
-                break
-            roll += 2 * missing  # it sees about a half of it
-            mesh, presence = predict(surround(image, mesh, roll))
+        """Where the face is turned, from three sides: the mesh may come to rest upside down, at a lower presence."""
+        roll = measure_roll(found.keypoints)
+        mesh, presence = settle(image, found.box, roll)
+        end = measure_roll(mesh[EYES, :2])
+        if presence < SURE or max(abs(roll), abs(end)) > TURNED:
+            others = [settle(image, found.box, roll + side) for side in (2 * pi / 3, -2 * pi / 3)]
+            mesh, presence = max([(mesh, presence), *others], key=lambda one: one[1])
         return self.finish(image, mesh, presence)
 
     def follow(self, image: Image, last: FacePoints) -> FacePoints | None:
@@ -58,6 +57,19 @@ class FaceMesh(Landmarks):
     def fingerprint(self) -> str:
         eyes = f" {tflite.fingerprint(eye_contours.MODEL)}" if self.eyes else ""
         return f"{tflite.fingerprint(MODEL)}{eyes}"
+
+
+def settle(image: Image, box: Floats, roll: float) -> tuple[Floats, float]:
+    """Looks again where the face is turned, since detectors place those worse."""
+    around = AROUND * DLIB
+    mesh, presence = predict(View(image, box, around, SIDE / around, roll))
+    for i in range(ROUNDS):
+        missing = remainder(measure_roll(mesh[EYES, :2]) - roll, 2 * pi)
+        if abs(missing) < TOLERANCE and (i > 0 or abs(roll) < TURNED):
+            break
+        roll += 2 * missing  # it sees about a half of it
+        mesh, presence = predict(surround(image, mesh, roll))
+    return mesh, presence
 
 
 def surround(image: Image, mesh: Floats, roll: float) -> View:

@@ -24,6 +24,7 @@ AGAIN_LOST = 12  # ... and while it is missing
 SEARCH_LOST = 4  # a face that is missing for longer is looked for near its place in every so many frames
 SETTLE = 2  # frames of a shot before its first search: a flash is over by then
 HELD = 128 * 2**20  # bytes of frames in which faces may still be found, beyond which they are searched sooner
+SMALLER = 0.6  # than the smallest face that is searched for, one that is followed may be
 DRIFT = 0.1  # of its size, by which a face may move more with each frame that it is missing
 
 
@@ -147,6 +148,8 @@ class Pursuit:
         gap = abs(i - last.frame)
         if gap == 1 and (face := self.landmarks.follow(image, last.face)) is not None and face.presence >= PRESENCE:
             found = Found(box=box_around(face.points), score=float("nan"), keypoints=last.found.keypoints)
+            if found.box[2] - found.box[0] < SMALLER * self.smallest:
+                return None
             return Sighting(frame=i, found=found, face=face, found_by=type(self.landmarks).__name__)
         if gap > SEARCH_LOST and gap % SEARCH_LOST:
             return None
