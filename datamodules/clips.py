@@ -23,12 +23,12 @@ from datamodules.batch import POINTS, Sample
 from datamodules.crops import Place, decode, resize, two_valued
 from datamodules.errors import Refused
 from datamodules.faces.align import Cropper
-from datamodules.faces.crop import Region, restore_region
+from datamodules.faces.crop import NoCrop, Region, restore_region
 from datamodules.faces.quality import are_believed
 from datamodules.manifest import Video, inside
 from datamodules.masks import read_masks
 from datamodules.sampling import Address, Faces, evenly
-from datamodules.tables import IMAGE_COLUMNS, PLACE, load, load_crops, load_tracks
+from datamodules.tables import IMAGE_COLUMNS, PLACE, load, load_tracks
 from datamodules.video import Decoder, probe
 
 
@@ -78,7 +78,7 @@ class Known:
 
     @functools.cached_property
     def table(self) -> pa.Table:
-        return load_crops(self.path) if self.path.stem == "crops" else load(self.path)
+        return load(self.path)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "table"}  # a mapping is opened again
@@ -265,7 +265,10 @@ class VideoClips(Clips):
     def region(self, face: Seen, number: int) -> Region:
         i = int(face.at([number])[0])
         box = np.array([face.where[name][i] for name in ("x0", "y0", "x1", "y1")])
-        return self.cropper.region(box, face.landmarks[i])
+        try:
+            return self.cropper.region(box, face.landmarks[i])
+        except NoCrop as error:
+            raise Refused(f"{face.row.path}, frame {number}: {error}") from error
 
     def __getitems__(self, addresses: list[Address]) -> list[Sample]:
         samples: dict[int, Sample] = {}

@@ -24,7 +24,8 @@ def sequence_headers(packet: Any, codec: Any) -> bytes:
     if packet.has_sidedata("new_extradata"):
         return bytes(packet)  # another sample entry: unlike all others
     content, about = bytes(packet), bytes(codec.extradata or b"")
-    units = prefixed(content, (about[PREFIX[name]] & 3) + 1) if about[:1] == b"\x01" else started(content)
+    has_lengths = about[:1] == b"\x01" and len(about) > PREFIX[name]
+    units = prefixed(content, (about[PREFIX[name]] & 3) + 1) if has_lengths else started(content)
     return b"".join(unit for unit in units if unit and SEQUENCE[name](unit[0]))
 
 

@@ -59,7 +59,7 @@ class Recipe:
         return {
             "layout": LAYOUT,
             "decoder": self.decoder.family,
-            "detector": type(t.detector).__name__,
+            "detector": t.detector.fingerprint(),
             "landmarks": t.landmarks.fingerprint(),
             "search_every": t.every,
             "search_last": 1,  # the last frame, too
@@ -152,6 +152,7 @@ def write_part(
     wanted = set(evenly(row.frames, recipe.frames)) - damaged
     kept: dict[int, NDArray[np.uint8]] = {}
     times: dict[int, float] = {}
+    sizes: set[tuple[int, ...]] = set()
 
     def pictures() -> Iterator[NDArray[np.uint8]]:
         every = range(len(index))
@@ -159,6 +160,9 @@ def write_part(
             watcher.decode(path, index, every, corrupt) if watcher else recipe.decoder.frames(path, index, every)
         ):
             picture = frame.cpu().numpy()
+            sizes.add(picture.shape[1::-1])
+            if len(sizes) > 1:
+                raise VideoError(path, "has frames of " + " and of ".join(f"{w} x {h}" for w, h in sorted(sizes)))
             times[number] = float(index.times[number])
             if number in wanted:
                 kept[number] = picture.copy()
@@ -189,13 +193,19 @@ def write_part(
 
     images: list[tuple[str, bytes]] = []
     rows: list[dict[str, Any]] = []
+    impossible: NoCrop | None = None
     for track in tracks[: recipe.tracks]:
         for one in track:
             if (number := one.frame) not in kept:
                 continue
-            region = recipe.cropper.region(one.box, one.face.points)
+            try:
+                region = recipe.cropper.region(one.box, one.face.points)
+                crop = region.cut(kept[number], recipe.size)
+            except NoCrop as error:  # costs this frame alone
+                impossible = error
+                continue
             image = f"{row.folder}/{track.id}_{number:06d}.{recipe.format}"
-            images.append((image, encode(region.cut(kept[number], recipe.size), recipe.format)))
+            images.append((image, encode(crop, recipe.format)))
             mask = ""
             if number in masks:
                 mask = f"{row.folder}/{track.id}_{number:06d}.mask.png"
@@ -203,6 +213,8 @@ def write_part(
             about = {"video": row.key, "track": track.id, "frame": number, "time": times[number]}
             place = {name: getattr(region, name) for name in PLACE}
             rows.append({**about, **place, "landmarks": one.face.points.ravel(), "image": image, "mask": mask})
+    if not rows and impossible is not None:
+        raise impossible
     if not rows:
         raise VideoError(path, f"no face in the {len(wanted)} frames that are cropped{of_damage}")
     store(part, out, recipe, row.folder, images, rows)

@@ -49,14 +49,6 @@ def load(path: Path) -> pa.Table:
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
 
 
-def load_crops(path: Path) -> pa.Table:
-    """Crops of before they could be aligned are not turned."""
-    table = load(path)
-    if "angle" not in table.column_names:
-        table = table.append_column("angle", pa.array(np.zeros(len(table), np.float32)))
-    return table.select(CROPS.names).cast(CROPS)
-
-
 def save(
     path: Path,
     schema: pa.Schema,
@@ -234,7 +226,7 @@ def replace_rows(path: Path, schema: pa.Schema, parts: list[Path], fresh: set[st
 
     def tables() -> Iterable[pa.Table]:
         if path.exists():
-            before = load_crops(path) if schema is CROPS else load(path)
+            before = load(path)
             for batch in before.to_batches():
                 yield but(pa.Table.from_batches([batch]), gone)
         for part in parts:

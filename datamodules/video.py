@@ -184,7 +184,8 @@ class PyAV(Watched):
 
 def progressive(frame: av.VideoFrame) -> av.VideoFrame:
     """Without the mark of interlacing, which would make FFmpeg convert the colours of each field by itself."""
-    if not frame.interlaced_frame or frame.format.name not in EXACT:
+    is_array = frame.format.name in EXACT - {"yuvj422p"} and not (frame.width % 2 or frame.height % 2)  # for PyAV
+    if not frame.interlaced_frame or not is_array:
         return frame
     out = av.VideoFrame.from_ndarray(frame.to_ndarray(), format=frame.format.name)
     out.colorspace, out.color_range = frame.colorspace, frame.color_range

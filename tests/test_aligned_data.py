@@ -8,11 +8,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 
-from datamodules import digests
 from datamodules.base import FaceData
 from datamodules.batch import Sample
 from datamodules.clips import VideoClips
@@ -23,14 +21,16 @@ from datamodules.faces.align import Alignment, Cropper, five_points, place_templ
 from datamodules.faces.crop import restore_region
 from datamodules.faces.face_mesh import FaceMesh
 from datamodules.faces.landmarks import NoLandmarks
+from datamodules.faces.provided import read_landmarks
 from datamodules.faces.quality import measure_quality
 from datamodules.faces.stream import Face
 from datamodules.faces.tracking import FaceTracker, Track
 from datamodules.manifest import Video
 from datamodules.prepare import Recipe, prepare_all
+from datamodules.probe import VideoError
 from datamodules.sampling import Address
 from datamodules.synthesis.neighbours import over_side
-from datamodules.tables import CROPS, PLACE, load, read_skipped, save, save_tracks
+from datamodules.tables import PLACE, load, read_skipped
 from datamodules.video import probe
 from lightning_modules.trained import load as load_trained
 from suite.detection.document import of_moment
@@ -242,24 +242,9 @@ def test_boxes_of_the_owners_are_aligned_where_their_landmarks_are_and_named_whe
     assert crops[0]["angle"] == pytest.approx(np.degrees(np.arctan2(eyes[1], eyes[0])), abs=1e-3)
 
 
-def test_crops_of_before_they_could_be_aligned_are_read_and_added_to(
-    studio: Path, rows: list[Video], recipe: Recipe, tmp_path: Path
-) -> None:
-    prepare_here(rows[:2], studio, tmp_path, recipe)
-    expected = samples(FaceData(prepared=tmp_path), "train")
-    new = load(tmp_path / "crops.arrow")
-    fields = [field.with_type(pa.int32()) if field.name in PLACE else field for field in new.schema]
-    before = new.cast(pa.schema(fields)).drop_columns(["angle"])
-    save(tmp_path / "crops.arrow", before.schema, [before], digests.replacing)
-    save_tracks(tmp_path)
-    digests.settle(tmp_path)
-    for one, other in zip(samples(FaceData(prepared=tmp_path), "train"), expected, strict=True):
-        assert one.landmarks is not None
-        assert other.landmarks is not None
-        assert torch.equal(one.frames, other.frames)
-        assert torch.equal(one.landmarks, other.landmarks)
-    prepare_here(rows, studio, tmp_path, recipe)
-    both = load(tmp_path / "crops.arrow")
-    assert both.schema == CROPS
-    assert len(both) == 24
-    assert both.slice(0, 16).select(PLACE).equals(new.select(PLACE).combine_chunks())
+def test_landmarks_of_the_owners_that_are_no_numbers_are_refused_by_the_name_of_their_file(tmp_path: Path) -> None:
+    points = np.zeros((81, 2), np.float32)
+    points[3, 1] = np.inf
+    np.save(tmp_path / "7.npy", points)
+    with pytest.raises(VideoError, match=r"7\.npy: holds points that are no finite numbers"):
+        read_landmarks(tmp_path / "7.npy")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from datamodules.contract import compare
 from datamodules.errors import Refused
+from datamodules.parameter_sets import sequence_headers
 from datamodules.probe import VideoError, probe
 from datamodules.video import Auto, Decord, PyAV, TorchCodec
 from tests import clips
@@ -184,3 +186,26 @@ def test_matroska_may_begin_late(tmp_path: Path) -> None:
     path = write(tmp_path / "late.mkv", {"pts": lambda i: 3000 + 40 * i})
     assert len(frames(Auto(), path)) == LENGTH
     assert probe(path).times[0] == 0
+
+
+@pytest.mark.parametrize(("pixels", "size"), [("yuvj422p", (142, 62)), ("yuv420p", (141, 61))])
+def test_interlaced_files_that_pyav_cannot_take_apart_are_read(
+    pixels: str, size: tuple[int, int], tmp_path: Path
+) -> None:
+    path = tmp_path / "clip.mkv"
+    options = {"codec": "mpeg2video", "options": {"flags": "+ilme+ildct"}} if pixels == "yuv420p" else {}
+    if not options:
+        options = {"options": {"x264-params": "tff=1"}}
+    clips.write(path, pixels=pixels, size=size, length=4, **options)  # type: ignore[arg-type]
+    assert PyAV().read(path, range(4)).shape == (4, size[1], size[0], 3)
+
+
+def test_a_configuration_that_is_cut_off_names_no_length_of_lengths() -> None:
+    codec = SimpleNamespace(codec=SimpleNamespace(canonical_name="hevc"), extradata=b"\x01\x02\x03\x04")
+    packet = Packet(b"\x00\x00\x01\x42\x01sps\x00\x00\x01\x02\x01other")
+    assert sequence_headers(packet, codec).startswith(b"\x42\x01sps")
+
+
+class Packet(bytes):
+    def has_sidedata(self, name: str) -> bool:
+        return False

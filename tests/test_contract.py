@@ -16,6 +16,7 @@ from datamodules.faces.landmarks import NoLandmarks
 from datamodules.faces.tracking import FaceTracker
 from datamodules.prepare import Recipe
 from datamodules.video import Decord
+from suite.detection.examine import detector_of, landmarks_of, shape_boxes
 
 
 def test_a_folder_prepared_before_boxes_were_steady_is_refused_with_the_command(tmp_path: Path) -> None:
@@ -26,11 +27,28 @@ def test_a_folder_prepared_before_boxes_were_steady_is_refused_with_the_command(
     assert "layout 1, must be 2; run 'python -m suite prepare' again, with a new folder for" in str(error.value)
 
 
+def test_detectors_that_are_set_otherwise_have_other_contracts_and_detect_takes_the_same() -> None:
+    contracts = [
+        Recipe(decoder=Decord(), tracker=FaceTracker(detector, NoLandmarks())).contract()
+        for detector in (BlazeFace(), BlazeFace(0.8), HOG())
+    ]
+    assert len({str(one["detector"]) for one in contracts}) == 3
+    for one in contracts:
+        assert detector_of(one).fingerprint() == one["detector"]
+
+
+@pytest.mark.parametrize("model", [FaceMesh(), FaceMesh(eyes=True)])
+def test_detect_takes_the_face_mesh_of_the_contract(model: FaceMesh) -> None:
+    one = Recipe(decoder=Decord(), tracker=FaceTracker(BlazeFace(), model, room=0)).contract()
+    assert landmarks_of(one).fingerprint() == model.fingerprint()
+    assert shape_boxes(one)  # it has a part in where faces are cut, whatever a method sees
+
+
 def test_the_contract_says_how_boxes_are_smoothed_and_what_they_hold() -> None:
     mesh = Recipe(decoder=Decord(), tracker=FaceTracker(BlazeFace(), FaceMesh(), steady=7, room=1.5)).contract()
     assert {name: mesh[name] for name in ("layout", "detector", "steady", "room", "smooth")} == {
         "layout": contract.LAYOUT,
-        "detector": "BlazeFace",
+        "detector": BlazeFace().fingerprint(),
         "steady": 7,
         "room": 1.5,
         "smooth": 0.0,

@@ -32,7 +32,7 @@ def test_a_method_that_saw_other_faces_is_refused_by_name(
 ) -> None:
     known = load(small)
     for name, value, said in (
-        ("detector", "RetinaFace", "detector is 'BlazeFace' here and 'RetinaFace' there"),
+        ("detector", "RetinaFace", "and 'RetinaFace' there"),
         ("alignment", "eyes", "alignment is 'none' here and 'eyes' there"),
         ("decoder", "TorchCodec on cuda", "decoder is 'FFmpeg on cpu' here and 'TorchCodec on cuda' there"),
     ):

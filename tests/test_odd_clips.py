@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from datamodules.crops import decode
+from datamodules.encode import write_h264
 from datamodules.faces.crop import restore_region
 from datamodules.manifest import Video
-from datamodules.prepare import Recipe
+from datamodules.prepare import Recipe, prepare_video
 from datamodules.tables import load, read_skipped
 from datamodules.video import Decord
 from tests import clips
+from tests.filming import filmed
 from tests.test_pictures import prepare_here
 from tests.trees import Material
 
@@ -138,3 +143,17 @@ def test_a_face_is_found_in_the_same_place(
     landmarks, colour = first_crop(maker(tmp_path / "clip.mp4", head), recipe)
     assert np.abs(landmarks / times - usual[0]).mean() < 2
     assert np.abs(colour - usual[1]).max() < 15
+
+
+def test_frames_of_two_sizes_are_no_video_to_prepare(tmp_path: Path, recipe: Recipe) -> None:
+    small, large = filmed(1, 3)[0], filmed(1, 3)[0]
+
+    class Both(Decord):
+        def frames(self, path: Path, index: Any, wanted: Any) -> Any:
+            yield from (torch.from_numpy(frame) for frame in (*small, *(frame[:-2] for frame in large)))
+
+    write_h264(tmp_path / "clip.mp4", [*small, *large], 25, 18)
+    row = Video(dataset="d", method="real", stem="s", path="clip.mp4", label=0, split="test", identities="a")
+    prepare_video(row, tmp_path, tmp_path / "out", replace(recipe, decoder=Both()))
+    (skipped,) = (tmp_path / "out").glob("parts/*/skipped.json")
+    assert "has frames of" in json.loads(skipped.read_text())["reason"]

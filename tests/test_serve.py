@@ -187,7 +187,7 @@ def test_what_cannot_be_asked_is_refused_before_anybody_sends_a_file(
     with pytest.raises(SystemExit):
         main(["serve", "--checkpoint", str(tmp_path / "other"), "--port", "0", "--device", "cpu"])
     said = capsys.readouterr()
-    assert "detector is 'BlazeFace' here and 'others' there" in said.err
+    assert "and 'others' there" in said.err
     assert "takes files" not in said.out
 
 

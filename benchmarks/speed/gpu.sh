@@ -1,5 +1,5 @@
 #!/bin/bash
-# Ten minutes on one GPU: sh benchmarks/speed/gpu.sh OUT [arguments of benchmarks.speed.gpu]
+# Ten minutes on one GPU: bash benchmarks/speed/gpu.sh OUT [arguments of benchmarks.speed.gpu]
 # Results go to OUT, a file for each stage; called again, it goes on with the first stage that has none.
 #
 # On a machine that can fetch nothing, SITE may name a tar.xz of packages for its Python and PyTorch that are unpacked

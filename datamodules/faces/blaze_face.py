@@ -48,7 +48,11 @@ class BlazeFace(Detector):
         """
         found = self.search(image, cut(image, smallest))
         large = self.search(image, [shrink(image)])
-        return found + [one for one in large if all(overlap(one.box, other.box) < SAME for other in found)]
+        found += [one for one in large if all(overlap(one.box, other.box) < SAME for other in found)]
+        return sorted(found, key=lambda one: -one.score)
+
+    def fingerprint(self) -> str:
+        return f"{super().fingerprint()} {tflite.fingerprint(MODEL)} {self.threshold:g}"
 
     def search(self, image: Image, parts: Iterable[Part]) -> list[Found]:
         boxes, scores = [np.empty((0, 8, 2), np.float32)], [np.empty(0, np.float32)]

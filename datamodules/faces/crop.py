@@ -81,6 +81,7 @@ class Square(Region):
         right, bottom = max(0, self.x + self.side - w), max(0, self.y + self.side - h)
         if max(left, top, right, bottom) >= self.side:
             raise outside(self, frame)
+        check_size(self, frame)
         part = frame[max(0, self.y) : self.y + self.side, max(0, self.x) : self.x + self.side]
         if left or top or right or bottom:
             part = cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_REPLICATE)
@@ -128,8 +129,7 @@ class Turned(Region):
         picture = np.array([[-0.5, -0.5], [w - 0.5, -0.5], [w - 0.5, h - 0.5], [-0.5, h - 0.5]], np.float32)
         if not cv2.intersectConvexConvex(self.corners(), picture)[0] > 0:
             raise outside(self, frame)
-        if self.side > LARGEST * max(h, w):
-            raise NoCrop(f"the crop of {self.side:.0f} pixels is more than {LARGEST} times the {w} x {h} picture")
+        check_size(self, frame)
         finer = max(1, ceil(self.side / size))  # shrinking by interpolation alone would alias
         out: Image = cv2.warpAffine(
             frame,
@@ -169,3 +169,9 @@ def restore_region(x: float, y: float, side: float, angle: float) -> Region:
     if angle == 0 and x == int(x) and y == int(y) and side == int(side):
         return Square(int(x), int(y), int(side))
     return Turned(float(x), float(y), float(side), float(angle))
+
+
+def check_size(region: Region, frame: Image) -> None:
+    h, w = frame.shape[:2]
+    if region.side > LARGEST * max(h, w):
+        raise NoCrop(f"the crop of {region.side:.0f} pixels is more than {LARGEST} times the {w} x {h} picture")

@@ -39,6 +39,10 @@ class Detector(ABC):
     def follow(self, image: Image, last: Found) -> Found | None:
         """A face near where it was a moment ago; cheaper than to search all of the image."""
 
+    def fingerprint(self) -> str:
+        """Tells one detector, as it is set, from another in the preprocessing contract."""
+        return type(self).__name__
+
 
 def search_frame(detector: Detector, image: Image, smallest: float) -> list[Found]:
     """All faces of a whole frame; the smallest grows with frames above 720 lines."""

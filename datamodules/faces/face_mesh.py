@@ -11,7 +11,7 @@ from datamodules.faces.blaze_face import DLIB, measure_roll
 from datamodules.faces.detection import Floats, Found, Image
 from datamodules.faces.eye_contours import refine_eyes
 from datamodules.faces.landmarks import FacePoints, Landmarks
-from datamodules.faces.mesh_points import to_68
+from datamodules.faces.mesh_points import digest_of_weights, to_68
 from datamodules.faces.view import View, rotation
 
 MODEL = "face_landmark.tflite"
@@ -56,7 +56,7 @@ class FaceMesh(Landmarks):
 
     def fingerprint(self) -> str:
         eyes = f" {tflite.fingerprint(eye_contours.MODEL)}" if self.eyes else ""
-        return f"{tflite.fingerprint(MODEL)}{eyes}"
+        return f"{tflite.fingerprint(MODEL)} {digest_of_weights(self.eyes)}{eyes}"
 
 
 def settle(image: Image, box: Floats, roll: float) -> tuple[Floats, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 import numpy as np
 
 from datamodules.faces.detection import Floats
@@ -121,3 +123,8 @@ def to_68(mesh: Floats, eyes: bool = False) -> Floats:
     if eyes:
         points[36:48] = WEIGHTS_OF_EYES @ mesh
     return points
+
+
+def digest_of_weights(eyes: bool) -> str:
+    content = WEIGHTS.tobytes() + (WEIGHTS_OF_EYES.tobytes() if eyes else b"")
+    return blake2b(content, digest_size=4).hexdigest()

@@ -62,6 +62,8 @@ def read_landmarks(path: Path) -> Floats:
         raise VideoError(path, f"cannot be read ({error})") from error
     if points.ndim != 2 or len(points) < 68 or points.shape[1] != 2:
         raise VideoError(path, f"holds {points.shape}, not the 68 or 81 points of a face")
+    if not np.isfinite(points[:68]).all():
+        raise VideoError(path, "holds points that are no finite numbers")
     return points[:68].astype(np.float32)
 
 

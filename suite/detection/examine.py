@@ -77,7 +77,9 @@ def shape_boxes(contract: Contract) -> bool:
 
 
 def detector_of(contract: Contract) -> Detector:
-    return BlazeFace() if contract["detector"] == BlazeFace.__name__ else HOG()
+    """As it is set there, or dlib's; the model itself is compared."""
+    name, *settings = str(contract["detector"]).split()
+    return BlazeFace(float(settings[-1])) if name == BlazeFace.__name__ and settings else HOG()
 
 
 def landmarks_of(contract: Contract) -> Landmarks:
