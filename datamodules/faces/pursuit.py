@@ -2,70 +2,28 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
 
 import numpy as np
 
-from datamodules.faces.appearance import describe, similarity
+from datamodules.faces.appearance import describe
 from datamodules.faces.cuts import Cuts
 from datamodules.faces.detection import SAME, Detector, Floats, Found, Image, overlap, search_frame
-from datamodules.faces.landmarks import Landmarks
+from datamodules.faces.landmarks import PRESENCE, Landmarks
+from datamodules.faces.lead import Lead, centre_of
 from datamodules.faces.track import Sighting, Track
 
-PRESENCE = 0.5  # of a face mesh, below which there is no face
 # similarity of one face a frame later, and after it was hidden: on the studio, the same face has at least 0.96 after
 # five frames and 0.986 to the best of several looks, of different ones 95 and 99 % have at most 0.940 and 0.961
 KEEP, JOIN = 0.93, 0.968
-LOOKS, LOOK_EVERY = 5, 5  # how many a track remembers, and frames from one to the next
 AGAIN = 5  # frames from one search of the whole frame to the next where a face was just lost
 AGAIN_LOST = 12  # ... and while it is missing
+AGAIN_EMPTY = 10  # ... and while no face is followed
 SEARCH_LOST = 4  # a face that is missing for longer is looked for near its place in every so many frames
 SETTLE = 2  # frames of a shot before its first search: a flash is over by then
 HELD = 128 * 2**20  # bytes of frames in which faces may still be found, beyond which they are searched sooner
 SMALLER = 0.6  # than the smallest face that is searched for, one that is followed may be
 DRIFT = 0.1  # of its size, by which a face may move more with each frame that it is missing
-
-
-@dataclass(slots=True, eq=False)
-class Lead:
-    """What is known of a track that may go on."""
-
-    track: Track
-    looks: deque[Floats] = field(default_factory=lambda: deque(maxlen=LOOKS))
-    waiting: deque[tuple[int, Floats]] = field(default_factory=deque)
-
-    @property
-    def last(self) -> Sighting:
-        return self.track.sightings[-1]
-
-    def remember(self, frame: int, look: Floats) -> None:
-        """Looks count once the face was followed for some frames more: what comes before it hides it bit by bit."""
-        if not self.looks:
-            self.looks.append(look)
-        if not self.waiting or frame - self.waiting[-1][0] >= LOOK_EVERY:
-            self.waiting.append((frame, look))
-        while self.waiting and frame - self.waiting[0][0] >= LOOK_EVERY:
-            self.looks.append(self.waiting.popleft()[1])
-
-    def likeness(self, look: Floats) -> float:
-        return max(similarity(look, one) for one in (*self.looks, *(one for _, one in self.waiting)))
-
-    def settled_likeness(self, look: Floats) -> float:
-        return max(similarity(look, one) for one in self.looks)
-
-    def predict(self, frame: int) -> Floats:
-        """The box where the face is expected."""
-        last, gap = self.last, frame - self.last.frame
-        if gap == 1:
-            return last.found.box
-        before = next((one for one in reversed(self.track.sightings) if one.frame <= last.frame - 8), None)
-        if before is None or last.frame - before.frame > 12:
-            return last.found.box
-        moved = centre_of(last.found.box) - centre_of(before.found.box)
-        shift = moved / (last.frame - before.frame) * min(gap, 16)
-        return (last.found.box + np.tile(shift, 2)).astype(np.float32)
 
 
 class Pursuit:
@@ -122,8 +80,13 @@ class Pursuit:
         missing = [i - lead.last.frame for lead in mine if lead.last.frame < i]
         if missing:
             self.due = min(self.due, self.searched + (AGAIN if 1 in missing else AGAIN_LOST))
-        if i >= self.due or sum(held.nbytes for held in self.recent) > HELD:
-            self.search(i, image)
+        if len(missing) == len(mine):
+            self.due = min(self.due, self.searched + AGAIN_EMPTY)
+        full = sum(held.nbytes for held in self.recent) > HELD
+        if full or (i >= self.due and i not in self.damaged):
+            self.search(i, image, wait=not full)
+        if full and i in self.damaged:
+            self.due = i + 1  # what stood in for it was searched
 
     def enter(self, shot: int) -> None:
         """The next frame is of another shot, perhaps of one that was left a moment ago."""
@@ -146,6 +109,9 @@ class Pursuit:
     def follow(self, last: Sighting, place: Floats, image: Image, i: int) -> Sighting | None:
         """A face that was seen in another frame, by its landmarks where they can, or by the detector near a place."""
         gap = abs(i - last.frame)
+        h, w = image.shape[:2]
+        if (place[2:] <= 0).any() or (place[:2] >= (w, h)).any():
+            return None  # it has left the picture
         if gap == 1 and (face := self.landmarks.follow(image, last.face)) is not None and face.presence >= PRESENCE:
             found = Found(box=box_around(face.points), score=float("nan"), keypoints=last.found.keypoints)
             if found.box[2] - found.box[0] < SMALLER * self.smallest:
@@ -262,10 +228,6 @@ class Pursuit:
             one.forget_mesh()
         at = len(lead.track) - 1
         lead.track.sightings[at:at] = back[::-1]
-
-
-def centre_of(box: Floats) -> Floats:
-    return ((box[:2] + box[2:]) / 2).astype(np.float32)
 
 
 def box_around(points: Floats) -> Floats:
