@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from datamodules.faces.appearance import similarity
+from datamodules.faces.appearance import is_grey, similarity
 from datamodules.faces.detection import Floats
 from datamodules.faces.track import Sighting, Track
 
@@ -40,6 +40,10 @@ class Lead:
 
     def settled_likeness(self, look: Floats) -> float:
         return max(similarity(look, one) for one in self.looks)
+
+    def can_tell(self, look: Floats) -> bool:
+        """Whether colours can tell that a face that was hidden is another."""
+        return not (is_grey(look) and is_grey(self.looks[-1]))
 
     def predict(self, frame: int) -> Floats:
         """The box where the face is expected."""

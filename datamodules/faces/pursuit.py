@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
@@ -23,6 +23,7 @@ SEARCH_LOST = 4  # a face that is missing for longer is looked for near its plac
 SETTLE = 2  # frames of a shot before its first search: a flash is over by then
 HELD = 128 * 2**20  # bytes of frames in which faces may still be found, beyond which they are searched sooner
 SMALLER = 0.6  # than the smallest face that is searched for, one that is followed may be
+STILL = 0.6  # overlap from which a face that was followed for one frame is the same in any light
 DRIFT = 0.1  # of its size, by which a face may move more with each frame that it is missing
 
 
@@ -75,7 +76,9 @@ class Pursuit:
         self.count = i + 1
         self.leads = [lead for lead in self.leads if i - lead.last.frame <= self.patience]
         mine = [lead for lead in self.leads if lead.track.shot == self.shot]
-        followed = [one for lead in mine if (one := self.follow(lead.last, lead.predict(i), image, i)) is not None]
+        followed = {
+            one: lead for lead in mine if (one := self.follow(lead.last, lead.predict(i), image, i)) is not None
+        }
         self.assign(mine, followed, i, image)
         missing = [i - lead.last.frame for lead in mine if lead.last.frame < i]
         if missing:
@@ -113,7 +116,8 @@ class Pursuit:
         if (place[2:] <= 0).any() or (place[:2] >= (w, h)).any():
             return None  # it has left the picture
         if gap == 1 and (face := self.landmarks.follow(image, last.face)) is not None and face.presence >= PRESENCE:
-            found = Found(box=box_around(face.points), score=float("nan"), keypoints=last.found.keypoints)
+            keypoints = move_keypoints(last.found.keypoints, face.points)
+            found = Found(box=box_around(face.points), score=float("nan"), keypoints=keypoints)
             if found.box[2] - found.box[0] < SMALLER * self.smallest:
                 return None
             return Sighting(frame=i, found=found, face=face, found_by=type(self.landmarks).__name__)
@@ -129,25 +133,35 @@ class Pursuit:
         if face.presence < PRESENCE:
             return None
         if face.mesh is not None:  # as it will be followed
-            found = Found(box=box_around(face.points), score=found.score, keypoints=found.keypoints)
+            keypoints = move_keypoints(found.keypoints, face.points)
+            found = Found(box=box_around(face.points), score=found.score, keypoints=keypoints)
         return Sighting(frame=i, found=found, face=face, found_by=type(self.detector).__name__)
 
-    def assign(self, leads: Iterable[Lead], sightings: list[Sighting], i: int, image: Image) -> list[Sighting]:
+    def assign(
+        self, leads: Iterable[Lead], sightings: Mapping[Sighting, Lead | None], i: int, image: Image
+    ) -> list[Sighting]:
         """Gives each face to the one track that it is most like, if it is like one.
+
+        Without colours nobody is known again who was hidden: a black-and-white film has more and shorter tracks.
+
+        Args:
+            sightings: With the track that each was followed from.
 
         Returns:
             The faces that may be of a track that is missing, but do not look enough like it yet.
         """
         pairs, doubtful = [], []
-        for one in sightings:
+        for one, origin in sightings.items():
             look = describe(image, one.found.box)
             for lead in leads:
                 near = self.nearness(lead, one)
                 if near is None or lead.last.frame == i:
                     continue
                 gap = i - lead.last.frame
+                if gap > SEARCH_LOST and not lead.can_tell(look):
+                    continue
                 alike = lead.likeness(look) if gap == 1 else lead.settled_likeness(look)
-                if alike >= (KEEP if gap == 1 else JOIN):
+                if alike >= (KEEP if gap == 1 else JOIN) or (gap == 1 and lead is origin and near > STILL):
                     pairs.append((alike + 0.02 * near, lead, one, look))
                 elif alike >= KEEP:
                     doubtful.append(one)
@@ -192,7 +206,7 @@ class Pursuit:
             if known is None and (one := self.fit(found, image, i)) is not None and not self.is_known(one):
                 new.append(one)
         missing = [lead for lead in self.leads if lead.track.shot == self.shot and lead.last.frame < i]
-        doubtful = self.assign(missing, new, i, image)
+        doubtful = self.assign(missing, dict.fromkeys(new), i, image)
         for one in new:
             if not self.is_known(one) and not (wait and one in doubtful):
                 lead = Lead(Track(len(self.tracks), self.shot))
@@ -234,3 +248,13 @@ def box_around(points: Floats) -> Floats:
     """The box that a detector would give a face with these (68, 2) points: brows to chin, as wide as high."""
     centre, side = points[17:].mean(0), 0.9 * float(np.ptp(points, axis=0).max())
     return np.concatenate([centre - side / 2, centre + side / 2]).astype(np.float32)
+
+
+def move_keypoints(keypoints: Floats | None, points: Floats) -> Floats | None:
+    """Those of a detector, moved, turned and resized so that the eyes are where the (68, 2) points have them."""
+    if keypoints is None:
+        return None
+    eyes = points[36:48].reshape(2, 6, 2).mean(1)
+    (right, left), (old, other) = eyes @ (1, 1j), keypoints[:2] @ (1, 1j)  # as complex numbers: a product turns
+    moved = (keypoints @ (1, 1j) - old) * (left - right) / (other - old) + right
+    return np.stack([moved.real, moved.imag], 1).astype(np.float32)
