@@ -86,6 +86,17 @@ def test_smoothing_averages_in_time_and_keeps_a_face_that_rests() -> None:
     assert np.abs(smoothed(np.arange(9), shaking, 2.0)[4] - rest[4]).max() < 0.1
 
 
+def test_smoothing_looks_at_neighbours_alone_and_changes_nothing_by_it() -> None:
+    rng = np.random.default_rng(0)
+    frames = np.flatnonzero(rng.random(300) < 0.8)
+    points = rng.random((len(frames), 68, 2), np.float32)
+    weight = np.exp(-0.5 * ((frames[:, None] - frames) / 1.5) ** 2)
+    whole = np.einsum("st,tnc->snc", weight / weight.sum(1, keepdims=True), points)
+    np.testing.assert_allclose(smoothed(frames, points, 1.5), whole, atol=1e-6)
+    hour = np.arange(60_000)  # of which a weight for each pair would take 29 GB
+    assert smoothed(hour, np.broadcast_to(points[:1], (len(hour), 68, 2)), 2.0).shape == (60_000, 68, 2)
+
+
 def test_the_forehead_continues_the_face_from_temple_to_temple() -> None:
     _, points = filmed(1, 2)
     more = with_forehead(points)

@@ -153,7 +153,15 @@ def test_a_brighter_picture_looks_the_same() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value", "rule"),
-    [("every", 0, "at least 1"), ("steady", -1, "at least 0"), ("room", 0.5, "0, or at least 1")],
+    [
+        ("every", 0, "at least 1"),
+        ("smallest", 0, "at least 1"),
+        ("shortest", -1, "at least 0"),
+        ("smooth", -0.5, "at least 0"),
+        ("smooth", float("nan"), "at least 0"),
+        ("steady", -1, "at least 0"),
+        ("room", 0.5, "0, or at least 1"),
+    ],
 )
 def test_settings_that_mean_nothing_are_refused(name: str, value: float, rule: str) -> None:
     with pytest.raises(Refused, match=rf"faces\.{name} {value}: must be {rule}"):

@@ -1,4 +1,7 @@
-"""Telling people of one shot apart by the colours of skin, hair and collar."""
+"""Telling people of one shot apart by the colours of skin, hair and collar.
+
+In a black-and-white film only the lightness is left, and two people may look the same.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,9 @@ AROUND, DOWN = 2.25, 0.3  # side of what is looked at and how much lower than th
 SIDE = 32  # pixels that it is seen at
 BINS = (8, 16, 16)  # of lightness and two colours
 REACH = 40.0  # of a colour, beyond which it is not counted
+GREY = (
+    1.1  # variance of the colours, in bins: 1.0 of greys, at least 1.14 on the studio at a third of its colour or light
+)
 
 
 def draw_keyhole() -> NDArray[np.uint8]:
@@ -48,3 +54,13 @@ def describe(image: Image, box: Floats) -> Floats:
 def similarity(a: Floats, b: Floats) -> float:
     """Bhattacharyya coefficient, at most 1."""
     return float(a @ b)
+
+
+def is_grey(look: Floats) -> bool:
+    """Whether a look knows no colours."""
+    share = np.square(look).reshape(BINS).sum(0)
+    spread = 0.0
+    for axis, bins in enumerate(BINS[1:]):
+        one, at = share.sum(1 - axis), np.arange(bins)
+        spread += float(one @ at**2 - (one @ at) ** 2)
+    return spread < GREY

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from datamodules.errors import Refused
 from datamodules.faces import tflite
-from datamodules.faces.detection import Detector, Floats, Found, Image, nearest, overlap
+from datamodules.faces.detection import SAME, Detector, Floats, Found, Image, nearest, overlap
 from datamodules.faces.view import View
 
 MODEL = "face_detection_full_range.tflite"
@@ -21,7 +21,6 @@ WINDOW = 12  # side of the smallest face that it sees, pixels of the input: 26 o
 STEPS = 4.0  # at most, from one scale that is searched to the next
 MARGIN = 1.4  # what is wanted of the surroundings of a face, over the face
 DLIB = 1.065  # side of its box over that of dlib's HOG, measured on London
-SAME = 0.3  # overlap from which boxes are averaged
 FOLLOWED = 64.0  # side that a known face is resized to
 
 # picture, corner in the resized image, scale (2,), which sides are not the end of the image: left top right bottom

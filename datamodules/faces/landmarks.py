@@ -18,6 +18,8 @@ from datamodules.errors import Refused
 from datamodules.faces.detection import Floats, Found, Image
 from datamodules.faces.view import View
 
+PRESENCE = 0.5  # below which there is no face
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FacePoints:

@@ -2,70 +2,29 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
-from datamodules.faces.appearance import describe, similarity
+from datamodules.faces.appearance import describe
 from datamodules.faces.cuts import Cuts
 from datamodules.faces.detection import SAME, Detector, Floats, Found, Image, overlap, search_frame
-from datamodules.faces.landmarks import Landmarks
+from datamodules.faces.landmarks import PRESENCE, Landmarks
+from datamodules.faces.lead import Lead, centre_of
 from datamodules.faces.track import Sighting, Track
 
-PRESENCE = 0.5  # of a face mesh, below which there is no face
 # similarity of one face a frame later, and after it was hidden: on the studio, the same face has at least 0.96 after
 # five frames and 0.986 to the best of several looks, of different ones 95 and 99 % have at most 0.940 and 0.961
 KEEP, JOIN = 0.93, 0.968
-LOOKS, LOOK_EVERY = 5, 5  # how many a track remembers, and frames from one to the next
 AGAIN = 5  # frames from one search of the whole frame to the next where a face was just lost
 AGAIN_LOST = 12  # ... and while it is missing
+AGAIN_EMPTY = 10  # ... and while no face is followed
 SEARCH_LOST = 4  # a face that is missing for longer is looked for near its place in every so many frames
 SETTLE = 2  # frames of a shot before its first search: a flash is over by then
 HELD = 128 * 2**20  # bytes of frames in which faces may still be found, beyond which they are searched sooner
 SMALLER = 0.6  # than the smallest face that is searched for, one that is followed may be
+STILL = 0.6  # overlap from which a face that was followed for one frame is the same in any light
 DRIFT = 0.1  # of its size, by which a face may move more with each frame that it is missing
-
-
-@dataclass(slots=True, eq=False)
-class Lead:
-    """What is known of a track that may go on."""
-
-    track: Track
-    looks: deque[Floats] = field(default_factory=lambda: deque(maxlen=LOOKS))
-    waiting: deque[tuple[int, Floats]] = field(default_factory=deque)
-
-    @property
-    def last(self) -> Sighting:
-        return self.track.sightings[-1]
-
-    def remember(self, frame: int, look: Floats) -> None:
-        """Looks count once the face was followed for some frames more: what comes before it hides it bit by bit."""
-        if not self.looks:
-            self.looks.append(look)
-        if not self.waiting or frame - self.waiting[-1][0] >= LOOK_EVERY:
-            self.waiting.append((frame, look))
-        while self.waiting and frame - self.waiting[0][0] >= LOOK_EVERY:
-            self.looks.append(self.waiting.popleft()[1])
-
-    def likeness(self, look: Floats) -> float:
-        return max(similarity(look, one) for one in (*self.looks, *(one for _, one in self.waiting)))
-
-    def settled_likeness(self, look: Floats) -> float:
-        return max(similarity(look, one) for one in self.looks)
-
-    def predict(self, frame: int) -> Floats:
-        """The box where the face is expected."""
-        last, gap = self.last, frame - self.last.frame
-        if gap == 1:
-            return last.found.box
-        before = next((one for one in reversed(self.track.sightings) if one.frame <= last.frame - 8), None)
-        if before is None or last.frame - before.frame > 12:
-            return last.found.box
-        moved = centre_of(last.found.box) - centre_of(before.found.box)
-        shift = moved / (last.frame - before.frame) * min(gap, 16)
-        return (last.found.box + np.tile(shift, 2)).astype(np.float32)
 
 
 class Pursuit:
@@ -117,13 +76,20 @@ class Pursuit:
         self.count = i + 1
         self.leads = [lead for lead in self.leads if i - lead.last.frame <= self.patience]
         mine = [lead for lead in self.leads if lead.track.shot == self.shot]
-        followed = [one for lead in mine if (one := self.follow(lead.last, lead.predict(i), image, i)) is not None]
+        followed = {
+            one: lead for lead in mine if (one := self.follow(lead.last, lead.predict(i), image, i)) is not None
+        }
         self.assign(mine, followed, i, image)
         missing = [i - lead.last.frame for lead in mine if lead.last.frame < i]
         if missing:
             self.due = min(self.due, self.searched + (AGAIN if 1 in missing else AGAIN_LOST))
-        if i >= self.due or sum(held.nbytes for held in self.recent) > HELD:
-            self.search(i, image)
+        if len(missing) == len(mine):
+            self.due = min(self.due, self.searched + AGAIN_EMPTY)
+        full = sum(held.nbytes for held in self.recent) > HELD
+        if full or (i >= self.due and i not in self.damaged):
+            self.search(i, image, wait=not full)
+        if full and i in self.damaged:
+            self.due = i + 1  # what stood in for it was searched
 
     def enter(self, shot: int) -> None:
         """The next frame is of another shot, perhaps of one that was left a moment ago."""
@@ -146,8 +112,12 @@ class Pursuit:
     def follow(self, last: Sighting, place: Floats, image: Image, i: int) -> Sighting | None:
         """A face that was seen in another frame, by its landmarks where they can, or by the detector near a place."""
         gap = abs(i - last.frame)
+        h, w = image.shape[:2]
+        if (place[2:] <= 0).any() or (place[:2] >= (w, h)).any():
+            return None  # it has left the picture
         if gap == 1 and (face := self.landmarks.follow(image, last.face)) is not None and face.presence >= PRESENCE:
-            found = Found(box=box_around(face.points), score=float("nan"), keypoints=last.found.keypoints)
+            keypoints = move_keypoints(last.found.keypoints, face.points)
+            found = Found(box=box_around(face.points), score=float("nan"), keypoints=keypoints)
             if found.box[2] - found.box[0] < SMALLER * self.smallest:
                 return None
             return Sighting(frame=i, found=found, face=face, found_by=type(self.landmarks).__name__)
@@ -163,25 +133,35 @@ class Pursuit:
         if face.presence < PRESENCE:
             return None
         if face.mesh is not None:  # as it will be followed
-            found = Found(box=box_around(face.points), score=found.score, keypoints=found.keypoints)
+            keypoints = move_keypoints(found.keypoints, face.points)
+            found = Found(box=box_around(face.points), score=found.score, keypoints=keypoints)
         return Sighting(frame=i, found=found, face=face, found_by=type(self.detector).__name__)
 
-    def assign(self, leads: Iterable[Lead], sightings: list[Sighting], i: int, image: Image) -> list[Sighting]:
+    def assign(
+        self, leads: Iterable[Lead], sightings: Mapping[Sighting, Lead | None], i: int, image: Image
+    ) -> list[Sighting]:
         """Gives each face to the one track that it is most like, if it is like one.
+
+        Without colours nobody is known again who was hidden: a black-and-white film has more and shorter tracks.
+
+        Args:
+            sightings: With the track that each was followed from.
 
         Returns:
             The faces that may be of a track that is missing, but do not look enough like it yet.
         """
         pairs, doubtful = [], []
-        for one in sightings:
+        for one, origin in sightings.items():
             look = describe(image, one.found.box)
             for lead in leads:
                 near = self.nearness(lead, one)
                 if near is None or lead.last.frame == i:
                     continue
                 gap = i - lead.last.frame
+                if gap > SEARCH_LOST and not lead.can_tell(look):
+                    continue
                 alike = lead.likeness(look) if gap == 1 else lead.settled_likeness(look)
-                if alike >= (KEEP if gap == 1 else JOIN):
+                if alike >= (KEEP if gap == 1 else JOIN) or (gap == 1 and lead is origin and near > STILL):
                     pairs.append((alike + 0.02 * near, lead, one, look))
                 elif alike >= KEEP:
                     doubtful.append(one)
@@ -226,7 +206,7 @@ class Pursuit:
             if known is None and (one := self.fit(found, image, i)) is not None and not self.is_known(one):
                 new.append(one)
         missing = [lead for lead in self.leads if lead.track.shot == self.shot and lead.last.frame < i]
-        doubtful = self.assign(missing, new, i, image)
+        doubtful = self.assign(missing, dict.fromkeys(new), i, image)
         for one in new:
             if not self.is_known(one) and not (wait and one in doubtful):
                 lead = Lead(Track(len(self.tracks), self.shot))
@@ -264,11 +244,17 @@ class Pursuit:
         lead.track.sightings[at:at] = back[::-1]
 
 
-def centre_of(box: Floats) -> Floats:
-    return ((box[:2] + box[2:]) / 2).astype(np.float32)
-
-
 def box_around(points: Floats) -> Floats:
     """The box that a detector would give a face with these (68, 2) points: brows to chin, as wide as high."""
     centre, side = points[17:].mean(0), 0.9 * float(np.ptp(points, axis=0).max())
     return np.concatenate([centre - side / 2, centre + side / 2]).astype(np.float32)
+
+
+def move_keypoints(keypoints: Floats | None, points: Floats) -> Floats | None:
+    """Those of a detector, moved, turned and resized so that the eyes are where the (68, 2) points have them."""
+    if keypoints is None:
+        return None
+    eyes = points[36:48].reshape(2, 6, 2).mean(1)
+    (right, left), (old, other) = eyes @ (1, 1j), keypoints[:2] @ (1, 1j)  # as complex numbers: a product turns
+    moved = (keypoints @ (1, 1j) - old) * (left - right) / (other - old) + right
+    return np.stack([moved.real, moved.imag], 1).astype(np.float32)

@@ -11,12 +11,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datamodules.faces.crop import Region
+from datamodules.faces.landmarks import PRESENCE
 from datamodules.faces.pose import HeadPose
 from datamodules.faces.track import UNKNOWN
 
 SIDE = 96  # of the crop in which faces are compared
 # beyond, landmarks cannot be believed: near profile they slide over the face. What nobody measured is believed
-YAW, PITCH, PRESENCE = 45.0, 30.0, 0.5
+YAW, PITCH = 45.0, 30.0
 DARK, BRIGHT = 20, 250  # greys beyond which there is nothing to see
 
 

@@ -9,6 +9,7 @@ from datamodules.faces.detection import Floats
 from datamodules.faces.track import Sighting, Track
 
 WIDTHS = 2.5  # standard deviations of the Gaussian from its middle to the end of the window
+TAIL = 6.0  # standard deviations, beyond which a Gaussian of landmarks weighs nothing in float32
 SLACK = 1.5  # pixels by which a square that is rounded to whole ones may miss a point
 
 
@@ -86,7 +87,18 @@ def smooth_points(track: Track, sigma: float) -> list[Floats]:
 
 
 def smoothed(frames: NDArray[np.int64], points: Floats, sigma: float) -> Floats:
-    """Each (68, 2) as the Gaussian mean of its neighbours in time."""
-    weight = np.exp(-0.5 * ((frames[:, None] - frames[None]) / sigma) ** 2)
-    weight /= weight.sum(1, keepdims=True)
-    return np.einsum("st,tnc->snc", weight, points).astype(np.float32)
+    """Each (68, 2) as the Gaussian mean of its neighbours in time.
+
+    Args:
+        frames: (N,) in ascending order.
+        points: (N, 68, 2).
+    """
+    first, last = (
+        np.searchsorted(frames, frames - TAIL * sigma),
+        np.searchsorted(frames, frames + TAIL * sigma, "right"),
+    )
+    out = np.empty(points.shape, np.float32)
+    for at, (low, high) in enumerate(zip(first, last, strict=True)):
+        weight = np.exp(-0.5 * ((frames[low:high] - frames[at]) / sigma) ** 2)
+        out[at] = np.tensordot(weight / weight.sum(), points[low:high], 1)
+    return out

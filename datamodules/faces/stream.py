@@ -40,7 +40,7 @@ class Frame:
 def watch(decoder: Decoder, path: Path, tracker: FaceTracker, damaged: Collection[int] = ()) -> Iterator[Frame]:
     """The frames in order, each as soon as its faces are known and their boxes are as they will stay.
 
-    That is ``tracker.every + tracker.steady`` frames later, some more where a face is missing.
+    That is at most ``tracker.every + tracker.steady`` frames later, some more where a face is missing.
 
     Args:
         damaged: Numbers of frames in which no face is looked for.

@@ -37,7 +37,7 @@ class FaceTracker:
         Args:
             detector: Finds faces; BlazeFace without it.
             landmarks: Finds 68 points in a face; FaceMesh without it.
-            every: Frames from one search of the whole frame to the next.
+            every: Frames from one search of the whole frame to the next; at most 10 where no face is followed.
             smallest: Side of the smallest face that is searched for, in pixels; larger in proportion above 720 lines.
             patience: Frames that a face may be out of sight and keep its id, if it looks the same.
             shortest: Tracks seen in fewer frames are dropped, unless the video is as short.
@@ -45,8 +45,10 @@ class FaceTracker:
             steady: Frames before and after one that have a part in its box; with 0 boxes are as they were detected.
             room: Margin of the narrowest square around a box that has to hold all landmarks; with 0 none has to.
         """
-        for name, value, least in (("every", every, 1), ("patience", patience, 0), ("steady", steady, 0)):
-            if value < least:
+        at_least = {"every": (every, 1), "smallest": (smallest, 1), "patience": (patience, 0)}
+        at_least |= {"shortest": (shortest, 0), "smooth": (smooth, 0), "steady": (steady, 0)}
+        for name, (value, least) in at_least.items():
+            if not value >= least:  # nan neither
                 raise Refused(f"faces.{name} {value}: must be at least {least}")
         if room != 0 and room < 1:
             raise Refused(f"faces.room {room}: must be 0, or at least 1")

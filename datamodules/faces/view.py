@@ -34,9 +34,12 @@ class View:
             reach *= float(np.abs(turn[0]).sum())
         if self.scale < 0.6:  # shrinking by interpolation alone would alias
             start = self.corner if not roll else self.centre - np.float32(reach)
-            x, y = (int(max(0, v)) for v in np.floor(start))
-            part = image[y : int(start[1] + 2 * reach) + 2, x : int(start[0] + 2 * reach) + 2]
-            factor = 1 / max(1, int(1 / self.scale))
+            step = max(1, int(1 / self.scale))
+            # beside the image, the pixels of its edge
+            x, y = (int(max(0, min(np.floor(v), n - step))) for v, n in zip(start, image.shape[1::-1], strict=True))
+            right, bottom = (max(low + step, int(v + 2 * reach) + 2) for low, v in zip((x, y), start, strict=True))
+            part = image[y:bottom, x:right]
+            factor = 1 / step
             image = np.asarray(cv2.resize(part, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
             true = np.array([image.shape[1] / part.shape[1], image.shape[0] / part.shape[0]], np.float32)
             matrix = matrix * true[:, None]

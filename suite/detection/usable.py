@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from datamodules.damage import say_damage
 from datamodules.errors import Refused
-from datamodules.faces.quality import PITCH, PRESENCE, YAW, Quality
+from datamodules.faces.landmarks import PRESENCE
+from datamodules.faces.quality import PITCH, YAW, Quality
 
 
 @dataclass(frozen=True, kw_only=True)
