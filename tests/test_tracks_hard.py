@@ -100,13 +100,7 @@ def test_a_search_that_is_due_on_a_damaged_frame_waits_for_the_next() -> None:
 
 def test_one_who_is_there_between_two_searches_is_seen_where_nobody_is_followed() -> None:
     n, middle = 60, staging.WIDTH / 2
-    places: dict[int, tuple[float, float]] = {
-        0: (-150, 100),
-        8: (-60, 100),
-        16: (middle, 100),
-        24: (middle, 100),
-        34: (staging.WIDTH + 120, 100),
-    }
+    places = {0: (-150.0, 100.0), 8: (-60, 100), 16: (middle, 100), 24: (middle, 100), 34: (staging.WIDTH + 120, 100)}
     staged = staging.stage([staging.act(3, 34, staging.walk(places, n))], 300)
     detector = Counting()
     (track,) = FaceTracker(detector, FaceMesh()).track(staged.frames)
@@ -137,6 +131,13 @@ def test_a_change_of_light_ends_no_track(gain: tuple[float, float, float], numbe
     lit = [np.clip(frame * np.array(gain), 0, 255).astype(np.uint8) for frame in frames]
     (track,) = TRACKERS["mesh"]().track(frames[:12] + lit[12:])
     assert track.frames == list(range(24))
+
+
+@both
+def test_another_face_in_the_same_place_after_a_cut_that_nobody_sees_is_another(kind: str) -> None:
+    staged = staging.cut(3, 5, (7, 7))
+    tracker = TRACKERS[kind]() if kind == "mesh" else FaceTracker(HOG(), NoLandmarks())
+    assert sorted(staging.compare(staged, tracker.track(staged.frames)).names) == [["3"], ["5"]]
 
 
 @both

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.faces.detection import Floats, Image
+from datamodules.faces.view import View
 
 AROUND, DOWN = 2.25, 0.3  # side of what is looked at and how much lower than the face it lies, over the box
 SIDE = 32  # pixels that it is seen at
@@ -64,3 +65,12 @@ def is_grey(look: Floats) -> bool:
         one, at = share.sum(1 - axis), np.arange(bins)
         spread += float(one @ at**2 - (one @ at) ** 2)
     return spread < GREY
+
+
+def correlate(before: Image, box: Floats, now: Image, place: Floats) -> float:
+    """Of the greys inside two boxes of neighbouring frames: near 1 for one face, whatever light falls on it."""
+    a, b = (
+        cv2.cvtColor(View(image, at, 1.0, SIDE).picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        for image, at in ((before, box), (now, place))
+    )
+    return float(cv2.matchTemplate(a, b, cv2.TM_CCOEFF_NORMED).item())

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
-from datamodules.faces.appearance import describe
+from datamodules.faces.appearance import correlate, describe
 from datamodules.faces.cuts import Cuts
 from datamodules.faces.detection import SAME, Detector, Floats, Found, Image, overlap, search_frame
 from datamodules.faces.landmarks import PRESENCE, Landmarks
@@ -23,7 +23,8 @@ SEARCH_LOST = 4  # a face that is missing for longer is looked for near its plac
 SETTLE = 2  # frames of a shot before its first search: a flash is over by then
 HELD = 128 * 2**20  # bytes of frames in which faces may still be found, beyond which they are searched sooner
 SMALLER = 0.6  # than the smallest face that is searched for, one that is followed may be
-STILL = 0.6  # overlap from which a face that was followed for one frame is the same in any light
+# overlap and correlation with the frame before, from which a face that was followed is the same in any light
+STILL, ALIKE = 0.6, 0.9
 DRIFT = 0.1  # of its size, by which a face may move more with each frame that it is missing
 
 
@@ -52,6 +53,7 @@ class Pursuit:
         self.cuts, self.shot = Cuts(), 0
         self.recent: list[Image] = []  # in which faces may still be found
         self.known: dict[int, list[Sighting]] = {}  # in those frames
+        self.before: Image | None = None
         self.last: Image | None = None
         self.count = self.searched = self.due = 0
 
@@ -70,7 +72,7 @@ class Pursuit:
             image = self.last if self.last is not None else np.zeros_like(image)
         elif (shot := self.cuts.update(image)) != self.shot:
             self.enter(shot)
-        self.last = image
+        self.before, self.last = self.last, image
         self.recent.append(image)
         self.known[i] = []
         self.count = i + 1
@@ -161,7 +163,7 @@ class Pursuit:
                 if gap > SEARCH_LOST and not lead.can_tell(look):
                     continue
                 alike = lead.likeness(look) if gap == 1 else lead.settled_likeness(look)
-                if alike >= (KEEP if gap == 1 else JOIN) or (gap == 1 and lead is origin and near > STILL):
+                if alike >= (KEEP if gap == 1 else JOIN) or (lead is origin and self.is_still(lead, one, image)):
                     pairs.append((alike + 0.02 * near, lead, one, look))
                 elif alike >= KEEP:
                     doubtful.append(one)
@@ -179,6 +181,13 @@ class Pursuit:
         a, b = float((place[2:] - place[:2]).max()), float((box[2:] - box[:2]).max())
         far = float(np.linalg.norm(centre_of(place) - centre_of(box)))
         return near if gap > 1 and far < (0.5 + DRIFT * gap) * a and max(a, b) < 1.5 * min(a, b) else None
+
+    def is_still(self, lead: Lead, one: Sighting, image: Image) -> bool:
+        """Whether only the light has changed; after a cut that nobody saw another face may be in the same place."""
+        box, place = lead.last.found.box, one.found.box
+        if one.frame - lead.last.frame > 1 or self.before is None or overlap(box, place) <= STILL:
+            return False
+        return correlate(self.before, box, image, place) >= ALIKE
 
     def put(self, lead: Lead, one: Sighting, look: Floats, image: Image) -> None:
         before = -1
