@@ -239,9 +239,8 @@ class FaceData(LightningDataModule):
 
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         self.arrived = time.perf_counter()
-        synthesis, trainer = self.synthesis, self.trainer
-        if synthesis is not None and trainer is not None and (trainer.training or trainer.validating):
-            synthesis.check(batch)
+        if self.synthesis is not None and self.trainer and (self.trainer.training or self.trainer.validating):
+            self.synthesis.check(batch)
         return batch
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:

@@ -4,106 +4,30 @@ from __future__ import annotations
 
 import functools
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from datamodules import digests, manifest
-from datamodules.batch import POINTS, Sample
+from datamodules import manifest
+from datamodules.batch import Sample
 from datamodules.crops import Place, decode, resize, two_valued
 from datamodules.errors import Refused
+from datamodules.face_index import FaceIndex, FaceRecord
 from datamodules.faces.align import Cropper
 from datamodules.faces.crop import NoCrop, Region, restore_region
-from datamodules.faces.quality import are_believed
-from datamodules.manifest import Video, inside
+from datamodules.manifest import inside
 from datamodules.masks import read_masks
 from datamodules.sampling import Address, Faces, evenly
-from datamodules.tables import IMAGE_COLUMNS, PLACE, load, load_tracks
+from datamodules.tables import IMAGE_COLUMNS, PLACE
 from datamodules.video import Decoder, probe
-
-
-@dataclass(slots=True)
-class Seen:
-    """One face of one video: the frames it is known in, and what is known."""
-
-    row: Video
-    track: int
-    frames: NDArray[np.int64]  # (N,) ascending
-    landmarks: NDArray[np.float32]  # (N, 68, 2), pixels of the frame
-    where: dict[str, NDArray[Any]]  # (N,) columns that the source needs
-
-    def at(self, numbers: Sequence[int]) -> NDArray[np.int64]:
-        return np.searchsorted(self.frames, numbers)
-
-
-class Known:
-    """The faces of some videos: which they are is in memory, what is known of them stays on disk."""
-
-    def __init__(
-        self, prepared: Path, name: Literal["crops", "faces"], videos: pa.Table, columns: list[str], tracks: int
-    ) -> None:
-        """
-        Args:
-            name: The table that the rows of a face are in.
-            columns: What the source needs of them.
-            tracks: Faces per video at most, the best ones.
-        """
-        self.path, self.videos, self.columns = prepared / f"{name}.arrow", videos, columns
-        index = load_tracks(prepared)
-        digests.check(prepared, self.path.name)
-        self.keys = manifest.keys(videos)
-        owner = pc.fill_null(pc.index_in(index["video"], self.keys), -1).to_numpy()
-        count = index[name].to_numpy()
-        known = np.flatnonzero((owner >= 0) & (count > 0))
-        place = np.arange(len(known))
-        begins = np.r_[True, owner[known][1:] != owner[known][:-1]][: len(known)]
-        known = known[place - np.maximum.accumulate(np.where(begins, place, 0)) < tracks]
-        known = known[np.argsort(owner[known], kind="stable")]
-        self.owner, self.count = owner[known], count[known]  # (F,) row of the manifest, rows of the table
-        self.track = index["track"].to_numpy()[known]
-        self.first = index[f"{name}_first"].to_numpy()[known]
-
-    def __len__(self) -> int:
-        return len(self.owner)
-
-    @functools.cached_property
-    def table(self) -> pa.Table:
-        return load(self.path)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "table"}  # a mapping is opened again
-
-    @functools.cached_property
-    def names(self) -> NDArray[np.uint32]:
-        """(F,) a number for the video of each."""
-        return np.array([crc32(key.encode()) for key in self.keys.to_pylist()], np.uint32)[self.owner]
-
-    def owners(self) -> list[tuple[str, int]]:
-        """Video and track of each face."""
-        keys = self.keys.to_pylist()
-        return [(keys[owner], int(track)) for owner, track in zip(self.owner, self.track, strict=True)]
-
-    def frames(self, i: int, only_believed: bool = False) -> NDArray[np.int64]:
-        rows = self.table.slice(self.first[i], self.count[i])
-        frames: NDArray[np.int64] = rows["frame"].to_numpy().astype(np.int64)
-        return frames[are_believed(rows)] if only_believed else frames
-
-    def face(self, i: int) -> Seen:
-        rows = self.table.slice(self.first[i], self.count[i])
-        points = rows["landmarks"].combine_chunks().flatten().to_numpy().reshape(-1, POINTS, 2)
-        (row,) = manifest.rows(self.videos.slice(self.owner[i], 1))
-        where = {name: rows[name].to_numpy() for name in self.columns}
-        return Seen(row, int(self.track[i]), self.frames(i), points, where)
 
 
 class Clips(Dataset[Sample]):
@@ -111,14 +35,14 @@ class Clips(Dataset[Sample]):
 
     hides_masks = False  # of forged faces, where they have to be asked for
 
-    def __init__(self, known: Known, size: int, length: int, every: int) -> None:
+    def __init__(self, known: FaceIndex, size: int, length: int, every: int) -> None:
         self.known, self.size, self.length, self.every = known, size, length, every
 
     def __len__(self) -> int:
         return len(self.known)
 
     @functools.cached_property
-    def seen(self) -> Callable[[int], Seen]:
+    def seen(self) -> Callable[[int], FaceRecord]:
         return functools.lru_cache(maxsize=64)(self.known.face)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -197,13 +121,13 @@ class CropClips(Clips):
 
     def __init__(self, prepared: Path, videos: pa.Table, size: int, tracks: int) -> None:
         columns = list(PLACE) + [f"{kind}{what}" for kind in ("image", "mask") for what in IMAGE_COLUMNS]
-        super().__init__(Known(prepared, "crops", videos, columns, tracks), size, 1, 1)
+        super().__init__(FaceIndex(prepared, "crops", videos, columns, tracks), size, 1, 1)
         self.prepared = prepared
 
     def sizes(self, evenly_spaced: int | None) -> NDArray[np.int64]:
         return self.known.count if evenly_spaced is None else np.minimum(self.known.count, evenly_spaced)
 
-    def read(self, face: Seen, i: int, kind: str) -> NDArray[np.uint8]:
+    def read(self, face: FaceRecord, i: int, kind: str) -> NDArray[np.uint8]:
         file = face.where[kind][i]
         place = Place(file, int(face.where[f"{kind}_offset"][i]), int(face.where[f"{kind}_length"][i]))
         try:
@@ -250,7 +174,7 @@ class VideoClips(Clips):
             length: Frames per clip.
             every: Step from one frame of a clip to the next.
         """
-        super().__init__(Known(prepared, "faces", videos, ["x0", "y0", "x1", "y1"], tracks), size, length, every)
+        super().__init__(FaceIndex(prepared, "faces", videos, ["x0", "y0", "x1", "y1"], tracks), size, length, every)
         self.root, self.decoder, self.cropper = root, decoder, cropper
 
     def spaced(self, i: int, count: int) -> NDArray[np.int64]:
@@ -262,7 +186,7 @@ class VideoClips(Clips):
         spaced = np.intersect1d(starts, evenly(frames - (self.length - 1) * self.every, count))
         return spaced if len(spaced) else starts[evenly(len(starts), count)]
 
-    def region(self, face: Seen, number: int) -> Region:
+    def region(self, face: FaceRecord, number: int) -> Region:
         i = int(face.at([number])[0])
         box = np.array([face.where[name][i] for name in ("x0", "y0", "x1", "y1")])
         try:
