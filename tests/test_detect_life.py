@@ -44,7 +44,7 @@ def still(path: Path, frames: Frames) -> Path:
 LIFE: dict[str, tuple[Callable[[Path, Frames], Path], int]] = {
     "two people": (lambda path, head: write(path, apart(head, np.roll(head, 5, 0)[:, :, ::-1].copy())), 2),
     "who comes late": (lambda path, head: write(path, gone(head, 0, 9)), 1),
-    "who goes and comes": (lambda path, head: write(path, gone(np.concatenate([head, head]), 16, 32)), 2),
+    "who goes and comes": (lambda path, head: write(path, gone(np.concatenate([head, head]), 16, 32)), 1),
     "upright": (lambda path, head: clips.rotate(write(path, turned(head[:, :, 48:208]))), 1),
     "variable rate": (lambda path, head: write(path, head, pts=lambda i: 40 * i + 17 * (i % 3)), 1),
     "times that come twice": (lambda path, head: copied(write(path, head), path.with_suffix(".mkv"), 1024), 1),

@@ -41,8 +41,8 @@ def test_a_method_that_saw_other_faces_is_refused_by_name(
         with pytest.raises(Refused, match=said):
             examiner([tmp_path / name])
     alike = [("decoder", "PyAV on cpu"), ("decoder", "Decord on cpu")]
-    for name, value in [("landmarks", "others"), *alike]:  # never seen, and of the same bits
-        save(replace(known, contract=known.contract | {name: value}), tmp_path / "alike")
+    for name, value in [("landmarks", "others"), *alike]:  # neither seen nor held by a square, and of the same bits
+        save(replace(known, contract=known.contract | {"room": 0, name: value}), tmp_path / "alike")
         examiner([tmp_path / "alike"])
     data = FaceData(prepared=prepared, root=studio, index=index, read="videos", clip=3)
     folder = of_clips(data, tmp_path / "clips")
