@@ -1,6 +1,6 @@
 #!/bin/bash
 # Ten minutes on one GPU: bash benchmarks/speed/gpu.sh OUT [arguments of benchmarks.speed.gpu]
-# Results go to OUT, a file for each stage; called again, it goes on with the first stage that has none.
+# Results go to OUT, a file for each stage, what is made on the way to WORK (OUT_work); called again, it goes on with the first stage that has none.
 #
 # On a machine that can fetch nothing, SITE may name a tar.xz of packages for its Python and PyTorch that are unpacked
 # first. Needed: kornia, kornia-rs, jsonargparse, docstring-parser, typeshed-client, rich, av, decord, dlib-bin.
@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../.."
 OUT=${1:?give a folder for the results}
 shift
 PYTHON=${PYTHON:-python3}
-WORK=${WORK:-/tmp/gpu_work}
+WORK=${WORK:-${OUT%/}_work}
 if [ -n "${SITE:-}" ] && [ ! -e "$WORK/site/done" ]; then
     mkdir -p "$WORK/site"
     tar xJf "$SITE" -C "$WORK/site"

@@ -81,12 +81,18 @@ def measure_roll(keypoints: Floats | None) -> float:
     return atan2(float(y), float(x))
 
 
+def pad(part: Image) -> Image:
+    """At the upper left of the network's input."""
+    canvas = np.zeros((SIDE, SIDE, 3), np.uint8)
+    canvas[: part.shape[0], : part.shape[1]] = part
+    return canvas
+
+
 def shrink(image: Image) -> Part:
     """All of it, in a quarter of the network's input."""
     height, width = image.shape[:2]
     size = [max(1, round(n * SIDE / 2 / max(height, width))) for n in (width, height)]
-    canvas = np.zeros((SIDE, SIDE, 3), np.uint8)
-    canvas[: size[1], : size[0]] = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    canvas = pad(np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8))
     return canvas, np.zeros(2, np.float32), (np.array(size) / (width, height)).astype(np.float32), np.zeros(4, bool)
 
 
@@ -104,9 +110,7 @@ def cut(image: Image, smallest: float) -> Iterator[Part]:
         common = min(SIDE / 2, MARGIN * WINDOW * step)  # what neighbours share: a face that the scale before sees
         for y in starts(shape[1], common):
             for x in starts(shape[0], common):
-                part = resized[y : y + SIDE, x : x + SIDE]
-                canvas = np.zeros((SIDE, SIDE, 3), np.uint8)
-                canvas[: part.shape[0], : part.shape[1]] = part
+                canvas = pad(np.asarray(resized[y : y + SIDE, x : x + SIDE], np.uint8))
                 inner = np.array([x > 0, y > 0, x + SIDE < shape[0], y + SIDE < shape[1]])
                 yield canvas, np.array([x, y], np.float32), scale, inner
 

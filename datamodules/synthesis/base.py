@@ -182,21 +182,16 @@ class Synthesis(nn.Module, ABC):
         """
         b, _, h, w = real.shape
         cuts = self.cuts(b, h, w) if cuts is None else cuts
-        size = self.size or h, self.size or w
-        small = size[0] // COARSER, size[1] // COARSER
-        return (self.framed_by_turns if real.is_cpu else self.framed_together)(real, fake, mask, cuts, size, small)
+        return (self.framed_by_turns if real.is_cpu else self.framed_together)(real, fake, mask, cuts)
 
-    def framed_by_turns(
-        self,
-        real: Tensor,
-        fake: Tensor,
-        mask: Tensor,
-        cuts: Sequence[Cut],
-        size: tuple[int, int],
-        small: tuple[int, int],
-    ) -> Blend:
+    def sizes(self, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Of what is given back for faces of this size, and of its boundary."""
+        size = self.size or height, self.size or width
+        return size, (size[0] // COARSER, size[1] // COARSER)
+
+    def framed_by_turns(self, real: Tensor, fake: Tensor, mask: Tensor, cuts: Sequence[Cut]) -> Blend:
         """In bytes, which a CPU resizes five times as fast."""
-        b = len(real)
+        b, (size, small) = len(real), self.sizes(*real.shape[-2:])
         pairs = torch.stack([real, fake], 1).mul_(255).to(torch.uint8)
         boundary = boundary_levels(mask).to(torch.uint8)
         out = Blend(
@@ -216,19 +211,11 @@ class Synthesis(nn.Module, ABC):
                 framed(window.flip(-1) if cut.flip else window, cut.shape, self.compat, result)
         return out
 
-    def framed_together(
-        self,
-        real: Tensor,
-        fake: Tensor,
-        mask: Tensor,
-        cuts: Sequence[Cut],
-        size: tuple[int, int],
-        small: tuple[int, int],
-    ) -> Blend:
+    def framed_together(self, real: Tensor, fake: Tensor, mask: Tensor, cuts: Sequence[Cut]) -> Blend:
         """The same in as few operations as for one; a level off here and there."""
         levels = torch.cat([real, fake], 1).mul_(255).floor_()
         whole = torch.cat([levels, mask, boundary_levels(mask)], 1)
-        large, edge = cut_together(whole, cuts, self.compat, [size, small])
+        large, edge = cut_together(whole, cuts, self.compat, [*self.sizes(*real.shape[-2:])])
         return Blend(
             pairs=large[:, :6].round().to(torch.uint8).unflatten(1, (2, 3)),
             mask=large[:, 6:7],
