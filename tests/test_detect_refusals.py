@@ -39,7 +39,7 @@ def test_a_method_that_saw_other_faces_is_refused_by_name(
         other = replace(known, contract=known.contract | {name: value})
         save(other, tmp_path / name)
         with pytest.raises(Refused, match=said):
-            examiner([tmp_path / name])
+            examiner([tmp_path / name], landmarks=FaceMesh())
     alike = [("decoder", "PyAV on cpu"), ("decoder", "Decord on cpu")]
     for name, value in [("landmarks", "others"), *alike]:  # neither seen nor held by a square, and of the same bits
         save(replace(known, contract=known.contract | {"room": 0, name: value}), tmp_path / "alike")

@@ -73,7 +73,7 @@ def shape_boxes(contract: Contract) -> bool:
     """Whether landmarks have a part in where faces are cut."""
     if contract["landmarks"] == NoLandmarks().fingerprint():
         return False
-    return contract.get("room", 0) != 0 or isinstance(landmarks_of(contract), FaceMesh)
+    return contract.get("room", 0) != 0 or mesh_of(contract) is not None
 
 
 def detector_of(contract: Contract) -> Detector:
@@ -82,10 +82,14 @@ def detector_of(contract: Contract) -> Detector:
     return BlazeFace(float(settings[-1])) if name == BlazeFace.__name__ and settings else HOG()
 
 
+def mesh_of(contract: Contract) -> FaceMesh | None:
+    meshes = (FaceMesh(), FaceMesh(eyes=True))
+    return next((mesh for mesh in meshes if contract["landmarks"] == mesh.fingerprint()), None)
+
+
 def landmarks_of(contract: Contract) -> Landmarks:
     """The model of a contract, or the packaged one of dlib, which is no other's stand-in: that is checked."""
-    meshes = (FaceMesh(), FaceMesh(eyes=True))
-    return next((mesh for mesh in meshes if contract["landmarks"] == mesh.fingerprint()), None) or DlibLandmarks()
+    return mesh_of(contract) or DlibLandmarks()
 
 
 class Examiner:
