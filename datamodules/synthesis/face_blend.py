@@ -10,10 +10,11 @@ from kornia.color import hsv_to_rgb, rgb_to_hsv
 from torch import Tensor
 from torchvision.transforms import functional as vision
 
+from datamodules.errors import Refused
 from datamodules.jpeg import jpeg
 from datamodules.synthesis.base import Blend, Synthesis
 from datamodules.synthesis.feather import GRID, bent, dilated, eroded, feathered
-from datamodules.synthesis.hull import KINDS, hull_masks
+from datamodules.synthesis.hull import KINDS, PARTS, hull_masks
 from datamodules.synthesis.light import between, happens, lit, shifted
 
 UNIT = 317  # side of the faces that the paper's numbers of pixels refer to
@@ -24,6 +25,7 @@ class FaceBlend(Synthesis):
 
     def __init__(
         self,
+        hulls: tuple[str, ...] = KINDS,
         nearest: int = 30,
         among: int = 10_000,
         smallest: int = 128,
@@ -41,6 +43,7 @@ class FaceBlend(Synthesis):
     ) -> None:
         """
         Args:
+            hulls: Kinds of mask, as datamodules.synthesis.hull has them: the whole face, or a part of it.
             nearest: Faces of other videos, those with the most alike landmarks, of which one is blended in.
             among: Faces that these are looked for among, at most.
             smallest: Least side at which faces are blended, in pixels of a face of 317.
@@ -57,7 +60,9 @@ class FaceBlend(Synthesis):
             **kwargs: See Synthesis.
         """
         super().__init__(**kwargs)
-        self.nearest, self.among, self.smallest, self.bend = nearest, among, smallest, bend
+        if unknown := set(hulls) - {*KINDS, *PARTS}:
+            raise Refused(f"hulls {', '.join(sorted(unknown))}: there are {', '.join((*KINDS, *PARTS))}")
+        self.hulls, self.nearest, self.among, self.smallest, self.bend = hulls, nearest, among, smallest, bend
         self.wear, self.grow, self.feather = wear, grow, feather
         self.coarse, self.coarsest = coarse, coarsest
         self.colour, self.light, self.after_jpeg, self.quality = colour, light, after_jpeg, quality
@@ -79,8 +84,8 @@ class FaceBlend(Synthesis):
     def mask(self, landmarks: Tensor, share: Tensor, height: int, width: int) -> Tensor:
         """(B, 1, H, W) bool."""
         b, device = len(landmarks), landmarks.device
-        kind = torch.randint(len(KINDS), (b,))
-        hull = hull_masks(landmarks, [KINDS[i] for i in kind.tolist()], height, width)
+        kind = torch.randint(len(self.hulls), (b,))
+        hull = hull_masks(landmarks, [self.hulls[i] for i in kind.tolist()], height, width)
         jitter = torch.randn(b, 2, GRID, GRID) * between(*self.bend, b)[:, None, None, None]
         whole = bent(hull, jitter.to(device)) > 1 - 1e-4  # what is partly covered is not
         worn = happens(0.5, b)

@@ -15,6 +15,7 @@ from datamodules.synthesis.numbers import moved
 JAW, MOUTH = [*range(17)], [*range(48, 68)]
 LEFT_BROW, RIGHT_BROW = [*range(17, 22)], [*range(22, 27)]
 NOSTRILS = [*range(31, 36)]
+LEFT_EYE, RIGHT_EYE = [*LEFT_BROW, *range(36, 42)], [*RIGHT_BROW, *range(42, 48)]
 FULL = [[*JAW, *MOUTH], [27, 28, 29, 30, 33], [*LEFT_BROW, *RIGHT_BROW, 0, 27, 16, 33]]
 COMPONENTS = [
     [*range(9), 17],
@@ -26,8 +27,10 @@ COMPONENTS = [
     [*RIGHT_BROW, 27, *NOSTRILS, 8],
     [27, 28, 29, 30, *NOSTRILS],
 ]
+ROOM = 1.6  # of an edit around the points of a part, over their own extent
 DIRECTIONS = 128  # in which the corner of a hull that lies farthest is looked for
-KINDS = ("full", "extended", "components", "all")
+KINDS = ("full", "extended", "components", "all")  # of the whole face
+PARTS = ("left eye", "right eye", "eyes", "nose", "mouth")  # as an edit of one part would change them
 HIGH = "all, with the forehead"
 BROWS, ABOVE = range(17, 27), 68  # of the points, and where their lifted copies follow
 EVERY = [*range(68)]
@@ -37,6 +40,11 @@ GROUPS: dict[str, list[list[int]]] = {
     "components": COMPONENTS,
     "all": [EVERY],
     HIGH: [[*EVERY, *range(ABOVE + len(BROWS), ABOVE + len(BROWS) + len(FOREHEAD))]],
+    "left eye": [LEFT_EYE],
+    "right eye": [RIGHT_EYE],
+    "eyes": [LEFT_EYE, RIGHT_EYE],
+    "nose": [[*range(27, 36), 39, 42]],
+    "mouth": [[31, 35, *MOUTH]],
 }
 
 
@@ -45,7 +53,7 @@ def hull_mask(landmarks: Tensor, kind: str, height: int, width: int) -> Tensor:
 
     Args:
         landmarks: (B, 68, 2) pixels; taken as whole numbers.
-        kind: One of KINDS: the face, the face with lifted brows, its components, or all points; or HIGH.
+        kind: One of KINDS (the face, the face with lifted brows, its components, or all points) or PARTS; or HIGH.
     """
     return hull_masks(landmarks, [kind] * len(landmarks), height, width)[:, 0] > 0
 
@@ -59,7 +67,13 @@ def hull_masks(landmarks: Tensor, kinds: Sequence[str], height: int, width: int)
     owner, index = moved([torch.tensor(owners), padded], landmarks.device)
     whole = landmarks.long()
     every = torch.cat([whole, lifted_brows(whole), foreheads(landmarks).long()], 1)  # (B, 91, 2)
-    drawn = filled(every[owner[:, None], index], height, width)  # (M, H, W)
+    corners = every[owner[:, None], index]  # (M, K, 2)
+    if edits := [i for i, owner in enumerate(owners) if kinds[owner] in PARTS]:
+        rows = moved([torch.tensor(edits)], landmarks.device)[0]
+        corners = corners.double()
+        centre = corners[rows].mean(1, keepdim=True)
+        corners[rows] = (centre + ROOM * (corners[rows] - centre)).floor()
+    drawn = filled(corners, height, width)  # (M, H, W)
     if drawn.is_cpu:
         parts = drawn.split([len(GROUPS[kind]) for kind in kinds])
         return torch.stack([functools.reduce(torch.bitwise_or, part) for part in parts]).float()[:, None]

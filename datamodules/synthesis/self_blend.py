@@ -16,7 +16,7 @@ from datamodules.errors import Refused
 from datamodules.jpeg import as_bytes, jpegs
 from datamodules.synthesis.base import Blend, Synthesis, drawing
 from datamodules.synthesis.framing import Cut
-from datamodules.synthesis.hull import HIGH, KINDS, hull_masks
+from datamodules.synthesis.hull import HIGH, KINDS, PARTS, hull_masks
 from datamodules.synthesis.light import between, coarse, happens, lit, sharpened, shifted
 from datamodules.synthesis.masks import elastic, places, soften
 from datamodules.synthesis.numbers import moved
@@ -81,7 +81,8 @@ class SelfBlend(Synthesis):
     ) -> None:
         """
         Args:
-            hulls: Kinds of mask, as datamodules.synthesis.hull has them.
+            hulls: Kinds of mask, as datamodules.synthesis.hull has them: the whole face, or a part of it; one that is
+                named twice is drawn twice as often.
             forehead: Probability that hulls may reach over the forehead.
             colour_shift: Largest change of a channel; white is 1.
             light: Largest change of brightness, and of contrast.
@@ -101,8 +102,8 @@ class SelfBlend(Synthesis):
             **kwargs: See Synthesis.
         """
         super().__init__(**kwargs)
-        if unknown := set(hulls) - set(KINDS):
-            raise Refused(f"hulls {', '.join(sorted(unknown))}: there are {', '.join(KINDS)}")
+        if unknown := set(hulls) - {*KINDS, *PARTS}:
+            raise Refused(f"hulls {', '.join(sorted(unknown))}: there are {', '.join((*KINDS, *PARTS))}")
         self.hulls, self.forehead = hulls, forehead
         self.colour_shift, self.light, self.scale, self.shift = colour_shift, light, scale, shift
         self.alpha, self.sigma, self.resize = alpha, sigma, resize
