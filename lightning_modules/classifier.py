@@ -65,17 +65,18 @@ class Classifier(Method):
     def predicted(self, batch: Batch) -> Prediction:
         return self(batch.frames, batch.framed)
 
+    def normalize(self, frames: Tensor, framing: Framing) -> Tensor:
+        """(B, T, 3, H, W) to what the network is shown, (B*T, 3, H, W)."""
+        h, w = frames.shape[-2:]
+        return (framing.show(frames.flatten(0, 1), (h, w)) - self.mean) / self.std
+
     def forward(self, frames: Tensor, framed: bool = False) -> Prediction:
         """
         Args:
             frames: (B, T, 3, H, W).
             framed: Whether they are no prepared crops any more, but what is left of them.
         """
-        images = frames.flatten(0, 1)
-        if not framed:
-            h, w = images.shape[-2:]
-            images = self.framing.show(images, (h, w))
-        images = (images - self.mean) / self.std  # (B*T, 3, H, W)
+        images = self.normalize(frames, WHOLE if framed else self.framing)
         return Prediction(logit=self.net(images).view(frames.shape[:2]).mean(1))
 
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:

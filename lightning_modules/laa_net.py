@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.base import FaceData
@@ -109,10 +108,7 @@ class LAANet(Method):
             logit = (logit + self.network(images.flip(-1)).label) / 2
         # how much each place agrees with the one that is most likely a vulnerable point
         agreement = similarity(heads.embedding.float(), heads.points.flatten(1).argmax(1))
-        y, x, height, width = framing.middle(h, w)
-        inner = F.interpolate(agreement[:, None], (height, width), mode="bilinear", align_corners=True)
-        around = (x, w - width - x, y, h - height - y)
-        mask = F.pad(inner, around, mode="replicate") if any(around) else inner
+        mask = framing.enlarge(agreement[:, None], (h, w), corners=True)
         return LAAPrediction(logit=logit.view(b, t).mean(1), mask_logit=mask.view(b, t, 1, h, w))
 
     def map_target(self, batch: Batch) -> Tensor:

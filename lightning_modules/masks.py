@@ -25,3 +25,20 @@ def dice(logit: Tensor, batch: Batch) -> Tensor:
     each = 1 - (2 * (p * t).sum(1) + 1) / (p.sum(1) + t.sum(1) + 1)
     forged = (batch.has_mask & (batch.label == 1)).float()
     return (each * forged).sum() / forged.sum().clamp(min=1)
+
+
+def balanced_cross_entropy(logit: Tensor, target: Tensor, known: Tensor) -> Tensor:
+    """Forged pixels, of which there are few, together weigh as much as all others.
+
+    Args:
+        logit: (B, T, 1, h, w).
+        target: Of the same shape, in [0, 1]; a pixel counts as forged by so much.
+        known: (B,) bool, rows whose target is true.
+    """
+    forged = target * known.view(-1, 1, 1, 1, 1)
+    other = (1 - target) * known.view(-1, 1, 1, 1, 1)
+    missed, alarmed = F.softplus(-logit.float()), F.softplus(logit.float())
+    # a batch may have none, or less than one pixel of them, which then weighs as little
+    return (
+        (missed * forged).sum() / forged.sum().clamp(min=1) + (alarmed * other).sum() / other.sum().clamp(min=1)
+    ) / 2

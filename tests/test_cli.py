@@ -135,6 +135,7 @@ OVERLAYS = {
     "laa_net": ("laa_net_studio", ["--model.size", "64"]),
     "laa_net_bi": ("laa_net_studio", ["--model.size", "64"]),
     "lae": ("lae_studio", []),
+    "localizer": ("classifier_sbi_studio", []),
     "rffr": ("rffr_studio", []),
     "rffr_pretrain": ("recover_studio", ["--model.masking.grid", "{patches: 8, block: 2, border: 0}"]),
     "st_ddl": ("st_ddl_studio", ["--data.image_size", "64"]),

@@ -17,6 +17,7 @@ from datamodules.errors import Refused
 from lightning_modules.base import Method, Prediction
 from lightning_modules.classifier import Classifier
 from lightning_modules.lae import LAE
+from lightning_modules.localizer import Localizer
 from lightning_modules.recovery.blocks import Grid
 from lightning_modules.st_ddl import STDDL
 from lightning_modules.trained import Trained, from_pretrained, load
@@ -41,6 +42,7 @@ def made(method: Method, size: int, clip: int = 1) -> Trained:
 
 METHODS: dict[str, tuple[Callable[[], Method], int]] = {  # and how many things each says
     "classifier": (lambda: Classifier(backbone="test_resnet", framing=CUT), 3),
+    "localizer": (lambda: Localizer(backbone="test_resnet", map_width=8, framing=CUT), 4),
     "lae": (lambda: LAE(size=64, widths=[8, 8, 8, 16], latent=8), 4),
     "laa_net": (laa_net, 4),
     "rffr": (lambda: rffr(grid=Grid(patches=8, block=4, border=0)), 4),

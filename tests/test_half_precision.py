@@ -16,6 +16,7 @@ from lightning_modules.delocate import Delocate
 from lightning_modules.laa_net import LAANet
 from lightning_modules.lae import LAE
 from lightning_modules.last_layer import Float32Linear, in_float32
+from lightning_modules.localizer import Localizer
 from lightning_modules.recover import Recover
 from lightning_modules.recovery.blocks import Grid
 from lightning_modules.recovery.mae import MAE
@@ -36,6 +37,7 @@ METHODS: dict[str, Callable[[], Method]] = {
     "EfficientNet": lambda: Classifier("test_efficientnet"),
     "ViT": lambda: Classifier("test_vit"),
     "convolution as head": lambda: Classifier("dla34"),
+    "localizer": lambda: Localizer(backbone="test_efficientnet"),
     "LAA-Net": lambda: LAANet("test_efficientnet", padding_of=None, size=64),
     "ST-DDL": lambda: STDDL("test_resnet", width=64),
     "RFFR": lambda: RFFR("test_vit", generator=mae(), grid=GRID),

@@ -48,12 +48,29 @@ class Framing:
         y, x = round((top + self.down) * height), round(left * width)
         return y, x, height - y - round((bottom - self.down) * height), width - x - round(right * width)
 
+    def crop(self, images: Tensor) -> Tensor:
+        """The middle of (..., H, W), as large as it is."""
+        top, left, height, width = self.middle(*images.shape[-2:])
+        return images[..., top : top + height, left : left + width]
+
     def show(self, images: Tensor, size: tuple[int, int]) -> Tensor:
         """The middle of (B, C, H, W) in [0, 1], at the size of the network: as a synthesis shows it, in bytes."""
-        top, left, height, width = self.middle(*images.shape[-2:])
-        if (height, width) == tuple(images.shape[-2:]) == size:
+        middle = self.crop(images)
+        if middle.shape == images.shape and tuple(images.shape[-2:]) == size:
             return images
-        return resized(images[..., top : top + height, left : left + width], *size).mul(255).round().div(255)
+        return resized(middle, *size).mul(255).round().div(255)
+
+    def enlarge(self, maps: Tensor, size: tuple[int, int], corners: bool = False) -> Tensor:
+        """Maps of the middle, (B, C, h, w), for the whole crop; what was not shown repeats the border.
+
+        Args:
+            size: Height and width of the crop.
+            corners: Whether the corners of a map are those of the middle; else its cells are the middle's.
+        """
+        (h, w), (top, left, height, width) = size, self.middle(*size)
+        inner = F.interpolate(maps, (height, width), mode="bilinear", align_corners=corners)
+        around = (left, w - width - left, top, h - height - top)
+        return F.pad(inner, around, mode="replicate") if any(around) else inner
 
 
 WHOLE = Framing()
