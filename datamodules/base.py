@@ -1,8 +1,7 @@
-"""What a data set is to a training: a prepared folder, from which loaders draw faces."""
+"""What a data set is to a training: one prepared folder or several, from which loaders draw faces."""
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -17,20 +16,22 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules import contract as contracts
-from datamodules import digests, manifest
+from datamodules import manifest
 from datamodules.annotation.granted import Granted, found
 from datamodules.annotation.oracle import MaskOracle
 from datamodules.annotation.request import Face
 from datamodules.augment import Augment
 from datamodules.batch import Batch, Sample, collate
-from datamodules.clips import Clips, CropClips, VideoClips
+from datamodules.clips import Clips, CropClips
 from datamodules.contract import Contract
 from datamodules.errors import Refused
-from datamodules.faces.align import Cropper
 from datamodules.findings import Finding
 from datamodules.loader import BatchLoader, use_one_thread
 from datamodules.manifest import Video
+from datamodules.prepared_set import PreparedSet
 from datamodules.sampling import EvalSampler, TrainSampler
+from datamodules.set_group import SetGroup
+from datamodules.set_rules import pixels_of
 from datamodules.synthesis.base import Synthesis, drawing
 from datamodules.synthesis.neighbours import WithSources
 from datamodules.video import Auto, Decoder
@@ -41,7 +42,7 @@ class FaceData(LightningDataModule):
 
     def __init__(
         self,
-        prepared: Path,
+        prepared: Path | None = None,
         root: Path | None = None,
         index: Callable[[Path], Iterable[Video]] | None = None,
         compression: str | None = None,
@@ -63,6 +64,7 @@ class FaceData(LightningDataModule):
         augment: Augment | None = None,
         oracle: MaskOracle | None = None,
         annotated: int = 8,
+        sets: list[PreparedSet] | None = None,
     ) -> None:
         """
         Args:
@@ -89,10 +91,12 @@ class FaceData(LightningDataModule):
             augment: Changes training batches on the device; none without it.
             oracle: Whom masks of forged faces are asked of, for training; without it all are known.
             annotated: Faces with such a mask that join each batch, once there are any.
+            sets: Several data sets, each with prepared and, if need be, root, compression, methods, weight, name and
+                people, instead of those above.
         """
         super().__init__()
-        self.prepared, self.root, self.index = prepared, root, index
-        self.compression, self.methods = compression, methods
+        alone = {"prepared": prepared, "root": root, "index": index, "compression": compression, "methods": methods}
+        self.group = SetGroup(sets, alone)
         self.read, self.decoder = read, decoder or Auto()
         self.asked_size, self.clip, self.every, self.draws = image_size, clip, every, draws
         self.train_clips, self.eval_clips, self.batch_size = train_clips, eval_clips, batch_size
@@ -101,8 +105,9 @@ class FaceData(LightningDataModule):
         self.granted = None if oracle is None else Granted(oracle, annotated)
         if clip > 1 and read == "crops":
             raise Refused(f"clip {clip}: stored crops are single frames; set 'read: videos'")
-        if read == "videos" and root is None:
-            raise Refused("read 'videos': give root, the folder of the data set")
+        if read == "videos" and (rootless := [str(one.prepared) for one in self.group.sets if one.root is None]):
+            of = f" of {', '.join(rootless)}" if sets else ""
+            raise Refused(f"read 'videos': give root, the folder of the data set{of}")
         if pairs and (synthesis is not None or train_clips is not None):
             raise Refused("pairs: not with synthesis, which makes its own, nor with train_clips")
         if synthesis is not None and synthesis.nearest and read == "videos":
@@ -112,12 +117,21 @@ class FaceData(LightningDataModule):
         if pairs and batch_size % 2:
             raise Refused(f"batch_size {batch_size}: must be even with pairs")
 
-    @functools.cached_property
+    @property
     def contract(self) -> Contract:
-        return contracts.load(self.prepared)
+        return self.group.contract
+
+    @property
+    def prepared(self) -> Path:
+        return self.group.only.prepared
+
+    @property
+    def root(self) -> Path | None:
+        return self.group.only.root
 
     def setup(self, stage: str) -> None:
-        contracts.load(self.prepared)  # missing data is an error before anything is built
+        for one in self.group.checked:
+            contracts.load(one.prepared)  # missing data is an error before anything is built
         if self.trainer is not None and self.trainer.overfit_batches:  # type: ignore[attr-defined]
             raise Refused("overfit_batches: replaces the sampler; use limit_train_batches, or fewer draws")
 
@@ -127,19 +141,14 @@ class FaceData(LightningDataModule):
 
     def listed(self) -> tuple[list[Video], list[Finding]]:
         """What lies in root, prepared or not, and what is amiss there."""
-        if self.index is None or self.root is None:
-            raise Refused("give the data set's folder (--data.root) and what lists it (--data.index)")
-        return manifest.listed(self.root, self.index, self.compression)
+        return self.group.only.list_videos()
 
-    @functools.cached_property
-    def manifest(self) -> pa.Table:
-        return manifest.read(digests.check(self.prepared, "manifest.csv"))
+    def sees_only_real(self, split: str) -> bool:
+        return self.synthesis is not None and split != "test"
 
     def videos(self, split: str) -> pa.Table:
-        """Rows of the manifest."""
-        only_real = self.synthesis is not None and split != "test"
-        methods = None if split == "test" else self.methods
-        return manifest.chosen(self.manifest, self.prepared, split, self.compression, methods, only_real)
+        """Rows of the manifests."""
+        return self.group.videos(split, self.sees_only_real(split))
 
     trained_on: list[str] | None = None  # of the checkpoint that was loaded, so that a report can tell seen from unseen
     asked: dict[str, Any] = {}  # noqa: RUF012  of the same checkpoint: how many masks were asked for, and how
@@ -154,16 +163,9 @@ class FaceData(LightningDataModule):
         return clips
 
     def known_clips(self, split: str) -> Clips:
-        videos = self.videos(split)
-        # in training one face a video: where a mask says which one is forged, the others would be mislabelled
-        tracks = 1 if split == "train" else int(self.contract["tracks"])
-        if self.read == "crops":
-            return CropClips(self.prepared, videos, self.image_size, tracks)
-        assert self.root is not None
-        cropper = Cropper.of(self.contract)
-        return VideoClips(
-            self.prepared, self.root, videos, self.decoder, self.image_size, cropper, tracks, self.clip, self.every
-        )
+        decoder = self.decoder if self.read == "videos" else None
+        only_real = self.sees_only_real(split)
+        return self.group.clips(split, only_real, self.image_size, decoder, self.clip, self.every)
 
     def loader(
         self, clips: Clips, sampler: TrainSampler | EvalSampler, synthesis: Synthesis | None
@@ -202,9 +204,9 @@ class FaceData(LightningDataModule):
             together=self.read == "videos",
             rank=rank,
             world=world,
+            weights=self.group.weights,
         )
-        if not len(sampler):
-            raise Refused(f"{self.prepared}: fewer train samples than batch_size {self.batch_size} x {world} processes")
+        self.group.check_drawn(sampler)
         return self.loader(clips, sampler, self.synthesis)
 
     def eval_loader(self, split: str) -> DataLoader[Sample]:
@@ -279,8 +281,7 @@ class FaceData(LightningDataModule):
 
     def seen_pixels(self) -> Contract:
         """What decides the pixels that a network gets: how they are stored, and how many, does not."""
-        read = {name: value for name, value in self.contract.items() if name not in ("store", "frames", "tracks")}
-        read |= {"size": self.image_size, "clip": self.clip, "every": self.every}
+        read = pixels_of(self.contract) | {"size": self.image_size, "clip": self.clip, "every": self.every}
         if self.read == "videos":
             read["decoder"] = self.decoder.family
         return read

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -35,8 +36,12 @@ class Clips(Dataset[Sample]):
 
     hides_masks = False  # of forged faces, where they have to be asked for
 
-    def __init__(self, known: FaceIndex, size: int, length: int, every: int) -> None:
-        self.known, self.size, self.length, self.every = known, size, length, every
+    def __init__(self, known: FaceIndex, folder: Path, size: int, length: int, every: int) -> None:
+        """
+        Args:
+            folder: Holds the files.
+        """
+        self.known, self.folders, self.size, self.length, self.every = known, [folder], size, length, every
 
     def __len__(self) -> int:
         return len(self.known)
@@ -81,6 +86,7 @@ class Clips(Dataset[Sample]):
             name=known.names,
             source=source[known.owner],
             starts=self.starts if evenly_spaced is None else functools.partial(self.spaced, count=evenly_spaced),
+            home=known.home,
             length=self.length,
             every=self.every,
         )
@@ -110,6 +116,14 @@ class Clips(Dataset[Sample]):
         )
 
 
+def join(parts: Sequence[Clips]) -> Clips:
+    """The faces of several sets, which are read alike."""
+    out = copy(parts[0])
+    out.known = FaceIndex.join([part.known for part in parts])
+    out.folders = [folder for part in parts for folder in part.folders]
+    return out
+
+
 def as_frames(pictures: list[NDArray[np.uint8]]) -> Tensor:
     """(H, W[, 3]) pictures to (T, 3 or 1, H, W)."""
     stacked = torch.from_numpy(np.stack(pictures))
@@ -121,22 +135,21 @@ class CropClips(Clips):
 
     def __init__(self, prepared: Path, videos: pa.Table, size: int, tracks: int) -> None:
         columns = list(PLACE) + [f"{kind}{what}" for kind in ("image", "mask") for what in IMAGE_COLUMNS]
-        super().__init__(FaceIndex(prepared, "crops", videos, columns, tracks), size, 1, 1)
-        self.prepared = prepared
+        super().__init__(FaceIndex(prepared, "crops", videos, columns, tracks), prepared, size, 1, 1)
 
     def sizes(self, evenly_spaced: int | None) -> NDArray[np.int64]:
         return self.known.count if evenly_spaced is None else np.minimum(self.known.count, evenly_spaced)
 
     def read(self, face: FaceRecord, i: int, kind: str) -> NDArray[np.uint8]:
-        file = face.where[kind][i]
+        folder, file = self.folders[face.home], face.where[kind][i]
         place = Place(file, int(face.where[f"{kind}_offset"][i]), int(face.where[f"{kind}_length"][i]))
         try:
-            content = place.read(self.prepared)
+            content = place.read(folder)
             if crc32(content) != face.where[f"{kind}_crc"][i]:
                 raise OSError("its checksum is not that of what was written")
             return resize(decode(content, grey=kind == "mask"), self.size)
         except OSError as error:
-            raise Refused(f"{self.prepared / file}: cannot be read ({error}); prepare the data again") from error
+            raise Refused(f"{folder / file}: cannot be read ({error}); prepare the data again") from error
 
     def __getitems__(self, addresses: list[Address]) -> list[Sample]:
         samples = []
@@ -174,8 +187,9 @@ class VideoClips(Clips):
             length: Frames per clip.
             every: Step from one frame of a clip to the next.
         """
-        super().__init__(FaceIndex(prepared, "faces", videos, ["x0", "y0", "x1", "y1"], tracks), size, length, every)
-        self.root, self.decoder, self.cropper = root, decoder, cropper
+        known = FaceIndex(prepared, "faces", videos, ["x0", "y0", "x1", "y1"], tracks)
+        super().__init__(known, root, size, length, every)
+        self.decoder, self.cropper = decoder, cropper
 
     def spaced(self, i: int, count: int) -> NDArray[np.int64]:
         starts = self.starts(i)
@@ -200,14 +214,15 @@ class VideoClips(Clips):
         for i, address in enumerate(addresses):
             by_video.setdefault(self.seen(address.face).row.key, []).append(i)
         for places in by_video.values():
-            row = self.seen(addresses[places[0]].face).row
-            path = inside(self.root, row.path)
+            face = self.seen(addresses[places[0]].face)
+            row, root = face.row, self.folders[face.home]
+            path = inside(root, row.path)
             numbers = sorted({n for i in places for n in addresses[i].numbers})
             pictures = dict(zip(numbers, self.decoder.read(path, numbers).cpu().numpy(), strict=True))
             masks: dict[int, NDArray[np.uint8] | None] = {}
             if row.mask and not self.hides_masks:
                 size = pictures[numbers[0]].shape[:2]
-                found = read_masks(self.decoder, inside(self.root, row.mask), probe(path), numbers, size)
+                found = read_masks(self.decoder, inside(root, row.mask), probe(path), numbers, size)
                 masks = dict(zip(numbers, found, strict=True))
             for i in places:
                 samples[i] = self.cut(addresses[i], pictures, masks)

@@ -30,6 +30,7 @@ class FaceRecord:
     frames: NDArray[np.int64]  # (N,) ascending
     landmarks: NDArray[np.float32]  # (N, 68, 2), pixels of the frame
     where: dict[str, NDArray[Any]]  # (N,) columns that the source needs
+    home: int = 0  # number of its prepared set, where there are several
 
     def at(self, numbers: Sequence[int]) -> NDArray[np.int64]:
         return np.searchsorted(self.frames, numbers)
@@ -47,9 +48,9 @@ class FaceIndex:
             columns: What the source needs of them.
             tracks: Faces per video at most, the best ones.
         """
-        self.path, self.videos, self.columns = prepared / f"{name}.arrow", videos, columns
+        self.paths, self.videos, self.columns = [prepared / f"{name}.arrow"], videos, columns
         index = load_tracks(prepared)
-        digests.check(prepared, self.path.name)
+        digests.check(prepared, self.paths[0].name)
         self.keys = manifest.keys(videos)
         owner = pc.fill_null(pc.index_in(index["video"], self.keys), -1).to_numpy()
         count = index[name].to_numpy()
@@ -61,13 +62,34 @@ class FaceIndex:
         self.owner, self.count = owner[known], count[known]  # (F,) row of the manifest, rows of the table
         self.track = index["track"].to_numpy()[known]
         self.first = index[f"{name}_first"].to_numpy()[known]
+        self.home = np.zeros(len(known), np.int64)  # (F,) number of the set of each
+
+    @classmethod
+    def join(cls, parts: Sequence[FaceIndex]) -> FaceIndex:
+        """The faces of several sets, one set after the other; no video is in two of them."""
+        if len(parts) == 1:
+            return parts[0]
+        out = cls.__new__(cls)
+        out.paths, out.columns = [path for part in parts for path in part.paths], parts[0].columns
+        out.videos = pa.concat_tables([part.videos for part in parts])
+        out.keys = manifest.keys(out.videos)
+        out.count, out.track = (np.concatenate([getattr(part, n) for part in parts]) for n in ("count", "track"))
+        videos, rows = ([0, *np.cumsum(sizes)] for sizes in zip(*(part.sizes() for part in parts), strict=True))
+        out.owner = np.concatenate([part.owner + begin for part, begin in zip(parts, videos, strict=False)])
+        out.first = np.concatenate([part.first + begin for part, begin in zip(parts, rows, strict=False)])
+        out.home = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        return out
+
+    def sizes(self) -> tuple[int, int]:
+        """Videos, and rows of the table."""
+        return len(self.videos), len(self.table)
 
     def __len__(self) -> int:
         return len(self.owner)
 
     @functools.cached_property
     def table(self) -> pa.Table:
-        return load(self.path)
+        return pa.concat_tables([load(path) for path in self.paths])
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "table"}  # a mapping is opened again
@@ -92,4 +114,4 @@ class FaceIndex:
         points = rows["landmarks"].combine_chunks().flatten().to_numpy().reshape(-1, POINTS, 2)
         (row,) = manifest.rows(self.videos.slice(self.owner[i], 1))
         where = {name: rows[name].to_numpy() for name in self.columns}
-        return FaceRecord(row, int(self.track[i]), self.frames(i), points, where)
+        return FaceRecord(row, int(self.track[i]), self.frames(i), points, where, int(self.home[i]))

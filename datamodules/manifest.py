@@ -137,18 +137,23 @@ def twice(videos: pa.Table) -> Iterator[Finding]:
         seen.setdefault(name, path)
 
 
-def leaks(videos: pa.Table) -> Iterator[Finding]:
-    """One fault for each identity, or source clip, that is in two splits."""
-    people = pc.split_pattern(videos["identities"].combine_chunks(), " ")
-    owner = pc.list_parent_indices(people)
-    each = pa.table(
+def people(videos: pa.Table) -> pa.Table:
+    """Each identity, or source clip, of each video: its data set, its split, and the row it is in."""
+    names = pc.split_pattern(videos["identities"].combine_chunks(), " ")
+    owner = pc.list_parent_indices(names)
+    return pa.table(
         {
-            "identity": pc.list_flatten(people),
+            "identity": pc.list_flatten(names),
             "dataset": videos["dataset"].combine_chunks().take(owner),
             "split": videos["split"].combine_chunks().take(owner),
             "row": owner,
         }
     ).filter(pc.field("identity") != "")
+
+
+def leaks(videos: pa.Table) -> Iterator[Finding]:
+    """One fault for each identity, or source clip, that is in two splits."""
+    each = people(videos)
     homes = each.group_by(["dataset", "identity", "split"]).aggregate([("row", "min")])
     if pc.count_distinct(joined(homes["dataset"], homes["identity"])).as_py() == len(homes):
         return

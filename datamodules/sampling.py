@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -46,6 +46,7 @@ class Faces:
     starts: Callable[[int], NDArray[np.int64]]  # first frame of each clip of a face
     length: int = 1  # frames of a clip
     every: int = 1  # step from one frame of a clip to the next
+    home: NDArray[np.int64] | None = None  # (F,) number of the set of each, where there are several
 
     def __len__(self) -> int:
         return len(self.label)
@@ -83,7 +84,13 @@ class EvalSampler(DistributedSampler[Address]):
 
 
 class TrainSampler(DistributedSampler[Address]):
-    """Other clips of every face in every epoch, real and fake alike in number."""
+    """Other clips of every face in every epoch, real and fake alike in number.
+
+    Of several sets, the real clips of an epoch are shared by weight among the sets that have real ones, the fake clips
+    among those that have fakes. An epoch is as long as no set needs to be cut short: the one that is largest for its
+    weight is gone through as if it were alone, the others several times, and a clip comes twice once a face has no
+    other.
+    """
 
     def __init__(
         self,
@@ -96,6 +103,7 @@ class TrainSampler(DistributedSampler[Address]):
         together: bool = False,
         rank: int = 0,
         world: int = 1,
+        weights: Sequence[float] = (1.0,),
     ) -> None:
         """
         Args:
@@ -106,25 +114,50 @@ class TrainSampler(DistributedSampler[Address]):
             balance: The rarer class gives more different clips, and the other is thinned to match.
             pairs: A fake is followed by the same frames of its source.
             together: Draws of one face follow each other, so that its video is decoded once.
+            weights: Of the sets.
         """
         super().__init__(faces, num_replicas=world, rank=rank, seed=seed)  # type: ignore[arg-type]
         self.faces, self.draws, self.batch = faces, draws, batch
         self.balance, self.pairs, self.together = balance, pairs, together
+        self.weights = np.array(weights, float)
+        self.home = np.zeros(len(faces), np.int64) if faces.home is None else faces.home
 
     def counts(self) -> NDArray[np.int64]:
         """(F,) clips that each face gives in an epoch."""
+        sets = [self.home == i for i in range(len(self.weights))]
+        count = np.sum([self.counts_alone(mine) for mine in sets], 0)
+        if len(sets) == 1:
+            return count
+        classes = (
+            [self.faces.label == label for label in (0, 1)] if self.balance and not self.pairs else [self.home >= 0]
+        )
+        cells = [[mine & of_class for mine in sets] for of_class in classes]
+        totals = np.array([[count[cell].sum() for cell in row] for row in cells])  # (classes, sets)
+        shares = self.weights * (totals > 0)
+        shares /= np.maximum(shares.sum(1, keepdims=True), 1e-12)
+        length = (totals / np.where(totals > 0, shares, np.inf)).max()  # clips of a class
+        for row, wanted in zip(cells, np.floor(shares * length + 0.5).astype(int), strict=True):
+            for cell, total in zip(row, wanted, strict=True):
+                count = spread(count, cell, total, generator(self.seed, self.epoch, 4))
+        return count
+
+    def counts_alone(self, mine: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """(F,) clips that each face of a set gives if there is no other set, 0 for all others."""
         if self.pairs:
-            return np.array([min(self.draws, len(self.shared(i))) for i in range(len(self.faces))], np.int64)
+            return np.array(
+                [min(self.draws, len(self.shared(i))) if mine[i] else 0 for i in range(len(mine))], np.int64
+            )
         is_fake = self.faces.label == 1
-        members = np.array([(~is_fake).sum(), is_fake.sum()])
+        size = self.faces.size * mine
+        members = np.array([(mine & ~is_fake).sum(), (mine & is_fake).sum()])
         asked = np.full(2, self.draws)
         if self.balance:
             asked = -(-int(members.max()) * self.draws // np.maximum(members, 1))
-        count = np.minimum(self.faces.size, asked[is_fake.astype(int)])
+        count = np.minimum(size, asked[is_fake.astype(int)])
         totals = np.array([count[~is_fake].sum(), count[is_fake].sum()])
         if self.balance and totals.all():
             larger = int(totals.argmax())
-            count = thin(count, is_fake == larger, int(totals.min()), generator(self.seed, self.epoch))
+            count = thin(count, mine & (is_fake == larger), int(totals.min()), generator(self.seed, self.epoch))
         return count
 
     @functools.cached_property
@@ -161,8 +194,10 @@ class TrainSampler(DistributedSampler[Address]):
 
     def draw(self, i: int, number: int) -> Iterator[Address]:
         starts = self.shared(i) if self.pairs else self.faces.starts(i)
-        # all draws of a face are one shuffle of its clips: no clip comes twice in an epoch
-        start = generator(self.seed, self.epoch, 2, int(self.faces.name[i])).permutation(starts)[number]
+        # all draws of a face are one shuffle of its clips, then another: none comes twice before all have come
+        times, place = divmod(number, len(starts))
+        again = (times,) if times else ()
+        start = generator(self.seed, self.epoch, 2, int(self.faces.name[i]), *again).permutation(starts)[place]
         yield Address(i, self.faces.clip(start), epoch=self.epoch)
         if self.pairs:
             yield Address(self.partner[int(self.faces.source[i])], self.faces.clip(start), epoch=self.epoch)
@@ -183,3 +218,14 @@ def thin(count: NDArray[np.int64], where: NDArray[np.bool_], total: int, rng: np
     out = count.copy()
     out[where] = np.bincount(face[kept], minlength=len(count))[where]
     return out
+
+
+def spread(
+    count: NDArray[np.int64], where: NDArray[np.bool_], total: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Lets some faces give ``total`` clips, each in the proportion that it gives."""
+    now = int(count[where].sum())
+    if not now:
+        return count
+    times, rest = divmod(total, now)
+    return np.where(where, count * times + thin(count, where, rest, rng), count)

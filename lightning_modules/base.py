@@ -112,7 +112,8 @@ class Method(LightningModule, ABC):
         if isinstance(data, FaceData) and data.synthesis is not None:
             data.synthesis.framing = self.framing
             if stage == "fit":
-                warn_of_margin(data.prepared, Cropper.of(data.contract))
+                for one in data.group.sets:
+                    warn_of_margin(one.prepared, Cropper.of(one.contract))
 
     def predicted(self, batch: Batch) -> Prediction:
         """For a method that sees more than frames to override."""

@@ -72,7 +72,8 @@ class WithSources(Dataset[Sample]):
             rows = np.sort(generator(seed).choice(total, among, replace=False))
         self.candidates = gathered(clips, rows)
         if self.candidates.fewest < 1:
-            raise Refused(f"{clips.prepared}: the faces of a single video; a source is of another one")
+            folders = ", ".join(map(str, clips.folders))
+            raise Refused(f"{folders}: the faces of a single video; a source is of another one")
 
     def __len__(self) -> int:
         return len(self.clips)

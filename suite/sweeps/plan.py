@@ -15,7 +15,7 @@ from suite.sweeps.groups import read_attributes
 from suite.sweeps.settings import Settings, merged
 
 # of a data set: what another one does not say must not be left over from it
-NOT_SAID = {"compression": None, "methods": None, "root": None}
+NOT_SAID = {"compression": None, "methods": None, "root": None, "sets": None}
 
 
 NOTHING = "-"  # the training set of what is taken as it is
