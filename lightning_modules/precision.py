@@ -42,8 +42,8 @@ def make_float32(kind: type[nn.Conv2d]) -> type[nn.Conv2d]:
 class CPUPrecision(Precision):
     """Channels last; bfloat16 where the processor computes in it: elsewhere it would be emulated, and slower.
 
-    Depthwise convolutions that are larger than 3 x 3, or have a stride, stay in float32: their backward pass in bfloat16
-    takes 2 to 20 times as long.
+    Depthwise convolutions that are larger than 3 x 3, or have a stride, stay in float32: their backward pass takes 2 to
+    20 times as long in bfloat16.
     """
 
     def __init__(self) -> None:
