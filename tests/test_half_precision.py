@@ -17,12 +17,14 @@ from lightning_modules.laa_net import LAANet
 from lightning_modules.lae import LAE
 from lightning_modules.last_layer import Float32Linear, in_float32
 from lightning_modules.localizer import Localizer
+from lightning_modules.precision import CPUPrecision, InFloat32, is_slow_in_bfloat16
 from lightning_modules.recover import Recover
 from lightning_modules.recovery.blocks import Grid
 from lightning_modules.recovery.mae import MAE
 from lightning_modules.recovery.masking import Blocks
 from lightning_modules.rffr import RFFR
 from lightning_modules.st_ddl import STDDL
+from lightning_modules.trunk_weights import create_trunk
 
 GRID = Grid(patches=8, block=2, border=0)
 COUNT = 100
@@ -97,3 +99,32 @@ def test_the_last_layer_is_the_same_layer_in_another_precision() -> None:
             assert torch.equal(wide(x), expected)
         assert wide.double()(x.double()).dtype == torch.float64
         assert wide.bfloat16()(x.bfloat16()).dtype == torch.float32  # weights of bfloat16 too give scores of float32
+
+
+def test_depthwise_convolutions_that_are_slow_in_bfloat16_compute_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lightning_modules.precision.computes_in_bfloat16", lambda: True)
+    plain = create_trunk("backbone", "tf_efficientnet_lite0", None).eval()
+    before = {name: value.clone() for name, value in plain.state_dict().items()}
+    x = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        wanted = plain(x)
+    kinds: dict[str, set[torch.dtype]] = {"slow": set(), "fast": set()}
+
+    def note(layer: nn.Conv2d, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        kinds["slow" if is_slow_in_bfloat16(layer) else "fast"].add(output.dtype)
+
+    precision = CPUPrecision()
+    net = precision.convert_module(precision.convert_module(plain))  # a second time changes nothing
+    assert net.state_dict().keys() == before.keys()
+    layers = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d)]
+    assert all(isinstance(layer, InFloat32) == is_slow_in_bfloat16(layer) for layer in layers)
+    assert {layer.kernel_size for layer in layers if isinstance(layer, InFloat32)} == {(3, 3), (5, 5)}
+    for layer in layers:
+        layer.register_forward_hook(note)
+    with torch.inference_mode():
+        assert torch.allclose(net(x), wanted, atol=1e-5)  # as before where there is no autocast
+        assert kinds == {"slow": {torch.float32}, "fast": {torch.float32}}
+        with precision.forward_context():
+            kinds["fast"].clear()
+            net(x)
+    assert torch.bfloat16 in kinds["fast"]

@@ -10,11 +10,10 @@ from kornia.color import hsv_to_rgb, rgb_to_hsv
 from torch import Tensor
 from torchvision.transforms import functional as vision
 
-from datamodules.errors import Refused
 from datamodules.jpeg import jpeg
 from datamodules.synthesis.base import Blend, Synthesis
 from datamodules.synthesis.feather import GRID, bent, dilated, eroded, feathered
-from datamodules.synthesis.hull import KINDS, PARTS, hull_masks
+from datamodules.synthesis.hull import KINDS, check_hulls, hull_masks
 from datamodules.synthesis.light import between, happens, lit, shifted
 
 UNIT = 317  # side of the faces that the paper's numbers of pixels refer to
@@ -60,8 +59,7 @@ class FaceBlend(Synthesis):
             **kwargs: See Synthesis.
         """
         super().__init__(**kwargs)
-        if unknown := set(hulls) - {*KINDS, *PARTS}:
-            raise Refused(f"hulls {', '.join(sorted(unknown))}: there are {', '.join((*KINDS, *PARTS))}")
+        check_hulls(hulls)
         self.hulls, self.nearest, self.among, self.smallest, self.bend = hulls, nearest, among, smallest, bend
         self.wear, self.grow, self.feather = wear, grow, feather
         self.coarse, self.coarsest = coarse, coarsest

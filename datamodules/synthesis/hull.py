@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from datamodules.errors import Refused
 from datamodules.faces.landmarks import FOREHEAD, forehead
 from datamodules.synthesis.numbers import moved
 
@@ -46,6 +47,11 @@ GROUPS: dict[str, list[list[int]]] = {
     "nose": [[*range(27, 36), 39, 42]],
     "mouth": [[31, 35, *MOUTH]],
 }
+
+
+def check_hulls(kinds: Sequence[str]) -> None:
+    if unknown := {*kinds} - {*KINDS, *PARTS}:
+        raise Refused(f"hulls {', '.join(sorted(unknown))}: there are {', '.join((*KINDS, *PARTS))}")
 
 
 def hull_mask(landmarks: Tensor, kind: str, height: int, width: int) -> Tensor:

@@ -12,11 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.augment import CHUNK, SIDE, mirror
-from datamodules.errors import Refused
 from datamodules.jpeg import as_bytes, jpegs
 from datamodules.synthesis.base import Blend, Synthesis, drawing
 from datamodules.synthesis.framing import Cut
-from datamodules.synthesis.hull import HIGH, KINDS, PARTS, hull_masks
+from datamodules.synthesis.hull import HIGH, KINDS, check_hulls, hull_masks
 from datamodules.synthesis.light import between, coarse, happens, lit, sharpened, shifted
 from datamodules.synthesis.masks import elastic, places, soften
 from datamodules.synthesis.numbers import moved
@@ -102,8 +101,7 @@ class SelfBlend(Synthesis):
             **kwargs: See Synthesis.
         """
         super().__init__(**kwargs)
-        if unknown := set(hulls) - {*KINDS, *PARTS}:
-            raise Refused(f"hulls {', '.join(sorted(unknown))}: there are {', '.join((*KINDS, *PARTS))}")
+        check_hulls(hulls)
         self.hulls, self.forehead = hulls, forehead
         self.colour_shift, self.light, self.scale, self.shift = colour_shift, light, scale, shift
         self.alpha, self.sigma, self.resize = alpha, sigma, resize
