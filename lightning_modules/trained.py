@@ -18,8 +18,9 @@ from datamodules.atomic import appearing, write_text
 from datamodules.contract import Contract
 from datamodules.errors import Refused
 from lightning_modules.base import Method
-from lightning_modules.fixed import check_fixed
+from lightning_modules.fixed import check_fixed, complete
 from lightning_modules.metrics.calibration import Calibration, calibrated
+from lightning_modules.metrics.operating import OperatingPoint, Validated
 from lightning_modules.metrics.registry import CALIBRATION
 from lightning_modules.weights import FROM_FILES, digest, read
 
@@ -70,9 +71,27 @@ class Trained:
         return float(calibrated(torch.tensor(score, dtype=torch.float64), *at))
 
     @property
-    def threshold(self) -> float:
-        """Of the probability of a video."""
-        return self.calibrated(float(self.method.video_threshold))
+    def validated(self) -> Validated:
+        """Scores of the videos of its validation."""
+        if not self.method.video_counts.min() > 0:
+            raise Refused(
+                f"{self.path}: keeps no scores of its validation, of which verdicts are made; it is of an older "
+                f"version. {self.advice}"
+            )
+        return Validated(scores=self.method.video_scores, counts=self.method.video_counts)
+
+    @property
+    def advice(self) -> str:
+        """How it comes to have them."""
+        if (self.path / CONFIG).is_file():
+            return "Export it again from its run, once that was validated: python -m suite validate --help"
+        run = self.path.parent.parent if self.path.suffix == ".ckpt" else self.path
+        best = self.path if self.path.suffix == ".ckpt" else run / "checkpoints/best.ckpt"
+        return f"Add them: python -m suite validate --config {run / 'config.yaml'} --ckpt_path {best}"
+
+    def at(self, share: float) -> OperatingPoint:
+        """Where at most this share of real videos is taken for forged, says validation."""
+        return self.validated.at(share)
 
 
 def load(path: Path) -> Trained:
@@ -114,6 +133,7 @@ def built(path: Path, model: dict[str, Any], about: dict[str, Any], state: dict[
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(Method, "model")
     method: Method = parser.instantiate_classes(parser.parse_object({"model": model})).model
+    complete({"state_dict": state})
     own = method.state_dict()
     wrong = list(own.keys() ^ state.keys())
     wrong += [n for n, value in state.items() if n in own and own[n].shape != value.shape]

@@ -64,8 +64,9 @@ def said(content: dict[str, Any]) -> str:
     more = f", the most suspicious of {len(faces)} faces" if len(faces) > 1 else ""
     file = content["file"]
     damage = f"; {file['damaged']} of {file['frames']} frames are damaged, not scored" if file["damaged"] else ""
-    told = f"{content['verdict']}, probability {worst['probability']:.3f}, threshold {worst['threshold']:.3f}"
-    return f"{told}{more}{damage}"
+    forged, unclear = (worst["thresholds"][name] for name in ("forged", "unclear"))
+    told = f"{content['verdict']}, probability {worst['probability']:.3f}"
+    return f"{told} (unclear above {unclear:.3f}, forged above {forged:.3f}){more}{damage}"
 
 
 def main(argv: list[str]) -> None:

@@ -9,28 +9,43 @@ from typing import Any
 from datamodules.contract import digest
 from datamodules.faces.quality import Quality
 from datamodules.source_files import hashed
+from lightning_modules.metrics.operating import OperatingPoint
 from lightning_modules.trained import Trained
 from suite.detection.examine import Examined
 from suite.detection.score import Score
+from suite.detection.thresholds import Rates, points_of
 from suite.detection.usable import Usable
 from suite.detection.verdict import FaceVerdict, Said
 
 NAMES = [one.name for one in fields(Quality)]
-SCHEMA, VERSION = "deepfake-suite/detect", 3
+SCHEMA, VERSION = "deepfake-suite/detect", 4
 
 
 def rounded(value: float | None, digits: int = 4) -> float | None:
     return None if value is None else round(value, digits)
 
 
-def of_method(trained: Trained) -> dict[str, Any]:
-    method = trained.method
+def of_point(by: Trained, point: OperatingPoint) -> dict[str, Any]:
+    return {
+        "at": point.wanted,
+        "score": rounded(point.threshold, 6),
+        "probability": rounded(by.calibrated(point.threshold), 6),
+        "false_alarms": point.false_alarms,
+        "reals": point.reals,
+        "misses": point.misses,
+        "fakes": point.fakes,
+        "is_resolved": point.is_resolved,
+    }
+
+
+def of_method(trained: Trained, rates: Rates) -> dict[str, Any]:
+    forged, unclear = (of_point(trained, point) for point in points_of(trained, rates))
     return {
         "name": trained.name,
         "class": trained.model["class_path"],
         "weights": trained.digest,
         "trained_on": trained.trained_on,
-        "threshold": rounded(float(method.video_threshold), 6),
+        "thresholds": {"forged": forged, "unclear": unclear},
         "calibration": trained.calibration and trained.calibration._asdict(),
         "contract": trained.contract,
         "contract_hash": digest(trained.contract),
@@ -56,7 +71,7 @@ def of_face(face: FaceVerdict) -> dict[str, Any]:
         "verdict": face.verdict,
         "reasons": face.reasons,
         "probability": rounded(face.probability, 6),
-        "threshold": rounded(face.threshold, 6),
+        "thresholds": {name: rounded(value, 6) for name, value in asdict(face.thresholds).items()},
         "first_second": rounded(face.first, 3),
         "last_second": rounded(face.last, 3),
         "frames": len(face.track.frames),
@@ -67,7 +82,6 @@ def of_face(face: FaceVerdict) -> dict[str, Any]:
                 "name": said.by.name,
                 "score": rounded(said.score, 6),
                 "probability": rounded(said.probability, 6),
-                "threshold": rounded(said.by.threshold, 6),
                 "moments": [of_moment(said, moment) for moment in said.moments],
             }
             for said in face.said
@@ -80,6 +94,7 @@ def document(
     found: Examined | None,
     methods: list[Trained],
     usable: Usable,
+    rates: Rates,
     files: dict[str, str],
     name: str,
     reason: str = "",
@@ -87,6 +102,7 @@ def document(
     """
     Args:
         found: Nothing of a file that cannot be read.
+        rates: What thresholds were chosen by.
         files: What was made of it, by kind.
         name: Of the file.
         reason: Why it cannot be read.
@@ -100,7 +116,7 @@ def document(
         "faces": [] if found is None else [of_face(face) for face in found.faces],
         "glimpses": 0 if found is None else found.glimpses,
         "usable": asdict(usable),
-        "methods": [of_method(one) for one in methods],
+        "methods": [of_method(one, rates) for one in methods],
         "files": files,
     }
 

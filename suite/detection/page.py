@@ -17,7 +17,7 @@ from datamodules.contract import digest
 from datamodules.damage import say_damage
 from lightning_modules.trained import Trained
 from suite.detection.examine import Examined
-from suite.detection.film import CURVES
+from suite.detection.film import COLOURS, CURVES
 from suite.detection.score import TILE, Score
 from suite.detection.verdict import FaceVerdict, Said
 from suite.pages import render
@@ -39,9 +39,10 @@ def lead(found: Examined) -> str:
     if found.verdict == "no verdict":
         return f"No verdict: {'; '.join(found.reasons)}."
     worst = judged[0]
-    text = f"probability {worst.probability:.3f}, threshold {worst.threshold:.3f}"
-    if found.verdict == "forged":
-        return f"Face {worst.track.id} looks forged: {text}."
+    text = f"probability {worst.probability:.3f}"
+    if found.verdict in ("forged", "unclear"):
+        says = "looks forged" if found.verdict == "forged" else "is unclear"
+        return f"Face {worst.track.id} {says}: {text}."
     if len(judged) == 1:
         return f"No forgery found in the face: {text}."
     return f"No forgery found in any of {len(judged)} faces: {text} of the most suspicious."
@@ -64,9 +65,12 @@ def timeline(face: FaceVerdict, seconds: float) -> Markup:
     parts.append(
         f'<rect x="{x(face.first):.1f}" y="{TOP}" width="{max(2.0, x(face.last) - x(face.first)):.1f}" '
         f'height="{BOTTOM - TOP}" fill="#f3f4f6" fill-opacity=".6"/>'
-        f'<line x1="{LEFT}" x2="{RIGHT}" y1="{y(face.threshold):.1f}" y2="{y(face.threshold):.1f}" '
-        'stroke="#e12d2d" stroke-dasharray="4 4"/>'
     )
+    for verdict, p in (("forged", face.thresholds.forged), ("unclear", face.thresholds.unclear)):
+        colour = "rgb({},{},{})".format(*COLOURS[verdict])
+        parts.append(
+            f'<line x1="{LEFT}" x2="{RIGHT}" y1="{y(p):.1f}" y2="{y(p):.1f}" stroke="{colour}" stroke-dasharray="4 4"/>'
+        )
     for i, said in enumerate(face.said):
         colour = "rgb({},{},{})".format(*CURVES[i % len(CURVES)])
         points = [(x(one.seconds), y(said.by.calibrated(one.score))) for one in said.usable]
