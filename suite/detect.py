@@ -10,7 +10,7 @@ import cv2
 
 from datamodules.errors import Refused
 from datamodules.pictures import PICTURES
-from suite.detection.look import PAGE, Looker, Settings, add_arguments, asked, settings_of
+from suite.detection.look import PAGE, Looker, Settings, add_arguments, introduce, settings_of
 from suite.parser import Parser, flagged
 from suite.progress import bar
 
@@ -40,7 +40,7 @@ def listed(given: Sequence[Path], out: Path) -> dict[str, Path]:
 def detect(files: list[Path], checkpoint: list[Path], out: Path, film: bool, settings: Settings) -> None:
     found = listed(files, out)
     looker = Looker(checkpoint, settings)
-    print(asked(looker.methods))
+    print("\n".join(introduce(looker.methods, settings.rates)))
     failed = []
     for name, path in found.items():
         try:

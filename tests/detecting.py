@@ -43,7 +43,7 @@ def trained(method: Method, model: dict[str, Any], data: FaceData, folder: Path)
     method.video_bias.fill_(0.0)
     validate(method, [0.3] * 30 + [0.4] * 8 + [0.5] * 2, [0.35] * 10 + [0.45] * 10 + [0.9] * 20)
     about = data.state_dict()
-    known = {"contract": about["contract"], "stored": about["stored"], "trained_on": about["trained_on"]}
+    known = {name: about[name] for name in ("contract", "stored", "trained_on", "seen")}
     save(Trained(path=folder, method=method, model=model, digest=digest(method.state_dict()), **known), folder)
     return folder
 

@@ -9,11 +9,10 @@ from typing import Any
 from datamodules.contract import digest
 from datamodules.faces.quality import Quality
 from datamodules.source_files import hashed
-from lightning_modules.metrics.operating import OperatingPoint
 from lightning_modules.trained import Trained
 from suite.detection.examine import Examined
 from suite.detection.score import Score
-from suite.detection.thresholds import Rates, points_of
+from suite.detection.thresholds import Rates
 from suite.detection.usable import Usable
 from suite.detection.verdict import FaceVerdict, Said
 
@@ -25,27 +24,14 @@ def rounded(value: float | None, digits: int = 4) -> float | None:
     return None if value is None else round(value, digits)
 
 
-def of_point(by: Trained, point: OperatingPoint) -> dict[str, Any]:
-    return {
-        "at": point.wanted,
-        "score": rounded(point.threshold, 6),
-        "probability": rounded(by.calibrated(point.threshold), 6),
-        "false_alarms": point.false_alarms,
-        "reals": point.reals,
-        "misses": point.misses,
-        "fakes": point.fakes,
-        "is_resolved": point.is_resolved,
-    }
-
-
 def of_method(trained: Trained, rates: Rates) -> dict[str, Any]:
-    forged, unclear = (of_point(trained, point) for point in points_of(trained, rates))
     return {
         "name": trained.name,
         "class": trained.model["class_path"],
         "weights": trained.digest,
         "trained_on": trained.trained_on,
-        "thresholds": {"forged": forged, "unclear": unclear},
+        "saw": trained.saw,
+        "thresholds": trained.write_points(rates.forged_at, rates.unclear_at),
         "calibration": trained.calibration and trained.calibration._asdict(),
         "contract": trained.contract,
         "contract_hash": digest(trained.contract),

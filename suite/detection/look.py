@@ -23,7 +23,7 @@ from lightning_modules.trained import Trained, load
 from suite.detection.document import document
 from suite.detection.examine import Examiner, Limits
 from suite.detection.page import page
-from suite.detection.thresholds import Rates
+from suite.detection.thresholds import Performance, Rates
 from suite.detection.usable import Usable
 
 DOCUMENT, PAGE = "result.json", "page.html"
@@ -86,9 +86,14 @@ def settings_of(given: Namespace) -> Settings:
     return Settings(**{one.name: getattr(given, one.name) for one in fields(Settings)})
 
 
-def asked(methods: list[Trained]) -> str:
-    names = [f"{one.name} (trained on {', '.join(one.trained_on)})" for one in methods]
-    return f"Asked {'is' if len(names) == 1 else 'are'} {', '.join(names)}."
+def introduce(methods: list[Trained], rates: Rates) -> list[str]:
+    """A sentence on each: what it saw, and how it did on its validation."""
+    out = []
+    for one in methods:
+        did = Performance.of(one, rates)
+        caution = f" ({did.caution})" if did.caution else ""
+        out.append(f"{one.name} was trained on {one.saw or 'nothing that is known'}; {did.say()}{caution}.")
+    return out
 
 
 def distinct(methods: list[Trained]) -> list[Trained]:
@@ -143,7 +148,7 @@ class Looker:
             if error.errno == ENOSPC:
                 raise Refused(f"{out}: {error.strerror}") from error
             raise VideoError(path, error.strerror or str(error)) from error
-        write_text(out / PAGE, page(found, self.methods, files | {"document": DOCUMENT}, name))
+        write_text(out / PAGE, page(found, self.methods, self.rates, files | {"document": DOCUMENT}, name))
         return self.concluded(out, document(path, found, self.methods, self.examiner.usable, self.rates, files, name))
 
     def refused(self, path: Path, out: Path, reason: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from lightning_modules.trained import Trained
 from suite.detection.examine import Examined
 from suite.detection.film import COLOURS, CURVES
 from suite.detection.score import TILE, Score
+from suite.detection.thresholds import Performance, Rates
 from suite.detection.verdict import FaceVerdict, Said
 from suite.pages import render
 
@@ -39,13 +40,24 @@ def lead(found: Examined) -> str:
     if found.verdict == "no verdict":
         return f"No verdict: {'; '.join(found.reasons)}."
     worst = judged[0]
-    text = f"probability {worst.probability:.3f}"
-    if found.verdict in ("forged", "unclear"):
-        says = "looks forged" if found.verdict == "forged" else "is unclear"
-        return f"Face {worst.track.id} {says}: {text}."
+    text = f"probability {worst.probability:.3f}, {explain_range(worst)}"
+    if found.verdict == "forged":
+        return f"Face {worst.track.id} looks forged: {text}."
+    if found.verdict == "unclear":
+        return f"Whether face {worst.track.id} is forged is unclear: {text}."
     if len(judged) == 1:
         return f"No forgery found in the face: {text}."
     return f"No forgery found in any of {len(judged)} faces: {text} of the most suspicious."
+
+
+def explain_range(face: FaceVerdict) -> str:
+    """Where its probability lies between the thresholds."""
+    forged, unclear = face.thresholds.forged, face.thresholds.unclear
+    if face.verdict == "forged":
+        return f"forged is what is above {forged:.3f}"
+    if face.verdict == "unclear":
+        return f"unclear is from {unclear:.3f} to {forged:.3f}"
+    return f"unclear begins above {unclear:.3f}"
 
 
 def timeline(face: FaceVerdict, seconds: float) -> Markup:
@@ -111,9 +123,10 @@ def jpeg(picture: Picture) -> str:
     return base64.b64encode(content.tobytes()).decode()
 
 
-def page(found: Examined, asked: Sequence[Trained], files: dict[str, str], name: str) -> str:
+def page(found: Examined, asked: Sequence[Trained], rates: Rates, files: dict[str, str], name: str) -> str:
     """
     Args:
+        rates: What thresholds were chosen by.
         files: What the page may show, by kind: names of files beside it.
         name: Of the file.
     """
@@ -122,7 +135,8 @@ def page(found: Examined, asked: Sequence[Trained], files: dict[str, str], name:
         is_judged = face.probability is not None
         pictures = [(said.by.name, key_frames(said)) for said in face.said] if is_judged else []
         line = timeline(face, found.index.seconds) if found.index.seconds and is_judged else None
-        faces.append({"face": face, "timeline": line, "pictures": pictures})
+        where = explain_range(face) if is_judged else ""
+        faces.append({"face": face, "range": where, "timeline": line, "pictures": pictures})
     return render(
         "detection/page.html",
         title=name,
@@ -131,6 +145,7 @@ def page(found: Examined, asked: Sequence[Trained], files: dict[str, str], name:
         found=found,
         files=files,
         faces=faces,
-        methods=[(one, digest(one.contract)) for one in asked],
+        methods=[(one, digest(one.contract), Performance.of(one, rates)) for one in asked],
+        classes={"forged": "forged", "unclear": "unclear", "no forgery found": "real"},
         colours=["rgb({},{},{})".format(*colour) for colour in CURVES],
     )

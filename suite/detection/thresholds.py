@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Literal
 
 from datamodules.errors import Refused
-from lightning_modules.metrics.operating import OperatingPoint
+from lightning_modules.metrics.operating import FORGED_AT, UNCLEAR_AT, OperatingPoint
 from lightning_modules.trained import Trained
 
 Verdict = Literal["forged", "unclear", "no forgery found", "no verdict"]
@@ -18,8 +18,8 @@ Verdict = Literal["forged", "unclear", "no forgery found", "no verdict"]
 class Rates:
     """Shares of real videos that may be called so by mistake."""
 
-    forged_at: float = 0.05
-    unclear_at: float = 0.2
+    forged_at: float = FORGED_AT
+    unclear_at: float = UNCLEAR_AT
 
     def __post_init__(self) -> None:
         for name in ("forged_at", "unclear_at"):
@@ -56,4 +56,88 @@ def thresholds_of(methods: Sequence[Trained], rates: Rates) -> Thresholds:
     return Thresholds(
         forged=fmean(one.calibrated(forged.threshold) for one, (forged, _) in points),
         unclear=fmean(one.calibrated(unclear.threshold) for one, (_, unclear) in points),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What became of the videos of a validation."""
+
+    verdict: Verdict
+    range: str  # of the probability
+    reals: int
+    fakes: int
+    real_share: str
+    fake_share: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Performance:
+    """How a method did on its validation, for people to read."""
+
+    rows: list[Row]
+    reals: int
+    fakes: int
+    false_alarm_rate: str
+    miss_rate: str
+    alarm_rate: str  # of reals that are forged or unclear
+    silent_rate: str  # of fakes that are neither
+    caution: str  # where validation had too few videos
+
+    @staticmethod
+    def of(method: Trained, rates: Rates) -> Performance:
+        forged, unclear = points_of(method, rates)
+        high, low = (f"{method.calibrated(point.threshold):.3f}" for point in (forged, unclear))
+        n, m = forged.reals, forged.fakes
+        found: list[tuple[Verdict, str, int, int]] = [
+            ("forged", f"above {high}", forged.false_alarms, m - forged.misses),
+            (
+                "unclear",
+                f"above {low}, up to {high}",
+                unclear.false_alarms - forged.false_alarms,
+                forged.misses - unclear.misses,
+            ),
+            ("no forgery found", f"up to {low}", n - unclear.false_alarms, unclear.misses),
+        ]
+        return Performance(
+            rows=[
+                Row(
+                    verdict=verdict,
+                    range=where,
+                    reals=reals,
+                    fakes=fakes,
+                    real_share=percent(reals / n),
+                    fake_share=percent(fakes / m),
+                )
+                for verdict, where, reals, fakes in found
+            ],
+            reals=n,
+            fakes=m,
+            false_alarm_rate=percent(forged.false_alarm_rate),
+            miss_rate=percent(forged.miss_rate),
+            alarm_rate=percent(unclear.false_alarm_rate),
+            silent_rate=percent(unclear.miss_rate),
+            caution=explain_unresolved(forged, unclear),
+        )
+
+    def say(self) -> str:
+        (forged, unclear, _) = self.rows
+        return (
+            f"of {self.reals:,} real videos of its validation {forged.reals:,} are called forged and {unclear.reals:,} "
+            f"unclear, of {self.fakes:,} forged ones {forged.fakes:,} and {unclear.fakes:,}"
+        )
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+def explain_unresolved(*points: OperatingPoint) -> str:
+    """Why false alarms may be more than was wanted, empty where they should not be."""
+    if not (rates := [percent(point.wanted) for point in points if not point.is_resolved]):
+        return ""
+    n = points[0].reals
+    return (
+        f"{n:,} real videos are too few to tell {' or '.join(rates)}: the threshold is the highest of their scores, "
+        f"which about 1 in {n + 1:,} other real videos exceeds"
     )
