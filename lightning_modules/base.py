@@ -27,6 +27,7 @@ from datamodules.errors import Refused
 from datamodules.faces.align import Cropper
 from datamodules.synthesis.base import warn_of_margin
 from datamodules.synthesis.framing import WHOLE, Framing
+from lightning_modules.familiarity import Familiarity
 from lightning_modules.finite import LossCheck, check_scores
 from lightning_modules.metrics.collections import pixel_metrics, score_metrics
 from lightning_modules.metrics.functional import Pooled
@@ -70,6 +71,7 @@ class Method(LightningModule, ABC):
     framing: Framing = WHOLE  # what of a crop is shown; a method with another one applies it to what is not framed
     map_of: MapOf = "region"  # what its map shows, and is measured against
     is_trained = False  # whether its arguments brought all its weights, so that no checkpoint is needed
+    familiarity: Familiarity | None = None  # what its checkpoint knows of the faces that it was trained on
     frame_threshold: Tensor
     video_threshold: Tensor
     pixel_threshold: Tensor
@@ -113,6 +115,10 @@ class Method(LightningModule, ABC):
             data.synthesis.framing = self.framing
             if stage == "fit":
                 warn_of_margin(data.prepared, Cropper.of(data.contract))
+
+    def early_layers(self) -> list[nn.Module]:
+        """What familiar faces are known by, see early.py; a method with none cannot tell."""
+        return []
 
     def predicted(self, batch: Batch) -> Prediction:
         """For a method that sees more than frames to override."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from datamodules.batch import Batch
 from datamodules.errors import Refused
@@ -60,6 +60,9 @@ class STDDL(Method):
     @property
     def needs_landmarks(self) -> bool:  # type: ignore[override]
         return self.motion.needs_landmarks
+
+    def early_layers(self) -> list[nn.Module]:
+        return self.network.pixels.early_layers()
 
     def predicted(self, batch: Batch) -> Prediction:
         landmarks = self.landmarks(batch) if self.needs_landmarks else batch.landmarks
