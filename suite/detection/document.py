@@ -24,7 +24,7 @@ def rounded(value: float | None, digits: int = 4) -> float | None:
 
 
 def of_method(trained: Trained) -> dict[str, Any]:
-    method = trained.method
+    method, known = trained.method, trained.method.familiarity
     return {
         "name": trained.name,
         "class": trained.model["class_path"],
@@ -32,6 +32,7 @@ def of_method(trained: Trained) -> dict[str, Any]:
         "trained_on": trained.trained_on,
         "threshold": rounded(float(method.video_threshold), 6),
         "calibration": trained.calibration and trained.calibration._asdict(),
+        "distance_limit": known and rounded(float(known.limit)),
         "contract": trained.contract,
         "contract_hash": digest(trained.contract),
     }
@@ -46,6 +47,7 @@ def of_moment(said: Said, moment: Score) -> dict[str, Any]:
         "angle": round(region.angle, 2),
         "score": rounded(moment.score, 6),
         "probability": rounded(said.by.calibrated(moment.score), 6),
+        "distance": rounded(moment.distance),
         "left_out": moment.fault.say() if moment.fault else None,
     }
 
@@ -68,6 +70,7 @@ def of_face(face: FaceVerdict) -> dict[str, Any]:
                 "score": rounded(said.score, 6),
                 "probability": rounded(said.probability, 6),
                 "threshold": rounded(said.by.threshold, 6),
+                "distance": said.distance and rounded(said.distance.value),
                 "moments": [of_moment(said, moment) for moment in said.moments],
             }
             for said in face.said

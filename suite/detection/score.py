@@ -21,6 +21,7 @@ from datamodules.faces.crop import NoCrop, Region
 from datamodules.faces.quality import Quality, measure_quality, worsen
 from datamodules.faces.stream import Face, Frame
 from datamodules.sampling import evenly
+from lightning_modules.early import watch
 from lightning_modules.trained import Trained
 from suite.detection.usable import Fault, Usable
 
@@ -41,6 +42,7 @@ class Score:
     quality: Quality
     fault: Fault | None  # why it has no part in the verdict
     heat: NDArray[np.uint8] | None  # (h, w), 255 is forged
+    distance: float | None = None  # from the faces of the training, where the checkpoint knows them
     crop: NDArray[np.uint8] | None = None  # (TILE, TILE, 3)
 
 
@@ -164,8 +166,11 @@ class Scorer:
             )
             for clip in clips
         ]
-        with torch.inference_mode():
-            prediction = self.trained.method.predicted(collate(samples).to(self.device).scaled())
+        method = self.trained.method
+        with torch.inference_mode(), watch(method.early_layers()) as early:
+            prediction = method.predicted(collate(samples).to(self.device).scaled())
+        known = method.familiarity
+        distances = None if known is None else known.distances(early.features(len(clips))).tolist()
         if not prediction.logit.isfinite().all():
             raise Refused(f"{self.trained.path}: says no number of frame {clips[0].start} or one soon after")
         scores = prediction.logit.float().sigmoid().tolist()
@@ -176,6 +181,7 @@ class Scorer:
                 heat = cv2.resize(heat, (HEAT, HEAT), interpolation=cv2.INTER_AREA)
             about = {"track": clip.track, "frame": clip.start, "seconds": clip.seconds, "region": clip.region}
             about |= {"quality": clip.quality, "fault": self.usable.find_fault(clip.quality)}
+            about |= {"distance": None if distances is None else distances[i]}
             self.keep(Score(**about, score=scores[i], heat=heat), clip.crops[0])  # type: ignore[arg-type]
 
     def keep(self, score: Score, crop: NDArray[np.uint8]) -> None:
