@@ -157,12 +157,13 @@ def save(trained: Trained, folder: Path) -> None:
     write_text(folder / CONFIG, json.dumps(about, indent=1) + "\n")
 
 
-def from_pretrained(name: str | Path) -> Method:
-    """
+def fetch(name: str | Path) -> Path:
+    """Where 'load' finds it.
+
     Args:
-        name: A folder that 'export --format hub' wrote, or the name of such a repository on the Hugging Face hub.
+        name: What 'load' takes, or the name of a repository on the Hugging Face hub that has such a folder.
     """
     path = Path(name)
     if not path.exists() and len(path.parts) == 2:
         path = Path(snapshot_download(str(name)))
-    return load(path).method
+    return path

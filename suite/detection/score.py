@@ -21,6 +21,7 @@ from datamodules.faces.crop import NoCrop, Region
 from datamodules.faces.quality import Quality, measure_quality, worsen
 from datamodules.faces.stream import Face, Frame
 from datamodules.sampling import evenly
+from lightning_modules.base import Prediction
 from lightning_modules.early import watch
 from lightning_modules.trained import Trained
 from suite.detection.usable import Fault, Usable
@@ -76,6 +77,14 @@ def moments(times: NDArray[np.float64], span: int, count: int, spacing: float) -
         wanted = times[here] + (times[there] - times[here]) * np.arange(1, parts) / max(parts, 1)
         more.update(np.searchsorted(times[:last], wanted).clip(here, there).tolist())
     return sorted(more.union(chosen))
+
+
+def predict(trained: Trained, samples: Sequence[Sample], device: torch.device) -> tuple[Prediction, list[float] | None]:
+    """What a method says, and the distance of each face from those of its training, where it knows them."""
+    method, known = trained.method, trained.method.familiarity
+    with torch.inference_mode(), watch(method.early_layers()) as early:
+        prediction = method.predicted(collate(samples).to(device).scaled())
+    return prediction, None if known is None else known.distances(early.features(len(samples))).tolist()
 
 
 class Scorer:
@@ -166,11 +175,7 @@ class Scorer:
             )
             for clip in clips
         ]
-        method = self.trained.method
-        with torch.inference_mode(), watch(method.early_layers()) as early:
-            prediction = method.predicted(collate(samples).to(self.device).scaled())
-        known = method.familiarity
-        distances = None if known is None else known.distances(early.features(len(clips))).tolist()
+        prediction, distances = predict(self.trained, samples, self.device)
         if not prediction.logit.isfinite().all():
             raise Refused(f"{self.trained.path}: says no number of frame {clips[0].start} or one soon after")
         scores = prediction.logit.float().sigmoid().tolist()
