@@ -31,6 +31,7 @@ from datamodules.findings import Finding
 from datamodules.loader import BatchLoader, use_one_thread
 from datamodules.manifest import Video
 from datamodules.sampling import EvalSampler, TrainSampler
+from datamodules.seen import count_seen
 from datamodules.synthesis.base import Synthesis, drawing
 from datamodules.synthesis.neighbours import WithSources
 from datamodules.video import Auto, Decoder
@@ -92,12 +93,11 @@ class FaceData(LightningDataModule):
         """
         super().__init__()
         self.prepared, self.root, self.index = prepared, root, index
-        self.compression, self.methods = compression, methods
+        self.compression, self.methods, self.synthesis, self.augment = compression, methods, synthesis, augment
         self.read, self.decoder = read, decoder or Auto()
         self.asked_size, self.clip, self.every, self.draws = image_size, clip, every, draws
         self.train_clips, self.eval_clips, self.batch_size = train_clips, eval_clips, batch_size
         self.num_workers, self.balance, self.pairs, self.seed = num_workers, balance, pairs, seed
-        self.synthesis, self.augment = synthesis, augment
         self.granted = None if oracle is None else Granted(oracle, annotated)
         if clip > 1 and read == "crops":
             raise Refused(f"clip {clip}: stored crops are single frames; set 'read: videos'")
@@ -142,6 +142,7 @@ class FaceData(LightningDataModule):
         return manifest.chosen(self.manifest, self.prepared, split, self.compression, methods, only_real)
 
     trained_on: list[str] | None = None  # of the checkpoint that was loaded, so that a report can tell seen from unseen
+    seen: list[dict[str, Any]] | None = None  # of the same checkpoint, see SeenSet
     asked: dict[str, Any] = {}  # noqa: RUF012  of the same checkpoint: how many masks were asked for, and how
 
     def training_methods(self) -> list[str]:
@@ -218,6 +219,8 @@ class FaceData(LightningDataModule):
     def test_dataloader(self) -> DataLoader[Sample]:
         return self.eval_loader("test")
 
+    predict_dataloader = test_dataloader
+
     def candidates(self, each: int) -> DataLoader[Sample]:
         """Evenly spaced frames of every face of training, always the same."""
         clips = self.clips("train")
@@ -231,9 +234,6 @@ class FaceData(LightningDataModule):
         """Asks the oracle for masks, which join the batches from now on."""
         assert self.granted is not None
         self.granted.ask(found(self.known_clips("train"), faces), about)
-
-    def predict_dataloader(self) -> DataLoader[Sample]:
-        return self.eval_loader("test")
 
     arrived = 0.0  # when the last batch came from the workers
 
@@ -288,13 +288,13 @@ class FaceData(LightningDataModule):
     def state_dict(self) -> dict[str, Any]:
         stored = int(self.contract["size"]) if self.read == "crops" else None  # size of crops before image_size
         known = self.trained_on or self.training_methods()
-        seen = {"contract": self.seen_pixels(), "stored": stored, "trained_on": known}
-        return seen if self.granted is None else seen | {"asked": self.granted.state()}
+        seen = self.seen or count_seen(self.videos("train"), self.synthesis)
+        state = {"contract": self.seen_pixels(), "stored": stored, "trained_on": known, "seen": seen}
+        return state if self.granted is None else state | {"asked": self.granted.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        seen = state_dict["contract"]
-        contracts.compare(self.seen_pixels(), seen, "the data of the checkpoint", contracts.READ_BY)
-        self.trained_on = state_dict["trained_on"]
+        contracts.compare(self.seen_pixels(), state_dict["contract"], "the data of the checkpoint", contracts.READ_BY)
+        self.trained_on, self.seen = state_dict["trained_on"], state_dict.get("seen")
         self.asked = state_dict.get("asked", {})
         if self.granted is not None:
             self.granted.remember(self.asked)

@@ -27,6 +27,7 @@ from datamodules.errors import Refused
 from datamodules.faces.align import Cropper
 from datamodules.synthesis.base import warn_of_margin
 from datamodules.synthesis.framing import WHOLE, Framing
+from lightning_modules import fixed
 from lightning_modules.familiarity import Familiarity
 from lightning_modules.finite import LossCheck, check_scores
 from lightning_modules.metrics.collections import pixel_metrics, score_metrics
@@ -72,11 +73,11 @@ class Method(LightningModule, ABC):
     map_of: MapOf = "region"  # what its map shows, and is measured against
     is_trained = False  # whether its arguments brought all its weights, so that no checkpoint is needed
     familiarity: Familiarity | None = None  # what its checkpoint knows of the faces that it was trained on
-    frame_threshold: Tensor
     video_threshold: Tensor
-    pixel_threshold: Tensor
     video_slope: Tensor
     video_bias: Tensor
+    video_scores: Tensor
+    video_counts: Tensor
 
     def __init__(
         self,
@@ -99,8 +100,7 @@ class Method(LightningModule, ABC):
         self.scheduler = scheduler
         self.rho, self.is_second_pass, self.mean_of = rho, False, mean_of
         self.loss_check = LossCheck()
-        for fit in FITS:
-            self.register_buffer(fit.id, torch.tensor(float("nan")))
+        fixed.register(self)
         self.scores = nn.ModuleDict({"val": score_metrics(None, mean_of), "test": score_metrics(self.fixed, mean_of)})
         self.pixels = nn.ModuleDict(
             {"val": pixel_metrics(None, self.map_of), "test": pixel_metrics(self.fixed, self.map_of)}
@@ -124,14 +124,6 @@ class Method(LightningModule, ABC):
         """For a method that sees more than frames to override."""
         prediction: Prediction = self(batch.frames)
         return prediction
-
-    @staticmethod
-    def landmarks(batch: Batch) -> Tensor:
-        """(B, T, 68, 2) for a method that cannot do without."""
-        if not torch.compiler.is_exporting() and not batch.has_landmarks.all():  # on the CPU, nothing waits
-            name = batch.video[batch.has_landmarks.tolist().index(False)]
-            raise Refused(f"{name}: was prepared without landmarks, which this method needs")
-        return batch.landmarks
 
     @staticmethod
     def label_loss(logit: Tensor, batch: Batch) -> Tensor:
@@ -260,9 +252,7 @@ class Method(LightningModule, ABC):
     def on_validation_epoch_end(self) -> None:
         values = self.conclude("val")
         if not self.trainer.sanity_checking:
-            for fit in FITS:
-                if f"val/{fit.id}" in values:
-                    getattr(self, fit.id).copy_(values[f"val/{fit.id}"])
+            fixed.store(self, values)
 
     def lr_scheduler_step(self, scheduler: LRSchedulerTypeUnion, metric: Any | None) -> None:
         if not isinstance(scheduler, ReduceLROnPlateau):
@@ -270,8 +260,10 @@ class Method(LightningModule, ABC):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """As validation has fixed them, where a callback has put averages of all else there."""
-        for fit in FITS:
-            checkpoint["state_dict"][fit.id] = getattr(self, fit.id).clone()
+        fixed.write_into(checkpoint["state_dict"], self)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        fixed.complete(checkpoint)
 
     def fixed(self) -> dict[str, float]:
         """By validation, as far as it has."""
@@ -288,7 +280,7 @@ class Method(LightningModule, ABC):
             if next(iter(metrics.values())).update_called:
                 values |= {f"{split}/{name}": value for name, value in metrics.compute().items()}
                 metrics.reset()
-        self.log_dict(values)
+        self.log_dict({name: value for name, value in values.items() if value.ndim == 0})
         return values
 
     def training_parameters(self) -> list[Any]:

@@ -19,6 +19,7 @@ from datamodules.errors import Refused
 from lightning_modules import masks, meta
 from lightning_modules.base import Method, Prediction
 from lightning_modules.early import find_early
+from lightning_modules.landmarks import require_landmarks
 from lightning_modules.last_layer import in_float32
 from lightning_modules.meta import Split
 from lightning_modules.recover import generator_of
@@ -165,7 +166,7 @@ class Delocate(Method):
 
     def points(self, batch: Batch) -> Tensor:
         """(B * T, 68, 2) landmarks, in patches."""
-        return self.landmarks(batch).flatten(0, 1) / self.generator.patch
+        return require_landmarks(batch).flatten(0, 1) / self.generator.patch
 
     def forward(self, frames: Tensor) -> Prediction:
         raise Refused("Delocate: needs landmarks")

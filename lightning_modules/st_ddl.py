@@ -11,6 +11,7 @@ from datamodules.batch import Batch
 from datamodules.errors import Refused
 from lightning_modules import masks
 from lightning_modules.base import Method, Prediction
+from lightning_modules.landmarks import require_landmarks
 from lightning_modules.st.convert import convert_reference
 from lightning_modules.st.motion import MeshMotion, Motion
 from lightning_modules.st.network import Network
@@ -65,7 +66,7 @@ class STDDL(Method):
         return self.network.pixels.early_layers()
 
     def predicted(self, batch: Batch) -> Prediction:
-        landmarks = self.landmarks(batch) if self.needs_landmarks else batch.landmarks
+        landmarks = require_landmarks(batch) if self.needs_landmarks else batch.landmarks
         prediction: Prediction = self(batch.frames, self.motion(batch.frames, landmarks))
         return prediction
 

@@ -17,10 +17,12 @@ from torch import Tensor
 from datamodules.atomic import appearing, write_text
 from datamodules.contract import Contract
 from datamodules.errors import Refused
+from datamodules.seen import describe_seen
 from lightning_modules.base import Method
 from lightning_modules.familiarity import Familiarity
-from lightning_modules.fixed import check_fixed
+from lightning_modules.fixed import check_fixed, complete
 from lightning_modules.metrics.calibration import Calibration, calibrated
+from lightning_modules.metrics.operating import FORGED_AT, UNCLEAR_AT, OperatingPoint, Validated
 from lightning_modules.metrics.registry import CALIBRATION
 from lightning_modules.weights import FROM_FILES, digest, read
 
@@ -51,6 +53,12 @@ class Trained:
     trained_on: list[str]
     digest: str
     called: str = ""
+    seen: list[dict[str, Any]] | None = None  # of each data set of training, see SeenSet; older ones do not know
+
+    @property
+    def saw(self) -> str:
+        """What it was trained on, in words; only names where nothing was counted."""
+        return describe_seen(self.seen) if self.seen else ", ".join(self.trained_on)
 
     @property
     def name(self) -> str:
@@ -71,9 +79,46 @@ class Trained:
         return float(calibrated(torch.tensor(score, dtype=torch.float64), *at))
 
     @property
-    def threshold(self) -> float:
-        """Of the probability of a video."""
-        return self.calibrated(float(self.method.video_threshold))
+    def validated(self) -> Validated:
+        """Scores of the videos of its validation."""
+        if not self.method.video_counts.min() > 0:
+            raise Refused(
+                f"{self.path}: keeps no scores of its validation, of which verdicts are made; it is of an older "
+                f"version. {self.advice}"
+            )
+        return Validated(scores=self.method.video_scores, counts=self.method.video_counts)
+
+    @property
+    def advice(self) -> str:
+        """How it comes to have them."""
+        if (self.path / CONFIG).is_file():
+            return (
+                "Validate its run (python -m suite validate --config RUN/config.yaml --ckpt_path best); export it again"
+            )
+        run = self.path.parent.parent if self.path.suffix == ".ckpt" else self.path
+        best = self.path if self.path.suffix == ".ckpt" else run / "checkpoints/best.ckpt"
+        return f"Add them: python -m suite validate --config {run / 'config.yaml'} --ckpt_path {best}"
+
+    def at(self, share: float) -> OperatingPoint:
+        """Where at most this share of real videos is taken for forged, says validation."""
+        return self.validated.at(share)
+
+    def write_point(self, share: float) -> dict[str, Any]:
+        """The same for files."""
+        point = self.at(share)
+        return {
+            "at": share,
+            "score": round(point.threshold, 6),
+            "probability": round(self.calibrated(point.threshold), 6),
+            "false_alarms": point.false_alarms,
+            "reals": point.reals,
+            "misses": point.misses,
+            "fakes": point.fakes,
+            "is_resolved": point.is_resolved,
+        }
+
+    def write_points(self, forged_at: float = FORGED_AT, unclear_at: float = UNCLEAR_AT) -> dict[str, Any]:
+        return {"forged": self.write_point(forged_at), "unclear": self.write_point(unclear_at)}
 
 
 def load(path: Path) -> Trained:
@@ -124,6 +169,7 @@ def built(
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(Method, "model")
     method: Method = parser.instantiate_classes(parser.parse_object({"model": model})).model
+    complete({"state_dict": state})
     own = method.state_dict()
     wrong = list(own.keys() ^ state.keys())
     wrong += [n for n, value in state.items() if n in own and own[n].shape != value.shape]
@@ -140,6 +186,7 @@ def built(
     if familiarity is not None:
         method.familiarity = Familiarity.of(familiarity)
     known = {"contract": about["contract"], "stored": about["stored"], "trained_on": about["trained_on"]}
+    known["seen"] = about.get("seen")
     return Trained(path=path, method=method.eval(), model=model, digest=digest(method.state_dict()), **known)
 
 
@@ -154,6 +201,7 @@ def save(trained: Trained, folder: Path) -> None:
         with appearing(folder / FAMILIARITY) as part:
             save_file(known.state(), part, {"format": "pt"})
         about["familiarity"] = digest(known.state())
+    about |= {"thresholds": trained.write_points()} | ({"seen": trained.seen} if trained.seen else {})
     write_text(folder / CONFIG, json.dumps(about, indent=1) + "\n")
 
 

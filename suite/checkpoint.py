@@ -7,10 +7,14 @@ from typing import Any
 
 from pytorch_lightning.utilities.rank_zero import rank_zero_info
 
+from callbacks.checkpoints import SafeCheckpointIO
 from datamodules.errors import Refused
+from lightning_modules.base import Method
+from lightning_modules.metrics.registry import COUNTS, SCORES
 from suite.nearest import near, near_file
 
 NAMES = ("best", "last")  # of the checkpoints of a run
+SAME = 0.01  # a threshold that is found again differs by less, on another machine
 
 
 def find_checkpoint(verb: str, run: Path, given: str | Path | None) -> Path | None:
@@ -49,3 +53,25 @@ def check_is_whole_epoch(checkpoint: dict[str, Any], path: Path) -> None:
     if not checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"]:
         epoch, advice = checkpoint["epoch"], "resume from the end of one, for instance --ckpt_path last"
         raise Refused(f"fit: --ckpt_path {path}: was saved within epoch {epoch}; {advice}")
+
+
+def add_scores(path: Path, method: Method) -> None:
+    """Gives a checkpoint of before scores of validation were kept those of the same validation, done again.
+
+    Args:
+        method: As it is in the checkpoint, and was just validated.
+    """
+    content = SafeCheckpointIO().load_checkpoint(path)
+    state = content["state_dict"]
+    if SCORES.id in state or not method.video_counts.min() > 0:
+        return
+    now, then = float(method.video_threshold), float(state["video_threshold"])
+    if not abs(now - then) < SAME:
+        raise Refused(
+            f"{path}: keeps no scores of its validation, and this one is another: its threshold is {now:.4f}, that of "
+            f"training was {then:.4f}; validate with the configuration of the run"
+        )
+    for name in {"state_dict", "current_model_state"} & content.keys():
+        content[name] |= {fit.id: method.get_buffer(fit.id).cpu().clone() for fit in (SCORES, COUNTS)}
+    SafeCheckpointIO().save_checkpoint(content, path)
+    rank_zero_info(f"{path}: now has the scores of its validation, of which verdicts are made")

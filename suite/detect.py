@@ -10,7 +10,7 @@ import cv2
 
 from datamodules.errors import Refused
 from datamodules.pictures import PICTURES
-from suite.detection.look import PAGE, Looker, Settings, add_arguments, asked, settings_of
+from suite.detection.look import PAGE, Looker, Settings, add_arguments, introduce, settings_of
 from suite.parser import Parser, flagged
 from suite.progress import bar
 
@@ -40,7 +40,7 @@ def listed(given: Sequence[Path], out: Path) -> dict[str, Path]:
 def detect(files: list[Path], checkpoint: list[Path], out: Path, film: bool, settings: Settings) -> None:
     found = listed(files, out)
     looker = Looker(checkpoint, settings)
-    print(asked(looker.methods))
+    print("\n".join(introduce(looker.methods, settings.rates)))
     failed = []
     for name, path in found.items():
         try:
@@ -64,8 +64,9 @@ def said(content: dict[str, Any]) -> str:
     more = f", the most suspicious of {len(faces)} faces" if len(faces) > 1 else ""
     file = content["file"]
     damage = f"; {file['damaged']} of {file['frames']} frames are damaged, not scored" if file["damaged"] else ""
-    told = f"{content['verdict']}, probability {worst['probability']:.3f}, threshold {worst['threshold']:.3f}"
-    return f"{told}{more}{damage}"
+    forged, unclear = (worst["thresholds"][name] for name in ("forged", "unclear"))
+    told = f"{content['verdict']}, probability {worst['probability']:.3f}"
+    return f"{told} (unclear above {unclear:.3f}, forged above {forged:.3f}){more}{damage}"
 
 
 def main(argv: list[str]) -> None:

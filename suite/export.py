@@ -18,6 +18,7 @@ from datamodules.atomic import write_text
 from datamodules.contract import digest
 from datamodules.errors import Refused
 from lightning_modules.trained import Trained, load, save
+from suite.detection.thresholds import Performance, Rates
 from suite.exporting.network import Deployed, Engine, Run, example, runner, write
 from suite.extras import need
 from suite.figures import Run as Test
@@ -96,6 +97,7 @@ def card(trained: Trained, test: Test | None, more: dict[str, Any]) -> str:
         contract_hash=digest(trained.contract),
         metrics=metrics,
         about=about,
+        did=Performance.of(trained, Rates()),
         today=date.today().isoformat(),
         **more,
     )
@@ -140,9 +142,11 @@ def export(
         about: dict[str, Any] = {"model": trained.model, "contract": trained.contract, "stored": trained.stored}
         about |= {
             "threshold": float(trained.method.video_threshold),
+            "thresholds": trained.write_points(),
             "calibration": trained.calibration and trained.calibration._asdict(),
         }
-        about |= {"mean_of": trained.method.mean_of, "trained_on": trained.trained_on, "weights": trained.digest}
+        about |= {"mean_of": trained.method.mean_of, "trained_on": trained.trained_on, "seen": trained.seen}
+        about |= {"weights": trained.digest}
         about |= {"apart": more["apart"], "milliseconds": more["latencies"], "machine": more["machine"]}
         write_text(out / "model.json", json.dumps(about, indent=1) + "\n")
         print(f"{path}: differs from torch by at most {more['apart']:.2g}")

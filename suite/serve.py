@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.errors import Refused
-from suite.detection.look import Looker, Settings, add_arguments, asked, settings_of
+from suite.detection.look import Looker, Settings, add_arguments, introduce, settings_of
 from suite.extras import need
 from suite.parser import Parser
 from suite.serving.bounds import Bounds
@@ -30,7 +30,8 @@ def serve(checkpoint: list[Path], settings: Settings, bounds: Bounds, host: str,
 
     from suite.serving.app import Server, application
 
-    lead = asked(Looker(checkpoint, settings).methods)  # what cannot be asked is refused before anybody sends a file
+    methods = Looker(checkpoint, settings).methods  # what cannot be asked is refused before anybody sends a file
+    lead = " ".join(introduce(methods, settings.rates))
     server = Server(Worker(looking, checkpoint, settings), bounds, lead)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:

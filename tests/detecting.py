@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,12 @@ from datamodules.synthesis.framing import Framing
 from datamodules.video import PyAV
 from lightning_modules.base import Method
 from lightning_modules.classifier import Classifier
+from lightning_modules.metrics import operating
 from lightning_modules.st_ddl import STDDL
 from lightning_modules.trained import Trained, load, save
 from lightning_modules.weights import digest
 from suite.detection.examine import Examiner
+from suite.detection.thresholds import Rates
 from suite.detection.usable import Usable
 from tests.conftest import ROOT
 from tests.test_odd_clips import Frames
@@ -27,13 +29,21 @@ SCHEMA = json.loads((ROOT / "suite/detection/schema.json").read_text())
 EASY = Usable(side=20, moments=2, sharpness=0.0)
 
 
+def validate(method: Method, reals: Sequence[float], fakes: Sequence[float]) -> None:
+    """As if validation had seen videos with these scores."""
+    score, label = torch.tensor([*reals, *fakes]), torch.tensor([0] * len(reals) + [1] * len(fakes))
+    method.video_scores.copy_(operating.sample(score, label))
+    method.video_counts.copy_(operating.count(score, label))
+
+
 def trained(method: Method, model: dict[str, Any], data: FaceData, folder: Path) -> Path:
-    """A folder as 'export' writes it; what the method says does not matter."""
+    """A folder as 'export' writes it: unclear above a score of 0.4, forged above 0.5."""
     method.video_threshold.fill_(0.4)
     method.video_slope.fill_(0.5)
     method.video_bias.fill_(0.0)
+    validate(method, [0.3] * 30 + [0.4] * 8 + [0.5] * 2, [0.35] * 10 + [0.45] * 10 + [0.9] * 20)
     about = data.state_dict()
-    known = {"contract": about["contract"], "stored": about["stored"], "trained_on": about["trained_on"]}
+    known = {name: about[name] for name in ("contract", "stored", "trained_on", "seen")}
     save(Trained(path=folder, method=method, model=model, digest=digest(method.state_dict()), **known), folder)
     return folder
 
@@ -61,7 +71,7 @@ def small(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def examiner(checkpoints: Iterable[Path], **changes: Any) -> Examiner:
     settings: dict[str, Any] = {"decoder": PyAV(), "landmarks": None, "usable": EASY, "device": torch.device("cpu")}
-    settings |= {"frames": 8, "spacing": 1e9, "batch": 4} | changes
+    settings |= {"frames": 8, "spacing": 1e9, "batch": 4, "rates": Rates()} | changes
     return Examiner([load(path) for path in checkpoints], **settings)
 
 

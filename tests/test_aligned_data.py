@@ -37,6 +37,7 @@ from suite.detection.document import of_moment
 from suite.detection.examine import Limits
 from suite.detection.film import NoFilm
 from suite.detection.score import Clip, Score, Scorer
+from suite.detection.thresholds import Rates, thresholds_of
 from tests.detecting import classifier, examiner
 from tests.test_pictures import prepare_here
 from tests.trees_of_pictures import picture
@@ -161,7 +162,7 @@ def test_the_film_lays_a_map_on_the_face_it_was_made_of(
     eye = face.landmarks[0][36:42].mean(0)
     x, y = region.inward(eye[None], 64)[0].round().astype(int)
     heat = cv2.circle(np.zeros((64, 64), np.uint8), (int(x), int(y)), 3, 255, -1)
-    film, pictures = NoFilm(probe(path), [known]), []
+    film, pictures = NoFilm(probe(path), [known], thresholds_of([known], Rates())), []
     film.scale = 0.5  # of a copy of half the side
     quality = measure_quality(np.zeros((192, 256, 3), np.uint8), box, region)
     for laid in (heat, None):

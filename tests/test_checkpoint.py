@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 
+from callbacks.checkpoints import SafeCheckpointIO
+from lightning_modules.metrics.registry import COUNTS, SCORES
+from lightning_modules.trained import load
 from suite.__main__ import main
 from tests.conftest import small_fit
 
@@ -110,3 +114,30 @@ def test_a_training_is_not_resumed_from_the_midst_of_an_epoch(
     (saved,) = tmp_path.glob("checkpoints/*.ckpt")
     said = refuse(capsys, *command, "--ckpt_path", str(saved))
     assert f"{saved}: was saved within epoch 0; resume from the end of one, for instance --ckpt_path last" in said
+
+
+def test_a_checkpoint_of_before_scores_were_kept_gets_them_by_the_command_that_its_refusal_names(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = run / "checkpoints/best.ckpt"
+    before = SafeCheckpointIO().load_checkpoint(path)
+    old = before | {"state_dict": {n: v for n, v in before["state_dict"].items() if n not in (SCORES.id, COUNTS.id)}}
+    SafeCheckpointIO().save_checkpoint(old, path)
+    said = refuse(capsys, "export", "--checkpoint", str(run), "--out", str(run / "hub"))
+    assert "keeps no scores of its validation, of which verdicts are made" in said
+    assert not (run / "hub").exists()
+    command = [*said.partition("python -m suite ")[2].split(), "--trainer.devices", "1", "--trainer.strategy", "auto"]
+    SafeCheckpointIO().save_checkpoint(
+        old | {"state_dict": old["state_dict"] | {"video_threshold": torch.tensor(0.99)}}, path
+    )
+    assert "this one is another: its threshold is" in refuse(capsys, *command)
+    SafeCheckpointIO().save_checkpoint(old, path)
+    main(command)
+    after = SafeCheckpointIO().load_checkpoint(path)
+    assert after.keys() == before.keys()
+    assert after["state_dict"].keys() == before["state_dict"].keys()
+    for fit in (SCORES, COUNTS):
+        torch.testing.assert_close(
+            after["state_dict"][fit.id], before["state_dict"][fit.id], equal_nan=True, atol=1e-3, rtol=0
+        )
+    assert load(run).at(0.5).reals > 0

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from datamodules.datasets.ffpp import index
 from datamodules.doctor_prepared import check_crops, check_tables
 from datamodules.errors import Refused
 from datamodules.prepare import Recipe
+from lightning_modules.metrics.operating import KEPT
 from lightning_modules.trained import load
 from lightning_modules.weights import digest, read
 from suite.doctor import from_prepared
@@ -170,10 +172,14 @@ def test_an_exported_folder_is_refused_where_its_weights_are_others(small: Path,
         ("video_bias", np.inf, "must be finite"),
         ("video_slope", np.inf, "must be finite"),
         ("video_slope", -2.0, "must be above 0"),
+        ("video_counts", [3.0, 40.0], "whose scores are sorted and between 0 and 1"),
+        ("video_counts", [40.5, 40.0], "must be a whole number"),
+        ("video_scores", [[0.9] * 39 + [0.8] + [np.nan] * (KEPT - 40)] * 2, "whose scores are sorted"),
+        ("video_scores", [[0.9] * 39 + [1.1] + [np.nan] * (KEPT - 40)] * 2, "whose scores are sorted"),
     ],
 )
 def test_thresholds_and_calibrations_that_are_none_give_no_verdict(
-    name: str, value: float, rule: str, small: Path, tmp_path: Path
+    name: str, value: Any, rule: str, small: Path, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(small, tmp_path / "hub"))
     state = load_file(small / "model.safetensors")

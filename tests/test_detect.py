@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,17 +24,20 @@ from datamodules.faces.tracking import FaceTracker
 from datamodules.prepare import Recipe, prepare_all
 from datamodules.sampling import evenly
 from datamodules.video import Decord, PyAV, probe
-from lightning_modules.trained import load
+from lightning_modules.trained import load, save
+from lightning_modules.weights import digest
+from suite import detect
 from suite.__main__ import main
 from suite.detection.examine import Limits
 from suite.detection.look import Looker, Settings
 from suite.detection.score import moments
 from suite.detection.usable import Usable
-from tests.detecting import EASY, SCHEMA, classifier, examiner, gone, of_clips, small
+from tests.detecting import EASY, SCHEMA, classifier, examiner, gone, of_clips, small, validate
 from tests.test_odd_clips import LENGTH, Frames, head, write
 
 __all__ = ["head", "small"]  # fixtures
 
+RED, AMBER, GREEN = (225, 45, 45), (215, 135, 0), (30, 160, 110)
 
 KINDS: dict[str, dict[str, Any]] = {
     "crops": {},
@@ -74,16 +78,26 @@ def test_scores_are_those_that_a_test_gives_the_same_video(
         assert said.score == pytest.approx(np.mean(list(expected[video].values())), abs=1e-5)
         logit = np.log(said.score / (1 - said.score)) / 2
         assert said.probability == pytest.approx(1 / (1 + np.exp(-logit)))
-        assert face.verdict == ("forged" if said.score >= 0.4 else "no forgery found")
+        assert face.verdict == ("forged" if said.score > 0.5 else "unclear" if said.score > 0.4 else "no forgery found")
 
 
 def test_the_film_shows_a_box_in_the_colour_of_what_is_said(head: Frames, small: Path, tmp_path: Path) -> None:
     path = write(tmp_path / "clip.mp4", head)
-    for threshold, colour in ((0.0, (225, 45, 45)), (1.0, (30, 160, 110))):
-        looker = Looker([small], Settings(frames=8, usable=EASY, device="cpu"))
-        looker.methods[0].method.video_threshold.fill_(threshold)
+    cases = {
+        "forged": ([0.0] * 40, RED),
+        "unclear": ([0.0] * 36 + [1.0] * 4, AMBER),
+        "no forgery found": ([1.0] * 40, GREEN),
+    }
+    for verdict, (reals, colour) in cases.items():
+        folder = Path(shutil.copytree(small, tmp_path / verdict))
+        known = load(folder)
+        validate(known.method, reals, [0.5])
+        save(replace(known, digest=digest(known.method.state_dict())), folder)
+        looker = Looker([folder], Settings(frames=8, usable=EASY, device="cpu"))
         content = looker.look(path, tmp_path / "out", True, lambda *_: None)
-        assert content["verdict"] == ("forged" if threshold == 0 else "no forgery found")
+        jsonschema.validate(content, SCHEMA)
+        assert content["verdict"] == verdict
+        assert detect.said(content).startswith(f"{verdict}, probability 0.")
         film = PyAV().read(tmp_path / "out/annotated.mp4", [12])[0].numpy().astype(int)
         assert film.shape[0] > head.shape[1]  # the curve is below
         near = np.abs(film[: head.shape[1]] - colour).max(-1) < 60
@@ -122,7 +136,10 @@ def test_an_ensemble_is_the_mean_of_its_methods(head: Frames, small: Path, prepa
     [face] = examiner([small, other]).examine(path, None, Limits()).faces
     alone = [examiner([one]).examine(path, None, Limits()).faces[0] for one in (small, other)]
     assert face.probability == pytest.approx(np.mean([one.probability for one in alone]))
-    assert face.threshold == pytest.approx(np.mean([one.threshold for one in alone]))
+    for name in ("forged", "unclear"):
+        assert getattr(face.thresholds, name) == pytest.approx(
+            np.mean([getattr(one.thresholds, name) for one in alone])
+        )
     assert [said.by.name for said in face.said] == ["small", "other"]
 
 

@@ -14,7 +14,7 @@ import torch
 from lightning_modules.metrics import registry
 from lightning_modules.metrics.bootstrap import Interval
 from lightning_modules.metrics.collections import pixel_metrics, score_metrics
-from lightning_modules.metrics.registry import FITS, METRICS
+from lightning_modules.metrics.registry import FITS, METRICS, STORED
 from suite import figures, report
 from suite.__main__ import main
 from suite.figures import read_run, verdict
@@ -28,7 +28,7 @@ def test_every_metric_has_a_column_in_logs_tables_and_results(tmp_path: Path) ->
     logged = [*score_metrics(dict), *pixel_metrics(dict), *pixel_metrics(dict, "boundary")]
     assert sorted(logged) == sorted(IDS)
     of_validation = {*score_metrics(None), *pixel_metrics(None), *pixel_metrics(None, "boundary")}
-    assert of_validation == {m.id for m in METRICS if not m.fits} | {fit.id for fit in FITS}
+    assert of_validation == {m.id for m in METRICS if not m.fits} | {fit.id for fit in STORED}
     run = read_run(write_run(tmp_path / "a"))
     assert list(verdict(run)) == IDS
     assert {f"{id}{end}" for id in IDS for end in ("", "_low", "_high")} <= results.kinds().keys()

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lightning_modules.metrics import calibration, functional, pixel
+from lightning_modules.metrics import calibration, functional, operating, pixel
 
 # pixel: all pixels of all fakes together; pixel_frame: mean over the frames of fakes, as most of the field reports. Of
 # methods whose maps show the boundary of a forged region, and not the region, they are boundary and boundary_frame
@@ -63,6 +63,7 @@ class Fit:
     id: str
     unit: Unit
     function: Callable[..., Tensor]
+    shape: tuple[int, ...] = ()
 
 
 def metric(
@@ -137,6 +138,10 @@ FITS = [
     Fit(id="video_slope", unit="video", function=calibration.slope),
     Fit(id="video_bias", unit="video", function=calibration.bias),
 ]
+# what thresholds for any share of false alarms are found from; neither is logged
+SCORES = Fit(id="video_scores", unit="video", function=operating.sample, shape=(2, operating.KEPT))
+COUNTS = Fit(id="video_counts", unit="video", function=operating.count, shape=(2,))
+STORED = [*FITS, SCORES, COUNTS]
 BY_ID = {metric.id: metric for metric in METRICS}
 
 

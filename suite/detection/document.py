@@ -12,25 +12,27 @@ from datamodules.source_files import hashed
 from lightning_modules.trained import Trained
 from suite.detection.examine import Examined
 from suite.detection.score import Score
+from suite.detection.thresholds import Rates
 from suite.detection.usable import Usable
 from suite.detection.verdict import FaceVerdict, Said
 
 NAMES = [one.name for one in fields(Quality)]
-SCHEMA, VERSION = "deepfake-suite/detect", 3
+SCHEMA, VERSION = "deepfake-suite/detect", 4
 
 
 def rounded(value: float | None, digits: int = 4) -> float | None:
     return None if value is None else round(value, digits)
 
 
-def of_method(trained: Trained) -> dict[str, Any]:
-    method, known = trained.method, trained.method.familiarity
+def of_method(trained: Trained, rates: Rates) -> dict[str, Any]:
+    known = trained.method.familiarity
     return {
         "name": trained.name,
         "class": trained.model["class_path"],
         "weights": trained.digest,
         "trained_on": trained.trained_on,
-        "threshold": rounded(float(method.video_threshold), 6),
+        "saw": trained.saw,
+        "thresholds": trained.write_points(rates.forged_at, rates.unclear_at),
         "calibration": trained.calibration and trained.calibration._asdict(),
         "distance_limit": known and rounded(float(known.limit)),
         "contract": trained.contract,
@@ -58,7 +60,7 @@ def of_face(face: FaceVerdict) -> dict[str, Any]:
         "verdict": face.verdict,
         "reasons": face.reasons,
         "probability": rounded(face.probability, 6),
-        "threshold": rounded(face.threshold, 6),
+        "thresholds": {name: rounded(value, 6) for name, value in asdict(face.thresholds).items()},
         "first_second": rounded(face.first, 3),
         "last_second": rounded(face.last, 3),
         "frames": len(face.track.frames),
@@ -69,7 +71,6 @@ def of_face(face: FaceVerdict) -> dict[str, Any]:
                 "name": said.by.name,
                 "score": rounded(said.score, 6),
                 "probability": rounded(said.probability, 6),
-                "threshold": rounded(said.by.threshold, 6),
                 "distance": said.distance and rounded(said.distance.value),
                 "moments": [of_moment(said, moment) for moment in said.moments],
             }
@@ -83,6 +84,7 @@ def document(
     found: Examined | None,
     methods: list[Trained],
     usable: Usable,
+    rates: Rates,
     files: dict[str, str],
     name: str,
     reason: str = "",
@@ -90,6 +92,7 @@ def document(
     """
     Args:
         found: Nothing of a file that cannot be read.
+        rates: What thresholds were chosen by.
         files: What was made of it, by kind.
         name: Of the file.
         reason: Why it cannot be read.
@@ -103,7 +106,7 @@ def document(
         "faces": [] if found is None else [of_face(face) for face in found.faces],
         "glimpses": 0 if found is None else found.glimpses,
         "usable": asdict(usable),
-        "methods": [of_method(one) for one in methods],
+        "methods": [of_method(one, rates) for one in methods],
         "files": files,
     }
 

@@ -29,8 +29,9 @@ from datamodules.video import Decoder
 from lightning_modules.trained import Trained
 from suite.detection.film import Film
 from suite.detection.score import Score, Scorer, moments
+from suite.detection.thresholds import Rates, Verdict, thresholds_of
 from suite.detection.usable import Usable
-from suite.detection.verdict import FaceVerdict, Verdict, of_face, of_file
+from suite.detection.verdict import FaceVerdict, of_face, of_file
 
 HELD = 256 * 2**20  # bytes of frames that wait for scores, to be filmed
 TIDY = 600  # frames after which memory is given back, which costs a sixth of a second
@@ -105,6 +106,7 @@ class Examiner:
         frames: int,
         spacing: float,
         batch: int,
+        rates: Rates,
     ) -> None:
         """
         Args:
@@ -114,9 +116,11 @@ class Examiner:
             frames: Moments of a file that are scored, at least.
             spacing: Seconds from one moment to the next, at most.
             batch: Clips that are scored together.
+            rates: What thresholds are chosen by.
         """
         self.methods, self.decoder, self.usable = methods, decoder, usable
         self.frames, self.spacing = frames, spacing
+        self.thresholds = thresholds_of(methods, rates)
         contract = methods[0].contract
         points = any(needs_landmarks(one) for one in methods) or shape_boxes(contract)
         self.landmarks = (landmarks or landmarks_of(contract)) if points else NoLandmarks()
@@ -171,7 +175,7 @@ class Examiner:
             most.append(len(starts))
         tracks: dict[int, Track] = {}
         size, damaged = (0, 0), set(np.flatnonzero(damage).tolist())
-        with Film.of(film, path, index, self.methods) as made:
+        with Film.of(film, path, index, self.methods, self.thresholds) as made:
             for frame in self.filmed(watch(self.decoder, path, self.tracker, damaged), made):
                 size = (frame.picture.shape[1], frame.picture.shape[0])
                 tracks |= {face.track.id: face.track for face in frame.faces}
@@ -217,7 +221,7 @@ class Examiner:
                     (one.trained, sorted((s for s in one.scores if s.track == track.id), key=lambda s: s.frame))
                     for one in self.scorers
                 ]
-                faces.append(of_face(track, mine, index.times.tolist(), self.usable, most, reason))
+                faces.append(of_face(track, mine, index.times.tolist(), self.usable, most, self.thresholds, reason))
         faces.sort(key=lambda face: (bool(face.reasons), -(face.probability or 0.0), face.track.id))
         glimpses = len(tracks) - len(faces)
         verdict, reasons = of_file(faces, glimpses, reason)

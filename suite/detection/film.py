@@ -23,10 +23,16 @@ from datamodules.video import Index
 from lightning_modules.trained import Trained
 from suite.detection.score import Score
 from suite.detection.sound import Sound
+from suite.detection.thresholds import Thresholds, Verdict
 
 Picture = NDArray[np.uint8]
 LONGEST = 1280  # side of the copy
-FORGED, CLEAR, UNKNOWN = (225, 45, 45), (30, 160, 110), (140, 140, 140)
+COLOURS: dict[Verdict, tuple[int, int, int]] = {
+    "forged": (225, 45, 45),
+    "unclear": (215, 135, 0),
+    "no forgery found": (30, 160, 110),
+    "no verdict": (140, 140, 140),
+}
 CURVES = [(37, 99, 235), (217, 119, 6), (124, 58, 237), (8, 145, 178), (190, 24, 93), (101, 163, 13)]
 
 
@@ -35,10 +41,10 @@ class Film:
 
     wanted = True
 
-    def __init__(self, index: Index, methods: Sequence[Trained]) -> None:
+    def __init__(self, index: Index, methods: Sequence[Trained], thresholds: Thresholds) -> None:
         self.seconds = index.seconds
         self.methods = methods
-        self.threshold = float(np.mean([one.threshold for one in methods]))
+        self.thresholds = thresholds
         self.at = [0] * len(methods)  # scores that were looked at
         self.now: dict[int, list[Score | None]] = {}  # of each face, what each method said last
         self.points: dict[int, tuple[int, int]] = {}  # where the curve of each face ended
@@ -48,16 +54,22 @@ class Film:
 
     @staticmethod
     @contextmanager
-    def of(path: Path | None, source: Path, index: Index, methods: Sequence[Trained]) -> Iterator[Film]:
+    def of(
+        path: Path | None, source: Path, index: Index, methods: Sequence[Trained], thresholds: Thresholds
+    ) -> Iterator[Film]:
         """
         Args:
             path: To write, mp4 or png; nothing is filmed without it.
         """
         if path is None:
-            yield NoFilm(index, methods)
+            yield NoFilm(index, methods, thresholds)
             return
         with appearing(path) as part:
-            film = Still(index, methods, part) if path.suffix == ".png" else Moving(index, methods, part, source)
+            film = (
+                Still(index, methods, thresholds, part)
+                if path.suffix == ".png"
+                else Moving(index, methods, thresholds, part, source)
+            )
             try:
                 yield film
                 film.end()
@@ -107,7 +119,7 @@ class Film:
 
     def draw(self, picture: Picture, face: Face) -> None:
         p = self.probability(face.track.id)
-        colour = UNKNOWN if p is None else FORGED if p >= self.threshold else CLEAR
+        colour = COLOURS["no verdict" if p is None else self.thresholds.verdict(p)]
         for by, one in zip(self.methods, self.now.get(face.track.id, []), strict=False):
             if one is not None and one.heat is not None:
                 with suppress(NoCrop):
@@ -128,11 +140,11 @@ class Film:
                 y = round(bottom - value * (bottom - top))
                 cv2.line(self.strip, (left, y), (right, y), (215, 215, 215), 1)
                 text(self.strip, f"{value:g}", (left - 14, y + 4))
-            y = round(bottom - self.threshold * (bottom - top))
-            for x in range(left, right, 8):
-                cv2.line(self.strip, (x, y), (min(x + 4, right), y), FORGED, 1)
+            self.mark("unclear", left, right, round(bottom - self.thresholds.unclear * (bottom - top)))
+            y = round(bottom - self.thresholds.forged * (bottom - top))
+            self.mark("forged", left, right, y)
             if height >= 60:
-                text(self.strip, "forged?", (2, max(top + 10, min(bottom, y - 3))), 0.28)
+                text(self.strip, "forged", (2, max(top + 10, min(bottom, y - 3))), 0.28)
             text(self.strip, f"{self.seconds:.1f} s", (right - 40, height - 4))
         x = left + round((right - left) * frame.seconds / max(self.seconds, 1e-6))
         for face in frame.faces:
@@ -147,6 +159,11 @@ class Film:
         cv2.line(out, (x, top), (x, bottom), (60, 60, 60), 1)
         text(out, f"{frame.seconds:.1f} s", (min(max(left, x - 14), right - 90), height - 4))
         return out
+
+    def mark(self, verdict: Verdict, left: int, right: int, y: int) -> None:
+        """Draws a threshold, above which the curve of a face has this verdict."""
+        for x in range(left, right, 8):
+            cv2.line(self.strip, (x, y), (min(x + 4, right), y), COLOURS[verdict], 1)  # type: ignore[call-overload]
 
     def show(self, picture: Picture, seconds: float) -> None:
         raise NotImplementedError
@@ -166,8 +183,8 @@ class NoFilm(Film):
 class Still(Film):
     """One picture."""
 
-    def __init__(self, index: Index, methods: Sequence[Trained], path: Path) -> None:
-        super().__init__(index, methods)
+    def __init__(self, index: Index, methods: Sequence[Trained], thresholds: Thresholds, path: Path) -> None:
+        super().__init__(index, methods, thresholds)
         self.path = path
 
     def curves(self, frame: Frame, width: int) -> Picture:
@@ -180,8 +197,10 @@ class Still(Film):
 class Moving(Film):
     """An mp4 with the sound of the source."""
 
-    def __init__(self, index: Index, methods: Sequence[Trained], path: Path, source: Path) -> None:
-        super().__init__(index, methods)
+    def __init__(
+        self, index: Index, methods: Sequence[Trained], thresholds: Thresholds, path: Path, source: Path
+    ) -> None:
+        super().__init__(index, methods, thresholds)
         self.container: Any = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
         options = {"crf": "21", "preset": "ultrafast"}  # a third of the time of veryfast, files 1.7 times as large
         self.stream = self.container.add_stream(

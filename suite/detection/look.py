@@ -23,6 +23,7 @@ from lightning_modules.trained import Trained, load
 from suite.detection.document import document
 from suite.detection.examine import Examiner, Limits
 from suite.detection.page import page
+from suite.detection.thresholds import Performance, Rates
 from suite.detection.usable import Usable
 
 DOCUMENT, PAGE = "result.json", "page.html"
@@ -36,6 +37,8 @@ class Settings:
     Args:
         frames: Moments of each file that are scored, at least; all of a shorter one.
         spacing: Seconds from one scored moment to the next, at most.
+        forged_at: Largest share of real videos that may be called forged, as validation saw them.
+        unclear_at: Largest share of real videos that may be called forged or unclear.
         usable: What a face must have to be judged.
         limits: Of a file; larger ones are refused before they are decoded.
         landmarks: Model of 68 points, for methods that need one or whose squares hold all points; without it that of
@@ -47,6 +50,8 @@ class Settings:
 
     frames: int = 32
     spacing: float = 0.5
+    forged_at: float = Rates.forged_at
+    unclear_at: float = Rates.unclear_at
     usable: Usable = field(default_factory=Usable)
     limits: Limits = field(default_factory=Limits)
     landmarks: Landmarks | None = None
@@ -54,7 +59,12 @@ class Settings:
     device: str = "auto"
     batch: int = 32
 
+    @property
+    def rates(self) -> Rates:
+        return Rates(forged_at=self.forged_at, unclear_at=self.unclear_at)
+
     def __post_init__(self) -> None:
+        self.rates  # noqa: B018  refuses what are none
         for name in ("frames", "spacing", "batch"):
             if getattr(self, name) <= 0:
                 raise Refused(f"{name} {getattr(self, name)}: must be above 0")
@@ -76,12 +86,14 @@ def settings_of(given: Namespace) -> Settings:
     return Settings(**{one.name: getattr(given, one.name) for one in fields(Settings)})
 
 
-def asked(methods: list[Trained]) -> str:
-    names = [
-        f"{one.name} (trained on {', '.join(one.trained_on)}; threshold {one.threshold:.3f}, of its validation split)"
-        for one in methods
-    ]
-    return f"Asked {'is' if len(names) == 1 else 'are'} {', '.join(names)}."
+def introduce(methods: list[Trained], rates: Rates) -> list[str]:
+    """A sentence on each: what it saw, and how it did on its validation."""
+    out = []
+    for one in methods:
+        did = Performance.of(one, rates)
+        caution = f" ({did.caution})" if did.caution else ""
+        out.append(f"{one.name} was trained on {one.saw or 'nothing that is known'}; {did.say()}{caution}.")
+    return out
 
 
 def distinct(methods: list[Trained]) -> list[Trained]:
@@ -113,8 +125,9 @@ class Looker:
             settings.frames,
             settings.spacing,
             settings.batch,
+            settings.rates,
         )
-        self.limits = settings.limits
+        self.limits, self.rates = settings.limits, settings.rates
 
     def look(
         self, path: Path, out: Path, film: bool, progress: Callable[[int, int], None], name: str | None = None
@@ -135,12 +148,14 @@ class Looker:
             if error.errno == ENOSPC:
                 raise Refused(f"{out}: {error.strerror}") from error
             raise VideoError(path, error.strerror or str(error)) from error
-        write_text(out / PAGE, page(found, self.methods, files | {"document": DOCUMENT}, name))
-        return self.concluded(out, document(path, found, self.methods, self.examiner.usable, files, name))
+        write_text(out / PAGE, page(found, self.methods, self.rates, files | {"document": DOCUMENT}, name))
+        return self.concluded(out, document(path, found, self.methods, self.examiner.usable, self.rates, files, name))
 
     def refused(self, path: Path, out: Path, reason: str) -> dict[str, Any]:
         """What is left of a file that cannot be read."""
-        return self.concluded(out, document(path, None, self.methods, self.examiner.usable, {}, path.name, reason))
+        return self.concluded(
+            out, document(path, None, self.methods, self.examiner.usable, self.rates, {}, path.name, reason)
+        )
 
     @staticmethod
     def concluded(out: Path, content: dict[str, Any]) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from datamodules.contract import digest
 from datamodules.damage import say_damage
 from lightning_modules.trained import Trained
 from suite.detection.examine import Examined
-from suite.detection.film import CURVES
+from suite.detection.film import COLOURS, CURVES
 from suite.detection.score import TILE, Score
+from suite.detection.thresholds import Performance, Rates
 from suite.detection.verdict import FaceVerdict, Said
 from suite.pages import render
 
@@ -39,12 +40,24 @@ def lead(found: Examined) -> str:
     if found.verdict == "no verdict":
         return f"No verdict: {'; '.join(found.reasons)}."
     worst = judged[0]
-    text = f"probability {worst.probability:.3f}, threshold {worst.threshold:.3f}"
+    text = f"probability {worst.probability:.3f}, {explain_range(worst)}"
     if found.verdict == "forged":
         return f"Face {worst.track.id} looks forged: {text}."
+    if found.verdict == "unclear":
+        return f"Whether face {worst.track.id} is forged is unclear: {text}."
     if len(judged) == 1:
         return f"No forgery found in the face: {text}."
     return f"No forgery found in any of {len(judged)} faces: {text} of the most suspicious."
+
+
+def explain_range(face: FaceVerdict) -> str:
+    """Where its probability lies between the thresholds."""
+    forged, unclear = face.thresholds.forged, face.thresholds.unclear
+    if face.verdict == "forged":
+        return f"forged is what is above {forged:.3f}"
+    if face.verdict == "unclear":
+        return f"unclear is from {unclear:.3f} to {forged:.3f}"
+    return f"unclear begins above {unclear:.3f}"
 
 
 def timeline(face: FaceVerdict, seconds: float) -> Markup:
@@ -64,9 +77,12 @@ def timeline(face: FaceVerdict, seconds: float) -> Markup:
     parts.append(
         f'<rect x="{x(face.first):.1f}" y="{TOP}" width="{max(2.0, x(face.last) - x(face.first)):.1f}" '
         f'height="{BOTTOM - TOP}" fill="#f3f4f6" fill-opacity=".6"/>'
-        f'<line x1="{LEFT}" x2="{RIGHT}" y1="{y(face.threshold):.1f}" y2="{y(face.threshold):.1f}" '
-        'stroke="#e12d2d" stroke-dasharray="4 4"/>'
     )
+    for verdict, p in (("forged", face.thresholds.forged), ("unclear", face.thresholds.unclear)):
+        colour = "rgb({},{},{})".format(*COLOURS[verdict])
+        parts.append(
+            f'<line x1="{LEFT}" x2="{RIGHT}" y1="{y(p):.1f}" y2="{y(p):.1f}" stroke="{colour}" stroke-dasharray="4 4"/>'
+        )
     for i, said in enumerate(face.said):
         colour = "rgb({},{},{})".format(*CURVES[i % len(CURVES)])
         points = [(x(one.seconds), y(said.by.calibrated(one.score))) for one in said.usable]
@@ -107,9 +123,10 @@ def jpeg(picture: Picture) -> str:
     return base64.b64encode(content.tobytes()).decode()
 
 
-def page(found: Examined, asked: Sequence[Trained], files: dict[str, str], name: str) -> str:
+def page(found: Examined, asked: Sequence[Trained], rates: Rates, files: dict[str, str], name: str) -> str:
     """
     Args:
+        rates: What thresholds were chosen by.
         files: What the page may show, by kind: names of files beside it.
         name: Of the file.
     """
@@ -118,7 +135,8 @@ def page(found: Examined, asked: Sequence[Trained], files: dict[str, str], name:
         is_judged = face.probability is not None
         pictures = [(said.by.name, key_frames(said)) for said in face.said] if is_judged else []
         line = timeline(face, found.index.seconds) if found.index.seconds and is_judged else None
-        faces.append({"face": face, "timeline": line, "pictures": pictures})
+        where = explain_range(face) if is_judged else ""
+        faces.append({"face": face, "range": where, "timeline": line, "pictures": pictures})
     return render(
         "detection/page.html",
         title=name,
@@ -127,6 +145,7 @@ def page(found: Examined, asked: Sequence[Trained], files: dict[str, str], name:
         found=found,
         files=files,
         faces=faces,
-        methods=[(one, digest(one.contract)) for one in asked],
+        methods=[(one, digest(one.contract), Performance.of(one, rates)) for one in asked],
+        classes={"forged": "forged", "unclear": "unclear", "no forgery found": "real"},
         colours=["rgb({},{},{})".format(*colour) for colour in CURVES],
     )

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from math import isnan
 from statistics import fmean, median
-from typing import Literal
 
 import torch
 
@@ -16,10 +15,9 @@ from datamodules.faces.track import Track
 from lightning_modules.metrics import functional
 from lightning_modules.trained import Trained
 from suite.detection.score import Score
+from suite.detection.thresholds import Thresholds, Verdict
 from suite.detection.unlike import Distance, explain_unlike
 from suite.detection.usable import Usable
-
-Verdict = Literal["forged", "no forgery found", "no verdict"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,14 +51,14 @@ class FaceVerdict:
     left_out: dict[str, int]  # moments that have no part in the verdict, by the kind of their fault
     said: list[Said]
     probability: float | None  # mean over the methods; None where nothing can be said
-    threshold: float
+    thresholds: Thresholds
     reasons: list[str]  # why nothing is said
 
     @property
     def verdict(self) -> Verdict:
         if self.probability is None:
             return "no verdict"
-        return "forged" if self.probability >= self.threshold else "no forgery found"
+        return self.thresholds.verdict(self.probability)
 
 
 def typical(seen: Sequence[Quality]) -> dict[str, float]:
@@ -82,6 +80,7 @@ def of_face(
     times: Sequence[float],
     usable: Usable,
     most: int,
+    thresholds: Thresholds,
     damage: str = "",
 ) -> FaceVerdict:
     """
@@ -110,7 +109,7 @@ def of_face(
         left_out=dict(Counter(fault.kind for fault in faults).most_common()),
         said=said,
         probability=None if reasons or not said else fmean(one.probability for one in said),
-        threshold=fmean(trained.threshold for trained, _ in moments),
+        thresholds=thresholds,
         reasons=reasons,
     )
 
@@ -129,6 +128,6 @@ def of_file(faces: Sequence[FaceVerdict], glimpses: int, damage: str = "") -> tu
         return "forged", []
     without = [face for face in faces if face.verdict == "no verdict"]
     reasons = [f"face {face.track.id}: {reason}" for face in without for reason in face.reasons]
-    if "no forgery found" in verdicts:
-        return "no forgery found", reasons
+    if verdicts - {"no verdict"}:
+        return "unclear" if "unclear" in verdicts else "no forgery found", reasons
     return "no verdict", reasons or [f"{glimpses} faces were seen too shortly" if glimpses else "no face was found"]

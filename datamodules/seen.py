@@ -1,0 +1,79 @@
+"""What a detector was trained on, counted from its manifest and said in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenSet:
+    """Of one data set.
+
+    Args:
+        people: As its manifest tells them apart, perhaps by source clips; 0 where it does not.
+        forged_by: The synthesis that made forgeries of the real ones, empty without.
+    """
+
+    dataset: str
+    real_photographs: int
+    forged_photographs: int
+    real_videos: int
+    forged_videos: int
+    people: int
+    forged_by: str = ""
+
+    @property
+    def photographs(self) -> int:
+        return self.real_photographs + self.forged_photographs
+
+    @property
+    def videos(self) -> int:
+        return self.real_videos + self.forged_videos
+
+
+def count_seen(videos: pa.Table, synthesis: object | None = None) -> list[dict[str, Any]]:
+    """Of each data set, as a checkpoint keeps it.
+
+    Args:
+        videos: Rows of the manifest, of training.
+        synthesis: Makes forgeries of the real ones.
+    """
+    seen, forged_by = [], "" if synthesis is None else type(synthesis).__name__
+    for dataset in sorted(pc.unique(videos["dataset"]).to_pylist()):
+        mine = videos.filter(pc.field("dataset") == dataset)
+        is_photograph = (pc.field("frames") == 1) & (pc.field("fps") == 0)
+        kinds = {
+            f"{kind}_{what}": mine.filter((pc.field("label") == label) & is_one).num_rows
+            for label, kind in enumerate(("real", "forged"))
+            for what, is_one in (("photographs", is_photograph), ("videos", ~is_photograph))
+        }
+        people = pc.list_flatten(pc.split_pattern(mine["identities"].combine_chunks(), " "))
+        known = set(pc.unique(people).to_pylist()) - {""}
+        seen.append(asdict(SeenSet(dataset=dataset, people=len(known), forged_by=forged_by, **kinds)))
+    return seen
+
+
+def describe_seen(seen: Iterable[Mapping[str, Any]]) -> str:
+    """1,200 photographs of 690 people (mine: all real) and 300 videos of 30 people (studio: 30 real, 270 forged)."""
+    sets = [SeenSet(**one) for one in seen]
+    text = enumerate_all([describe_set(one) for one in sets])
+    makers = sorted({one.forged_by for one in sets} - {""})
+    return f"{text}, with forgeries that {enumerate_all(makers)} made of them" if makers else text
+
+
+def describe_set(one: SeenSet) -> str:
+    kinds = [(one.photographs, "photograph"), (one.videos, "video")]
+    counts = enumerate_all([f"{n:,} {name}{'' if n == 1 else 's'}" for n, name in kinds if n])
+    real, forged = one.real_photographs + one.real_videos, one.forged_photographs + one.forged_videos
+    people = f" of {one.people:,} {'person' if one.people == 1 else 'people'}" if one.people else ""
+    split = f": {real:,} real, {forged:,} forged" if forged else ": all real"
+    return f"{counts}{people} ({one.dataset}{split})"
+
+
+def enumerate_all(parts: Sequence[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
