@@ -28,6 +28,7 @@ from datamodules.faces.align import Cropper
 from datamodules.synthesis.base import warn_of_margin
 from datamodules.synthesis.framing import WHOLE, Framing
 from lightning_modules import fixed
+from lightning_modules.familiarity import Familiarity
 from lightning_modules.finite import LossCheck, check_scores
 from lightning_modules.metrics.collections import pixel_metrics, score_metrics
 from lightning_modules.metrics.functional import Pooled
@@ -71,6 +72,7 @@ class Method(LightningModule, ABC):
     framing: Framing = WHOLE  # what of a crop is shown; a method with another one applies it to what is not framed
     map_of: MapOf = "region"  # what its map shows, and is measured against
     is_trained = False  # whether its arguments brought all its weights, so that no checkpoint is needed
+    familiarity: Familiarity | None = None  # what its checkpoint knows of the faces that it was trained on
     video_threshold: Tensor
     video_slope: Tensor
     video_bias: Tensor
@@ -115,18 +117,14 @@ class Method(LightningModule, ABC):
                 for one in data.group.sets:
                     warn_of_margin(one.prepared, Cropper.of(one.contract))
 
+    def early_layers(self) -> list[nn.Module]:
+        """What familiar faces are known by, see early.py; a method with none cannot tell."""
+        return []
+
     def predicted(self, batch: Batch) -> Prediction:
         """For a method that sees more than frames to override."""
         prediction: Prediction = self(batch.frames)
         return prediction
-
-    @staticmethod
-    def landmarks(batch: Batch) -> Tensor:
-        """(B, T, 68, 2) for a method that cannot do without."""
-        if not torch.compiler.is_exporting() and not batch.has_landmarks.all():  # on the CPU, nothing waits
-            name = batch.video[batch.has_landmarks.tolist().index(False)]
-            raise Refused(f"{name}: was prepared without landmarks, which this method needs")
-        return batch.landmarks
 
     @staticmethod
     def label_loss(logit: Tensor, batch: Batch) -> Tensor:

@@ -11,6 +11,7 @@ from datamodules.batch import Batch
 from datamodules.errors import Refused
 from datamodules.synthesis.framing import WHOLE, Framing
 from lightning_modules.base import Method, Prediction
+from lightning_modules.early import find_early
 from lightning_modules.last_layer import in_float32
 from lightning_modules.trunk_weights import TrunkWeights, create_trunk
 
@@ -61,6 +62,9 @@ class Classifier(Method):
             if len(values) != 3 or (name == "std" and min(values) <= 0):
                 raise Refused(f"{name} {given}: must be three numbers{', above 0' if name == 'std' else ''}")
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
+
+    def early_layers(self) -> list[nn.Module]:
+        return find_early(self.net)
 
     def predicted(self, batch: Batch) -> Prediction:
         return self(batch.frames, batch.framed)

@@ -11,6 +11,7 @@ from datamodules.batch import Batch
 from datamodules.errors import Refused
 from datamodules.synthesis.hull import JAW, MOUTH, filled
 from lightning_modules.base import Method, Prediction
+from lightning_modules.landmarks import require_landmarks
 from lightning_modules.recovery.regions import BROWS, EYES
 
 NOSE = [*range(27, 36)]
@@ -44,7 +45,7 @@ class Degenerate(Method):
     def predicted(self, batch: Batch) -> Prediction:
         out = self(batch.frames)
         if self.needs_landmarks:
-            points = self.landmarks(batch).flatten(0, 1)
+            points = require_landmarks(batch).flatten(0, 1)
             height, width = batch.frames.shape[-2:]
             inside = torch.stack([filled(points[:, hull], height, width) for hull in HULLS[self.where]]).any(0)
             out.mask_logit = (SURE * (2 * inside.float() - 1)).view_as(out.mask_logit)

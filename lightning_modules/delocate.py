@@ -18,6 +18,8 @@ from datamodules.batch import Batch
 from datamodules.errors import Refused
 from lightning_modules import masks, meta
 from lightning_modules.base import Method, Prediction
+from lightning_modules.early import find_early
+from lightning_modules.landmarks import require_landmarks
 from lightning_modules.last_layer import in_float32
 from lightning_modules.meta import Split
 from lightning_modules.recover import generator_of
@@ -144,6 +146,9 @@ class Delocate(Method):
         if self.split == "methods" and isinstance(data, FaceData) and len(data.training_methods()) < 3:
             raise Refused("split 'methods': there is one forgery in training; use 'people' or 'none'")
 
+    def early_layers(self) -> list[nn.Module]:
+        return find_early(self.unet.encoder)
+
     def predicted(self, batch: Batch) -> Prediction:
         if self.training and self.kept is not None:
             found = self.kept.of(batch, self.recovered)
@@ -161,7 +166,7 @@ class Delocate(Method):
 
     def points(self, batch: Batch) -> Tensor:
         """(B * T, 68, 2) landmarks, in patches."""
-        return self.landmarks(batch).flatten(0, 1) / self.generator.patch
+        return require_landmarks(batch).flatten(0, 1) / self.generator.patch
 
     def forward(self, frames: Tensor) -> Prediction:
         raise Refused("Delocate: needs landmarks")

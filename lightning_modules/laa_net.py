@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from datamodules.base import FaceData
 from datamodules.batch import Batch
@@ -87,6 +87,9 @@ class LAANet(Method):
         self.compat, self.freeze_epochs = compat, freeze_epochs
         self.targets: Targets | None = None  # of the last batch
         self.weight = {"points": points, "label": 1.0, "consistency": consistency}
+
+    def early_layers(self) -> list[nn.Module]:
+        return self.network.trunk.early_layers()
 
     def predicted(self, batch: Batch) -> Prediction:
         return self(batch.frames, batch.framed)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from pytorch_lightning.cli import ReduceLROnPlateau
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from datamodules.batch import Batch
@@ -82,6 +82,9 @@ class LAE(Method):
         self.comparator = Comparator(None if comparator is None else read(comparator)) if perceptual else None
         self.discriminator = Discriminator() if adversarial else None
         self.automatic_optimization = not adversarial
+
+    def early_layers(self) -> list[nn.Module]:
+        return self.encoder.early_layers()
 
     def halves(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """(B,) mean activation of the units for real faces, and of those for forged ones."""

@@ -14,6 +14,7 @@ from torchmetrics import CatMetric, MeanMetric
 from datamodules.batch import Batch
 from datamodules.errors import Refused
 from lightning_modules.base import Method, Outcome, Prediction
+from lightning_modules.landmarks import require_landmarks
 from lightning_modules.recovery.convert import convert_generator as convert_reference
 from lightning_modules.recovery.mae import MAE
 from lightning_modules.recovery.masking import Blocks, Masking
@@ -77,7 +78,7 @@ class Recover(Method):
 
     def predicted(self, batch: Batch) -> Prediction:
         frames, t = batch.frames.flatten(0, 1), batch.frames.shape[1]
-        landmarks = self.landmarks(batch) if self.needs_landmarks else batch.landmarks
+        landmarks = require_landmarks(batch) if self.needs_landmarks else batch.landmarks
         points, side = landmarks.flatten(0, 1) / self.generator.patch, self.generator.side
         return self.trained_on(frames, points, side) if self.training else self.tested_on(frames, points, side, t)
 

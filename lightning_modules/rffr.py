@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from datamodules.batch import Batch
 from datamodules.errors import Refused
 from lightning_modules.base import Method, Prediction
+from lightning_modules.early import find_early
 from lightning_modules.recover import generator_of
 from lightning_modules.recovery.blocks import Grid
 from lightning_modules.recovery.convert import convert_reference
@@ -89,6 +90,10 @@ class RFFR(Method):
             generator_of(self.generator_weights, self.network.generator)
         else:
             raise Refused("RFFR: give --model.generator_weights, for instance runs/rffr_pretrain/checkpoints/best.ckpt")
+
+    def early_layers(self) -> list[nn.Module]:
+        branches = self.network.branches.values()
+        return [layer for branch in branches for layer in find_early(branch.vit)]
 
     def drawn(self, generator: Generator | None = None) -> Tensor:
         """(S,) blocks of a step of training, all of them where none was drawn."""

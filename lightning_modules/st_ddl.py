@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from datamodules.batch import Batch
 from datamodules.errors import Refused
 from lightning_modules import masks
 from lightning_modules.base import Method, Prediction
+from lightning_modules.landmarks import require_landmarks
 from lightning_modules.st.convert import convert_reference
 from lightning_modules.st.motion import MeshMotion, Motion
 from lightning_modules.st.network import Network
@@ -61,8 +62,11 @@ class STDDL(Method):
     def needs_landmarks(self) -> bool:  # type: ignore[override]
         return self.motion.needs_landmarks
 
+    def early_layers(self) -> list[nn.Module]:
+        return self.network.pixels.early_layers()
+
     def predicted(self, batch: Batch) -> Prediction:
-        landmarks = self.landmarks(batch) if self.needs_landmarks else batch.landmarks
+        landmarks = require_landmarks(batch) if self.needs_landmarks else batch.landmarks
         prediction: Prediction = self(batch.frames, self.motion(batch.frames, landmarks))
         return prediction
 

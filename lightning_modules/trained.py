@@ -19,13 +19,14 @@ from datamodules.contract import Contract
 from datamodules.errors import Refused
 from datamodules.seen import describe_seen
 from lightning_modules.base import Method
+from lightning_modules.familiarity import Familiarity
 from lightning_modules.fixed import check_fixed, complete
 from lightning_modules.metrics.calibration import Calibration, calibrated
 from lightning_modules.metrics.operating import FORGED_AT, UNCLEAR_AT, OperatingPoint, Validated
 from lightning_modules.metrics.registry import CALIBRATION
 from lightning_modules.weights import FROM_FILES, digest, read
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+CONFIG, WEIGHTS, FAMILIARITY = "config.json", "model.safetensors", "familiarity.safetensors"
 NEEDED = {"model", "contract", "stored", "trained_on", "weights"}
 OF_TRAINING = ("optimizer", "scheduler")
 UNTIL_0_1 = ("pretrained",)  # arguments that older runs have, and nothing does any more
@@ -135,7 +136,10 @@ def load(path: Path) -> Trained:
                 f"{path / WEIGHTS}: is damaged or of another method: its digest is {digest(state)}, and "
                 f"{about['weights']} in {CONFIG}"
             )
-        return built(path, about["model"], about, state)
+        known = read(path / FAMILIARITY) if about.get("familiarity") is not None else None
+        if known is not None and digest(known) != about["familiarity"]:
+            raise Refused(f"{path / FAMILIARITY}: is damaged: its digest is not the {about['familiarity']} in {CONFIG}")
+        return built(path, about["model"], about, state, known)
     checkpoint = path if path.suffix == ".ckpt" else path / "checkpoints/best.ckpt"
     config = checkpoint.parent.parent / "config.yaml"
     for file in (checkpoint, config):
@@ -146,10 +150,16 @@ def load(path: Path) -> Trained:
     if not abouts or "stored" not in abouts[0]:
         raise Refused(f"{checkpoint}: does not say how its faces were prepared; it is of an older version")
     model = yaml.safe_load(config.read_text())["model"]
-    return built(path, model, abouts[0], content["state_dict"])
+    return built(path, model, abouts[0], content["state_dict"], content.get("familiarity"))
 
 
-def built(path: Path, model: dict[str, Any], about: dict[str, Any], state: dict[str, Tensor]) -> Trained:
+def built(
+    path: Path,
+    model: dict[str, Any],
+    about: dict[str, Any],
+    state: dict[str, Tensor],
+    familiarity: dict[str, Tensor] | None,
+) -> Trained:
     dropped = (*OF_TRAINING, *FROM_FILES, *UNTIL_0_1)
     arguments = {k: v for k, v in model.get("init_args", {}).items() if k not in dropped}
     if arguments.get("comparator") is not None or arguments.get("perceptual"):  # of LAE, which only a loss looks at
@@ -173,6 +183,8 @@ def built(path: Path, model: dict[str, Any], about: dict[str, Any], state: dict[
         raise Refused(f"{path}: {model['class_path']} does not tell real from fake")
     if "video_threshold" not in method.fixed():
         raise Refused(f"{path}: validation has fixed no threshold; it must see real and fake videos")
+    if familiarity is not None:
+        method.familiarity = Familiarity.of(familiarity)
     known = {"contract": about["contract"], "stored": about["stored"], "trained_on": about["trained_on"]}
     known["seen"] = about.get("seen")
     return Trained(path=path, method=method.eval(), model=model, digest=digest(method.state_dict()), **known)
@@ -185,16 +197,21 @@ def save(trained: Trained, folder: Path) -> None:
         save_file(state, part, {"format": "pt"})
     about: dict[str, Any] = {"library_name": "deepfake-suite", "model": trained.model, "contract": trained.contract}
     about |= {"stored": trained.stored, "trained_on": trained.trained_on, "weights": trained.digest}
+    if (known := trained.method.familiarity) is not None:
+        with appearing(folder / FAMILIARITY) as part:
+            save_file(known.state(), part, {"format": "pt"})
+        about["familiarity"] = digest(known.state())
     about |= {"thresholds": trained.write_points()} | ({"seen": trained.seen} if trained.seen else {})
     write_text(folder / CONFIG, json.dumps(about, indent=1) + "\n")
 
 
-def from_pretrained(name: str | Path) -> Method:
-    """
+def fetch(name: str | Path) -> Path:
+    """Where 'load' finds it.
+
     Args:
-        name: A folder that 'export --format hub' wrote, or the name of such a repository on the Hugging Face hub.
+        name: What 'load' takes, or the name of a repository on the Hugging Face hub that has such a folder.
     """
     path = Path(name)
     if not path.exists() and len(path.parts) == 2:
         path = Path(snapshot_download(str(name)))
-    return load(path).method
+    return path

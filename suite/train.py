@@ -18,6 +18,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from callbacks.checkpoints import SafeCheckpointIO
 from callbacks.clip_video import ClipVideo
+from callbacks.familiarity import KnowTraining
 from callbacks.history import History, rewind
 from callbacks.panels import Panels
 from callbacks.predictions import PredictionTable
@@ -148,6 +149,7 @@ class SuiteCLI(LightningCLI):
     ) -> list[Callback]:
         callbacks = list(given) if isinstance(given, list) else [given] if given else []
         standard: list[Callback] = [EpochSeed(), Throughput(), PredictionTable(), RocCurve(), Panels(), ClipVideo()]
+        standard.append(KnowTraining())
         callbacks += [s for s in standard if not any(isinstance(c, type(s)) for c in callbacks)]
         if not any(isinstance(callback, ModelCheckpoint) for callback in callbacks):
             folder = run / "checkpoints"

@@ -19,6 +19,7 @@ from datamodules.synthesis.self_blend import SelfBlend
 from lightning_modules import meta
 from lightning_modules.base import Method
 from lightning_modules.laa_net import LAANet
+from lightning_modules.landmarks import require_landmarks
 from lightning_modules.sharpness import climb, come_home
 from tests.counting import Operations
 
@@ -79,10 +80,10 @@ def test_rows_that_do_not_count_have_no_say_in_the_loss_of_labels() -> None:
 def test_labels_and_landmarks_are_learnt_from_without_a_wait() -> None:
     one = batch(4).to("meta")
     Method.label_loss(torch.zeros(4, device="meta"), one)
-    assert Method.landmarks(one).is_meta
+    assert require_landmarks(one).is_meta
     one.has_landmarks = torch.tensor([True, False, True, True])
     with pytest.raises(Refused, match="studio/real/c23/1: was prepared without landmarks"):
-        Method.landmarks(one.to("meta"))
+        require_landmarks(one.to("meta"))
 
 
 def face(b: int, side: int = 128) -> Batch:

@@ -12,6 +12,7 @@ from timm.models.efficientnet import EfficientNet
 from torch import Tensor, nn
 
 from datamodules.errors import Refused
+from lightning_modules.early import REDUCTIONS
 from lightning_modules.last_layer import in_float32
 from lightning_modules.trunk_weights import TrunkWeights, create_trunk
 
@@ -65,7 +66,9 @@ class Trunk(nn.Module):
         taps = {info["reduction"]: info for info in net.feature_info}
         if not {8, 16, 32} <= taps.keys():
             raise Refused(f"trunk {name!r}: has no features at an eighth, a 16th and a 32nd of the size")
-        self.taps = [int(taps[reduction]["module"].rpartition(".")[2]) for reduction in (8, 16, 32)]
+        at = {reduction: int(info["module"].rpartition(".")[2]) for reduction, info in taps.items() if reduction > 2}
+        self.early = [at[reduction] for reduction in REDUCTIONS if reduction in at]
+        self.taps = [at[reduction] for reduction in (8, 16, 32)]
         self.channels = [taps[reduction]["num_chs"] for reduction in (8, 16, 32)] + [net.num_features]
         if weights is not None:
             self.slow_statistics()
@@ -80,6 +83,9 @@ class Trunk(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = PUBLISHED_MOMENTUM
+
+    def early_layers(self) -> list[nn.Module]:
+        return [self.blocks[i] for i in self.early]
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(B, 3, H, W) to C3, C4, C5 and C5.1, at 1/8, 1/16, 1/32 and 1/32 of the size."""

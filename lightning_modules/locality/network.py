@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from datamodules.errors import Refused
+from lightning_modules.early import find_early
 from lightning_modules.last_layer import in_float32
 from lightning_modules.trunk_weights import TrunkWeights, create_trunk
 
@@ -58,6 +59,11 @@ class Encoder(nn.Module):
         self.register_buffer("scale", scale.view(3, 1, 1), persistent=False)
         self.register_buffer("shift", shift.view(3, 1, 1), persistent=False)
         self.latent = in_float32(nn.Linear(self.width, latent))
+
+    def early_layers(self) -> list[nn.Module]:
+        if isinstance(self.trunk, nn.Sequential):  # plain convolutions, three layers for each
+            return [self.trunk[i] for i in range(2, len(self.trunk), 3)][3:6:2]
+        return find_early(self.trunk)
 
     def forward(self, images: Tensor) -> Encoded:
         """

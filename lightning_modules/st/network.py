@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from datamodules.errors import Refused
 from lightning_modules import backbones
+from lightning_modules.early import find_early
 from lightning_modules.last_layer import in_float32
 from lightning_modules.trunk_weights import TrunkWeights, create_trunk
 from lightning_modules.weights import Released
@@ -47,6 +48,9 @@ class HRNet(nn.Module):
             nn.ReLU(),
         )
 
+    def early_layers(self) -> list[nn.Module]:
+        return [self.trunk.layer1]
+
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.final_layer(self.trunk.forward_features(x)[0])
         return out
@@ -66,6 +70,9 @@ class Features(nn.Module):
         self.trunk = create_trunk("trunk", name, weights, in_chans=channels, **options)
         self.project = nn.Conv2d(info.channels()[at], width, 1)
         self.freeze_unused(channels)
+
+    def early_layers(self) -> list[nn.Module]:
+        return find_early(self.trunk)
 
     def freeze_unused(self, channels: int) -> None:
         """What lies beyond those features: a parameter without gradient would stop DDP."""

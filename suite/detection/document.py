@@ -25,6 +25,7 @@ def rounded(value: float | None, digits: int = 4) -> float | None:
 
 
 def of_method(trained: Trained, rates: Rates) -> dict[str, Any]:
+    known = trained.method.familiarity
     return {
         "name": trained.name,
         "class": trained.model["class_path"],
@@ -33,6 +34,7 @@ def of_method(trained: Trained, rates: Rates) -> dict[str, Any]:
         "saw": trained.saw,
         "thresholds": trained.write_points(rates.forged_at, rates.unclear_at),
         "calibration": trained.calibration and trained.calibration._asdict(),
+        "distance_limit": known and rounded(float(known.limit)),
         "contract": trained.contract,
         "contract_hash": digest(trained.contract),
     }
@@ -47,6 +49,7 @@ def of_moment(said: Said, moment: Score) -> dict[str, Any]:
         "angle": round(region.angle, 2),
         "score": rounded(moment.score, 6),
         "probability": rounded(said.by.calibrated(moment.score), 6),
+        "distance": rounded(moment.distance),
         "left_out": moment.fault.say() if moment.fault else None,
     }
 
@@ -68,6 +71,7 @@ def of_face(face: FaceVerdict) -> dict[str, Any]:
                 "name": said.by.name,
                 "score": rounded(said.score, 6),
                 "probability": rounded(said.probability, 6),
+                "distance": said.distance and rounded(said.distance.value),
                 "moments": [of_moment(said, moment) for moment in said.moments],
             }
             for said in face.said

@@ -21,6 +21,8 @@ from datamodules.faces.crop import NoCrop, Region
 from datamodules.faces.quality import Quality, measure_quality, worsen
 from datamodules.faces.stream import Face, Frame
 from datamodules.sampling import evenly
+from lightning_modules.base import Prediction
+from lightning_modules.early import watch
 from lightning_modules.trained import Trained
 from suite.detection.usable import Fault, Usable
 
@@ -41,6 +43,7 @@ class Score:
     quality: Quality
     fault: Fault | None  # why it has no part in the verdict
     heat: NDArray[np.uint8] | None  # (h, w), 255 is forged
+    distance: float | None = None  # from the faces of the training, where the checkpoint knows them
     crop: NDArray[np.uint8] | None = None  # (TILE, TILE, 3)
 
 
@@ -74,6 +77,14 @@ def moments(times: NDArray[np.float64], span: int, count: int, spacing: float) -
         wanted = times[here] + (times[there] - times[here]) * np.arange(1, parts) / max(parts, 1)
         more.update(np.searchsorted(times[:last], wanted).clip(here, there).tolist())
     return sorted(more.union(chosen))
+
+
+def predict(trained: Trained, samples: Sequence[Sample], device: torch.device) -> tuple[Prediction, list[float] | None]:
+    """What a method says, and the distance of each face from those of its training, where it knows them."""
+    method, known = trained.method, trained.method.familiarity
+    with torch.inference_mode(), watch(method.early_layers()) as early:
+        prediction = method.predicted(collate(samples).to(device).scaled())
+    return prediction, None if known is None else known.distances(early.features(len(samples))).tolist()
 
 
 class Scorer:
@@ -164,8 +175,7 @@ class Scorer:
             )
             for clip in clips
         ]
-        with torch.inference_mode():
-            prediction = self.trained.method.predicted(collate(samples).to(self.device).scaled())
+        prediction, distances = predict(self.trained, samples, self.device)
         if not prediction.logit.isfinite().all():
             raise Refused(f"{self.trained.path}: says no number of frame {clips[0].start} or one soon after")
         scores = prediction.logit.float().sigmoid().tolist()
@@ -176,6 +186,7 @@ class Scorer:
                 heat = cv2.resize(heat, (HEAT, HEAT), interpolation=cv2.INTER_AREA)
             about = {"track": clip.track, "frame": clip.start, "seconds": clip.seconds, "region": clip.region}
             about |= {"quality": clip.quality, "fault": self.usable.find_fault(clip.quality)}
+            about |= {"distance": None if distances is None else distances[i]}
             self.keep(Score(**about, score=scores[i], heat=heat), clip.crops[0])  # type: ignore[arg-type]
 
     def keep(self, score: Score, crop: NDArray[np.uint8]) -> None:

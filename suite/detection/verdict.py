@@ -16,6 +16,7 @@ from lightning_modules.metrics import functional
 from lightning_modules.trained import Trained
 from suite.detection.score import Score
 from suite.detection.thresholds import Thresholds, Verdict
+from suite.detection.unlike import Distance, explain_unlike
 from suite.detection.usable import Usable
 
 
@@ -31,6 +32,14 @@ class Said:
     @property
     def usable(self) -> list[Score]:
         return [one for one in self.moments if one.fault is None]
+
+    @property
+    def distance(self) -> Distance | None:
+        """Median over its usable moments, of all where none is usable; nothing where its checkpoint cannot tell."""
+        known = [one.distance for one in self.usable or self.moments if one.distance is not None]
+        if self.by.method.familiarity is None or not known:
+            return None
+        return Distance(name=self.by.name, value=median(known), limit=float(self.by.method.familiarity.limit))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +99,8 @@ def of_face(
     least = min((mine for _, mine in moments), key=lambda mine: sum(one.fault is None for one in mine))
     faults = [one.fault for one in least if one.fault is not None]
     reasons = [damage] if damage else usable.explain(len(least) - len(faults), faults, most)
+    distances = [one.distance for one in said if one.distance is not None]
+    reasons = reasons or explain_unlike(distances, usable.distance)
     return FaceVerdict(
         track=track,
         first=times[track.frames[0]],

@@ -1,0 +1,92 @@
+"""What the faces of a training look like to its network, so that others can be told from them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.trainer.states import TrainerFn
+from torch import Tensor
+
+from datamodules.base import FaceData
+from datamodules.batch import Batch
+from datamodules.errors import Refused
+from datamodules.spread import spread_batches
+from datamodules.synthesis.base import drawing
+from lightning_modules.base import Method
+from lightning_modules.early import watch
+from lightning_modules.familiarity import Familiarity, fit_familiarity
+
+KEY = "familiarity"  # of a checkpoint
+MOST_BYTES = 96 * 2**20  # of the pixels of a split
+
+
+class KnowTraining(Callback):
+    """Fits a method's familiarity before each validation, with the weights that are judged there.
+
+    So every checkpoint that is written afterwards knows what its own weights make of the training. All ranks compute
+    the same and need not tell each other.
+    """
+
+    def __init__(self, faces: int = 256) -> None:
+        """
+        Args:
+            faces: Clips of the training that are kept in mind, and of validation that fix the limit; 0 is without.
+        """
+        if faces < 0:
+            raise Refused(f"faces {faces}: must be at least 0")
+        self.faces = faces
+        self.batches: dict[str, list[Batch]] = {}  # as they are shown, in bytes
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(pl_module, Method)
+        layers = pl_module.early_layers()
+        if trainer.state.fn != TrainerFn.FITTING or not self.faces or not layers or not isinstance(data, FaceData):
+            return
+        if not self.batches:
+            # once: what is drawn of an augmentation or a synthesis depends on addresses alone
+            self.batches = {split: self.shown(data, split, pl_module.device) for split in ("train", "val")}
+        found = {}
+        for split, batches in self.batches.items():
+            features = [self.features(pl_module, layers, batch) for batch in batches]
+            found[split] = torch.cat(features) if features else torch.empty(0, 1)
+        label = torch.cat([batch.label for batch in self.batches["train"]])
+        pl_module.familiarity = fit_familiarity(found["train"], label, found["val"])
+
+    def shown(self, data: FaceData, split: str, device: torch.device) -> list[Batch]:
+        """Faces with the forgeries of a synthesis, every second one augmented as in training."""
+        out = []
+        for i, raw in enumerate(spread_batches(data, split, self.faces, MOST_BYTES)):
+            batch = data.on_after_batch_transfer(data.transfer_batch_to_device(raw, device, 0), 0)
+            if data.augment is not None:
+                with drawing(data.seed_of(len(split), i)):
+                    changed = data.augment(replace(batch, boundary=None))
+                is_clean = torch.arange(len(batch), device=device) % 2 == 0
+                frames = torch.where(is_clean[:, None, None, None, None], batch.frames, changed.frames)
+                points = torch.where(is_clean[:, None, None, None], batch.landmarks, changed.landmarks)
+                batch = replace(batch, frames=frames, landmarks=points)
+            frames = (255 * batch.frames).round().clamp(0, 255).byte()
+            no_mask = torch.zeros_like(frames[:, :, :1, :1, :1])
+            out.append(replace(batch, frames=frames, mask=no_mask, boundary=None).to("cpu"))
+        return out
+
+    @staticmethod
+    def features(method: Method, layers: list[torch.nn.Module], batch: Batch) -> Tensor:
+        batch = batch.to(method.device).scaled()
+        # in full precision, as whoever asks later computes
+        with watch(layers, stops=True) as early:
+            method.predicted(replace(batch, frames=batch.frames.to(method.dtype)))
+        return early.features(len(batch)).cpu()
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        assert isinstance(pl_module, Method)
+        if pl_module.familiarity is not None:
+            checkpoint[KEY] = pl_module.familiarity.state()
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        assert isinstance(pl_module, Method)
+        if KEY in checkpoint:
+            pl_module.familiarity = Familiarity.of(checkpoint[KEY])

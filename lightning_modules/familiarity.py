@@ -1,0 +1,81 @@
+"""How far a face is from those of the training, and from where on it is unlike all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+SHRINKAGE = 0.1  # share of the covariance that is that of unrelated features
+AXES = 128  # of the covariance that are kept; the rest counts as alike in all directions
+FLOOR = 0.02  # least deviation of a feature
+FEWEST = 16  # faces, below which nothing is fitted
+QUANTILE = 0.99  # of the faces of validation
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Familiarity:
+    """Mahalanobis distance to the nearer of the two classes, over the root of the number of features.
+
+    About 1 for a face of the training, whatever the network.
+    """
+
+    mean: Tensor  # (D,) of the features
+    scale: Tensor  # (D,) their deviation
+    centers: Tensor  # (2, D) of real and fake faces, after both
+    axes: Tensor  # (D, K) float16, along which faces of a class differ most
+    variances: Tensor  # (K,) along them
+    rest: Tensor  # variance in all other directions
+    limit: Tensor  # distance beyond which a face is unlike the training
+
+    def distances(self, features: Tensor) -> Tensor:
+        """(N,) of (N, D)."""
+        x = (features.detach().cpu().float() - self.mean) / self.scale
+        apart = x[:, None] - self.centers  # (N, 2, D)
+        along = (apart @ self.axes.float()).square()  # (N, 2, K)
+        beside = (apart.square().sum(2) - along.sum(2)).clamp(min=0) / self.rest
+        return ((along / self.variances).sum(2) + beside).amin(1).div(len(self.mean)).sqrt()
+
+    def state(self) -> dict[str, Tensor]:
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+    @classmethod
+    def of(cls, state: Mapping[str, Tensor]) -> Familiarity:
+        return cls(**{one.name: state[one.name] for one in fields(cls)})
+
+
+def fit_familiarity(features: Tensor, label: Tensor, validation: Tensor) -> Familiarity | None:
+    """Nothing of too few faces, and of a network that gives no numbers.
+
+    Args:
+        features: (N, D) of faces of the training.
+        label: (N,) 1 of fake ones.
+        validation: (M, D) of faces of other people, which fix the limit.
+    """
+    features, label, validation = features.cpu().double(), label.cpu().long(), validation.cpu().double()
+    if min(len(features), len(validation)) < FEWEST or not (features.isfinite().all() and validation.isfinite().all()):
+        return None
+    mean, scale = features.mean(0), features.std(0).clamp(min=FLOOR)
+    x = (features - mean) / scale
+    # a class that the training has not is where the other is
+    centers = torch.stack([x[label == c].mean(0) if (label == c).any() else x.mean(0) for c in (0, 1)])
+    centered = x - centers[label]
+    _, singular, axes = torch.linalg.svd(centered, full_matrices=False)
+    variances, count = singular.square() / len(x), x.shape[1]
+    average = variances.sum() / count
+    kept = min(AXES, len(variances))
+    others = variances[kept:].sum() / max(1, count - kept)
+    floor = SHRINKAGE * average.clamp(min=1e-6)
+    found = Familiarity(
+        mean=mean.float(),
+        scale=scale.float(),
+        centers=centers.float(),
+        axes=axes[:kept].T.contiguous().half(),
+        variances=((1 - SHRINKAGE) * variances[:kept] + floor).float(),
+        rest=((1 - SHRINKAGE) * others + floor).float(),
+        limit=torch.tensor(float("inf")),
+    )
+    limit = torch.quantile(found.distances(validation.float()).double(), QUANTILE).float()
+    return Familiarity.of(found.state() | {"limit": limit})

@@ -1,0 +1,166 @@
+"""A trained detector for programs: faces are found and cut as in its training, and what it says is calibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from datamodules.batch import Sample
+from datamodules.clips import as_frames
+from datamodules.crops import resize
+from datamodules.errors import Refused
+from lightning_modules.trained import Trained, fetch
+from suite.detection.look import Looker, Settings
+from suite.detection.score import predict
+from suite.detection.unlike import Distance, explain_unlike
+from suite.detection.verdict import FaceVerdict, Said
+
+Images = NDArray[np.uint8] | Tensor | str | Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceScore:
+    """What a detector says of one face, of an image or of a whole video."""
+
+    image: int  # which of those that were given
+    square: tuple[float, float, float] | None  # x, y and side of what it saw, in pixels; of its most suspicious frame
+    probability: float  # of a forgery, calibrated
+    map: NDArray[np.float32] | None  # (h, w) probability of each place of the square, from detectors that localize
+    reasons: list[str]  # why 'detect' would give no verdict: the probability of such a face means little
+
+
+class Detector:
+    """Scores images and videos."""
+
+    def __init__(self, path: Path, settings: Settings | None = None) -> None:
+        """
+        Args:
+            path: A run, a checkpoint or an exported folder.
+            settings: Those of 'detect'.
+        """
+        self.looker = Looker([path], settings or Settings())
+
+    @property
+    def trained(self) -> Trained:
+        return self.looker.methods[0]
+
+    @property
+    def method(self) -> torch.nn.Module:
+        """The network, whose ``predicted`` maps a Batch to logits."""
+        return self.trained.method
+
+    def score(self, images: Images, are_crops: bool = False) -> list[FaceScore]:
+        """
+        Args:
+            images: RGB: (H, W, 3) or (N, H, W, 3) bytes; a tensor of (3, H, W) or (N, 3, H, W), bytes or numbers in
+                [0, 1]; or the path of a picture or a video, of which each face gets one score.
+            are_crops: Faces that were cut as the contract says, in which none is looked for; (N, T, ...) for a
+                detector of clips.
+        """
+        if isinstance(images, str | Path):
+            if are_crops:
+                raise Refused(f"{images}: crops are given as an array or a tensor; a path is searched for faces")
+            return self.found_in(Path(images), 0)
+        pixels = as_bytes(images)
+        if are_crops:
+            return self.of_crops(pixels)
+        if pixels.ndim not in (3, 4):
+            raise Refused(f"images of shape {tuple(images.shape)}: must be one image or (N, ...); clips need are_crops")
+        out = []
+        with TemporaryDirectory() as folder:
+            for i, image in enumerate(pixels if pixels.ndim == 4 else pixels[None]):
+                path = Path(folder) / f"{i}.png"  # lossless: what is found in a file is found here
+                cv2.imwrite(str(path), image[..., ::-1])
+                out += self.found_in(path, i)
+        return out
+
+    def found_in(self, path: Path, image: int) -> list[FaceScore]:
+        found = self.looker.examiner.examine(path, None, self.looker.limits)
+        return [score_of(face, face.said[0], image) for face in found.faces if face.said]
+
+    def of_crops(self, pixels: NDArray[np.uint8]) -> list[FaceScore]:
+        trained = self.trained
+        length, size = int(trained.contract["clip"]), int(trained.contract["size"])
+        if trained.method.needs_landmarks:
+            raise Refused(f"{trained.path}: needs landmarks, which crops lack; give whole images")
+        if length == 1 and pixels.ndim in (3, 4):
+            pixels = pixels.reshape(-1, 1, *pixels.shape[-3:])
+        if pixels.ndim != 5 or pixels.shape[1] != length:
+            raise Refused(f"crops of shape {pixels.shape}: {trained.path} needs (N, {length}, H, W, 3)")
+        samples = [sample_of([resize(one, size) for one in clip]) for clip in pixels]
+        out: list[FaceScore] = []
+        scorer = self.looker.examiner.scorers[0]
+        for begin in range(0, len(samples), scorer.batch):
+            prediction, distances = predict(trained, samples[begin : begin + scorer.batch], scorer.device)
+            masks = None if prediction.mask_logit is None else prediction.mask_logit[:, 0, 0].float().sigmoid().cpu()
+            for i, score in enumerate(prediction.logit.float().sigmoid().tolist()):
+                far = [] if distances is None else [distance_of(trained, distances[i])]
+                out.append(
+                    FaceScore(
+                        image=begin + i,
+                        square=None,
+                        probability=trained.calibrated(score),
+                        map=None if masks is None else masks[i].numpy(),
+                        reasons=explain_unlike(far, self.looker.examiner.usable.distance),
+                    )
+                )
+        return out
+
+
+def distance_of(trained: Trained, value: float) -> Distance:
+    assert trained.method.familiarity is not None
+    return Distance(name=trained.name, value=value, limit=float(trained.method.familiarity.limit))
+
+
+def score_of(face: FaceVerdict, said: Said, image: int) -> FaceScore:
+    worst = max(said.usable or said.moments, key=lambda moment: moment.score)
+    return FaceScore(
+        image=image,
+        square=(worst.region.x, worst.region.y, worst.region.side),
+        probability=said.probability,
+        map=None if worst.heat is None else worst.heat.astype(np.float32) / 255,
+        reasons=face.reasons,
+    )
+
+
+def as_bytes(images: NDArray[np.uint8] | Tensor) -> NDArray[np.uint8]:
+    """(..., H, W, 3), whatever was given."""
+    given, kind = tuple(images.shape), str(images.dtype)
+    if isinstance(images, Tensor):
+        images = images.detach().cpu()
+        if images.is_floating_point():
+            if not (images.isfinite().all() and images.min() >= 0 and images.max() <= 1):
+                raise Refused(f"images of {kind}: must be in [0, 1]; give bytes, or divide by 255")
+            images = (255 * images).round().byte()
+        images = images.movedim(-3, -1).numpy() if images.ndim > 2 else images.numpy()
+    if images.dtype != np.uint8 or images.ndim < 3 or images.shape[-1] != 3 or 0 in images.shape:
+        raise Refused(
+            f"images of shape {given} and {kind}: must be bytes of shape (H, W, 3) or (N, H, W, 3), or a tensor "
+            "(3, H, W) or (N, 3, H, W)"
+        )
+    return images
+
+
+def sample_of(crops: Sequence[NDArray[np.uint8]]) -> Sample:
+    frames = as_frames(list(crops))
+    return Sample(
+        frames=frames, label=0, mask=None, landmarks=None, video="", track=0, numbers=torch.arange(len(frames))
+    )
+
+
+def from_pretrained(name: str | Path, settings: Settings | None = None) -> Detector:
+    """
+    Args:
+        name: A run, a checkpoint, a folder that 'export --format hub' wrote, or the name of such a repository on the
+            Hugging Face hub.
+        settings: Those of 'detect'.
+    """
+    return Detector(fetch(name), settings)
