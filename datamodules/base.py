@@ -102,6 +102,7 @@ class FaceData(LightningDataModule):
         self.asked_size, self.clip, self.every, self.draws = image_size, clip, every, draws
         self.train_clips, self.eval_clips, self.batch_size = train_clips, eval_clips, batch_size
         self.num_workers, self.balance, self.pairs, self.seed = num_workers, balance, pairs, seed
+        self.synthesis, self.augment = synthesis, augment
         self.granted = None if oracle is None else Granted(oracle, annotated)
         if clip > 1 and read == "crops":
             raise Refused(f"clip {clip}: stored crops are single frames; set 'read: videos'")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def load(path: Path) -> Trained:
         about = json.loads((path / CONFIG).read_text())
         if not isinstance(about, dict) or not about.keys() >= NEEDED:
             raise Refused(f"{path / CONFIG}: must have {', '.join(sorted(NEEDED))}; is it of another library?")
-        state = read(path / WEIGHTS)
+        state = {name: widen(value) for name, value in read(path / WEIGHTS).items()}
         if digest(state) != about["weights"]:
             raise Refused(
                 f"{path / WEIGHTS}: is damaged or of another method: its digest is {digest(state)}, and "
@@ -190,9 +191,31 @@ def built(
     return Trained(path=path, method=method.eval(), model=model, digest=digest(method.state_dict()), **known)
 
 
-def save(trained: Trained, folder: Path) -> None:
-    """As the Hugging Face hub has it: the weights, and all else that 'load' needs."""
+def widen(value: Tensor) -> Tensor:
+    """From the precision that a file has."""
+    return value.float() if value.dtype == torch.float16 else value
+
+
+def round_to_half(trained: Trained) -> Trained:
+    """A copy with parameters that half precision can hold."""
+    method = deepcopy(trained.method)
+    with torch.no_grad():
+        for name, parameter in method.named_parameters():
+            parameter.copy_(parameter.half())
+            if not parameter.isfinite().all():
+                raise Refused(f"{trained.path}: {name} has values above 65504, the largest of half precision")
+    return replace(trained, method=method, digest=digest(method.state_dict()))
+
+
+def save(trained: Trained, folder: Path, half: bool = False) -> None:
+    """As the Hugging Face hub has it: the weights, and all else that 'load' needs.
+
+    Args:
+        half: Write parameters in half precision, to which they are rounded already.
+    """
     state = {name: value.detach().cpu().contiguous().clone() for name, value in trained.method.state_dict().items()}
+    if half:
+        state |= {name: state[name].half() for name, _ in trained.method.named_parameters()}
     with appearing(folder / WEIGHTS) as part:
         save_file(state, part, {"format": "pt"})
     about: dict[str, Any] = {"library_name": "deepfake-suite", "model": trained.model, "contract": trained.contract}

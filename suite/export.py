@@ -17,7 +17,7 @@ from jsonargparse import auto_cli
 from datamodules.atomic import write_text
 from datamodules.contract import digest
 from datamodules.errors import Refused
-from lightning_modules.trained import Trained, load, save
+from lightning_modules.trained import Trained, load, round_to_half, save
 from suite.detection.thresholds import Performance, Rates
 from suite.exporting.network import Deployed, Engine, Run, example, runner, write
 from suite.extras import need
@@ -45,6 +45,16 @@ def apart(trained: Trained, run: Run) -> float:
         for ours, theirs in zip((one.numpy() for one in wanted), run(*inputs), strict=True):
             most.append(float((np.abs(ours - theirs) / np.maximum(1.0, np.abs(ours))).max()))
     return float(np.max(most))  # of which one that is no number makes none
+
+
+def torch_runner(trained: Trained) -> Run:
+    network = Deployed(trained).eval()
+
+    def run(*inputs: torch.Tensor) -> Any:
+        with torch.inference_mode():
+            return [one.numpy() for one in network(*inputs)]
+
+    return run
 
 
 def latency(trained: Trained, run: Run, repeats: int = 10) -> list[dict[str, float]]:
@@ -109,6 +119,7 @@ def export(
     out: Path | None = None,
     tested: Path | None = None,
     licence: str = "unknown",
+    half: bool = False,
 ) -> None:
     """Write a trained method for others: with a card that says what it was trained on, and how good it is.
 
@@ -119,15 +130,22 @@ def export(
         out: Folder to fill; export/<format> in the run without it.
         tested: A tested run, whose metrics the card has; the run itself without it, where it was tested.
         licence: Of the weights, which that of their training data may bound.
+        half: Round parameters to half precision, for a file of half the size; for format hub.
     """
     need(f"format {format}", NEEDED[format], "export")
+    if half and format != "hub":
+        raise Refused(f"half: not with format {format}; give --format hub")
     trained = load(checkpoint)
     home = checkpoint.parent.parent if checkpoint.suffix == ".ckpt" else checkpoint
     out = out or home / "export" / format
     test = test_of(trained, tested, home)
     more: dict[str, Any] = {"licence": licence, "format": format, "latencies": [], "apart": None, "machine": ""}
+    more["rounded"] = None
     if format == "hub":
-        save(trained, out)
+        if half:
+            whole, trained = trained, round_to_half(trained)
+            more["rounded"] = apart(trained, torch_runner(whole))
+        save(trained, out, half)
         load(out)  # what was written can be read
     else:
         engine: Engine = format

@@ -26,6 +26,7 @@ from suite.detection.page import page
 from suite.detection.thresholds import Performance, Rates
 from suite.detection.usable import Usable
 
+DEFAULT = Path(__file__).parent / "default_detector"  # made by 'make detector'
 DOCUMENT, PAGE = "result.json", "page.html"
 FILM, PICTURE = "annotated.mp4", "annotated.png"
 PRODUCTS = {DOCUMENT, PAGE, FILM, PICTURE}
@@ -77,8 +78,11 @@ class Settings:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """What 'detect' and 'serve' both take."""
-    several = "A run, a checkpoint or an exported folder; several are an ensemble."
-    parser.add_argument("--checkpoint", type=Path, nargs="+", required=True, help=several)
+    several = (
+        "A run, a checkpoint or an exported folder; several are an ensemble. Without it the detector that comes with "
+        "the suite."
+    )
+    parser.add_argument("--checkpoint", type=Path, nargs="+", default=[DEFAULT], help=several)
     parser.add_class_arguments(Settings, as_group=False)
 
 
