@@ -12,7 +12,7 @@ from datamodules.synthesis.base import COARSER, Blend, Synthesis
 from datamodules.synthesis.framing import Framing
 
 
-class Mixed(Synthesis):
+class Mixture(Synthesis):
     """Draws for each face which of several syntheses forges it."""
 
     def __init__(self, parts: list[Synthesis], weights: list[float] | None = None, **kwargs: Any) -> None:

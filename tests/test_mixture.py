@@ -17,7 +17,7 @@ from datamodules.synthesis.base import Synthesis
 from datamodules.synthesis.face_blend import FaceBlend
 from datamodules.synthesis.framing import Framing
 from datamodules.synthesis.hull import GROUPS, PARTS, hull_masks
-from datamodules.synthesis.mixed import Mixed
+from datamodules.synthesis.mixture import Mixture
 from datamodules.synthesis.self_blend import SelfBlend
 
 
@@ -55,7 +55,7 @@ def test_each_face_is_forged_by_one_of_the_syntheses_as_often_as_its_weight_says
             return super().blended(faces, landmarks, drawn)  # type: ignore[arg-type]
 
     few, many = Marked(), Marked()
-    mixed = Mixed([few, many, FaceBlend(nearest=2)], weights=[1.0, 4.0, 0.01], size=48)
+    mixed = Mixture([few, many, FaceBlend(nearest=2)], weights=[1.0, 4.0, 0.01], size=48)
     batch = load_reals(prepared, mixed)
     torch.manual_seed(0)
     for _ in range(12):
@@ -69,7 +69,7 @@ def test_each_face_is_forged_by_one_of_the_syntheses_as_often_as_its_weight_says
 
 
 def test_a_validation_face_gets_the_same_forgery_of_a_mixture_in_any_batch(prepared: Path) -> None:
-    mixed = Mixed([SelfBlend(), SelfBlend(hulls=PARTS), FaceBlend(nearest=2)], size=48)
+    mixed = Mixture([SelfBlend(), SelfBlend(hulls=PARTS), FaceBlend(nearest=2)], size=48)
     batch = load_reals(prepared, mixed)
     seeds = list(range(8))
     whole = mixed.eval()(batch.map(torch.clone), seeds)
@@ -80,7 +80,7 @@ def test_a_validation_face_gets_the_same_forgery_of_a_mixture_in_any_batch(prepa
 
 def test_what_a_method_is_shown_holds_for_every_synthesis_of_a_mixture(prepared: Path) -> None:
     parts = [SelfBlend(), FaceBlend(nearest=2)]
-    mixed = Mixed(parts, size=48)  # type: ignore[arg-type]
+    mixed = Mixture(parts, size=48)  # type: ignore[arg-type]
     mixed.framing = Framing(cut=(0.1, 0.1))
     assert [part.framing for part in parts] == [Framing(cut=(0.1, 0.1))] * 2
     assert mixed.nearest == 2
@@ -89,7 +89,7 @@ def test_what_a_method_is_shown_holds_for_every_synthesis_of_a_mixture(prepared:
 @pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, 1.0, 1.0]])
 def test_weights_that_fit_no_parts_are_refused(weights: list[float]) -> None:
     with pytest.raises(Refused, match="must be 2 numbers above 0"):
-        Mixed([SelfBlend(), SelfBlend()], weights=weights)
+        Mixture([SelfBlend(), SelfBlend()], weights=weights)
 
 
 def test_a_hull_that_does_not_exist_is_refused_by_both_syntheses() -> None:
