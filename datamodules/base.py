@@ -153,6 +153,8 @@ class FaceData(LightningDataModule):
     trained_on: list[str] | None = None  # of the checkpoint that was loaded, so that a report can tell seen from unseen
     asked: dict[str, Any] = {}  # noqa: RUF012  of the same checkpoint: how many masks were asked for, and how
 
+    fixed_by_set: dict[str, dict[str, float]] = {}  # noqa: RUF012  by validation, on each of several sets alone
+
     def training_methods(self) -> list[str]:
         videos = self.videos("train")
         return sorted(pc.unique(manifest.joined(videos["dataset"], videos["method"])).to_pylist())
@@ -290,6 +292,7 @@ class FaceData(LightningDataModule):
         stored = int(self.contract["size"]) if self.read == "crops" else None  # size of crops before image_size
         known = self.trained_on or self.training_methods()
         seen = {"contract": self.seen_pixels(), "stored": stored, "trained_on": known}
+        seen |= {"fixed_by_set": self.fixed_by_set}
         return seen if self.granted is None else seen | {"asked": self.granted.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -297,5 +300,6 @@ class FaceData(LightningDataModule):
         contracts.compare(self.seen_pixels(), seen, "the data of the checkpoint", contracts.READ_BY)
         self.trained_on = state_dict["trained_on"]
         self.asked = state_dict.get("asked", {})
+        self.fixed_by_set = state_dict.get("fixed_by_set", {})
         if self.granted is not None:
             self.granted.remember(self.asked)

@@ -16,6 +16,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveCon
 from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from callbacks.by_set import MetricsBySet
 from callbacks.checkpoints import SafeCheckpointIO
 from callbacks.clip_video import ClipVideo
 from callbacks.history import History, rewind
@@ -142,7 +143,8 @@ class SuiteCLI(LightningCLI):
         run: Path, given: list[Callback] | Callback | None, monitor: tuple[str, str], every: int
     ) -> list[Callback]:
         callbacks = list(given) if isinstance(given, list) else [given] if given else []
-        standard: list[Callback] = [EpochSeed(), Throughput(), PredictionTable(), RocCurve(), Panels(), ClipVideo()]
+        standard: list[Callback] = [EpochSeed(), Throughput(), MetricsBySet(), PredictionTable(), RocCurve(), Panels()]
+        standard.append(ClipVideo())
         callbacks += [s for s in standard if not any(isinstance(c, type(s)) for c in callbacks)]
         if not any(isinstance(callback, ModelCheckpoint) for callback in callbacks):
             folder = run / "checkpoints"
