@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from pytorch_lightning import LightningDataModule
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from datamodules import contract as contracts
 from datamodules import manifest
@@ -24,16 +24,18 @@ from datamodules.augment import Augment
 from datamodules.batch import Batch, Sample, collate
 from datamodules.clips import Clips, CropClips
 from datamodules.contract import Contract
+from datamodules.data_options import check_options
 from datamodules.errors import Refused
 from datamodules.findings import Finding
 from datamodules.loader import BatchLoader, use_one_thread
 from datamodules.manifest import Video
 from datamodules.prepared_set import PreparedSet
-from datamodules.sampling import EvalSampler, TrainSampler
+from datamodules.sampling import Address, EvalSampler, TrainSampler
 from datamodules.seen import count_seen
 from datamodules.set_group import SetGroup
 from datamodules.set_rules import pixels_of
 from datamodules.synthesis.base import Synthesis, drawing
+from datamodules.synthesis.mixed import MixedSampler, mix, names_of
 from datamodules.synthesis.neighbours import WithSources
 from datamodules.video import Auto, Decoder
 
@@ -66,6 +68,7 @@ class FaceData(LightningDataModule):
         oracle: MaskOracle | None = None,
         annotated: int = 8,
         sets: list[PreparedSet] | None = None,
+        true_fakes: float = 0.0,
     ) -> None:
         """
         Args:
@@ -94,6 +97,7 @@ class FaceData(LightningDataModule):
             annotated: Faces with such a mask that join each batch, once there are any.
             sets: Several data sets, each with prepared and, if need be, root, compression, methods, weight, name and
                 people, instead of those above.
+            true_fakes: Share of true forgeries among the forged faces of a training batch, beside those of synthesis.
         """
         super().__init__()
         alone = {"prepared": prepared, "root": root, "index": index, "compression": compression, "methods": methods}
@@ -102,21 +106,10 @@ class FaceData(LightningDataModule):
         self.asked_size, self.clip, self.every, self.draws = image_size, clip, every, draws
         self.train_clips, self.eval_clips, self.batch_size = train_clips, eval_clips, batch_size
         self.num_workers, self.balance, self.pairs, self.seed = num_workers, balance, pairs, seed
-        self.synthesis, self.augment = synthesis, augment
+        self.synthesis, self.augment, self.true_fakes = synthesis, augment, true_fakes
+        self.true_count = round(true_fakes * batch_size)
         self.granted = None if oracle is None else Granted(oracle, annotated)
-        if clip > 1 and read == "crops":
-            raise Refused(f"clip {clip}: stored crops are single frames; set 'read: videos'")
-        if read == "videos" and (rootless := [str(one.prepared) for one in self.group.sets if one.root is None]):
-            of = f" of {', '.join(rootless)}" if sets else ""
-            raise Refused(f"read 'videos': give root, the folder of the data set{of}")
-        if pairs and (synthesis is not None or train_clips is not None):
-            raise Refused("pairs: not with synthesis, which makes its own, nor with train_clips")
-        if synthesis is not None and synthesis.nearest and read == "videos":
-            raise Refused("read 'videos': faces to blend in are looked for among stored crops; set 'read: crops'")
-        if oracle is not None and (read == "videos" or synthesis is not None):
-            raise Refused("oracle: masks are asked for of stored crops; set 'read: crops', without synthesis")
-        if pairs and batch_size % 2:
-            raise Refused(f"batch_size {batch_size}: must be even with pairs")
+        check_options(self)
 
     @property
     def contract(self) -> Contract:
@@ -141,11 +134,10 @@ class FaceData(LightningDataModule):
         return self.asked_size or int(self.contract["size"])
 
     def listed(self) -> tuple[list[Video], list[Finding]]:
-        """What lies in root, prepared or not, and what is amiss there."""
         return self.group.only.list_videos()
 
     def sees_only_real(self, split: str) -> bool:
-        return self.synthesis is not None and split != "test"
+        return self.synthesis is not None and split != "test" and not self.true_fakes
 
     def videos(self, split: str) -> pa.Table:
         """Rows of the manifests."""
@@ -154,6 +146,8 @@ class FaceData(LightningDataModule):
     trained_on: list[str] | None = None  # of the checkpoint that was loaded, so that a report can tell seen from unseen
     seen: list[dict[str, Any]] | None = None  # of the same checkpoint, see SeenSet
     asked: dict[str, Any] = {}  # noqa: RUF012  of the same checkpoint: how many masks were asked for, and how
+
+    fixed_by_set: dict[str, dict[str, float]] = {}  # noqa: RUF012  by validation, on each of several sets alone
 
     def training_methods(self) -> list[str]:
         videos = self.videos("train")
@@ -169,16 +163,14 @@ class FaceData(LightningDataModule):
         only_real = self.sees_only_real(split)
         return self.group.clips(split, only_real, self.image_size, decoder, self.clip, self.every)
 
-    def loader(
-        self, clips: Clips, sampler: TrainSampler | EvalSampler, synthesis: Synthesis | None
-    ) -> DataLoader[Sample]:
+    def loader(self, clips: Clips, sampler: Sampler[Address], synthesis: Synthesis | None) -> DataLoader[Sample]:
         faces: Dataset[Sample] = clips
         if synthesis is not None and synthesis.nearest:
             assert isinstance(clips, CropClips)
             faces = WithSources(clips, synthesis.nearest, synthesis.among, self.seed)
         return BatchLoader(
             dataset=faces,  # by name: Lightning builds it again to predict
-            batch_size=self.batch_size,
+            batch_size=self.batch_size + self.true_count * isinstance(sampler, MixedSampler),
             sampler=sampler,
             num_workers=self.num_workers,
             collate_fn=collate,
@@ -196,6 +188,11 @@ class FaceData(LightningDataModule):
     def train_dataloader(self) -> DataLoader[Sample]:
         clips = self.clips("train")
         rank, world = self.rank_and_world
+        if self.true_fakes:
+            about = self.draws, self.batch_size, self.true_count, self.seed, rank, world, self.group.weights
+            mixed = MixedSampler.of(clips.faces(self.train_clips), *about)
+            self.group.check_drawn(mixed.reals, mixed.fakes)
+            return self.loader(clips, mixed, self.synthesis)
         sampler = TrainSampler(
             clips.faces(self.train_clips),
             self.draws,
@@ -243,7 +240,7 @@ class FaceData(LightningDataModule):
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         self.arrived = time.perf_counter()
         if self.synthesis is not None and self.trainer and (self.trainer.training or self.trainer.validating):
-            self.synthesis.check(batch)
+            self.synthesis.check(batch, may_be_forged=bool(self.true_fakes))
         return batch
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
@@ -261,9 +258,8 @@ class FaceData(LightningDataModule):
                 return self.changed(batch)
         if self.trainer is not None and self.synthesis is not None and self.trainer.validating:
             # of each frame the same forgery, in every epoch and on every rank
-            known = zip(batch.video, batch.track.tolist(), batch.numbers[:, 0].tolist(), strict=True)
-            names = [f"{video} {track} {number}" for video, track, number in known]
-            return self.synthesis.eval()(batch, [self.seed_of(crc32(name.encode())) for name in names])
+            seeds = [self.seed_of(crc32(name.encode())) for name in names_of(batch)]
+            return mix(self.synthesis.eval(), batch, seeds, only_some=False)
         return batch
 
     def seed_of(self, *address: int) -> int:
@@ -274,7 +270,7 @@ class FaceData(LightningDataModule):
     def changed(self, batch: Batch) -> Batch:
         """What training sees of a batch."""
         if self.synthesis is not None:
-            batch = self.synthesis.train()(batch)
+            batch = mix(self.synthesis.train(), batch)
         if self.augment is None:
             return batch
         batch.boundary = None  # what is moved is the mask
@@ -292,11 +288,13 @@ class FaceData(LightningDataModule):
         known = self.trained_on or self.training_methods()
         seen = self.seen or count_seen(self.videos("train"), self.synthesis)
         state = {"contract": self.seen_pixels(), "stored": stored, "trained_on": known, "seen": seen}
+        state |= {"fixed_by_set": self.fixed_by_set}
         return state if self.granted is None else state | {"asked": self.granted.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         contracts.compare(self.seen_pixels(), state_dict["contract"], "the data of the checkpoint", contracts.READ_BY)
         self.trained_on, self.seen = state_dict["trained_on"], state_dict.get("seen")
         self.asked = state_dict.get("asked", {})
+        self.fixed_by_set = state_dict.get("fixed_by_set", {})
         if self.granted is not None:
             self.granted.remember(self.asked)

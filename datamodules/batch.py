@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from hashlib import blake2b
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -74,6 +75,18 @@ class Batch:
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
         moved = self.map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
         return replace(moved, has_landmarks=self.has_landmarks)
+
+
+def join(parts: Sequence[Batch]) -> Batch:
+    """One behind the other; all on one device."""
+    both: dict[str, Any] = {}
+    for name in [f.name for f in fields(Batch)]:
+        values = [getattr(part, name) for part in parts]
+        if isinstance(values[0], Tensor):
+            both[name] = torch.cat(values)
+        elif isinstance(values[0], list):
+            both[name] = [one for value in values for one in value]
+    return replace(parts[0], **both)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

@@ -84,14 +84,15 @@ class SetGroup:
     def weights(self) -> list[float]:
         return [one.weight for one in self.sets]
 
-    def check_drawn(self, sampler: TrainSampler) -> None:
+    def check_drawn(self, *samplers: TrainSampler) -> None:
         """Refuses a set that a training would pass over in silence."""
-        drawn = set(sampler.home[sampler.counts() > 0].tolist())
+        drawn = {home for sampler in samplers for home in sampler.home[sampler.counts() > 0].tolist()}
         if len(self) > 1 and (idle := [one for i, one in enumerate(self.sets) if i not in drawn]):
             raise Refused(f"{idle[0].prepared}: gives nothing to train on; leave it out of data.sets")
-        if not len(sampler):
-            batch = f"{sampler.batch // sampler.num_replicas} x {sampler.num_replicas} processes"
-            raise Refused(f"{self}: fewer train samples than batch_size {batch}")
+        for sampler in samplers:
+            if not len(sampler):
+                batch = f"{sampler.batch // sampler.num_replicas} x {sampler.num_replicas} processes"
+                raise Refused(f"{self}: fewer train samples than batch_size {batch}")
 
     @functools.cached_property
     def title_of_video(self) -> dict[str, str]:

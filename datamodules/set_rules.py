@@ -45,11 +45,13 @@ def check_titles(sets: Sequence[PreparedSet]) -> None:
 
 def check_videos(sets: Sequence[PreparedSet]) -> None:
     """A video is known by its key, in the table of predictions as elsewhere."""
-    home: dict[str, Path] = {}
+    home: dict[str, PreparedSet] = {}
     for one in sets:
         for key in manifest.keys(one.released).to_pylist():
-            if (other := home.setdefault(key, one.prepared)) is not one.prepared:
-                raise Refused(f"{one.prepared} and {other}: both have {key}; a video, and its name, is in one set only")
+            if (other := home.setdefault(key, one)) is not one:
+                raise Refused(
+                    f"{one.prepared} and {other.prepared}: both have {key}; a video, and its name, is in one set only"
+                )
 
 
 def check_people(sets: Sequence[PreparedSet]) -> None:

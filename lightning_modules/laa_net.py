@@ -127,6 +127,10 @@ class LAANet(Method):
             raise Refused(
                 "LAANet: learns from the soft edge of blended masks, which data sets do not have; give data.synthesis"
             )
+        if data.true_fakes:
+            raise Refused(
+                "LAANet: learns from the soft edge of blended masks, which true forgeries lack; no true_fakes"
+            )
         if (side := data.synthesis.size or data.image_size) != self.size:
             # the image would lose its border on the way to the network, the targets would not
             raise Refused(f"LAANet: size {self.size}, but synthesis gives images of {side}; set data.synthesis.size")

@@ -22,6 +22,8 @@ from lightning_modules.metrics.registry import METRICS, MapOf, known
 
 OF_FORGERY = ("video_auroc", "video_tpr_at_validation")  # and all of pixels
 
+OF_DATASET = ("video_auroc", "video_ap", "video_fpr_at_validation", "video_tpr_at_validation")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
@@ -150,3 +152,27 @@ def pooled(run: Run, seen: bool) -> Interval | None:
     chosen = np.isin(v.method, list(trained)) if seen else ~np.isin(v.method, list(trained))
     mine = v.of((v.label == 0) | chosen)
     return auroc_interval(mine, resampled(mine)) if trained and (mine.label == 1).any() else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneSet:
+    """A row of the table of data sets: its fakes against its own reals."""
+
+    name: str
+    reals: int
+    fakes: int
+    metrics: dict[str, Interval]  # by their ids
+
+
+def by_dataset(run: Run) -> list[OneSet]:
+    """None where there is one data set, of which all other tables are."""
+    v = videos(run)
+    home = np.array([kind.split("/", 1)[0] for kind in v.method])
+    out = []
+    for name in sorted(set(home)) if len(set(home)) > 1 else ():
+        mine = v.of(home == name)
+        draws = resampled(mine)
+        metrics = {id: measure(registry.get(id), mine, run.fixed, draws) for id in OF_DATASET}
+        fakes = int((mine.label == 1).sum())
+        out.append(OneSet(name=name, reals=len(mine.label) - fakes, fakes=fakes, metrics=metrics))
+    return out

@@ -16,7 +16,7 @@ from datamodules.contract import digest
 from lightning_modules.metrics.bootstrap import RESAMPLES, Interval
 from lightning_modules.metrics.registry import METRICS, titles
 from suite import plots
-from suite.figures import OF_FORGERY, Run, by_forgery, pooled, read_run, shown, verdict, videos
+from suite.figures import OF_DATASET, OF_FORGERY, Run, by_dataset, by_forgery, pooled, read_run, shown, verdict, videos
 from suite.pages import render
 from suite.parser import Parser
 from suite.test_sets import TestSet, by_test_set
@@ -56,6 +56,15 @@ def masks_seen(run: Run) -> str:
     return f"{counted}, of {asked['of_frames']} frames ({share}); the choice was {asked['strategy']}."
 
 
+def thresholds(run: Run) -> list[tuple[str, str]]:
+    """Of videos, as validation on each of several sets alone would have fixed it; the last one is that of all."""
+    alone = json.loads(run.about.get("fixed_by_set", "{}"))
+    rows = [(name, f"{fixed['video_threshold']:.3f}") for name, fixed in alone.items() if "video_threshold" in fixed]
+    return (
+        [*rows, ("together", f"{run.fixed['video_threshold']:.3f}")] if rows and "video_threshold" in run.fixed else []
+    )
+
+
 def section(run: Run) -> dict[str, Any]:
     """What the template needs of one run."""
     forgeries, metrics = by_forgery(run), verdict(run)
@@ -74,6 +83,9 @@ def section(run: Run) -> dict[str, Any]:
         "reals": int((videos(run).label == 0).sum()),
         "any_unseen": any(row.seen is False for row in forgeries),
         "forgeries": [(row, shown(row.metrics)) for row in forgeries],
+        "datasets": [(row, shown(row.metrics)) for row in by_dataset(run)],
+        "dataset_titles": list(titles(OF_DATASET).values()),
+        "thresholds": thresholds(run),
         "localizes": any(row.metrics.keys() - OF_FORGERY for row in forgeries),
         "forgery_titles": list(dict.fromkeys(title for row in forgeries for title in shown(row.metrics))),
         "histogram": Markup(plots.histogram(run)),

@@ -16,6 +16,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveCon
 from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from callbacks.by_set import MetricsBySet
 from callbacks.checkpoints import SafeCheckpointIO
 from callbacks.clip_video import ClipVideo
 from callbacks.familiarity import KnowTraining
@@ -148,8 +149,8 @@ class SuiteCLI(LightningCLI):
         run: Path, given: list[Callback] | Callback | None, monitor: tuple[str, str], every: int
     ) -> list[Callback]:
         callbacks = list(given) if isinstance(given, list) else [given] if given else []
-        standard: list[Callback] = [EpochSeed(), Throughput(), PredictionTable(), RocCurve(), Panels(), ClipVideo()]
-        standard.append(KnowTraining())
+        standard: list[Callback] = [EpochSeed(), Throughput(), MetricsBySet(), PredictionTable(), RocCurve(), Panels()]
+        standard += [ClipVideo(), KnowTraining()]
         callbacks += [s for s in standard if not any(isinstance(c, type(s)) for c in callbacks)]
         if not any(isinstance(callback, ModelCheckpoint) for callback in callbacks):
             folder = run / "checkpoints"

@@ -17,9 +17,11 @@ from hypothesis import settings
 from datamodules.base import FaceData
 from datamodules.datasets.ffpp import index
 from datamodules.faces.tracking import FaceTracker
+from datamodules.manifest import Video
 from datamodules.prepare import Recipe, prepare_all
 from datamodules.studio.build import Plan, build
 from datamodules.video import Auto
+from tests.prepared_sets import rename
 from tests.studio_only_landmarks import train_predictor
 from tests.trees import Material
 
@@ -82,6 +84,16 @@ def recipe() -> Recipe:
 def prepared(studio: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [row for row in index(studio) if row.compression == "c23"]
     return shared(tmp_path_factory, "prepared", lambda out: list(prepare_all(rows, studio, out, recipe, workers=2)))
+
+
+@pytest.fixture(scope="session")
+def visitors(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second prepared set, of two forgeries."""
+
+    def few(row: Video) -> dict[str, str] | None:
+        return {"sha256": ""} if row.method in ("real", "Swap", "LocalEdit") else None
+
+    return shared(tmp_path_factory, "visitors", lambda out: rename(prepared, out, "visitors", few))
 
 
 @pytest.fixture

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
 
 from datamodules.annotation.oracle import MaskOracle
 from datamodules.annotation.request import Face
-from datamodules.batch import Batch, Sample, collate
+from datamodules.batch import Batch, Sample, collate, join
 from datamodules.clips import Clips
 from datamodules.errors import Refused
 from datamodules.sampling import Address
@@ -60,10 +59,7 @@ class Granted:
         rows = torch.randint(len(self.faces), (self.each,), generator=generator)
         more = self.faces.rows(rows).to(batch.frames.device).scaled()
         more.counts = torch.zeros_like(more.counts)
-        names = ("frames", "label", "mask", "has_mask", "landmarks", "has_landmarks", "track", "numbers", "counts")
-        both: dict[str, Any] = {name: torch.cat([getattr(batch, name), getattr(more, name)]) for name in names}
-        video, people = batch.video + more.video, batch.people + more.people
-        return replace(batch, video=video, people=people, **both)
+        return join([batch, more])
 
 
 def found(clips: Clips, faces: Sequence[Face]) -> list[Sample]:

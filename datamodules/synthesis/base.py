@@ -113,9 +113,9 @@ class Synthesis(nn.Module, ABC):
             yield rows, blend
 
     @staticmethod
-    def check(batch: Batch) -> None:
+    def check(batch: Batch, may_be_forged: bool = False) -> None:
         """While it is on the CPU: later it would be waited for."""
-        if (batch.label != 0).any() or not batch.has_landmarks.all():
+        if ((batch.label != 0).any() and not may_be_forged) or not batch.has_landmarks.all():
             raise Refused("synthesis: forgeries are made from real faces with landmarks")
 
     @torch.no_grad()
@@ -161,6 +161,25 @@ class Synthesis(nn.Module, ABC):
             track=batch.track[twice],
             numbers=batch.numbers[twice],
             counts=batch.counts[twice],
+        )
+
+    @torch.no_grad()
+    def show(self, batch: Batch) -> Batch:
+        """Faces that stay what they are, real or forged, cut and mirrored as those that are blended."""
+        faces, mask = batch.frames[:, 0], batch.mask[:, 0]
+        with nullcontext() if self.training else drawing(0):  # nothing is drawn of which anything depends
+            parts = [
+                self.framed(faces[i : i + CHUNK], faces[i : i + CHUNK], mask[i : i + CHUNK])
+                for i in range(0, len(batch), CHUNK)
+            ]
+        return replace(
+            batch,
+            frames=torch.cat([part.pairs[:, 1:] for part in parts]).float().div_(255),
+            mask=torch.cat([part.mask for part in parts])[:, None],
+            boundary=torch.cat([part.boundary for part in parts])[:, None],
+            framed=True,
+            landmarks=torch.zeros_like(batch.landmarks),
+            has_landmarks=torch.zeros_like(batch.has_landmarks),
         )
 
     def cuts(self, b: int, height: int, width: int) -> list[Cut]:

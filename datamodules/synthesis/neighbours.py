@@ -56,7 +56,7 @@ class Candidates:
 
 
 class WithSources(Dataset[Sample]):
-    """The samples asked for, then the source of each; nothing but the address decides which."""
+    """The samples asked for, then the source of each real one; nothing but the address decides which."""
 
     def __init__(self, clips: CropClips, count: int, among: int, seed: int) -> None:
         """
@@ -66,10 +66,10 @@ class WithSources(Dataset[Sample]):
             seed: Of both.
         """
         self.clips, self.count, self.seed = clips, count, seed
-        total = int(clips.known.count.sum())
-        rows = np.arange(total)
-        if total > among:
-            rows = np.sort(generator(seed).choice(total, among, replace=False))
+        self.is_real = clips.known.videos["label"].to_numpy()[clips.known.owner] == 0
+        rows = np.flatnonzero(np.repeat(self.is_real, clips.known.count))
+        if len(rows) > among:
+            rows = rows[np.sort(generator(seed).choice(len(rows), among, replace=False))]
         self.candidates = gathered(clips, rows)
         if self.candidates.fewest < 1:
             folders = ", ".join(map(str, clips.folders))
@@ -99,7 +99,8 @@ class WithSources(Dataset[Sample]):
         return out
 
     def __getitems__(self, addresses: list[Address]) -> list[Sample]:
-        return self.clips.__getitems__(addresses + self.source(addresses))
+        blended = [address for address in addresses if self.is_real[address.face]]
+        return self.clips.__getitems__(addresses + (self.source(blended) if blended else []))
 
 
 def over_side(points: NDArray[np.float32], *place: NDArray[np.float32]) -> Tensor:
