@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: test demo clean
+.PHONY: test demo detector clean
 
 $(VENV)/ready: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,17 @@ demo: $(VENV)/ready
 	$(BIN)/python -m suite fit --config configs/demo.yaml --ckpt_path last
 	$(BIN)/python -m suite test --config configs/demo.yaml --ckpt_path runs/demo/checkpoints/best.ckpt
 	$(BIN)/python -m suite report runs/demo
+
+# the detector that 'detect' takes without a checkpoint, anew; PEOPLE is a folder of photographs of real people, NAME.jpg
+RECIPE := --config configs/prepare_detector.yaml
+detector: $(VENV)/ready
+	@test -d "$(PEOPLE)" || { echo "detector: give PEOPLE=FOLDER, photographs of real people" >&2; exit 2; }
+	$(BIN)/python -m suite studio --out data/detector/videos --size small
+	$(BIN)/python -m suite prepare $(RECIPE) --data.root datamodules/studio/london --data.prepared data/detector/london
+	$(BIN)/python -m suite prepare $(RECIPE) --data.root "$(PEOPLE)" --data.prepared data/detector/people
+	$(BIN)/python -m suite prepare $(RECIPE) --data configs/data/studio.yaml --data.root data/detector/videos --data.prepared data/detector/studio
+	$(BIN)/python -m suite fit --config configs/detector.yaml --ckpt_path last
+	$(BIN)/python -m suite export --checkpoint runs/detector --half true --out suite/detection/default_detector
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
