@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from datamodules import digests, manifest
@@ -25,10 +26,11 @@ def rename(prepared: Path, out: Path, dataset: str, change: Change = lambda row:
     """
     shutil.copytree(prepared, out, copy_function=os.link)  # what is written is a new file in the place of the old one
     rows = manifest.rows(manifest.read(prepared / "manifest.csv"))
-    new = [replace(row, dataset=dataset, **more) for row in rows if (more := change(row)) is not None]
-    manifest.write(new, out / "manifest.csv", digests.replacing)
+    changed = {row.key: replace(row, dataset=dataset, **more) for row in rows if (more := change(row)) is not None}
+    manifest.write(changed.values(), out / "manifest.csv", digests.replacing)
     for name in ("faces", "crops"):
         table = load(prepared / f"{name}.arrow")
+        table = table.filter(pc.is_in(table["video"], pa.array(list(changed), table["video"].type)))
         column = table.schema.get_field_index("video")
         renamed = pc.replace_substring_regex(table["video"], "^[^/]*/", f"{dataset}/").cast(table["video"].type)
         save(out / f"{name}.arrow", table.schema, [table.set_column(column, "video", renamed)], digests.replacing)

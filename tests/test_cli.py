@@ -112,7 +112,7 @@ def test_what_a_class_still_needs_is_named(capsys: pytest.CaptureFixture[str]) -
     said = refused(
         capsys, "fit", "--model", "lightning_modules.classifier.Classifier", "--data", "datamodules.base.FaceData"
     )
-    assert "the following arguments are required: prepared" in said
+    assert "data: give prepared, the folder that 'prepare' filled, or 'sets', several of them" in said
 
 
 def test_a_bad_key_in_a_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +46,8 @@ def faces(*sets: tuple[int, int, int]) -> Faces:
 
 
 def train(all_faces: Faces, weights: list[float], epoch: int = 0, **changes: Any) -> list[Address]:
-    sampler = TrainSampler(all_faces, **({"draws": 4, "batch": 2, "seed": 0, "weights": weights} | changes))
+    options: dict[str, Any] = {"draws": 4, "batch": 2, "seed": 0, "weights": weights} | changes
+    sampler = TrainSampler(all_faces, **options)
     sampler.set_epoch(epoch)
     return list(sampler)
 
@@ -126,21 +129,34 @@ def seen(batches: list[Batch]) -> Counter[tuple[str, int]]:
     return Counter(pairs)
 
 
-def test_a_loader_gives_the_faces_of_each_set_from_its_own_folder(
-    prepared: Path, visitors: Path, both: FaceData
-) -> None:
-    alone = {}
-    for folder in (prepared, visitors):
-        for batch in several(PreparedSet(prepared=folder)).test_dataloader():
-            keys = zip(batch.video, batch.track.tolist(), batch.numbers[:, 0].tolist(), strict=True)
-            alone |= {key: (batch.frames[i], batch.landmarks[i], batch.mask[i]) for i, key in enumerate(keys)}
-    count = 0
-    for batch in both.test_dataloader():
-        for i, key in enumerate(zip(batch.video, batch.track.tolist(), batch.numbers[:, 0].tolist(), strict=True)):
-            for one, other in zip((batch.frames[i], batch.landmarks[i], batch.mask[i]), alone[key], strict=True):
-                assert torch.equal(one, other)
-            count += 1
-    assert count == len(alone)
+def by_frame(data: FaceData) -> dict[tuple[str, int, int], tuple[torch.Tensor, ...]]:
+    """Faces of the test split, by stem, track and frame."""
+    out: dict[tuple[str, int, int], tuple[torch.Tensor, ...]] = {}
+    for batch in data.test_dataloader():
+        for i, video in enumerate(batch.video):
+            key = video.split("/", 1)[1], int(batch.track[i]), int(batch.numbers[i, 0])
+            out[key] = batch.frames[i], batch.landmarks[i], batch.mask[i]
+    return out
+
+
+def test_each_set_is_read_from_its_own_folder_and_root(studio: Path, prepared: Path, tmp_path: Path) -> None:
+    fakes = rename(prepared, tmp_path / "f", "f", lambda row: {} if row.label else None)
+    reals = rename(prepared, tmp_path / "r", "r", lambda row: None if row.label else {})
+    shutil.rmtree(fakes / "crops/studio/real")
+    for folder in (reals / "crops/studio").iterdir():
+        if folder.name != "real":
+            shutil.rmtree(folder)
+    root = tmp_path / "root"
+    shutil.copytree(studio, root, copy_function=os.link)
+    shutil.rmtree(root / "original_sequences")
+    expected = by_frame(several(PreparedSet(prepared=prepared)))
+    for read in ("crops", "videos"):
+        found = by_frame(
+            several(PreparedSet(prepared=fakes, root=root), PreparedSet(prepared=reals, root=studio), read=read)
+        )
+        assert found.keys() == expected.keys()
+        for key, parts in found.items():
+            assert all(torch.equal(one, other) for one, other in zip(parts, expected[key], strict=True))
 
 
 def test_training_has_twice_as_many_faces_of_the_set_of_twice_the_weight_and_as_many_reals_as_fakes(
@@ -162,14 +178,10 @@ def test_workers_do_not_change_what_is_drawn_of_several_sets(prepared: Path, vis
         assert torch.equal(one.frames, other.frames)
 
 
-def test_videos_of_several_sets_are_read_from_their_roots(studio: Path, prepared: Path, visitors: Path) -> None:
-    sets = [PreparedSet(prepared=folder, root=studio) for folder in (prepared, visitors)]
-    crops, videos = several(*sets), several(*sets, read="videos")
-    for one, other in zip(crops.test_dataloader(), videos.test_dataloader(), strict=True):
-        assert one.video == other.video
-        assert torch.equal(one.frames, other.frames)
+def test_videos_are_read_only_where_each_set_has_a_root(studio: Path, prepared: Path, visitors: Path) -> None:
+    sets = PreparedSet(prepared=prepared, root=studio), PreparedSet(prepared=visitors)
     with pytest.raises(Refused, match=rf"read 'videos': give root, the folder of the data set of {visitors}"):
-        several(sets[0], PreparedSet(prepared=visitors), read="videos")
+        several(*sets, read="videos")
 
 
 def test_each_set_trains_on_its_own_forgeries(prepared: Path, visitors: Path) -> None:
@@ -264,7 +276,7 @@ def test_a_video_and_a_name_are_those_of_one_set(prepared: Path, visitors: Path)
         ({"name": "a/b"}, "name 'a/b': must be a word"),
     ):
         with pytest.raises(Refused, match=said):
-            PreparedSet(prepared=visitors, **wrong)  # type: ignore[arg-type]
+            PreparedSet(prepared=visitors, **wrong)
 
 
 def test_a_set_without_a_validation_split_is_passed_over_there_and_one_without_training_refused(

@@ -26,7 +26,7 @@ class MixedSampler(DistributedSampler[Address]):
             real: Real faces in a batch.
             fake: Fakes in a batch.
         """
-        super().__init__(reals, num_replicas=reals.num_replicas, rank=reals.rank)
+        super().__init__(reals, num_replicas=reals.num_replicas, rank=reals.rank)  # type: ignore[arg-type]
         self.reals, self.fakes, self.real, self.fake = reals, fakes, real, fake
 
     @classmethod
@@ -42,7 +42,7 @@ class MixedSampler(DistributedSampler[Address]):
             mine = replace(faces, size=np.where(faces.label == label, faces.size, 0))
             about = {"balance": False, "rank": rank, "world": world, "weights": weights}
             each.append(TrainSampler(mine, draws, count * world, seed, **about))  # type: ignore[arg-type]
-        return cls(*each, real, fake)
+        return cls(each[0], each[1], real, fake)
 
     def set_epoch(self, epoch: int) -> None:
         super().set_epoch(epoch)
