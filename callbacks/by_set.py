@@ -43,7 +43,8 @@ class MetricsBySet(Callback):
     def conclude(self, trainer: Trainer, module: LightningModule, split: str) -> None:
         fixed: dict[str, dict[str, float]] = {}
         for name, metrics in self.metrics.items():
-            values = {id: value for id, value in metrics.compute().items() if not value.isnan()}
+            numbers = {id: value for id, value in metrics.compute().items() if not value.ndim}  # no kept scores
+            values = {id: value for id, value in numbers.items() if not value.isnan()}
             module.log_dict({f"{split}/{name}/{id}": value for id, value in values.items()})
             fixed[name] = {fit.id: float(values[fit.id]) for fit in FITS if fit.id in values}
         if self.metrics and split == "val" and not trainer.sanity_checking:
