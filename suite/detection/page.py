@@ -57,7 +57,7 @@ def explain_range(face: FaceVerdict) -> str:
         return f"forged is what is above {forged:.3f}"
     if face.verdict == "unclear":
         return f"unclear is from {unclear:.3f} to {forged:.3f}"
-    return f"unclear begins above {unclear:.3f}"
+    return f"{'unclear' if unclear < forged else 'forged'} is what is above {unclear:.3f}"
 
 
 def timeline(face: FaceVerdict, seconds: float) -> Markup:

@@ -93,7 +93,7 @@ class Performance:
             ("forged", f"above {high}", forged.false_alarms, m - forged.misses),
             (
                 "unclear",
-                f"above {low}, up to {high}",
+                f"above {low}, up to {high}" if low != high else "never",
                 unclear.false_alarms - forged.false_alarms,
                 forged.misses - unclear.misses,
             ),
