@@ -20,7 +20,7 @@ from lightning_modules.trained import Trained
 from suite.detection.examine import Examined
 from suite.detection.film import COLOURS, CURVES
 from suite.detection.score import TILE, Score
-from suite.detection.thresholds import Performance, Rates
+from suite.detection.thresholds import Performance, Rates, Verdict
 from suite.detection.verdict import FaceVerdict, Said
 from suite.pages import render
 
@@ -80,7 +80,8 @@ def timeline(face: FaceVerdict, seconds: float) -> Markup:
         f'height="{BOTTOM - TOP}" fill="#f3f4f6" fill-opacity=".6"/>'
     )
     at = face.thresholds
-    for verdict, p in (("unclear", at.unclear), ("forged", at.forged)):
+    lines: list[tuple[Verdict, float]] = [("unclear", at.unclear), ("forged", at.forged)]
+    for verdict, p in lines:
         colour = "rgb({},{},{})".format(*COLOURS[verdict])
         parts.append(
             f'<line x1="{LEFT}" x2="{RIGHT}" y1="{y(p):.1f}" y2="{y(p):.1f}" stroke="{colour}" stroke-dasharray="4 4"/>'
