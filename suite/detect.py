@@ -66,7 +66,8 @@ def said(content: dict[str, Any]) -> str:
     damage = f"; {file['damaged']} of {file['frames']} frames are damaged, not scored" if file["damaged"] else ""
     forged, unclear = (worst["thresholds"][name] for name in ("forged", "unclear"))
     told = f"{content['verdict']}, probability {worst['probability']:.3f}"
-    return f"{told} (unclear above {unclear:.3f}, forged above {forged:.3f}){more}{damage}"
+    band = f"unclear above {unclear:.3f}, " if unclear < forged else ""
+    return f"{told} ({band}forged above {forged:.3f}){more}{damage}"
 
 
 def main(argv: list[str]) -> None:

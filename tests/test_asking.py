@@ -195,6 +195,8 @@ def test_averaged_weights_are_kept_with_the_threshold_that_validation_found(prep
     main([*command, "--trainer.callbacks", f"[{asked}, {average}]"])
     state = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["state_dict"]
     assert float(state["video_threshold"]) == pytest.approx(losses(tmp_path / "run", "val/video_threshold")[2])
+    assert (state["video_counts"] % 1 == 0).all()  # of what is no number before, an average is none
+    assert (~state["video_scores"].isnan()).sum(1).tolist() == state["video_counts"].tolist()
 
 
 def test_a_drawn_mask_is_read_at_the_size_of_the_face(prepared: Path, tmp_path: Path) -> None:

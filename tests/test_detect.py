@@ -98,6 +98,10 @@ def test_the_film_shows_a_box_in_the_colour_of_what_is_said(head: Frames, small:
         jsonschema.validate(content, SCHEMA)
         assert content["verdict"] == verdict
         assert detect.said(content).startswith(f"{verdict}, probability 0.")
+        text = (tmp_path / "out/page.html").read_text()
+        assert f'class="lead {verdict if verdict in ("forged", "unclear") else "real"}"' in text
+        assert "of 40 real ones" in text
+        assert f"The detector was trained on {known.saw}." in text
         film = PyAV().read(tmp_path / "out/annotated.mp4", [12])[0].numpy().astype(int)
         assert film.shape[0] > head.shape[1]  # the curve is below
         near = np.abs(film[: head.shape[1]] - colour).max(-1) < 60

@@ -163,7 +163,7 @@ class Film:
     def mark(self, verdict: Verdict, left: int, right: int, y: int) -> None:
         """Draws a threshold, above which the curve of a face has this verdict."""
         for x in range(left, right, 8):
-            cv2.line(self.strip, (x, y), (min(x + 4, right), y), COLOURS[verdict], 1)  # type: ignore[call-overload]
+            cv2.line(self.strip, (x, y), (min(x + 4, right), y), COLOURS[verdict], 1)
 
     def show(self, picture: Picture, seconds: float) -> None:
         raise NotImplementedError

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from callbacks.panels import overlaid
 from datamodules.contract import digest
 from datamodules.damage import say_damage
+from datamodules.seen import enumerate_all
 from lightning_modules.trained import Trained
 from suite.detection.examine import Examined
 from suite.detection.film import COLOURS, CURVES
 from suite.detection.score import TILE, Score
-from suite.detection.thresholds import Performance, Rates
+from suite.detection.thresholds import Performance, Rates, Verdict
 from suite.detection.verdict import FaceVerdict, Said
 from suite.pages import render
 
@@ -57,7 +58,7 @@ def explain_range(face: FaceVerdict) -> str:
         return f"forged is what is above {forged:.3f}"
     if face.verdict == "unclear":
         return f"unclear is from {unclear:.3f} to {forged:.3f}"
-    return f"unclear begins above {unclear:.3f}"
+    return f"{'unclear' if unclear < forged else 'forged'} is what is above {unclear:.3f}"
 
 
 def timeline(face: FaceVerdict, seconds: float) -> Markup:
@@ -78,11 +79,16 @@ def timeline(face: FaceVerdict, seconds: float) -> Markup:
         f'<rect x="{x(face.first):.1f}" y="{TOP}" width="{max(2.0, x(face.last) - x(face.first)):.1f}" '
         f'height="{BOTTOM - TOP}" fill="#f3f4f6" fill-opacity=".6"/>'
     )
-    for verdict, p in (("forged", face.thresholds.forged), ("unclear", face.thresholds.unclear)):
+    at = face.thresholds
+    lines: list[tuple[Verdict, float]] = [("unclear", at.unclear), ("forged", at.forged)]
+    for verdict, p in lines:
         colour = "rgb({},{},{})".format(*COLOURS[verdict])
         parts.append(
             f'<line x1="{LEFT}" x2="{RIGHT}" y1="{y(p):.1f}" y2="{y(p):.1f}" stroke="{colour}" stroke-dasharray="4 4"/>'
         )
+        if verdict == "forged" or y(at.unclear) - y(at.forged) > 11:  # or one word would be upon the other
+            up = y(p) - 3 if y(p) - TOP > 9 else y(p) + 11
+            parts.append(f'<text x="{RIGHT - 2}" y="{up:.1f}" text-anchor="end" fill="{colour}">{verdict}</text>')
     for i, said in enumerate(face.said):
         colour = "rgb({},{},{})".format(*CURVES[i % len(CURVES)])
         points = [(x(one.seconds), y(said.by.calibrated(one.score))) for one in said.usable]
@@ -123,6 +129,14 @@ def jpeg(picture: Picture) -> str:
     return base64.b64encode(content.tobytes()).decode()
 
 
+def group_seen(methods: Sequence[Trained]) -> list[tuple[str, str]]:
+    """Names of methods, none of a single one, and what they were trained on."""
+    if len(methods) == 1:
+        return [("", methods[0].saw)]
+    saws = dict.fromkeys(one.saw for one in methods)
+    return [(enumerate_all([one.name for one in methods if one.saw == saw]), saw) for saw in saws]
+
+
 def page(found: Examined, asked: Sequence[Trained], rates: Rates, files: dict[str, str], name: str) -> str:
     """
     Args:
@@ -145,6 +159,7 @@ def page(found: Examined, asked: Sequence[Trained], rates: Rates, files: dict[st
         found=found,
         files=files,
         faces=faces,
+        seen=group_seen(asked),
         methods=[(one, digest(one.contract), Performance.of(one, rates)) for one in asked],
         classes={"forged": "forged", "unclear": "unclear", "no forgery found": "real"},
         colours=["rgb({},{},{})".format(*colour) for colour in CURVES],

@@ -78,6 +78,8 @@ class Performance:
     rows: list[Row]
     reals: int
     fakes: int
+    forged_at: str
+    unclear_at: str
     false_alarm_rate: str
     miss_rate: str
     alarm_rate: str  # of reals that are forged or unclear
@@ -93,7 +95,7 @@ class Performance:
             ("forged", f"above {high}", forged.false_alarms, m - forged.misses),
             (
                 "unclear",
-                f"above {low}, up to {high}",
+                f"above {low}, up to {high}" if low != high else "never",
                 unclear.false_alarms - forged.false_alarms,
                 forged.misses - unclear.misses,
             ),
@@ -113,6 +115,8 @@ class Performance:
             ],
             reals=n,
             fakes=m,
+            forged_at=percent(rates.forged_at),
+            unclear_at=percent(rates.unclear_at),
             false_alarm_rate=percent(forged.false_alarm_rate),
             miss_rate=percent(forged.miss_rate),
             alarm_rate=percent(unclear.false_alarm_rate),
@@ -123,8 +127,8 @@ class Performance:
     def say(self) -> str:
         (forged, unclear, _) = self.rows
         return (
-            f"of {self.reals:,} real videos of its validation {forged.reals:,} are called forged and {unclear.reals:,} "
-            f"unclear, of {self.fakes:,} forged ones {forged.fakes:,} and {unclear.fakes:,}"
+            f"of {self.reals:,} real videos or photographs of its validation {forged.reals:,} are called forged and "
+            f"{unclear.reals:,} unclear, of {self.fakes:,} forged ones {forged.fakes:,} and {unclear.fakes:,}"
         )
 
 
@@ -138,6 +142,6 @@ def explain_unresolved(*points: OperatingPoint) -> str:
         return ""
     n = points[0].reals
     return (
-        f"{n:,} real videos are too few to tell {' or '.join(rates)}: the threshold is the highest of their scores, "
-        f"which about 1 in {n + 1:,} other real videos exceeds"
+        f"{n:,} real ones are too few to tell {' or '.join(rates)}: the threshold is the highest of their scores, "
+        f"which about 1 in {n + 1:,} others exceeds"
     )
