@@ -44,7 +44,10 @@ class KnowTraining(Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(pl_module, Method)
         layers = pl_module.early_layers()
-        if trainer.state.fn != TrainerFn.FITTING or not self.faces or not layers or not isinstance(data, FaceData):
+        is_wanted = trainer.state.fn == TrainerFn.FITTING or (
+            trainer.state.fn == TrainerFn.VALIDATING and pl_module.familiarity is None  # of an older version
+        )
+        if not is_wanted or not self.faces or not layers or not isinstance(data, FaceData):
             return
         if not self.batches:
             # once: what is drawn of an augmentation or a synthesis depends on addresses alone
