@@ -66,7 +66,7 @@ class KnowTraining(Callback):
             batch = data.on_after_batch_transfer(data.transfer_batch_to_device(raw, device, 0), 0)
             if data.augment is not None:
                 with drawing(data.seed_of(len(split), i)):
-                    changed = data.augment(replace(batch, boundary=None))
+                    changed = data.augment(replace(batch.map(Tensor.clone), boundary=None))  # it works in place
                 is_clean = torch.arange(len(batch), device=device) % 2 == 0
                 frames = torch.where(is_clean[:, None, None, None, None], batch.frames, changed.frames)
                 points = torch.where(is_clean[:, None, None, None], batch.landmarks, changed.landmarks)
