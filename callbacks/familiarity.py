@@ -44,7 +44,10 @@ class KnowTraining(Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(pl_module, Method)
         layers = pl_module.early_layers()
-        if trainer.state.fn != TrainerFn.FITTING or not self.faces or not layers or not isinstance(data, FaceData):
+        is_wanted = trainer.state.fn == TrainerFn.FITTING or (
+            trainer.state.fn == TrainerFn.VALIDATING and pl_module.familiarity is None  # of an older version
+        )
+        if not is_wanted or not self.faces or not layers or not isinstance(data, FaceData):
             return
         if not self.batches:
             # once: what is drawn of an augmentation or a synthesis depends on addresses alone
@@ -63,7 +66,7 @@ class KnowTraining(Callback):
             batch = data.on_after_batch_transfer(data.transfer_batch_to_device(raw, device, 0), 0)
             if data.augment is not None:
                 with drawing(data.seed_of(len(split), i)):
-                    changed = data.augment(replace(batch, boundary=None))
+                    changed = data.augment(replace(batch.map(Tensor.clone), boundary=None))  # it works in place
                 is_clean = torch.arange(len(batch), device=device) % 2 == 0
                 frames = torch.where(is_clean[:, None, None, None, None], batch.frames, changed.frames)
                 points = torch.where(is_clean[:, None, None, None], batch.landmarks, changed.landmarks)

@@ -26,7 +26,8 @@ def spread_batches(data: FaceData, split: str, count: int, most_bytes: int) -> l
     classes = [one for one in found if len(one)]
     if not classes:
         return []
-    each = max(1, min(count, most_bytes // (3 * data.clip * data.image_size**2)) // len(classes))
+    count = min(count, most_bytes // (3 * data.clip * data.image_size**2))
+    each = max(1, count // (len(classes) if data.synthesis is None else 2))  # a synthesis adds a fake to each
     several = max(-(-each // len(one)) for one in classes)
     faces = faces if several == 1 else clips.faces(several)
     addresses = [address for one in classes for address in spread(faces, one, each)]

@@ -8,6 +8,7 @@ from typing import Any
 from pytorch_lightning.utilities.rank_zero import rank_zero_info
 
 from callbacks.checkpoints import SafeCheckpointIO
+from callbacks.familiarity import KEY
 from datamodules.errors import Refused
 from lightning_modules.base import Method
 from lightning_modules.metrics.registry import COUNTS, SCORES
@@ -55,23 +56,28 @@ def check_is_whole_epoch(checkpoint: dict[str, Any], path: Path) -> None:
         raise Refused(f"fit: --ckpt_path {path}: was saved within epoch {epoch}; {advice}")
 
 
-def add_scores(path: Path, method: Method) -> None:
-    """Gives a checkpoint of before scores of validation were kept those of the same validation, done again.
+def complete_checkpoint(path: Path, method: Method) -> None:
+    """Gives a checkpoint of an older version the scores of its validation and what it knows of familiar faces.
 
     Args:
         method: As it is in the checkpoint, and was just validated.
     """
     content = SafeCheckpointIO().load_checkpoint(path)
     state = content["state_dict"]
-    if SCORES.id in state or not method.video_counts.min() > 0:
+    lacks_scores = SCORES.id not in state and bool(method.video_counts.min() > 0)
+    lacks_familiarity = KEY not in content and method.familiarity is not None
+    if not (lacks_scores or lacks_familiarity):
         return
     now, then = float(method.video_threshold), float(state["video_threshold"])
     if not abs(now - then) < SAME:
         raise Refused(
-            f"{path}: keeps no scores of its validation, and this one is another: its threshold is {now:.4f}, that of "
-            f"training was {then:.4f}; validate with the configuration of the run"
+            f"{path}: lacks what its validation should have left, and this one is another: its threshold is {now:.4f}, "
+            f"that of training was {then:.4f}; validate with the configuration of the run"
         )
-    for name in {"state_dict", "current_model_state"} & content.keys():
-        content[name] |= {fit.id: method.get_buffer(fit.id).cpu().clone() for fit in (SCORES, COUNTS)}
+    if lacks_scores:
+        for name in {"state_dict", "current_model_state"} & content.keys():
+            content[name] |= {fit.id: method.get_buffer(fit.id).cpu().clone() for fit in (SCORES, COUNTS)}
+    if method.familiarity is not None:
+        content[KEY] = method.familiarity.state()
     SafeCheckpointIO().save_checkpoint(content, path)
-    rank_zero_info(f"{path}: now has the scores of its validation, of which verdicts are made")
+    rank_zero_info(f"{path}: now has the scores of its validation, and knows the faces that it was trained on")

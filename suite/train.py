@@ -31,7 +31,7 @@ from datamodules.errors import Refused
 from lightning_modules.base import Method
 from lightning_modules.sync import SyncBatchNorm
 from lightning_modules.weights import FROM_FILES
-from suite.checkpoint import add_scores, check_is_whole_epoch, find_checkpoint
+from suite.checkpoint import check_is_whole_epoch, complete_checkpoint, find_checkpoint
 from suite.parser import Parser
 from suite.wandb_key import has_key
 
@@ -142,7 +142,7 @@ class SuiteCLI(LightningCLI):
     def after_validate(self) -> None:
         is_whole = self.trainer.limit_val_batches == 1.0 and not self.trainer.fast_dev_run  # type: ignore[attr-defined]
         if is_whole and self.checkpoint is not None and self.trainer.is_global_zero:
-            add_scores(self.checkpoint, self.model)
+            complete_checkpoint(self.checkpoint, self.model)
 
     @staticmethod
     def callbacks(

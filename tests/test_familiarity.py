@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 
 from callbacks.averaging import Averaging
@@ -172,18 +173,17 @@ def test_faces_are_spread_over_people_and_half_of_them_are_real(prepared: Path) 
 
 def fit(data: FaceData, folder: Path, epochs: int = 1) -> Classifier:
     torch.manual_seed(0)
-    model = Classifier("test_efficientnet", optimizer=lambda p: torch.optim.AdamW(p, lr=3e-3))
+    model = Classifier("test_efficientnet", optimizer=lambda p: torch.optim.AdamW(p, lr=0.03))
     plain = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
     trainer = Trainer(
         **plain,  # type: ignore[arg-type]
         max_epochs=epochs,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        callbacks=[Averaging(0.9), KnowTraining(48)],
+        callbacks=[Averaging(0.9), KnowTraining(48), ModelCheckpoint(folder, "one")],  # while it goes on learning
         default_root_dir=folder,
     )
     trainer.fit(model, data)
-    trainer.save_checkpoint(folder / "one.ckpt")
     return model
 
 

@@ -136,7 +136,7 @@ class Network(nn.Module):
         if width % HEAD:
             raise Refused(f"width {width}: must be a multiple of {HEAD}")
         backbones.check("trunk", trunk)
-        kind = HRNet if trunk.startswith("hrnet") else Features
+        kind: type[HRNet | Features] = HRNet if trunk.startswith("hrnet") else Features
         self.pixels = kind(trunk, trunk_weights, 3, width)
         self.motion = kind(trunk, trunk_weights, motion_channels, width)
         self.fusion = Fusion(width, compat)
