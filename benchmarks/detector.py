@@ -69,7 +69,7 @@ def judge_photographs(looker: Looker, folder: Path) -> dict[str, Any]:
     """Of the test split, all of them real; by group where a table names groups."""
     rows = [row for row in photographs.index(folder) if row.split == "test"]
     found = judge(looker, [folder / row.path for row in rows])
-    out = {"photographs": len(rows), "people": len({row.identities for row in rows})}
+    out: dict[str, Any] = {"photographs": len(rows), "people": len({row.identities for row in rows})}
     out |= count_verdicts(verdict for faces in found.values() for verdict in faces)
     if (table := folder / "people.csv").is_file():
         with table.open(encoding="utf-8-sig") as lines:
@@ -166,7 +166,7 @@ def main() -> None:
         name: describe_test(read_run(path), read_run(priors[name]) if name in priors else None)
         for name, path in named(given.tested).items()
     }
-    result = {"weights": load(given.checkpoint).digest, "saw": looker.methods[0].saw}
+    result: dict[str, Any] = {"weights": load(given.checkpoint).digest, "saw": looker.methods[0].saw}
     result |= {"real_faces": real, "forgeries": tests}
     record("detector", result)
     text = write_tables(result)

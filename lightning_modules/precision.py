@@ -34,7 +34,7 @@ def is_slow_in_bfloat16(layer: nn.Conv2d) -> bool:
 
 
 @functools.cache
-def make_float32(kind: type[nn.Conv2d]) -> type[nn.Conv2d]:
+def make_float32(kind: Any) -> Any:
     """A subclass, also of one of timm's that pads as TensorFlow does."""
     return type(kind.__name__, (InFloat32, kind), {})
 
@@ -52,7 +52,8 @@ class CPUPrecision(Precision):
     def convert_module(self, module: nn.Module) -> nn.Module:
         for layer in module.modules() if self.bfloat16 else ():
             if isinstance(layer, nn.Conv2d) and is_slow_in_bfloat16(layer) and not isinstance(layer, InFloat32):
-                layer.__class__ = make_float32(type(layer))  # same weights under the same names
+                kind: Any = type(layer)
+                layer.__class__ = make_float32(kind)  # same weights under the same names
         return module.to(memory_format=torch.channels_last)
 
     def forward_context(self) -> AbstractContextManager[None]:

@@ -159,7 +159,7 @@ def built(
     model: dict[str, Any],
     about: dict[str, Any],
     state: dict[str, Tensor],
-    familiarity: dict[str, Tensor] | None,
+    familiarity: dict[str, Tensor] | None = None,
 ) -> Trained:
     dropped = (*OF_TRAINING, *FROM_FILES, *UNTIL_0_1)
     arguments = {k: v for k, v in model.get("init_args", {}).items() if k not in dropped}

@@ -126,7 +126,7 @@ def score_of(face: FaceVerdict, said: Said, image: int) -> FaceScore:
         image=image,
         square=(worst.region.x, worst.region.y, worst.region.side),
         probability=said.probability,
-        map=None if worst.heat is None else worst.heat.astype(np.float32) / 255,
+        map=None if worst.heat is None else (worst.heat / 255).astype(np.float32),
         reasons=face.reasons,
     )
 

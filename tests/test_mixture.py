@@ -80,7 +80,7 @@ def test_a_validation_face_gets_the_same_forgery_of_a_mixture_in_any_batch(prepa
 
 def test_what_a_method_is_shown_holds_for_every_synthesis_of_a_mixture(prepared: Path) -> None:
     parts = [SelfBlend(), FaceBlend(nearest=2)]
-    mixed = Mixture(parts, size=48)  # type: ignore[arg-type]
+    mixed = Mixture(parts, size=48)
     mixed.framing = Framing(cut=(0.1, 0.1))
     assert [part.framing for part in parts] == [Framing(cut=(0.1, 0.1))] * 2
     assert mixed.nearest == 2

@@ -69,7 +69,7 @@ class Seen:
     def __init__(self, method: Method) -> None:
         self.images: list[Tensor] = []
         self.method, self.pairs = method, False
-        network = method.network if isinstance(method, LAANet) else method.net.conv_stem
+        network = method.network if isinstance(method, LAANet) else getattr(method.net, "conv_stem", None)
         assert isinstance(network, nn.Module)
         network.register_forward_pre_hook(self.keep)
 

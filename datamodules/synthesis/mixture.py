@@ -33,7 +33,7 @@ class Mixture(Synthesis):
             part.size = self.size
 
     @property
-    def framing(self) -> Framing:  # type: ignore[override]
+    def framing(self) -> Framing:
         return self.members[0].framing
 
     @framing.setter
