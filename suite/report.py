@@ -75,6 +75,7 @@ def section(run: Run) -> dict[str, Any]:
         "any_unseen": any(row.seen is False for row in forgeries),
         "forgeries": [(row, shown(row.metrics)) for row in forgeries],
         "localizes": any(row.metrics.keys() - OF_FORGERY for row in forgeries),
+        "map_by": run.map_by,
         "forgery_titles": list(dict.fromkeys(title for row in forgeries for title in shown(row.metrics))),
         "histogram": Markup(plots.histogram(run)),
         "panel": base64.b64encode(panel.read_bytes()).decode() if panel.is_file() else None,
