@@ -55,7 +55,8 @@ class PredictionTable(Callback):
                     degradation = json.loads((folder / DEGRADED).read_text())
                     about["degradation"] = f"{degradation['kind']} {degradation['severity']}"
         about |= {"checkpoint": str(trainer.ckpt_path or ""), "model": type(module).__name__}
-        about |= {"mean_of": module.mean_of, "map_of": module.map_of, "pixel_bins": BINNING}
+        about |= {"mean_of": module.mean_of, "map_of": module.map_of, "map_by": module.map_by}
+        about["pixel_bins"] = BINNING
         about["weights"] = digest(module.state_dict())
         path = self.part(trainer, trainer.global_rank)
         path.parent.mkdir(parents=True, exist_ok=True)

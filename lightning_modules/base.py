@@ -33,7 +33,7 @@ from lightning_modules.finite import LossCheck, check_scores
 from lightning_modules.metrics.collections import pixel_metrics, score_metrics
 from lightning_modules.metrics.functional import Pooled
 from lightning_modules.metrics.pixel import histogram
-from lightning_modules.metrics.registry import FITS, MapOf, known
+from lightning_modules.metrics.registry import FITS, MapBy, MapOf, known
 from lightning_modules.precision import may_overflow
 from lightning_modules.schedules import step_plateaus
 from lightning_modules.sharpness import climb, come_home
@@ -71,6 +71,8 @@ class Method(LightningModule, ABC):
     needs_landmarks = False
     framing: Framing = WHOLE  # what of a crop is shown; a method with another one applies it to what is not framed
     map_of: MapOf = "region"  # what its map shows, and is measured against
+    map_by: MapBy = "head"  # what makes it
+    exports_map = True  # whether other engines can make it, too
     is_trained = False  # whether its arguments brought all its weights, so that no checkpoint is needed
     familiarity: Familiarity | None = None  # what its checkpoint knows of the faces that it was trained on
     video_threshold: Tensor
@@ -102,9 +104,8 @@ class Method(LightningModule, ABC):
         self.loss_check = LossCheck()
         fixed.register(self)
         self.scores = nn.ModuleDict({"val": score_metrics(None, mean_of), "test": score_metrics(self.fixed, mean_of)})
-        self.pixels = nn.ModuleDict(
-            {"val": pixel_metrics(None, self.map_of), "test": pixel_metrics(self.fixed, self.map_of)}
-        )
+        of = self.map_of
+        self.pixels = nn.ModuleDict({"val": pixel_metrics(None, of), "test": pixel_metrics(self.fixed, of)})
 
     @abstractmethod
     def forward(self, frames: Tensor) -> Prediction: ...

@@ -11,6 +11,7 @@ from datamodules.batch import Batch
 from datamodules.errors import Refused
 from datamodules.synthesis.framing import WHOLE, Framing
 from lightning_modules.base import Method, Prediction
+from lightning_modules.class_activation import activate, heads, is_transformer
 from lightning_modules.early import find_early
 from lightning_modules.last_layer import in_float32
 from lightning_modules.trunk_weights import TrunkWeights, create_trunk
@@ -19,8 +20,9 @@ NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 
 
 class Classifier(Method):
-    """Scores each frame alone; a clip scores as the mean of its logits."""
+    """Scores each frame alone; a clip scores as the mean of its logits. Its map says where a logit comes from."""
 
+    map_by = "activation"
     mean: Tensor
     std: Tensor
 
@@ -57,6 +59,7 @@ class Classifier(Method):
             for head in heads(net):
                 head.requires_grad_(True)
         self.net, self.framing = net, framing
+        self.exports_map = not is_transformer(net)
         for name, given in (("mean", mean), ("std", std)):
             values = net.pretrained_cfg[name] if given is None else given
             if len(values) != 3 or (name == "std" and min(values) <= 0):
@@ -80,14 +83,15 @@ class Classifier(Method):
             frames: (B, T, 3, H, W).
             framed: Whether they are no prepared crops any more, but what is left of them.
         """
-        images = self.normalize(frames, WHOLE if framed else self.framing)
-        return Prediction(logit=self.net(images).view(frames.shape[:2]).mean(1))
+        (b, t, _, h, w), framing = frames.shape, WHOLE if framed else self.framing
+        images = self.normalize(frames, framing)
+        if self.training:
+            return Prediction(logit=self.net(images).view(b, t).mean(1))
+        logit, cells = activate(self.net, images)
+        prediction = Prediction(logit=logit.view(b, t).mean(1))
+        if cells is not None:
+            prediction.mask_logit = framing.enlarge(cells, (h, w)).view(b, t, 1, h, w)
+        return prediction
 
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         return {"label": self.label_loss(prediction.logit, batch)}
-
-
-def heads(net: Any) -> tuple[nn.Module, ...]:
-    """The last layer, or both of a distilled network."""
-    found = net.get_classifier()
-    return found if isinstance(found, tuple) else (found,)

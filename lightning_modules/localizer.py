@@ -50,6 +50,8 @@ class MapHead(nn.Module):
 class Localizer(Classifier):
     """Scores each frame alone, as the classifier does, and marks what was forged in it, which it learns from masks."""
 
+    map_by = "head"
+
     def __init__(self, map_weight: float = 1.0, map_width: int = 64, **kwargs: Any) -> None:
         """
         Args:
@@ -62,6 +64,7 @@ class Localizer(Classifier):
             if not value >= least:
                 raise Refused(f"{name} {value}: must be {least} or more")
         self.map_weight = map_weight
+        self.exports_map = True
         self.levels, channels = find_levels(self.net)
         self.map_head = MapHead(channels, map_width)
 

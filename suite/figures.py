@@ -18,7 +18,7 @@ from datamodules.errors import Refused
 from lightning_modules.metrics import bootstrap, functional, registry
 from lightning_modules.metrics.bootstrap import Interval, Videos, auroc_interval, measure, resampled
 from lightning_modules.metrics.functional import Pooled
-from lightning_modules.metrics.registry import METRICS, MapOf, known
+from lightning_modules.metrics.registry import METRICS, MapBy, MapOf, known
 
 OF_FORGERY = ("video_auroc", "video_tpr_at_validation")  # and all of pixels
 
@@ -43,6 +43,11 @@ class Run:
     def map_of(self) -> MapOf:
         """What the method's map shows."""
         return cast(MapOf, self.about.get("map_of", "region"))
+
+    @property
+    def map_by(self) -> MapBy:
+        """What makes it."""
+        return cast(MapBy, self.about.get("map_by", "head"))
 
     @property
     def fixed(self) -> dict[str, float]:

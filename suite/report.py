@@ -87,6 +87,7 @@ def section(run: Run) -> dict[str, Any]:
         "dataset_titles": list(titles(OF_DATASET).values()),
         "thresholds": thresholds(run),
         "localizes": any(row.metrics.keys() - OF_FORGERY for row in forgeries),
+        "map_by": run.map_by,
         "forgery_titles": list(dict.fromkeys(title for row in forgeries for title in shown(row.metrics))),
         "histogram": Markup(plots.histogram(run)),
         "panel": base64.b64encode(panel.read_bytes()).decode() if panel.is_file() else None,

@@ -41,7 +41,8 @@ def made(method: Method, size: int, clip: int = 1) -> Trained:
 
 
 METHODS: dict[str, tuple[Callable[[], Method], int]] = {  # and how many things each says
-    "classifier": (lambda: Classifier(backbone="test_resnet", framing=CUT), 3),
+    "classifier": (lambda: Classifier(backbone="test_resnet", framing=CUT), 4),
+    "transformer": (lambda: Classifier(backbone="test_vit", framing=CUT), 3),  # a map takes a gradient
     "localizer": (lambda: Localizer(backbone="test_resnet", map_width=8, framing=CUT), 4),
     "lae": (lambda: LAE(size=64, widths=[8, 8, 8, 16], latent=8), 4),
     "laa_net": (laa_net, 4),

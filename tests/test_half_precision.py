@@ -38,6 +38,7 @@ METHODS: dict[str, Callable[[], Method]] = {
     "ResNet": lambda: Classifier("test_resnet"),
     "EfficientNet": lambda: Classifier("test_efficientnet"),
     "ViT": lambda: Classifier("test_vit"),
+    "ViT, pooled": lambda: Classifier("test_vit2"),
     "convolution as head": lambda: Classifier("dla34"),
     "localizer": lambda: Localizer(backbone="test_efficientnet"),
     "LAA-Net": lambda: LAANet("test_efficientnet", padding_of=None, size=64),

@@ -28,7 +28,7 @@ from suite.test_sets import by_test_set
 from tests.needs import chromium
 
 
-def write_run(path: Path, masks: bool = True, seed: int = 0, map_of: str = "region") -> Path:
+def write_run(path: Path, masks: bool = True, seed: int = 0, map_of: str = "region", map_by: str = "head") -> Path:
     """A run of 30 reals and 20 fakes of two forgeries, 4 frames each."""
     rng = np.random.default_rng(seed)
     rows = []
@@ -55,6 +55,7 @@ def write_run(path: Path, masks: bool = True, seed: int = 0, map_of: str = "regi
         "checkpoint": "c.ckpt",
         "pixel_bins": BINNING,
         "map_of": map_of,
+        "map_by": map_by,
     }
     about |= {"trained_on": json.dumps(["d/Swap", "d/real"]), "contract": json.dumps({"margin": 1.3, "size": 64})}
     path.mkdir(parents=True, exist_ok=True)
@@ -156,6 +157,12 @@ def test_a_map_of_boundaries_has_its_own_columns_and_none_of_regions(tmp_path: P
     assert said["boundary_auroc"] == region["pixel_auroc"]
     for units, of in ((registry.MAPS["region"], said), (registry.MAPS["boundary"], region)):
         assert {str(of[metric.id]) for metric in registry.of_unit(*units)} == {"-"}
+
+
+def test_a_report_says_of_class_activations_that_no_mask_trained_them(tmp_path: Path) -> None:
+    for map_by, is_said in (("activation", True), ("head", False)):
+        main(["report", str(write_run(tmp_path / map_by, map_by=map_by))])
+        assert ("Maps are class activations" in (tmp_path / map_by / "report.html").read_text()) == is_said
 
 
 def test_histograms_of_other_bins_are_refused(tmp_path: Path) -> None:

@@ -205,6 +205,22 @@ def test_the_mean_corrupted_figure_weighs_every_degradation_alike() -> None:
     assert summary.robustness([row for row in half if row["degradation"] is None]) is None
 
 
+def test_a_table_of_localization_tells_class_activations_from_other_maps() -> None:
+    rows = made_up(lambda *_: 0.9, **dict.fromkeys(summary.LOCAL)) + made_up(
+        lambda *_: 0.9, **dict.fromkeys(summary.LOCAL)
+    )
+    for i, row in enumerate(rows):
+        plain = i < len(rows) // 2
+        row |= {
+            "pixel_auroc": 0.6,
+            "method": "plain" if plain else "learnt",
+            "map_by": "activation" if plain else "head",
+        }
+    found = summary.localization(rows)
+    assert found is not None
+    assert [line[0].text for line in found.rows] == ["plain (class activation)", "learnt"]
+
+
 def test_seen_and_unseen_are_the_same_forgeries_for_all_methods() -> None:
     def row(method: str, forgery: str, seen: bool, value: float) -> dict[str, Any]:
         same = {"method": method, "train": "t", "test": "s", "seed": 0, "degradation": None}

@@ -199,7 +199,8 @@ def test_a_test_set_is_tested_degraded_with_faces_found_after_it(
     rows = [row for row in pq.read_table(out / "results.parquet").to_pylist() if row["forgery"] == "all"]
     assert [(row["degradation"], row["severity"]) for row in rows] == [(None, 0), ("blur", 5)]
     assert rows[0]["video_auroc"] != rows[1]["video_auroc"]
-    assert rows[0]["pixel_auroc"] is None
+    assert [row["map_by"] for row in rows] == ["activation"] * 2
+    assert 0 < rows[0]["pixel_auroc"] < 1
     assert all(0 < row["coverage"] <= 1 for row in rows)
     made = out / "degraded/studio/blur 5/prepared/manifest.csv"
     before = made.stat().st_mtime_ns

@@ -15,6 +15,7 @@ from lightning_modules.metrics import calibration, functional, operating, pixel
 # methods whose maps show the boundary of a forged region, and not the region, they are boundary and boundary_frame
 Unit = Literal["video", "frame", "pixel", "pixel_frame", "boundary", "boundary_frame"]
 MapOf = Literal["region", "boundary"]
+MapBy = Literal["head", "activation"]  # a part of the method, or what says most for the logit of a whole face
 MAPS: dict[MapOf, tuple[Unit, Unit]] = {"region": ("pixel", "pixel_frame"), "boundary": ("boundary", "boundary_frame")}
 # what validation has fixed; a half; or the best one of the very test set, which only shows what the transfer costs
 Threshold = Literal["validation", "half", "oracle"]

@@ -55,7 +55,7 @@ class Deployed(nn.Module):
         logit = prediction.logit.float()
         sure = logit.clamp(-MOST_ODDS, MOST_ODDS)  # as calibration takes them of a score
         out = [logit, logit.sigmoid(), (self.slope * sure + self.bias).sigmoid()]
-        if prediction.mask_logit is not None:
+        if prediction.mask_logit is not None and self.method.exports_map:
             out.append(prediction.mask_logit.float().sigmoid())
         return tuple(out)
 

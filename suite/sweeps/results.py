@@ -59,6 +59,7 @@ def rows_of(
     cost: dict[str, Any] = {"coverage": share, **{fit.id: run.fixed.get(fit.id) for fit in FITS}}
     cost |= {f"{name}_seconds": value for name, value in seconds.items()}
     cost["parameters"] = int(run.about["parameters"]) if "parameters" in run.about else None
+    cost["map_by"] = run.map_by
     reals, fakes = int((v.label == 0).sum()), int((v.label == 1).sum())
     whole = spread(verdict(run))
     value = whole["video_auroc"]
@@ -75,7 +76,9 @@ def rows_of(
 
 def kinds() -> dict[str, pa.DataType]:
     """Columns of the results."""
-    found: dict[str, pa.DataType] = {n: pa.string() for n in ("method", "train", "test", "degradation", "forgery")}
+    found: dict[str, pa.DataType] = {
+        n: pa.string() for n in ("method", "train", "test", "degradation", "forgery", "map_by")
+    }
     found |= dict.fromkeys(("severity", "parameters", "seed", "reals", "fakes"), pa.int64())
     found |= {"seen": pa.bool_()}
     others = ["video_auroc_as_chance", "coverage", "train_seconds", "test_seconds", *(fit.id for fit in FITS)]

@@ -112,6 +112,7 @@ def forgeries(rows: Sequence[Row]) -> Table | None:
     return Table(head=["method", "seen by some", "seen by none", *columns], rows=out, note=note)
 
 
+ACTIVATION = "class activation"
 LOCAL = [metric.id for units in MAPS.values() for metric in of_unit(*units)]
 
 
@@ -119,12 +120,16 @@ def localization(rows: Sequence[Row]) -> Table | None:
     """Of regions and of boundaries, as far as there are methods that show them."""
     mine = [row for row in whole(clean(rows)) if known([row], "pixel_auroc") or known([row], "boundary_auroc")]
     columns = titles(id for id in LOCAL if known(mine, id))
+    named = [
+        {**row, "method": f"{row['method']} ({ACTIVATION})"} if row["map_by"] == "activation" else row for row in mine
+    ]
     note = (
         "On fakes whose masks are known: over all their pixels together, and as a mean over frames, which is what most "
         "of the field reports. A map that shows the boundary of a forged region is measured against that boundary, "
-        "never against the region. False alarms are the area marked on reals."
+        "never against the region. False alarms are the area marked on reals. Class activations are what places say "
+        "for the score of a face; no mask has trained them."
     )
-    return by_test(mine, columns, note, "pixel_auroc") if mine else None
+    return by_test(named, columns, note, "pixel_auroc") if mine else None
 
 
 OPERATING = (
