@@ -21,6 +21,7 @@ from lightning_modules.base import Method
 from lightning_modules.fixed import check_fixed
 from lightning_modules.metrics.calibration import Calibration, calibrated
 from lightning_modules.metrics.registry import CALIBRATION
+from lightning_modules.own_validation import KEY as OWN_VALIDATION
 from lightning_modules.weights import FROM_FILES, digest, read
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -101,7 +102,8 @@ def load(path: Path) -> Trained:
     if not abouts or "stored" not in abouts[0]:
         raise Refused(f"{checkpoint}: does not say how its faces were prepared; it is of an older version")
     model = yaml.safe_load(config.read_text())["model"]
-    return built(path, model, abouts[0], content["state_dict"])
+    about = abouts[0] | {OWN_VALIDATION: content.get(OWN_VALIDATION)}
+    return built(path, model, about, content["state_dict"])
 
 
 def built(path: Path, model: dict[str, Any], about: dict[str, Any], state: dict[str, Tensor]) -> Trained:
@@ -123,6 +125,7 @@ def built(path: Path, model: dict[str, Any], about: dict[str, Any], state: dict[
         )
     check_fixed(state, path)
     method.load_state_dict(state)
+    method.validated = about.get(OWN_VALIDATION)
     if not method.fixes_thresholds:
         raise Refused(f"{path}: {model['class_path']} does not tell real from fake")
     if "video_threshold" not in method.fixed():
@@ -138,6 +141,7 @@ def save(trained: Trained, folder: Path) -> None:
         save_file(state, part, {"format": "pt"})
     about: dict[str, Any] = {"library_name": "deepfake-suite", "model": trained.model, "contract": trained.contract}
     about |= {"stored": trained.stored, "trained_on": trained.trained_on, "weights": trained.digest}
+    about[OWN_VALIDATION] = trained.method.validated
     write_text(folder / CONFIG, json.dumps(about, indent=1) + "\n")
 
 
