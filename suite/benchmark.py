@@ -19,7 +19,7 @@ from suite.sweeps.learned import training_of, untrained, withhold
 from suite.sweeps.page import page
 from suite.sweeps.plan import Cell, Domain, Entrant, Sweep
 from suite.sweeps.play import Failure, play
-from suite.sweeps.results import columns, write
+from suite.sweeps.results import write
 from suite.sweeps.settings import Settings
 from suite.sweeps.tables import claims_csv, latex, markdown, matrix, table
 
@@ -89,7 +89,7 @@ def benchmark(
     order = list(sweep.cells())
     rows.sort(key=lambda row: order.index(Cell(method=row["method"], train=row["train"], seed=row["seed"])))
     unlearned = untrained(rows, learned)
-    rows = withhold(rows, [*columns(), "video_auroc_as_chance"], learned)
+    rows = withhold(rows, learned)
     groups = [row for row in groups if training_of(row) not in unlearned]
     write(rows, out)
     cells = table(matrix(rows, failures, learned))

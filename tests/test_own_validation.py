@@ -26,7 +26,7 @@ from suite.sweeps.conditions import Condition
 from suite.sweeps.learned import trainings, untrained, withhold
 from suite.sweeps.page import page
 from suite.sweeps.plan import Sweep
-from suite.sweeps.results import columns, rows_of
+from suite.sweeps.results import rows_of
 from suite.sweeps.tables import claims_csv, matrix, table
 from suite.wandb_report import blocks, interface
 from tests.conftest import small_fit
@@ -91,7 +91,7 @@ def test_a_report_shows_no_metric_of_a_run_that_did_not_learn(
     assert said[2].endswith("; own validation unknown.")
     assert "validation" not in said[3]
     text = (tmp_path / "comparison.html").read_text()
-    [line] = [line for line in text.splitlines() if line.startswith("<tr><th>video AUROC</th>")]
+    [line] = re.findall(r"<tr><th>video AUROC</th>(.*?)</tr>", text)
     assert [cell.count("[") for cell in line.split("<td>")[1:]] == [0, 1, 1, 1]
     assert "<td>not trained (own validation 0.71, needs 0.90)</td>" in text
     assert text.count('aria-label="Scores of real and fake videos"') == 3
@@ -124,7 +124,7 @@ def test_a_sweep_gives_no_metric_and_no_comparison_of_a_training_that_did_not_le
     assert len(compare(sweep, before, tmp_path, tmp_path)) == 0  # nobody to compare with
     assert untrained(before, sweep.learned) == {("plain", "t", 0), ("plain", "t", 1)}
     assert not untrained(before, 0.0)
-    rows = withhold(before, columns(), sweep.learned)
+    rows = withhold(before, sweep.learned)
     assert {row["method"]: row["video_auroc"] is None for row in rows} == {"plain": True, "better": False}
     reason = "not trained (own validation 0.71 to 0.84, needs 0.90)"
     assert table(matrix(rows, [], sweep.learned))[1] == ["plain", "t", reason]
@@ -145,7 +145,7 @@ def test_a_sweep_gives_no_metric_and_no_comparison_of_a_training_that_did_not_le
             for method in ("plain", "better")
             if line.strip().startswith(f"<td>{method}</td>")
         }
-        assert numbers.get("plain", []) == []
+        assert set(numbers.get("plain", [])) <= {"0.000"}  # of coverage, 1.000 ± 0.000
         assert numbers["better"]
 
 
@@ -155,7 +155,7 @@ def test_a_seed_that_learned_is_shown_without_those_that_did_not(sweep: Sweep, t
     whole = [row for row in rows if row["forgery"] == "all"]
     [mine] = [row["video_auroc"] for row in whole if (row["method"], row["seed"]) == ("plain", 1)]
     theirs = [row["video_auroc"] for row in whole if row["method"] == "better"]
-    cell = table(matrix(withhold(rows, columns(), 0.9), [], 0.9))[1][2]
+    cell = table(matrix(withhold(rows, 0.9), [], 0.9))[1][2]
     assert cell == f"{mine:.3f} (1 of 2 seeds; 1 not trained)"
     families = compare(sweep, rows, tmp_path, tmp_path)
     [claim] = families[1].claims

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -12,6 +14,7 @@ from lightning_modules.lae import LAE
 from lightning_modules.recovery.blocks import Grid
 from lightning_modules.recovery.detector import Network
 from lightning_modules.recovery.mae import MAE
+from lightning_modules.rffr import RFFR
 
 
 def detector(branch: str, compat: bool = False) -> Network:
@@ -38,6 +41,14 @@ def test_a_convolutional_branch_sees_nothing_of_blocks_that_are_not_shown() -> N
 def test_the_read_out_of_released_code_is_refused_of_a_convolutional_branch() -> None:
     with pytest.raises(Refused, match="compat: the read-out of released code is that of a transformer, not of branch"):
         detector("test_resnet", compat=True)
+
+
+def test_a_convolutional_branch_is_trained_on_all_that_it_is_tested_on() -> None:
+    made: dict[str, Any] = {"generator": MAE(64, 8, 32, 1, 1, 32, 1, 1), "grid": Grid(patches=8, block=2, border=0)}
+    with pytest.raises(Refused, match=r"chance 0\.25: must be 1 with a convolutional branch"):
+        RFFR("test_resnet", **made)
+    assert RFFR("test_resnet", chance=1.0, **made).network.is_convolutional
+    assert not RFFR("test_vit", **made).network.is_convolutional
 
 
 def test_a_trunk_of_a_finer_stride_gives_attention_more_places() -> None:

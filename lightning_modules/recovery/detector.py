@@ -101,7 +101,8 @@ class Network(Released):
         check(grid, side)
         seen = BRANCHES if sees == "both" else (sees,)
         branches = {name: create_branch(branch, trunk_weights, side * patch, patch) for name in seen}
-        if compat and any(isinstance(one, ConvolutionalBranch) for one in branches.values()):
+        self.is_convolutional = any(isinstance(one, ConvolutionalBranch) for one in branches.values())
+        if compat and self.is_convolutional:
             raise Refused(f"compat: the read-out of released code is that of a transformer, not of branch {branch!r}")
         self.branches, width = nn.ModuleDict(branches), sum(one.width for one in branches.values())
         self.classifier = in_float32(nn.Linear(width, 2))
