@@ -23,7 +23,7 @@ demo: $(VENV)/ready
 	$(BIN)/python -m suite prepare --config configs/prepare_studio.yaml
 	$(BIN)/python -m suite fit --config configs/demo.yaml --ckpt_path last
 	$(BIN)/python -m suite test --config configs/demo.yaml --ckpt_path runs/demo/checkpoints/best.ckpt
-	$(BIN)/python -m suite report runs/demo
+	$(BIN)/python -m suite report runs/demo --learned 0
 
 # the detector that 'detect' takes without a checkpoint, anew; PEOPLE is a folder of photographs of real people, NAME.jpg
 RECIPE := --config configs/prepare_detector.yaml

@@ -58,6 +58,7 @@ def summed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         about = dict(zip(("method", "train", "test"), key, strict=True)) | {
             "seeds": sorted(row["seed"] for row in whole)
         }
+        about["own_validation"] = spread([row for row in whole if "own_validation" in row], "own_validation")
         metrics = {get(id).id: spread(whole, id) for id in METRICS}
         out.append(
             {**about, "reals": whole[0]["reals"], "fakes": whole[0]["fakes"], **metrics, **cost, "forgeries": forgeries}
@@ -74,7 +75,7 @@ def main() -> None:
     families = json.loads((given.sweep / "claims.json").read_text())
     claims = {
         family["about"]: [
-            {name: claim[name] for name in ("ours", "theirs", "gain", "bootstrap", "adjusted")}
+            {name: claim.get(name) for name in ("ours", "theirs", "gain", "bootstrap", "adjusted", "resolvable")}
             for claim in family["claims"]
         ]
         for family in families

@@ -16,6 +16,7 @@ from datamodules.batch import Batch
 from datamodules.degrade.tree import ABOUT as DEGRADED
 from lightning_modules.base import Method, Outcome
 from lightning_modules.metrics.pixel import BINNING
+from lightning_modules.own_validation import KEY as OWN_VALIDATION
 from lightning_modules.weights import digest
 
 SCHEMA = pa.schema(
@@ -57,7 +58,7 @@ class PredictionTable(Callback):
         about |= {"checkpoint": str(trainer.ckpt_path or ""), "model": type(module).__name__}
         about |= {"mean_of": module.mean_of, "map_of": module.map_of, "map_by": module.map_by}
         about["pixel_bins"] = BINNING
-        about["weights"] = digest(module.state_dict())
+        about |= {"weights": digest(module.state_dict()), OWN_VALIDATION: module.own_validation.to_text()}
         path = self.part(trainer, trainer.global_rank)
         path.parent.mkdir(parents=True, exist_ok=True)
         self.writer = pq.ParquetWriter(path, SCHEMA.with_metadata(about), compression="zstd")

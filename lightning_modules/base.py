@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pytorch_lightning import LightningModule
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.utilities.types import LRSchedulerTypeUnion, OptimizerLRScheduler
@@ -33,7 +32,8 @@ from lightning_modules.finite import LossCheck, check_scores
 from lightning_modules.metrics.collections import pixel_metrics, score_metrics
 from lightning_modules.metrics.functional import Pooled
 from lightning_modules.metrics.pixel import histogram
-from lightning_modules.metrics.registry import FITS, MapBy, MapOf, known
+from lightning_modules.metrics.registry import MapBy, MapOf
+from lightning_modules.own_validation import Validated
 from lightning_modules.precision import may_overflow
 from lightning_modules.schedules import step_plateaus
 from lightning_modules.sharpness import climb, come_home
@@ -60,14 +60,13 @@ class Outcome:
     other: Tensor | None = None  # (B, T, BINS) of all other pixels
 
 
-class Method(LightningModule, ABC):
+class Method(Validated, ABC):
     """A detector: maps clips to a Prediction and names the losses that train it.
 
     A subclass writes ``forward`` and ``losses``; steps, logging and metrics are here.
     """
 
     monitor = ("val/video_auroc", "max")  # what the best checkpoint is chosen by
-    fixes_thresholds = True  # whether validation says where the decision lies
     needs_landmarks = False
     framing: Framing = WHOLE  # what of a crop is shown; a method with another one applies it to what is not framed
     map_of: MapOf = "region"  # what its map shows, and is measured against
@@ -254,22 +253,11 @@ class Method(LightningModule, ABC):
     def on_validation_epoch_end(self) -> None:
         values = self.conclude("val")
         if not self.trainer.sanity_checking:
-            fixed.store(self, values)
+            self.remember_validation(values)
 
     def lr_scheduler_step(self, scheduler: LRSchedulerTypeUnion, metric: Any | None) -> None:
         if not isinstance(scheduler, ReduceLROnPlateau):
             super().lr_scheduler_step(scheduler, metric)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """As validation has fixed them, where a callback has put averages of all else there."""
-        fixed.write_into(checkpoint["state_dict"], self)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        fixed.complete(checkpoint)
-
-    def fixed(self) -> dict[str, float]:
-        """By validation, as far as it has."""
-        return known({fit.id: getattr(self, fit.id) for fit in FITS}) if self.fixes_thresholds else {}
 
     def on_test_epoch_end(self) -> None:
         self.conclude("test")

@@ -16,7 +16,7 @@ from datamodules.synthesis.framing import WHOLE, Framing
 from lightning_modules.base import Method, Prediction
 from lightning_modules.laa.convert import convert_reference
 from lightning_modules.laa.losses import losses, similarity
-from lightning_modules.laa.network import NATIVE, RELEASED, Heads, Network
+from lightning_modules.laa.network import NATIVE, PUBLISHED_MOMENTUM, RELEASED, Heads, Network
 from lightning_modules.laa.targets import Targets, boundary_of, encode, on_boundary
 from lightning_modules.last_layer import no_autocast
 from lightning_modules.metrics.functional import Pooled
@@ -45,6 +45,7 @@ class LAANet(Method):
         weights: Path | None = None,
         padding_of: int | None = NATIVE,
         gated: bool = True,
+        momentum: float | None = None,
         size: int = 384,
         framing: Framing = PUBLISHED,
         points: float = 10.0,
@@ -63,6 +64,9 @@ class LAANet(Method):
             weights: Local file that 'python -m suite convert laa_net' wrote.
             padding_of: Side for which paddings are frozen, for released weights; without it they follow the image.
             gated: E-FPN; a plain pyramid without it.
+            momentum: Of the batch statistics of the trunk; without it 0.01, as published, where it has weights to start
+                from, and torch's 0.1 where not. A training of a few hundred steps needs 0.1: else it is tested with
+                what is left of the statistics that it began with.
             size: Side of the image that the network sees.
             framing: What of a prepared crop is shown; a synthesis takes it, too.
             points: Weight of the heat map's loss.
@@ -76,12 +80,12 @@ class LAANet(Method):
         super().__init__(mean_of=mean_of, **kwargs)
         if size % 32:
             raise Refused(f"size {size}: must be a multiple of 32")
-        self.network = Network(trunk, trunk_weights if weights is None else None, padding_of, gated)
+        self.network = Network(trunk, trunk_weights if weights is None else None, padding_of, gated, momentum)
         if weights is not None:
             if self.network.mean.flatten().tolist() != [0.5] * 3:
                 raise Refused(f"weights {weights}: expect images normalized as trunk {RELEASED} does, not as {trunk}")
             load(self.network, weights)
-            self.network.trunk.slow_statistics()
+            self.network.trunk.set_momentum(PUBLISHED_MOMENTUM if momentum is None else momentum)
             self.is_trained = True
         self.size, self.framing, self.mirror = size, framing, mirror
         self.compat, self.freeze_epochs = compat, freeze_epochs

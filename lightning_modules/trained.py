@@ -25,6 +25,7 @@ from lightning_modules.fixed import check_fixed, complete
 from lightning_modules.metrics.calibration import Calibration, calibrated
 from lightning_modules.metrics.operating import FORGED_AT, UNCLEAR_AT, OperatingPoint, Validated
 from lightning_modules.metrics.registry import CALIBRATION
+from lightning_modules.own_validation import KEY as OWN_VALIDATION
 from lightning_modules.weights import FROM_FILES, digest, read
 
 CONFIG, WEIGHTS, FAMILIARITY = "config.json", "model.safetensors", "familiarity.safetensors"
@@ -151,7 +152,8 @@ def load(path: Path) -> Trained:
     if not abouts or "stored" not in abouts[0]:
         raise Refused(f"{checkpoint}: does not say how its faces were prepared; it is of an older version")
     model = yaml.safe_load(config.read_text())["model"]
-    return built(path, model, abouts[0], content["state_dict"], content.get("familiarity"))
+    about = abouts[0] | {OWN_VALIDATION: content.get(OWN_VALIDATION)}
+    return built(path, model, about, content["state_dict"], content.get("familiarity"))
 
 
 def built(
@@ -180,6 +182,7 @@ def built(
         )
     check_fixed(state, path)
     method.load_state_dict(state)
+    method.validated = about.get(OWN_VALIDATION)
     if not method.fixes_thresholds:
         raise Refused(f"{path}: {model['class_path']} does not tell real from fake")
     if "video_threshold" not in method.fixed():
@@ -225,6 +228,7 @@ def save(trained: Trained, folder: Path, half: bool = False) -> None:
             save_file(known.state(), part, {"format": "pt"})
         about["familiarity"] = digest(known.state())
     about |= {"thresholds": trained.write_points()} | ({"seen": trained.seen} if trained.seen else {})
+    about[OWN_VALIDATION] = trained.method.validated
     write_text(folder / CONFIG, json.dumps(about, indent=1) + "\n")
 
 

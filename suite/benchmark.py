@@ -15,12 +15,13 @@ from suite.parser import Parser
 from suite.progress import bar
 from suite.sweeps.compare import compare
 from suite.sweeps.conditions import Degradations
+from suite.sweeps.learned import training_of, untrained, withhold
 from suite.sweeps.page import page
 from suite.sweeps.plan import Cell, Domain, Entrant, Sweep
 from suite.sweeps.play import Failure, play
 from suite.sweeps.results import write
 from suite.sweeps.settings import Settings
-from suite.sweeps.tables import latex, markdown, matrix, table
+from suite.sweeps.tables import claims_csv, latex, markdown, matrix, table
 
 
 def benchmark(
@@ -31,6 +32,7 @@ def benchmark(
     change: Settings = Settings(),  # noqa: B008
     degraded: Degradations = Degradations(),  # noqa: B008
     least_coverage: float = 0.99,
+    learned: float = 0.9,
     out: Path = Path("runs/benchmark"),
     workers: int = 1,
     cluster: str | None = None,
@@ -49,6 +51,8 @@ def benchmark(
         degraded: What else the test videos go through, before faces are looked for.
         least_coverage: Share of the videos of a test set that must have a face, or the test has failed; of what was
             degraded the share is only told.
+        learned: Video AUROC that a training must reach on its own validation: below it, its tests give no metric and
+            no comparison; 0 is without.
         out: Folder of the runs and the tables.
         workers: Trainings at the same time on this machine.
         cluster: Address of a Ray cluster that sees the same folders, where each training has a GPU of its own; local
@@ -63,6 +67,7 @@ def benchmark(
         change=change,
         degraded=degraded,
         least_coverage=least_coverage,
+        learned=learned,
         wandb=wandb,
     )
     out = out.absolute()
@@ -83,16 +88,23 @@ def benchmark(
     write_text(out / "failures.txt", "".join(f"{failure}\n" for failure in failures))
     order = list(sweep.cells())
     rows.sort(key=lambda row: order.index(Cell(method=row["method"], train=row["train"], seed=row["seed"])))
+    unlearned = untrained(rows, learned)
+    rows = withhold(rows, learned)
+    groups = [row for row in groups if training_of(row) not in unlearned]
     write(rows, out)
-    cells = table(matrix(rows, failures))
+    cells = table(matrix(rows, failures, learned))
     write_text(out / "table.md", markdown(cells))
     write_text(out / "table.tex", latex(cells))
     families = compare(sweep, rows, out, Path.cwd())
     write_text(out / "claims.json", json.dumps([asdict(family) for family in families], indent=1) + "\n")
+    write_text(out / "claims.csv", claims_csv(families))
     write_text(out / "groups.json", json.dumps(groups, indent=1) + "\n")
     write_text(out / "report.html", page(sweep, rows, failures, families, groups, out))
     print(markdown(cells), end="")
     print(f"{out}: video AUROC above; report.html has all, and results.parquet, results.json, table.md, table.tex")
+    for cell in sweep.cells():
+        if (cell.method, cell.train, cell.seed) in unlearned:
+            print(f"{cell}: not trained; --learned 0 shows its tests all the same")
     if failures:
         more = f" and {len(failures) - 3} more" if len(failures) > 3 else ""
         raise Refused(f"{len(failures)} failed: {'; '.join(map(str, failures[:3]))}{more}; see {out / 'failures.txt'}")

@@ -17,6 +17,7 @@ from jsonargparse import auto_cli
 from datamodules.atomic import write_text
 from datamodules.contract import digest
 from datamodules.errors import Refused
+from lightning_modules.own_validation import LIMIT, check_limit
 from lightning_modules.trained import Trained, load, round_to_half, save
 from suite.detection.thresholds import Performance, Rates
 from suite.exporting.network import Deployed, Engine, Run, example, runner, write
@@ -90,12 +91,13 @@ def test_of(trained: Trained, tested: Path | None, home: Path) -> Test | None:
     return None
 
 
-def card(trained: Trained, test: Test | None, more: dict[str, Any]) -> str:
+def card(trained: Trained, test: Test | None, more: dict[str, Any], learned: float = LIMIT) -> str:
+    own = trained.method.own_validation
     metrics: dict[str, str] = {}
     about: dict[str, Any] = {}
     if test is not None:
         v = videos(test)
-        metrics = shown(verdict(test))
+        metrics = {} if own.is_below(learned) else shown(verdict(test))
         about = {"reals": int((v.label == 0).sum()), "fakes": int((v.label == 1).sum())}
         about["forgeries"] = sorted(set(v.method[v.label == 1].tolist()))
     return template("exporting/card.md").render(
@@ -106,6 +108,7 @@ def card(trained: Trained, test: Test | None, more: dict[str, Any]) -> str:
         pooling=POOLING[trained.method.mean_of],
         contract_hash=digest(trained.contract),
         metrics=metrics,
+        own_validation=own.describe(learned),
         about=about,
         did=Performance.of(trained, Rates()),
         today=date.today().isoformat(),
@@ -120,6 +123,7 @@ def export(
     tested: Path | None = None,
     licence: str = "unknown",
     half: bool = False,
+    learned: float = 0.9,
 ) -> None:
     """Write a trained method for others: with a card that says what it was trained on, and how good it is.
 
@@ -131,10 +135,12 @@ def export(
         tested: A tested run, whose metrics the card has; the run itself without it, where it was tested.
         licence: Of the weights, which that of their training data may bound.
         half: Round parameters to half precision, for a file of half the size; for format hub.
+        learned: Video AUROC on its own validation below which the card says 'not trained', and no metric of a test.
     """
     need(f"format {format}", NEEDED[format], "export")
     if half and format != "hub":
         raise Refused(f"half: not with format {format}; give --format hub")
+    check_limit(learned)
     trained = load(checkpoint)
     home = checkpoint.parent.parent if checkpoint.suffix == ".ckpt" else checkpoint
     out = out or home / "export" / format
@@ -170,7 +176,7 @@ def export(
         print(f"{path}: differs from torch by at most {more['apart']:.2g}")
         for row in more["latencies"]:
             print(f"  batch {row['batch']:2.0f}: {row['exported']:.2f} ms a clip, torch {row['torch']:.2f} ms")
-    write_text(out / "README.md", card(trained, test, more))
+    write_text(out / "README.md", card(trained, test, more, learned))
     print(f"{out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
 
 

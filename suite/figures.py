@@ -19,6 +19,8 @@ from lightning_modules.metrics import bootstrap, functional, registry
 from lightning_modules.metrics.bootstrap import Interval, Videos, auroc_interval, measure, resampled
 from lightning_modules.metrics.functional import Pooled
 from lightning_modules.metrics.registry import METRICS, MapBy, MapOf, known
+from lightning_modules.own_validation import KEY as OWN_VALIDATION
+from lightning_modules.own_validation import OwnValidation
 
 OF_FORGERY = ("video_auroc", "video_tpr_at_validation")  # and all of pixels
 
@@ -53,6 +55,10 @@ class Run:
     def fixed(self) -> dict[str, float]:
         """By validation, as far as it has."""
         return known(self.about)
+
+    @property
+    def own_validation(self) -> OwnValidation:
+        return OwnValidation.from_text(self.about.get(OWN_VALIDATION))
 
 
 def read_run(path: Path) -> Run:

@@ -15,6 +15,7 @@ from datamodules.atomic import write_text
 from datamodules.contract import digest
 from lightning_modules.metrics.bootstrap import RESAMPLES, Interval
 from lightning_modules.metrics.registry import METRICS, titles
+from lightning_modules.own_validation import LIMIT, check_limit
 from suite import plots
 from suite.figures import OF_DATASET, OF_FORGERY, Run, by_dataset, by_forgery, pooled, read_run, shown, verdict, videos
 from suite.pages import render
@@ -24,15 +25,19 @@ from suite.test_sets import TestSet, by_test_set
 CURVES = ("video_auroc", "frame_auroc")  # of validation, over training
 
 
-def lead(run: Run, metrics: Mapping[str, Interval]) -> str:
+def lead(run: Run, metrics: Mapping[str, Interval], learned: float) -> str:
     """The result in a sentence that does not say more than was measured."""
+    own = run.own_validation
+    if own.is_below(learned):
+        return f"{run.name}: {own.describe(learned)}: no metric of its test is shown; --learned 0 shows them."
     v = videos(run)
     seen, unseen = pooled(run, seen=True), pooled(run, seen=False)
     parts = [f"{name} forgeries {value}" for name, value in (("seen", seen), ("unseen", unseen)) if value is not None]
     first = (
         f"{run.name}: on {int((v.label == 0).sum())} real and {int((v.label == 1).sum())} fake test videos, video AUROC"
     )
-    return f"{first} {'; '.join(parts) if parts else metrics['video_auroc']}."
+    said = f"; {own.describe(learned)}" if own.is_needed else ""
+    return f"{first} {'; '.join(parts) if parts else metrics['video_auroc']}{said}."
 
 
 def speed(run: Run) -> str:
@@ -65,9 +70,15 @@ def thresholds(run: Run) -> list[tuple[str, str]]:
     )
 
 
-def section(run: Run) -> dict[str, Any]:
-    """What the template needs of one run."""
-    forgeries, metrics = by_forgery(run), verdict(run)
+def section(run: Run, learned: float) -> dict[str, Any]:
+    """What the template needs of one run.
+
+    Args:
+        learned: What it must reach on its own validation for its test to be shown.
+    """
+    own = run.own_validation
+    is_shown = not own.is_below(learned)
+    forgeries, metrics = (by_forgery(run), verdict(run)) if is_shown else ([], {})
     contract = json.loads(run.about.get("contract", "{}"))
     panel = run.path / "panels" / "test.png"
     curves = [
@@ -78,19 +89,21 @@ def section(run: Run) -> dict[str, Any]:
     commands += "python -m suite test --config NEW_RUN/config.yaml --ckpt_path NEW_RUN/checkpoints/best.ckpt"
     return {
         "name": run.name,
-        "lead": lead(run, metrics),
+        "lead": lead(run, metrics, learned),
+        "own_validation": own.describe(learned) or "-",
+        "is_shown": is_shown,
         "metrics": shown(metrics),
         "reals": int((videos(run).label == 0).sum()),
         "any_unseen": any(row.seen is False for row in forgeries),
         "forgeries": [(row, shown(row.metrics)) for row in forgeries],
-        "datasets": [(row, shown(row.metrics)) for row in by_dataset(run)],
+        "datasets": [(row, shown(row.metrics)) for row in by_dataset(run)] if is_shown else [],
         "dataset_titles": list(titles(OF_DATASET).values()),
         "thresholds": thresholds(run),
         "localizes": any(row.metrics.keys() - OF_FORGERY for row in forgeries),
         "map_by": run.map_by,
         "forgery_titles": list(dict.fromkeys(title for row in forgeries for title in shown(row.metrics))),
-        "histogram": Markup(plots.histogram(run)),
-        "panel": base64.b64encode(panel.read_bytes()).decode() if panel.is_file() else None,
+        "histogram": Markup(plots.histogram(run)) if is_shown else "",
+        "panel": base64.b64encode(panel.read_bytes()).decode() if is_shown and panel.is_file() else None,
         "curves": [Markup(curve) for curve in curves if curve],
         "speed": speed(run),
         "masks_seen": masks_seen(run),
@@ -102,18 +115,20 @@ def section(run: Run) -> dict[str, Any]:
 
 def compared(test_set: TestSet, sections: list[dict[str, Any]]) -> dict[str, Any]:
     """One table and one drawing of the runs that were tested on the same videos."""
+    shown = [run for run, s in zip(test_set.runs, sections, strict=True) if s["is_shown"]]
     return {
         "name": test_set.name,
         "runs": sections,
         "titles": [metric.title for metric in METRICS if any(metric.title in s["metrics"] for s in sections)],
-        "roc": Markup(plots.roc(test_set.runs, test_set.name)),
+        "roc": Markup(plots.roc(shown, test_set.name)) if shown else "",
     }
 
 
-def report(runs: list[Path], out: Path | None = None) -> None:
+def report(runs: list[Path], out: Path | None = None, learned: float = LIMIT) -> None:
     """Write one self-contained page about a run, or comparing several."""
+    check_limit(learned)
     read = [read_run(path) for path in runs]
-    sections, sets = [section(run) for run in read], by_test_set(read)
+    sections, sets = [section(run, learned) for run in read], by_test_set(read)
     page = render(
         "report.html",
         title=" and ".join(run.name for run in read) if len(read) < 4 else f"{len(read)} runs",
@@ -140,11 +155,15 @@ def main(argv: list[str]) -> None:
     parser.add_argument("runs", type=Path, nargs="+", help="Folders of runs that were tested.")
     place = "The page; report.html in the run, or comparison.html beside the first of several, without it."
     parser.add_argument("--out", type=Path | None, default=None, help=place)
+    limit = (
+        "Video AUROC on its own validation below which a run is 'not trained', and its test not shown; 0 is without."
+    )
+    parser.add_argument("--learned", type=float, default=LIMIT, help=limit)
     project = "W&B project of sweeps: instead of a page, a report is made there; without a key, the file it would be."
     parser.add_argument("--wandb", type=str | None, default=None, help=project)
     arguments = parser.parse_args(argv[1:])
     if arguments.wandb is None:
-        report(arguments.runs, arguments.out)
+        report(arguments.runs, arguments.out, arguments.learned)
         return
     from suite.wandb_report import wandb_report  # what it needs is an extra
 

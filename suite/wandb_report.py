@@ -14,6 +14,8 @@ import yaml
 from datamodules.atomic import write_text
 from datamodules.errors import Refused
 from lightning_modules.metrics.registry import titles
+from lightning_modules.own_validation import LIMIT
+from suite.sweeps.learned import untrained
 from suite.wandb_key import has_key
 
 SHOWN = ("video_auroc", "video_eer", "pixel_auroc", "boundary_auroc")  # of the registry
@@ -37,23 +39,29 @@ def blocks(reports: Any, sweep: Path, project: str, entity: str) -> list[Any]:
     """
     plan = yaml.safe_load((sweep / "sweep.yaml").read_text())
     whose = {"project": project, "entity": entity} if entity else {}
+    rows = json.loads((sweep / "results.json").read_text())
+    unlearned = sorted({method for method, *_ in untrained(rows, plan.get("learned", LIMIT))})
+
+    tested = "JobType = 'test'"
 
     def sets(*filters: str) -> list[Any]:
-        """One for each method."""
+        """One for each method; of tests, for each all of whose trainings learned their own task."""
         found = []
         for name in plan["methods"]:
+            if name in unlearned and tested in filters:
+                continue
             chosen = " and ".join(
                 [f"Config('sweep_method') = {json.dumps(name)}", f"Group = {json.dumps(sweep.name)}", *filters]
             )
             found.append(reports.Runset(name=name, filters=chosen, **whose))
         return found
 
-    tested = "JobType = 'test'"
     clean = (tested, "Config('severity') = 0")
     out: list[Any] = [
         reports.H1("Matrix"),
         reports.P("Video AUROC; checkpoints were chosen on the validation split of the training data."),
         reports.MarkdownBlock((sweep / "table.md").read_text()),
+        *([reports.P(f"Not in the panels of tests, since not trained: {'; '.join(unlearned)}.")] if unlearned else []),
         reports.PanelGrid(
             runsets=sets(*clean),
             panels=[
@@ -92,10 +100,11 @@ def blocks(reports: Any, sweep: Path, project: str, entity: str) -> list[Any]:
         chosen = sets(tested, f"Config('degradation') = {json.dumps(kind)}")
         out.append(reports.PanelGrid(runsets=chosen, panels=[curve]))
     for family in json.loads((sweep / "claims.json").read_text()):
-        lines = ["| claim | gain | p after Holm |", "| --- | --- | --- |"]
+        lines = ["| claim | gain | p after Holm | smallest resolvable gain |", "| --- | --- | --- | --- |"]
         for one in family["claims"]:
             gain = "{value:+.3f} [{low:.3f}, {high:.3f}]".format(**one["gain"])
-            lines.append(f"| {one['ours']} over {one['theirs']} | {gain} | {one['adjusted']:.3g} |")
+            resolvable = one.get("resolvable", float("nan"))  # of a sweep of before it was kept
+            lines.append(f"| {one['ours']} over {one['theirs']} | {gain} | {one['adjusted']:.3g} | {resolvable:.3f} |")
         out += [reports.H1(f"Who is better: {family['about']}"), reports.P("; ".join(family["tests"]))]
         out.append(reports.MarkdownBlock("\n".join(lines)))
     return out

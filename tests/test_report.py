@@ -28,7 +28,14 @@ from suite.test_sets import by_test_set
 from tests.needs import chromium
 
 
-def write_run(path: Path, masks: bool = True, seed: int = 0, map_of: str = "region", map_by: str = "head") -> Path:
+def write_run(
+    path: Path,
+    masks: bool = True,
+    seed: int = 0,
+    map_of: str = "region",
+    map_by: str = "head",
+    own_validation: str | None = None,
+) -> Path:
     """A run of 30 reals and 20 fakes of two forgeries, 4 frames each."""
     rng = np.random.default_rng(seed)
     rows = []
@@ -58,6 +65,7 @@ def write_run(path: Path, masks: bool = True, seed: int = 0, map_of: str = "regi
         "map_by": map_by,
     }
     about |= {"trained_on": json.dumps(["d/Swap", "d/real"]), "contract": json.dumps({"margin": 1.3, "size": 64})}
+    about |= {} if own_validation is None else {"own_validation": own_validation}
     path.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata(about), path / "predictions.parquet")
     (path / "metrics.csv").write_text(

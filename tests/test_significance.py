@@ -14,7 +14,7 @@ from statsmodels.stats.multitest import multipletests
 
 from datamodules.errors import Refused
 from lightning_modules.metrics.bootstrap import aurocs
-from lightning_modules.metrics.significance import Shared, claims, delong, holm, weights
+from lightning_modules.metrics.significance import Claim, Shared, claims, delong, holm, smallest_resolvable, weights
 
 
 def sample(videos: int, methods: int = 2, seed: int = 0, rounded: bool = False) -> tuple[Any, Any]:
@@ -151,3 +151,35 @@ def test_a_claim_about_nobody_is_refused() -> None:
         claims([two(scores, label)], [("a", "c")])
     with pytest.raises(Refused, match="1 fakes and 20 reals"):
         delong(scores[:, :21], np.arange(21) // 20)
+
+
+@pytest.mark.parametrize(("seeds", "spread"), [(1, 0.0), (3, 0.15)])
+def test_the_smallest_resolvable_gain_is_found_in_eight_of_ten_studies(seeds: int, spread: float) -> None:
+    label = (np.arange(200) % 2).astype(np.int64)
+
+    def study(rng: np.random.Generator, strength: float) -> Claim:
+        shared = rng.normal(0, 0.8, 200)  # the same videos
+        scores = {
+            name: np.stack(
+                [(of + spread * rng.normal()) * label + shared + rng.normal(0, 0.6, 200) for _ in range(seeds)]
+            )
+            for name, of in (("ours", strength), ("theirs", 0.8))
+        }
+        [claim] = claims([Shared(scores=scores, label=label)], [("ours", "theirs")], draws=2)
+        return claim
+
+    strength = 1.0  # of ours; scores have a deviation of 1, so that an AUROC is that of a normal at strength / sqrt(2)
+    for repeat in range(3):
+        rng = np.random.default_rng([1, repeat])
+        wanted = np.mean([study(rng, strength).resolvable for _ in range(60)])
+        strength = scipy.stats.norm.ppf(scipy.stats.norm.cdf(0.8 / 2**0.5) + wanted) * 2**0.5
+    rng = np.random.default_rng(2)
+    found = np.mean([study(rng, strength).delong < 0.05 for _ in range(400)])
+    assert 0.74 < found < 0.86  # a share of 0.8 has a deviation of 0.02
+
+
+def test_what_a_test_set_could_have_resolved_shrinks_with_its_videos_and_is_the_textbooks_without_seeds() -> None:
+    assert smallest_resolvable(0.01) == pytest.approx((1.959964 + 0.841621) * 0.01, rel=1e-5)
+    assert smallest_resolvable(0.01, 0.02) > smallest_resolvable(0.01)
+    few, many = (claims([two(*sample(videos))], [("b", "a")], draws=100)[0].resolvable for videos in (90, 9 * 90))
+    assert many == pytest.approx(few / 3, rel=0.25)

@@ -287,6 +287,7 @@ def test_the_page_holds_what_was_found_and_nothing_from_elsewhere(
     names = re.findall(r'<section id="([\w-]+)"', text)
     assert names == [
         "matrix",
+        "training",
         "forgeries",
         "claims-0",
         "claims-1",

@@ -46,6 +46,7 @@ def sweep(prepared: Path, tmp_path: Path) -> Callable[..., list[str]]:
             "test": {"studio": here},
             "seeds": [0],
             "change": SMALL,
+            "learned": 0.0,  # nothing is, in an epoch
             "out": str(tmp_path / "sweep"),
         }
         (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(merged(content, changes)))

@@ -54,7 +54,7 @@ def freeze_padding(trunk: nn.Module, size: int) -> None:
 class Trunk(nn.Module):
     """Features before each halving, and after the last convolution."""
 
-    def __init__(self, name: str, weights: TrunkWeights, padding_of: int | None) -> None:
+    def __init__(self, name: str, weights: TrunkWeights, padding_of: int | None, momentum: float | None = None) -> None:
         super().__init__()
         net = create_trunk("trunk", name, weights, "*efficientnet*", num_classes=0, drop_path_rate=0.2)
         self.mean, self.std = net.pretrained_cfg["mean"], net.pretrained_cfg["std"]
@@ -70,19 +70,20 @@ class Trunk(nn.Module):
         self.early = [at[reduction] for reduction in REDUCTIONS if reduction in at]
         self.taps = [at[reduction] for reduction in (8, 16, 32)]
         self.channels = [taps[reduction]["num_chs"] for reduction in (8, 16, 32)] + [net.num_features]
-        if weights is not None:
-            self.slow_statistics()
+        if momentum is not None or weights is not None:
+            self.set_momentum(PUBLISHED_MOMENTUM if momentum is None else momentum)
         if padding_of is not None:
             freeze_padding(self, padding_of)
 
-    def slow_statistics(self) -> None:
-        """The published momentum, for batch norms that hold statistics already.
+    def set_momentum(self, momentum: float) -> None:
+        """The published one is for batch norms that hold statistics already, and for long trainings.
 
-        Random weights begin with a mean of 0 and a variance of 1, of which it leaves a tenth after 229 steps.
+        Of what they begin with, a mean of 0 and a variance of 1 or those of photographs, it leaves a tenth after 229
+        steps.
         """
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.momentum = PUBLISHED_MOMENTUM
+                module.momentum = momentum
 
     def early_layers(self) -> list[nn.Module]:
         return [self.blocks[i] for i in self.early]
@@ -173,10 +174,13 @@ class Network(nn.Module):
         trunk_weights: TrunkWeights = None,
         padding_of: int | None = NATIVE,
         gated: bool = True,
+        momentum: float | None = None,
     ) -> None:
         """Arguments as LAANet has them."""
         super().__init__()
-        self.trunk = Trunk(trunk, trunk_weights, padding_of)
+        if momentum is not None and not 0 < momentum <= 1:
+            raise Refused(f"momentum {momentum:g}: must be above 0 and at most 1")
+        self.trunk = Trunk(trunk, trunk_weights, padding_of, momentum)
         self.drop = nn.Dropout(0.4)
         self.pyramid = Pyramid(self.trunk.channels, gated)
         width = 2 * self.trunk.channels[0]

@@ -41,17 +41,25 @@ class Encoder(nn.Module):
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, trunk: str | None, weights: TrunkWeights, widths: Sequence[int], latent: int) -> None:
+    def __init__(
+        self, trunk: str | None, weights: TrunkWeights, widths: Sequence[int], latent: int, stride: int | None = None
+    ) -> None:
         """Arguments as LAE has them."""
         super().__init__()
         if trunk is None:
             if weights is not None:
                 raise Refused(f"trunk_weights {str(weights)!r}: are of a timm model; give --model.trunk")
+            if stride is not None:
+                raise Refused(f"stride {stride}: is that of a timm model; give --model.trunk")
             self.trunk: nn.Module = plain(widths)
             self.width = widths[-1]
             mean = std = (0.5, 0.5, 0.5)
         else:
-            net = create_trunk("trunk", trunk, weights, num_classes=0, global_pool="")
+            finer: dict[str, Any] = {} if stride is None else {"output_stride": stride}
+            try:
+                net = create_trunk("trunk", trunk, weights, num_classes=0, global_pool="", **finer)
+            except (TypeError, AssertionError, ValueError, NotImplementedError) as error:
+                raise Refused(f"stride {stride}: trunk {trunk!r} cannot be had with it; leave it out") from error
             self.trunk, self.width = net, net.num_features
             mean, std = net.pretrained_cfg["mean"], net.pretrained_cfg["std"]
         # brings [-1, 1] to what the trunk expects: 1 and 0 for what expects it

@@ -97,10 +97,32 @@ class Claim:
     bootstrap: float  # p of no difference, of a normal gain that spreads as the resamples do
     delong: float  # which takes videos for independent; NaN where sets share them
     adjusted: float  # of all claims of the family: DeLong's, or the bootstrap's where videos come in clusters
+    resolvable: float = float("nan")  # smallest true gain that this claim, alone, would find in 8 of 10 such studies
 
     @property
     def holds(self) -> bool:
         return self.gain.low > 0 and self.adjusted < 0.05
+
+
+def smallest_resolvable(deviation: float, of_seeds: float = 0.0) -> float:
+    """The true gain that a two-sided test at 5 % finds with a probability of 80 %.
+
+    Args:
+        deviation: Of the gain over resampled videos, which the test goes by.
+        of_seeds: Of the gain over other trainings, which the test does not know of.
+    """
+    level, power = norm.ppf([0.975, 0.8])
+    return float(level * deviation + power * (deviation**2 + of_seeds**2) ** 0.5)
+
+
+def seed_variance(scores: Mapping[str, Floats], label: Labels, names: Sequence[str]) -> Floats:
+    """(M,) variance of each method's mean over its seeds, as they differ on the same videos; 0 of a single one."""
+    everyone = np.ones((1, len(label)))
+    out = np.zeros(len(names))
+    for i, name in enumerate(names):
+        each = np.concatenate([aurocs(score, label, everyone) for score in np.atleast_2d(scores[name])])
+        out[i] = each.var(ddof=1) / len(each) if len(each) > 1 else 0.0
+    return out
 
 
 def two_sided(gain: float, deviation: float) -> float:
@@ -123,6 +145,7 @@ def claims(sets: Sequence[Shared], pairs: Sequence[tuple[str, str]], draws: int 
         if absent := sorted({name for pair in pairs for name in pair} - one.scores.keys()):
             raise Refused(f"{absent[0]}: has no scores here; there are {', '.join(one.scores)}")
     value, covariance = np.zeros(len(names)), np.zeros((len(names), len(names)))
+    of_seeds = np.zeros(len(names))
     many = np.zeros((len(names), draws))
     for one, weight in zip(sets, weights(sets, draws), strict=True):
         rows = [np.atleast_2d(one.scores[name]) for name in names]
@@ -131,6 +154,8 @@ def claims(sets: Sequence[Shared], pairs: Sequence[tuple[str, str]], draws: int 
         values, spread = delong(np.concatenate(rows), one.label)
         value += mean @ values
         covariance += mean @ spread @ mean.T
+        # the same trainings in every set: what they gain by luck does not average out
+        of_seeds += seed_variance(one.scores, one.label, names) / len(sets)
         many += mean @ np.stack([aurocs(score, one.label, weight) for score in np.concatenate(rows)])
     clusters = [set(one.cluster.tolist()) for one in sets if one.cluster is not None]
     is_shared = sum(map(len, clusters)) > len(set[str]().union(*clusters))
@@ -140,11 +165,22 @@ def claims(sets: Sequence[Shared], pairs: Sequence[tuple[str, str]], draws: int 
         apart, gain = many[i] - many[j], float(value[i] - value[j])
         low, high = np.percentile(apart, [2.5, 97.5])
         variance = float(covariance[i, i] + covariance[j, j] - 2 * covariance[i, j])
-        p = float("nan") if is_shared else two_sided(gain, max(0.0, variance) ** 0.5)
+        by_videos = max(0.0, variance) ** 0.5
+        p = float("nan") if is_shared else two_sided(gain, by_videos)
         interval = Interval(value=gain, low=float(low), high=float(high))
-        found.append((ours, theirs, interval, two_sided(gain, float(apart.std())), p))
-    family = holm([bootstrap if clusters else p for *_, bootstrap, p in found])
+        deviation = float(apart.std()) if clusters else by_videos
+        resolvable = smallest_resolvable(deviation, float(of_seeds[i] + of_seeds[j]) ** 0.5)
+        found.append((ours, theirs, interval, two_sided(gain, float(apart.std())), p, resolvable))
+    family = holm([bootstrap if clusters else p for *_, bootstrap, p, _ in found])
     return [
-        Claim(ours=ours, theirs=theirs, gain=gain, bootstrap=bootstrap, delong=p, adjusted=float(adjusted))
-        for (ours, theirs, gain, bootstrap, p), adjusted in zip(found, family, strict=True)
+        Claim(
+            ours=ours,
+            theirs=theirs,
+            gain=gain,
+            bootstrap=bootstrap,
+            delong=p,
+            adjusted=float(adjusted),
+            resolvable=resolvable,
+        )
+        for (ours, theirs, gain, bootstrap, p, resolvable), adjusted in zip(found, family, strict=True)
     ]

@@ -1,4 +1,7 @@
-"""RFFR's network: one branch sees the pixels, one the residual, both only the patches of some blocks."""
+"""RFFR's network: one branch sees the pixels, one the residual, both only the patches of some blocks.
+
+A branch is a vision transformer, as published, or a convolutional network, to which all other patches are blank.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.errors import Refused
+from lightning_modules import backbones
 from lightning_modules.last_layer import in_float32
 from lightning_modules.recovery.blocks import Grid
 from lightning_modules.recovery.mae import MAE
@@ -33,8 +37,10 @@ class Branch(nn.Module):
             vit = None
         plain = isinstance(vit, timm.models.VisionTransformer) and vit.num_prefix_tokens == 1
         if not plain or not isinstance(vit.norm_pre, nn.Identity) or isinstance(vit.norm, nn.Identity):
-            raise Refused(f"branch {name!r}: must be a plain vision transformer, read at its class token")
-        self.vit = vit
+            raise Refused(
+                f"branch {name!r}: must be a plain vision transformer, read at its class token, or convolutional"
+            )
+        self.vit, self.width = vit, int(vit.embed_dim)
 
     def forward(self, images: Tensor, places: Tensor, read_class: bool) -> Tensor:
         """(B, C) of the class token, or of the first of the places.
@@ -46,6 +52,29 @@ class Branch(nn.Module):
         chosen = torch.cat([places.new_zeros(1), places]) if read_class else places
         out: Tensor = self.vit.norm(self.vit.blocks(x[:, chosen]))[:, 0]
         return out
+
+
+class ConvolutionalBranch(nn.Module):
+    """What a convolutional network makes of an image that is blank but for some patches."""
+
+    def __init__(self, name: str, weights: TrunkWeights) -> None:
+        super().__init__()
+        self.net = create_trunk("branch", name, weights, num_classes=0)
+        self.width = int(self.net.num_features)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C) means of the last features."""
+        out: Tensor = self.net(images)
+        return out
+
+
+def create_branch(name: str, weights: TrunkWeights, size: int, patch: int) -> Branch | ConvolutionalBranch:
+    backbones.check("branch", name, "vit*")
+    with torch.device("meta"):
+        is_convolutional = any(
+            isinstance(m, nn.modules.batchnorm._BatchNorm) for m in timm.create_model(name).modules()
+        )
+    return ConvolutionalBranch(name, weights) if is_convolutional else Branch(name, weights, size, patch)
 
 
 class Network(Released):
@@ -71,8 +100,11 @@ class Network(Released):
         side, patch = self.generator.side, self.generator.patch
         check(grid, side)
         seen = BRANCHES if sees == "both" else (sees,)
-        self.branches = nn.ModuleDict({name: Branch(branch, trunk_weights, side * patch, patch) for name in seen})
-        width = sum(one.vit.embed_dim for one in self.branches.values())  # type: ignore[misc, union-attr]
+        branches = {name: create_branch(branch, trunk_weights, side * patch, patch) for name in seen}
+        self.is_convolutional = any(isinstance(one, ConvolutionalBranch) for one in branches.values())
+        if compat and self.is_convolutional:
+            raise Refused(f"compat: the read-out of released code is that of a transformer, not of branch {branch!r}")
+        self.branches, width = nn.ModuleDict(branches), sum(one.width for one in branches.values())
         self.classifier = in_float32(nn.Linear(width, 2))
         self.register_buffer("blocks", grid.ids(), persistent=False)
         together = grid.together(grid.side**2 if passes is None else passes)
@@ -105,6 +137,10 @@ class Network(Released):
         out = []
         for name, branch in self.branches.items():
             shown = rest if name == "residual" else (images - self.mean) / self.std
+            if isinstance(branch, ConvolutionalBranch):
+                assert shown is not None
+                out.append(branch(self.kept(shown, blocks)))
+                continue
             # released code reads the residual one patch to the right of the pixels, and no class token
             at = places + (self.compat and name == "residual")
             out.append(branch(shown, at, not self.compat))

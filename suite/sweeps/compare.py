@@ -18,6 +18,7 @@ from lightning_modules.metrics.bootstrap import Floats, aurocs
 from lightning_modules.metrics.significance import Claim, Shared, claims
 from suite.figures import read_run, videos
 from suite.sweeps.conditions import Condition
+from suite.sweeps.learned import is_untrained
 from suite.sweeps.plan import NOTHING, Cell, Sweep
 from suite.sweeps.summary import clean, whole
 
@@ -94,7 +95,7 @@ def compare(sweep: Sweep, rows: Sequence[Mapping[str, Any]], out: Path, where: P
     """
     # nothing is claimed of first stages, nor of what looks at nothing
     silent = sweep.awaited | {name for name, one in sweep.methods.items() if not one.trained and not one.checkpoint}
-    tested = [row for row in whole(clean(rows)) if row["method"] not in silent]
+    tested = [row for row in whole(clean(rows)) if row["method"] not in silent and not is_untrained(row, sweep.learned)]
     methods = sorted({row["method"] for row in tested})
     sets: dict[str, dict[str, Shared]] = {UNSEEN: {}, ALL_TESTS: {}}
     for train, test in product(sweep.train, sweep.test):

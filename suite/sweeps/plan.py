@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from datamodules.errors import Refused
+from lightning_modules.own_validation import LIMIT, check_limit
 from suite.sweeps.conditions import Condition, Degradations
 from suite.sweeps.groups import read_attributes
 from suite.sweeps.settings import Settings, merged
@@ -95,6 +96,7 @@ class Sweep:
     change: Mapping[str, Any]
     degraded: Degradations = field(default_factory=Degradations)
     least_coverage: float = 0.99
+    learned: float = LIMIT  # video AUROC that a training must reach on its own validation
     wandb: str | None = None  # project
 
     def __post_init__(self) -> None:
@@ -106,6 +108,7 @@ class Sweep:
                 raise Refused(f"{kind}: there must be at least one")
         if not 0 <= self.least_coverage <= 1:
             raise Refused(f"least_coverage {self.least_coverage}: must be a share, from 0 to 1")
+        check_limit(self.learned)
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise Refused(f"seeds {self.seeds}: must be different numbers, at least one")
         for name, entrant in self.methods.items():

@@ -58,6 +58,8 @@ def rows_of(
     share = None if missing is None else coverage(run, missing)
     cost: dict[str, Any] = {"coverage": share, **{fit.id: run.fixed.get(fit.id) for fit in FITS}}
     cost |= {f"{name}_seconds": value for name, value in seconds.items()}
+    own = run.own_validation
+    cost |= {"own_validation": own.auroc, "needs_validation": own.is_needed}
     cost["parameters"] = int(run.about["parameters"]) if "parameters" in run.about else None
     cost["map_by"] = run.map_by
     reals, fakes = int((v.label == 0).sum()), int((v.label == 1).sum())
@@ -80,8 +82,15 @@ def kinds() -> dict[str, pa.DataType]:
         n: pa.string() for n in ("method", "train", "test", "degradation", "forgery", "map_by")
     }
     found |= dict.fromkeys(("severity", "parameters", "seed", "reals", "fakes"), pa.int64())
-    found |= {"seen": pa.bool_()}
-    others = ["video_auroc_as_chance", "coverage", "train_seconds", "test_seconds", *(fit.id for fit in FITS)]
+    found |= {"seen": pa.bool_(), "needs_validation": pa.bool_()}
+    others = [
+        "own_validation",
+        "video_auroc_as_chance",
+        "coverage",
+        "train_seconds",
+        "test_seconds",
+        *(fit.id for fit in FITS),
+    ]
     return found | dict.fromkeys([*columns(), *others], pa.float64())
 
 

@@ -1,0 +1,67 @@
+"""Which trainings of a sweep learned their own task: of the others it shows that, and no metric of a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from lightning_modules.own_validation import OwnValidation, short
+from suite.sweeps.results import columns
+from suite.sweeps.summary import Entry, Row, Table, names, whole
+
+TRAINING = ("method", "train", "seed")
+
+
+def own_validation(row: Row) -> OwnValidation:
+    """Unknown in rows that do not say."""
+    return OwnValidation(auroc=row.get("own_validation"), is_needed=row.get("needs_validation", True))
+
+
+def is_untrained(row: Row, limit: float) -> bool:
+    return own_validation(row).is_below(limit)
+
+
+def training_of(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in TRAINING)
+
+
+def untrained(rows: Iterable[Row], limit: float) -> set[tuple[Any, ...]]:
+    """Method, training set and seed of each training that did not learn its own task."""
+    return {training_of(row) for row in rows if is_untrained(row, limit)}
+
+
+def withhold(rows: Iterable[Mapping[str, Any]], limit: float) -> list[dict[str, Any]]:
+    """The rows, without the metrics of tests whose training did not learn its own task."""
+    nothing = dict.fromkeys([*columns(), "video_auroc_as_chance"])
+    return [{**row, **nothing} if is_untrained(row, limit) else dict(row) for row in rows]
+
+
+def describe(rows: Sequence[Row], limit: float) -> str:
+    """Of the seeds of one method on one training set, none of which learned its own task."""
+    found = sorted(one.auroc for row in rows if (one := own_validation(row)).auroc is not None)
+    if not found:
+        return ""
+    span = short(found[0]) if short(found[0]) == short(found[-1]) else f"{short(found[0])} to {short(found[-1])}"
+    return f"not trained (own validation {span}, needs {limit:.2f})"
+
+
+def trainings(rows: Sequence[Row], limit: float) -> Table | None:
+    """A line for each method and training set: what its seeds reach on their own validation."""
+    mine = [row for row in whole(rows) if own_validation(row).is_needed]
+    seeds = {training_of(row): own_validation(row) for row in mine}
+    if not seeds:
+        return None
+    out = []
+    for method, train in names(mine, "method", "train"):
+        ours = [(seed, one) for (name, trained_on, seed), one in seeds.items() if (name, trained_on) == (method, train)]
+        values = [f"{'unknown' if one.auroc is None else short(one.auroc)} (seed {seed})" for seed, one in ours]
+        below = sum(one.is_below(limit) for _, one in ours)
+        is_unknown = any(one.auroc is None for _, one in ours)
+        state = f"not trained: {below} of {len(ours)}" if below else "own validation unknown" if is_unknown else ""
+        out.append([Entry(text=text) for text in (method, train, ", ".join(values), state)])
+    note = (
+        f"Video AUROC on the validation split of each training's own data, of the checkpoint that was tested: what it "
+        f"was trained on, for instance blended faces. Below {limit:.2f} a training has not learned its own task, and "
+        "no metric of its tests is shown or compared. First stages, and masks that look at nothing, have none."
+    )
+    return Table(head=["method", "trained on", "own validation", ""], rows=out, note=note)
