@@ -18,7 +18,7 @@ from datamodules.clips import as_frames
 from datamodules.crops import resize
 from datamodules.errors import Refused
 from lightning_modules.trained import Trained, fetch
-from suite.detection.look import Looker, Settings
+from suite.detection.look import DEFAULT, Looker, Settings
 from suite.detection.score import predict
 from suite.detection.unlike import Distance, explain_unlike
 from suite.detection.verdict import FaceVerdict, Said
@@ -156,11 +156,11 @@ def sample_of(crops: Sequence[NDArray[np.uint8]]) -> Sample:
     )
 
 
-def from_pretrained(name: str | Path, settings: Settings | None = None) -> Detector:
+def from_pretrained(name: str | Path = DEFAULT, settings: Settings | None = None) -> Detector:
     """
     Args:
         name: A run, a checkpoint, a folder that 'export --format hub' wrote, or the name of such a repository on the
-            Hugging Face hub.
+            Hugging Face hub; without it the detector that comes with the suite.
         settings: Those of 'detect'.
     """
     return Detector(fetch(name), settings)
