@@ -12,6 +12,7 @@ from callbacks.familiarity import KEY
 from datamodules.errors import Refused
 from lightning_modules.base import Method
 from lightning_modules.metrics.registry import COUNTS, SCORES
+from lightning_modules.own_validation import KEY as OWN_VALIDATION
 from suite.nearest import near, near_file
 
 NAMES = ("best", "last")  # of the checkpoints of a run
@@ -57,7 +58,7 @@ def check_is_whole_epoch(checkpoint: dict[str, Any], path: Path) -> None:
 
 
 def complete_checkpoint(path: Path, method: Method) -> None:
-    """Gives a checkpoint of an older version the scores of its validation and what it knows of familiar faces.
+    """Gives a checkpoint of an older version the metric and the scores of its validation, and its familiar faces.
 
     Args:
         method: As it is in the checkpoint, and was just validated.
@@ -66,7 +67,8 @@ def complete_checkpoint(path: Path, method: Method) -> None:
     state = content["state_dict"]
     lacks_scores = SCORES.id not in state and bool(method.video_counts.min() > 0)
     lacks_familiarity = KEY not in content and method.familiarity is not None
-    if not (lacks_scores or lacks_familiarity):
+    lacks_metric = OWN_VALIDATION not in content and method.validated is not None
+    if not (lacks_scores or lacks_familiarity or lacks_metric):
         return
     now, then = float(method.video_threshold), float(state["video_threshold"])
     if not abs(now - then) < SAME:
@@ -79,5 +81,8 @@ def complete_checkpoint(path: Path, method: Method) -> None:
             content[name] |= {fit.id: method.get_buffer(fit.id).cpu().clone() for fit in (SCORES, COUNTS)}
     if method.familiarity is not None:
         content[KEY] = method.familiarity.state()
+    content[OWN_VALIDATION] = method.validated
     SafeCheckpointIO().save_checkpoint(content, path)
-    rank_zero_info(f"{path}: now has the scores of its validation, and knows the faces that it was trained on")
+    rank_zero_info(
+        f"{path}: now has the metric and the scores of its validation, and knows the faces that it was trained on"
+    )
