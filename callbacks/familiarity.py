@@ -49,6 +49,8 @@ class KnowTraining(Callback):
         )
         if not is_wanted or not self.faces or not layers or not isinstance(data, FaceData):
             return
+        if not all(one.has("train", data.sees_only_real("train")) for one in data.group.checked):
+            return  # a data set that is for validation alone
         if not self.batches:
             # once: what is drawn of an augmentation or a synthesis depends on addresses alone
             self.batches = {split: self.shown(data, split, pl_module.device) for split in ("train", "val")}

@@ -286,7 +286,7 @@ class FaceData(LightningDataModule):
     def state_dict(self) -> dict[str, Any]:
         stored = int(self.contract["size"]) if self.read == "crops" else None  # size of crops before image_size
         known = self.trained_on or self.training_methods()
-        seen = self.seen or count_seen(self.videos("train"), self.synthesis)
+        seen = self.seen or count_seen(self.videos("train"), self.synthesis.makers if self.synthesis else ())
         state: dict[str, Any] = {"contract": self.seen_pixels(), "stored": stored, "trained_on": known, "seen": seen}
         state |= {"fixed_by_set": self.fixed_by_set}
         return state if self.granted is None else state | {"asked": self.granted.state()}

@@ -36,14 +36,14 @@ class SeenSet:
         return self.real_videos + self.forged_videos
 
 
-def count_seen(videos: pa.Table, synthesis: object | None = None) -> list[dict[str, Any]]:
+def count_seen(videos: pa.Table, makers: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Of each data set, as a checkpoint keeps it.
 
     Args:
         videos: Rows of the manifest, of training.
-        synthesis: Makes forgeries of the real ones.
+        makers: What makes forgeries of the real ones.
     """
-    seen, forged_by = [], "" if synthesis is None else type(synthesis).__name__
+    seen = []
     for dataset in sorted(pc.unique(videos["dataset"]).to_pylist()):
         mine = videos.filter(pc.field("dataset") == dataset)
         is_photograph = (pc.field("frames") == 1) & (pc.field("fps") == 0)
@@ -54,6 +54,8 @@ def count_seen(videos: pa.Table, synthesis: object | None = None) -> list[dict[s
         }
         people = pc.list_flatten(pc.split_pattern(mine["identities"].combine_chunks(), " "))
         known = set(pc.unique(people).to_pylist()) - {""}
+        is_blended = kinds["real_photographs"] + kinds["real_videos"] > 0
+        forged_by = enumerate_all(makers) if makers and is_blended else ""
         seen.append(asdict(SeenSet(dataset=dataset, people=len(known), forged_by=forged_by, **kinds)))
     return seen
 

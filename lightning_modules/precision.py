@@ -30,7 +30,7 @@ class InFloat32:
 
 
 def is_slow_in_bfloat16(layer: nn.Conv2d) -> bool:
-    return layer.groups > 1 and (max(layer.kernel_size) > 3 or max(layer.stride) > 1)
+    return layer.groups == layer.in_channels > 1 and (max(layer.kernel_size) > 3 or max(layer.stride) > 1)
 
 
 @functools.cache

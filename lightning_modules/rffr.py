@@ -11,7 +11,6 @@ from torch import Generator, Tensor, nn
 from datamodules.batch import Batch
 from datamodules.errors import Refused
 from lightning_modules.base import Method, Prediction
-from lightning_modules.early import find_early
 from lightning_modules.recover import generator_of
 from lightning_modules.recovery.blocks import Grid
 from lightning_modules.recovery.convert import convert_reference
@@ -97,7 +96,7 @@ class RFFR(Method):
 
     def early_layers(self) -> list[nn.Module]:
         branches = self.network.branches.values()
-        return [layer for branch in branches for layer in find_early(branch.vit)]
+        return [layer for branch in branches for layer in branch.early_layers()]
 
     def drawn(self, generator: Generator | None = None) -> Tensor:
         """(S,) blocks of a step of training, all of them where none was drawn."""

@@ -134,6 +134,9 @@ def score_of(face: FaceVerdict, said: Said, image: int) -> FaceScore:
 def as_bytes(images: NDArray[np.uint8] | Tensor) -> NDArray[np.uint8]:
     """(..., H, W, 3), whatever was given."""
     given, kind = tuple(images.shape), str(images.dtype)
+    wanted = "must be bytes of shape (H, W, 3) or (N, H, W, 3), or a tensor (3, H, W) or (N, 3, H, W)"
+    if 0 in given:
+        raise Refused(f"images of shape {given} and {kind}: {wanted}")
     if isinstance(images, Tensor):
         images = images.detach().cpu()
         if images.is_floating_point():
@@ -141,11 +144,8 @@ def as_bytes(images: NDArray[np.uint8] | Tensor) -> NDArray[np.uint8]:
                 raise Refused(f"images of {kind}: must be in [0, 1]; give bytes, or divide by 255")
             images = (255 * images).round().byte()
         images = images.movedim(-3, -1).numpy() if images.ndim > 2 else images.numpy()
-    if images.dtype != np.uint8 or images.ndim < 3 or images.shape[-1] != 3 or 0 in images.shape:
-        raise Refused(
-            f"images of shape {given} and {kind}: must be bytes of shape (H, W, 3) or (N, H, W, 3), or a tensor "
-            "(3, H, W) or (N, 3, H, W)"
-        )
+    if images.dtype != np.uint8 or images.ndim < 3 or images.shape[-1] != 3:
+        raise Refused(f"images of shape {given} and {kind}: {wanted}")
     return images
 
 

@@ -43,6 +43,14 @@ def test_an_edit_of_a_part_covers_its_points_and_not_the_other_parts(kind: str, 
         assert not mask[tuple(p[far, ::-1].clip(0, 127))]
 
 
+def test_an_edit_is_the_same_whatever_else_is_edited_beside_it(prepared: Path) -> None:
+    data = FaceData(prepared=prepared, image_size=128, batch_size=4, num_workers=0)
+    points: Tensor = next(iter(data.test_dataloader())).landmarks[:1, 0]
+    for kind in PARTS:
+        alone = hull_masks(points, [kind], 128, 128)
+        assert torch.equal(hull_masks(points.expand(2, 68, 2), [kind, "all"], 128, 128)[:1], alone)
+
+
 def test_each_face_is_forged_by_one_of_the_syntheses_as_often_as_its_weight_says(prepared: Path) -> None:
     class Marked(SelfBlend):
         def __init__(self) -> None:
@@ -80,8 +88,10 @@ def test_a_validation_face_gets_the_same_forgery_of_a_mixture_in_any_batch(prepa
 
 def test_what_a_method_is_shown_holds_for_every_synthesis_of_a_mixture(prepared: Path) -> None:
     parts = [SelfBlend(), FaceBlend(nearest=2)]
-    mixed = Mixture(parts, size=48)
+    mixed = Mixture(parts, size=48, change=0.25)
     mixed.framing = Framing(cut=(0.1, 0.1))
+    assert [(part.size, part.change) for part in parts] == [(48, 0.25)] * 2
+    assert mixed.makers == ["FaceBlend", "SelfBlend"]
     assert [part.framing for part in parts] == [Framing(cut=(0.1, 0.1))] * 2
     assert mixed.nearest == 2
 

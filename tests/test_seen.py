@@ -41,7 +41,7 @@ def test_photographs_videos_and_people_are_counted_for_each_data_set() -> None:
 
 def test_forgeries_that_a_synthesis_makes_are_named_and_unknown_people_are_not() -> None:
     rows = [video(f"{i}", "train", "", frames=1) for i in range(1200)]
-    assert describe_seen(count_seen(manifest.table(rows), SelfBlend())) == (
+    assert describe_seen(count_seen(manifest.table(rows), SelfBlend().makers)) == (
         "1,200 photographs (d: all real), with forgeries that SelfBlend made of them"
     )
 

@@ -95,6 +95,11 @@ class Synthesis(nn.Module, ABC):
         self.size, self.flip, self.change = size, flip, change
         self.crop, self.rescale, self.erase, self.compat = crop, rescale, erase, compat
 
+    @property
+    def makers(self) -> list[str]:
+        """Names of what makes its forgeries."""
+        return [type(self).__name__]
+
     @abstractmethod
     def blend(self, faces: Tensor, landmarks: Tensor) -> Blend:
         """

@@ -75,9 +75,11 @@ def hull_masks(landmarks: Tensor, kinds: Sequence[str], height: int, width: int)
     every = torch.cat([whole, lifted_brows(whole), foreheads(landmarks).long()], 1)  # (B, 91, 2)
     corners = every[owner[:, None], index]  # (M, K, 2)
     if edits := [i for i, owner in enumerate(owners) if kinds[owner] in PARTS]:
-        rows = moved([torch.tensor(edits)], landmarks.device)[0]
+        sizes = torch.tensor([len(groups[i]) for i in edits])
+        own = torch.arange(longest) < sizes[:, None]  # points that are no repetition
+        rows, weight = moved([torch.tensor(edits), own / sizes[:, None].double()], landmarks.device)
         corners = corners.double()
-        centre = corners[rows].mean(1, keepdim=True)
+        centre = (weight[..., None] * corners[rows]).sum(1, keepdim=True)
         corners[rows] = (centre + ROOM * (corners[rows] - centre)).floor()
     drawn = filled(corners, height, width)  # (M, H, W)
     if drawn.is_cpu:

@@ -11,6 +11,8 @@ from datamodules.errors import Refused
 from datamodules.synthesis.base import COARSER, Blend, Synthesis
 from datamodules.synthesis.framing import Framing
 
+SHARED = ("size", "flip", "change", "crop", "rescale", "erase", "compat")
+
 
 class Mixture(Synthesis):
     """Draws for each face which of several syntheses forges it."""
@@ -18,7 +20,7 @@ class Mixture(Synthesis):
     def __init__(self, parts: list[Synthesis], weights: list[float] | None = None, **kwargs: Any) -> None:
         """
         Args:
-            parts: The syntheses; the size of what they give back is that of the whole.
+            parts: The syntheses; what they share (see Synthesis) is that of the whole.
             weights: How often each is drawn, over the sum of all; equally often without it.
             **kwargs: See Synthesis.
         """
@@ -30,7 +32,8 @@ class Mixture(Synthesis):
         self.nearest = max(part.nearest for part in parts)
         self.among = max(part.among for part in parts)
         for part in parts:
-            part.size = self.size
+            for name in SHARED:
+                setattr(part, name, getattr(self, name))
 
     @property
     def framing(self) -> Framing:
@@ -40,6 +43,10 @@ class Mixture(Synthesis):
     def framing(self, framing: Framing) -> None:
         for part in self.members:
             part.framing = framing
+
+    @property
+    def makers(self) -> list[str]:
+        return sorted({name for part in self.members for name in part.makers})
 
     @property
     def members(self) -> list[Synthesis]:

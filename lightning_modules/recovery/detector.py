@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from datamodules.errors import Refused
 from lightning_modules import backbones
+from lightning_modules.early import find_early
 from lightning_modules.last_layer import in_float32
 from lightning_modules.recovery.blocks import Grid
 from lightning_modules.recovery.mae import MAE
@@ -42,6 +43,9 @@ class Branch(nn.Module):
             )
         self.vit, self.width = vit, int(vit.embed_dim)
 
+    def early_layers(self) -> list[nn.Module]:
+        return find_early(self.vit)
+
     def forward(self, images: Tensor, places: Tensor, read_class: bool) -> Tensor:
         """(B, C) of the class token, or of the first of the places.
 
@@ -61,6 +65,9 @@ class ConvolutionalBranch(nn.Module):
         super().__init__()
         self.net = create_trunk("branch", name, weights, num_classes=0)
         self.width = int(self.net.num_features)
+
+    def early_layers(self) -> list[nn.Module]:
+        return find_early(self.net)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C) means of the last features."""

@@ -116,6 +116,10 @@ class Looker:
         Args:
             checkpoints: Several are an ensemble.
         """
+        if DEFAULT in checkpoints and not DEFAULT.is_dir():
+            raise Refused(
+                "no detector comes with this copy; give --checkpoint, or make one: make detector PEOPLE=FOLDER"
+            )
         self.methods = distinct([load(path) for path in checkpoints])
         device = settings.device
         if device == "auto":

@@ -84,6 +84,9 @@ def predict(trained: Trained, samples: Sequence[Sample], device: torch.device) -
     method, known = trained.method, trained.method.familiarity
     with torch.inference_mode(), watch(method.early_layers()) as early:
         prediction = method.predicted(collate(samples).to(device).scaled())
+    if not prediction.logit.isfinite().all():
+        frame = int(samples[0].numbers[0])
+        raise Refused(f"{trained.path}: says no number of frame {frame} or one soon after")
     return prediction, None if known is None else known.distances(early.features(len(samples))).tolist()
 
 
@@ -176,8 +179,6 @@ class Scorer:
             for clip in clips
         ]
         prediction, distances = predict(self.trained, samples, self.device)
-        if not prediction.logit.isfinite().all():
-            raise Refused(f"{self.trained.path}: says no number of frame {clips[0].start} or one soon after")
         scores = prediction.logit.float().sigmoid().tolist()
         masks = None if prediction.mask_logit is None else prediction.mask_logit[:, 0, 0].float().sigmoid().cpu()
         for i, clip in enumerate(clips):
