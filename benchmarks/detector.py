@@ -10,7 +10,6 @@ on the same videos. Its card gets the tables.
 
 from __future__ import annotations
 
-import csv
 import tempfile
 from argparse import ArgumentParser
 from collections import Counter
@@ -23,9 +22,11 @@ import numpy as np
 
 from benchmarks.record import record
 from datamodules.datasets import ffpp, photographs
+from datamodules.errors import Refused
 from datamodules.manifest import Video
 from datamodules.pictures import PICTURES
-from lightning_modules.trained import load
+from datamodules.studio.people import read_table
+from lightning_modules.trained import load, round_to_half
 from suite.detection.look import DEFAULT, Looker, Settings
 from suite.figures import Run, by_forgery, localization, pooled, read_run, verdict, videos
 
@@ -72,12 +73,11 @@ def judge_photographs(looker: Looker, folder: Path) -> dict[str, Any]:
     out: dict[str, Any] = {"photographs": len(rows), "people": len({row.identities for row in rows})}
     out |= count_verdicts(verdict for faces in found.values() for verdict in faces)
     if (table := folder / "people.csv").is_file():
-        with table.open(encoding="utf-8-sig") as lines:
-            about = {row["id"]: row for row in csv.DictReader(lines)}
+        about = read_table(table)
         out["groups"] = {}
-        for name in [name for name in GROUPS if name in next(iter(about.values()))]:
-            for value in sorted({about[row.identities][name] for row in rows}):
-                mine = [row for row in rows if about[row.identities][name] == value]
+        for name in GROUPS:
+            for value in sorted({about.get(row.identities, {}).get(name, "") for row in rows} - {""}):
+                mine = [row for row in rows if about.get(row.identities, {}).get(name) == value]
                 out["groups"][f"{name} {value}"] = count_verdicts(v for r in mine for v in found[folder / r.path])
     return out
 
@@ -110,6 +110,19 @@ def describe_test(run: Run, prior: Run | None) -> dict[str, Any]:
     return out
 
 
+def check_weights(tests: dict[str, Run], checkpoint: Path, run: Path | None) -> None:
+    """Refuses tests of other weights than the detector's, or than those it was rounded from."""
+    ours = load(checkpoint).digest
+    known = {ours}
+    if run is not None:
+        if round_to_half(load(run)).digest != ours:
+            raise Refused(f"{run}: {checkpoint} was not exported from it")
+        known.add(load(run).digest)
+    for name, test in tests.items():
+        if test.about.get("weights") not in known:
+            raise Refused(f"{name}: was tested with other weights; test those of {checkpoint}, or give --run")
+
+
 def percent(share: list[float]) -> str:
     return f"{100 * share[0]:.1f} [{100 * share[1]:.1f}, {100 * share[2]:.1f}]"
 
@@ -133,6 +146,8 @@ def write_tables(result: dict[str, Any]) -> str:
             lines.append(f"| {kind} | {'yes' if found['seen'] else 'no'} | {auroc(found['video_auroc'])} |")
         known = {"all in training": "video_auroc_seen", "all others": "video_auroc_unseen"}
         lines += [f"| {title} | | {auroc(test[key])} |" for title, key in known.items() if key in test]
+        if blind := sorted(kind for kind, found in test["kinds"].items() if found["video_auroc"][1] <= 0.5):
+            lines += ["", f"It does not tell these from real videos, as far as can be said here: {', '.join(blind)}."]
         prior = test.get("pixel_auroc_of_the_face_prior")
         beside = f"; a map that only marks faces: {auroc(prior)}" if prior else ""
         lines += ["", f"Pixel AUROC of its map: {auroc(test['pixel_auroc'])}{beside}."]
@@ -156,16 +171,16 @@ def named(texts: Iterable[str]) -> dict[str, Path]:
 def main() -> None:
     parser = ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--checkpoint", type=Path, default=DEFAULT)
+    parser.add_argument("--run", type=Path, help="that the checkpoint was exported from, where tests are of that")
     for option in ("photographs", "others", "tested", "prior"):
         parser.add_argument(f"--{option}", nargs="*", default=[], metavar="NAME=FOLDER")
     given = parser.parse_args()
     looker, priors = Looker([given.checkpoint], Settings()), named(given.prior)
+    runs = {name: read_run(path) for name, path in named(given.tested).items()}
+    check_weights(runs, given.checkpoint, given.run)
     real = {name: judge_photographs(looker, folder) for name, folder in named(given.photographs).items()}
     real |= {name: judge_others(looker, folder) for name, folder in named(given.others).items()}
-    tests = {
-        name: describe_test(read_run(path), read_run(priors[name]) if name in priors else None)
-        for name, path in named(given.tested).items()
-    }
+    tests = {name: describe_test(run, read_run(priors[name]) if name in priors else None) for name, run in runs.items()}
     result: dict[str, Any] = {"weights": load(given.checkpoint).digest, "saw": looker.methods[0].saw}
     result |= {"real_faces": real, "forgeries": tests}
     record("detector", result)
