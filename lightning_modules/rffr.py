@@ -14,7 +14,7 @@ from lightning_modules.base import Method, Prediction
 from lightning_modules.recover import generator_of
 from lightning_modules.recovery.blocks import Grid
 from lightning_modules.recovery.convert import convert_reference
-from lightning_modules.recovery.detector import Network, Sees
+from lightning_modules.recovery.detector import Branch, ConvolutionalBranch, Network, Sees
 from lightning_modules.recovery.kept import Kept
 from lightning_modules.recovery.mae import MAE
 from lightning_modules.recovery.residual import GAIN, suspicion
@@ -95,7 +95,7 @@ class RFFR(Method):
             raise Refused("RFFR: give --model.generator_weights, for instance runs/rffr_pretrain/checkpoints/best.ckpt")
 
     def early_layers(self) -> list[nn.Module]:
-        branches = self.network.branches.values()
+        branches = [one for one in self.network.branches.values() if isinstance(one, Branch | ConvolutionalBranch)]
         return [layer for branch in branches for layer in branch.early_layers()]
 
     def drawn(self, generator: Generator | None = None) -> Tensor:
