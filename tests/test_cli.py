@@ -145,9 +145,9 @@ OVERLAYS = {
 def reduced(config: str, tmp_path: Path) -> list[str]:
     """Options that make a published config small enough."""
     if config not in OVERLAYS:
-        return (
-            [] if config == "degenerate" else ["--model.backbone", "test_efficientnet", "--model.trunk_weights", "null"]
-        )
+        small = ["--model.backbone", "test_efficientnet", "--model.trunk_weights", "null"]
+        one_set = ["--data.sets", "null", "--data.synthesis.init_args.size", "64"]
+        return {"degenerate": [], "detector": small + one_set}.get(config, small)
     overlay, options = OVERLAYS[config]
     out = ["--config", str(ROOT / f"configs/overlays/{overlay}.yaml"), *options]
     if config in ("rffr", "delocate"):  # after a first stage
