@@ -13,6 +13,7 @@ from datamodules.synthesis.framing import WHOLE, Framing
 from lightning_modules.base import Method, Prediction
 from lightning_modules.class_activation import activate, heads, is_transformer
 from lightning_modules.last_layer import in_float32
+from lightning_modules.metrics.registry import MapBy
 from lightning_modules.trunk_weights import TrunkWeights, create_trunk
 
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
@@ -21,7 +22,7 @@ NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 class Classifier(Method):
     """Scores each frame alone; a clip scores as the mean of its logits. Its map says where a logit comes from."""
 
-    map_by = "activation"
+    map_by: MapBy = "activation"
     mean: Tensor
     std: Tensor
 

@@ -88,7 +88,8 @@ class Localizer(Classifier):
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         assert isinstance(prediction, Located)
         shown = batch.mask if batch.framed else self.framing.crop(batch.mask)
-        target = F.adaptive_avg_pool2d(shown.flatten(0, 1), prediction.cells.shape[-2:]).view_as(prediction.cells)
+        h, w = prediction.cells.shape[-2:]
+        target = F.adaptive_avg_pool2d(shown.flatten(0, 1), (h, w)).view_as(prediction.cells)
         where = balanced_cross_entropy(prediction.cells, target, batch.has_mask)
         return super().losses(prediction, batch) | {"map": self.map_weight * where}
 

@@ -81,7 +81,8 @@ def test_a_transformer_has_the_same_map_in_every_mode(mode: Callable[[], Any]) -
 
 def test_a_hook_of_the_last_layer_is_called_for_whole_faces_alone() -> None:
     for name in ("test_efficientnet", "test_vit"):
-        net, calls = network(name), []
+        net = network(name)
+        calls: list[int] = []
         net.get_classifier().register_forward_hook(lambda _, __, out, calls=calls: calls.append(len(out)))
         with torch.inference_mode():
             activate(net, clips().frames.flatten(0, 1))

@@ -14,14 +14,15 @@ from datamodules.batch import Batch
 from datamodules.errors import Refused
 from datamodules.synthesis.framing import Framing
 from lightning_modules.classifier import Classifier
-from lightning_modules.localizer import Localizer
+from lightning_modules.localizer import Localizer, Located
 from lightning_modules.masks import balanced_cross_entropy
 from tests.test_half_precision import batch as noise
 
 
 def tiny(**changes: Any) -> Localizer:
     torch.manual_seed(0)
-    return Localizer(**{"backbone": "test_efficientnet", "map_width": 8} | changes)
+    arguments: dict[str, Any] = {"backbone": "test_efficientnet", "map_width": 8}
+    return Localizer(**arguments | changes)
 
 
 def clips(count: int = 4, clip: int = 2) -> Batch:
@@ -40,6 +41,7 @@ def test_it_scores_as_the_classifier_does_of_the_same_trunk(backbone: str) -> No
 def test_its_map_is_as_large_as_the_crop_and_finer_than_the_last_features() -> None:
     batch = clips()
     prediction = tiny().eval().predicted(batch)
+    assert isinstance(prediction, Located)
     assert prediction.cells.shape == (4, 2, 1, 8, 8)
     assert prediction.mask_logit is not None
     assert prediction.mask_logit.shape == batch.mask.shape
