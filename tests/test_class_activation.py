@@ -121,3 +121,16 @@ def test_what_changes_the_score_is_where_the_map_changes(name: str) -> None:
     side = len(difference) // 2
     inside = difference[side:, :side].mean()
     assert inside > 2 * (difference.sum() - inside * side**2) / (3 * side**2)
+
+
+def test_the_first_patch_of_a_transformer_is_the_first_cell() -> None:
+    net, images = network("test_vit"), clips().frames.flatten(0, 1)
+    changed = images.clone()
+    changed[..., :16, :16] = 0.5
+    with torch.inference_mode():
+        before, after = (activate(net, x)[1] for x in (images, changed))
+    assert before is not None
+    assert after is not None
+    difference = (after - before).abs().mean(0).flatten()
+    assert difference.argmax() == 0
+    assert difference[0] > 2 * difference[1:].max()
