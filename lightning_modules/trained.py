@@ -216,6 +216,7 @@ def save(trained: Trained, folder: Path, half: bool = False) -> None:
     Args:
         half: Write parameters in half precision, to which they are rounded already.
     """
+    thresholds = trained.write_points()  # or a refusal, before anything is written
     state = {name: value.detach().cpu().contiguous().clone() for name, value in trained.method.state_dict().items()}
     if half:
         state |= {name: state[name].half() for name, _ in trained.method.named_parameters()}
@@ -227,7 +228,7 @@ def save(trained: Trained, folder: Path, half: bool = False) -> None:
         with appearing(folder / FAMILIARITY) as part:
             save_file(known.state(), part, {"format": "pt"})
         about["familiarity"] = digest(known.state())
-    about |= {"thresholds": trained.write_points()} | ({"seen": trained.seen} if trained.seen else {})
+    about |= {"thresholds": thresholds} | ({"seen": trained.seen} if trained.seen else {})
     about[OWN_VALIDATION] = trained.method.validated
     write_text(folder / CONFIG, json.dumps(about, indent=1) + "\n")
 
