@@ -107,7 +107,7 @@ def seen(**given: Any) -> torch.Tensor:
     """What the network gets of a picture that is 0.25 everywhere: (3,)."""
     model = Classifier("test_efficientnet", **given).eval()
     shown: list[torch.Tensor] = []
-    model.net.register_forward_pre_hook(lambda _, inputs: shown.append(inputs[0]))
+    model.net.conv_stem.register_forward_pre_hook(lambda _, inputs: shown.append(inputs[0]))
     model(torch.full((1, 1, 3, 32, 32), 0.25))
     return shown[0][0, :, 0, 0]
 

@@ -244,7 +244,7 @@ def fill(rank: int, world: int) -> dict[str, float]:
     for seed in range(rank, 4, world):
         h = histograms(seed)
         localization.update(h.forged, h.untouched, h.real)
-    return {k: float(v) for m in (metrics, local, localization) for k, v in m.compute().items()}
+    return {k: float(v) for m in (metrics, local, localization) for k, v in m.compute().items() if not v.ndim}
 
 
 def work(rank: int, world: int, folder: str) -> None:

@@ -204,7 +204,7 @@ def said(report: dict[str, object]) -> set[str]:
 
 
 def test_every_config_of_a_published_data_set_has_a_tree() -> None:
-    same_reader = {"studio", "ffpp_c40", "ffpp_raw", "celeb_df_v1"}
+    same_reader = {"studio", "ffpp_c40", "ffpp_raw", "celeb_df_v1", "photographs"}
     assert {path.stem for path in (ROOT / "configs/data").glob("*.yaml")} == set(TREES) | same_reader
 
 

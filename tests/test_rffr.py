@@ -126,9 +126,7 @@ def test_a_clip_is_as_badly_recovered_as_its_frames_on_average(batch: Batch) -> 
         model(batch.frames)
 
 
-@pytest.mark.parametrize(
-    "branch", ["test_vit2", "vit_base_patch16_clip_224", "vit_small_patch14_reg4_dinov2", "resnet18"]
-)
+@pytest.mark.parametrize("branch", ["test_vit2", "vit_base_patch16_clip_224", "vit_small_patch14_reg4_dinov2"])
 def test_a_branch_that_is_no_plain_transformer_is_refused(branch: str) -> None:
     with pytest.raises(Refused, match=f"branch '{branch}': must be a plain vision transformer"):
         RFFR(branch, generator=generator(), grid=GRID)
