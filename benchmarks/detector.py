@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import binomtest
 
 from benchmarks.record import record
 from datamodules.datasets import ffpp, photographs
@@ -41,20 +42,19 @@ def index_unseen(root: Path) -> Iterator[Video]:
         yield replace(video, split="test")
 
 
-def wilson(count: int, total: int, z: float = 1.96) -> list[float]:
-    """A share with its 95 % interval."""
+def measure_share(count: int, total: int) -> list[float]:
+    """With its 95 % interval, Wilson's."""
     if not total:
         return [float("nan")] * 3
-    share, denominator = count / total, 1 + z**2 / total
-    middle = (share + z**2 / (2 * total)) / denominator
-    half = z * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)) / denominator
-    return [round(float(v), 4) for v in (share, max(0.0, middle - half), min(1.0, middle + half))]
+    found = binomtest(count, total)
+    interval = found.proportion_ci(method="wilson")
+    return [round(float(v), 4) for v in (found.statistic, interval.low, interval.high)]
 
 
 def count_verdicts(faces: Iterable[str]) -> dict[str, Any]:
     counted = Counter(faces)
     total = sum(counted.values())
-    return {"faces": total} | {name: wilson(counted[name], total) for name in VERDICTS}
+    return {"faces": total} | {name: measure_share(counted[name], total) for name in VERDICTS}
 
 
 def judge(looker: Looker, files: Iterable[Path]) -> dict[Path, list[str]]:

@@ -35,8 +35,8 @@ from datamodules.seen import count_seen
 from datamodules.set_group import SetGroup
 from datamodules.set_rules import pixels_of
 from datamodules.synthesis.base import Synthesis, drawing
-from datamodules.synthesis.mixed import MixedSampler, mix, names_of
 from datamodules.synthesis.neighbours import WithSources
+from datamodules.synthesis.true_fakes import MixedSampler, mix, names_of
 from datamodules.video import Auto, Decoder
 
 

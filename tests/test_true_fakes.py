@@ -18,8 +18,8 @@ from datamodules.prepared_set import PreparedSet
 from datamodules.synthesis.base import Synthesis, drawing
 from datamodules.synthesis.face_blend import FaceBlend
 from datamodules.synthesis.framing import Framing
-from datamodules.synthesis.mixed import mix
 from datamodules.synthesis.self_blend import SelfBlend
+from datamodules.synthesis.true_fakes import mix
 from lightning_modules.classifier import Classifier
 from lightning_modules.laa_net import LAANet
 
