@@ -23,9 +23,9 @@ from suite.export import card
 from suite.figures import read_run
 from suite.sweeps.compare import compare
 from suite.sweeps.conditions import Condition
-from suite.sweeps.learned import trainings, untrained, withhold
+from suite.sweeps.learned import read_curves, trainings, untrained, withhold
 from suite.sweeps.page import page
-from suite.sweeps.plan import Sweep
+from suite.sweeps.plan import Cell, Sweep
 from suite.sweeps.results import rows_of
 from suite.sweeps.tables import claims_csv, matrix, table
 from suite.wandb_report import blocks, interface
@@ -165,6 +165,16 @@ def test_a_seed_that_learned_is_shown_without_those_that_did_not(sweep: Sweep, t
     assert f"<td>{claim.resolvable:.3f}</td>" in page(sweep, rows, [], families, [], tmp_path)
     with pytest.raises(Refused, match="learned 2: must be a video AUROC"):
         Sweep(**{**vars(sweep), "learned": 2.0})
+
+
+def test_a_page_draws_how_own_validation_rose_as_the_mean_of_the_seeds(sweep: Sweep, tmp_path: Path) -> None:
+    rows = rows_with(sweep, tmp_path, dict.fromkeys((name, seed) for name in sweep.methods for seed in sweep.seeds))
+    assert "by epoch" not in page(sweep, rows, [], [], [], tmp_path)
+    for seed, reached in ((0, 0.9), (1, 0.7)):
+        history = Cell(method="better", train="t", seed=seed).run(tmp_path) / "metrics.csv"
+        history.write_text(f"epoch,step,train/loss,val/video_auroc\n0,9,0.7,\n1,19,,0.6\n3,39,,{reached}\n")
+    assert read_curves(rows, tmp_path) == {"t": {"better": [(2, 0.6), (4, pytest.approx(0.8))]}}
+    assert 'aria-label="own validation, video AUROC by epoch"' in page(sweep, rows, [], [], [], tmp_path)
 
 
 def test_a_report_on_wandb_leaves_it_out_of_the_panels_of_tests(sweep: Sweep, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from suite.sweeps.settings import merged
 from tests.conftest import ROOT
 
 SHIPPED = sorted((ROOT / "configs/benchmarks").rglob("*.yaml"))
-BEFORE = [f"runs/recovery/stage_{name}/checkpoints/best.ckpt" for name in ("blocks", "parts")]
+BEFORE = [f"runs/recover_{name}/checkpoints/best.ckpt" for name in ("blocks", "parts", "anywhere", "blocks_studio")]
 
 
 @pytest.mark.parametrize("config", SHIPPED, ids=lambda path: path.stem)

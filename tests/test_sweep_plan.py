@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from datamodules.errors import Refused
 from suite.sweeps.conditions import Condition, Degradations, Preparation
@@ -31,6 +32,22 @@ def test_what_one_data_set_says_is_not_left_over_for_another() -> None:
     assert both["compression"] is None
     assert both["methods"] is None
     assert both["root"] == "data/Celeb-DF-v2"
+
+
+def test_a_training_may_be_on_several_sets_each_prepared_as_the_method_wants_it(tmp_path: Path) -> None:
+    sets = [{"prepared": "data/a", "methods": ["Swap"]}, {"prepared": "data/b", "weight": 2.0}]
+    data = tmp_path / "two.yaml"
+    data.write_text(yaml.safe_dump({"class_path": "datamodules.base.FaceData", "init_args": {"sets": sets}}))
+    two = Domain(data=data)
+    found = merged(STUDIO.settings(), two.settings("_m15"))["data"]["init_args"]
+    assert found["sets"] == [sets[0] | {"prepared": "data/a_m15"}, sets[1] | {"prepared": "data/b_m15"}]
+    assert {found[name] for name in ("prepared", "root", "index", "compression")} == {None}
+    assert merged(two.settings(), STUDIO.settings())["data"]["init_args"]["sets"] is None
+    with pytest.raises(Refused, match="test, t: sets: give each data set a test of its own"):
+        plain(test={"t": two})
+    data.write_text(yaml.safe_dump({"class_path": "datamodules.base.FaceData", "init_args": {"sets": [{"root": "x"}]}}))
+    with pytest.raises(Refused, match="with 'prepared', or 'sets' with it"):
+        two.settings()
 
 
 def test_a_first_stage_is_trained_before_those_that_wait_for_it() -> None:
@@ -76,7 +93,7 @@ def test_a_file_that_is_not_there_is_refused_before_anything_is_trained(tmp_path
         with pytest.raises(Refused, match=r"none\.yaml: no such file"):
             make()
     (tmp_path / "odd.yaml").write_text("a: 1")
-    with pytest.raises(Refused, match=r"odd\.yaml: must have class_path and init_args"):
+    with pytest.raises(Refused, match=r"odd\.yaml: must have class_path, and init_args"):
         plain(train={"odd": Domain(data=tmp_path / "odd.yaml")})
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from lightning_modules.metrics.significance import Claim
 from suite.plots import COLOURS, svg
@@ -27,8 +28,29 @@ def forest(claims: Sequence[Claim], title: str) -> str:
     return svg(figure, title)
 
 
-def curves(by_kind: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]], ylabel: str) -> str:
-    """One panel for each degradation, one line for each method."""
+Curves = Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]  # points of each method, in each panel
+
+
+def robustness(by_kind: Curves, ylabel: str) -> str:
+    """One panel for each degradation."""
+    figure = curves(by_kind, "severity; 0 is the video as it is", ylabel)
+    for axes in figure.axes:
+        axes.set_xticks(range(6))
+    return svg(figure, f"{ylabel} by severity of each degradation")
+
+
+def learning(by_training_set: Curves, limit: float) -> str:
+    """One panel for each training set, with what a training must reach."""
+    ylabel = "own validation, video AUROC"
+    figure = curves(by_training_set, "epoch", ylabel)
+    for axes in figure.axes:
+        axes.axhline(limit, color="#9ca3af", linewidth=1, linestyle=":")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return svg(figure, f"{ylabel} by epoch")
+
+
+def curves(by_kind: Curves, xlabel: str, ylabel: str) -> Figure:
+    """One line for each method."""
     methods = list(dict.fromkeys(method for lines in by_kind.values() for method in lines))
     colour = dict(zip(methods, COLOURS * len(methods), strict=False))
     wide, high = min(WIDE, len(by_kind)), ceil(len(by_kind) / WIDE)
@@ -39,11 +61,10 @@ def curves(by_kind: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]], yla
             dash = "-" if methods.index(method) < len(COLOURS) else "--"
             axes.plot(*zip(*points, strict=True), dash, color=colour[method], marker=".", label=method)
         axes.set_title(kind.replace("_", " "), fontsize=10)
-        axes.set_xticks(range(6))
     for axes in panels[len(by_kind) :]:
-        axes.set_visible(False)
-    figure.supxlabel("severity; 0 is the video as it is", fontsize=10)
+        axes.remove()
+    figure.supxlabel(xlabel, fontsize=10)
     figure.supylabel(ylabel, fontsize=10)
     named = {label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(list(named.values()), list(named), frameon=False, ncols=4, loc="outside upper center")
-    return svg(figure, f"{ylabel} by severity of each degradation")
+    return figure

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import mean
 from typing import Any
 
-from lightning_modules.own_validation import OwnValidation, short
+from lightning_modules.own_validation import METRIC, OwnValidation, short
+from suite.sweeps.plan import Cell
 from suite.sweeps.results import columns
 from suite.sweeps.summary import Entry, Row, Table, names, whole
 
@@ -65,3 +69,25 @@ def trainings(rows: Sequence[Row], limit: float) -> Table | None:
         "no metric of its tests is shown or compared. First stages, and masks that look at nothing, have none."
     )
     return Table(head=["method", "trained on", "own validation", ""], rows=out, note=note)
+
+
+def read_curves(rows: Sequence[Row], out: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
+    """Own validation by epoch, mean over seeds: its points for each method, by training set.
+
+    Args:
+        out: Folder of the sweep, with its trainings.
+    """
+    found: dict[str, dict[str, dict[int, list[float]]]] = {}
+    for method, train, seed in dict.fromkeys(training_of(row) for row in rows):
+        history = Cell(method=method, train=train, seed=seed).run(out) / "metrics.csv"
+        if not history.is_file():
+            continue
+        with history.open(newline="") as f:
+            for line in csv.DictReader(f):
+                if line.get(METRIC):
+                    epochs = found.setdefault(train, {}).setdefault(method, {})
+                    epochs.setdefault(int(line["epoch"]) + 1, []).append(float(line[METRIC]))
+    return {
+        train: {method: [(epoch, mean(values)) for epoch, values in epochs.items()] for method, epochs in lines.items()}
+        for train, lines in found.items()
+    }

@@ -20,7 +20,7 @@ from suite.sweeps import drawings, summary
 from suite.sweeps.compare import Family
 from suite.sweeps.conditions import Condition
 from suite.sweeps.groups import OF_GROUP, gaps
-from suite.sweeps.learned import is_untrained, trainings, untrained
+from suite.sweeps.learned import is_untrained, read_curves, trainings, untrained
 from suite.sweeps.plan import Cell, Sweep
 from suite.sweeps.play import Failure
 from suite.sweeps.summary import Entry, Row, Table, said
@@ -95,6 +95,13 @@ def claimed(family: Family, number: int) -> Section:
     )
 
 
+def validated(rows: Sequence[Row], learned: float, out: Path) -> Section | None:
+    """What each training reached on its own validation, and how."""
+    reached, by_epoch = trainings(rows, learned), read_curves(rows, out)
+    drawn = [Markup(drawings.learning(by_epoch, learned))] if by_epoch else []
+    return Section(name="training", title="Own validation", tables=[reached], drawings=drawn) if reached else None
+
+
 def robust(rows: Sequence[Row]) -> Section | None:
     tables, drawn = [], []
     for name, label in titles(("video_auroc", "pixel_auroc", "boundary_auroc")).items():
@@ -102,7 +109,7 @@ def robust(rows: Sequence[Row]) -> Section | None:
         by_kind = summary.curves(rows, name)
         if one is not None and by_kind:
             tables.append(Table(head=[label, *one.head[1:]], rows=one.rows, note=one.note))
-            drawn.append(Markup(drawings.curves(by_kind, label)))
+            drawn.append(Markup(drawings.robustness(by_kind, label)))
     return Section(name="robustness", title="Robustness", tables=tables, drawings=drawn) if tables else None
 
 
@@ -199,11 +206,10 @@ def page(
         out: Folder of the sweep.
     """
     shown = [row for row in rows if row["method"] not in sweep.awaited]
-    own = trainings(shown, sweep.learned)
     about_forgeries, about_pixels = summary.forgeries(shown), summary.localization(shown)
     sections = [
         heat_map(shown, failures, sweep.learned),
-        Section(name="training", title="Own validation", tables=[own]) if own else None,
+        validated(shown, sweep.learned, out),
         Section(name="forgeries", title="Seen and unseen forgeries", tables=[about_forgeries])
         if about_forgeries
         else None,

@@ -16,8 +16,7 @@ from suite.sweeps.groups import read_attributes
 from suite.sweeps.settings import Settings, merged
 
 # of a data set: what another one does not say must not be left over from it
-NOT_SAID = {"compression": None, "methods": None, "root": None, "sets": None}
-
+NOT_SAID = dict.fromkeys(("compression", "index", "methods", "prepared", "root", "sets"))
 
 NOTHING = "-"  # the training set of what is taken as it is
 
@@ -80,10 +79,14 @@ class Domain:
 
     def settings(self, preparation: str = "") -> dict[str, Any]:
         found = yaml.safe_load(self.data.read_text())
-        if not isinstance(found, dict) or "prepared" not in found.get("init_args", {}):
-            raise Refused(f"{self.data}: must have class_path and init_args, with 'prepared' in them")
-        arguments = NOT_SAID | found["init_args"] | dict(self.change)
-        arguments["prepared"] = str(arguments["prepared"]) + preparation
+        given = found.get("init_args", {}) if isinstance(found, dict) else {}
+        arguments = NOT_SAID | given | dict(self.change)
+        sets = [dict(one) for one in arguments["sets"] or [arguments]]
+        if not all(one.get("prepared") for one in sets):
+            raise Refused(f"{self.data}: must have class_path, and init_args with 'prepared', or 'sets' with it")
+        for one in sets:
+            one["prepared"] = str(one["prepared"]) + preparation
+        arguments = arguments | {"sets": sets} if arguments["sets"] else sets[0]
         return {"data": found | {"init_args": arguments}}
 
 
@@ -124,6 +127,8 @@ class Sweep:
         for domain in (*self.train.values(), *self.test.values()):
             domain.settings()
         for name, domain in self.test.items():
+            if domain.settings()["data"]["init_args"]["sets"]:
+                raise Refused(f"test, {name}: sets: give each data set a test of its own")
             if domain.change.get("methods") is not None:
                 raise Refused(f"test, {name}: methods: a test sees all forgeries; results.parquet has a row for each")
 
