@@ -63,7 +63,7 @@ CASES = {
         steps=100,  # its labels take half of them, self-consistency all
         limits={"label": 0.1},
         change={"size": SIDE},
-        map=("boundary_auroc", 0.95),
+        map=("boundary_auroc", 0.9),  # it is 0.97
     ),
     "ST-DDL": Case(
         configs=["st_ddl", "small/st_ddl"],
