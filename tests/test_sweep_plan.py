@@ -35,7 +35,7 @@ def test_what_one_data_set_says_is_not_left_over_for_another() -> None:
 
 
 def test_a_training_may_be_on_several_sets_each_prepared_as_the_method_wants_it(tmp_path: Path) -> None:
-    sets = [{"prepared": "data/a", "methods": ["Swap"]}, {"prepared": "data/b", "weight": 2.0}]
+    sets: list[dict[str, Any]] = [{"prepared": "data/a", "methods": ["Swap"]}, {"prepared": "data/b", "weight": 2.0}]
     data = tmp_path / "two.yaml"
     data.write_text(yaml.safe_dump({"class_path": "datamodules.base.FaceData", "init_args": {"sets": sets}}))
     two = Domain(data=data)
