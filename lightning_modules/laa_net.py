@@ -14,8 +14,9 @@ from datamodules.batch import Batch
 from datamodules.errors import Refused
 from datamodules.synthesis.framing import WHOLE, Framing
 from lightning_modules.base import Method, Prediction
+from lightning_modules.laa.boundary_map import boundary_logit
 from lightning_modules.laa.convert import convert_reference
-from lightning_modules.laa.losses import losses, similarity
+from lightning_modules.laa.losses import losses
 from lightning_modules.laa.network import NATIVE, PUBLISHED_MOMENTUM, RELEASED, Heads, Network
 from lightning_modules.laa.targets import Targets, boundary_of, encode, on_boundary
 from lightning_modules.last_layer import no_autocast
@@ -113,9 +114,7 @@ class LAANet(Method):
             return LAAPrediction(logit=logit.view(b, t).mean(1), heads=heads)
         if self.mirror:
             logit = (logit + self.network(images.flip(-1)).label) / 2
-        # how much each place agrees with the one that is most likely a vulnerable point
-        agreement = similarity(heads.embedding.float(), heads.points.flatten(1).argmax(1))
-        mask = framing.enlarge(agreement[:, None], (h, w), corners=True)
+        mask = framing.enlarge(boundary_logit(heads)[:, None], (h, w), corners=True)
         return LAAPrediction(logit=logit.view(b, t).mean(1), mask_logit=mask.view(b, t, 1, h, w))
 
     def map_target(self, batch: Batch) -> Tensor:
