@@ -20,13 +20,13 @@ test: $(VENV)/ready
 # about ten minutes on 2 cores; interrupted, it goes on where it was
 demo: $(VENV)/ready
 	$(BIN)/python -m suite studio --out data/studio --size small --difficulty 0.1
-	$(BIN)/python -m suite prepare --config configs/prepare_studio.yaml
-	$(BIN)/python -m suite fit --config configs/demo.yaml --ckpt_path last
-	$(BIN)/python -m suite test --config configs/demo.yaml --ckpt_path runs/demo/checkpoints/best.ckpt
+	$(BIN)/python -m suite prepare --config configs/prepare/studio.yaml
+	$(BIN)/python -m suite fit --config configs/studio/demo.yaml --ckpt_path last
+	$(BIN)/python -m suite test --config configs/studio/demo.yaml --ckpt_path runs/demo/checkpoints/best.ckpt
 	$(BIN)/python -m suite report runs/demo --learned 0
 
 # the detector that 'detect' takes without a checkpoint, anew; PEOPLE is a folder of photographs of real people, NAME.jpg
-RECIPE := --config configs/prepare_detector.yaml
+RECIPE := --config configs/prepare/detector.yaml
 detector: $(VENV)/ready
 	@test -d "$(PEOPLE)" || { echo "detector: give PEOPLE=FOLDER, photographs of real people" >&2; exit 2; }
 	$(BIN)/python -m suite studio --out data/detector/videos --size small
@@ -34,7 +34,7 @@ detector: $(VENV)/ready
 	$(BIN)/python -m suite prepare $(RECIPE) --data.root "$(PEOPLE)" --data.prepared data/detector/people
 	$(BIN)/python -m suite prepare $(RECIPE) --data configs/data/studio.yaml --data.root data/detector/videos --data.prepared data/detector/studio
 	$(BIN)/python -m suite fit --config configs/detector.yaml --ckpt_path last
-	$(BIN)/python -m suite export --checkpoint runs/detector --half true --out suite/detection/default_detector
+	$(BIN)/python -m suite export --checkpoint runs/detector --half true --out suite/detect/default_detector
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -14,7 +14,7 @@ from torch import Tensor
 from callbacks.gallery import Gallery
 from callbacks.panels import Picture, heated, labelled, outlined, tile
 from datamodules.batch import Batch
-from datamodules.encode import write_h264
+from datamodules.media.encode import write_h264
 from lightning_modules.base import Outcome, Prediction
 
 FPS = 4  # so slow that motion from frame to frame can be seen

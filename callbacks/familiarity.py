@@ -10,14 +10,14 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
-from datamodules.base import FaceData
 from datamodules.batch import Batch
-from datamodules.errors import Refused
-from datamodules.spread import spread_batches
+from datamodules.face_data import FaceData
+from datamodules.loading.spread import spread_batches
+from datamodules.runtime.errors import Refused
 from datamodules.synthesis.base import drawing
 from lightning_modules.base import Method
-from lightning_modules.early import watch
 from lightning_modules.familiarity import Familiarity, fit_familiarity
+from lightning_modules.trunks.early_layers import watch
 
 KEY = "familiarity"  # of a checkpoint
 MOST_BYTES = 96 * 2**20  # of the pixels of a split

@@ -12,8 +12,8 @@ from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
 
 from callbacks.gallery import Gallery
-from datamodules.atomic import appearing
 from datamodules.batch import Batch
+from datamodules.runtime.atomic_files import appearing
 from lightning_modules.base import Outcome
 
 Picture = NDArray[np.uint8]

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from datamodules.atomic import appearing
-from datamodules.base import FaceData
 from datamodules.batch import Batch
-from datamodules.degrade.tree import ABOUT as DEGRADED
+from datamodules.degradation.dataset import ABOUT as DEGRADED
+from datamodules.face_data import FaceData
+from datamodules.runtime.atomic_files import appearing
 from lightning_modules.base import Method, Outcome
 from lightning_modules.metrics.pixel import BINNING
 from lightning_modules.own_validation import KEY as OWN_VALIDATION

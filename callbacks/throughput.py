@@ -7,8 +7,8 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from datamodules.base import FaceData
 from datamodules.batch import Batch
+from datamodules.face_data import FaceData
 
 
 class Throughput(Callback):

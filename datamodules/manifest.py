@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from datamodules.atomic import appearing
-from datamodules.errors import Refused
-from datamodules.findings import Finding, hearing
+from datamodules.issues import Finding, hearing
+from datamodules.runtime.atomic_files import appearing
+from datamodules.runtime.errors import Refused
 
 SPLITS = ("train", "val", "test")
 MEMBER = "::"  # between an archive and what is meant inside it

@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MetricCollection
 
-from datamodules.base import FaceData
 from datamodules.batch import Batch, video_id
-from datamodules.errors import Refused
+from datamodules.face_data import FaceData
 from datamodules.faces.align import Cropper
+from datamodules.runtime.errors import Refused
 from datamodules.synthesis.base import warn_of_margin
 from datamodules.synthesis.framing import WHOLE, Framing
-from lightning_modules import fixed
+from lightning_modules import fitted_values
 from lightning_modules.familiarity import Familiarity
 from lightning_modules.finite import LossCheck, check_scores
 from lightning_modules.metrics.collections import pixel_metrics, score_metrics
@@ -34,9 +34,9 @@ from lightning_modules.metrics.functional import Pooled
 from lightning_modules.metrics.pixel import histogram
 from lightning_modules.metrics.registry import MapBy, MapOf
 from lightning_modules.own_validation import Validated
-from lightning_modules.precision import may_overflow
-from lightning_modules.schedules import step_plateaus
-from lightning_modules.sharpness import climb, come_home
+from lightning_modules.training.precision import may_overflow
+from lightning_modules.training.sam import climb, come_home
+from lightning_modules.training.schedules import step_plateaus
 
 
 @dataclass(kw_only=True)
@@ -101,7 +101,7 @@ class Method(Validated, ABC):
         self.scheduler = scheduler
         self.rho, self.is_second_pass, self.mean_of = rho, False, mean_of
         self.loss_check = LossCheck()
-        fixed.register(self)
+        fitted_values.register(self)
         self.scores = nn.ModuleDict({"val": score_metrics(None, mean_of), "test": score_metrics(self.fixed, mean_of)})
         of = self.map_of
         self.pixels = nn.ModuleDict({"val": pixel_metrics(None, of), "test": pixel_metrics(self.fixed, of)})
@@ -118,7 +118,7 @@ class Method(Validated, ABC):
                     warn_of_margin(one.prepared, Cropper.of(one.contract))
 
     def early_layers(self) -> list[nn.Module]:
-        """What familiar faces are known by, see early.py; a method with none cannot tell."""
+        """What familiar faces are known by, see trunks/early_layers.py; a method with none cannot tell."""
         return []
 
     def predicted(self, batch: Batch) -> Prediction:

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from datamodules.batch import Batch
-from datamodules.errors import Refused
+from datamodules.runtime.errors import Refused
 from datamodules.synthesis.framing import WHOLE, Framing
 from lightning_modules.base import Method, Prediction
-from lightning_modules.class_activation import activate, heads, is_transformer
-from lightning_modules.early import find_early
-from lightning_modules.last_layer import in_float32
 from lightning_modules.metrics.registry import MapBy
-from lightning_modules.trunk_weights import TrunkWeights, create_trunk
+from lightning_modules.trunks.class_activation import activate, heads, is_transformer
+from lightning_modules.trunks.early_layers import find_early
+from lightning_modules.trunks.last_layer import in_float32
+from lightning_modules.trunks.weights import TrunkWeights, create_trunk
 
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 

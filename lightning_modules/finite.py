@@ -9,7 +9,7 @@ from pytorch_lightning.strategies import Strategy
 from torch import Tensor
 
 from datamodules.batch import Batch
-from datamodules.errors import Refused
+from datamodules.runtime.errors import Refused
 
 
 def check_scores(logit: Tensor, mask_logit: Tensor | None, batch: Batch) -> None:

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.batch import Batch
-from datamodules.errors import Refused
+from datamodules.runtime.errors import Refused
 from datamodules.synthesis.framing import WHOLE
 from lightning_modules.base import Prediction
 from lightning_modules.classifier import Classifier
-from lightning_modules.last_layer import in_float32
-from lightning_modules.masks import balanced_cross_entropy
+from lightning_modules.mask_losses import balanced_cross_entropy
+from lightning_modules.trunks.last_layer import in_float32
 
 STRIDES = (8, 16, 32)
 

@@ -9,8 +9,8 @@ from typing import Any
 from pytorch_lightning import LightningModule
 from torch import Tensor
 
-from datamodules.errors import Refused
-from lightning_modules import fixed
+from datamodules.runtime.errors import Refused
+from lightning_modules import fitted_values
 from lightning_modules.metrics.registry import FITS, known
 
 LIMIT = 0.9  # below it a training has not learned what it was trained on
@@ -76,18 +76,18 @@ class Validated(LightningModule):
         return OwnValidation(auroc=self.validated, is_needed=self.fixes_thresholds)
 
     def remember_validation(self, values: dict[str, Tensor]) -> None:
-        fixed.store(self, values)
+        fitted_values.store(self, values)
         if METRIC in values:
             auroc = float(values[METRIC])
             self.validated = None if isnan(auroc) else auroc
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """As validation has fixed it, where a callback has put averages of all else there."""
-        fixed.write_into(checkpoint["state_dict"], self)
+        fitted_values.write_into(checkpoint["state_dict"], self)
         checkpoint[KEY] = self.validated
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        fixed.complete(checkpoint)
+        fitted_values.complete(checkpoint)
         self.validated = checkpoint.get(KEY)
 
     def fixed(self) -> dict[str, float]:

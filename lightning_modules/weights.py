@@ -13,7 +13,7 @@ from zipfile import BadZipFile, ZipFile, is_zipfile
 import torch
 from torch import Tensor, nn
 
-from datamodules.errors import Refused
+from datamodules.runtime.errors import Refused
 
 FROM_FILES = ("weights", "generator_weights", "trunk_weights")  # arguments of methods; a checkpoint has all of them
 

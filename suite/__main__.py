@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
-from suite.nearest import near, near_file
+from suite.cli.suggest import near, near_file
 
 # verb -> (module that owns it, help). The module is imported only once its verb is chosen.
 VERBS = {
@@ -21,13 +21,13 @@ VERBS = {
     "validate": ("suite.train", "one pass over the validation split"),
     "test": ("suite.train", "one pass over the test split"),
     "predict": ("suite.train", "score the test split, without metrics"),
-    "detect": ("suite.detect", "score anybody's videos and pictures, and show where and why"),
-    "serve": ("suite.serve", "the same as a page to drop a video on"),
-    "export": ("suite.export", "make of a run what other engines and people can use"),
-    "annotate": ("suite.annotate", "let people draw the masks that a training asks for"),
+    "detect": ("suite.detect.command", "score anybody's videos and pictures, and show where and why"),
+    "serve": ("suite.serve.command", "the same as a page to drop a video on"),
+    "export": ("suite.export.command", "make of a run what other engines and people can use"),
+    "annotate": ("suite.annotate.command", "let people draw the masks that a training asks for"),
     "convert": ("suite.convert", "turn an official checkpoint into weights of ours"),
-    "benchmark": ("suite.benchmark", "train and test methods against data sets, and tabulate"),
-    "report": ("suite.report", "one page about a run, or comparing several"),
+    "benchmark": ("suite.benchmark.command", "train and test methods against data sets, and tabulate"),
+    "report": ("suite.report.command", "one page about a run, or comparing several"),
 }
 
 
@@ -70,8 +70,8 @@ def main(argv: list[str] | None = None) -> None:
         print(f"suite: {verb} interrupted", file=sys.stderr)
         sys.exit(130)
     except (ValueError, OSError) as error:
-        from datamodules.errors import Refused
-        from suite.parser import explain
+        from datamodules.runtime.errors import Refused
+        from suite.cli.parser import explain
 
         raised_while_built = "Does not validate against" in str(error)
         if os.environ.get("SUITE_TRACEBACK") or not (isinstance(error, (Refused, OSError)) or raised_while_built):

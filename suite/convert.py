@@ -10,23 +10,23 @@ import torch
 from jsonargparse import auto_cli
 from torch import Tensor
 
-from datamodules.atomic import appearing
-from datamodules.errors import Refused
+from datamodules.runtime.atomic_files import appearing
+from datamodules.runtime.errors import Refused
 from lightning_modules.weights import read
-from suite.nearest import near_file
-from suite.parser import Parser
+from suite.cli.parser import Parser
+from suite.cli.suggest import near_file
 
 
-def convert(method: Literal["laa_net", "st_ddl", "rffr", "recover"], file: Path, out: Path | None = None) -> None:
+def convert(method: Literal["laa_net", "st_ddl", "rffr", "mae"], file: Path, out: Path | None = None) -> None:
     """Rename the tensors of an official checkpoint; whatever does not belong to the method is refused by name.
 
     Args:
-        method: Whose checkpoint it is; 'recover' is a masked autoencoder alone, of RFFR or of MAE.
+        method: Whose checkpoint it is; 'mae' is a masked autoencoder alone, of RFFR or of MAE.
         file: The checkpoint; nothing in it but tensors and plain values is read.
         out: File to write, for '--model.weights'; FILE with the ending .ours.pt without it.
     """
     state = tensors(file)
-    converted = import_module(f"lightning_modules.{method}").convert_reference(state)
+    converted = import_module(f"lightning_modules.{method}.method").convert_reference(state)
     ours = {name: value.float() if value.is_floating_point() else value for name, value in converted.items()}
     path = out or file.with_name(f"{file.name}.ours.pt")
     with appearing(path) as part:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from jsonargparse import auto_cli
 
-from datamodules.as_deepfakebench import write
-from datamodules.errors import Refused
-from suite.parser import Parser
-from suite.progress import bar
+from datamodules.datasets.deepfakebench_export import write
+from datamodules.runtime.errors import Refused
+from suite.cli.parser import Parser
+from suite.cli.progress import bar
 
 
 def deepfakebench(prepared: Path, out: Path) -> None:

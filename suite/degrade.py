@@ -8,12 +8,12 @@ from pathlib import Path
 
 from jsonargparse import auto_cli
 
-from datamodules.base import FaceData
-from datamodules.degrade.kinds import Kind
-from datamodules.degrade.tree import LOST, degrade_all
-from datamodules.errors import Refused
-from suite.parser import Parser
-from suite.progress import bar
+from datamodules.degradation.dataset import LOST, degrade_all
+from datamodules.degradation.severities import Kind
+from datamodules.face_data import FaceData
+from datamodules.runtime.errors import Refused
+from suite.cli.parser import Parser
+from suite.cli.progress import bar
 
 
 def degrade(

@@ -15,18 +15,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from datamodules import pool
-from datamodules.atomic import write_text
-from datamodules.base import FaceData
-from datamodules.doctor import from_decoding, from_listing, from_preparing, wrong
-from datamodules.doctor_prepared import ROWS, check_crops, check_tables
-from datamodules.errors import Refused
-from datamodules.findings import KINDS, LACKING, WRONG, Finding
+from datamodules.datasets.doctor import from_decoding, from_listing, from_preparing, wrong
+from datamodules.face_data import FaceData
+from datamodules.issues import KINDS, LACKING, WRONG, Finding
+from datamodules.loading.sampling import evenly
 from datamodules.manifest import SPLITS, Video
-from datamodules.sampling import evenly
-from datamodules.tables import load
-from suite.parser import Parser, flagged
-from suite.progress import bar
+from datamodules.prepared.doctor import ROWS, check_crops, check_tables
+from datamodules.prepared.tables import load
+from datamodules.runtime import process_pool
+from datamodules.runtime.atomic_files import write_text
+from datamodules.runtime.errors import Refused
+from suite.cli.parser import Parser, flagged
+from suite.cli.progress import bar
 
 SHOWN = 3  # findings of a kind in the table; the file has all
 
@@ -65,7 +65,7 @@ def doctor(
     if decode:
         jobs = ((from_decoding, (row, data.root, data.decoder, frames)) for row in todo)
         with bar("decoding") as show:
-            for done, found in enumerate(pool.run(jobs, workers), 1):
+            for done, found in enumerate(process_pool.run(jobs, workers), 1):
                 findings += found
                 show(done, len(todo))
     if prepared:
@@ -97,7 +97,7 @@ def from_prepared(prepared: Path, workers: int) -> list[Finding]:
         return findings  # it does not say where the crops are
     starts = range(0, len(load(prepared / "crops.arrow")), ROWS)
     with bar("reading crops", unit="blocks") as show:
-        for done, found in enumerate(pool.run(((check_crops, (prepared, i)) for i in starts), workers), 1):
+        for done, found in enumerate(process_pool.run(((check_crops, (prepared, i)) for i in starts), workers), 1):
             findings += found
             show(done, len(starts))
     return findings

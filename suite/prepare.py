@@ -7,17 +7,17 @@ from typing import Literal
 
 from jsonargparse import auto_cli
 
-from datamodules.base import FaceData
-from datamodules.crops import Format
-from datamodules.damage import read_damage
-from datamodules.errors import Refused
+from datamodules.face_data import FaceData
 from datamodules.faces.align import Alignment
-from datamodules.faces.tracking import FaceTracker
-from datamodules.findings import LACKING, WRONG
-from datamodules.prepare import Recipe, prepare_all
-from datamodules.tables import read_skipped
-from suite.parser import Parser
-from suite.progress import bar
+from datamodules.faces.tracking.tracker import FaceTracker
+from datamodules.issues import LACKING, WRONG
+from datamodules.media.damage import read_damage
+from datamodules.prepared.prepare import Recipe, prepare_all
+from datamodules.prepared.shards import Format
+from datamodules.prepared.tables import read_skipped
+from datamodules.runtime.errors import Refused
+from suite.cli.parser import Parser
+from suite.cli.progress import bar
 
 
 def prepare(

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.batch import Sample
-from datamodules.clips import as_frames
-from datamodules.crops import resize
-from datamodules.errors import Refused
-from lightning_modules.trained import Trained, fetch
-from suite.detection.look import DEFAULT, Looker, Settings
-from suite.detection.score import predict
-from suite.detection.unlike import Distance, explain_unlike
-from suite.detection.verdict import FaceVerdict, Said
+from datamodules.loading.clips import as_frames
+from datamodules.prepared.shards import resize
+from datamodules.runtime.errors import Refused
+from lightning_modules.trained_method import Trained, fetch
+from suite.detect.analyzer import DEFAULT, Looker, Settings
+from suite.detect.familiarity import Distance, explain_unlike
+from suite.detect.scorer import predict
+from suite.detect.verdict import FaceVerdict, Said
 
 Images = NDArray[np.uint8] | Tensor | str | Path
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from jsonargparse import auto_cli
 
-from datamodules.errors import Refused
-from datamodules.findings import hearing
+from datamodules.issues import hearing
+from datamodules.runtime.errors import Refused
 from datamodules.studio.build import Plan, Size, build
-from suite.parser import Parser
-from suite.progress import bar
+from suite.cli.parser import Parser
+from suite.cli.progress import bar
 
 SHOWN = 10  # photographs that are left out and named
 

@@ -16,24 +16,24 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveCon
 from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from callbacks.by_set import MetricsBySet
-from callbacks.checkpoints import SafeCheckpointIO
 from callbacks.clip_video import ClipVideo
+from callbacks.epoch_seed import EpochSeed
 from callbacks.familiarity import KnowTraining
-from callbacks.history import History, rewind
+from callbacks.metrics_by_set import MetricsBySet
 from callbacks.panels import Panels
 from callbacks.predictions import PredictionTable
 from callbacks.roc import RocCurve
-from callbacks.seeds import EpochSeed
 from callbacks.throughput import Throughput
-from datamodules.base import FaceData
-from datamodules.errors import Refused
+from datamodules.face_data import FaceData
+from datamodules.runtime.errors import Refused
 from lightning_modules.base import Method
-from lightning_modules.sync import SyncBatchNorm
+from lightning_modules.training.checkpoint_io import SafeCheckpointIO
+from lightning_modules.training.csv_logger import History, rewind
+from lightning_modules.training.sync_batchnorm import SyncBatchNorm
 from lightning_modules.weights import FROM_FILES
-from suite.checkpoint import check_is_whole_epoch, complete_checkpoint, find_checkpoint
-from suite.parser import Parser
-from suite.wandb_key import has_key
+from suite.cli.checkpoint import check_is_whole_epoch, complete_checkpoint, find_checkpoint
+from suite.cli.parser import Parser
+from suite.cli.wandb_key import has_key
 
 
 class SaveFitConfig(SaveConfigCallback):

@@ -14,23 +14,23 @@ import torch
 from filelock import FileLock
 from hypothesis import settings
 
-from datamodules.base import FaceData
 from datamodules.datasets.ffpp import index
-from datamodules.faces.tracking import FaceTracker
+from datamodules.face_data import FaceData
+from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.manifest import Video
-from datamodules.prepare import Recipe, prepare_all
+from datamodules.media.video import Auto
+from datamodules.prepared.prepare import Recipe, prepare_all
 from datamodules.studio.build import Plan, build
-from datamodules.video import Auto
-from tests.prepared_sets import rename
-from tests.studio_only_landmarks import train_predictor
-from tests.trees import Material
+from tests.fixtures.prepared_sets import rename
+from tests.fixtures.studio_only_landmarks import train_predictor
+from tests.fixtures.trees import Material
 
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests start
 ROOT = Path(__file__).parents[1]
 settings.register_profile("suite", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("suite")
-SLOW = ("test_sweeps.py", "test_cluster.py", "test_wandb.py", "test_export.py", "test_serve.py")  # minutes each
+SLOW = ("test_runner.py", "test_ray_cluster.py", "test_wandb.py", "test_export.py", "test_serve.py")  # minutes each
 PLAN = Plan(size="tiny", seed=0, difficulty=0.3)
 
 
@@ -128,7 +128,8 @@ def two_processes(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     options = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_size", "4"]
 
     def train(out: Path) -> None:
-        recorder = ["--trainer.callbacks+=tests.recorder.Recorder", "--trainer.callbacks.path", str(out / "seen")]
+        recorder = ["--trainer.callbacks+=tests.fixtures.recorder.Recorder"]
+        recorder += ["--trainer.callbacks.path", str(out / "seen")]
         done = suite(*small_fit(prepared, out / "run", *options, *recorder))
         assert done.returncode == 0, done.stderr[-2000:]
 

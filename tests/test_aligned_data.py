@@ -11,36 +11,36 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.base import FaceData
 from datamodules.batch import Sample
-from datamodules.clips import VideoClips
-from datamodules.crops import decode
 from datamodules.datasets.ffpp import index
-from datamodules.errors import Refused
+from datamodules.face_data import FaceData
 from datamodules.faces.align import Alignment, Cropper, five_points, place_template
 from datamodules.faces.crop import restore_region
-from datamodules.faces.face_mesh import FaceMesh
-from datamodules.faces.landmarks import NoLandmarks
+from datamodules.faces.landmarks.base import NoLandmarks
+from datamodules.faces.landmarks.face_mesh import FaceMesh
 from datamodules.faces.provided import read_landmarks
 from datamodules.faces.quality import measure_quality
 from datamodules.faces.stream import Face
-from datamodules.faces.tracking import FaceTracker, Track
+from datamodules.faces.tracking.tracker import FaceTracker, Track
+from datamodules.loading.clips import VideoClips
+from datamodules.loading.sampling import Address
 from datamodules.manifest import Video
-from datamodules.prepare import Recipe, prepare_all
-from datamodules.probe import VideoError
-from datamodules.sampling import Address
-from datamodules.synthesis.neighbours import over_side
-from datamodules.tables import PLACE, load, read_skipped
-from datamodules.video import probe
-from lightning_modules.trained import load as load_trained
-from suite.detection.document import of_moment
-from suite.detection.examine import Limits
-from suite.detection.film import NoFilm
-from suite.detection.score import Clip, Score, Scorer
-from suite.detection.thresholds import Rates, thresholds_of
-from tests.detecting import classifier, examiner
-from tests.test_pictures import prepare_here
-from tests.trees_of_pictures import picture
+from datamodules.media.probe import VideoError
+from datamodules.media.video import probe
+from datamodules.prepared.prepare import Recipe, prepare_all
+from datamodules.prepared.shards import decode
+from datamodules.prepared.tables import PLACE, load, read_skipped
+from datamodules.runtime.errors import Refused
+from datamodules.synthesis.nearest_faces import over_side
+from lightning_modules.trained_method import load as load_trained
+from suite.detect.annotated_video import NoFilm
+from suite.detect.pipeline import Limits
+from suite.detect.result import of_moment
+from suite.detect.scorer import Clip, Score, Scorer
+from suite.detect.thresholds import Rates, thresholds_of
+from tests.datamodules.media.test_image_sequences import prepare_here
+from tests.fixtures.detecting import classifier, examiner
+from tests.fixtures.trees_of_pictures import picture
 
 CHOICES: list[Alignment] = ["roll", "five_points"]
 

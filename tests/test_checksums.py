@@ -16,24 +16,24 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from callbacks.checkpoints import SafeCheckpointIO
-from datamodules import digests
-from datamodules.as_deepfakebench import write as deepfakebench
-from datamodules.base import FaceData
+from datamodules.datasets.deepfakebench_export import write as deepfakebench
 from datamodules.datasets.ffpp import index
-from datamodules.doctor_prepared import check_crops, check_tables
-from datamodules.errors import Refused
-from datamodules.prepare import Recipe
+from datamodules.face_data import FaceData
+from datamodules.prepared import checksums
+from datamodules.prepared.doctor import check_crops, check_tables
+from datamodules.prepared.prepare import Recipe
+from datamodules.runtime.errors import Refused
 from lightning_modules.metrics.operating import KEPT
-from lightning_modules.trained import load
+from lightning_modules.trained_method import load
+from lightning_modules.training.checkpoint_io import SafeCheckpointIO
 from lightning_modules.weights import digest, read
+from suite.benchmark.comparisons import clusters
+from suite.benchmark.subgroups import groups_of
 from suite.doctor import from_prepared
-from suite.figures import read_run
-from suite.sweeps.compare import clusters
-from suite.sweeps.groups import groups_of
-from tests.detecting import small
-from tests.test_pictures import prepare_here
-from tests.test_report import write_run
+from suite.run_metrics import read_run
+from tests.datamodules.media.test_image_sequences import prepare_here
+from tests.fixtures.detecting import small
+from tests.suite.report.test_report import write_run
 
 __all__ = ["small"]  # fixtures
 
@@ -56,13 +56,13 @@ def draw(prepared: Path) -> None:
     next(iter(data.train_dataloader()))
 
 
-@pytest.mark.parametrize("name", digests.TABLES)
+@pytest.mark.parametrize("name", checksums.TABLES)
 def test_a_table_of_which_one_bit_has_changed_is_refused_by_name(name: str, copy: Path) -> None:
     if name != "faces.arrow":  # which only reading videos needs
         draw(copy)
     flip(copy / name)
     with pytest.raises(Refused, match=rf"{name}: is damaged \(its checksum"):
-        digests.check(copy, name)
+        checksums.check(copy, name)
     if name != "faces.arrow":
         with pytest.raises(Refused, match=rf"{name}: is damaged"):
             draw(copy)
@@ -91,7 +91,7 @@ def test_what_is_built_on_a_damaged_table_would_hide_it(studio: Path, copy: Path
 
 
 def test_a_folder_without_checksums_is_refused(copy: Path) -> None:
-    (copy / digests.FILE).unlink()
+    (copy / checksums.FILE).unlink()
     with pytest.raises(Refused, match=r"digests\.json has no checksum of it, as of an older version"):
         draw(copy)
 
@@ -100,16 +100,16 @@ def test_a_table_that_was_being_replaced_when_it_was_killed_is_accepted_old_or_n
     path = tmp_path / "faces.arrow"
     contents = [b"one", b"two"]
     for content in contents:
-        with digests.replacing(path) as part:
+        with checksums.replacing(path) as part:
             part.write_bytes(content)
     for content in contents:
         path.write_bytes(content)
-        digests.check(tmp_path, path.name)
-    digests.settle(tmp_path)
-    digests.check(tmp_path, path.name)
+        checksums.check(tmp_path, path.name)
+    checksums.settle(tmp_path)
+    checksums.check(tmp_path, path.name)
     path.write_bytes(contents[0])
     with pytest.raises(Refused, match="is damaged"):
-        digests.check(tmp_path, path.name)
+        checksums.check(tmp_path, path.name)
 
 
 def test_a_crop_of_which_one_bit_has_changed_is_an_error_whatever_its_format(

@@ -12,23 +12,23 @@ import torch
 import yaml
 
 from datamodules import manifest
-from datamodules.augment import Augment
-from datamodules.base import FaceData
+from datamodules.augment.augment import Augment
 from datamodules.batch import video_id
 from datamodules.datasets import celeb_df, deeperforensics, dfd, dfdc, uadfv
 from datamodules.datasets.ffpp import index
-from datamodules.errors import Refused
+from datamodules.face_data import FaceData
+from datamodules.loading.sampling import EvalSampler, evenly
 from datamodules.manifest import Video, check
-from datamodules.prepare import Recipe, prepare_all
-from datamodules.sampling import EvalSampler, evenly
-from datamodules.tables import load
+from datamodules.prepared.prepare import Recipe, prepare_all
+from datamodules.prepared.tables import load
+from datamodules.runtime.errors import Refused
 from lightning_modules.metrics import functional
 from suite.__main__ import main
-from tests import trees
-from tests.test_augment import NONE
-from tests.test_manifest import video
-from tests.test_sampling import faces
-from tests.trees import Material
+from tests.datamodules.augment.test_augment import NONE
+from tests.datamodules.loading.test_sampling import faces
+from tests.datamodules.test_manifest import video
+from tests.fixtures import trees
+from tests.fixtures.trees import Material
 
 ROOT = Path(__file__).parents[1]
 CLASSIFIER = str(ROOT / "configs/classifier.yaml")
@@ -166,16 +166,16 @@ def test_c13_a_failed_read_is_an_error_and_never_another_sample(prepared: Path, 
         list(loader)
 
 
-FIRST_STAGES = ("rffr_pretrain", "delocate_recover")  # named after what they are for
+FIRST_STAGES = ("rffr_pretrain", "delocate_pretrain")  # named after what they are for
 
 
 @pytest.mark.parametrize("config", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
 def test_c14_a_config_trains_the_method_that_it_is_named_after(config: Path) -> None:
     model = yaml.safe_load(config.read_text()).get("model")
-    if model is None or config.stem in ("demo", "detector"):
+    if model is None or config.stem == "detector":
         return
     module = model["class_path"].split(".")[1]
-    assert config.stem.startswith(module) or (module == "recover" and config.stem in FIRST_STAGES)
+    assert config.stem.startswith(module) or (module == "mae" and config.stem in FIRST_STAGES)
 
 
 def test_c15_a_checkpoint_of_two_processes_is_tested_by_one(two_processes: Path) -> None:

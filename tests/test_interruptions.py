@@ -16,9 +16,9 @@ import pytest
 import torch
 import yaml
 
-from benchmarks.resume import compare, data_of, fit, stopped, training
-from callbacks.checkpoints import SafeCheckpointIO
-from datamodules.errors import Refused
+from benchmarks.studies.resume import compare, data_of, fit, stopped, training
+from datamodules.runtime.errors import Refused
+from lightning_modules.training.checkpoint_io import SafeCheckpointIO
 from suite.__main__ import main
 from tests.conftest import ROOT, preparing, small_fit, suite
 

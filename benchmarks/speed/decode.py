@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from benchmarks.detect import FPS, film
-from datamodules.encode import write
-from datamodules.video import Decoder, Decord, PyAV, TorchCodec
+from benchmarks.speed.detect import FPS, film
+from datamodules.media.encode import write
+from datamodules.media.video import Decoder, Decord, PyAV, TorchCodec
 
 
 def decoders(device: torch.device) -> dict[str, Decoder]:

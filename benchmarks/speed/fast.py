@@ -18,11 +18,11 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.speed.faces import real_batch
 from benchmarks.speed.presets import Preset, presets
-from datamodules.base import FaceData
+from datamodules.face_data import FaceData
 from lightning_modules.base import Method
-from lightning_modules.precision import GPUPrecision
-from lightning_modules.recover import Recover
-from lightning_modules.recovery.mae import MAE
+from lightning_modules.mae.method import Recover
+from lightning_modules.mae.network import MAE
+from lightning_modules.training.precision import GPUPrecision
 
 COUNTED = 6  # steps of the profile
 AS_SHIPPED = "gpu"  # precision as configs/hardware/gpu.yaml has it: bfloat16, channels last, fused

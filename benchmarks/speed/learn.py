@@ -27,7 +27,7 @@ def make_studio(folder: Path, size: str, crop: int, workers: int) -> dict[str, f
     taken = {"studio": command("studio", "--out", folder, "--size", size, "--difficulty", 0.3, "--workers", workers)}
     for name, margin in MARGINS.items():
         taken[name] = command(
-            "prepare", "--config", CONFIGS / "prepare_studio.yaml", "--data.root", folder,
+            "prepare", "--config", CONFIGS / "prepare/studio.yaml", "--data.root", folder,
             "--data.prepared", folder / name,
             "--margin", margin, "--size", crop, "--workers", workers,
         )  # fmt: skip

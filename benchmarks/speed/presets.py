@@ -9,20 +9,20 @@ from typing import Any
 
 import torch
 
-from datamodules.augment import Augment
+from datamodules.augment.augment import Augment
 from datamodules.synthesis.framing import Framing
 from datamodules.synthesis.self_blend import SelfBlend
 from lightning_modules.base import Method
 from lightning_modules.classifier import Classifier
-from lightning_modules.delocate import Delocate
-from lightning_modules.laa_net import LAANet
-from lightning_modules.lae import LAE
-from lightning_modules.recover import Recover
-from lightning_modules.recovery.blocks import Grid
-from lightning_modules.recovery.mae import MAE
-from lightning_modules.recovery.masking import Blocks
-from lightning_modules.rffr import RFFR
-from lightning_modules.st_ddl import STDDL
+from lightning_modules.delocate.method import Delocate
+from lightning_modules.laa_net.method import LAANet
+from lightning_modules.lae.method import LAE
+from lightning_modules.mae.block_grid import Grid
+from lightning_modules.mae.masking import Blocks
+from lightning_modules.mae.method import Recover
+from lightning_modules.mae.network import MAE
+from lightning_modules.rffr.method import RFFR
+from lightning_modules.st_ddl.method import STDDL
 
 TINY_MAE: dict[str, int] = {
     "size": 64, "patch": 8, "width": 32, "depth": 1, "heads": 2, "decoder_width": 24, "decoder_depth": 1,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from benchmarks.speed.faces import cut_faces, real_batch
 from benchmarks.speed.presets import Preset, presets
-from datamodules.augment import Augment
+from datamodules.augment.augment import Augment
 from datamodules.batch import Batch
 from datamodules.synthesis.base import drawing
 from datamodules.synthesis.face_blend import FaceBlend

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.errors import Refused
+from datamodules.runtime.errors import Refused
 
 WORD = 8  # bits of a value
 SIZES = (3, 4, 8, 16)  # bits that the length of a run can have

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from datamodules.annotation import brush
 from datamodules.annotation.request import Face, Request
-from datamodules.atomic import appearing
-from datamodules.errors import Refused
+from datamodules.runtime.atomic_files import appearing
+from datamodules.runtime.errors import Refused
 
 Bytes = NDArray[np.uint8]
 COMFORT = 512  # side in pixels below which a face is enlarged, by a whole number

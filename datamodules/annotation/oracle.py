@@ -14,8 +14,8 @@ from torch import Tensor
 
 from datamodules.annotation.request import Face
 from datamodules.batch import Sample
-from datamodules.crops import resize, two_valued
-from datamodules.errors import Refused
+from datamodules.prepared.shards import resize, two_valued
+from datamodules.runtime.errors import Refused
 
 
 def face_of(sample: Sample) -> Face:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from datamodules.atomic import write_text
-from datamodules.errors import Refused
+from datamodules.runtime.atomic_files import write_text
+from datamodules.runtime.errors import Refused
 
 COLUMNS = ("video", "track", "frame", "score")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from datamodules.datasets.listing import counted, inside, one_of, read_lines, videos_in
 from datamodules.datasets.splits import apart
-from datamodules.errors import Refused
-from datamodules.findings import note
+from datamodules.issues import note
 from datamodules.manifest import Video
+from datamodules.runtime.errors import Refused
 
 LIST = "List_of_testing_videos.txt"
 REAL = re.compile(r"(id\d+)_\d+")

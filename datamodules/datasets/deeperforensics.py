@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from datamodules.datasets.listing import counted, inside, one_of, read_lines, videos_in
-from datamodules.findings import note
+from datamodules.issues import note
 from datamodules.manifest import SPLITS, Video
 
 FAKE = re.compile(r"(\d{3})_([MW]\d{3})")

@@ -10,9 +10,9 @@ from typing import Any
 from datamodules.datasets.celeb_df import identities
 from datamodules.datasets.listing import inside, read_entries, word
 from datamodules.datasets.splits import apart
-from datamodules.errors import Refused
-from datamodules.findings import note
+from datamodules.issues import note
 from datamodules.manifest import SPLITS, Video
+from datamodules.runtime.errors import Refused
 
 # our data set and method to its names
 DATASETS = {

@@ -10,9 +10,9 @@ from datamodules.datasets.celeb_df import identities
 from datamodules.datasets.deepfakebench import beside
 from datamodules.datasets.listing import inside, one_of, word
 from datamodules.datasets.splits import apart
-from datamodules.findings import note
+from datamodules.issues import note
 from datamodules.manifest import Video
-from datamodules.pictures import is_picture
+from datamodules.media.image_sequence import is_picture
 
 HOMES = {"DF40": "test", "DF40_train": "train"}
 DOMAINS = {"ff": "ff", "ffpp": "ff", "cdf": "cdf", "cdfv2": "cdf"}  # the older spelling too

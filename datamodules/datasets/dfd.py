@@ -8,7 +8,7 @@ from pathlib import Path
 
 from datamodules.datasets.ffpp import COMPRESSIONS
 from datamodules.datasets.listing import counted, inside, one_of, videos_in
-from datamodules.findings import note
+from datamodules.issues import note
 from datamodules.manifest import Video
 
 REAL = re.compile(r"(\d\d)__(.+)")

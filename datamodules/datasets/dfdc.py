@@ -8,9 +8,9 @@ from typing import Any
 
 from datamodules.datasets.listing import counted, inside, read_csv, read_entries, videos_in
 from datamodules.datasets.splits import apart
-from datamodules.errors import Refused
-from datamodules.findings import note
+from datamodules.issues import note
 from datamodules.manifest import Video
+from datamodules.runtime.errors import Refused
 
 
 def index(root: Path) -> Iterator[Video]:

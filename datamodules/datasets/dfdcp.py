@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from datamodules.datasets.listing import counted, inside, is_split, read_entries, word
 from datamodules.datasets.splits import apart
-from datamodules.findings import note
+from datamodules.issues import note
 from datamodules.manifest import Video
 
 TOPS = ("original_videos", "method_A", "method_B")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datamodules.datasets.listing import counted, inside, read_json, videos_in
-from datamodules.errors import Refused
-from datamodules.findings import note
+from datamodules.issues import note
 from datamodules.manifest import SPLITS, Video
+from datamodules.runtime.errors import Refused
 
 COMPRESSIONS = ("raw", "c23", "c40")
 METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from datamodules.datasets.listing import VIDEOS, inside, one_of, visible, word
-from datamodules.findings import note
+from datamodules.issues import note
 from datamodules.manifest import SPLITS, Video
-from datamodules.pictures import PICTURES
+from datamodules.media.image_sequence import PICTURES
 
 MASKS = ("masks", "mask")
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from datamodules.errors import Refused
-from datamodules.findings import note
+from datamodules.issues import note
 from datamodules.manifest import SPLITS, Video
+from datamodules.runtime.errors import Refused
 
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"}
 

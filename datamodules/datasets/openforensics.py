@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from datamodules.datasets.listing import inside, read_json, word
-from datamodules.errors import Refused
-from datamodules.findings import note
+from datamodules.issues import note
 from datamodules.manifest import MEMBER, Video
+from datamodules.runtime.errors import Refused
 
 LISTS = {"train": "train", "val": "val", "test-dev": "test", "test-challenge": "test", "test": "test"}
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from hashlib import blake2b
 
-from datamodules.findings import note
+from datamodules.issues import note
 from datamodules.manifest import Video
 
 VAL = 0.1  # share of the training data that becomes the validation split

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from datamodules.datasets.listing import is_split, read_csv, word
-from datamodules.errors import Refused
-from datamodules.findings import note
+from datamodules.issues import note
 from datamodules.manifest import Video
+from datamodules.runtime.errors import Refused
 
 NAME = "videos.csv"
 NEEDED = ("path", "label")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from datamodules.datasets.listing import counted, inside, one_of, videos_in, word
-from datamodules.findings import note
+from datamodules.issues import note
 from datamodules.manifest import Video
 
 

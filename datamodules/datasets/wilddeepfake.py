@@ -8,9 +8,9 @@ from pathlib import Path
 
 from datamodules.datasets.listing import counted, inside, one_of
 from datamodules.datasets.splits import apart
-from datamodules.findings import note
+from datamodules.issues import note
 from datamodules.manifest import MEMBER, Video
-from datamodules.pictures import ARCHIVES, is_picture
+from datamodules.media.image_sequence import ARCHIVES, is_picture
 
 OWNERS = {"train real": 3409, "train fake": 3099, "test real": 396, "test fake": 410}
 

@@ -10,9 +10,9 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.errors import Refused
 from datamodules.faces.crop import NoCrop, Points, Region, Square, Turned
-from datamodules.faces.landmarks import Landmarks, NoLandmarks
+from datamodules.faces.landmarks.base import Landmarks, NoLandmarks
+from datamodules.runtime.errors import Refused
 
 Alignment = Literal["none", "roll", "five_points", "deepfakebench"]
 ALIGNMENTS: tuple[Alignment, ...] = get_args(Alignment)

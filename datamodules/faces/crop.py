@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.crops import Image, resize, two_valued
-from datamodules.errors import Refused
+from datamodules.prepared.shards import Image, resize, two_valued
+from datamodules.runtime.errors import Refused
 
 Points = NDArray[np.float32]
 LARGEST = 3  # side of a crop over the longer side of its frame: beyond, landmarks are wrong and memory is short

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datamodules.faces.detection import Floats
-from datamodules.faces.landmarks import FacePoints
-from datamodules.faces.mesh_points import to_68
+from datamodules.faces.detection.base import Floats
+from datamodules.faces.landmarks.base import FacePoints
+from datamodules.faces.landmarks.mesh_points import to_68
 from datamodules.faces.tflite import MODELS
 
 # (468, 3) of the average neutral face of London, upright; the outer corners of the eyes are 1 apart

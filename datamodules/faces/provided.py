@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.faces.detection import Floats, Found
-from datamodules.faces.landmarks import FacePoints, Landmarks
-from datamodules.faces.track import Sighting, Track
-from datamodules.video import VideoError
+from datamodules.faces.detection.base import Floats, Found
+from datamodules.faces.landmarks.base import FacePoints, Landmarks
+from datamodules.faces.tracking.track import Sighting, Track
+from datamodules.media.video import VideoError
 
 
 def whole(shape: tuple[int, ...], margin: float) -> Floats:

@@ -11,9 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datamodules.faces.crop import Region
-from datamodules.faces.landmarks import PRESENCE
+from datamodules.faces.landmarks.base import PRESENCE
 from datamodules.faces.pose import HeadPose
-from datamodules.faces.track import UNKNOWN
+from datamodules.faces.tracking.track import UNKNOWN
 
 SIDE = 96  # of the crop in which faces are compared
 # beyond, landmarks cannot be believed: near profile they slide over the face. What nobody measured is believed

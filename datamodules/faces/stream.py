@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.faces.detection import Floats
+from datamodules.faces.detection.base import Floats
 from datamodules.faces.pose import HeadPose
-from datamodules.faces.steady import steady
-from datamodules.faces.track import UNKNOWN, Track
-from datamodules.faces.tracking import FaceTracker
-from datamodules.video import Decoder, VideoError
+from datamodules.faces.tracking.steady import steady
+from datamodules.faces.tracking.track import UNKNOWN, Track
+from datamodules.faces.tracking.tracker import FaceTracker
+from datamodules.media.video import Decoder, VideoError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.faces.detection import Floats
+from datamodules.faces.detection.base import Floats
 
 MODELS = Path(__file__).parent / "models"
 STDERR = 2

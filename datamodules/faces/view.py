@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from datamodules.faces.detection import Floats, Grey, Image
+from datamodules.faces.detection.base import Floats, Grey, Image
 
 
 class View:

@@ -18,10 +18,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.atomic import appearing, write_text
-from datamodules.encode import write_h264
-from datamodules.errors import Refused
-from datamodules.pool import Job, run
+from datamodules.media.encode import write_h264
+from datamodules.runtime.atomic_files import appearing, write_text
+from datamodules.runtime.errors import Refused
+from datamodules.runtime.process_pool import Job, run
 from datamodules.studio.forgeries.all import FORGERIES
 from datamodules.studio.forgeries.base import Take
 from datamodules.studio.people import LONDON, Person, read_people, split_people

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.studio.sets.paint import Array, wander
+from datamodules.studio.scenery.paint import Array, wander
 
 DRIFT = 128  # pixels that the noise is larger than a frame, so that no two frames have the same
 

@@ -15,13 +15,13 @@ import PIL.Image
 import PIL.ImageOps
 from numpy.typing import NDArray
 
-from datamodules.errors import Refused
-from datamodules.faces.blaze_face import BlazeFace, measure_roll
-from datamodules.faces.detection import Image
-from datamodules.faces.face_mesh import FaceMesh
-from datamodules.faces.landmarks import Landmarks
-from datamodules.findings import Kind, note
-from datamodules.pictures import PICTURES, is_picture
+from datamodules.faces.detection.base import Image
+from datamodules.faces.detection.blaze_face import BlazeFace, measure_roll
+from datamodules.faces.landmarks.base import Landmarks
+from datamodules.faces.landmarks.face_mesh import FaceMesh
+from datamodules.issues import Kind, note
+from datamodules.media.image_sequence import PICTURES, is_picture
+from datamodules.runtime.errors import Refused
 
 LONDON = Path(__file__).parent / "london"
 TABLE, POINTS = "people.csv", "points.json"

@@ -13,7 +13,7 @@ from datamodules.studio.face import Array
 from datamodules.studio.head import Head, View, look, render
 from datamodules.studio.portrait import CHIN, Portrait, make_grid
 from datamodules.studio.relief import smooth
-from datamodules.studio.sets.background import Background
+from datamodules.studio.scenery.background import Background
 from datamodules.studio.shot import Shot
 
 SHARPNESS = 1.35  # canvas pixels per pixel of the frame

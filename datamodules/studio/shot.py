@@ -8,7 +8,7 @@ import numpy as np
 
 from datamodules.studio.face import Array, Expression
 from datamodules.studio.head import Light, Pose
-from datamodules.studio.sets.paint import wander
+from datamodules.studio.scenery.paint import wander
 
 TURN = 0.3  # radians; no head turns further, since a photograph from the front shows no more of it
 

@@ -13,13 +13,13 @@ import torch
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from torch import Tensor, nn
 
-from datamodules.augment import CHUNK
+from datamodules.augment.augment import CHUNK
+from datamodules.augment.photometric import happens
 from datamodules.batch import Batch
-from datamodules.errors import Refused
 from datamodules.faces.align import Cropper
-from datamodules.synthesis.cutting import cut_together
+from datamodules.runtime.errors import Refused
+from datamodules.synthesis.batch_framing import cut_together
 from datamodules.synthesis.framing import WHOLE, Cut, Framing, Shape, draw_shape, framed
-from datamodules.synthesis.light import happens
 
 COARSER = 4  # than the mask is its boundary: few pixels are exactly half and half, and each resizing makes more of them
 BLENDED = "#blended"  # ends the key of a forgery that was made here

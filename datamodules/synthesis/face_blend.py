@@ -10,11 +10,11 @@ from kornia.color import hsv_to_rgb, rgb_to_hsv
 from torch import Tensor
 from torchvision.transforms import functional as vision
 
-from datamodules.jpeg import jpeg
+from datamodules.augment.jpeg import jpeg
+from datamodules.augment.photometric import between, happens, lit, shifted
 from datamodules.synthesis.base import Blend, Synthesis
 from datamodules.synthesis.feather import GRID, bent, dilated, eroded, feathered
 from datamodules.synthesis.hull import KINDS, check_hulls, hull_masks
-from datamodules.synthesis.light import between, happens, lit, shifted
 
 UNIT = 317  # side of the faces that the paper's numbers of pixels refer to
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from datamodules.errors import Refused
+from datamodules.runtime.errors import Refused
 
 Window = tuple[int, int, int, int]  # top, left, height, width, in pixels
 ASPECT = 3.33  # of what is erased, its height over its width or the inverse

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.errors import Refused
-from datamodules.faces.landmarks import FOREHEAD, forehead
-from datamodules.synthesis.numbers import moved
+from datamodules.augment.drawn_numbers import moved
+from datamodules.faces.landmarks.base import FOREHEAD, forehead
+from datamodules.runtime.errors import Refused
 
 JAW, MOUTH = [*range(17)], [*range(48, 68)]
 LEFT_BROW, RIGHT_BROW = [*range(17, 22)], [*range(22, 27)]

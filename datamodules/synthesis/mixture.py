@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from datamodules.errors import Refused
+from datamodules.runtime.errors import Refused
 from datamodules.synthesis.base import COARSER, Blend, Synthesis
 from datamodules.synthesis.framing import Framing
 

@@ -11,14 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from datamodules.augment import CHUNK, SIDE, mirror
-from datamodules.jpeg import as_bytes, jpegs
+from datamodules.augment.augment import CHUNK, SIDE, mirror
+from datamodules.augment.drawn_numbers import moved
+from datamodules.augment.jpeg import as_bytes, jpegs
+from datamodules.augment.photometric import between, coarse, happens, lit, sharpened, shifted
 from datamodules.synthesis.base import Blend, Synthesis, drawing
 from datamodules.synthesis.framing import Cut
 from datamodules.synthesis.hull import HIGH, KINDS, check_hulls, hull_masks
-from datamodules.synthesis.light import between, coarse, happens, lit, sharpened, shifted
-from datamodules.synthesis.masks import elastic, places, soften
-from datamodules.synthesis.numbers import moved
+from datamodules.synthesis.soft_mask import elastic, places, soften
 
 
 @dataclass(kw_only=True)

@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DistributedSampler
 
 from datamodules.batch import Batch, join
-from datamodules.sampling import Address, Faces, TrainSampler
+from datamodules.loading.sampling import Address, Faces, TrainSampler
 from datamodules.synthesis.base import Synthesis
 
 

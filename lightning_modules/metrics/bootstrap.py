@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.errors import Refused
+from datamodules.runtime.errors import Refused
 from lightning_modules.metrics import functional, pixel, registry
 from lightning_modules.metrics.functional import Function, Pooled
 from lightning_modules.metrics.registry import MapOf, Metric, Values

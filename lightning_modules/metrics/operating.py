@@ -9,7 +9,7 @@ from math import floor
 import torch
 from torch import Tensor
 
-from datamodules.errors import Refused
+from datamodules.runtime.errors import Refused
 from lightning_modules.metrics.functional import finite
 
 FORGED_AT, UNCLEAR_AT = 0.05, 0.2  # largest shares of real videos that are called so, or more, by mistake

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.linalg import block_diag
 from scipy.stats import norm, rankdata
 
-from datamodules.errors import Refused
+from datamodules.runtime.errors import Refused
 from lightning_modules.metrics.bootstrap import RESAMPLES, Floats, Interval, Labels, aurocs
 
 

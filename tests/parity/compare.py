@@ -25,14 +25,14 @@ from torch import Tensor
 if __package__ in (None, ""):  # run as a file
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from lightning_modules.laa.convert import ALIAS, ALIASED, convert_reference
-from lightning_modules.laa.network import NATIVE, Network
-from lightning_modules.recovery import convert as rffr_convert
-from lightning_modules.recovery import detector as rffr_detector
-from lightning_modules.recovery.mae import positions
-from lightning_modules.recovery.residual import recovered, residual
-from lightning_modules.st import convert as st_ddl_convert
-from lightning_modules.st import network as st_ddl_network
+from lightning_modules.laa_net.convert import ALIAS, ALIASED, convert_reference
+from lightning_modules.laa_net.network import NATIVE, Network
+from lightning_modules.mae.network import positions
+from lightning_modules.mae.reconstruction import recovered, residual
+from lightning_modules.rffr import convert as rffr_convert
+from lightning_modules.rffr import network as rffr_detector
+from lightning_modules.st_ddl import convert as st_ddl_convert
+from lightning_modules.st_ddl import network as st_ddl_network
 
 TOLERANCE = 1e-6
 Arrays = Mapping[str, NDArray[np.float64]]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.errors import Refused
-from lightning_modules.laa.convert import convert_reference
-from lightning_modules.laa.network import Network
+from datamodules.runtime.errors import Refused
+from lightning_modules.laa_net.convert import convert_reference
+from lightning_modules.laa_net.network import Network
 from tests.parity.compare import TOLERANCE, errors, laa_net, laa_net_arrays
 
 HERE = Path(__file__).parent

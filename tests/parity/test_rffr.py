@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.errors import Refused
-from lightning_modules.recovery.convert import convert_reference
-from lightning_modules.recovery.detector import Network
+from datamodules.runtime.errors import Refused
+from lightning_modules.rffr.convert import convert_reference
+from lightning_modules.rffr.network import Network
 from tests.parity.compare import TOLERANCE, errors, rffr, rffr_arrays
 
 HERE = Path(__file__).parent

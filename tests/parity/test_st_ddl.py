@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.errors import Refused
-from lightning_modules.st.convert import convert_reference
-from lightning_modules.st.network import Network
+from datamodules.runtime.errors import Refused
+from lightning_modules.st_ddl.convert import convert_reference
+from lightning_modules.st_ddl.network import Network
 from tests.parity.compare import TOLERANCE, errors, st_ddl, st_ddl_arrays
 
 HERE = Path(__file__).parent

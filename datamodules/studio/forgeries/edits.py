@@ -23,7 +23,7 @@ from datamodules.studio.forgeries.base import (
 from datamodules.studio.forgeries.graft import graft, reshape
 from datamodules.studio.relief import smooth
 from datamodules.studio.scene import Frame, head_for
-from datamodules.studio.sets.background import Background
+from datamodules.studio.scenery.background import Background
 
 INSIDE = ["eyes", "nose", "lips", "cheeks", "brows"]
 GROW = {"eyes": 1.9, "nose": 1.35, "lips": 1.45, "cheeks": 0.9, "brows": 1.5}

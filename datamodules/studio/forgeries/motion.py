@@ -8,15 +8,7 @@ import cv2
 import numpy as np
 
 from datamodules.studio.face import LIPS, NOSE, Array, enlarge
-from datamodules.studio.forgeries.base import (
-    Forged,
-    Take,
-    blend,
-    cover_groups,
-    find_box,
-    follow_pixels,
-    outline_face,
-)
+from datamodules.studio.forgeries.base import Forged, Take, blend, cover_groups, find_box, follow_pixels, outline_face
 
 ANCHORS = ([17, 21], [22, 26], range(36, 42), range(42, 48), NOSE, LIPS, [4, 48], [12, 54])
 

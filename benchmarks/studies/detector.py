@@ -1,0 +1,193 @@
+"""What the detector that comes with the suite says of people and forgeries that it has not seen.
+
+python -m benchmarks.studies.detector --photographs people=PHOTOGRAPHS --tested studio=RUN --prior studio=RUN
+
+A folder of photographs is one that it may have been trained on: its test split is taken; or one of anything else
+(--others). A tested run is one of "python -m suite test" with its checkpoint, a prior such a run of
+"configs/face_prior.yaml"
+on the same videos. Its card gets the tables.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from argparse import ArgumentParser
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+
+from benchmarks.record import record
+from datamodules.datasets import ffpp, photographs
+from datamodules.manifest import Video
+from datamodules.media.image_sequence import PICTURES
+from datamodules.runtime.errors import Refused
+from datamodules.studio.people import read_table
+from lightning_modules.trained_method import load, round_to_half
+from suite.detect.analyzer import DEFAULT, Looker, Settings
+from suite.run_metrics import Run, by_forgery, localization, pooled, read_run, verdict, videos
+
+VERDICTS = ("forged", "unclear", "no forgery found", "no verdict")
+GROUPS = ("gender", "group", "age_band")
+START, END = "<!-- measured by benchmarks/studies/detector.py -->", "<!-- end -->"
+
+
+def index_unseen(root: Path) -> Iterator[Video]:
+    """A studio of people who were not trained on: all of it is for testing."""
+    for video in ffpp.index(root):
+        yield replace(video, split="test")
+
+
+def measure_share(count: int, total: int) -> list[float]:
+    """With its 95 % interval, Wilson's."""
+    if not total:
+        return [float("nan")] * 3
+    found = binomtest(count, total)
+    interval = found.proportion_ci(method="wilson")
+    return [round(float(v), 4) for v in (found.statistic, interval.low, interval.high)]
+
+
+def count_verdicts(faces: Iterable[str]) -> dict[str, Any]:
+    counted = Counter(faces)
+    total = sum(counted.values())
+    return {"faces": total} | {name: measure_share(counted[name], total) for name in VERDICTS}
+
+
+def judge(looker: Looker, files: Iterable[Path]) -> dict[Path, list[str]]:
+    """The verdict of every face."""
+    with tempfile.TemporaryDirectory() as folder:
+        return {
+            path: [face["verdict"] for face in looker.look(path, Path(folder) / "out", False, lambda *_: None)["faces"]]
+            for path in files
+        }
+
+
+def judge_photographs(looker: Looker, folder: Path) -> dict[str, Any]:
+    """Of the test split, all of them real; by group where a table names groups."""
+    rows = [row for row in photographs.index(folder) if row.split == "test"]
+    found = judge(looker, [folder / row.path for row in rows])
+    out: dict[str, Any] = {"photographs": len(rows), "people": len({row.identities for row in rows})}
+    out |= count_verdicts(verdict for faces in found.values() for verdict in faces)
+    if (table := folder / "people.csv").is_file():
+        about = read_table(table)
+        out["groups"] = {}
+        for name in GROUPS:
+            for value in sorted({about.get(row.identities, {}).get(name, "") for row in rows} - {""}):
+                mine = [row for row in rows if about.get(row.identities, {}).get(name) == value]
+                out["groups"][f"{name} {value}"] = count_verdicts(v for r in mine for v in found[folder / r.path])
+    return out
+
+
+def judge_others(looker: Looker, folder: Path) -> dict[str, Any]:
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    found = judge(looker, files)
+    return {"photographs": len(files)} | count_verdicts(verdict for faces in found.values() for verdict in faces)
+
+
+def describe_test(run: Run, prior: Run | None) -> dict[str, Any]:
+    """Video AUROC of each kind of forgery with its interval, and how well its map does beside a face prior's."""
+
+    def interval(one: Any) -> list[float]:
+        return [round(float(v), 4) for v in (one.value, one.low, one.high)]
+
+    v, metrics = videos(run), verdict(run)
+    out: dict[str, Any] = {"reals": int((v.label == 0).sum()), "fakes": int((v.label == 1).sum())}
+    out["kinds"] = {
+        row.method: {"seen": row.seen, "videos": row.count, "video_auroc": interval(row.metrics["video_auroc"])}
+        for row in by_forgery(run)
+    }
+    for name in ("seen", "unseen"):
+        if (found := pooled(run, seen=name == "seen")) is not None:
+            out[f"video_auroc_{name}"] = interval(found)
+    out["video_auroc"], out["pixel_auroc"] = interval(metrics["video_auroc"]), interval(metrics["pixel_auroc"])
+    if prior is not None:
+        every = np.ones(len(prior.table["label"]), bool)
+        out["pixel_auroc_of_the_face_prior"] = interval(localization(prior, every)["pixel_auroc"])
+    return out
+
+
+def check_weights(tests: dict[str, Run], checkpoint: Path, run: Path | None) -> None:
+    """Refuses tests of other weights than the detector's, or than those it was rounded from."""
+    ours = load(checkpoint).digest
+    known = {ours}
+    if run is not None:
+        if round_to_half(load(run)).digest != ours:
+            raise Refused(f"{run}: {checkpoint} was not exported from it")
+        known.add(load(run).digest)
+    for name, test in tests.items():
+        if test.about.get("weights") not in known:
+            raise Refused(f"{name}: was tested with other weights; test those of {checkpoint}, or give --run")
+
+
+def percent(share: list[float]) -> str:
+    return f"{100 * share[0]:.1f} [{100 * share[1]:.1f}, {100 * share[2]:.1f}]"
+
+
+def auroc(value: list[float]) -> str:
+    return f"{value[0]:.3f} [{value[1]:.3f}, {value[2]:.3f}]"
+
+
+def write_tables(result: dict[str, Any]) -> str:
+    lines = ["## On people and forgeries that it has not seen", ""]
+    lines += ["Verdicts on real faces, in percent, with 95 % intervals:", ""]
+    lines += [f"| real faces | faces | {' | '.join(VERDICTS)} |", "| --- " * 6 + "|"]
+    for name, one in result["real_faces"].items():
+        rows = {name: one} | {f"{name}, {group}": found for group, found in one.get("groups", {}).items()}
+        for title, found in rows.items():
+            lines.append(f"| {title} | {found['faces']} | {' | '.join(percent(found[v]) for v in VERDICTS)} |")
+    for name, test in result["forgeries"].items():
+        lines += ["", f"Video AUROC on {name}, {test['reals']} real and {test['fakes']} forged videos:", ""]
+        lines += ["| forgery | in training | video AUROC |", "| --- | --- | --- |"]
+        for kind, found in sorted(test["kinds"].items(), key=lambda one: (not one[1]["seen"], one[0])):
+            lines.append(f"| {kind} | {'yes' if found['seen'] else 'no'} | {auroc(found['video_auroc'])} |")
+        known = {"all in training": "video_auroc_seen", "all others": "video_auroc_unseen"}
+        lines += [f"| {title} | | {auroc(test[key])} |" for title, key in known.items() if key in test]
+        if blind := sorted(kind for kind, found in test["kinds"].items() if found["video_auroc"][1] <= 0.5):
+            lines += ["", f"It does not tell these from real videos, as far as can be said here: {', '.join(blind)}."]
+        prior = test.get("pixel_auroc_of_the_face_prior")
+        beside = f"; a map that only marks faces: {auroc(prior)}" if prior else ""
+        lines += ["", f"Pixel AUROC of its map: {auroc(test['pixel_auroc'])}{beside}."]
+    return "\n".join(lines)
+
+
+def write_card(card: Path, text: str) -> None:
+    """Puts it before the licence, in place of what was there."""
+    content = card.read_text()
+    if START in content:
+        before, rest = content.split(START, 1)
+        content = before + rest.split(END, 1)[1].lstrip("\n")
+    before, heading, after = content.partition("## What it must be shown")
+    card.write_text(f"{before}{START}\n\n{text}\n\n{END}\n\n{heading}{after}")
+
+
+def named(texts: Iterable[str]) -> dict[str, Path]:
+    return {name: Path(path) for name, _, path in (text.partition("=") for text in texts)}
+
+
+def main() -> None:
+    parser = ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--checkpoint", type=Path, default=DEFAULT)
+    parser.add_argument("--run", type=Path, help="that the checkpoint was exported from, where tests are of that")
+    for option in ("photographs", "others", "tested", "prior"):
+        parser.add_argument(f"--{option}", nargs="*", default=[], metavar="NAME=FOLDER")
+    given = parser.parse_args()
+    looker, priors = Looker([given.checkpoint], Settings()), named(given.prior)
+    runs = {name: read_run(path) for name, path in named(given.tested).items()}
+    check_weights(runs, given.checkpoint, given.run)
+    real = {name: judge_photographs(looker, folder) for name, folder in named(given.photographs).items()}
+    real |= {name: judge_others(looker, folder) for name, folder in named(given.others).items()}
+    tests = {name: describe_test(run, read_run(priors[name]) if name in priors else None) for name, run in runs.items()}
+    result: dict[str, Any] = {"weights": load(given.checkpoint).digest, "saw": looker.methods[0].saw}
+    result |= {"real_faces": real, "forgeries": tests}
+    record("detector", result)
+    text = write_tables(result)
+    print(text)
+    write_card(given.checkpoint / "README.md", text)
+
+
+if __name__ == "__main__":
+    main()

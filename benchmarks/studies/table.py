@@ -1,0 +1,90 @@
+"""The figures of a sweep as data: what its page says, without the folders of the machine that made it.
+
+python -m benchmarks.studies.table --sweep runs/studio
+"""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import yaml
+
+from benchmarks.record import record
+from lightning_modules.metrics.registry import get
+
+METRICS = (
+    "video_auroc",
+    "video_balanced_accuracy_at_validation",
+    "video_ece",
+    "video_ece_calibrated",
+    "pixel_auroc",
+    "pixel_f1_at_half",
+    "pixel_false_alarms_at_half",
+    "boundary_auroc",
+)
+
+
+def spread(rows: list[dict[str, Any]], name: str) -> dict[str, float] | None:
+    """Of the seeds."""
+    values = [row[name] for row in rows if row[name] is not None]
+    if not values:
+        return None
+    return {"mean": round(mean(values), 4)} | ({"sd": round(stdev(values), 4)} if len(values) > 1 else {})
+
+
+def seconds(rows: list[dict[str, Any]], name: str) -> int | None:
+    values = [row[name] for row in rows if row[name] is not None]
+    return round(mean(values)) if values else None
+
+
+def summed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row for each method, training and test."""
+    out = []
+    for key in dict.fromkeys((row["method"], row["train"], row["test"]) for row in rows):
+        mine = [row for row in rows if (row["method"], row["train"], row["test"]) == key]
+        whole = [row for row in mine if row["forgery"] == "all" and row["degradation"] is None]
+        if not whole:
+            continue
+        parts = [row for row in mine if row["forgery"] != "all" and row["degradation"] is None]
+        forgeries = {}
+        for name in sorted({row["forgery"] for row in parts}):
+            each = [row for row in parts if row["forgery"] == name]
+            forgeries[name] = {"seen": each[0]["seen"], "video_auroc": spread(each, "video_auroc")}
+        cost = {"parameters": whole[0]["parameters"], "train_seconds": seconds(whole, "train_seconds")}
+        about = dict(zip(("method", "train", "test"), key, strict=True)) | {
+            "seeds": sorted(row["seed"] for row in whole)
+        }
+        about["own_validation"] = spread([row for row in whole if "own_validation" in row], "own_validation")
+        metrics = {get(id).id: spread(whole, id) for id in METRICS}
+        out.append(
+            {**about, "reals": whole[0]["reals"], "fakes": whole[0]["fakes"], **metrics, **cost, "forgeries": forgeries}
+        )
+    return out
+
+
+def main() -> None:
+    parser = ArgumentParser()
+    parser.add_argument("--sweep", type=Path, required=True)
+    parser.add_argument("--name", default="table")
+    given = parser.parse_args()
+    rows = json.loads((given.sweep / "results.json").read_text())
+    families = json.loads((given.sweep / "claims.json").read_text())
+    claims = {
+        family["about"]: [
+            {name: claim.get(name) for name in ("ours", "theirs", "gain", "bootstrap", "adjusted", "resolvable")}
+            for claim in family["claims"]
+        ]
+        for family in families
+    }
+    plan = yaml.safe_load((given.sweep / "sweep.yaml").read_text())
+    failures = (given.sweep / "failures.txt").read_text().splitlines()
+    result = {"seeds": plan["seeds"], "rows": summed(rows), "claims": claims, "failures": failures}
+    print(record(given.name, result))
+
+
+if __name__ == "__main__":
+    main()

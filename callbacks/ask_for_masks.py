@@ -1,0 +1,204 @@
+"""After the first stage of a training: which faces masks are asked for, and where to stop for whoever draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.utilities.rank_zero import rank_zero_info
+
+from datamodules.annotation.label_studio import write_picture
+from datamodules.annotation.oracle import Missing
+from datamodules.annotation.request import Face, Request, read_request
+from datamodules.batch import collate
+from datamodules.face_data import FaceData
+from datamodules.runtime.atomic_files import write_text
+from datamodules.runtime.errors import Refused
+from lightning_modules.base import Method
+from lightning_modules.finite import check_scores
+from lightning_modules.lae.method import LAE
+from lightning_modules.lae.selection import By, Scored, Strategy, choose
+
+WAITING = "waiting.txt"  # in a run that stopped for somebody to draw masks
+
+
+class AskForMasks(Callback):
+    """Writes request.csv and pictures into the run; goes on with the masks, or stops until they are there."""
+
+    def __init__(
+        self,
+        after: int,
+        strategy: Strategy = "active",
+        count: int | None = None,
+        per_video: int = 2,
+        channels: int = 10,
+        by: By = "max",
+        frames: int = 32,
+        seed: int = 0,
+        rounds: int = 1,
+        apart: int = 1,
+    ) -> None:
+        """
+        Args:
+            after: Epochs of training, those of the first stage.
+            strategy: Fakes that are most active on the channels that tell fakes best; random ones; or undecided ones.
+            count: Masks to ask for; as many as the oracle's budget allows without it.
+            per_video: Fakes of one video at most.
+            channels: That the active choice goes by.
+            by: The largest of them, their mean, or each in turn.
+            frames: Of each face to choose from.
+            seed: Of the random choice.
+            rounds: In which the masks are asked for, each a part of them.
+            apart: Epochs from one round to the next.
+        """
+        if rounds < 1 or apart < 1:
+            raise Refused(f"rounds {rounds}, apart {apart}: must be at least 1")
+        self.after, self.strategy, self.count, self.per_video = after, strategy, count, per_video
+        self.channels, self.by, self.frames, self.seed = channels, by, frames, seed
+        self.rounds, self.apart = rounds, apart
+
+    @staticmethod
+    def data(trainer: Trainer) -> FaceData:
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if not isinstance(data, FaceData) or data.granted is None:
+            raise Refused("AskForMasks: give --data.oracle, whom the masks are asked of")
+        return data
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        data = self.data(trainer)
+        if isinstance(pl_module, LAE) and pl_module.first != self.after:
+            raise Refused(f"AskForMasks: after {self.after} epochs; the first stage of LAE has {pl_module.first}")
+        if (wanted := self.wanted(data)) < self.rounds:
+            raise Refused(f"rounds {self.rounds}: of {wanted} masks")
+        end = self.after + (self.rounds - 1) * self.apart
+        if self.rounds > 1 and trainer.max_epochs is not None and self.after < trainer.max_epochs <= end:
+            raise Refused(f"rounds {self.rounds}: the last is after {end} epochs, of {trainer.max_epochs}")
+        if due := self.due(trainer.current_epoch):
+            self.ask(trainer, pl_module, due, again=False)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        done = trainer.current_epoch + 1
+        if done == trainer.max_epochs or self.due(done) == self.due(done - 1):
+            return
+        try:
+            self.ask(trainer, pl_module, self.due(done), again=True)
+        except Missing as missing:
+            trainer.should_stop = True
+            run = Path(trainer.default_root_dir)
+            trainer.save_checkpoint(run / "checkpoints" / "last.ckpt")
+            write_text(run / WAITING, str(missing))
+            rank_zero_info(
+                f"{missing}\nNow let somebody draw them: python -m suite annotate export --run {run}\n"
+                f"then go on: python -m suite fit --config {run / 'config.yaml'} --ckpt_path last"
+            )
+
+    def wanted(self, data: FaceData) -> int:
+        """Masks, in all rounds."""
+        assert data.granted is not None
+        return self.count or data.granted.oracle.budget
+
+    def due(self, epochs: int) -> int:
+        """Rounds by the end of so many epochs."""
+        return min(self.rounds, (epochs - self.after) // self.apart + 1) if epochs >= self.after else 0
+
+    def ask(self, trainer: Trainer, method: LightningModule, rounds: int, again: bool) -> None:
+        """
+        Args:
+            rounds: So many of them.
+            again: The last of them is chosen now, whatever is in the run.
+        """
+        assert isinstance(method, Method)
+        data, run = self.data(trainer), Path(trainer.default_root_dir)
+        # the others take over what the first chooses: their norms may have seen other faces
+        if trainer.is_global_zero and (again or len(written(run)) < rounds):
+            self.write(data, method, run, rounds)
+        trainer.strategy.barrier()
+        request = read_request(run)
+        data.ask(request.faces[: written(run)[rounds - 1]], request.about)
+        (run / WAITING).unlink(missing_ok=True)
+
+    def write(self, data: FaceData, method: Method, run: Path, rounds: int) -> None:
+        """The request of this round behind those of earlier ones."""
+        sizes = written(run)[: rounds - 1] if rounds > 1 else []
+        if len(sizes) < rounds - 1:
+            raise Refused(
+                f"{run / 'request.csv'}: has {len(sizes)} rounds of masks, this training was in round {rounds}"
+            )
+        before = read_request(run) if sizes else Request(faces=[], scores=[], about={})
+        earlier = before.faces[: sizes[-1]] if sizes else []
+        new = self.chosen(data, method, self.wanted(data) * rounds // self.rounds - len(earlier), earlier)
+        faces = [*earlier, *new.faces]
+        about = new.about | {"rounds": [*sizes, len(faces)]}
+        keep_pictures(data, method, new, run / "request")
+        Request(faces=faces, scores=[*before.scores[: len(earlier)], *new.scores], about=about).write(run)
+
+    def chosen(self, data: FaceData, method: Method, count: int, earlier: Sequence[Face]) -> Request:
+        faces, scored = look(data, method, self.frames)
+        names = [face.file for face in earlier]
+        found = choose(scored, count, self.strategy, self.per_video, self.channels, self.by, self.seed, names)
+        about: dict[str, Any] = {
+            "strategy": self.strategy,
+            "of_frames": len(faces),
+            "of_fakes": int((scored.label == 1).sum()),
+        }
+        about |= {"per_video": self.per_video, "channels": found.channels}
+        scores = [float(found.scores[i]) for i in found.rows]
+        return Request(faces=[faces[i] for i in found.rows], scores=scores, about=about)
+
+
+def written(run: Path) -> list[int]:
+    """Faces that were asked for by the end of each round."""
+    if not (run / "request.csv").is_file():
+        return []
+    request = read_request(run)
+    return list(request.about.get("rounds", [len(request.faces)]))
+
+
+@torch.no_grad()
+def look(data: FaceData, method: Method, frames: int) -> tuple[list[Face], Scored]:
+    """What the method makes of the faces of training with its weights of this moment, averaged or not."""
+    was_training = method.training
+    method.eval()
+    faces, label, logit, channels = [], [], [], []
+    for loaded in data.candidates(frames):
+        batch = loaded.to(method.device).scaled()
+        prediction = method.predicted(batch)
+        check_scores(prediction.logit, None, batch)
+        known = zip(batch.video, batch.track.tolist(), batch.numbers[:, 0].tolist(), strict=True)
+        faces += [Face(*one) for one in known]
+        label.append(batch.label.cpu())
+        logit.append(prediction.logit.float().cpu())
+        if prediction.channels is not None:
+            channels.append(prediction.channels.float().cpu())
+    method.train(was_training)
+    concepts = torch.cat(channels).numpy().astype(np.float64) if channels else None
+    scored = Scored(
+        names=[face.file for face in faces],
+        videos=[face.video for face in faces],
+        label=torch.cat(label).numpy(),
+        logit=torch.cat(logit).numpy().astype(np.float64),
+        channels=concepts,
+    )
+    return faces, scored
+
+
+@torch.no_grad()
+def keep_pictures(data: FaceData, method: Method, request: Request, folder: Path) -> None:
+    """What a person is shown: the faces, and where the method points, each in a folder of its own."""
+    was_training = method.training
+    method.eval()
+    samples = data.samples(request.faces)
+    for i in range(0, len(samples), data.batch_size):
+        batch = collate(samples[i : i + data.batch_size]).to(method.device).scaled()
+        found = method.predicted(batch).mask_logit
+        for k, face in enumerate(request.faces[i : i + data.batch_size]):
+            picture = samples[i + k].frames[0].permute(1, 2, 0).numpy()
+            write_picture(folder / "faces" / face.file, picture)
+            if found is not None:
+                painted = (found[k, 0, 0].sigmoid() > 0.5).to(torch.uint8).mul(255).cpu().numpy()
+                write_picture(folder / "found" / face.file, painted)
+    method.train(was_training)

@@ -1,0 +1,74 @@
+"""Faces with the masks that were granted, some of which join every batch of training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from datamodules.annotation.oracle import MaskOracle
+from datamodules.annotation.request import Face
+from datamodules.batch import Batch, Sample, collate, join
+from datamodules.loading.clips import Clips
+from datamodules.loading.sampling import Address
+from datamodules.runtime.errors import Refused
+
+
+class Granted:
+    """What an oracle has given so far."""
+
+    def __init__(self, oracle: MaskOracle, each: int) -> None:
+        """
+        Args:
+            each: Of them in every batch, drawn with replacement.
+        """
+        self.oracle, self.each = oracle, each
+        self.faces: Batch | None = None
+        self.about: dict[str, Any] = {}
+
+    def ask(self, samples: Sequence[Sample], about: dict[str, Any]) -> None:
+        """
+        Args:
+            about: What a report should say of it.
+        """
+        self.faces, self.about = collate(self.oracle.request(samples)), about
+
+    def state(self) -> dict[str, Any]:
+        """For checkpoints and reports: an interrupted training has asked for no fewer than before."""
+        asked = sorted(self.oracle.asked)
+        return {
+            **self.about,
+            "masks": len(asked),
+            "budget": self.oracle.budget,
+            "faces": [list(face) for face in asked],
+        }
+
+    def remember(self, state: Mapping[str, Any]) -> None:
+        self.oracle.asked |= {Face(*face) for face in state.get("faces", ())}
+
+    def joined(self, batch: Batch, seed: int) -> Batch:
+        """The batch, and behind it some faces that count for nothing but their masks.
+
+        Args:
+            batch: On its device, with frames and masks in [0, 1].
+        """
+        if self.faces is None:
+            return batch
+        generator = torch.Generator().manual_seed(seed)
+        rows = torch.randint(len(self.faces), (self.each,), generator=generator)
+        more = self.faces.rows(rows).to(batch.frames.device).scaled()
+        more.counts = torch.zeros_like(more.counts)
+        return join([batch, more])
+
+
+def found(clips: Clips, faces: Sequence[Face]) -> list[Sample]:
+    """Faces by their names, each of which must be there."""
+    place = {owner: i for i, owner in enumerate(clips.known.owners())}
+    out = []
+    for face in faces:
+        i = place.get((face.video, face.track))
+        if i is None or face.frame not in clips.known.frames(i):
+            raise Refused(f"{face.video}, face {face.track}, frame {face.frame}: is not among the faces of training")
+        out.append(clips[Address(i, (face.frame,))])
+    return out

@@ -1,0 +1,296 @@
+"""Augmentation of a batch on its device: pixels, masks and landmarks move together."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass, fields
+
+import torch
+from kornia.filters import filter2d_separable
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from datamodules.augment.drawn_numbers import moved
+from datamodules.augment.jpeg import Subsampling, at_side, jpegs
+from datamodules.augment.photometric import between, happens
+from datamodules.batch import Batch
+
+# which landmark is which in the mirror: jaw, brows, nose bridge, nostrils, eyes, lips
+MIRROR = [
+    *range(16, -1, -1),
+    *range(26, 16, -1),
+    *range(27, 31),
+    *range(35, 30, -1),
+    *(45, 44, 43, 42, 47, 46),
+    *(39, 38, 37, 36, 41, 40),
+    *(54, 53, 52, 51, 50, 49, 48),
+    *(59, 58, 57, 56, 55),
+    *(64, 63, 62, 61, 60),
+    *(67, 66, 65),
+]
+LUMA = (0.299, 0.587, 0.114)
+SIDE = 256  # of a picture, in whose pixels blur, noise, rescaling and JPEG are stated
+CHUNK = 8  # images at a time on a CPU: larger tensors are paged in anew by every operation
+
+
+@dataclass(kw_only=True)
+class Draws:
+    """The numbers that change B clips, drawn on the CPU whatever the device; (B,) where nothing is said."""
+
+    matrix: Tensor  # (B, 2, 3)
+    mirrored: Tensor
+    colour: Tensor  # (B, 3, 3)
+    lift: Tensor
+    is_coloured: Tensor
+    is_blurred: Tensor
+    sigma: Tensor
+    level: Tensor
+    noise: Tensor  # (frames of clips that want it, 3, H, W)
+    is_rescaled: Tensor
+    share: Tensor
+    is_compressed: Tensor
+    quality: Tensor
+
+
+class Augment(nn.Module):
+    """Each transform is drawn once per clip; those of lower quality come last, as in a file's life.
+
+    What lowers quality is stated for a picture of 256 pixels and does to a smaller one what would be left of it there:
+    a face loses as much at every size.
+    """
+
+    def __init__(
+        self,
+        flip: float = 0.5,
+        affine: float = 0.5,
+        degrees: float = 10.0,
+        scale: tuple[float, float] = (0.95, 1.1),
+        shift: float = 0.04,
+        colour: float = 0.5,
+        brightness: float = 0.15,
+        contrast: float = 0.15,
+        saturation: float = 0.15,
+        hue: float = 0.04,
+        blur: float = 0.2,
+        sigma: tuple[float, float] = (0.3, 1.5),
+        noise: float = 0.2,
+        deviation: tuple[float, float] = (0.005, 0.03),
+        rescale: float = 0.2,
+        smallest: float = 0.4,
+        jpeg: float = 0.3,
+        quality: tuple[int, int] = (40, 100),
+        subsampling: Subsampling = "4:2:0",
+    ) -> None:
+        """
+        Args:
+            flip: Probability of a mirror image.
+            affine: Probability of a turn, a zoom and a shift together.
+            degrees: Largest turn to either side.
+            scale: Zoom.
+            shift: Largest shift, over the side of the picture.
+            colour: Probability of the four changes of colour together.
+            brightness: Largest change of the gain.
+            contrast: Largest change around the mean of the picture.
+            saturation: Largest change of the chroma.
+            hue: Largest turn of the chroma, in turns.
+            blur: Probability of a Gaussian blur.
+            sigma: Its standard deviation, in pixels of a picture of 256.
+            noise: Probability of white noise.
+            deviation: Its standard deviation in a picture of 256; white is 1.
+            rescale: Probability of a way down and up again.
+            smallest: Lowest size on the way, over 256 pixels.
+            jpeg: Probability of a real JPEG, on each frame; of 256 pixels if it is smaller.
+            quality: Of the JPEG.
+            subsampling: Of its chroma.
+        """
+        super().__init__()
+        self.flip, self.affine, self.degrees, self.scale, self.shift = flip, affine, degrees, scale, shift
+        self.colour, self.brightness, self.contrast = colour, brightness, contrast
+        self.saturation, self.hue = saturation, hue
+        self.blur, self.sigma, self.noise, self.deviation = blur, sigma, noise, deviation
+        self.rescale, self.smallest = rescale, smallest
+        self.jpeg, self.quality, self.subsampling = jpeg, quality, subsampling
+
+    def forward(self, batch: Batch) -> Batch:
+        """
+        Args:
+            batch: On its device, frames and mask in [0, 1].
+        """
+        b, (t, _, *size) = len(batch), batch.frames.shape[1:]
+        step = max(1, CHUNK // t)
+        if batch.frames.is_cpu:
+            for start in range(0, b, step):
+                self.part(batch, slice(start, start + step), self.draws(min(step, b - start), t, *size))
+        else:  # at once, from the numbers that a CPU would have drawn for each part
+            drawn = [self.draws(min(step, b - start), t, *size) for start in range(0, b, step)]
+            together = {f.name: torch.cat([getattr(one, f.name) for one in drawn]) for f in fields(Draws)}
+            self.part(batch, slice(0, b), Draws(**together))
+        return batch
+
+    def draws(self, b: int, t: int, height: int, width: int) -> Draws:
+        matrix, mirrored = self.geometry(b, height, width)
+        colour, lift, is_coloured = self.colours(b)
+        is_blurred, sigma = happens(self.blur, b), between(*self.sigma, b)
+        # reduced to another size, white noise falls as the side does
+        level = between(*self.deviation, b) * happens(self.noise, b) * min(height, width) / SIDE
+        return Draws(
+            matrix=matrix,
+            mirrored=mirrored,
+            colour=colour,
+            lift=lift,
+            is_coloured=is_coloured,
+            is_blurred=is_blurred,
+            sigma=sigma,
+            level=level,
+            # on the CPU like the other numbers, from the generator that has the address of the step
+            noise=torch.randn(int((level > 0).sum()) * t, 3, height, width),
+            is_rescaled=happens(self.rescale, b),
+            share=between(self.smallest, 1, b),
+            is_compressed=happens(self.jpeg, b),
+            quality=torch.randint(self.quality[0], self.quality[1] + 1, (b,)),
+        )
+
+    def part(self, batch: Batch, rows: slice, d: Draws) -> None:
+        frames, mask = batch.frames[rows], batch.mask[rows]
+        t, height, width = frames.shape[1], *frames.shape[-2:]
+        images, regions = frames.flatten(0, 1), mask.flatten(0, 1)
+        if (d.matrix != torch.eye(2, 3)).any():
+            way = [inward(d.matrix, height, width), d.matrix, d.mirrored, batch.has_landmarks[rows]]
+            theta, matrix, mirrored, known = moved(way, frames.device)
+            grid = grid_of(theta, height, width).repeat_interleave(t, 0)
+            images = F.grid_sample(images, grid, padding_mode="border", align_corners=True)
+            regions = F.grid_sample(regions, grid, mode="nearest", align_corners=True)
+            batch.landmarks[rows] = self.points(batch.landmarks[rows], known, matrix, mirrored)
+        images = self.coloured(images, t, d)
+        images = self.blurred(images, t, d)
+        images = self.noisy(images, t, d)
+        images = self.rescaled(images, t, d)
+        images = self.compressed(images, t, d)
+        batch.frames[rows], batch.mask[rows] = images.view_as(frames), regions.view_as(mask)
+
+    def geometry(self, b: int, height: int, width: int) -> tuple[Tensor, Tensor]:
+        """Matrices from old to new pixels, and which of them mirror."""
+        mirrored, is_moved = happens(self.flip, b), happens(self.affine, b)
+        angle = between(-1, 1, b) * math.radians(self.degrees) * is_moved
+        zoom = torch.where(is_moved, between(*self.scale, b), torch.ones(b))
+        shift = self.shift * torch.stack([width * between(-1, 1, b), height * between(-1, 1, b)], 1)
+        side = 1 - 2 * mirrored.float()
+        turn = torch.stack([angle.cos() * side, -angle.sin(), angle.sin() * side, angle.cos()], 1).view(b, 2, 2)
+        linear = zoom[:, None, None] * turn
+        centre = torch.tensor([(width - 1) / 2, (height - 1) / 2])
+        return torch.cat([linear, (centre + shift * is_moved[:, None] - linear @ centre)[..., None]], 2), mirrored
+
+    @staticmethod
+    def points(points: Tensor, known: Tensor, matrix: Tensor, mirrored: Tensor) -> Tensor:
+        # no matrix product, which a GPU may round to tenths of a pixel
+        x, y = points[..., :1], points[..., 1:]
+        across, down, offset = matrix[:, None, None].unbind(-1)
+        there = x * across + y * down + offset
+        there = torch.where(mirrored[:, None, None, None], there[:, :, mirror(points.device)], there)
+        return torch.where(known[:, None, None, None], there, points)
+
+    def colours(self, b: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Gain, contrast and chroma as one matrix per clip, what is added of its mean, and where; hue turns in YIQ."""
+        chosen = happens(self.colour, b)
+        gain, contrast, chroma = (
+            1 + amount * between(-1, 1, b) * chosen for amount in (self.brightness, self.contrast, self.saturation)
+        )
+        turn = 2 * math.pi * self.hue * between(-1, 1, b) * chosen
+        to_yiq = torch.tensor([LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)])
+        middle = torch.zeros(b, 3, 3)
+        middle[:, 0, 0] = 1
+        middle[:, 1, 1] = middle[:, 2, 2] = chroma * turn.cos()
+        middle[:, 2, 1] = chroma * turn.sin()
+        middle[:, 1, 2] = -middle[:, 2, 1]
+        matrix = (gain * contrast)[:, None, None] * (torch.linalg.inv(to_yiq) @ middle @ to_yiq)
+        return matrix, gain * (1 - contrast), chosen
+
+    def coloured(self, images: Tensor, t: int, d: Draws) -> Tensor:
+        if not d.is_coloured.any():
+            return images
+        luma = torch.tensor(LUMA).expand(len(d.lift), 3)
+        matrix, weight = moved([d.colour, d.lift[:, None] * luma], images.device)
+        mean = images.unflatten(0, (-1, t)).mean((1, 3, 4))  # (B, 3)
+        lift = (mean * weight).sum(1).repeat_interleave(t)
+        each = matrix.repeat_interleave(t, 0)
+        out = torch.baddbmm(lift[:, None, None].expand(-1, 3, 1), each, images.flatten(2))
+        return out.view_as(images).clamp_(0, 1)
+
+    def blurred(self, images: Tensor, t: int, d: Draws) -> Tensor:
+        if not d.is_blurred.any():
+            return images
+        times = min(images.shape[-2:]) / SIDE
+        size = 2 * math.ceil(3 * self.sigma[1] * times + 1) + 1
+        weights = gaussian(d.sigma[d.is_blurred].repeat_interleave(t) * times, size)
+        rows, taps = moved([frames_of(d.is_blurred, t), weights], images.device)
+        images = images.clone()
+        images[rows] = filter2d_separable(images[rows], taps, taps, border_type="replicate")
+        return images
+
+    def noisy(self, images: Tensor, t: int, d: Draws) -> Tensor:
+        wanted = d.level > 0
+        if not wanted.any():
+            return images
+        level = d.level[wanted].repeat_interleave(t)[:, None, None, None]
+        rows, noise = moved([frames_of(wanted, t), d.noise * level], images.device)
+        images = images.clone()
+        images[rows] = (images[rows] + noise).clamp_(0, 1)
+        return images
+
+    def rescaled(self, images: Tensor, t: int, d: Draws) -> Tensor:
+        images = images.clone() if d.is_rescaled.any() else images
+        for i in d.is_rescaled.nonzero().flatten().tolist():
+            rows = slice(i * t, (i + 1) * t)
+            small = functools.partial(down_and_up, side=float(d.share[i]) * SIDE)
+            images[rows] = at_side(images[rows], SIDE, small)
+        return images
+
+    def compressed(self, images: Tensor, t: int, d: Draws) -> Tensor:
+        if not d.is_compressed.any():
+            return images
+        (rows,) = moved([frames_of(d.is_compressed, t)], images.device)
+        images = images.clone()
+        quality = d.quality[d.is_compressed].repeat_interleave(t)
+        images[rows] = jpegs(images[rows], quality, SIDE, self.subsampling)
+        return images
+
+
+def frames_of(chosen: Tensor, t: int) -> Tensor:
+    """(B,) bool of clips to the places of their frames."""
+    return chosen.repeat_interleave(t).nonzero().flatten()
+
+
+def inward(matrix: Tensor, height: int, width: int) -> Tensor:
+    """(B, 2, 3) from old to new pixels to the way from new to old places, -1 to 1."""
+    unit = torch.tensor(
+        [[2 / max(1, width - 1), 0, -1], [0, 2 / max(1, height - 1), -1], [0, 0, 1]], dtype=torch.float64
+    )
+    last = torch.tensor([0, 0, 1], dtype=torch.float64).expand(len(matrix), 1, 3)
+    whole = torch.cat([matrix.double(), last], 1)
+    return (unit @ torch.linalg.inv(whole) @ torch.linalg.inv(unit))[:, :2].float()
+
+
+def grid_of(theta: Tensor, height: int, width: int) -> Tensor:
+    """(B, 2, 3) to (B, H, W, 2): no matrix product, which a GPU may round to tenths of a pixel."""
+    x, y = (torch.linspace(-1, 1, side, device=theta.device)[:, None] for side in (width, height))
+    across, down, offset = theta[:, None, None].unbind(-1)  # (B, 1, 1, 2)
+    return x * across + (y[:, None] * down + offset)
+
+
+@functools.lru_cache(maxsize=4)
+def mirror(device: torch.device) -> Tensor:
+    return torch.tensor(MIRROR, device=device)
+
+
+def down_and_up(images: Tensor, side: float) -> Tensor:
+    size = images.shape[-2:]
+    small = [max(8, round(side * s / min(size))) for s in size]
+    return F.interpolate(F.interpolate(images, small, mode="bilinear", antialias=True), size, mode="bilinear")
+
+
+def gaussian(sigma: Tensor, size: int) -> Tensor:
+    """(B, size) weights with these variances, which a sampled Gaussian misses where it is narrower than a pixel."""
+    frequency = 2 * math.pi * torch.fft.rfftfreq(size)
+    weights = torch.fft.irfft(torch.exp(-(sigma[:, None] ** 2) * (1 - frequency.cos())), size)
+    return weights.roll(size // 2, 1)

@@ -1,0 +1,71 @@
+"""Prepared faces as DeepfakeBench's processed tree: pictures, landmarks, masks and the JSON that lists them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datamodules import manifest
+from datamodules.datasets.deepfakebench import DATASETS, LABELS
+from datamodules.faces.landmarks.base import with_forehead
+from datamodules.loading.clips import CropClips
+from datamodules.loading.sampling import Address
+from datamodules.manifest import Video
+from datamodules.prepared import checksums
+from datamodules.prepared import contract as contracts
+from datamodules.prepared.shards import encode
+from datamodules.runtime.atomic_files import appearing, write_text
+from datamodules.runtime.errors import Refused
+
+WITH_COMPRESSION = ("FaceForensics++", "FaceShifter", "DeepFakeDetection")
+
+
+def write(prepared: Path, out: Path) -> Iterator[tuple[int, int]]:
+    """Yields (done, all) videos; the JSON files come last."""
+    contract = contracts.load(prepared)
+    videos = manifest.read(checksums.check(prepared, "manifest.csv"))
+    clips = CropClips(prepared, videos, int(contract["size"]), tracks=1)
+    content: dict[str, dict[str, Any]] = {}
+    for i in range(len(clips)):
+        row = clips.seen(i).row
+        dataset, label = names(row)
+        level = content.setdefault(dataset, {}).setdefault(label, {}).setdefault(row.split, {})
+        if dataset in WITH_COMPRESSION:
+            level = level.setdefault(row.compression, {})
+        home = Path(dataset, row.method, row.compression)
+        stem = row.stem.replace("/", "_")
+        if stem in level:
+            raise Refused(f"{prepared}: {dataset} has {stem!r} in two releases, for which its lists have no place")
+        level[stem] = {"label": label, **write_video(clips, i, out, home, stem)}
+        yield i + 1, len(clips)
+    for dataset, labels in content.items():
+        write_text(out / "dataset_json" / f"{dataset}.json", json.dumps({dataset: labels}, indent=1) + "\n")
+
+
+def names(row: Video) -> tuple[str, str]:
+    dataset = DATASETS.get(row.dataset, row.dataset)
+    return dataset, LABELS.get((dataset, row.method), f"{dataset}_{'Real' if row.label == 0 else row.method}")
+
+
+def write_video(clips: CropClips, i: int, out: Path, home: Path, stem: str) -> dict[str, list[str]]:
+    """The faces of one video; its loader finds landmarks and masks by replacing the word ``frames`` in a path."""
+    listed: dict[str, list[str]] = {"frames": []}
+    for number in clips.starts(i).tolist():
+        sample = clips[Address(i, (number,))]
+        assert sample.landmarks is not None
+        points = np.rint(with_forehead(sample.landmarks[0].numpy())).astype(np.int64)
+        files = {"frames": encode(sample.frames[0].permute(1, 2, 0).numpy(), "png")}
+        if sample.label == 1 and sample.mask is not None:
+            files["masks"] = encode(np.repeat(sample.mask[0, 0].numpy()[..., None], 3, 2), "png")
+        for kind, picture in files.items():
+            name = home / kind / stem / f"{number:03d}.png"
+            with appearing(out / name) as part:
+                part.write_bytes(picture)
+            listed.setdefault(kind, []).append(name.as_posix())
+        with appearing(out / home / "landmarks" / stem / f"{number:03d}.npy") as part, part.open("wb") as f:
+            np.save(f, points)
+    return listed

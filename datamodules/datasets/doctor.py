@@ -1,0 +1,181 @@
+"""What is wrong with a copy of a data set, before any training."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules import manifest
+from datamodules.faces.detection.base import SMALLEST, Found, search_frame
+from datamodules.faces.detection.hog import HOG
+from datamodules.issues import LACKING, WRONG, Finding, Kind
+from datamodules.loading.sampling import evenly
+from datamodules.manifest import MEMBER, SPLITS, Video
+from datamodules.media.damage import find_damage, read_damage, say_damage
+from datamodules.media.mask_video import covered, damaged_masks, read_masks
+from datamodules.media.source_files import sha256
+from datamodules.media.video import Decoder, VideoError, probe
+from datamodules.prepared.tables import read_skipped
+
+LOOKS = 5  # frames of a video in which faces are searched for
+COVERED = 0.05  # share of a face from which a mask touches it
+GREY, DARK = 16, 48  # levels that colours may differ by, and those of black
+BLACK_AND_WHITE = 0.95  # share of the pixels of a mask
+
+
+def from_listing(rows: Sequence[Video], root: Path, prepared: Path) -> Iterator[Finding]:
+    """What can be said in seconds: nothing is decoded."""
+    yield from manifest.faults(manifest.table(rows))
+    by_size: dict[int, dict[str, Video]] = defaultdict(dict)
+    for row in rows:
+        path = root / row.path.partition(MEMBER)[0]
+        if not path.exists():
+            yield Finding("missing", row.path, "is not here")
+        elif not path.is_dir() and not path.stat().st_size:
+            yield Finding("corrupt", row.path, "is empty")
+        elif not path.is_dir() and MEMBER not in row.path:
+            by_size[path.stat().st_size][row.path] = row
+        if row.mask and not (root / row.mask.partition(MEMBER)[0]).exists():
+            yield Finding("mask", row.mask, f"is not here, the mask of {row.path}")
+    for same_size in by_size.values():
+        if len(same_size) > 1:
+            yield from same_content(list(same_size.values()), root)
+    if prepared.is_dir():
+        wanted = {row.key for row in rows}
+        for skipped in read_skipped(prepared):
+            if skipped.video in wanted:
+                no_face = skipped.reason.startswith("no face")
+                yield Finding("no face" if no_face else "corrupt", skipped.path, f"prepare: {skipped.reason}")
+
+
+def from_preparing(rows: Sequence[Video], prepared: Path) -> Iterator[Finding]:
+    """Damage that 'prepare' met, of video and mask together; decoding tells them apart."""
+    if prepared.is_dir():
+        used = {row.key for row in rows} - {skipped.video for skipped in read_skipped(prepared)}
+        for one in read_damage(prepared):
+            if one.video in used:
+                yield Finding("damaged", one.path, str(one))
+
+
+def same_content(rows: Sequence[Video], root: Path) -> Iterator[Finding]:
+    by_hash: dict[str, Video] = {}
+    for row in rows:
+        other = by_hash.setdefault(sha256(root / row.path), row)
+        if other is row:
+            continue
+        mixed = [f"in {other.split} and in {row.split}"] if other.split != row.split else []
+        mixed += ["as real and as fake"] if other.label != row.label else []
+        text = f"has the content of {other.path}" + (": " + ", ".join(mixed) if mixed else "")
+        yield Finding("duplicate" if mixed else "unexpected", row.path, text)
+
+
+def from_decoding(row: Video, root: Path, decoder: Decoder, frames: int) -> list[Finding]:
+    """What can be said of one video once all of it is decoded."""
+    cv2.setNumThreads(1)
+    try:
+        path = manifest.inside(root, row.path)
+        index = probe(path)
+        damage = find_damage(path, index)
+        if damage.all():
+            return [Finding("corrupt", row.path, say_damage(damage))]
+        whole = np.flatnonzero(~damage)
+        looked = set(whole[evenly(len(whole), LOOKS)].tolist())
+        kept = {}
+        for number, _, frame in decoder.stream(path):
+            if number in looked:
+                kept[number] = frame.cpu().numpy().copy()
+    except VideoError as error:
+        return [Finding("corrupt", row.path, error.reason)]
+    except manifest.Outside as error:
+        return [Finding("link", row.path, str(error))]
+    found = [Finding("damaged", row.path, say_damage(damage))] if damage.any() else []
+    if all(map(is_mask, kept.values())) and any(picture.max() > 255 - DARK for picture in kept.values()):
+        text = f"is black and white alone, as a mask is, and listed as {('real', 'fake')[row.label]}"
+        found.append(Finding("label", row.path, text))
+    if len(index) < frames and index.has_rate:
+        found.append(Finding("short", row.path, f"has {len(index)} frames, fewer than {frames}"))
+    masks: list[NDArray[np.uint8] | None] = [None] * len(kept)
+    if row.mask:
+        try:
+            about = probe(manifest.inside(root, row.mask))
+            found += [Finding("mask", row.mask, text) for text in differ(len(index), index.fps, len(about), about.fps)]
+            size = kept[min(kept)].shape[:2]
+            damaged = damaged_masks(manifest.inside(root, row.mask), index)
+            if damaged.any():
+                kind: Kind = "corrupt" if (damage | damaged).all() else "damaged"
+                found.append(Finding(kind, row.mask, f"the masks of {say_damage(damaged)}"))
+            masks = read_masks(decoder, manifest.inside(root, row.mask), index, list(kept), size)
+        except (VideoError, manifest.Outside) as error:
+            found.append(Finding("mask", row.mask, str(error)))
+    if not row.box:
+        found += faces(row, list(kept.values()), masks)
+    return found
+
+
+def is_mask(picture: NDArray[np.uint8]) -> bool:
+    """Grey, and of all its pixels but those at edges, which video coding blurs, each is black or white."""
+    low, high = picture.min(-1), picture.max(-1)
+    is_grey = bool((high - low <= GREY).all())
+    return is_grey and float(((high < DARK) | (low > 255 - DARK)).mean()) > BLACK_AND_WHITE
+
+
+def differ(frames: int, fps: float, mask_frames: int, mask_fps: float) -> Iterator[str]:
+    if mask_frames != frames:
+        yield f"has {mask_frames} frames, its video {frames}"
+    if abs(mask_fps - fps) > 0.01 * fps:
+        yield f"has {mask_fps:.3f} frames a second, its video {fps:.3f}"
+
+
+def faces(row: Video, pictures: list[NDArray[np.uint8]], masks: list[NDArray[np.uint8] | None]) -> Iterator[Finding]:
+    seen = []
+    for picture, mask in zip(pictures, masks, strict=True):
+        found = search_frame(HOG(), picture, SMALLEST)
+        seen.append((sorted(found, key=area, reverse=True), mask))
+    if not any(found for found, _ in seen):
+        yield Finding("no face", row.path, f"no face in {len(pictures)} evenly spaced frames")
+        return
+    found, mask = max(seen, key=lambda one: (len(one[0]), one[1] is not None))
+    if len(found) > 1:
+        yield Finding("several faces", row.path, f"{len(found)} faces; {chosen(row, found, mask)}")
+
+
+def chosen(row: Video, found: list[Found], mask: NDArray[np.uint8] | None) -> str:
+    if row.label == 0:
+        return "a real video: any will do"
+    if mask is None:
+        return "no mask says which is forged: the largest is taken"
+    shares = [covered(one.box, mask) for one in found]
+    best = int(np.argmax(shares))
+    if shares[best] < COVERED:
+        return "the mask covers none of them"
+    x, y = (found[best].box[:2] + found[best].box[2:]) / 2
+    rank = "the largest" if best == 0 else f"not the largest but number {best + 1}"
+    return f"the mask chooses {rank}, at x {x:.0f} y {y:.0f}, and covers {shares[best]:.0%} of it"
+
+
+def area(found: Found) -> float:
+    x0, y0, x1, y1 = map(float, found.box)
+    return (x1 - x0) * (y1 - y0)
+
+
+def wrong(findings: Sequence[Finding], rows: Sequence[Video], share: float) -> list[str]:
+    """Why training on this copy would be wrong, if it would."""
+    videos = len(rows) + sum(one.kind == "missing" for one in findings)
+    have = {(row.split, row.label) for row in rows}
+    # whoever trains validates too
+    splits = SPLITS if any(split == "train" for split, _ in have) else sorted({split for split, _ in have})
+    count: dict[str, int] = defaultdict(int)
+    for one in findings:
+        count[one.kind] += one.videos
+    reasons = [f"{count[kind]} x {kind}" for kind in WRONG if count[kind]]
+    for label, name in enumerate(("real", "fake")):
+        reasons += [f"no {name} video in {split}" for split in splits if (split, label) not in have]
+    for kind in LACKING:
+        if count[kind] > share * max(1, videos):
+            reasons.append(f"{count[kind]} x {kind}, more than {share:.0%} of {videos} videos")
+    return reasons

@@ -1,0 +1,88 @@
+"""The test split of a data set through a degradation: a folder that is a data set of its own."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from datamodules import manifest
+from datamodules.datasets.table import NAME, NEEDED, OPTIONAL
+from datamodules.degradation.apply import degrade, degrade_masks
+from datamodules.degradation.severities import Kind, stages
+from datamodules.manifest import Video
+from datamodules.media.damage import find_damage, say_damage
+from datamodules.media.mask_video import damaged_masks
+from datamodules.media.video import Decoder, VideoError, probe
+from datamodules.runtime import process_pool
+from datamodules.runtime.atomic_files import appearing, write_text
+from datamodules.runtime.errors import Refused
+
+ABOUT, LOST = "degradation.json", "lost.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Degraded:
+    """What came of a video."""
+
+    row: Video
+    reason: str = ""  # why there is none
+
+
+def refuse_damage(source: Path, masks: Path | None) -> None:
+    """Coded anew, damaged frames would pass for whole ones."""
+    index = probe(source)
+    if (damage := find_damage(source, index)).any():
+        raise VideoError(source, say_damage(damage))
+    if masks is not None and (damage := damaged_masks(masks, index)).any():
+        raise VideoError(masks, f"the masks of {say_damage(damage)}")
+
+
+def degrade_video(row: Video, root: Path, out: Path, kind: Kind, severity: int, decoder: Decoder) -> Degraded:
+    """Leaves what was written before: the same video comes out the same."""
+    steps = stages(kind, severity)
+    video, mask = out / "videos" / f"{row.folder}.mp4", out / "masks" / f"{row.folder}.mp4"
+    new = replace(row, path=video.relative_to(out).as_posix(), mask="")
+    if row.box:
+        return Degraded(row=new, reason="its owners mark the face, which would lie elsewhere")
+    try:
+        source = manifest.inside(root, row.path)
+        masks = manifest.inside(root, row.mask) if row.mask else None
+        refuse_damage(source, masks)
+        has_mask = masks is not None and (mask.exists() or degrade_masks(masks, source, mask, row.key, steps, decoder))
+        if not video.exists():  # last: where it is, the mask is too
+            degrade(source, video, row.key, steps, decoder)
+    except (VideoError, manifest.Outside) as error:
+        return Degraded(row=new, reason=str(error))
+    return Degraded(row=replace(new, mask=mask.relative_to(out).as_posix()) if has_mask else new)
+
+
+def degrade_all(
+    rows: Sequence[Video], root: Path, out: Path, kind: Kind, severity: int, decoder: Decoder, workers: int
+) -> Iterator[tuple[int, int]]:
+    """Degrades what is not degraded yet, yielding (done, all); the list of the folder is there when it ends."""
+    about: dict[str, Any] = {"kind": kind, "severity": severity, "root": str(root.resolve())}
+    about["steps"] = [repr(step) for step in stages(kind, severity)]
+    stamp = out / ABOUT
+    if stamp.exists() and json.loads(stamp.read_text()) != about:
+        raise Refused(f"{out}: holds another degradation, or one of other videos; see {stamp}")
+    write_text(stamp, json.dumps(about, indent=1) + "\n")
+    jobs: list[process_pool.Job] = [
+        (degrade_video, (row, root.resolve(), out.resolve(), kind, severity, decoder)) for row in rows
+    ]
+    done: list[Degraded] = []
+    yield 0, len(rows)
+    for one in process_pool.run(jobs, workers):
+        done.append(one)
+        yield len(done), len(rows)
+    done.sort(key=lambda one: one.row.key)
+    with appearing(out / NAME) as part, part.open("w", newline="") as f:
+        writer = csv.DictWriter(f, [*NEEDED, *OPTIONAL], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(
+            {name: getattr(one.row, name) for name in (*NEEDED, *OPTIONAL)} for one in done if not one.reason
+        )
+    write_text(out / LOST, json.dumps({one.row.key: one.reason for one in done if one.reason}, indent=1) + "\n")

@@ -1,0 +1,300 @@
+"""What a data set is to a training: one prepared folder or several, from which loaders draw faces."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+from zlib import crc32
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from datamodules import manifest
+from datamodules.annotation.annotated_faces import Granted, found
+from datamodules.annotation.oracle import MaskOracle
+from datamodules.annotation.request import Face
+from datamodules.augment.augment import Augment
+from datamodules.batch import Batch, Sample, collate
+from datamodules.issues import Finding
+from datamodules.loading.clips import Clips, CropClips
+from datamodules.loading.loader import BatchLoader, use_one_thread
+from datamodules.loading.options import check_options
+from datamodules.loading.prepared_set import PreparedSet
+from datamodules.loading.sampling import Address, EvalSampler, TrainSampler
+from datamodules.loading.set_group import SetGroup
+from datamodules.loading.set_rules import pixels_of
+from datamodules.manifest import Video
+from datamodules.media.video import Auto, Decoder
+from datamodules.prepared import contract as contracts
+from datamodules.prepared.contract import Contract
+from datamodules.prepared.trained_on import count_seen
+from datamodules.runtime.errors import Refused
+from datamodules.synthesis.base import Synthesis, drawing
+from datamodules.synthesis.nearest_faces import WithSources
+from datamodules.synthesis.true_fakes import MixedSampler, mix, names_of
+
+
+class FaceData(LightningDataModule):
+    """A data set: what its owners ship, what was prepared of it, and what happens to a batch on the device."""
+
+    def __init__(
+        self,
+        prepared: Path | None = None,
+        root: Path | None = None,
+        index: Callable[[Path], Iterable[Video]] | None = None,
+        compression: str | None = None,
+        methods: list[str] | None = None,
+        read: Literal["crops", "videos"] = "crops",
+        decoder: Decoder | None = None,
+        image_size: int | None = None,
+        clip: int = 1,
+        every: int = 1,
+        draws: int = 8,
+        train_clips: int | None = None,
+        eval_clips: int = 32,
+        batch_size: int = 32,
+        num_workers: int = 2,
+        balance: bool = True,
+        pairs: bool = False,
+        seed: int = 0,
+        synthesis: Synthesis | None = None,
+        augment: Augment | None = None,
+        oracle: MaskOracle | None = None,
+        annotated: int = 8,
+        sets: list[PreparedSet] | None = None,
+        true_fakes: float = 0.0,
+    ) -> None:
+        """
+        Args:
+            prepared: Folder that 'python -m suite prepare' filled.
+            root: Folder of the data set as its owners ship it, for 'prepare', 'doctor' and reading videos.
+            index: Lists the videos in root, for instance datamodules.datasets.ffpp.index.
+            compression: Only videos of this release, for instance c23.
+            methods: The forgeries to train and validate on, all without it, none of an empty list. Testing sees all.
+            read: Stored crops, or the videos in root, which clips of several frames need.
+            decoder: Reads the videos; without it decord, or PyAV where decord would be wrong: the bits are the same.
+            image_size: Side of the crop, in pixels; as prepared without it.
+            clip: Frames per sample; more than one needs 'read: videos'.
+            every: Step from one frame of a clip to the next.
+            draws: Clips per face and epoch in training.
+            train_clips: Evenly spaced clips per face that they are drawn from; all without it.
+            eval_clips: Evenly spaced clips per face in validation and testing.
+            batch_size: Samples per step and device.
+            num_workers: Loader processes; the samples do not depend on it.
+            balance: Draw as many real as fake clips, from the rarer class more different ones.
+            pairs: Each fake is followed by the same frames of the real video it was made from.
+            seed: Of the draws; set by seed_everything.
+            synthesis: Makes the forgeries of training and validation from real faces, on the device; batch_size then
+                counts the real ones.
+            augment: Changes training batches on the device; none without it.
+            oracle: Whom masks of forged faces are asked of, for training; without it all are known.
+            annotated: Faces with such a mask that join each batch, once there are any.
+            sets: Several data sets, each with prepared and, if need be, root, compression, methods, weight, name and
+                people, instead of those above.
+            true_fakes: Share of true forgeries among the forged faces of a training batch, beside those of synthesis.
+        """
+        super().__init__()
+        alone = {"prepared": prepared, "root": root, "index": index, "compression": compression, "methods": methods}
+        self.group = SetGroup(sets, alone)
+        self.read, self.decoder = read, decoder or Auto()
+        self.asked_size, self.clip, self.every, self.draws = image_size, clip, every, draws
+        self.train_clips, self.eval_clips, self.batch_size = train_clips, eval_clips, batch_size
+        self.num_workers, self.balance, self.pairs, self.seed = num_workers, balance, pairs, seed
+        self.synthesis, self.augment, self.true_fakes = synthesis, augment, true_fakes
+        self.true_count = round(true_fakes * batch_size)
+        self.granted = None if oracle is None else Granted(oracle, annotated)
+        check_options(self)
+
+    @property
+    def contract(self) -> Contract:
+        return self.group.contract
+
+    @property
+    def prepared(self) -> Path:
+        return self.group.only.prepared
+
+    @property
+    def root(self) -> Path | None:
+        return self.group.only.root
+
+    def setup(self, stage: str) -> None:
+        for one in self.group.checked:
+            contracts.load(one.prepared)  # missing data is an error before anything is built
+        if self.trainer is not None and self.trainer.overfit_batches:  # type: ignore[attr-defined]
+            raise Refused("overfit_batches: replaces the sampler; use limit_train_batches, or fewer draws")
+
+    @property
+    def image_size(self) -> int:
+        return self.asked_size or int(self.contract["size"])
+
+    def listed(self) -> tuple[list[Video], list[Finding]]:
+        return self.group.only.list_videos()
+
+    def sees_only_real(self, split: str) -> bool:
+        return self.synthesis is not None and split != "test" and not self.true_fakes
+
+    def videos(self, split: str) -> pa.Table:
+        """Rows of the manifests."""
+        return self.group.videos(split, self.sees_only_real(split))
+
+    trained_on: list[str] | None = None  # of the checkpoint that was loaded, so that a report can tell seen from unseen
+    seen: list[dict[str, Any]] | None = None  # of the same checkpoint, see SeenSet
+    asked: dict[str, Any] = {}  # noqa: RUF012  of the same checkpoint: how many masks were asked for, and how
+
+    fixed_by_set: dict[str, dict[str, float]] = {}  # noqa: RUF012  by validation, on each of several sets alone
+
+    def training_methods(self) -> list[str]:
+        videos = self.videos("train")
+        return sorted(pc.unique(manifest.joined(videos["dataset"], videos["method"])).to_pylist())
+
+    def clips(self, split: str) -> Clips:
+        clips = self.known_clips(split)
+        clips.hides_masks = self.granted is not None and split != "test"
+        return clips
+
+    def known_clips(self, split: str) -> Clips:
+        decoder = self.decoder if self.read == "videos" else None
+        only_real = self.sees_only_real(split)
+        return self.group.clips(split, only_real, self.image_size, decoder, self.clip, self.every)
+
+    def loader(self, clips: Clips, sampler: Sampler[Address], synthesis: Synthesis | None) -> DataLoader[Sample]:
+        faces: Dataset[Sample] = clips
+        if synthesis is not None and synthesis.nearest:
+            assert isinstance(clips, CropClips)
+            faces = WithSources(clips, synthesis.nearest, synthesis.among, self.seed)
+        return BatchLoader(
+            dataset=faces,  # by name: Lightning builds it again to predict
+            batch_size=self.batch_size + self.true_count * isinstance(sampler, MixedSampler),
+            sampler=sampler,
+            num_workers=self.num_workers,
+            collate_fn=collate,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.num_workers > 0,
+            worker_init_fn=use_one_thread,
+            # CUDA does not survive a fork
+            multiprocessing_context="spawn" if self.num_workers and self.decoder.device.type != "cpu" else None,
+        )
+
+    @property
+    def rank_and_world(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def train_dataloader(self) -> DataLoader[Sample]:
+        clips = self.clips("train")
+        rank, world = self.rank_and_world
+        if self.true_fakes:
+            about = self.draws, self.batch_size, self.true_count, self.seed, rank, world, self.group.weights
+            mixed = MixedSampler.of(clips.faces(self.train_clips), *about)
+            self.group.check_drawn(mixed.reals, mixed.fakes)
+            return self.loader(clips, mixed, self.synthesis)
+        sampler = TrainSampler(
+            clips.faces(self.train_clips),
+            self.draws,
+            self.batch_size * world,
+            self.seed,
+            balance=self.balance,
+            pairs=self.pairs,
+            together=self.read == "videos",
+            rank=rank,
+            world=world,
+            weights=self.group.weights,
+        )
+        self.group.check_drawn(sampler)
+        return self.loader(clips, sampler, self.synthesis)
+
+    def eval_loader(self, split: str) -> DataLoader[Sample]:
+        clips = self.clips(split)
+        sampler = EvalSampler(clips.faces(self.eval_clips), self.eval_clips, *self.rank_and_world)
+        return self.loader(clips, sampler, self.synthesis if split == "val" else None)
+
+    def val_dataloader(self) -> DataLoader[Sample]:
+        return self.eval_loader("val")
+
+    def test_dataloader(self) -> DataLoader[Sample]:
+        return self.eval_loader("test")
+
+    predict_dataloader = test_dataloader
+
+    def candidates(self, each: int) -> DataLoader[Sample]:
+        """Evenly spaced frames of every face of training, always the same."""
+        clips = self.clips("train")
+        return self.loader(clips, EvalSampler(clips.faces(each), each), None)
+
+    def samples(self, faces: Sequence[Face]) -> list[Sample]:
+        """Faces of training, without masks where these have to be asked for."""
+        return found(self.clips("train"), faces)
+
+    def ask(self, faces: Sequence[Face], about: dict[str, Any]) -> None:
+        """Asks the oracle for masks, which join the batches from now on."""
+        assert self.granted is not None
+        self.granted.ask(found(self.known_clips("train"), faces), about)
+
+    arrived = 0.0  # when the last batch came from the workers
+
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        self.arrived = time.perf_counter()
+        if self.synthesis is not None and self.trainer and (self.trainer.training or self.trainer.validating):
+            self.synthesis.check(batch, may_be_forged=bool(self.true_fakes))
+        return batch
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        return batch.to(device, non_blocking=True)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        batch = batch.scaled()
+        if self.trainer is not None and self.trainer.training:
+            # counted in batches, not optimizer steps: those of one accumulated step must differ
+            step = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+            seed = self.seed_of(self.trainer.current_epoch, step, self.trainer.global_rank)
+            if self.granted is not None:
+                batch = self.granted.joined(batch, seed)
+            with drawing(seed):
+                return self.changed(batch)
+        if self.trainer is not None and self.synthesis is not None and self.trainer.validating:
+            # of each frame the same forgery, in every epoch and on every rank
+            seeds = [self.seed_of(crc32(name.encode())) for name in names_of(batch)]
+            return mix(self.synthesis.eval(), batch, seeds, only_some=False)
+        return batch
+
+    def seed_of(self, *address: int) -> int:
+        """For draws that depend on an address alone, so that a resumed run goes on as it would have."""
+        # SeedSequence mixes its words: neighbouring addresses share nothing
+        return int(np.random.SeedSequence([self.seed, *address]).generate_state(1, np.uint64)[0])
+
+    def changed(self, batch: Batch) -> Batch:
+        """What training sees of a batch."""
+        if self.synthesis is not None:
+            batch = mix(self.synthesis.train(), batch)
+        if self.augment is None:
+            return batch
+        batch.boundary = None  # what is moved is the mask
+        return self.augment(batch)
+
+    def seen_pixels(self) -> Contract:
+        """What decides the pixels that a network gets: how they are stored, and how many, does not."""
+        read = pixels_of(self.contract) | {"size": self.image_size, "clip": self.clip, "every": self.every}
+        if self.read == "videos":
+            read["decoder"] = self.decoder.family
+        return read
+
+    def state_dict(self) -> dict[str, Any]:
+        stored = int(self.contract["size"]) if self.read == "crops" else None  # size of crops before image_size
+        known = self.trained_on or self.training_methods()
+        seen = self.seen or count_seen(self.videos("train"), self.synthesis.makers if self.synthesis else ())
+        state: dict[str, Any] = {"contract": self.seen_pixels(), "stored": stored, "trained_on": known, "seen": seen}
+        state |= {"fixed_by_set": self.fixed_by_set}
+        return state if self.granted is None else state | {"asked": self.granted.state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        contracts.compare(self.seen_pixels(), state_dict["contract"], "the data of the checkpoint", contracts.READ_BY)
+        self.trained_on, self.seen = state_dict["trained_on"], state_dict.get("seen")
+        self.asked = state_dict.get("asked", {})
+        self.fixed_by_set = state_dict.get("fixed_by_set", {})
+        if self.granted is not None:
+            self.granted.remember(self.asked)

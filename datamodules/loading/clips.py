@@ -1,0 +1,241 @@
+"""Clips of faces, from the crop store or straight from the videos."""
+
+from __future__ import annotations
+
+import functools
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from copy import copy
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from datamodules import manifest
+from datamodules.batch import Sample
+from datamodules.faces.align import Cropper
+from datamodules.faces.crop import NoCrop, Region, restore_region
+from datamodules.loading.sampling import Address, Faces, evenly
+from datamodules.manifest import inside
+from datamodules.media.mask_video import read_masks
+from datamodules.media.video import Decoder, probe
+from datamodules.prepared.face_index import FaceIndex, FaceRecord
+from datamodules.prepared.shards import Place, decode, resize, two_valued
+from datamodules.prepared.tables import IMAGE_COLUMNS, PLACE
+from datamodules.runtime.errors import Refused
+
+
+class Clips(Dataset[Sample]):
+    """Addressed by the sampler; holds no open file."""
+
+    hides_masks = False  # of forged faces, where they have to be asked for
+
+    def __init__(self, known: FaceIndex, folder: Path, size: int, length: int, every: int) -> None:
+        """
+        Args:
+            folder: Holds the files.
+        """
+        self.known, self.folders, self.size, self.length, self.every = known, [folder], size, length, every
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+    @functools.cached_property
+    def seen(self) -> Callable[[int], FaceRecord]:
+        return functools.lru_cache(maxsize=64)(self.known.face)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "seen"}
+
+    def starts(self, i: int) -> NDArray[np.int64]:
+        """Frames from which a whole clip of a face can be cut."""
+        # what moves between landmarks that are wrong is no face
+        frames = starts = self.known.frames(i, only_believed=self.length > 1)
+        for step in range(1, self.length):
+            starts = np.intersect1d(starts, frames - step * self.every)
+        return starts
+
+    def spaced(self, i: int, count: int) -> NDArray[np.int64]:
+        """At most as many starts, evenly spaced over what there is."""
+        starts = self.starts(i)
+        return starts[evenly(len(starts), count)]
+
+    def sizes(self, evenly_spaced: int | None) -> NDArray[np.int64]:
+        """(F,) clips that each face can give."""
+        if self.length == 1 and evenly_spaced is None:
+            return self.known.count
+        each = (self.starts(i) if evenly_spaced is None else self.spaced(i, evenly_spaced) for i in range(len(self)))
+        return np.fromiter(map(len, each), np.int64, len(self))
+
+    def faces(self, evenly_spaced: int | None = None) -> Faces:
+        """
+        Args:
+            evenly_spaced: Only this many clips of each face, spaced over the length of its video.
+        """
+        known = self.known
+        source = manifest.sources(known.videos).dictionary_encode().indices.to_numpy()
+        return Faces(
+            label=known.videos["label"].to_numpy()[known.owner],
+            size=self.sizes(evenly_spaced),
+            name=known.names,
+            source=source[known.owner],
+            starts=self.starts if evenly_spaced is None else functools.partial(self.spaced, count=evenly_spaced),
+            home=known.home,
+            length=self.length,
+            every=self.every,
+        )
+
+    def __getitem__(self, address: Address) -> Sample:
+        return self.__getitems__([address])[0]
+
+    @abstractmethod
+    def __getitems__(self, addresses: list[Address]) -> list[Sample]: ...
+
+    def sample(self, address: Address, frames: Tensor, mask: Tensor | None, regions: list[Region]) -> Sample:
+        face = self.seen(address.face)
+        points = face.landmarks[face.at(address.numbers)]
+        inward = np.stack([region.inward(p, self.size) for region, p in zip(regions, points, strict=True)])
+        if face.row.label == 0:
+            mask = torch.zeros_like(frames[:, :1])  # a real face is known to be untouched
+        return Sample(
+            frames=frames,
+            label=face.row.label,
+            mask=mask,
+            landmarks=torch.from_numpy(inward),
+            video=face.row.key,
+            people=face.row.identities,
+            track=face.track,
+            numbers=torch.tensor(address.numbers),
+            counts=address.counts,
+        )
+
+
+def join(parts: Sequence[Clips]) -> Clips:
+    """The faces of several sets, which are read alike."""
+    out = copy(parts[0])
+    out.known = FaceIndex.join([part.known for part in parts])
+    out.folders = [folder for part in parts for folder in part.folders]
+    return out
+
+
+def as_frames(pictures: list[NDArray[np.uint8]]) -> Tensor:
+    """(H, W[, 3]) pictures to (T, 3 or 1, H, W)."""
+    stacked = torch.from_numpy(np.stack(pictures))
+    return stacked[:, None] if stacked.ndim == 3 else stacked.permute(0, 3, 1, 2).contiguous()
+
+
+class CropClips(Clips):
+    """Reads the stored crops."""
+
+    def __init__(self, prepared: Path, videos: pa.Table, size: int, tracks: int) -> None:
+        columns = list(PLACE) + [f"{kind}{what}" for kind in ("image", "mask") for what in IMAGE_COLUMNS]
+        super().__init__(FaceIndex(prepared, "crops", videos, columns, tracks), prepared, size, 1, 1)
+
+    def sizes(self, evenly_spaced: int | None) -> NDArray[np.int64]:
+        return self.known.count if evenly_spaced is None else np.minimum(self.known.count, evenly_spaced)
+
+    def read(self, face: FaceRecord, i: int, kind: str) -> NDArray[np.uint8]:
+        folder, file = self.folders[face.home], face.where[kind][i]
+        place = Place(file, int(face.where[f"{kind}_offset"][i]), int(face.where[f"{kind}_length"][i]))
+        try:
+            content = place.read(folder)
+            if crc32(content) != face.where[f"{kind}_crc"][i]:
+                raise OSError("its checksum is not that of what was written")
+            return resize(decode(content, grey=kind == "mask"), self.size)
+        except OSError as error:
+            raise Refused(f"{folder / file}: cannot be read ({error}); prepare the data again") from error
+
+    def __getitems__(self, addresses: list[Address]) -> list[Sample]:
+        samples = []
+        for address in addresses:
+            face = self.seen(address.face)
+            i = int(face.at(address.numbers)[0])
+            frames = as_frames([self.read(face, i, "image")])
+            mask = (
+                as_frames([two_valued(self.read(face, i, "mask"))])
+                if face.where["mask"][i] and not self.hides_masks
+                else None
+            )
+            region = restore_region(*(float(face.where[name][i]) for name in PLACE))
+            samples.append(self.sample(address, frames, mask, [region]))
+        return samples
+
+
+class VideoClips(Clips):
+    """Decodes the videos, each once for all its clips in a batch."""
+
+    def __init__(
+        self,
+        prepared: Path,
+        root: Path,
+        videos: pa.Table,
+        decoder: Decoder,
+        size: int,
+        cropper: Cropper,
+        tracks: int,
+        length: int = 1,
+        every: int = 1,
+    ) -> None:
+        """
+        Args:
+            length: Frames per clip.
+            every: Step from one frame of a clip to the next.
+        """
+        known = FaceIndex(prepared, "faces", videos, ["x0", "y0", "x1", "y1"], tracks)
+        super().__init__(known, root, size, length, every)
+        self.decoder, self.cropper = decoder, cropper
+
+    def spaced(self, i: int, count: int) -> NDArray[np.int64]:
+        starts = self.starts(i)
+        if len(starts) <= count:
+            return starts
+        # over the whole video, not only where the face was seen, so that every method gets the same frames
+        frames = self.known.videos["frames"][self.known.owner[i]].as_py()
+        spaced = np.intersect1d(starts, evenly(frames - (self.length - 1) * self.every, count))
+        return spaced if len(spaced) else starts[evenly(len(starts), count)]
+
+    def region(self, face: FaceRecord, number: int) -> Region:
+        i = int(face.at([number])[0])
+        box = np.array([face.where[name][i] for name in ("x0", "y0", "x1", "y1")])
+        try:
+            return self.cropper.region(box, face.landmarks[i])
+        except NoCrop as error:
+            raise Refused(f"{face.row.path}, frame {number}: {error}") from error
+
+    def __getitems__(self, addresses: list[Address]) -> list[Sample]:
+        samples: dict[int, Sample] = {}
+        by_video: dict[str, list[int]] = {}
+        for i, address in enumerate(addresses):
+            by_video.setdefault(self.seen(address.face).row.key, []).append(i)
+        for places in by_video.values():
+            face = self.seen(addresses[places[0]].face)
+            row, root = face.row, self.folders[face.home]
+            path = inside(root, row.path)
+            numbers = sorted({n for i in places for n in addresses[i].numbers})
+            pictures = dict(zip(numbers, self.decoder.read(path, numbers).cpu().numpy(), strict=True))
+            masks: dict[int, NDArray[np.uint8] | None] = {}
+            if row.mask and not self.hides_masks:
+                size = pictures[numbers[0]].shape[:2]
+                found = read_masks(self.decoder, inside(root, row.mask), probe(path), numbers, size)
+                masks = dict(zip(numbers, found, strict=True))
+            for i in places:
+                samples[i] = self.cut(addresses[i], pictures, masks)
+        return [samples[i] for i in range(len(addresses))]
+
+    def cut(
+        self, address: Address, pictures: dict[int, NDArray[np.uint8]], masks: dict[int, NDArray[np.uint8] | None]
+    ) -> Sample:
+        # the region of the first frame serves the whole clip: a crop that followed the head would hide its motion
+        region = self.region(self.seen(address.face), address.numbers[0])
+        frames = as_frames([region.cut(pictures[n], self.size) for n in address.numbers])
+        known = [mask for n in address.numbers if (mask := masks.get(n)) is not None]
+        cut: Tensor | None = None
+        if len(known) == len(address.numbers):
+            cut = as_frames([region.cut_mask(mask, self.size) for mask in known])
+        return self.sample(address, frames, cut, [region] * len(address.numbers))

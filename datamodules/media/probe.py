@@ -1,0 +1,128 @@
+"""What a file says of its frames before any is decoded, and the error that names a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.media.image_sequence import PICTURES, PictureError, find, holds_pictures, pixels
+from datamodules.media.parameter_sets import sequence_headers
+from datamodules.runtime.errors import Refused
+
+# containers, no playlists: those name other files and addresses, which FFmpeg would open
+CONTAINERS = "mov,matroska,webm,avi,gif,mpegts,mpeg,flv,asf,ogg,mpegvideo,h264,hevc,ivf,webp_pipe,png_pipe,jpeg_pipe"
+OPTIONS = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+LARGEST = 2**26  # pixels of a frame, whatever its header says
+
+
+class VideoError(Refused):
+    """A video that cannot be read as it should be."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path, self.reason = path, reason
+
+    def __reduce__(self) -> tuple[type[VideoError], tuple[Path, str]]:
+        return type(self), (self.path, self.reason)  # so that it crosses processes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Index:
+    """What the container says of each frame that is shown, without decoding any."""
+
+    times: NDArray[np.float64]  # (N,) seconds since the first; of pictures, the numbers in their names
+    trimmed: bool = False  # an edit list hides some frames
+    picture_bytes: int = 0
+    has_rate: bool = True
+    container: str = ""  # as FFmpeg calls it
+    codec: str = ""
+    pixels: str = ""  # their format
+    changes: bool = False  # a later frame may have another size or colour matrix
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    @property
+    def seconds(self) -> float:
+        return float(self.times[-1]) if self.has_rate else 0.0
+
+    @property
+    def fps(self) -> float:
+        return (len(self) - 1) / self.seconds if self.seconds else 0.0
+
+
+def film_of(container: Any) -> Any:
+    """Its video track; the cover of an album is none."""
+    films = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    return films[0] if films else None
+
+
+def probe(path: Path) -> Index:
+    """Lists the frames of a clip without decoding any, and refuses what is cut short or is no video."""
+    if holds_pictures(path):
+        with naming(path):
+            numbers = find(path).numbers
+            size = 3 * pixels(path) if path.is_file() and path.suffix.lower() in PICTURES else 0
+        if not len(numbers):
+            raise VideoError(path, "has no pictures")
+        return Index(times=numbers.astype(np.float64), picture_bytes=size, has_rate=False)
+    try:
+        with av.open(str(path), options=OPTIONS) as container:
+            name = container.format.name
+            if name.endswith("_pipe") or name == "image2":
+                raise VideoError(path, f"a picture ({name}), not a video")
+            if name == "mpegts":
+                raise VideoError(
+                    path, "an MPEG transport stream has no index; copy it: ffmpeg -i IN.ts -c copy OUT.mp4"
+                )
+            track = film_of(container)
+            if track is None:
+                raise VideoError(path, "has no video track")
+            times, hidden, packets, end = [], 0, 0, 0.0
+            headers: set[bytes] = set()
+            for packet in container.demux():
+                if packet.pts is None or not packet.size:
+                    continue
+                end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                if packet.stream.index == track.index:
+                    packets += 1
+                    hidden += packet.is_discard
+                    if packet.is_keyframe:
+                        headers.add(sequence_headers(packet, track.codec_context))
+                    if not packet.is_discard:
+                        times.append(float(packet.pts * packet.time_base))
+            promised, duration = track.frames, (container.duration or 0) / av.time_base
+            if not name.startswith("matroska"):  # which counts from zero, not from its first frame
+                duration += (container.start_time or 0) / av.time_base
+            size = 3 * track.width * track.height
+            about = {"container": name, "codec": track.codec_context.codec.canonical_name}
+            about["pixels"] = track.codec_context.pix_fmt or ""
+    except av.ArgumentError as error:
+        raise VideoError(path, f"is in no container that is read ({CONTAINERS.replace(',', ', ')})") from error
+    except (av.FFmpegError, OSError) as error:
+        raise VideoError(path, error.strerror or str(error)) from error
+    if not times:
+        raise VideoError(path, "has no frames")
+    if packets < promised:
+        raise VideoError(path, f"is cut short: {packets} of {promised} frames")
+    if duration - end > max(0.5, 0.02 * duration):
+        raise VideoError(path, f"is cut short: {end:.2f} of {duration:.2f} s")
+    shown = np.sort(np.asarray(times))
+    changes = len(headers) > 1
+    return Index(times=shown - shown[0], trimmed=hidden > 0, picture_bytes=size, changes=changes, **about)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Pictures that cannot be read are an error of the clip they belong to."""
+    try:
+        yield
+    except (PictureError, OSError) as error:
+        raise VideoError(path, getattr(error, "strerror", None) or str(error)) from error

@@ -1,0 +1,64 @@
+"""How faces were prepared, so that a checkpoint meets the same pictures it was trained on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+
+from datamodules.prepared import checksums
+from datamodules.runtime.errors import Refused
+
+Contract = dict[str, str | int | float]
+LAYOUT = 2  # of prepared folders; raise it when those of before can no longer be used
+
+
+def digest(contract: Contract) -> str:
+    return blake2b(json.dumps(contract, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+# what decides how prepared faces are read, and the options that change it
+READ_BY = {"size": "--data.image_size", "clip": "--data.read videos --data.clip", "every": "--data.every"}
+
+
+# who makes the same pixels, bit for bit: decord refuses the files on which it would not
+ON_CPU = "FFmpeg on cpu"
+SAME_PIXELS = {"Decord on cpu": ON_CPU, "PyAV on cpu": ON_CPU}  # as contracts were once written
+
+
+def by_family(contract: Contract) -> Contract:
+    """With the family of its decoder in place of the one that was named."""
+    decoder = str(contract.get("decoder", ""))
+    return contract | {"decoder": SAME_PIXELS[decoder]} if decoder in SAME_PIXELS else contract
+
+
+def compare(mine: Contract, theirs: Contract, who: str, options: Mapping[str, str] | None = None) -> None:
+    """
+    Args:
+        who: Says where ``theirs`` is from, for the message.
+        options: That change a part of ``mine``, for the message.
+    """
+    mine, theirs = by_family(mine), by_family(theirs)
+    different = [
+        f"{name} is {mine.get(name, 'absent')!r} here and {theirs.get(name, 'absent')!r} there"
+        for name in sorted(mine.keys() | theirs.keys())
+        if mine.get(name) != theirs.get(name)
+    ]
+    if different:
+        give = [f"{option} {theirs[name]}" for name, option in (options or {}).items() if mine[name] != theirs[name]]
+        advice = f"; give {' '.join(give)}" if give else ""
+        raise Refused(f"{who} was prepared differently: {'; '.join(different)}{advice}")
+
+
+def load(folder: Path) -> Contract:
+    path = folder / "contract.json"
+    if not path.exists():
+        raise Refused(f"{path}: missing; run 'python -m suite prepare' with --data.prepared {folder}")
+    if path.name in checksums.read(folder):  # from the end of the first call of 'prepare' on
+        checksums.check(folder, path.name)
+    contract: Contract = json.loads(path.read_text())
+    if contract.get("layout", 1) != LAYOUT:
+        was = f"{folder}: was prepared by an earlier version, layout {contract.get('layout', 1)}, must be {LAYOUT}"
+        raise Refused(f"{was}; run 'python -m suite prepare' again, with a new folder for --data.prepared")
+    return contract

@@ -1,0 +1,286 @@
+"""From a manifest to tracked faces and their crops; may be killed at any moment and called again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+from zlib import crc32
+
+import cv2
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from datamodules import manifest
+from datamodules.faces.align import Alignment, Cropper
+from datamodules.faces.crop import NoCrop
+from datamodules.faces.provided import given_track
+from datamodules.faces.tracking.track import Track
+from datamodules.faces.tracking.tracker import FaceTracker
+from datamodules.loading.sampling import evenly
+from datamodules.manifest import Video
+from datamodules.media.damage import Damage, find_damage, say_damage
+from datamodules.media.mask_video import covered, damaged_masks, read_masks
+from datamodules.media.probe import Index, VideoError, probe
+from datamodules.media.source_files import sha256, size_of
+from datamodules.media.video import Decoder
+from datamodules.prepared import contract as contracts
+from datamodules.prepared.contract import LAYOUT, Contract
+from datamodules.prepared.face_table import FACES, tabulate
+from datamodules.prepared.shards import Format, encode, write_tar
+from datamodules.prepared.tables import CROPS, PLACE, merge, part_name, read_skipped, relist, save
+from datamodules.runtime import process_pool, ray_cluster
+from datamodules.runtime.atomic_files import write_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides the pixels of a crop."""
+
+    decoder: Decoder
+    tracker: FaceTracker
+    size: int = 256
+    margin: float = 1.3
+    alignment: Alignment = "none"
+    frames: int = 32
+    tracks: int = 1
+    format: Format = "png"
+    store: Literal["files", "shards"] = "files"
+
+    @property
+    def cropper(self) -> Cropper:
+        return Cropper(self.margin, self.alignment)
+
+    def contract(self) -> Contract:
+        t = self.tracker
+        return {
+            "layout": LAYOUT,
+            "decoder": self.decoder.family,
+            "detector": t.detector.fingerprint(),
+            "landmarks": t.landmarks.fingerprint(),
+            "search_every": t.every,
+            "search_last": 1,  # the last frame, too
+            "smallest": t.smallest,
+            "patience": t.patience,
+            "shortest": t.shortest,
+            "smooth": t.smooth,
+            "steady": t.steady,
+            "room": t.room,
+            "alignment": self.alignment,
+            "margin": self.margin,
+            "size": self.size,
+            "frames": self.frames,
+            "tracks": self.tracks,
+            "colour": "RGB",
+            "format": self.format,
+            "store": self.store,
+        }
+
+
+def coverage(track: Track, masks: dict[int, NDArray[np.uint8]]) -> float:
+    """Mean share of a track's boxes that the mask covers."""
+    shares = [covered(one.box, masks[one.frame]) for one in track if one.frame in masks]
+    return float(np.mean(shares)) if shares else 0.0
+
+
+def prepare_video(row: Video, root: Path, out: Path, recipe: Recipe) -> None:
+    """Leaves a folder in ``parts`` that holds everything about one video, or the reason why it was skipped."""
+    cv2.setNumThreads(1)
+    name = part_name(row.key)
+    final, part = out / "parts" / name, out / "parts" / f".{name}"
+    if final.exists():
+        return
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        path = manifest.inside(root, row.path)
+        index = probe(path)
+        row = replace(row, fps=round(index.fps, 3), frames=len(index), sha256=sha256(path))
+        write_part(part, row, index, root, out, recipe)
+    except VideoError as error:
+        # the video or its mask, whichever is at fault: it is tried again once that file has changed
+        skip(part, row, root, row.mask if is_mask(error.path, row, root) else row.path, error.reason)
+    except (manifest.Outside, NoCrop) as error:
+        skip(part, row, root, row.path, str(error))
+    (part / "row.json").write_text(json.dumps(asdict(row)))
+    part.replace(final)
+
+
+def is_mask(path: Path, row: Video, root: Path) -> bool:
+    try:
+        return bool(row.mask) and path == manifest.inside(root, row.mask)
+    except manifest.Outside:
+        return False
+
+
+def skip(part: Path, row: Video, root: Path, faulty: str, reason: str) -> None:
+    content = {"video": row.key, "path": faulty, "reason": reason, "bytes": size_of(root / faulty)}
+    content["split"] = row.split
+    (part / "skipped.json").write_text(json.dumps(content))
+
+
+def write_part(
+    part: Path,
+    row: Video,
+    index: Index,
+    root: Path,
+    out: Path,
+    recipe: Recipe,
+    damage: NDArray[np.bool_] | None = None,
+) -> None:
+    """
+    Args:
+        damage: (N,) whether each frame is damaged; looked for without it.
+    """
+    path = manifest.inside(root, row.path)
+    watcher = recipe.decoder.watcher(index) if damage is None else None
+    if damage is None:
+        # most files have none: what is decoded for the faces tells, and only where it does all begins again
+        damage = np.zeros(len(index), bool) if watcher else find_damage(path, index)
+        if row.mask:
+            damage |= damaged_masks(manifest.inside(root, row.mask), index)
+    corrupt: list[int] = []
+    if damage.any():
+        content = Damage(video=row.key, path=row.path, damaged=int(damage.sum()), frames=len(damage))
+        (part / "damaged.json").write_text(json.dumps(asdict(content)))
+    if damage.all():
+        raise VideoError(path, say_damage(damage))
+    damaged = set(np.flatnonzero(damage).tolist())
+    wanted = set(evenly(row.frames, recipe.frames)) - damaged
+    kept: dict[int, NDArray[np.uint8]] = {}
+    times: dict[int, float] = {}
+    sizes: set[tuple[int, ...]] = set()
+
+    def pictures() -> Iterator[NDArray[np.uint8]]:
+        every = range(len(index))
+        for number, frame in enumerate(
+            watcher.decode(path, index, every, corrupt) if watcher else recipe.decoder.frames(path, index, every)
+        ):
+            picture = frame.cpu().numpy()
+            sizes.add(picture.shape[1::-1])
+            if len(sizes) > 1:
+                raise VideoError(path, "has frames of " + " and of ".join(f"{w} x {h}" for w, h in sorted(sizes)))
+            times[number] = float(index.times[number])
+            if number in wanted:
+                kept[number] = picture.copy()
+            yield picture
+
+    if row.box:
+        files = manifest.inside(root, row.landmarks) if row.landmarks else None
+        numbers = index.times.astype(int).tolist() if files else range(row.frames)
+        tracks = [given_track(pictures(), numbers, row.box, recipe.margin, recipe.tracker.landmarks, files)]
+        tracks[0].drop(damaged)
+    else:
+        tracks = recipe.tracker.track(pictures(), damaged)
+    if corrupt:
+        write_part(part, row, index, root, out, recipe, damage | find_damage(path, index))
+        return
+    of_damage = f" ({say_damage(damage)})" if damaged else ""
+    if not tracks:
+        raise VideoError(path, f"no face found{of_damage}")
+    masks: dict[int, NDArray[np.uint8]] = {}
+    if row.mask and wanted:
+        size = kept[min(wanted)].shape[:2]
+        read = read_masks(recipe.decoder, manifest.inside(root, row.mask), index, sorted(wanted), size)
+        masks = {n: mask for n, mask in zip(sorted(wanted), read, strict=True) if mask is not None}
+        tracks.sort(key=lambda track: -coverage(track, masks))  # stable: equal ones stay in order of size
+    nan = float("nan")
+    seen = [tabulate(row.key, track, times, coverage(track, masks) if masks else nan) for track in tracks]
+    save(part / "faces.arrow", FACES, seen)
+
+    images: list[tuple[str, bytes]] = []
+    rows: list[dict[str, Any]] = []
+    impossible: NoCrop | None = None
+    for track in tracks[: recipe.tracks]:
+        for one in track:
+            if (number := one.frame) not in kept:
+                continue
+            try:
+                region = recipe.cropper.region(one.box, one.face.points)
+                crop = region.cut(kept[number], recipe.size)
+            except NoCrop as error:  # costs this frame alone
+                impossible = error
+                continue
+            image = f"{row.folder}/{track.id}_{number:06d}.{recipe.format}"
+            images.append((image, encode(crop, recipe.format)))
+            mask = ""
+            if number in masks:
+                mask = f"{row.folder}/{track.id}_{number:06d}.mask.png"
+                images.append((mask, encode(region.cut_mask(masks[number], recipe.size), "png")))
+            about = {"video": row.key, "track": track.id, "frame": number, "time": times[number]}
+            place = {name: getattr(region, name) for name in PLACE}
+            rows.append({**about, **place, "landmarks": one.face.points.ravel(), "image": image, "mask": mask})
+    if not rows and impossible is not None:
+        raise impossible
+    if not rows:
+        raise VideoError(path, f"no face in the {len(wanted)} frames that are cropped{of_damage}")
+    store(part, out, recipe, row.folder, images, rows)
+    save(part / "crops.arrow", CROPS, [pa.Table.from_pylist(rows, CROPS)])
+
+
+def store(
+    part: Path, out: Path, recipe: Recipe, name: str, images: list[tuple[str, bytes]], rows: list[dict[str, Any]]
+) -> None:
+    """Writes the images of one video and says in its rows where their bytes are."""
+    sums = {image: crc32(content) for image, content in images}
+    for row in rows:
+        row |= {f"{kind}_crc": sums.get(row[kind], 0) for kind in ("image", "mask")}
+    if recipe.store == "shards":
+        # webdataset takes what is before the first dot for the sample
+        places = write_tar(part / "crops.tar", images)
+        for row in rows:
+            for kind in ("image", "mask"):
+                place = places.get(row[kind])
+                row[f"{kind}_offset"], row[f"{kind}_length"] = (place.offset, place.length) if place else (0, 0)
+        return
+    folder = out / "crops" / name
+    temporary = folder.with_name(f".{folder.name}.part")
+    for gone in (folder, temporary):  # of a run that was killed between the images and the table
+        shutil.rmtree(gone, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    for image, content in images:
+        (temporary / Path(image).name).write_bytes(content)
+    temporary.replace(folder)
+    sizes = {image: len(content) for image, content in images}
+    for row in rows:
+        for kind in ("image", "mask"):
+            row[f"{kind}_offset"], row[f"{kind}_length"] = 0, sizes.get(row[kind], 0)
+            row[kind] = f"crops/{row[kind]}" if row[kind] else ""
+
+
+def prepare_all(
+    rows: list[Video], root: Path, out: Path, recipe: Recipe, workers: int, address: str | None = None
+) -> Iterator[tuple[int, int]]:
+    """Prepares what is not prepared yet, yielding (done, all); the tables are complete when it ends.
+
+    Args:
+        address: Of a Ray cluster; without it, processes of this machine.
+    """
+    manifest.check(rows, root)
+    if without := [row for row in rows if not row.landmarks]:
+        recipe.cropper.check_landmarks(recipe.tracker.landmarks, f", which {without[0].path} does not bring")
+    out.mkdir(parents=True, exist_ok=True)
+    stamp = out / "contract.json"
+    if stamp.exists():
+        contracts.compare(recipe.contract(), contracts.load(out), str(out))
+    else:
+        write_text(stamp, json.dumps(recipe.contract(), indent=1) + "\n")
+    for stale in (out / "parts").glob(".*"):
+        shutil.rmtree(stale, ignore_errors=True)
+    have = {row.key for row in relist(out, rows)}
+    for skipped in read_skipped(out):
+        if size_of(root / skipped.path) == skipped.bytes:
+            have.add(skipped.video)
+    todo = [row for row in rows if row.key not in have]
+    done = len(rows) - len(todo)
+    yield done, len(rows)
+    jobs = ((prepare_video, (row, root.resolve(), out.resolve(), recipe)) for row in todo)
+    for _ in process_pool.run(jobs, workers) if address is None else ray_cluster.run(jobs, address, workers):
+        done += 1
+        yield done, len(rows)
+    if any((out / "parts").glob("*")):
+        merge(out, [row.key for row in rows])

@@ -1,0 +1,265 @@
+"""The tables of a prepared folder, and how what was done for single videos joins them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, fields, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from datamodules import manifest
+from datamodules.manifest import Video
+from datamodules.media.damage import Damage, read_damage, write_damage
+from datamodules.prepared import checksums
+from datamodules.prepared.face_table import FACES, POINTS
+from datamodules.prepared.shards import join_tars
+from datamodules.runtime.atomic_files import appearing
+from datamodules.runtime.errors import Refused
+
+SHARD = 256 * 2**20  # bytes from which a tar shard is full
+FILES = ("path", "mask", "box", "landmarks")  # columns that decide what was prepared
+BLOCK = 65536  # rows that are written together
+IMAGE_COLUMNS = ("", "_offset", "_length", "_crc")  # of an image, in the columns that begin with its kind
+PLACE = ("x", "y", "side", "angle")  # of the region that a crop shows
+CROPS = pa.schema(
+    [("video", pa.string()), ("track", pa.int32()), ("frame", pa.int32()), ("time", pa.float64())]
+    + [(name, pa.float32()) for name in PLACE]
+    + [("landmarks", POINTS)]  # in pixels of the frame
+    # crc: CRC-32 of the bytes; a mask is empty where it is unknown
+    + [(f"{kind}{what}", pa.int64() if what else pa.string()) for kind in ("image", "mask") for what in IMAGE_COLUMNS]
+)
+# where the rows of a face begin in the other two, so that those need not be read; best faces of a video first
+TRACKS = pa.schema(
+    [("video", pa.large_string()), ("track", pa.int32())]
+    + [(name, pa.int64()) for name in ("faces_first", "faces", "crops_first", "crops")]
+)
+
+
+def load(path: Path) -> pa.Table:
+    """Mapped, not read: rows come from disk once they are looked at."""
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def save(
+    path: Path,
+    schema: pa.Schema,
+    tables: Iterable[pa.Table],
+    appear: Callable[[Path], AbstractContextManager[Path]] = appearing,
+) -> None:
+    """Rows in large blocks, whatever the size of the tables that they come in.
+
+    Args:
+        appear: How the file comes to its place.
+    """
+    held: list[pa.Table] = []
+    with appear(path) as part, pa.OSFile(str(part), "wb") as f, pa.ipc.new_file(f, schema) as writer:
+        for table in tables:
+            held.append(table.cast(schema))
+            if sum(map(len, held)) >= BLOCK:
+                writer.write_table(pa.concat_tables(held).combine_chunks())
+                held = []
+        if held:
+            writer.write_table(pa.concat_tables(held).combine_chunks())
+
+
+def load_tracks(out: Path) -> pa.Table:
+    checksums.check(out, "tracks.arrow")
+    tracks = load(out / "tracks.arrow")
+    known = {name.decode(): int(size) for name, size in (tracks.schema.metadata or {}).items()}
+    if known != {name: (out / f"{name}.arrow").stat().st_size for name in ("faces", "crops")}:
+        raise Refused(f"{out}: 'prepare' was stopped while it wrote the tables; call it again")
+    return tracks
+
+
+def part_name(key: str) -> str:
+    return blake2b(key.encode(), digest_size=12).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Skipped:
+    """A video that could not be prepared. It is tried again once its file has changed."""
+
+    video: str
+    path: str
+    reason: str
+    bytes: int
+    split: str = ""  # unknown in tables of before it was kept
+
+
+NAMES = [field.name for field in fields(Skipped)]
+
+
+def read_skipped(out: Path) -> list[Skipped]:
+    path = out / "skipped.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="") as f:
+        return [
+            Skipped(
+                video=r["video"],
+                path=r["path"],
+                reason=r["reason"],
+                bytes=int(r["bytes"]),
+                split=r.get("split") or "",
+            )
+            for r in csv.DictReader(f)
+        ]
+
+
+def read_manifest(out: Path) -> list[Video]:
+    path = out / "manifest.csv"
+    if path.exists():
+        checksums.check(out, path.name, whole=True)
+    return manifest.rows(manifest.read(path)) if path.exists() else []
+
+
+def relist(out: Path, listed: list[Video]) -> list[Video]:
+    """What is prepared and stays so: a list that was mended since then is believed, a file that moved is read again."""
+    by_key = {row.key: row for row in listed}
+    before = read_manifest(out)
+    after, kept = [], []
+    for old in before:
+        new = replace(by_key.get(old.key, old), fps=old.fps, frames=old.frames, sha256=old.sha256)
+        after.append(new)
+        if [getattr(new, name) for name in FILES] == [getattr(old, name) for name in FILES]:
+            kept.append(new)
+    if after != before:
+        manifest.write(after, out / "manifest.csv", checksums.replacing)
+        checksums.settle(out)
+    return kept
+
+
+def merge(out: Path, order: list[str]) -> None:
+    """Moves the parts into the tables. Killed in the middle, it starts over: parts go last, and twice is once."""
+    checksums.check_all(out)
+    new = sorted(path for path in (out / "parts").iterdir() if not path.name.startswith("."))
+    rows = [Video(**json.loads((path / "row.json").read_text())) for path in new]
+    place = {key: i for i, key in enumerate(order)}
+    # also those of a stopped call for other videos; in the order of the data set, so that the tables come out alike
+    both = sorted(zip(rows, new, strict=True), key=lambda pair: (place.get(pair[0].key, len(place)), pair[0].key))
+    rows, new = [row for row, _ in both], [path for _, path in both]
+    good = [(row, path) for row, path in zip(rows, new, strict=True) if not (path / "skipped.json").exists()]
+    fresh = {row.key for row in rows}
+    if any((path / "crops.tar").exists() for _, path in good):
+        join_shards(out, [path for _, path in good], fresh)
+    for table, schema in (("faces", FACES), ("crops", CROPS)):
+        replace_rows(out / f"{table}.arrow", schema, [path / f"{table}.arrow" for _, path in good], fresh)
+    save_tracks(out)
+    together = sorted(
+        [r for r in read_manifest(out) if r.key not in fresh] + [row for row, _ in good],
+        key=lambda row: (place.get(row.key, -1), row.key),
+    )
+    skipped = [s for s in read_skipped(out) if s.video not in fresh]
+    skipped += [
+        Skipped(**json.loads((path / "skipped.json").read_text())) for path in new if (path / "skipped.json").exists()
+    ]
+    with appearing(out / "skipped.csv") as temporary, temporary.open("w", newline="") as f:
+        writer = csv.DictWriter(f, NAMES)
+        writer.writeheader()
+        writer.writerows(map(asdict, sorted(skipped, key=lambda s: s.video)))
+    damaged = [one for one in read_damage(out) if one.video not in fresh]
+    damaged += [
+        Damage(**json.loads(path.read_text())) for path in (part / "damaged.json" for part in new) if path.exists()
+    ]
+    write_damage(out, damaged)
+    manifest.write(together, out / "manifest.csv", checksums.replacing)
+    checksums.settle(out)
+    forget(out)
+
+
+def forget(out: Path) -> None:
+    """Parts vanish in one step: half of one would not merge again."""
+    merged = out / ".parts.merged"
+    shutil.rmtree(merged, ignore_errors=True)
+    if (out / "parts").exists():
+        (out / "parts").replace(merged)
+    shutil.rmtree(merged, ignore_errors=True)
+
+
+def join_shards(out: Path, parts: list[Path], fresh: set[str]) -> None:
+    """Concatenates the tars of the videos to shards and moves the offsets along."""
+    used: set[str] = set()
+    if (out / "crops.arrow").exists():
+        crops = load(out / "crops.arrow")
+        used = set(pc.unique(but(crops, pa.array(sorted(fresh), pa.string()))["image"]).to_pylist())
+    folder = out / "shards"
+    folder.mkdir(exist_ok=True)
+    for path in folder.iterdir():  # of a merge that was killed
+        if f"shards/{path.name}" not in used:
+            path.unlink()
+    number = 1 + max((int(Path(shard).stem.rsplit("-", 1)[1]) for shard in used), default=-1)
+    group: list[Path] = []
+    for i, part in enumerate(parts):
+        group.append(part)
+        if i + 1 < len(parts) and sum((p / "crops.tar").stat().st_size for p in group) < SHARD:
+            continue
+        shard = folder / f"crops-{number:06d}.tar"
+        shifts = join_tars([p / "crops.tar" for p in group], shard)
+        for p, shift in zip(group, shifts, strict=True):
+            table = load(p / "crops.arrow").to_pylist()
+            for row in table:
+                for kind in ("image", "mask"):
+                    if row[kind]:
+                        row[kind] = f"shards/{shard.name}"
+                        row[f"{kind}_offset"] += shift
+            save(p / "crops.moved.arrow", CROPS, [pa.Table.from_pylist(table, CROPS)])
+        group, number = [], number + 1
+
+
+def but(table: pa.Table, videos: pa.Array) -> pa.Table:
+    return table.filter(pc.invert(pc.is_in(table["video"], videos)))
+
+
+def replace_rows(path: Path, schema: pa.Schema, parts: list[Path], fresh: set[str]) -> None:
+    """Streams the old rows but those of fresh videos, then the new ones."""
+
+    gone = pa.array(sorted(fresh), pa.string())
+
+    def tables() -> Iterable[pa.Table]:
+        if path.exists():
+            before = load(path)
+            for batch in before.to_batches():
+                yield but(pa.Table.from_batches([batch]), gone)
+        for part in parts:
+            moved = part.with_suffix(".moved.arrow")
+            yield load(moved if moved.exists() else part)
+
+    save(path, schema, tables(), checksums.replacing)
+
+
+def runs(table: pa.Table) -> pa.Table:
+    """Where the rows of each (video, track) begin, and how many there are."""
+    starts: list[NDArray[np.int64]] = []
+    at, before = 0, None
+    for batch in table.select(["video", "track"]).to_batches():
+        video = batch["video"].dictionary_encode().indices.to_numpy()
+        track = batch["track"].to_numpy()
+        new = np.flatnonzero((np.diff(video) != 0) | (np.diff(track) != 0)) + 1
+        first = (batch["video"][0].as_py(), int(track[0])) if len(track) else before
+        starts.append(at + (new if first == before else np.concatenate([[0], new])))
+        at, before = at + len(track), (batch["video"][-1].as_py(), int(track[-1])) if len(track) else before
+    begin = np.concatenate([*starts, np.empty(0, np.int64)]).astype(np.int64)
+    places: dict[str, Any] = {"video": table["video"].take(begin), "track": table["track"].take(begin)}
+    return pa.table(places | {"first": begin, "count": np.diff(begin, append=at)})
+
+
+def save_tracks(out: Path) -> None:
+    paths = {name: out / f"{name}.arrow" for name in ("faces", "crops")}
+    faces, crops = (runs(load(path)) for path in paths.values())
+    both = faces.join(crops, ["video", "track"], right_suffix="_crops").sort_by("first")
+    both = both.rename_columns(["video", "track", "faces_first", "faces", "crops_first", "crops"])
+    counts = {name: pc.fill_null(both[name], 0) for name in ("crops_first", "crops")}
+    table = pa.table({name: counts.get(name, both[name]) for name in TRACKS.names})
+    # the sizes tell tables that belong together from those of a call that was killed in between
+    sizes = {name: str(path.stat().st_size) for name, path in paths.items()}
+    save(out / "tracks.arrow", TRACKS.with_metadata(sizes), [table], checksums.replacing)

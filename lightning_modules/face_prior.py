@@ -1,0 +1,59 @@
+"""Masks that look at nothing but where the face is: what any localizer must beat."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from datamodules.batch import Batch
+from datamodules.runtime.errors import Refused
+from datamodules.synthesis.hull import JAW, MOUTH, filled
+from lightning_modules.base import Method, Prediction
+from lightning_modules.mae.face_parts import BROWS, EYES
+from lightning_modules.needed_landmarks import require_landmarks
+
+NOSE = [*range(27, 36)]
+HULLS = {"face": [[*JAW, *BROWS]], "features": [[*BROWS[:5], *EYES[:6]], [*BROWS[5:], *EYES[6:]], NOSE, MOUTH]}
+SURE = 4.0  # logit inside
+
+
+class Degenerate(Method):
+    """Scores every face alike and points at the same part of each; has nothing to train."""
+
+    is_trained = True
+    fixes_thresholds = False
+
+    def __init__(self, where: Literal["everywhere", "face", "features"] = "face", **kwargs: Any) -> None:
+        """
+        Args:
+            where: All pixels; the face within jaw and brows; or eyes with brows, nose and mouth.
+            **kwargs: See Method.
+        """
+        super().__init__(**kwargs)
+        self.where = where
+
+    @property
+    def needs_landmarks(self) -> bool:  # type: ignore[override]
+        return self.where != "everywhere"
+
+    def setup(self, stage: str) -> None:
+        if stage == "fit":
+            raise Refused("Degenerate: has nothing to fit; run 'test'")
+
+    def predicted(self, batch: Batch) -> Prediction:
+        out = self(batch.frames)
+        if self.needs_landmarks:
+            points = require_landmarks(batch).flatten(0, 1)
+            height, width = batch.frames.shape[-2:]
+            inside = torch.stack([filled(points[:, hull], height, width) for hull in HULLS[self.where]]).any(0)
+            out.mask_logit = (SURE * (2 * inside.float() - 1)).view_as(out.mask_logit)
+        return out
+
+    def forward(self, frames: Tensor) -> Prediction:
+        b = len(frames)
+        return Prediction(logit=frames.new_zeros(b), mask_logit=torch.full_like(frames[:, :, :1], SURE))
+
+    def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
+        raise Refused("Degenerate: has nothing to fit")

@@ -1,0 +1,76 @@
+"""The authors' checkpoints of LAA-Net, under our names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from datamodules.runtime.errors import Refused
+from lightning_modules.laa_net.network import Network
+from lightning_modules.weights import renamed, stripped
+
+REPEATS = (2, 4, 4, 6, 6, 8, 2)  # blocks of each stage of EfficientNet-B4
+BLOCK = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_se_reduce": "se.conv_reduce",
+    "_se_expand": "se.conv_expand",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+# the first stage does not expand: timm counts its layers from the depthwise convolution
+FIRST = {**BLOCK, "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+PREFIXES = {
+    "_conv_stem": "trunk.conv_stem",
+    "_bn0": "trunk.bn1",
+    "_conv_head": "trunk.conv_head",
+    "_bn1": "trunk.bn2",
+    "deconv_1.0": "pyramid.conv5",
+    "deconv_2.0": "pyramid.conv4",
+    "deconv_2.1": "pyramid.up4.0",
+    "deconv_2.2": "pyramid.up4.1",
+    "deconv_3.0": "pyramid.conv3",
+    "deconv_3.1": "pyramid.up3.0",
+    "deconv_3.2": "pyramid.up3.1",
+    "deconv_4.0.pw_block": "pyramid.inception.point",
+    "deconv_4.0.conv3_block": "pyramid.inception.three",
+    "deconv_4.0.conv5_block": "pyramid.inception.five",
+    "deconv_4.1": "pyramid.up2.0",
+    "deconv_4.2": "pyramid.up2.1",
+    "hm": "points",
+    "cls": "label",
+    "cstency": "embedding",
+}
+ALIAS, ALIASED = "inception_block.", "deconv_4.0."
+
+
+def rules() -> dict[str, str]:
+    """Pattern of the authors' names and what stands for it here."""
+    out, number = {}, 0
+    for stage, count in enumerate(REPEATS):
+        for block in range(count):
+            for theirs, ours in (BLOCK if stage else FIRST).items():
+                out[rf"_blocks\.{number}\.{theirs}\.(.+)"] = rf"trunk.blocks.{stage}.{block}.{ours}.\1"
+            number += 1
+    for theirs, ours in PREFIXES.items():
+        out[rf"{re.escape(theirs)}\.(.+)"] = rf"{ours}.\1"
+    return out
+
+
+def convert_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The authors' state dict of LAA-Net with EfficientNet-B4 to that of ``Network``.
+
+    Args:
+        state: 803 tensors, with or without ``module.`` before their names.
+    """
+    given = stripped(state)
+    for name in [name for name in given if name.startswith(ALIAS)]:
+        twin = given.get(ALIASED + name.removeprefix(ALIAS))
+        if twin is None or not torch.equal(twin, given.pop(name)):
+            raise Refused(f"{name}: differs from {ALIASED + name.removeprefix(ALIAS)}, whose alias it is")
+    return renamed(given, rules(), Network, "LAA-Net with EfficientNet-B4")

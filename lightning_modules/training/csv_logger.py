@@ -1,0 +1,52 @@
+"""metrics.csv of a run, kept when the run goes on."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from lightning_fabric.loggers.csv_logs import _ExperimentWriter
+from pytorch_lightning.loggers.csv_logs import CSVLogger, ExperimentWriter
+
+from datamodules.runtime.atomic_files import appearing
+
+
+def write(path: Path, names: list[str], rows: list[dict[str, str]]) -> None:
+    with appearing(path) as part, part.open("w", newline="") as f:
+        writer = csv.DictWriter(f, names)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    with path.open(newline="") as f:
+        reader = csv.DictReader(f)
+        return list(reader.fieldnames or []), list(reader)
+
+
+def rewind(path: Path, step: int) -> None:
+    """Drops what was logged after the checkpoint that training goes on from: it will be logged again."""
+    if path.is_file():
+        names, rows = read(path)
+        write(path, names, [row for row in rows if int(row["step"]) < step])
+
+
+class Continued(ExperimentWriter):
+    """Appends to the file of the run that is resumed; the parent deletes it."""
+
+    def _check_log_dir_exists(self) -> None:
+        path = Path(self.metrics_file_path)
+        if path.is_file():
+            self.metrics_keys = read(path)[0]
+
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        path = Path(self.metrics_file_path)
+        write(path, fieldnames, read(path)[1])
+
+
+class History(CSVLogger):
+    @property
+    def experiment(self) -> _ExperimentWriter:
+        if self._experiment is None:
+            self._experiment = Continued(log_dir=self.log_dir)
+        return self._experiment

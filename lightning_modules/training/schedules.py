@@ -1,0 +1,94 @@
+"""Learning rates over epochs, where torch has none that a config can name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from pytorch_lightning.cli import ReduceLROnPlateau
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from datamodules.runtime.errors import Refused
+
+
+class RiseAndFall(LRScheduler):
+    """In a straight line from lr to a multiple of it, then in another to 0."""
+
+    def __init__(self, optimizer: Optimizer, epochs: int, rise: float = 0.25, booster: float = 4.0) -> None:
+        """
+        Args:
+            epochs: At which 0 is reached.
+            rise: Part of them after which the rate falls.
+            booster: The highest rate over the first.
+        """
+        if not 0 <= rise < 1:
+            raise Refused(f"rise {rise}: must be at least 0 and below 1")
+        self.epochs, self.top, self.booster = epochs, rise * epochs, booster
+        super().__init__(optimizer)
+
+    def factor(self, epoch: int) -> float:
+        if epoch < self.top:
+            return 1 + (self.booster - 1) * epoch / self.top
+        return self.booster * max(0, self.epochs - epoch) / (self.epochs - self.top)
+
+    def get_lr(self) -> list[float | Tensor]:
+        return [lr * self.factor(self.last_epoch) for lr in self.base_lrs]
+
+
+class WarmUpAndCosine(LRScheduler):
+    """In a straight line up to lr, then down to 0 along half a cosine."""
+
+    def __init__(self, optimizer: Optimizer, epochs: int, rise: float = 0.1) -> None:
+        """
+        Args:
+            epochs: At which 0 is reached.
+            rise: Part of them until lr is reached.
+        """
+        if not 0 <= rise < 1:
+            raise Refused(f"rise {rise}: must be at least 0 and below 1")
+        self.epochs, self.top = epochs, round(rise * epochs)
+        super().__init__(optimizer)
+
+    def factor(self, epoch: int) -> float:
+        if epoch < self.top:
+            return (epoch + 1) / self.top
+        done = min(1.0, (epoch - self.top) / max(1, self.epochs - self.top))
+        return (1 + math.cos(math.pi * done)) / 2
+
+    def get_lr(self) -> list[float | Tensor]:
+        return [lr * self.factor(self.last_epoch) for lr in self.base_lrs]
+
+
+class TwoStages(LRScheduler):
+    """Half a cosine down to a hundredth of lr, then another from a part of lr down to 0."""
+
+    def __init__(self, optimizer: Optimizer, first: int, second: int, part: float = 0.1) -> None:
+        """
+        Args:
+            first: Epochs of the first stage.
+            second: Of the second.
+            part: Of lr, with which the second begins.
+        """
+        self.first, self.second, self.part = first, second, part
+        super().__init__(optimizer)
+
+    def factor(self, epoch: int) -> float:
+        if epoch < self.first:
+            return 0.01 + 0.99 * (1 + math.cos(math.pi * epoch / self.first)) / 2
+        done = min(1.0, (epoch - self.first) / max(1, self.second))
+        return self.part * (1 + math.cos(math.pi * done)) / 2
+
+    def get_lr(self) -> list[float | Tensor]:
+        return [lr * self.factor(self.last_epoch) for lr in self.base_lrs]
+
+
+def step_plateaus(schedulers: Iterable[object], metrics: Mapping[str, Tensor]) -> None:
+    """A step of those that watch a metric, by its value of this epoch."""
+    for scheduler in schedulers:
+        if isinstance(scheduler, ReduceLROnPlateau):
+            if scheduler.monitor not in metrics:
+                logged = ", ".join(sorted(metrics)) or "nothing"
+                raise Refused(f"scheduler: monitor {scheduler.monitor}: not logged in this epoch, which has {logged}")
+            scheduler.step(metrics[scheduler.monitor])

@@ -1,0 +1,131 @@
+"""The verb that lets people draw the masks that a training asks for, in Label Studio or in any editor of pictures."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import cv2
+import numpy as np
+from jsonargparse import auto_cli
+from jsonargparse.typing import SecretStr
+from numpy.typing import NDArray
+
+from datamodules.annotation.label_studio import CONFIG, drawn, enlarged, task, write_picture
+from datamodules.annotation.request import Request, read_request
+from datamodules.runtime.atomic_files import write_text
+from datamodules.runtime.errors import Refused
+from suite.annotate.client import Server
+from suite.cli.parser import Parser
+from suite.cli.suggest import near_file
+
+TOKEN = "LABEL_STUDIO_TOKEN"
+
+
+def picture(path: Path, flags: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8]:
+    if not path.is_file():
+        raise Refused(f"{path}: no such file; 'fit' writes it when it asks for masks")
+    found = cv2.imdecode(np.fromfile(path, np.uint8), flags)
+    if found is None:
+        raise Refused(f"{path}: is not a picture")
+    return np.asarray(found if found.ndim == 2 else found[..., ::-1], np.uint8)
+
+
+def tasks(run: Path, request: Request, out: Path | None = None) -> list[dict[str, Any]]:
+    """One for each face; their pictures in ``out``, or in the tasks themselves."""
+    made = []
+    for face, score in zip(request.faces, request.scores, strict=True):
+        shown, found = enlarged(picture(run / "request/faces" / face.file)), run / "request/found" / face.file
+        where = enlarged(picture(found, cv2.IMREAD_GRAYSCALE)) if found.is_file() else None
+        if out is None:
+            made.append(task(face, score, shown, where))
+            continue
+        write_picture(out / "images" / face.file, shown)
+        made.append(task(face, score, shown, where, f"/data/local-files/?d={quote(f'images/{face.file}')}"))
+    return made
+
+
+def export(run: Path, out: Path | None = None, inline: bool = True) -> None:
+    """Write the faces as a project of Label Studio: tasks.json to import, config.xml to label with.
+
+    Args:
+        run: Folder of a training that asked for masks.
+        out: Folder to write; RUN/annotate without it.
+        inline: Put the pictures into the tasks, which any server then shows; else into a folder that a server must be
+            told of (LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED, with OUT as its root).
+    """
+    request, folder = read_request(run), out or run / "annotate"
+    made = tasks(run, request, None if inline else folder)
+    write_text(folder / "tasks.json", json.dumps(made))
+    write_text(folder / "config.xml", CONFIG)
+    print(f"{folder}: {len(made)} faces; import tasks.json into a project with config.xml as its labelling interface")
+
+
+def receive(exported: Any, run: Path) -> None:
+    request = read_request(run)
+    for face, mask in drawn(exported, request).items():
+        write_picture(run / "masks" / face.file, mask)
+    missing = [face for face in request.faces if not (run / "masks" / face.file).is_file()]
+    said = f"{run / 'masks'}: {len(request.faces) - len(missing)} of {len(request.faces)} masks"
+    print(said + (f"; missing, the first of them: {', '.join(face.file for face in missing[:3])}" if missing else ""))
+
+
+def import_masks(file: Path, run: Path) -> None:
+    """Read what people have drawn, from an export of Label Studio in the format JSON.
+
+    Args:
+        file: The export.
+        run: Folder of the training that asked; masks go into RUN/masks, for '--data.oracle.folder'.
+    """
+    if not file.is_file():
+        raise Refused(f"{file}: no such file" + near_file(str(file)))
+    try:
+        exported = json.loads(file.read_text())
+    except ValueError as error:
+        raise Refused(f"{file}: is no JSON ({error})") from error
+    receive(exported, run)
+
+
+def server(url: str, token: SecretStr | None) -> Server:
+    given = token.get_secret_value() if token else os.environ.get(TOKEN)
+    if not given:
+        raise Refused(f"token: give --token, or better set {TOKEN}, which other users of the machine do not see")
+    return Server(url, given)
+
+
+def push(run: Path, url: str, token: SecretStr | None = None, title: str | None = None) -> None:
+    """Make a project of the faces on a running Label Studio.
+
+    Args:
+        run: Folder of a training that asked for masks.
+        url: Of the server, for instance http://localhost:8080.
+        token: Of your account there; LABEL_STUDIO_TOKEN without it. It is written nowhere.
+        title: Of the project; the name of the run without it.
+    """
+    request = read_request(run)
+    number = server(url, token).push(title or run.name, CONFIG, tasks(run, request))
+    write_text(run / "annotate.json", json.dumps({"project": number}) + "\n")
+    print(f"{url.rstrip('/')}/projects/{number}: {len(request.faces)} faces; 'annotate pull' fetches what was drawn")
+
+
+def pull(run: Path, url: str, token: SecretStr | None = None) -> None:
+    """Fetch what was drawn so far.
+
+    Args:
+        run: Folder of a training whose faces were pushed.
+        url: Of the server that they were pushed to.
+        token: Of your account there; LABEL_STUDIO_TOKEN without it.
+    """
+    file = run / "annotate.json"
+    if not file.is_file():
+        raise Refused(f"{file}: no such file; run 'annotate push' first")
+    known = json.loads(file.read_text())
+    receive(server(url, token).pull(known["project"]), run)
+
+
+def main(argv: list[str]) -> None:
+    verbs: Any = {"export": export, "import": import_masks, "push": push, "pull": pull}
+    auto_cli(verbs, args=argv[1:], as_positional=False, parser_class=Parser, prog="python -m suite annotate")

@@ -1,0 +1,114 @@
+"""The verb that trains and tests methods against data sets, and tabulates what comes out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import auto_cli
+
+from datamodules.runtime.atomic_files import write_text
+from datamodules.runtime.errors import Refused
+from suite.benchmark.comparisons import compare
+from suite.benchmark.conditions import Degradations
+from suite.benchmark.overrides import Settings
+from suite.benchmark.page import page
+from suite.benchmark.plan import Cell, Domain, Entrant, Sweep
+from suite.benchmark.results import write
+from suite.benchmark.runner import Failure, play
+from suite.benchmark.tables import claims_csv, latex, markdown, matrix, table
+from suite.benchmark.untrained import training_of, untrained, withhold
+from suite.cli.parser import Parser
+from suite.cli.progress import bar
+
+
+def benchmark(
+    methods: dict[str, Entrant],
+    train: dict[str, Domain],
+    test: dict[str, Domain],
+    seeds: list[int] = [0],  # noqa: B006
+    change: Settings = Settings(),  # noqa: B008
+    degraded: Degradations = Degradations(),  # noqa: B008
+    least_coverage: float = 0.99,
+    learned: float = 0.9,
+    out: Path = Path("runs/benchmark"),
+    workers: int = 1,
+    cluster: str | None = None,
+    wandb: str | None = None,
+) -> None:
+    """Train every method on every training set with every seed, and test it on every test set.
+
+    Called again, it goes on where it was. A training or a test that fails is named, and costs no other.
+
+    Args:
+        methods: By the name that the tables have.
+        train: Training sets.
+        test: Test sets.
+        seeds: Of the trainings.
+        change: Of the configs of all methods, for instance how long they train.
+        degraded: What else the test videos go through, before faces are looked for.
+        least_coverage: Share of the videos of a test set that must have a face, or the test has failed; of what was
+            degraded the share is only told.
+        learned: Video AUROC that a training must reach on its own validation: below it, its tests give no metric and
+            no comparison; 0 is without.
+        out: Folder of the runs and the tables.
+        workers: Trainings at the same time on this machine.
+        cluster: Address of a Ray cluster that sees the same folders, where each training has a GPU of its own; local
+            starts one here.
+        wandb: W&B project to log all trainings and tests to, as one group with tags; offline without a key.
+    """
+    sweep = Sweep(
+        methods=methods,
+        train=train,
+        test=test,
+        seeds=seeds,
+        change=change,
+        degraded=degraded,
+        least_coverage=least_coverage,
+        learned=learned,
+        wandb=wandb,
+    )
+    out = out.absolute()
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / "sweep.yaml", sweep.text())
+    rows: list[dict[str, Any]] = []
+    groups: list[dict[str, Any]] = []
+    failures: list[Failure] = []
+    total, done = len(list(sweep.cells())), 0
+    with bar("training and testing", unit="trainings") as show:
+        show(0, total)
+        for one in play(sweep, out, workers, cluster):
+            rows += one.rows
+            groups += one.groups
+            failures += one.failures
+            done += one.is_training
+            show(done, total)
+    write_text(out / "failures.txt", "".join(f"{failure}\n" for failure in failures))
+    order = list(sweep.cells())
+    rows.sort(key=lambda row: order.index(Cell(method=row["method"], train=row["train"], seed=row["seed"])))
+    unlearned = untrained(rows, learned)
+    rows = withhold(rows, learned)
+    groups = [row for row in groups if training_of(row) not in unlearned]
+    write(rows, out)
+    cells = table(matrix(rows, failures, learned))
+    write_text(out / "table.md", markdown(cells))
+    write_text(out / "table.tex", latex(cells))
+    families = compare(sweep, rows, out, Path.cwd())
+    write_text(out / "claims.json", json.dumps([asdict(family) for family in families], indent=1) + "\n")
+    write_text(out / "claims.csv", claims_csv(families))
+    write_text(out / "groups.json", json.dumps(groups, indent=1) + "\n")
+    write_text(out / "report.html", page(sweep, rows, failures, families, groups, out))
+    print(markdown(cells), end="")
+    print(f"{out}: video AUROC above; report.html has all, and results.parquet, results.json, table.md, table.tex")
+    for cell in sweep.cells():
+        if (cell.method, cell.train, cell.seed) in unlearned:
+            print(f"{cell}: not trained; --learned 0 shows its tests all the same")
+    if failures:
+        more = f" and {len(failures) - 3} more" if len(failures) > 3 else ""
+        raise Refused(f"{len(failures)} failed: {'; '.join(map(str, failures[:3]))}{more}; see {out / 'failures.txt'}")
+
+
+def main(argv: list[str]) -> None:
+    auto_cli(benchmark, args=argv[1:], as_positional=False, parser_class=Parser, prog="python -m suite benchmark")

@@ -1,0 +1,61 @@
+"""Test videos that no figure is of: unreadable ones, and those without a face."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from datamodules.degradation.dataset import LOST
+from datamodules.prepared.tables import read_skipped
+from suite.run_metrics import Run
+
+
+def lost(run: Run, prepared: Path) -> list[str] | None:
+    """Keys of the test videos that were not scored; 'prepare' says which it left out.
+
+    Args:
+        prepared: Folder of the test set.
+    """
+    releases = {(dataset, compression) for dataset, _, compression, _ in (key.split("/", 3) for key in scored(run))}
+    found = []
+    for skipped in read_skipped(prepared):
+        dataset, _, compression, _ = skipped.video.split("/", 3)
+        if (dataset, compression) not in releases:
+            continue
+        if not skipped.split:  # of a table that does not say
+            return None
+        if skipped.split == "test":
+            found.append(skipped.video)
+    degraded = prepared.parent / LOST
+    return found + (list(json.loads(degraded.read_text())) if degraded.is_file() else [])
+
+
+def scored(run: Run) -> set[str]:
+    return set(run.table["video"].astype(str).tolist())
+
+
+def coverage(run: Run, missing: list[str]) -> float:
+    known = len(scored(run))
+    return known / (known + len(missing))
+
+
+def as_chance(run: Run, missing: list[str], auroc: float) -> float | None:
+    """The AUROC where every comparison with a missing video is a coin that is tossed.
+
+    Args:
+        auroc: Of the videos that were scored.
+    """
+    table = run.table
+    fake = {
+        f"{d}/{m}": bool(y)
+        for d, m, y in zip(table["dataset"].tolist(), table["method"].tolist(), table["label"].tolist(), strict=True)
+    }
+    kinds = ["/".join(key.split("/", 2)[:2]) for key in missing]
+    if any(kind not in fake for kind in kinds):  # all videos of a forgery are missing
+        return None
+    labels = dict(zip(table["video"].tolist(), table["label"].tolist(), strict=True))
+    fakes = sum(map(bool, labels.values()))
+    reals = len(labels) - fakes
+    more = sum(fake[kind] for kind in kinds)
+    pairs = (fakes + more) * (reals + len(kinds) - more)
+    return (auroc * fakes * reals + 0.5 * (pairs - fakes * reals)) / pairs

@@ -1,0 +1,234 @@
+"""One self-contained page about a sweep."""
+
+from __future__ import annotations
+
+import base64
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from datamodules.runtime.errors import Refused
+from lightning_modules.metrics.bootstrap import RESAMPLES
+from lightning_modules.metrics.registry import titles
+from suite.benchmark import plots as drawings
+from suite.benchmark import summary
+from suite.benchmark.comparisons import Family
+from suite.benchmark.conditions import Condition
+from suite.benchmark.plan import Cell, Sweep
+from suite.benchmark.runner import Failure
+from suite.benchmark.subgroups import OF_GROUP, gaps
+from suite.benchmark.summary import Entry, Row, Table, said
+from suite.benchmark.tables import matrix, table
+from suite.benchmark.untrained import is_untrained, read_curves, trainings, untrained
+from suite.html.render import render
+
+PUBLISHED = Path(__file__).with_name("published.csv")
+PUBLISHED_BY = ("detector", "source", "trained_on", "unit", "selection")  # what tells its lines apart
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    name: str
+    title: str
+    tables: list[Table] = field(default_factory=list)
+    drawings: list[Markup] = field(default_factory=list)
+    pictures: list[tuple[str, str]] = field(default_factory=list)  # name, and PNG in base 64
+
+
+def heat_map(rows: Sequence[Row], failures: Sequence[Failure], learned: float) -> Section:
+    places = matrix(rows, failures, learned)
+    texts = table(places)
+    head, *lines = texts
+    out = []
+    for method, train, *cells in lines:
+        entries = [Entry(text=method), Entry(text=train)]
+        for test, text in zip(head[2:], cells, strict=True):
+            place = places.get((method, train, test))
+            values = place.values if place is not None else []
+            entries.append(Entry(text=text, value=sum(values) / len(values) if values else None))
+        known = [entry.value for entry in entries[2:] if entry.value is not None]
+        entries.append(said([sum(known) / len(known)] if known and len(known) == len(cells) else []))
+        out.append(entries)
+    note = (
+        f"Video AUROC of all forgeries: mean ± standard deviation of the seeds, or of one seed its 95 % interval from "
+        f"{RESAMPLES} resamples of whole videos. Checkpoints were chosen on the validation split of the training data."
+    )
+    return Section(name="matrix", title="Matrix", tables=[Table(head=[*head, "mean"], rows=out, note=note)])
+
+
+def claimed(family: Family, number: int) -> Section:
+    found, title = family.claims, family.about
+    lines = [
+        [
+            Entry(text=text)
+            for text in (
+                f"{one.ours} over {one.theirs}",
+                str(one.gain),
+                f"{one.bootstrap:.3g}",
+                "-" if isnan(one.delong) else f"{one.delong:.3g}",
+                f"{one.adjusted:.3g}",
+                f"{one.resolvable:.3f}",
+                "holds" if one.holds else "not resolved",
+            )
+        ]
+        for one in found
+    ]
+    note = (
+        f"Gain in video AUROC, a mean over seeds and over {'; '.join(family.tests)}. Intervals and the first p are "
+        f"from {RESAMPLES} paired resamples of people, or clips, with all videos that were made from them; DeLong's p "
+        "takes videos for independent, and is not there where tests share them; Holm's is of the family of all pairs "
+        "here. Seeds are not resampled: the matrix has their spread. The smallest resolvable gain is the true one that "
+        "a test of this claim alone, two-sided at 5 %, would find in 8 of 10 such studies, with other videos and other "
+        "seeds: 'not resolved' says nothing of a smaller one."
+    )
+    head = ["claim", "gain", "p, bootstrap", "p, DeLong", "p after Holm", "smallest resolvable gain", ""]
+    drawing = Markup(drawings.forest(found, f"Gains: {title}"))
+    return Section(
+        name=f"claims-{number}",
+        title=f"Who is better: {title}",
+        tables=[Table(head=head, rows=lines, note=note)],
+        drawings=[drawing],
+    )
+
+
+def validated(rows: Sequence[Row], learned: float, out: Path) -> Section | None:
+    """What each training reached on its own validation, and how."""
+    reached, by_epoch = trainings(rows, learned), read_curves(rows, out)
+    drawn = [Markup(drawings.learning(by_epoch, learned))] if by_epoch else []
+    return Section(name="training", title="Own validation", tables=[reached], drawings=drawn) if reached else None
+
+
+def robust(rows: Sequence[Row]) -> Section | None:
+    tables, drawn = [], []
+    for name, label in titles(("video_auroc", "pixel_auroc", "boundary_auroc")).items():
+        one = summary.robustness(rows, name)
+        by_kind = summary.curves(rows, name)
+        if one is not None and by_kind:
+            tables.append(Table(head=[label, *one.head[1:]], rows=one.rows, note=one.note))
+            drawn.append(Markup(drawings.robustness(by_kind, label)))
+    return Section(name="robustness", title="Robustness", tables=tables, drawings=drawn) if tables else None
+
+
+def grouped(groups: Sequence[Mapping[str, Any]]) -> Section | None:
+    lines = [
+        [Entry(text=str(one[name])) for name in ("method", "train", "seed", "test", "attribute", "worst")]
+        + [Entry(text=f"{one['worst_auroc']:.3f}", value=one["worst_auroc"])]
+        + [Entry(text="-" if one[f"{name}_gap"] is None else f"{one[f'{name}_gap']:.3f}") for name in OF_GROUP]
+        for one in gaps(groups)
+    ]
+    head = ["method", "trained on", "seed", "tested on", "attribute", "worst group", "its video AUROC"]
+    head += [f"gap in {title}" for title in titles(OF_GROUP).values()]
+    note = (
+        "Gaps are between the best and the worst group; small groups differ by chance, see groups.json for intervals."
+    )
+    return Section(name="groups", title="Groups", tables=[Table(head=head, rows=lines, note=note)]) if lines else None
+
+
+def published(tests: Sequence[str]) -> Section | None:
+    """Beside the test sets that have the names of those of cross_dataset.yaml."""
+    with PUBLISHED.open(newline="") as f:
+        known = [row for row in csv.DictReader(f) if row["test"] in tests]
+    columns = [test for test in tests if any(row["test"] == test for row in known)]
+    by_line: dict[tuple[str, ...], dict[str, str]] = {}
+    for row in known:
+        values = by_line.setdefault(tuple(row[name] for name in PUBLISHED_BY), {})
+        if row["test"] in values:
+            raise Refused(f"{PUBLISHED}: two values of {row['detector']} on {row['test']} from {row['source']}")
+        values[row["test"]] = row["auroc"]
+    lines = [
+        [Entry(text=text) for text in by]
+        + [Entry(text=f"{float(v[t]):.3f}", value=float(v[t])) if t in v else Entry(text="-") for t in columns]
+        for by, v in by_line.items()
+    ]
+    note = (
+        "Copied, not measured. A frame AUROC is no video AUROC, training on raw videos or on real ones alone is not "
+        "training on c23, and a mean of the best values of a test set is more than any checkpoint reaches: compare "
+        "them with the matrix by an anchor that both have."
+    )
+    head = ["detector", "source", "trained on", "unit of AUROC", "how it was selected", *columns]
+    return (
+        Section(name="published", title="Published elsewhere", tables=[Table(head=head, rows=lines, note=note)])
+        if lines
+        else None
+    )
+
+
+def faces(sweep: Sweep, rows: Sequence[Row], out: Path) -> Section | None:
+    """Those of the first training and seed of each method, on the first test set of which any left some."""
+    mine = [row for row in summary.whole(summary.clean(rows)) if not is_untrained(row, sweep.learned)]
+    for test in sweep.test:
+        pictures: dict[str, tuple[str, str]] = {}
+        for row in mine:
+            cell = Cell(method=row["method"], train=row["train"], seed=row["seed"])
+            panel = cell.tested(out, Condition(test=test)) / "panels/test.png"
+            if row["test"] == test and cell.method not in pictures and panel.is_file():
+                pictures[cell.method] = (str(cell), base64.b64encode(panel.read_bytes()).decode())
+        if pictures:
+            note = "Above the face with its score, below with the border of the true mask, then the predicted one."
+            return Section(
+                name="faces",
+                title=f"The same faces of {test}",
+                tables=[Table(head=[], rows=[], note=note)],
+                pictures=list(pictures.values()),
+            )
+    return None
+
+
+def lead(sweep: Sweep, rows: Sequence[Row], failures: Sequence[Failure]) -> str:
+    seeds = f"{len(sweep.seeds)} seed{'s' * (len(sweep.seeds) > 1)}"
+    methods = len(sweep.methods.keys() - sweep.awaited)
+    text = f"{methods} methods, {len(sweep.train)} training and {len(sweep.test)} test sets, {seeds}"
+    if sweep.degraded.kinds:
+        text += f", {len(sweep.degraded.kinds)} degradations in {len(sweep.degraded.severities)} severities"
+    tests = len(
+        {tuple(row[name] for name in ("method", "train", "seed", "test", "degradation", "severity")) for row in rows}
+    )
+    below = len(untrained(rows, sweep.learned))
+    failed = f"{len(failures)} failures" if failures else "none failed"
+    unlearned = f"; {below} training{'s' * (below > 1)} did not learn their own task" if below else ""
+    return f"{text}: {tests} tests, {failed}{unlearned}."
+
+
+def page(
+    sweep: Sweep,
+    rows: Sequence[Row],
+    failures: Sequence[Failure],
+    families: Sequence[Family],
+    groups: Sequence[Mapping[str, Any]],
+    out: Path,
+) -> str:
+    """
+    Args:
+        out: Folder of the sweep.
+    """
+    shown = [row for row in rows if row["method"] not in sweep.awaited]
+    about_forgeries, about_pixels = summary.forgeries(shown), summary.localization(shown)
+    sections = [
+        heat_map(shown, failures, sweep.learned),
+        validated(shown, sweep.learned, out),
+        Section(name="forgeries", title="Seen and unseen forgeries", tables=[about_forgeries])
+        if about_forgeries
+        else None,
+        *(claimed(family, i) for i, family in enumerate(families)),
+        robust(shown),
+        Section(name="localization", title="Localization", tables=[about_pixels]) if about_pixels else None,
+        faces(sweep, shown, out),
+        Section(name="operating", title="Thresholds and calibration", tables=[summary.operating(shown)]),
+        grouped(groups),
+        Section(name="cost", title="Cost", tables=[summary.cost(rows)]),
+        published(list(sweep.test)),
+    ]
+    return render(
+        "benchmark/page.html",
+        title=f"Sweep {out.name}",
+        lead=lead(sweep, rows, failures),
+        failures=[str(failure) for failure in failures],
+        sections=[section for section in sections if section is not None],
+        command=f"python -m suite benchmark --config {out / 'sweep.yaml'} --out NEW_FOLDER",
+        plan=sweep.text(),
+    )

@@ -1,0 +1,221 @@
+"""What is compared with what: methods, what they are trained on, what they are tested on, seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from datamodules.runtime.errors import Refused
+from lightning_modules.own_validation import LIMIT, check_limit
+from suite.benchmark.conditions import Condition, Degradations
+from suite.benchmark.overrides import Settings, merged
+from suite.benchmark.subgroups import read_attributes
+
+# of a data set: what another one does not say must not be left over from it
+NOT_SAID = dict.fromkeys(("compression", "index", "methods", "prepared", "root", "sets"))
+
+NOTHING = "-"  # the training set of what is taken as it is
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entrant:
+    """A method as it is entered.
+
+    Args:
+        config: Files as 'fit' takes them, in their order.
+        change: What is changed of them, as a config has it.
+        checkpoint: Tested as it is, once, without a training.
+        trained: Without it, and without a checkpoint, what the configs make is tested once: converted weights, or masks
+            that look at nothing.
+        after: Entrant that is trained before on the same data; its best weights are this one's generator.
+        preparation: What is added to the folder of prepared faces of each data set: a method may want another margin.
+    """
+
+    config: list[Path]
+    change: Settings = field(default_factory=Settings)
+    checkpoint: Path | None = None
+    trained: bool = True
+    after: str | None = None
+    preparation: str = ""
+
+    @property
+    def learns(self) -> bool:
+        return self.trained and self.checkpoint is None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "config", [file.absolute() for file in self.config])
+        if self.checkpoint is not None:
+            object.__setattr__(self, "checkpoint", self.checkpoint.absolute())
+        for file in [*self.config, *([self.checkpoint] if self.checkpoint else [])]:
+            if not file.is_file():
+                raise Refused(f"methods: {file}: no such file")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Domain:
+    """A data set, or a part of it.
+
+    Args:
+        data: File of configs/data.
+        change: What is changed of its arguments, for instance its methods.
+        attributes: A CSV file with a column video or identity and one for each attribute, whose groups are compared.
+    """
+
+    data: Path
+    change: Settings = field(default_factory=Settings)
+    attributes: Path | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data", self.data.absolute())
+        if self.attributes is not None:
+            object.__setattr__(self, "attributes", self.attributes.absolute())
+            read_attributes(self.attributes)
+        if not self.data.is_file():
+            raise Refused(f"{self.data}: no such file")
+
+    def settings(self, preparation: str = "") -> dict[str, Any]:
+        found = yaml.safe_load(self.data.read_text())
+        given = found.get("init_args", {}) if isinstance(found, dict) else {}
+        arguments = NOT_SAID | given | dict(self.change)
+        sets = [dict(one) for one in arguments["sets"] or [arguments]]
+        if not all(one.get("prepared") for one in sets):
+            raise Refused(f"{self.data}: must have class_path, and init_args with 'prepared', or 'sets' with it")
+        for one in sets:
+            one["prepared"] = str(one["prepared"]) + preparation
+        arguments = arguments | {"sets": sets} if arguments["sets"] else sets[0]
+        return {"data": found | {"init_args": arguments}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    methods: Mapping[str, Entrant]
+    train: Mapping[str, Domain]
+    test: Mapping[str, Domain]
+    seeds: list[int]
+    change: Mapping[str, Any]
+    degraded: Degradations = field(default_factory=Degradations)
+    least_coverage: float = 0.99
+    learned: float = LIMIT  # video AUROC that a training must reach on its own validation
+    wandb: str | None = None  # project
+
+    def __post_init__(self) -> None:
+        for kind in ("methods", "train", "test"):
+            for name in getattr(self, kind):
+                if not name or name in (".", "..", NOTHING) or set(name) & set("/\\\0"):
+                    raise Refused(f"{kind}: {name!r} cannot be the name of a folder")
+            if not getattr(self, kind):
+                raise Refused(f"{kind}: there must be at least one")
+        if not 0 <= self.least_coverage <= 1:
+            raise Refused(f"least_coverage {self.least_coverage}: must be a share, from 0 to 1")
+        check_limit(self.learned)
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise Refused(f"seeds {self.seeds}: must be different numbers, at least one")
+        for name, entrant in self.methods.items():
+            if entrant.after is not None and entrant.after not in self.methods:
+                raise Refused(f"methods, {name}: after {entrant.after!r}, which is not among them")
+            if entrant.after == name or (entrant.after and self.methods[entrant.after].after):
+                raise Refused(f"methods, {name}: after {entrant.after!r}, which must not wait for another")
+            if self.degraded.kinds and entrant.preparation not in self.degraded.prepare:
+                known = ", ".join(map(repr, self.degraded.prepare)) or "none"
+                raise Refused(
+                    f"degraded, prepare: {entrant.preparation!r}, which {name} wants, is not there; {known} is"
+                )
+        for domain in (*self.train.values(), *self.test.values()):
+            domain.settings()
+        for name, domain in self.test.items():
+            if domain.settings()["data"]["init_args"]["sets"]:
+                raise Refused(f"test, {name}: sets: give each data set a test of its own")
+            if domain.change.get("methods") is not None:
+                raise Refused(f"test, {name}: methods: a test sees all forgeries; results.parquet has a row for each")
+
+    def text(self) -> str:
+        """As a file that 'benchmark' takes."""
+
+        def plain(value: Any) -> Any:
+            if is_dataclass(value):
+                return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+            if isinstance(value, Mapping):
+                return {key: plain(one) for key, one in value.items()}
+            if isinstance(value, list):
+                return [plain(one) for one in value]
+            return str(value) if isinstance(value, Path) else value
+
+        return yaml.safe_dump(plain(self), sort_keys=False)
+
+    def conditions(self) -> list[Condition]:
+        return list(self.degraded.conditions(list(self.test)))
+
+    def data(self, condition: Condition, preparation: str, out: Path) -> dict[str, Any]:
+        """Settings of a test set under a condition."""
+        found = self.test[condition.test].settings(preparation)
+        if condition.kind is None:
+            return found
+        place = condition.place(out)
+        copy = {"root": str(place), "index": "datamodules.datasets.table.index"}
+        return merged(found, {"data": {"init_args": {**copy, "prepared": str(place / f"prepared{preparation}")}}})
+
+    @property
+    def awaited(self) -> set[str]:
+        """Methods that others wait for."""
+        return {entrant.after for entrant in self.methods.values() if entrant.after is not None}
+
+    def cells(self) -> Iterator[Cell]:
+        """All trainings, those that others wait for first."""
+        for name in sorted(self.methods, key=lambda name: name not in self.awaited):
+            if not self.methods[name].learns:
+                yield Cell(method=name, train=NOTHING, seed=self.seeds[0])
+                continue
+            for train in self.train:
+                for seed in self.seeds:
+                    yield Cell(method=name, train=train, seed=seed)
+
+    def settings(self, cell: Cell, out: Path) -> dict[str, Any]:
+        """What a training changes of the method's configs."""
+        entrant = self.methods[cell.method]
+        learnt = self.train[cell.train].settings(entrant.preparation) if entrant.learns else {}
+        found = merged(learnt, self.change, entrant.change)
+        if (generator := self.generator(cell, out)) is not None:
+            found = merged(found, {"model": {"init_args": {"generator_weights": str(generator)}}})
+        return merged(found, {"seed_everything": cell.seed, "run": str(cell.run(out))}, self.logged(cell, out))
+
+    def logged(self, cell: Cell, out: Path, condition: Condition | None = None) -> dict[str, Any]:
+        """How the run of a training, or of a test, is told from the others on W&B; all are one group."""
+        if self.wandb is None:
+            return {}
+        tags = [cell.method, *([cell.train] if cell.train != NOTHING else []), f"seed {cell.seed}"]
+        config: dict[str, Any] = {"sweep_method": cell.method, "sweep_train": cell.train, "sweep_seed": cell.seed}
+        if condition is not None:
+            tags.append(str(condition))
+            config |= {"sweep_test": condition.test, "degradation": condition.kind, "severity": condition.severity}
+        tags = [tag[:64] for tag in tags]  # longer ones W&B refuses
+        return {"wandb": self.wandb, "wandb_group": out.name, "wandb_tags": tags, "wandb_config": config}
+
+    def generator(self, cell: Cell, out: Path) -> Path | None:
+        """Weights of the first stage."""
+        after = self.methods[cell.method].after
+        if after is None:
+            return None
+        before = Cell(method=after, train=cell.train, seed=cell.seed).run(out)
+        return self.methods[after].checkpoint or before / "checkpoints/best.ckpt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One training, and its tests."""
+
+    method: str
+    train: str
+    seed: int
+
+    def __str__(self) -> str:
+        return self.method if self.train == NOTHING else f"{self.method}, trained on {self.train}, seed {self.seed}"
+
+    def run(self, out: Path) -> Path:
+        return out / "runs" / self.method / self.train / str(self.seed)
+
+    def tested(self, out: Path, condition: Condition) -> Path:
+        return self.run(out) / "tests" / str(condition)

@@ -1,0 +1,101 @@
+"""The metrics of a sweep: one row for each test and group of forgeries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from datamodules.runtime.atomic_files import appearing, write_text
+from lightning_modules.metrics.bootstrap import Interval
+from lightning_modules.metrics.registry import FITS, METRICS, get
+from suite.benchmark.conditions import Condition
+from suite.benchmark.coverage import as_chance, coverage, lost
+from suite.benchmark.plan import Cell
+from suite.run_metrics import by_forgery, read_run, verdict, videos
+
+ALL = "all"  # of the forgeries of a test
+
+
+def spread(metrics: Mapping[str, Interval]) -> dict[str, float | None]:
+    """A column for each metric of the registry and each end of its interval; what is not a number is nothing."""
+    out: dict[str, float | None] = dict.fromkeys(columns())
+    for id, one in metrics.items():
+        name = get(id).id
+        for column, value in ((name, one.value), (f"{name}_low", one.low), (f"{name}_high", one.high)):
+            out[column] = None if np.isnan(value) else value
+    return out
+
+
+def columns() -> list[str]:
+    return [f"{metric.id}{end}" for metric in METRICS for end in ("", "_low", "_high")]
+
+
+def rows_of(
+    cell: Cell, condition: Condition, place: Path, prepared: Path, seconds: Mapping[str, float | None]
+) -> list[dict[str, Any]]:
+    """Of one test; kept beside it, since intervals take their time.
+
+    Args:
+        prepared: Folder of the test set.
+        seconds: That training and testing took, as far as they are known.
+    """
+    table, kept = place / "predictions.parquet", place / "rows.json"
+    if kept.is_file() and kept.stat().st_mtime_ns > table.stat().st_mtime_ns:
+        before: list[dict[str, Any]] = json.loads(kept.read_text())
+        if all(row.keys() == set(kinds()) for row in before):  # or an earlier version wrote them
+            return before
+    run = read_run(place)
+    v = videos(run)
+    same: dict[str, Any] = {"method": cell.method, "train": cell.train, "seed": cell.seed, "test": condition.test}
+    same |= {"degradation": condition.kind, "severity": condition.severity}
+    missing = lost(run, prepared)
+    share = None if missing is None else coverage(run, missing)
+    cost: dict[str, Any] = {"coverage": share, **{fit.id: run.fixed.get(fit.id) for fit in FITS}}
+    cost |= {f"{name}_seconds": value for name, value in seconds.items()}
+    own = run.own_validation
+    cost |= {"own_validation": own.auroc, "needs_validation": own.is_needed}
+    cost["parameters"] = int(run.about["parameters"]) if "parameters" in run.about else None
+    cost["map_by"] = run.map_by
+    reals, fakes = int((v.label == 0).sum()), int((v.label == 1).sum())
+    whole = spread(verdict(run))
+    value = whole["video_auroc"]
+    chance = None if missing is None or value is None else as_chance(run, missing, value)
+    about = {"forgery": ALL, "seen": None, "reals": reals, "fakes": fakes, "video_auroc_as_chance": chance}
+    rows = [{**same, **about, **whole, **cost}]
+    for row in by_forgery(run):
+        about = {"forgery": row.method, "seen": row.seen, "reals": reals, "fakes": row.count}
+        about["video_auroc_as_chance"] = None
+        rows.append({**same, **about, **spread(row.metrics), **cost})
+    write_text(kept, json.dumps(rows))
+    return rows
+
+
+def kinds() -> dict[str, pa.DataType]:
+    """Columns of the results."""
+    found: dict[str, pa.DataType] = {
+        n: pa.string() for n in ("method", "train", "test", "degradation", "forgery", "map_by")
+    }
+    found |= dict.fromkeys(("severity", "parameters", "seed", "reals", "fakes"), pa.int64())
+    found |= {"seen": pa.bool_(), "needs_validation": pa.bool_()}
+    others = [
+        "own_validation",
+        "video_auroc_as_chance",
+        "coverage",
+        "train_seconds",
+        "test_seconds",
+        *(fit.id for fit in FITS),
+    ]
+    return found | dict.fromkeys([*columns(), *others], pa.float64())
+
+
+def write(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
+    """results.parquet and results.json."""
+    with appearing(out / "results.parquet") as part:
+        pq.write_table(pa.Table.from_pylist(list(rows), pa.schema(list(kinds().items()))), part)
+    write_text(out / "results.json", json.dumps(rows, indent=1) + "\n")

@@ -1,0 +1,226 @@
+"""Trainings and tests of a sweep, each a command of its own; what is done is left as it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import yaml
+
+from callbacks.ask_for_masks import WAITING
+from datamodules.degradation.dataset import LOST
+from datamodules.runtime import process_pool, ray_cluster
+from datamodules.runtime.atomic_files import write_text
+from datamodules.runtime.errors import Refused
+from lightning_modules.metrics.bootstrap import Outdated
+from suite.benchmark.conditions import Condition
+from suite.benchmark.overrides import merged
+from suite.benchmark.plan import Cell, Sweep
+from suite.benchmark.results import rows_of
+from suite.benchmark.subgroups import groups_of
+from suite.run_metrics import read_run
+
+BEGUN, DONE = "asked.json", "done.json"  # in the folder of a command: what it was, and that it came to its end
+HOME = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A command that did not come to its end."""
+
+    cell: Cell | None  # None: the degrading of a test set
+    test: Condition | None  # None: the training
+    reason: str
+
+    def __str__(self) -> str:
+        if self.cell is None:
+            return f"{self.test}: {self.reason}"
+        return f"{self.cell}{f', tested on {self.test}' if self.test else ''}: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Played:
+    """What came of a training and its tests."""
+
+    rows: list[dict[str, Any]]  # of results, of the tests that came to their end with the settings of this sweep
+    failures: list[Failure]
+    groups: list[dict[str, Any]] = field(default_factory=list)  # of people, where a test set knows them
+    is_training: bool = True  # or what went before all of them
+
+
+class Stopped(Exception):
+    """A command ended with an error; its last words."""
+
+
+def play(sweep: Sweep, out: Path, workers: int, address: str | None = None) -> Iterator[Played]:
+    """
+    Args:
+        workers: Trainings at the same time on this machine.
+        address: Of a Ray cluster, each of whose trainings gets a GPU of its own, where there are any.
+    """
+    here, lost = Path.cwd(), set()
+
+    def spread(jobs: list[process_pool.Job], one_gpu: bool) -> Iterator[Any]:
+        if jobs and address is not None:
+            yield from ray_cluster.run(jobs, address, workers, one_gpu)
+        elif jobs:
+            # more threads than cores wait for each other: two trainings with two each took eight times as long
+            os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+            yield from process_pool.run(jobs, workers)
+
+    wanted = [condition for condition in sweep.conditions() if condition.kind is not None]
+    for failure in spread([(degraded, (sweep, condition, out, here)) for condition in wanted], one_gpu=False):
+        if failure is not None:
+            lost.add(failure.test)
+            yield Played(rows=[], failures=[failure], is_training=False)
+    for is_awaited in (True, False):
+        cells = [cell for cell in sweep.cells() if (cell.method in sweep.awaited) is is_awaited]
+        yield from spread([(played, (sweep, cell, out, here, lost)) for cell in cells], one_gpu=True)
+
+
+def degraded(sweep: Sweep, condition: Condition, out: Path, where: Path) -> Failure | None:
+    """Degrades the videos of a test set and looks for their faces, for every method that wants them otherwise."""
+    place, alone = condition.place(out), {"workers": 1}
+    about = {"kind": condition.kind, "severity": condition.severity, "out": str(place)}
+    settings = merged(sweep.test[condition.test].settings(), about, alone)
+    try:
+        Command("degrade", place, [], settings, [], place / LOST).go(where)
+        for preparation in sorted({entrant.preparation for entrant in sweep.methods.values()}):
+            asked, folder = sweep.degraded.prepare[preparation], place / f"prepared{preparation}"
+            # faces that are not found any more are what coverage says
+            settings = merged(asked.change, sweep.data(condition, preparation, out), alone, {"max_skipped": 1.0})
+            Command("prepare", folder, asked.config, settings, [], folder / "manifest.csv").go(where)
+    except (Stopped, Refused, OSError) as error:
+        return Failure(cell=None, test=condition, reason=str(error))
+    return None
+
+
+def played(sweep: Sweep, cell: Cell, out: Path, where: Path, lost: set[Condition]) -> Played:
+    """
+    Args:
+        where: The folder that paths in configs are relative to.
+        lost: Conditions that cannot be tested.
+    """
+    entrant, run = sweep.methods[cell.method], cell.run(out)
+    given = [first] if (first := sweep.generator(cell, out)) is not None else []
+    fit = Command("fit", run, entrant.config, sweep.settings(cell, out), given, run / "checkpoints/best.ckpt")
+    if entrant.learns:
+        try:
+            fit.go(where)
+        except (Stopped, Refused, OSError) as error:
+            return Played(rows=[], failures=[Failure(cell=cell, test=None, reason=str(error))])
+    weights = [entrant.checkpoint] if entrant.checkpoint else [fit.product] if entrant.learns else []
+    rows, groups, failures = [], [], []
+    for condition in sweep.conditions():
+        if condition in lost:
+            continue
+        place = cell.tested(out, condition)
+        data = sweep.data(condition, entrant.preparation, out)
+        tested = merged(fit.settings, data, {"run": str(place)}, sweep.logged(cell, out, condition))
+        test = Command("test", place, entrant.config, tested, weights, place / "predictions.parquet")
+        try:
+            test.go(where)
+            prepared = where / tested["data"]["init_args"]["prepared"]
+            found = rows_of(cell, condition, place, prepared, {"train": fit.seconds(), "test": test.seconds()})
+            share = found[0]["coverage"]
+            if condition.kind is None and share is not None and share < sweep.least_coverage:
+                reason = f"{share:.1%} of its videos have a face, less than least_coverage {sweep.least_coverage:.1%}"
+                raise Refused(f"{reason}; {prepared / 'skipped.csv'} has the others, {place} the figures")
+            rows += found
+            attributes = sweep.test[condition.test].attributes
+            if attributes is not None and condition.kind is None:
+                same = {"method": cell.method, "train": cell.train, "seed": cell.seed, "test": condition.test}
+                groups += [same | row for row in groups_of(read_run(place), prepared, attributes)]
+        except Outdated as error:
+            test.forget()
+            failures.append(Failure(cell=cell, test=condition, reason=f"{error}: the next call does"))
+        except (Stopped, Refused, OSError, pa.ArrowException) as error:
+            failures.append(Failure(cell=cell, test=condition, reason=str(error)))
+    return Played(rows=rows, failures=failures, groups=groups)
+
+
+@dataclass(frozen=True)
+class Command:
+    """'python -m suite' in a folder of its own, once for the same configs, settings and weights.
+
+    Prepared faces are not compared: after preparing more of them, give another --out.
+    """
+
+    verb: str
+    folder: Path
+    configs: list[Path]
+    settings: dict[str, Any]
+    weights: list[Path]  # that it begins with
+    product: Path  # without which it did not come to its end
+
+    def asked(self) -> str:
+        states = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in self.weights]
+        texts = [file.read_text() for file in self.configs]
+        settings = {name: value for name, value in self.settings.items() if not name.startswith("wandb")}
+        return json.dumps({"configs": texts, "settings": settings, "weights": states}, indent=1)
+
+    def seconds(self) -> float | None:
+        done = self.folder / DONE
+        return json.loads(done.read_text())["seconds"] if done.is_file() else None
+
+    def forget(self) -> None:
+        """Has it run again when it is asked for again."""
+        (self.folder / DONE).unlink(missing_ok=True)
+
+    def go(self, where: Path) -> None:
+        """Runs it, unless it came to its end before; its words are in <verb>.log."""
+        asked, begun, done = self.asked(), self.folder / BEGUN, self.folder / DONE
+        is_same = begun.is_file() and begun.read_text() == asked
+        if is_same and done.is_file():
+            return
+        saved = list((self.folder / "checkpoints").glob("*.ckpt"))
+        if saved and not is_same:
+            raise Stopped(f"{self.folder}: holds a run with other settings; give another --out, or remove it")
+        options = ["--ckpt_path", str(self.weights[0])] if self.verb == "test" and self.weights else []
+        if self.folder / "checkpoints/last.ckpt" in saved:
+            options = ["--ckpt_path", "last"]
+        elif self.verb in ("fit", "test"):  # killed before there was anything to go on from
+            for file in [*saved, self.product]:
+                file.unlink(missing_ok=True)
+        done.unlink(missing_ok=True)
+        write_text(begun, asked)
+        changed = self.folder / "settings.yaml"
+        write_text(changed, yaml.safe_dump(self.settings, sort_keys=False))
+        start = time.perf_counter()
+        self.run([*self.configs, changed], options, where)
+        taken = None if saved else round(time.perf_counter() - start, 1)  # of a part it would say too little
+        write_text(done, json.dumps({"seconds": taken}) + "\n")
+
+    def run(self, configs: list[Path], options: list[str], where: Path) -> None:
+        given = [word for file in configs for word in ("--config", str(file))]
+        path, log = os.pathsep.join([str(HOME), os.environ.get("PYTHONPATH", "")]), self.folder / f"{self.verb}.log"
+        with log.open("w") as said:
+            code = subprocess.run(
+                [sys.executable, "-m", "suite", self.verb, *given, *options],
+                cwd=where,
+                env={**os.environ, "PYTHONPATH": path},
+                stdout=said,
+                stderr=said,
+                check=False,
+                preexec_fn=process_pool.ends_with_parent,
+            ).returncode
+        if code < 0:
+            raise Stopped(f"{self.verb} was ended by signal {signal.Signals(-code).name}")
+        if code:
+            lines = [line for line in log.read_text(errors="replace").split("\n") if line.strip()]
+            reasons = [line.removeprefix("suite: ") for line in lines if line.startswith("suite: ")] or lines
+            raise Stopped(reasons[-1] if reasons else f"exit status {code}")
+        if (self.folder / WAITING).is_file():
+            raise Stopped((self.folder / WAITING).read_text())
+        if not self.product.is_file():
+            why = ": was nothing validated?" if self.verb == "fit" else ""
+            raise Stopped(f"{self.verb} ended without {self.product.name}{why}")

@@ -1,0 +1,227 @@
+"""What a page about a sweep says, as tables: from the rows of its results alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+from typing import Any
+
+from lightning_modules.metrics.registry import MAPS, of_unit, titles
+from suite.benchmark.results import ALL
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A cell of a table."""
+
+    text: str
+    value: float | None = None  # from 0.5, pale, to 1, deep; not coloured without
+
+    @property
+    def shade(self) -> int:
+        """In percent."""
+        return 0 if self.value is None else round(100 * min(1.0, max(0.0, 2 * self.value - 1)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    head: list[str]
+    rows: list[list[Entry]]
+    note: str = ""
+
+
+def said(values: Sequence[float], coloured: bool = True, digits: int = 3) -> Entry:
+    """Mean, and spread of several."""
+    if not values:
+        return Entry(text="-")
+    spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return Entry(text=f"{mean(values):.{digits}f}{spread}", value=mean(values) if coloured else None)
+
+
+def known(rows: Iterable[Row], name: str) -> list[float]:
+    return [row[name] for row in rows if row[name] is not None]
+
+
+def names(rows: Iterable[Row], *columns: str) -> list[tuple[Any, ...]]:
+    """Different values, in the order of the rows."""
+    return list(dict.fromkeys(tuple(row[column] for column in columns) for row in rows))
+
+
+def clean(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row["degradation"] is None]
+
+
+def whole(rows: Iterable[Row]) -> list[Row]:
+    """Of all forgeries of a test together."""
+    return [row for row in rows if row["forgery"] == ALL]
+
+
+def average(rows: Iterable[Row], name: str) -> float | None:
+    values = known(rows, name)
+    return mean(values) if values else None
+
+
+def by_seed(rows: Iterable[Row], name: str) -> list[float]:
+    """A figure of each seed, its mean over trainings and test sets."""
+    seeds: dict[int, list[Row]] = {}
+    for row in rows:
+        seeds.setdefault(row["seed"], []).append(row)
+    return [value for mine in seeds.values() if (value := average(mine, name)) is not None]
+
+
+def by_test(rows: Sequence[Row], columns: Mapping[str, str], note: str, coloured: str | None = None) -> Table:
+    """A line for each method and test set.
+
+    Args:
+        columns: Titles of what is shown, by the names of its columns.
+        coloured: Which of them is.
+    """
+    out = []
+    for method, test in names(rows, "method", "test"):
+        ours = [row for row in rows if (row["method"], row["test"]) == (method, test)]
+        figures = [said(by_seed(ours, name), coloured=name == coloured) for name in columns]
+        out.append([Entry(text=method), Entry(text=test), *figures])
+    return Table(head=["method", "tested on", *columns.values()], rows=out, note=note)
+
+
+def forgeries(rows: Sequence[Row]) -> Table | None:
+    """What some methods were trained on and what none was, the same for all: means over trainings and test sets."""
+    mine = [row for row in clean(rows) if row["forgery"] != ALL and row["seen"] is not None]
+    kinds: dict[tuple[Any, ...], bool] = {}
+    for row in mine:
+        kind = (row["train"], row["test"], row["forgery"])
+        kinds[kind] = kinds.get(kind, False) or row["seen"]
+    unseen = [row for row in mine if not kinds[row["train"], row["test"], row["forgery"]]]
+    seen = [row for row in mine if kinds[row["train"], row["test"], row["forgery"]]]
+    if not unseen:
+        return None
+    columns = [name for (name,) in names(unseen, "forgery")]
+    figure, out = "video_auroc", []
+    for (method,) in names(mine, "method"):
+        known_ones, new_ones = ([row for row in part if row["method"] == method] for part in (seen, unseen))
+        line = [Entry(text=method), said(by_seed(known_ones, figure)), said(by_seed(new_ones, figure))]
+        line += [said(by_seed((row for row in new_ones if row["forgery"] == one), figure)) for one in columns]
+        out.append(line)
+    note = (
+        "Video AUROC against all reals. In each training the same forgeries for all methods: those that at least one "
+        "of them was trained on, and those that none was."
+    )
+    return Table(head=["method", "seen by some", "seen by none", *columns], rows=out, note=note)
+
+
+ACTIVATION = "class activation"
+LOCAL = [metric.id for units in MAPS.values() for metric in of_unit(*units)]
+
+
+def localization(rows: Sequence[Row]) -> Table | None:
+    """Of regions and of boundaries, as far as there are methods that show them."""
+    mine = [row for row in whole(clean(rows)) if known([row], "pixel_auroc") or known([row], "boundary_auroc")]
+    columns = titles(id for id in LOCAL if known(mine, id))
+    named = [
+        {**row, "method": f"{row['method']} ({ACTIVATION})"} if row["map_by"] == "activation" else row for row in mine
+    ]
+    note = (
+        "On fakes whose masks are known: over all their pixels together, and as a mean over frames, which is what most "
+        "of the field reports. A map that shows the boundary of a forged region is measured against that boundary, "
+        "never against the region. False alarms are the area marked on reals. Class activations are what places say "
+        "for the score of a face; no mask has trained them."
+    )
+    return by_test(named, columns, note, "pixel_auroc") if mine else None
+
+
+OPERATING = (
+    "video_accuracy_at_validation",
+    "video_balanced_accuracy_at_validation",
+    "video_balanced_accuracy_at_oracle",
+    "video_fpr_at_validation",
+    "video_tpr_at_validation",
+    "video_ece",
+    "video_ece_calibrated",
+)
+COVERAGE = {"coverage": "coverage", "video_auroc_as_chance": "video AUROC, the others by chance"}
+
+
+def operating(rows: Sequence[Row]) -> Table:
+    note = (
+        "Thresholds and calibration (Platt's slope and bias of the log odds) come from the validation split of the "
+        "training data; what the test set itself chose, an oracle, only says what their transfer costs. ECE weighs "
+        "reals and fakes alike: a score that says nothing, 0.5 for all, has 0. Coverage is the share of videos with a "
+        "face: the others are in no metric but the last, where each comparison with one of them counts a half."
+    )
+    return by_test(whole(clean(rows)), titles(OPERATING) | COVERAGE, note)
+
+
+def severities(rows: Iterable[Row]) -> set[int]:
+    """That any method was tested in."""
+    return {row["severity"] for row in rows if row["degradation"] is not None}
+
+
+def corrupted(rows: Sequence[Row], kind: str, wanted: set[int], name: str) -> float | None:
+    """Mean over severities, of one degradation, method, test set and seed; where all are known."""
+    found = {row["severity"]: row[name] for row in rows if row["degradation"] == kind and row[name] is not None}
+    return mean(found.values()) if found.keys() == wanted else None
+
+
+def robustness(rows: Sequence[Row], name: str = "video_auroc") -> Table | None:
+    """Means over severities of each degradation; the last columns over all of them."""
+    kinds = [kind for (kind,) in names(rows, "degradation") if kind is not None]
+    mine, wanted = whole(rows), severities(rows)
+    if not kinds or not any(row[name] is not None for row in mine):
+        return None
+    out = []
+    for method, test in names((row for row in mine if row[name] is not None), "method", "test"):
+        tests: dict[tuple[Any, ...], list[Row]] = {}
+        for row in mine:
+            if (row["method"], row["test"]) == (method, test):
+                tests.setdefault((row["train"], row["seed"]), []).append(row)
+        before = {key: average(clean(one), name) for key, one in tests.items()}
+        after = {key: [corrupted(one, kind, wanted, name) for kind in kinds] for key, one in tests.items()}
+        all_of = {key: mean(v for v in each if v is not None) for key, each in after.items() if None not in each}
+        lost = [value - all_of[key] for key, value in before.items() if value is not None and key in all_of]
+        line = [Entry(text=method), Entry(text=test), said([value for value in before.values() if value is not None])]
+        line += [said([each[i] for each in after.values() if each[i] is not None]) for i in range(len(kinds))]  # type: ignore[misc]
+        line += [said(list(all_of.values())), said(lost, coloured=False)]
+        seen = [row["coverage"] for one in tests.values() for row in one if row["degradation"] and row["coverage"]]
+        out.append([*line, Entry(text=f"{min(seen):.2f}" if seen else "-")])
+    note = (
+        "Means over the severities, applied to the videos before faces are looked for, where all of them were tested. "
+        "The last column is the smallest share of videos in which a face was still found: figures are of those alone."
+    )
+    head = ["method", "tested on", "clean", *kinds, "mean corrupted", "mean drop", "least coverage"]
+    return Table(head=head, rows=out, note=note)
+
+
+def curves(rows: Sequence[Row], name: str) -> dict[str, dict[str, list[tuple[int, float]]]]:
+    """(severity, mean over trainings and test sets) by degradation and method; severity 0 is the clean video."""
+    mine = [row for row in whole(rows) if row[name] is not None]
+    out: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    for kind in [kind for (kind,) in names(rows, "degradation") if kind is not None]:
+        for (method,) in names(mine, "method"):
+            ours = [row for row in mine if row["method"] == method and row["degradation"] in (None, kind)]
+            points = []
+            for severity in sorted({row["severity"] for row in ours}):
+                values = [row[name] for row in ours if row["severity"] == severity]
+                if len(values) == len(clean(ours)):  # of the same tests at each point
+                    points.append((severity, mean(values)))
+            if len(points) > 1:
+                out.setdefault(kind, {})[method] = points
+    return out
+
+
+def cost(rows: Sequence[Row]) -> Table:
+    out = []
+    mine = whole(clean(rows))
+    for (method,) in names(mine, "method"):
+        ours = [row for row in mine if row["method"] == method]
+        size = next(iter(known(ours, "parameters")), None)
+        videos = [(row["test_seconds"], row["reals"] + row["fakes"]) for row in ours if row["test_seconds"] is not None]
+        line = [Entry(text=method), Entry(text="-" if size is None else f"{size / 1e6:.2f} M")]
+        trained = {(row["train"], row["seed"]): row["train_seconds"] for row in ours}
+        line.append(said([value for value in trained.values() if value is not None], coloured=False, digits=0))
+        line.append(said([seconds / count for seconds, count in videos], coloured=False))
+        out.append(line)
+    note = "Wall time on the machine of the sweep, with its start; what was interrupted has none."
+    return Table(head=["method", "parameters", "seconds of training", "seconds per tested video"], rows=out, note=note)

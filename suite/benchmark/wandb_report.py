@@ -1,0 +1,142 @@
+"""A sweep as a report of Weights & Biases: its run sets, panels and tables."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+import wandb
+import yaml
+
+from datamodules.runtime.atomic_files import write_text
+from datamodules.runtime.errors import Refused
+from lightning_modules.metrics.registry import titles
+from lightning_modules.own_validation import LIMIT
+from suite.benchmark.untrained import untrained
+from suite.cli.wandb_key import has_key
+
+SHOWN = ("video_auroc", "video_eer", "pixel_auroc", "boundary_auroc")  # of the registry
+SPECIFICATION = "wandb_report.json"
+
+
+def interface() -> Any:
+    try:
+        import wandb_workspaces.reports.v2 as reports
+    except ImportError as error:
+        raise Refused("--wandb needs wandb-workspaces: pip install 'deepfake-suite[wandb]'") from error
+    return reports
+
+
+def blocks(reports: Any, sweep: Path, project: str, entity: str) -> list[Any]:
+    """
+    Args:
+        reports: The library.
+        sweep: Folder that 'benchmark --wandb' filled.
+        entity: Whose the project is; empty without an account.
+    """
+    plan = yaml.safe_load((sweep / "sweep.yaml").read_text())
+    whose = {"project": project, "entity": entity} if entity else {}
+    rows = json.loads((sweep / "results.json").read_text())
+    unlearned = sorted({method for method, *_ in untrained(rows, plan.get("learned", LIMIT))})
+
+    tested = "JobType = 'test'"
+
+    def sets(*filters: str) -> list[Any]:
+        """One for each method; of tests, for each all of whose trainings learned their own task."""
+        found = []
+        for name in plan["methods"]:
+            if name in unlearned and tested in filters:
+                continue
+            chosen = " and ".join(
+                [f"Config('sweep_method') = {json.dumps(name)}", f"Group = {json.dumps(sweep.name)}", *filters]
+            )
+            found.append(reports.Runset(name=name, filters=chosen, **whose))
+        return found
+
+    clean = (tested, "Config('severity') = 0")
+    out: list[Any] = [
+        reports.H1("Matrix"),
+        reports.P("Video AUROC; checkpoints were chosen on the validation split of the training data."),
+        reports.MarkdownBlock((sweep / "table.md").read_text()),
+        *([reports.P(f"Not in the panels of tests, since not trained: {'; '.join(unlearned)}.")] if unlearned else []),
+        reports.PanelGrid(
+            runsets=sets(*clean),
+            panels=[
+                reports.BarPlot(title=title, metrics=[f"test/{id}"], groupby="sweep_test", layout=place(reports, i))
+                for i, (id, title) in enumerate(titles(SHOWN).items())
+            ],
+        ),
+        reports.H1("ROC"),
+        reports.PanelGrid(
+            runsets=sets(*clean),
+            panels=[
+                reports.CustomChart(
+                    query={"summaryTable": {"tableKey": "test/roc_table"}},
+                    chart_name="wandb/area-under-curve/v0",
+                    chart_fields={"x": "fpr", "y": "tpr"},
+                )
+            ],
+        ),
+        reports.H1("Faces and where the forgery is said to be"),
+        reports.PanelGrid(runsets=sets(*clean), panels=[reports.MediaBrowser(media_keys=["test/panels"])]),
+        reports.H1("Training"),
+        reports.PanelGrid(
+            runsets=sets("JobType = 'fit'"),
+            panels=[
+                reports.LinePlot(title="validation", y=["val/video_auroc"], layout=place(reports, 0)),
+                reports.LinePlot(title="loss", y=["train/loss"], layout=place(reports, 1)),
+            ],
+        ),
+    ]
+    if plan["degraded"]["kinds"]:
+        out.append(reports.H1("Robustness"))
+    for kind in plan["degraded"]["kinds"]:
+        curve = reports.ScatterPlot(
+            title=kind, x=reports.Config("severity"), y=reports.SummaryMetric("test/video_auroc"), running_ymean=True
+        )
+        chosen = sets(tested, f"Config('degradation') = {json.dumps(kind)}")
+        out.append(reports.PanelGrid(runsets=chosen, panels=[curve]))
+    for family in json.loads((sweep / "claims.json").read_text()):
+        lines = ["| claim | gain | p after Holm | smallest resolvable gain |", "| --- | --- | --- | --- |"]
+        for one in family["claims"]:
+            gain = "{value:+.3f} [{low:.3f}, {high:.3f}]".format(**one["gain"])
+            resolvable = one.get("resolvable", float("nan"))  # of a sweep of before it was kept
+            lines.append(f"| {one['ours']} over {one['theirs']} | {gain} | {one['adjusted']:.3g} | {resolvable:.3f} |")
+        out += [reports.H1(f"Who is better: {family['about']}"), reports.P("; ".join(family["tests"]))]
+        out.append(reports.MarkdownBlock("\n".join(lines)))
+    return out
+
+
+def place(reports: Any, i: int) -> Any:
+    """Three panels of a line."""
+    return reports.Layout(x=8 * (i % 3), y=6 * (i // 3), w=8, h=6)
+
+
+def wandb_report(sweep: Path, project: str) -> str:
+    """Saves the report, or without a key writes what it would be; says where."""
+    if not (sweep / "claims.json").is_file():
+        raise Refused(f"{sweep}: is no folder that 'benchmark' has filled")
+    reports, sweep = interface(), sweep.resolve()
+    is_online = has_key() and os.environ.get("WANDB_MODE", "online") == "online"
+    try:
+        entity = (wandb.Api().default_entity or "") if is_online else ""
+        content = blocks(reports, sweep, project, entity)
+        report = reports.Report(
+            project=project, entity=entity, title=f"Sweep {sweep.name}", width="fluid", blocks=content
+        )
+        if entity:
+            report.save()
+            return str(report.url)
+    except (wandb.errors.Error, OSError) as error:
+        raise Refused(f"W&B: {error}; with WANDB_MODE=offline the specification is written instead") from error
+    path = sweep / SPECIFICATION
+    write_text(path, json.dumps(json.loads(report._to_model().model_dump_json(by_alias=True)), indent=1) + "\n")
+    said = f"{path} (nothing was published: call it again on a machine with a W&B key)"
+    runs = sorted(sweep.glob("runs/**/wandb/offline-run-*"))
+    if runs:
+        write_text(sweep / "sync.sh", "".join(f"wandb sync {shlex.quote(str(run))}\n" for run in runs))
+        said += f"; {len(runs)} offline runs, to be published by: sh {shlex.quote(str(sweep / 'sync.sh'))}"
+    return said

@@ -1,0 +1,88 @@
+"""The checkpoint that a verb begins with, found before anything is built or written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.utilities.rank_zero import rank_zero_info
+
+from callbacks.familiarity import KEY
+from datamodules.runtime.errors import Refused
+from lightning_modules.base import Method
+from lightning_modules.metrics.registry import COUNTS, SCORES
+from lightning_modules.own_validation import KEY as OWN_VALIDATION
+from lightning_modules.training.checkpoint_io import SafeCheckpointIO
+from suite.cli.suggest import near, near_file
+
+NAMES = ("best", "last")  # of the checkpoints of a run
+SAME = 0.01  # a threshold that is found again differs by less, on another machine
+
+
+def find_checkpoint(verb: str, run: Path, given: str | Path | None) -> Path | None:
+    """
+    Args:
+        given: A path, or the name of a checkpoint of the run.
+    """
+    if given is None:
+        return None
+    folder = run / "checkpoints"
+    path = folder / f"{given}.ckpt" if given in NAMES else Path(given)
+    if path.is_file():
+        return path
+    if verb == "fit" and given == "last" and not any(folder.glob("*.ckpt")):
+        rank_zero_info(f"{run}: has no checkpoint yet: training starts anew")
+        return None
+    reason = f"there is no {path}" if given in NAMES else "no such file"
+    raise Refused(f"{verb}: --ckpt_path {given}: {reason}{explain_missing(path, run)}")
+
+
+def explain_missing(path: Path, run: Path) -> str:
+    """What is there instead, and what to give."""
+    for inside in (path / "checkpoints/best.ckpt", path / "best.ckpt"):
+        if inside.is_file():
+            return f"; it is a folder, give {inside}"
+    if saved := sorted(file.name for file in path.parent.glob("*.ckpt")):
+        return f"; {path.parent} has {' and '.join(saved)}{near_file(str(path))}"
+    home = path.parent.parent if path.parent.name == "checkpoints" else run
+    others = {str(file.parents[1]) for file in home.parent.glob("*/checkpoints/*.ckpt")}
+    advice = near(str(home), others) or f"; train it first: python -m suite fit --config CONFIG --run {home}"
+    return f", and no checkpoint in {home}{advice}"
+
+
+def check_is_whole_epoch(checkpoint: dict[str, Any], path: Path) -> None:
+    """Of an epoch that was half done, nothing says which of its batches are still to come."""
+    if not checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"]:
+        epoch, advice = checkpoint["epoch"], "resume from the end of one, for instance --ckpt_path last"
+        raise Refused(f"fit: --ckpt_path {path}: was saved within epoch {epoch}; {advice}")
+
+
+def complete_checkpoint(path: Path, method: Method) -> None:
+    """Gives a checkpoint of an older version the metric and the scores of its validation, and its familiar faces.
+
+    Args:
+        method: As it is in the checkpoint, and was just validated.
+    """
+    content = SafeCheckpointIO().load_checkpoint(path)
+    state = content["state_dict"]
+    lacks_scores = SCORES.id not in state and bool(method.video_counts.min() > 0)
+    lacks_familiarity = KEY not in content and method.familiarity is not None
+    lacks_metric = OWN_VALIDATION not in content and method.validated is not None
+    if not (lacks_scores or lacks_familiarity or lacks_metric):
+        return
+    now, then = float(method.video_threshold), float(state["video_threshold"])
+    if not abs(now - then) < SAME:
+        raise Refused(
+            f"{path}: lacks what its validation should have left, and this one is another: its threshold is {now:.4f}, "
+            f"that of training was {then:.4f}; validate with the configuration of the run"
+        )
+    if lacks_scores:
+        for name in {"state_dict", "current_model_state"} & content.keys():
+            content[name] |= {fit.id: method.get_buffer(fit.id).cpu().clone() for fit in (SCORES, COUNTS)}
+    if method.familiarity is not None:
+        content[KEY] = method.familiarity.state()
+    content[OWN_VALIDATION] = method.validated
+    SafeCheckpointIO().save_checkpoint(content, path)
+    rank_zero_info(
+        f"{path}: now has the metric and the scores of its validation, and knows the faces that it was trained on"
+    )

@@ -1,0 +1,82 @@
+"""The verb that scores anybody's videos and pictures, and shows where and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from datamodules.media.image_sequence import PICTURES
+from datamodules.runtime.errors import Refused
+from suite.cli.parser import Parser, flagged
+from suite.cli.progress import bar
+from suite.detect.analyzer import PAGE, Looker, Settings, add_arguments, introduce, settings_of
+
+FILMS = {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif", ".3gp", ".wmv", ".flv", ".mpg", ".mpeg", ".ts"}
+
+
+def listed(given: Sequence[Path], out: Path) -> dict[str, Path]:
+    """Files, and those of folders, by the name of the folder that each result gets; but no results of before."""
+    found: dict[str, Path] = {}
+    for path in given:
+        if not path.exists():
+            raise Refused(f"{path}: no such file")
+        inside = [path]
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in FILMS | PICTURES and p.is_file())
+            inside = [p for p in inside if not p.resolve().is_relative_to(out.resolve())]
+            if not inside:
+                raise Refused(f"{path}: has no videos and no pictures")
+        for file in inside:
+            name = "_".join(file.relative_to(path).parts)[-200:] if path.is_dir() else file.name
+            while name in found:
+                name = f"{name}_"
+            found[name] = file
+    return found
+
+
+def detect(files: list[Path], checkpoint: list[Path], out: Path, film: bool, settings: Settings) -> None:
+    found = listed(files, out)
+    looker = Looker(checkpoint, settings)
+    print("\n".join(introduce(looker.methods, settings.rates)))
+    failed = []
+    for name, path in found.items():
+        try:
+            with bar(path.name, unit="frames") as show:
+                content = looker.look(path, out / name, film, show)
+        except (Refused, OSError, ArithmeticError, cv2.error) as error:  # one file costs no other
+            failed.append(str(error))
+            content = looker.refused(path, out / name, str(error))
+        print(f"{path}: {said(content)}")
+        if content["files"]:
+            print(f"  {(out / name / PAGE).resolve()}")
+    if failed:
+        raise Refused(f"{len(failed)} of {len(found)} files could not be examined: {'; '.join(failed[:3])}")
+
+
+def said(content: dict[str, Any]) -> str:
+    faces = [face for face in content["faces"] if face["verdict"] != "no verdict"]
+    if content["verdict"] == "no verdict":
+        return f"no verdict ({'; '.join(content['reasons'])})"
+    worst = faces[0]
+    more = f", the most suspicious of {len(faces)} faces" if len(faces) > 1 else ""
+    file = content["file"]
+    damage = f"; {file['damaged']} of {file['frames']} frames are damaged, not scored" if file["damaged"] else ""
+    forged, unclear = (worst["thresholds"][name] for name in ("forged", "unclear"))
+    told = f"{content['verdict']}, probability {worst['probability']:.3f}"
+    band = f"unclear above {unclear:.3f}, " if unclear < forged else ""
+    return f"{told} ({band}forged above {forged:.3f}){more}{damage}"
+
+
+def main(argv: list[str]) -> None:
+    about = "Score videos and pictures with trained methods, and show where and why."
+    parser = Parser(prog="python -m suite detect", description=about)
+    parser.add_argument("files", type=Path, nargs="+", help="Videos, pictures, and folders of them.")
+    add_arguments(parser)
+    each = "Folder that gets one for each file: result.json, page.html and an annotated copy."
+    parser.add_argument("--out", type=Path, default=Path("detected"), help=each)
+    parser.add_argument("--film", type=bool, default=True, help="Whether to write the annotated copies.")
+    given = parser.instantiate_classes(parser.parse_args(flagged(argv[1:], "--film")))
+    detect(given.files, given.checkpoint, given.out, given.film, settings_of(given))

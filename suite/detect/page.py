@@ -1,0 +1,166 @@
+"""The page about a file: the film, a time line for each face, its most suspicious moments, what is to be made of it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from callbacks.panels import overlaid
+from datamodules.media.damage import say_damage
+from datamodules.prepared.contract import digest
+from datamodules.prepared.trained_on import enumerate_all
+from lightning_modules.trained_method import Trained
+from suite.detect.annotated_video import COLOURS, CURVES
+from suite.detect.pipeline import Examined
+from suite.detect.scorer import TILE, Score
+from suite.detect.thresholds import Performance, Rates, Verdict
+from suite.detect.verdict import FaceVerdict, Said
+from suite.html.render import render
+
+Picture = NDArray[np.uint8]
+WIDTH, HEIGHT = 720, 130  # of a time line
+LEFT, RIGHT, TOP, BOTTOM = 30, 712, 8, 108
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyFrame:
+    seconds: float
+    probability: float
+    picture: str  # JPEG in base64: the face, and beside it the map of a method that has one
+
+
+def lead(found: Examined) -> str:
+    judged = [face for face in found.faces if face.verdict != "no verdict"]
+    if found.verdict == "no verdict":
+        return f"No verdict: {'; '.join(found.reasons)}."
+    worst = judged[0]
+    text = f"probability {worst.probability:.3f}, {explain_range(worst)}"
+    if found.verdict == "forged":
+        return f"Face {worst.track.id} looks forged: {text}."
+    if found.verdict == "unclear":
+        return f"Whether face {worst.track.id} is forged is unclear: {text}."
+    if len(judged) == 1:
+        return f"No forgery found in the face: {text}."
+    return f"No forgery found in any of {len(judged)} faces: {text} of the most suspicious."
+
+
+def explain_range(face: FaceVerdict) -> str:
+    """Where its probability lies between the thresholds."""
+    forged, unclear = face.thresholds.forged, face.thresholds.unclear
+    if face.verdict == "forged":
+        return f"forged is what is above {forged:.3f}"
+    if face.verdict == "unclear":
+        return f"unclear is from {unclear:.3f} to {forged:.3f}"
+    return f"{'unclear' if unclear < forged else 'forged'} is what is above {unclear:.3f}"
+
+
+def timeline(face: FaceVerdict, seconds: float) -> Markup:
+    """Its probability over the whole file, by each method; a click on it goes there in the film."""
+
+    def x(at: float) -> float:
+        return LEFT + (RIGHT - LEFT) * at / max(seconds, 1e-6)
+
+    def y(p: float) -> float:
+        return BOTTOM - (BOTTOM - TOP) * p
+
+    parts = [
+        f'<line x1="{LEFT}" x2="{RIGHT}" y1="{y(p)}" y2="{y(p)}" stroke="#e5e7eb"/>'
+        f'<text x="{LEFT - 6}" y="{y(p) + 4}" text-anchor="end">{p:g}</text>'
+        for p in (0, 0.5, 1)
+    ]
+    parts.append(
+        f'<rect x="{x(face.first):.1f}" y="{TOP}" width="{max(2.0, x(face.last) - x(face.first)):.1f}" '
+        f'height="{BOTTOM - TOP}" fill="#f3f4f6" fill-opacity=".6"/>'
+    )
+    at = face.thresholds
+    lines: list[tuple[Verdict, float]] = [("unclear", at.unclear), ("forged", at.forged)]
+    for verdict, p in lines:
+        colour = "rgb({},{},{})".format(*COLOURS[verdict])
+        parts.append(
+            f'<line x1="{LEFT}" x2="{RIGHT}" y1="{y(p):.1f}" y2="{y(p):.1f}" stroke="{colour}" stroke-dasharray="4 4"/>'
+        )
+        if verdict == "forged" or y(at.unclear) - y(at.forged) > 11:  # or one word would be upon the other
+            up = y(p) - 3 if y(p) - TOP > 9 else y(p) + 11
+            parts.append(f'<text x="{RIGHT - 2}" y="{up:.1f}" text-anchor="end" fill="{colour}">{verdict}</text>')
+    for i, said in enumerate(face.said):
+        colour = "rgb({},{},{})".format(*CURVES[i % len(CURVES)])
+        points = [(x(one.seconds), y(said.by.calibrated(one.score))) for one in said.usable]
+        line = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
+        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+        if len(points) <= 100:
+            parts += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.2" fill="{colour}"/>' for a, b in points]
+    parts += [
+        f'<text x="{x(seconds * i / 4):.1f}" y="{HEIGHT - 6}" text-anchor="{"start" if i == 0 else "end"}">'
+        f"{seconds * i / 4:.1f} s</text>"
+        for i in range(5)
+    ]
+    name = f"Probability of face {face.track.id} over time"
+    return Markup(
+        f'<svg class="timeline" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{name}" data-left="{LEFT}" '
+        f'data-right="{RIGHT}" data-width="{WIDTH}" data-seconds="{seconds}">{"".join(parts)}</svg>'
+    )
+
+
+def key_frames(said: Said) -> list[KeyFrame]:
+    """The most suspicious moments, in their order."""
+    shown = [one for one in said.usable if one.crop is not None]
+    return [
+        KeyFrame(seconds=one.seconds, probability=said.by.calibrated(one.score), picture=jpeg(beside(one)))
+        for one in shown
+    ]
+
+
+def beside(moment: Score) -> Picture:
+    assert moment.crop is not None
+    if moment.heat is None:
+        return moment.crop
+    return np.hstack([moment.crop, overlaid(moment.crop, cv2.resize(moment.heat, (TILE, TILE)))])
+
+
+def jpeg(picture: Picture) -> str:
+    content = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
+    return base64.b64encode(content.tobytes()).decode()
+
+
+def group_seen(methods: Sequence[Trained]) -> list[tuple[str, str]]:
+    """Names of methods, none of a single one, and what they were trained on."""
+    if len(methods) == 1:
+        return [("", methods[0].saw)]
+    saws = dict.fromkeys(one.saw for one in methods)
+    return [(enumerate_all([one.name for one in methods if one.saw == saw]), saw) for saw in saws]
+
+
+def page(found: Examined, asked: Sequence[Trained], rates: Rates, files: dict[str, str], name: str) -> str:
+    """
+    Args:
+        rates: What thresholds were chosen by.
+        files: What the page may show, by kind: names of files beside it.
+        name: Of the file.
+    """
+    faces: list[dict[str, Any]] = []
+    for face in found.faces:
+        is_judged = face.probability is not None
+        pictures = [(said.by.name, key_frames(said)) for said in face.said] if is_judged else []
+        line = timeline(face, found.index.seconds) if found.index.seconds and is_judged else None
+        where = explain_range(face) if is_judged else ""
+        faces.append({"face": face, "range": where, "timeline": line, "pictures": pictures})
+    return render(
+        "detect/page.html",
+        title=name,
+        lead=lead(found),
+        damage=say_damage(found.damage),
+        found=found,
+        files=files,
+        faces=faces,
+        seen=group_seen(asked),
+        methods=[(one, digest(one.contract), Performance.of(one, rates)) for one in asked],
+        classes={"forged": "forged", "unclear": "unclear", "no forgery found": "real"},
+        colours=["rgb({},{},{})".format(*colour) for colour in CURVES],
+    )

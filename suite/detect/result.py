@@ -1,0 +1,131 @@
+"""What was found in a file, as JSON that suite/detect/result.schema.json describes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from datamodules.faces.quality import Quality
+from datamodules.media.source_files import hashed
+from datamodules.prepared.contract import digest
+from lightning_modules.trained_method import Trained
+from suite.detect.pipeline import Examined
+from suite.detect.scorer import Score
+from suite.detect.thresholds import Rates
+from suite.detect.usable import Usable
+from suite.detect.verdict import FaceVerdict, Said
+
+NAMES = [one.name for one in fields(Quality)]
+SCHEMA, VERSION = "deepfake-suite/detect", 4
+
+
+def rounded(value: float | None, digits: int = 4) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def of_method(trained: Trained, rates: Rates) -> dict[str, Any]:
+    known = trained.method.familiarity
+    return {
+        "name": trained.name,
+        "class": trained.model["class_path"],
+        "weights": trained.digest,
+        "trained_on": trained.trained_on,
+        "saw": trained.saw,
+        "thresholds": trained.write_points(rates.forged_at, rates.unclear_at),
+        "calibration": trained.calibration and trained.calibration._asdict(),
+        "distance_limit": known and rounded(float(known.limit)),
+        "contract": trained.contract,
+        "contract_hash": digest(trained.contract),
+    }
+
+
+def of_moment(said: Said, moment: Score) -> dict[str, Any]:
+    region = moment.region
+    return {
+        "frame": moment.frame,
+        "seconds": rounded(moment.seconds, 3),
+        "square": [round(v, 2) for v in (region.x, region.y, region.side)],
+        "angle": round(region.angle, 2),
+        "score": rounded(moment.score, 6),
+        "probability": rounded(said.by.calibrated(moment.score), 6),
+        "distance": rounded(moment.distance),
+        "left_out": moment.fault.say() if moment.fault else None,
+    }
+
+
+def of_face(face: FaceVerdict) -> dict[str, Any]:
+    return {
+        "id": face.track.id,
+        "verdict": face.verdict,
+        "reasons": face.reasons,
+        "probability": rounded(face.probability, 6),
+        "thresholds": {name: rounded(value, 6) for name, value in asdict(face.thresholds).items()},
+        "first_second": rounded(face.first, 3),
+        "last_second": rounded(face.last, 3),
+        "frames": len(face.track.frames),
+        "quality": {name: rounded(face.quality.get(name), 3) for name in NAMES},
+        "left_out": face.left_out,
+        "methods": [
+            {
+                "name": said.by.name,
+                "score": rounded(said.score, 6),
+                "probability": rounded(said.probability, 6),
+                "distance": said.distance and rounded(said.distance.value),
+                "moments": [of_moment(said, moment) for moment in said.moments],
+            }
+            for said in face.said
+        ],
+    }
+
+
+def document(
+    path: Path,
+    found: Examined | None,
+    methods: list[Trained],
+    usable: Usable,
+    rates: Rates,
+    files: dict[str, str],
+    name: str,
+    reason: str = "",
+) -> dict[str, Any]:
+    """
+    Args:
+        found: Nothing of a file that cannot be read.
+        rates: What thresholds were chosen by.
+        files: What was made of it, by kind.
+        name: Of the file.
+        reason: Why it cannot be read.
+    """
+    return {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "file": {"name": name, **stored(path), **shown(found)},
+        "verdict": "no verdict" if found is None else found.verdict,
+        "reasons": [reason] if found is None else found.reasons,
+        "faces": [] if found is None else [of_face(face) for face in found.faces],
+        "glimpses": 0 if found is None else found.glimpses,
+        "usable": asdict(usable),
+        "methods": [of_method(one, rates) for one in methods],
+        "files": files,
+    }
+
+
+def shown(found: Examined | None) -> dict[str, Any]:
+    if found is None:
+        return dict.fromkeys(("seconds", "frames", "damaged", "fps", "width", "height"))
+    return {
+        "seconds": rounded(found.index.seconds, 3),
+        "frames": len(found.index),
+        "damaged": int(found.damage.sum()),
+        "fps": rounded(found.index.fps, 3),
+        "width": found.size[0],
+        "height": found.size[1],
+    }
+
+
+def stored(path: Path) -> dict[str, Any]:
+    try:
+        return {"bytes": path.stat().st_size, "sha256": hashed([path])}
+    except OSError:  # that it cannot be read is what its document says
+        return {"bytes": None, "sha256": None}

@@ -1,0 +1,185 @@
+"""The verb that makes of a run what others can use: a network for another engine, or a folder for the hub."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+import warnings
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jsonargparse import auto_cli
+
+from datamodules.prepared.contract import digest
+from datamodules.runtime.atomic_files import write_text
+from datamodules.runtime.errors import Refused
+from lightning_modules.own_validation import LIMIT, check_limit
+from lightning_modules.trained_method import Trained, load, round_to_half, save
+from suite.cli.extras import need
+from suite.cli.parser import Parser
+from suite.detect.thresholds import Performance, Rates
+from suite.export.deploy import Deployed, Engine, Run, example, runner, write
+from suite.html.render import template
+from suite.run_metrics import Run as Test
+from suite.run_metrics import read_run, shown, verdict, videos
+
+PARITY = 1e-4  # largest difference of any output from torch's, over its size where that is above 1
+POOLING = {
+    "score": "the mean over its frames of that of the most suspicious face",
+    "logit": "that of the mean logit over its frames, each that of the most suspicious face",
+    "suspects": "the mean of those above a half over all its faces, of all where there is none",
+}
+NEEDED = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "torch.export": (), "hub": ()}
+
+
+def apart(trained: Trained, run: Run) -> float:
+    """The largest difference of an output from torch's, over its size where that is above 1."""
+    most = [0.0]
+    for batch in (1, 5):
+        inputs = example(trained, batch)
+        with torch.inference_mode():
+            wanted = Deployed(trained).eval()(*inputs)
+        for ours, theirs in zip((one.numpy() for one in wanted), run(*inputs), strict=True):
+            most.append(float((np.abs(ours - theirs) / np.maximum(1.0, np.abs(ours))).max()))
+    return float(np.max(most))  # of which one that is no number makes none
+
+
+def torch_runner(trained: Trained) -> Run:
+    network = Deployed(trained).eval()
+
+    def run(*inputs: torch.Tensor) -> Any:
+        with torch.inference_mode():
+            return [one.numpy() for one in network(*inputs)]
+
+    return run
+
+
+def latency(trained: Trained, run: Run, repeats: int = 10) -> list[dict[str, float]]:
+    """Milliseconds a clip, the median of several calls, on this machine."""
+    network, rows = Deployed(trained).eval(), []
+
+    def milliseconds(call: Any, inputs: tuple[torch.Tensor, ...]) -> float:
+        call(*inputs)  # the first one prepares
+        taken = []
+        for _ in range(repeats):
+            start = time.perf_counter()
+            call(*inputs)
+            taken.append(1000 * (time.perf_counter() - start) / len(inputs[0]))
+        return round(float(np.median(taken)), 3)
+
+    for batch in (1, 8, 32):
+        inputs = example(trained, batch)
+        with torch.inference_mode():
+            torch_takes = milliseconds(network, inputs)
+        rows.append({"batch": batch, "torch": torch_takes, "exported": milliseconds(run, inputs)})
+    return rows
+
+
+def test_of(trained: Trained, tested: Path | None, home: Path) -> Test | None:
+    """That which was asked for, or that of the run itself where it was of these weights and no other checkpoint."""
+    if tested is None and not (home / "predictions.parquet").is_file():
+        return None
+    test = read_run(tested or home)
+    if test.about.get("weights") == trained.digest:
+        return test
+    if tested is not None:
+        raise Refused(f"{tested}: was tested with other weights; test these, or leave out --tested")
+    return None
+
+
+def card(trained: Trained, test: Test | None, more: dict[str, Any], learned: float = LIMIT) -> str:
+    own = trained.method.own_validation
+    metrics: dict[str, str] = {}
+    about: dict[str, Any] = {}
+    if test is not None:
+        v = videos(test)
+        metrics = {} if own.is_below(learned) else shown(verdict(test))
+        about = {"reals": int((v.label == 0).sum()), "fakes": int((v.label == 1).sum())}
+        about["forgeries"] = sorted(set(v.method[v.label == 1].tolist()))
+    return template("export/card.md").render(
+        trained=trained,
+        method=trained.method,
+        parameters=sum(p.numel() for p in trained.method.parameters()),
+        contract=trained.contract,
+        pooling=POOLING[trained.method.mean_of],
+        contract_hash=digest(trained.contract),
+        metrics=metrics,
+        own_validation=own.describe(learned),
+        about=about,
+        did=Performance.of(trained, Rates()),
+        today=date.today().isoformat(),
+        **more,
+    )
+
+
+def export(
+    checkpoint: Path,
+    format: Literal["onnx", "torch.export", "hub"] = "hub",
+    out: Path | None = None,
+    tested: Path | None = None,
+    licence: str = "unknown",
+    half: bool = False,
+    learned: float = 0.9,
+) -> None:
+    """Write a trained method for others: with a card that says what it was trained on, and how good it is.
+
+    Args:
+        checkpoint: A run, one of its checkpoints, or an exported folder.
+        format: A network with its normalization and calibration for ONNX Runtime or torch.export; or a folder for the
+            Hugging Face hub, which 'detect', 'serve' and from_pretrained take.
+        out: Folder to fill; export/<format> in the run without it.
+        tested: A tested run, whose metrics the card has; the run itself without it, where it was tested.
+        licence: Of the weights, which that of their training data may bound.
+        half: Round parameters to half precision, for a file of half the size; for format hub.
+        learned: Video AUROC on its own validation below which the card says 'not trained', and no metric of a test.
+    """
+    need(f"format {format}", NEEDED[format], "export")
+    if half and format != "hub":
+        raise Refused(f"half: not with format {format}; give --format hub")
+    check_limit(learned)
+    trained = load(checkpoint)
+    home = checkpoint.parent.parent if checkpoint.suffix == ".ckpt" else checkpoint
+    out = out or home / "export" / format
+    test = test_of(trained, tested, home)
+    more: dict[str, Any] = {"licence": licence, "format": format, "latencies": [], "apart": None, "machine": ""}
+    more["rounded"] = None
+    if format == "hub":
+        if half:
+            whole, trained = trained, round_to_half(trained)
+            more["rounded"] = apart(trained, torch_runner(whole))
+        save(trained, out, half)
+        load(out)  # what was written can be read
+    else:
+        engine: Engine = format
+        path = write(trained, engine, out)
+        run = runner(path)
+        more["apart"] = apart(trained, run)
+        if not more["apart"] <= PARITY:
+            path.unlink()
+            raise Refused(f"{path}: differs from torch by {more['apart']:.2g}, more than {PARITY:g}; removed")
+        more["latencies"] = latency(trained, run)
+        more["machine"] = f"{platform.machine()}, {torch.get_num_threads()} threads"
+        about: dict[str, Any] = {"model": trained.model, "contract": trained.contract, "stored": trained.stored}
+        about |= {
+            "threshold": float(trained.method.video_threshold),
+            "thresholds": trained.write_points(),
+            "calibration": trained.calibration and trained.calibration._asdict(),
+        }
+        about |= {"mean_of": trained.method.mean_of, "trained_on": trained.trained_on, "seen": trained.seen}
+        about |= {"weights": trained.digest}
+        about |= {"apart": more["apart"], "milliseconds": more["latencies"], "machine": more["machine"]}
+        write_text(out / "model.json", json.dumps(about, indent=1) + "\n")
+        print(f"{path}: differs from torch by at most {more['apart']:.2g}")
+        for row in more["latencies"]:
+            print(f"  batch {row['batch']:2.0f}: {row['exported']:.2f} ms a clip, torch {row['torch']:.2f} ms")
+    write_text(out / "README.md", card(trained, test, more, learned))
+    print(f"{out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
+
+
+def main(argv: list[str]) -> None:
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.")
+    auto_cli(export, args=argv[1:], as_positional=False, parser_class=Parser, prog="python -m suite export")

@@ -1,0 +1,121 @@
+"""A method as one network, from pixels to what it says: what other engines run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from datamodules.batch import POINTS, Batch
+from datamodules.runtime.atomic_files import appearing
+from datamodules.runtime.errors import Refused
+from lightning_modules.metrics.calibration import Calibration
+from lightning_modules.metrics.functional import MOST_ODDS
+from lightning_modules.trained_method import Trained
+
+Engine = Literal["onnx", "torch.export"]
+FILES = {"onnx": "model.onnx", "torch.export": "model.pt2"}
+OUTPUTS = ["log_odds", "score", "probability", "mask"]  # log_odds: a value inside may be called logit
+Run = Callable[..., list[np.ndarray[Any, Any]]]
+
+
+class Deployed(nn.Module):
+    """Normalizes, predicts and calibrates."""
+
+    def __init__(self, trained: Trained) -> None:
+        super().__init__()
+        self.method = trained.method
+        self.slope, self.bias = trained.calibration or Calibration(slope=1.0, bias=0.0)
+
+    def forward(self, frames: Tensor, landmarks: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Log odds, score and probability, (B,) each, and the mask (B, T, 1, H, W) of methods that localize.
+
+        Args:
+            frames: (B, T, 3, H, W) in [0, 1].
+            landmarks: (B, T, 68, 2) in pixels, for methods that need them.
+        """
+        b, t = frames.shape[:2]
+        batch = Batch(
+            frames=frames,
+            label=frames.new_zeros(b, dtype=torch.long),
+            mask=torch.zeros_like(frames[:, :, :1]),
+            has_mask=frames.new_zeros(b, dtype=torch.bool),
+            landmarks=frames.new_zeros(b, t, POINTS, 2) if landmarks is None else landmarks,
+            has_landmarks=frames.new_full((b,), landmarks is not None, dtype=torch.bool),
+            video=[],
+            track=frames.new_zeros(b, dtype=torch.long),
+            numbers=frames.new_zeros(b, t, dtype=torch.long),
+            counts=frames.new_ones(b, dtype=torch.bool),
+        )
+        prediction = self.method.predicted(batch)
+        logit = prediction.logit.float()
+        sure = logit.clamp(-MOST_ODDS, MOST_ODDS)  # as calibration takes them of a score
+        out = [logit, logit.sigmoid(), (self.slope * sure + self.bias).sigmoid()]
+        if prediction.mask_logit is not None and self.method.exports_map:
+            out.append(prediction.mask_logit.float().sigmoid())
+        return tuple(out)
+
+
+def example(trained: Trained, batch: int) -> tuple[Tensor, ...]:
+    """Coarse and fine noise, with landmarks spread over it."""
+    generator = torch.Generator().manual_seed(0)
+    size, clip = int(trained.contract["size"]), int(trained.contract["clip"])
+    coarse = torch.rand(batch * clip, 3, 6, 6, generator=generator)
+    fine = torch.rand(batch, clip, 3, size, size, generator=generator)
+    smooth = nn.functional.interpolate(coarse, (size, size), mode="bicubic").view_as(fine)
+    frames = (smooth + 0.2 * (fine - 0.5)).clamp(0, 1)
+    if not trained.method.needs_landmarks:
+        return (frames,)
+    return frames, size * (0.2 + 0.6 * torch.rand(batch, clip, POINTS, 2, generator=generator))
+
+
+def write(trained: Trained, engine: Engine, out: Path) -> Path:
+    """The network, for any number of faces at a time."""
+    network, inputs = Deployed(trained).eval().cpu(), example(trained, 2)
+    dynamic = {"frames": {0: torch.export.Dim("batch")}, "landmarks": {0: torch.export.Dim("batch")}}
+    shapes = dict(list(dynamic.items())[: len(inputs)])
+    try:
+        with torch.no_grad():
+            network(*inputs)  # what is drawn but once is drawn here, and no part of the program
+            program = torch.export.export(network, inputs, dynamic_shapes=shapes)
+    except (RuntimeError, ValueError, AssertionError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise Refused(f"{trained.path}: {type(trained.method).__name__} cannot be exported: {first}") from error
+    path = out / FILES[engine]
+    with appearing(path) as part:
+        if engine == "torch.export":
+            with part.open("wb") as f:  # a path must end in .pt2
+                torch.export.save(program, f)
+        else:
+            names = OUTPUTS[: len(program.graph_signature.user_outputs)]
+            try:
+                made = torch.onnx.export(
+                    program,
+                    input_names=list(shapes),
+                    output_names=names,
+                    dynamic_shapes=shapes,
+                    dynamo=True,
+                    verbose=False,
+                )
+            except torch.onnx.OnnxExporterError as error:
+                what = f"{type(trained.method).__name__} has operations that ONNX lacks"
+                raise Refused(f"{trained.path}: {what}; use --format torch.export") from error
+            assert made is not None
+            made.save(part, external_data=False)
+    return path
+
+
+def runner(path: Path) -> Run:
+    """Of an exported file, by the engine it is for."""
+    if path.suffix == ".onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        names = [one.name for one in session.get_inputs()]
+        return lambda *inputs: session.run(None, {n: t.numpy() for n, t in zip(names, inputs, strict=True)})
+    module = torch.export.load(path).module()
+    return lambda *inputs: [out.detach().numpy() for out in module(*inputs)]

@@ -1,0 +1,182 @@
+"""The verb that turns runs into a page."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from markupsafe import Markup
+
+from datamodules.prepared.contract import digest
+from datamodules.runtime.atomic_files import write_text
+from lightning_modules.metrics.bootstrap import RESAMPLES, Interval
+from lightning_modules.metrics.registry import METRICS, titles
+from lightning_modules.own_validation import LIMIT, check_limit
+from suite.cli.parser import Parser
+from suite.html import plots
+from suite.html.render import render
+from suite.report.test_sets import TestSet, by_test_set
+from suite.run_metrics import (
+    OF_DATASET,
+    OF_FORGERY,
+    Run,
+    by_dataset,
+    by_forgery,
+    pooled,
+    read_run,
+    shown,
+    verdict,
+    videos,
+)
+
+CURVES = ("video_auroc", "frame_auroc")  # of validation, over training
+
+
+def lead(run: Run, metrics: Mapping[str, Interval], learned: float) -> str:
+    """The result in a sentence that does not say more than was measured."""
+    own = run.own_validation
+    if own.is_below(learned):
+        return f"{run.name}: {own.describe(learned)}: no metric of its test is shown; --learned 0 shows them."
+    v = videos(run)
+    seen, unseen = pooled(run, seen=True), pooled(run, seen=False)
+    parts = [f"{name} forgeries {value}" for name, value in (("seen", seen), ("unseen", unseen)) if value is not None]
+    first = (
+        f"{run.name}: on {int((v.label == 0).sum())} real and {int((v.label == 1).sum())} fake test videos, video AUROC"
+    )
+    said = f"; {own.describe(learned)}" if own.is_needed else ""
+    return f"{first} {'; '.join(parts) if parts else metrics['video_auroc']}{said}."
+
+
+def speed(run: Run) -> str:
+    rates = [row for row in run.history if row.get("train/samples_per_s")]
+    if not rates:
+        return ""
+    last = rates[-1]
+    waiting = f"{100 * float(last['train/waiting']):.0f} % of the time waiting for data"
+    return f"{float(last['train/samples_per_s']):.1f} samples/s in the last epoch, {waiting}."
+
+
+def masks_seen(run: Run) -> str:
+    """How many masks of fakes a training that had to ask for them saw."""
+    asked = json.loads(run.about.get("asked", "{}"))
+    if not asked:
+        return ""
+    counted = f"Masks of forged faces seen in training: {asked['masks']} of a budget of {asked['budget']}"
+    if not asked["masks"]:
+        return f"{counted}; these weights are of before they were asked for."
+    share = f"{100 * asked['masks'] / asked['of_frames']:.2g} %"
+    return f"{counted}, of {asked['of_frames']} frames ({share}); the choice was {asked['strategy']}."
+
+
+def thresholds(run: Run) -> list[tuple[str, str]]:
+    """Of videos, as validation on each of several sets alone would have fixed it; the last one is that of all."""
+    alone = json.loads(run.about.get("fixed_by_set", "{}"))
+    rows = [(name, f"{fixed['video_threshold']:.3f}") for name, fixed in alone.items() if "video_threshold" in fixed]
+    return (
+        [*rows, ("together", f"{run.fixed['video_threshold']:.3f}")] if rows and "video_threshold" in run.fixed else []
+    )
+
+
+def section(run: Run, learned: float) -> dict[str, Any]:
+    """What the template needs of one run.
+
+    Args:
+        learned: What it must reach on its own validation for its test to be shown.
+    """
+    own = run.own_validation
+    is_shown = not own.is_below(learned)
+    forgeries, metrics = (by_forgery(run), verdict(run)) if is_shown else ([], {})
+    contract = json.loads(run.about.get("contract", "{}"))
+    panel = run.path / "panels" / "test.png"
+    curves = [
+        plots.curve(run, {"train/loss": "training loss"}, "loss"),
+        plots.curve(run, {f"val/{id}": title for id, title in titles(CURVES).items()}, "validation"),
+    ]
+    commands = f"python -m suite fit --config {run.path / 'config.yaml'} --run NEW_RUN\n"
+    commands += "python -m suite test --config NEW_RUN/config.yaml --ckpt_path NEW_RUN/checkpoints/best.ckpt"
+    return {
+        "name": run.name,
+        "lead": lead(run, metrics, learned),
+        "own_validation": own.describe(learned) or "-",
+        "is_shown": is_shown,
+        "metrics": shown(metrics),
+        "reals": int((videos(run).label == 0).sum()),
+        "any_unseen": any(row.seen is False for row in forgeries),
+        "forgeries": [(row, shown(row.metrics)) for row in forgeries],
+        "datasets": [(row, shown(row.metrics)) for row in by_dataset(run)] if is_shown else [],
+        "dataset_titles": list(titles(OF_DATASET).values()),
+        "thresholds": thresholds(run),
+        "localizes": any(row.metrics.keys() - OF_FORGERY for row in forgeries),
+        "map_by": run.map_by,
+        "forgery_titles": list(dict.fromkeys(title for row in forgeries for title in shown(row.metrics))),
+        "histogram": Markup(plots.histogram(run)) if is_shown else "",
+        "panel": base64.b64encode(panel.read_bytes()).decode() if is_shown and panel.is_file() else None,
+        "curves": [Markup(curve) for curve in curves if curve],
+        "speed": speed(run),
+        "masks_seen": masks_seen(run),
+        "contract": contract | ({"hash": digest(contract)} if contract else {}),
+        "commands": commands,
+        "config": yaml.safe_dump(run.config, sort_keys=False),
+    }
+
+
+def compared(test_set: TestSet, sections: list[dict[str, Any]]) -> dict[str, Any]:
+    """One table and one drawing of the runs that were tested on the same videos."""
+    shown = [run for run, s in zip(test_set.runs, sections, strict=True) if s["is_shown"]]
+    return {
+        "name": test_set.name,
+        "runs": sections,
+        "titles": [metric.title for metric in METRICS if any(metric.title in s["metrics"] for s in sections)],
+        "roc": Markup(plots.roc(shown, test_set.name)) if shown else "",
+    }
+
+
+def report(runs: list[Path], out: Path | None = None, learned: float = LIMIT) -> None:
+    """Write one self-contained page about a run, or comparing several."""
+    check_limit(learned)
+    read = [read_run(path) for path in runs]
+    sections, sets = [section(run, learned) for run in read], by_test_set(read)
+    page = render(
+        "report/page.html",
+        title=" and ".join(run.name for run in read) if len(read) < 4 else f"{len(read)} runs",
+        runs=sections,
+        sets=[
+            compared(one, [s for run, s in zip(read, sections, strict=True) if any(run is mine for mine in one.runs)])
+            for one in sets
+        ],
+        resamples=RESAMPLES,
+    )
+    path = out or (runs[0] / "report.html" if len(runs) == 1 else runs[0].parent / "comparison.html")
+    write_text(path, page)
+    for s in sections:
+        print(s["lead"])
+    if len(sets) > 1:
+        print(f"{len(sets)} test sets, a table for each: {'; '.join(one.name for one in sets)}")
+    print(f"report: {path.resolve()}")
+
+
+def main(argv: list[str]) -> None:
+    parser = Parser(
+        prog="python -m suite report", description=report.__doc__.splitlines()[0] if report.__doc__ else None
+    )
+    parser.add_argument("runs", type=Path, nargs="+", help="Folders of runs that were tested.")
+    place = "The page; report.html in the run, or comparison.html beside the first of several, without it."
+    parser.add_argument("--out", type=Path | None, default=None, help=place)
+    limit = (
+        "Video AUROC on its own validation below which a run is 'not trained', and its test not shown; 0 is without."
+    )
+    parser.add_argument("--learned", type=float, default=LIMIT, help=limit)
+    project = "W&B project of sweeps: instead of a page, a report is made there; without a key, the file it would be."
+    parser.add_argument("--wandb", type=str | None, default=None, help=project)
+    arguments = parser.parse_args(argv[1:])
+    if arguments.wandb is None:
+        report(arguments.runs, arguments.out, arguments.learned)
+        return
+    from suite.benchmark.wandb_report import wandb_report  # what it needs is an extra
+
+    for sweep in arguments.runs:
+        print(f"report: {wandb_report(sweep, arguments.wandb)}")

@@ -1,0 +1,189 @@
+"""The numbers of a report, computed from a prediction table."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pyarrow.parquet as pq
+import yaml
+from numpy.typing import NDArray
+
+from datamodules.runtime.errors import Refused
+from lightning_modules.metrics import bootstrap, functional, registry
+from lightning_modules.metrics.bootstrap import Interval, Videos, auroc_interval, measure, resampled
+from lightning_modules.metrics.functional import Pooled
+from lightning_modules.metrics.registry import METRICS, MapBy, MapOf, known
+from lightning_modules.own_validation import KEY as OWN_VALIDATION
+from lightning_modules.own_validation import OwnValidation
+
+OF_FORGERY = ("video_auroc", "video_tpr_at_validation")  # and all of pixels
+
+OF_DATASET = ("video_auroc", "video_ap", "video_fpr_at_validation", "video_tpr_at_validation")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a run left behind."""
+
+    path: Path
+    table: dict[str, Any]  # columns of predictions.parquet
+    about: dict[str, str]
+    config: dict[str, Any]
+    history: list[dict[str, str]]
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def map_of(self) -> MapOf:
+        """What the method's map shows."""
+        return cast(MapOf, self.about.get("map_of", "region"))
+
+    @property
+    def map_by(self) -> MapBy:
+        """What makes it."""
+        return cast(MapBy, self.about.get("map_by", "head"))
+
+    @property
+    def fixed(self) -> dict[str, float]:
+        """By validation, as far as it has."""
+        return known(self.about)
+
+    @property
+    def own_validation(self) -> OwnValidation:
+        return OwnValidation.from_text(self.about.get(OWN_VALIDATION))
+
+
+def read_run(path: Path) -> Run:
+    table_path = path / "predictions.parquet"
+    if not table_path.is_file():
+        best = path / "checkpoints" / "best.ckpt"
+        command = f"python -m suite test --config {path / 'config.yaml'} --ckpt_path {best}"
+        raise Refused(f"{table_path}: no such file; run '{command}' first")
+    table = pq.read_table(table_path)
+    if not len(table):
+        raise Refused(f"{table_path}: has no rows")
+    about = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+    columns = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
+    refuse_non_finite(columns, table_path)
+    bootstrap.check_bins(columns, about, table_path)
+    config = path / "config.yaml"
+    history: list[dict[str, str]] = []
+    if (path / "metrics.csv").is_file():
+        with (path / "metrics.csv").open(newline="") as f:
+            history = list(csv.DictReader(f))
+    settings = yaml.safe_load(config.read_text()) if config.is_file() else {}
+    return Run(path=path, table=columns, about=about, config=settings, history=history)
+
+
+def refuse_non_finite(columns: Mapping[str, NDArray[Any]], path: Path) -> None:
+    wrong = np.flatnonzero(~np.isfinite(columns["score"].astype(float)))
+    if len(wrong):
+        video, frame, score = (columns[name][wrong[0]] for name in ("video", "frame", "score"))
+        raise Refused(f"{path}: {video}, frame {frame}: score {score} must be finite; test again")
+
+
+def kinds(run: Run) -> NDArray[np.str_]:
+    """Data set and manipulation of each row: the same word may mean other things in another data set."""
+    return np.array([f"{d}/{m}" for d, m in zip(run.table["dataset"], run.table["method"], strict=True)])
+
+
+def videos(run: Run) -> Videos:
+    return bootstrap.videos(run.table, kinds(run), cast(Pooled, run.about.get("mean_of", "score")))
+
+
+def verdict(run: Run) -> dict[str, Interval]:
+    """Every metric by its id; not a number where it has no meaning for this run."""
+    v = videos(run)
+    draws = resampled(v)
+    frames = functional.by_frame(*bootstrap.columns(run.table))
+    pixels = localization(run, np.ones(len(run.table["label"]), bool))
+    out = {}
+    for metric in METRICS:
+        if metric.unit == "video":
+            out[metric.id] = measure(metric, v, run.fixed, draws)
+        elif metric.unit == "frame":
+            value = registry.evaluate_scores(metric, run.fixed, frames.score, frames.label)
+            out[metric.id] = Interval(value=float(value))
+        else:
+            out[metric.id] = pixels.get(metric.id, Interval(value=float("nan")))
+    return out
+
+
+def shown(metrics: Mapping[str, Interval]) -> dict[str, str]:
+    """Titles and texts of those that are numbers."""
+    return {registry.get(id).title: str(one) for id, one in metrics.items() if not np.isnan(one.value)}
+
+
+def localization(run: Run, chosen: NDArray[np.bool_]) -> dict[str, Interval]:
+    return bootstrap.localization(run.table, chosen, run.fixed, run.map_of)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forgery:
+    """A row of the table of manipulations: each against all reals."""
+
+    method: str
+    seen: bool | None  # None where it is not known what was trained on
+    count: int
+    metrics: dict[str, Interval]  # by their ids
+
+
+def by_forgery(run: Run) -> list[Forgery]:
+    v = videos(run)
+    trained = set(json.loads(run.about["trained_on"])) if run.about.get("trained_on") else None
+    rows, kind = [], kinds(run)
+    one_set = len(set(run.table["dataset"])) == 1
+    for method in sorted(set(v.method[v.label == 1])):
+        mine = v.of((v.method == method) | (v.label == 0))
+        draws = resampled(mine)
+        of_videos = {id: measure(registry.get(id), mine, run.fixed, draws) for id in OF_FORGERY}
+        rows.append(
+            Forgery(
+                method=method.split("/", 1)[1] if one_set else method,
+                seen=method in trained if trained else None,
+                count=int((mine.label == 1).sum()),
+                metrics=of_videos | localization(run, (kind == method) | (run.table["label"] == 0)),
+            )
+        )
+    return sorted(rows, key=lambda row: (row.seen is False, row.method))
+
+
+def pooled(run: Run, seen: bool) -> Interval | None:
+    """All manipulations that were trained on, or all others, against the reals."""
+    v = videos(run)
+    trained = set(json.loads(run.about.get("trained_on", "[]")))
+    chosen = np.isin(v.method, list(trained)) if seen else ~np.isin(v.method, list(trained))
+    mine = v.of((v.label == 0) | chosen)
+    return auroc_interval(mine, resampled(mine)) if trained and (mine.label == 1).any() else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneSet:
+    """A row of the table of data sets: its fakes against its own reals."""
+
+    name: str
+    reals: int
+    fakes: int
+    metrics: dict[str, Interval]  # by their ids
+
+
+def by_dataset(run: Run) -> list[OneSet]:
+    """None where there is one data set, of which all other tables are."""
+    v = videos(run)
+    home = np.array([kind.split("/", 1)[0] for kind in v.method])
+    out = []
+    for name in sorted(set(home)) if len(set(home)) > 1 else ():
+        mine = v.of(home == name)
+        draws = resampled(mine)
+        metrics = {id: measure(registry.get(id), mine, run.fixed, draws) for id in OF_DATASET}
+        fakes = int((mine.label == 1).sum())
+        out.append(OneSet(name=name, reals=len(mine.label) - fakes, fakes=fakes, metrics=metrics))
+    return out

@@ -1,0 +1,63 @@
+"""Every benchmark that is shipped: read as a user reads it, and each of its trainings a config that 'fit' takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from datamodules.runtime.errors import Refused
+from suite.__main__ import main
+from suite.benchmark.overrides import merged
+from suite.benchmark.plan import Sweep
+from tests.conftest import ROOT
+
+SHIPPED = sorted((ROOT / "benchmarks").rglob("*.yaml"))
+BEFORE = [f"runs/recover_{name}/checkpoints/best.ckpt" for name in ("blocks", "parts", "anywhere", "blocks_studio")]
+
+
+@pytest.mark.parametrize("config", SHIPPED, ids=lambda path: path.stem)
+def test_a_benchmark_that_is_shipped_can_be_played(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    for name in (*BEFORE, "data/cast/attributes.csv"):  # what has to be there before
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("identity,skin\n000,dark\n")
+    monkeypatch.chdir(tmp_path)
+    plans: list[Sweep] = []
+
+    def stop(made: Sweep, *_: Any) -> None:
+        plans.append(made)
+        raise Refused("seen")
+
+    monkeypatch.setattr("suite.benchmark.command.play", stop)
+    with pytest.raises(SystemExit):
+        main(["benchmark", "--config", str(config)])
+    [made] = plans
+    tried = set()
+    for cell in made.cells():
+        entrant = made.methods[cell.method]
+        names = {file.stem for file in entrant.config}
+        assert (entrant.after is not None) == bool(names & {"rffr", "delocate"})
+        settings = made.settings(cell, Path("out"))
+        if entrant.learns:
+            data = settings["data"]["init_args"]
+            assert data["prepared"].startswith("data/")
+            assert (data["methods"] == []) == bool(names & {"rffr_pretrain", "delocate_pretrain"})  # real faces alone
+            whole = merged(*(yaml.safe_load(file.read_text()) for file in entrant.config[:1]))
+            if isinstance(whole["data"], dict) and "synthesis" in whole["data"]["init_args"]:
+                assert data["methods"] is None  # likewise
+        if cell.method not in tried:
+            tried.add(cell.method)
+            (tmp_path / "changed.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+            files = [word for file in (*entrant.config, tmp_path / "changed.yaml") for word in ("--config", str(file))]
+            with pytest.raises(SystemExit) as ended:
+                main(["fit" if entrant.learns else "test", *files, "--print_config"])
+            assert ended.value.code in (0, None), capsys.readouterr().err
+    for condition in made.conditions():
+        data = made.data(condition, "", Path("out"))["data"]["init_args"]
+        assert data["methods"] is None
+        assert data["prepared"].startswith("data/" if condition.kind is None else "out/degraded/")

@@ -1,0 +1,57 @@
+"""Faces and lists go to DeepfakeBench and come back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from datamodules import manifest
+from datamodules.datasets.deepfakebench import index
+from datamodules.prepared.prepare import Recipe
+from datamodules.prepared.shards import decode
+from datamodules.prepared.tables import load
+from datamodules.studio.forgeries.all import FORGERIES
+from suite.__main__ import main
+from tests.datamodules.media.test_image_sequences import prepare_here
+
+
+def test_what_is_written_for_deepfakebench_is_what_was_prepared(prepared: Path, recipe: Recipe, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    main(["deepfakebench", "--prepared", str(prepared), "--out", str(tree)])
+    listed = json.loads((tree / "dataset_json/studio.json").read_text())["studio"]
+    assert {name for name in listed if name.endswith("Real")} == {"studio_Real"}
+    assert listed["studio_Swap"].keys() == {"train", "val", "test"}
+    forged, entry = next(iter(listed["studio_Swap"]["val"].items()))
+    real = forged[:3]
+    assert entry["label"] == "studio_Swap"
+    assert len(entry["frames"]) == len(entry["masks"]) == 8
+    for path in entry["frames"]:
+        # this is how its loader finds the other two
+        points = np.load(tree / path.replace("frames", "landmarks").replace(".png", ".npy"))
+        assert (points.shape, points.dtype) == ((81, 2), np.int64)
+        assert decode((tree / path.replace("frames", "masks")).read_bytes()).max() == 255
+
+    rows = manifest.rows(manifest.read(prepared / "manifest.csv"))
+    back = list(index(tree))
+    assert {(r.method, r.stem, r.split, r.label) for r in back} == {(r.method, r.stem, r.split, r.label) for r in rows}
+    some = [row for row in back if row.stem in (real, forged)]
+    prepare_here(some, tree, tmp_path / "again", recipe)
+
+    first, second = (
+        {(*row["video"].split("/")[1::2], row["frame"]): row for row in load(folder / "crops.arrow").to_pylist()}
+        for folder in (prepared, tmp_path / "again")
+    )
+    order = {number: i for i, number in enumerate(sorted({key[2] for key in first}))}  # pictures are counted anew
+    compared = 0
+    for (method, stem, number), crop in first.items():
+        if stem not in (real, forged):
+            continue
+        other = second[method, stem, order[number]]
+        for kind in ("image", "mask"):
+            if kind == "image" or crop[kind]:
+                one, two = (prepared / crop[kind]).read_bytes(), (tmp_path / "again" / other[kind]).read_bytes()
+                assert np.array_equal(decode(one), decode(two)), (method, stem, number, kind)
+                compared += 1
+    assert compared == 8 + len(FORGERIES) * 16

@@ -1,0 +1,197 @@
+"""Degraded videos: worse by the severity that was asked for, the same bits every time, masks where the faces are."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from datamodules.datasets.table import index as table_index
+from datamodules.degradation.apply import degrade, degrade_masks
+from datamodules.degradation.dataset import degrade_all, degrade_video
+from datamodules.degradation.operations import Blur, Contrast, Crop, Jpeg, Noise, Pixelation, Resize, Saturation
+from datamodules.degradation.severities import NAMES, SCALES, Kind, stages
+from datamodules.face_data import FaceData
+from datamodules.manifest import Video
+from datamodules.media.encode import write
+from datamodules.media.mask_video import read_masks
+from datamodules.media.video import Decord, probe
+from datamodules.prepared.tables import load
+from datamodules.runtime.errors import Refused
+from suite.__main__ import main
+from tests.conftest import ROOT, preparing
+from tests.fixtures import clips
+from tests.fixtures.trees import Material
+
+DECORD = Decord()
+
+
+@pytest.fixture(scope="module")
+def fake(studio: Path) -> tuple[Path, Path]:
+    """A video and its masks."""
+    video = sorted((studio / "manipulated_sequences/Swap/c23/videos").glob("*.mp4"))[0]
+    return video, studio / "manipulated_sequences/Swap/masks/videos" / video.name
+
+
+def psnr(one: Path, other: Path) -> float:
+    a, b = (DECORD.read(path, range(len(probe(path)))).float() for path in (one, other))
+    return float(10 * np.log10(255**2 / ((a - b) ** 2).mean()))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in NAMES if kind not in ("social", "frame_drop")])
+def test_a_higher_severity_is_further_from_the_original(kind: Kind, fake: tuple[Path, Path], tmp_path: Path) -> None:
+    found = []
+    for severity in (1, 3, 5):
+        degrade(fake[0], tmp_path / f"{severity}.mp4", "key", stages(kind, severity), DECORD)
+        found.append(psnr(fake[0], tmp_path / f"{severity}.mp4"))
+    assert found[0] > found[1] > found[2]
+    assert len(probe(tmp_path / "5.mp4")) == len(probe(fake[0]))
+
+
+def test_all_kinds_have_five_severities_and_no_other_is_known() -> None:
+    assert {kind: len(scale) for kind, scale in SCALES.items()} == dict.fromkeys(NAMES, 5)
+    with pytest.raises(Refused, match="severity 6: must be from 1 to 5"):
+        stages("blur", 6)
+
+
+@pytest.mark.parametrize("kind", ["h264", "h265", "noise", "social", "frame_drop"])
+def test_the_same_video_comes_out_bit_for_bit_the_same(kind: Kind, fake: tuple[Path, Path], tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        degrade(fake[0], tmp_path / f"{name}.mp4", "key", stages(kind, 2), DECORD)
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+    if kind in ("noise", "frame_drop"):
+        degrade(fake[0], tmp_path / "c.mp4", "another", stages(kind, 2), DECORD)
+        assert (tmp_path / "c.mp4").read_bytes() != (tmp_path / "a.mp4").read_bytes()
+
+
+@pytest.mark.parametrize(("kind", "codec"), [("h264", "h264"), ("h265", "hevc")])
+def test_the_file_is_coded_as_its_kind_says(kind: Kind, codec: str, fake: tuple[Path, Path], tmp_path: Path) -> None:
+    sizes = []
+    for severity in (1, 5):
+        path = tmp_path / f"{severity}.mp4"
+        degrade(fake[0], path, "key", stages(kind, severity), DECORD)
+        with av.open(str(path)) as container:
+            assert container.streams.video[0].codec_context.name == codec
+        sizes.append(path.stat().st_size)
+    assert sizes[1] < sizes[0] / 2
+
+
+def test_dropped_frames_leave_the_others_and_their_masks_at_their_times(
+    fake: tuple[Path, Path], tmp_path: Path
+) -> None:
+    before = probe(fake[0])
+    degrade(fake[0], tmp_path / "v.mp4", "key", stages("frame_drop", 3), DECORD)
+    assert degrade_masks(fake[1], fake[0], tmp_path / "m.mp4", "key", stages("frame_drop", 3), DECORD)
+    after = probe(tmp_path / "v.mp4")
+    assert len(after) == len(before) - round(0.4 * len(before))
+    nearest = np.abs(before.times[:, None] - after.times).argmin(0)
+    np.testing.assert_allclose(before.times[nearest], after.times, atol=1e-4)
+    _, h, w, _ = DECORD.read(fake[0], [0]).shape
+    moved = read_masks(DECORD, tmp_path / "m.mp4", after, range(len(after)), (h, w))
+    whole = read_masks(DECORD, fake[1], before, nearest.tolist(), (h, w))
+    for new, old in zip(moved, whole, strict=True):
+        np.testing.assert_array_equal(new, old)
+    pictures, originals = DECORD.read(tmp_path / "v.mp4", range(len(after))), DECORD.read(fake[0], nearest.tolist())
+    assert (pictures.float() - originals.float()).abs().mean() < 0.7  # no coder that loses: colour conversion alone
+
+
+def test_noise_is_in_the_file_as_strong_as_its_number_says(tmp_path: Path) -> None:
+    write(tmp_path / "grey.mp4", ((i / 25, np.full((64, 64, 3), 120, np.uint8)) for i in range(20)), 25, 0)
+    degrade(tmp_path / "grey.mp4", tmp_path / "noise.mp4", "key", stages("noise", 3), DECORD)
+    noise = (
+        DECORD.read(tmp_path / "noise.mp4", range(20)).float() - DECORD.read(tmp_path / "grey.mp4", range(20)).float()
+    )
+    assert float((noise / 255).var()) == pytest.approx(0.005, rel=0.03)
+
+
+def test_masks_follow_a_chain_that_shrinks_and_crops(fake: tuple[Path, Path], tmp_path: Path) -> None:
+    degrade(fake[0], tmp_path / "v.mp4", "key", stages("social", 5), DECORD)
+    assert degrade_masks(fake[1], fake[0], tmp_path / "m.mp4", "key", stages("social", 5), DECORD)
+    before, after = probe(fake[0]), probe(tmp_path / "v.mp4")
+    h, w = DECORD.read(tmp_path / "v.mp4", [0]).shape[1:3]
+    [moved] = read_masks(DECORD, tmp_path / "m.mp4", after, [10], (h, w))
+    height, width = DECORD.read(fake[0], [0]).shape[1:3]
+    [whole] = read_masks(DECORD, fake[1], before, [10], (height, width))
+    assert moved is not None
+    assert whole is not None
+    # severity 5: 0.7 of the size, then 6 % off each side; where a point of the mask was, it is
+    assert abs(w - 0.7 * width * 0.88) <= 4
+    ys, xs = np.nonzero(whole)
+    middle = np.array([xs.mean(), ys.mean()]) * 0.7 - 0.06 * 0.7 * np.array([width, height])
+    ys, xs = np.nonzero(moved)
+    assert np.abs(np.array([xs.mean(), ys.mean()]) - middle).max() < 1.5
+    assert (moved > 0).sum() == pytest.approx((whole > 0).sum() * 0.49, rel=0.03)
+
+
+def test_single_steps_do_what_their_numbers_say() -> None:
+    rng = np.random.default_rng(0)
+    grey = np.full((64, 96, 3), 120, np.uint8)
+    noise = Noise(0.002)(grey, rng).astype(float) - 120
+    assert noise.var() / 255**2 == pytest.approx(0.002, rel=0.05)
+    picture = rng.integers(0, 256, (64, 96, 3), np.uint8)
+    assert Contrast(0.5)(picture, rng).std() == pytest.approx(picture.std() / 2, rel=0.02)
+    assert Saturation(0.0)(picture, rng).std(axis=2).max() == 0
+    np.testing.assert_array_equal(Saturation(1.0)(picture, rng), picture)
+    coarse = Pixelation(4)(picture, rng)
+    assert (coarse[:4, :4] == coarse[0, 0]).all()
+    assert Resize(0.5, back=False)(picture, rng).shape == (32, 48, 3)
+    assert Resize(0.5)(picture, rng).shape == picture.shape
+    assert Crop(0.1)(picture, rng).shape == (52, 76, 3)  # 6 and 10 off each side, to an even size
+    assert Blur(21)(picture, rng).std() < Blur(7)(picture, rng).std() < picture.std()
+    assert np.abs(Jpeg(90)(grey, rng).astype(int) - 120).max() <= 1
+
+
+def test_a_folder_of_another_degradation_is_refused_and_what_is_broken_is_named(
+    material: Material, tmp_path: Path
+) -> None:
+    root = tmp_path / "data"
+    whole = material.real(root / "real/b.mp4")
+    (root / "real/a.mp4").write_bytes(whole.read_bytes()[:3000])
+    data = FaceData(prepared=tmp_path / "none", root=root, index=table_index)
+    (root / "videos.csv").write_text("path,label\nreal/a.mp4,real\nreal/b.mp4,real\n")
+    rows = data.listed()[0]
+    out = tmp_path / "out"
+    list(degrade_all(rows, root, out, "blur", 1, DECORD, workers=1))
+    [kept] = table_index(out)
+    assert kept.key == rows[1].key
+    [(name, reason)] = json.loads((out / "lost.json").read_text()).items()
+    assert name == rows[0].key
+    assert "a.mp4" in reason
+    before = (out / kept.path).stat().st_mtime_ns
+    degrade_video(rows[1], root, out, "blur", 1, DECORD)
+    assert (out / kept.path).stat().st_mtime_ns == before
+    with pytest.raises(Refused, match="holds another degradation"):
+        list(degrade_all(rows, root, out, "blur", 2, DECORD, workers=1))
+
+
+def test_a_video_with_damaged_frames_or_masks_is_lost_and_not_coded_anew(tmp_path: Path) -> None:
+    for name in ("a", "b", "a_mask"):
+        clips.write(tmp_path / f"{name}.mp4", length=24, gop=12)
+    for name in ("b", "a_mask"):
+        clips.damage(tmp_path / f"{name}.mp4", 18)
+    about: dict[str, Any] = {"dataset": "d", "label": 1, "method": "Swap", "split": "test", "identities": ""}
+    rows = [Video(**about, stem="a", path="a.mp4", mask="a_mask.mp4"), Video(**about, stem="b", path="b.mp4")]
+    list(degrade_all(rows, tmp_path, tmp_path / "out", "blur", 1, DECORD, workers=1))
+    one, other = json.loads((tmp_path / "out/lost.json").read_text()).values()
+    assert re.search(r"a_mask\.mp4: the masks of \d of 24 frames are damaged$", one)
+    assert re.search(r"b\.mp4: \d of 24 frames are damaged$", other)
+    assert list((tmp_path / "out").rglob("*.mp4")) == []
+
+
+def test_a_degraded_copy_is_prepared_as_any_data_set(studio: Path, tmp_path: Path) -> None:
+    config = ["--data", str(ROOT / "configs/data/studio.yaml"), "--data.root", str(studio)]
+    copy = tmp_path / "copy"
+    main(["degrade", *config, "--kind", "h264", "--severity", "2", "--out", str(copy), "--workers", "2"])
+    arguments = preparing(copy, tmp_path / "prepared")
+    main([*arguments, "--data.index", "datamodules.datasets.table.index"])
+    crops = load(tmp_path / "prepared/crops.arrow")
+    videos = set(crops["video"].to_pylist())
+    assert any("/Swap/c23/" in name for name in videos)
+    assert all(
+        mask for name, mask in zip(crops["video"].to_pylist(), crops["mask"].to_pylist(), strict=True) if "Swap" in name
+    )

@@ -1,0 +1,313 @@
+"""Several prepared sets are drawn from by weight, and refused where they do not fit together."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from datamodules.batch import Batch
+from datamodules.face_data import FaceData
+from datamodules.loading.prepared_set import PreparedSet
+from datamodules.loading.sampling import Address, Faces, TrainSampler
+from datamodules.manifest import Video
+from datamodules.prepared import checksums
+from datamodules.runtime.errors import Refused
+from datamodules.synthesis.face_blend import FaceBlend
+from datamodules.synthesis.nearest_faces import WithSources
+from tests.fixtures.prepared_sets import rename
+
+
+def faces(*sets: tuple[int, int, int]) -> Faces:
+    """
+    Args:
+        sets: Real faces, fake faces and frames of each.
+    """
+    label = np.concatenate([np.repeat([0, 1], [real, fake]) for real, fake, _ in sets])
+    home = np.repeat(np.arange(len(sets)), [real + fake for real, fake, _ in sets])
+    size = np.array([frames for _, _, frames in sets])[home]
+    every = np.arange(len(label))
+    return Faces(
+        label=label.astype(np.int8),
+        size=size,
+        name=every.astype(np.uint32),
+        source=every,
+        starts=lambda i: np.arange(size[i]),
+        home=home,
+    )
+
+
+def train(all_faces: Faces, weights: list[float], epoch: int = 0, **changes: Any) -> list[Address]:
+    options: dict[str, Any] = {"draws": 4, "batch": 2, "seed": 0, "weights": weights} | changes
+    sampler = TrainSampler(all_faces, **options)
+    sampler.set_epoch(epoch)
+    return list(sampler)
+
+
+def drawn(all_faces: Faces, addresses: list[Address]) -> Counter[tuple[int, int]]:
+    """Clips of each (set, label)."""
+    assert all_faces.home is not None
+    return Counter((int(all_faces.home[a.face]), int(all_faces.label[a.face])) for a in addresses)
+
+
+def test_weights_are_the_shares_of_the_reals_and_of_the_fakes_of_an_epoch() -> None:
+    both = faces((4, 12, 32), (3, 6, 32))
+    # alone, the first gives 48 clips of each class, the second 24; 48 is the larger one over its weight
+    assert drawn(both, train(both, [1, 2])) == {(0, 0): 48, (0, 1): 48, (1, 0): 96, (1, 1): 96}
+    assert drawn(both, train(both, [2, 1])) == {(0, 0): 48, (0, 1): 48, (1, 0): 24, (1, 1): 24}
+
+
+def test_sets_of_one_class_share_with_those_that_have_it() -> None:
+    three = faces((4, 4, 8), (4, 0, 8), (0, 2, 8))
+    # alone, the first gives 16 of each class, the second 16 reals, the third 8 fakes; 16 fakes at one in three are 48
+    assert drawn(three, train(three, [1, 1, 2])) == {(0, 0): 24, (1, 0): 24, (0, 1): 16, (2, 1): 32}
+
+
+def test_a_set_alone_or_beside_its_like_draws_what_it_drew_before() -> None:
+    alone, both = faces((4, 12, 32)), faces((4, 12, 32), (4, 12, 32))
+    own = [a for a in train(both, [1, 1]) if a.face < 16]
+    assert sorted(own) == sorted(train(alone, [1]))
+    assert sorted(train(alone, [5])) == sorted(train(replace(alone, home=None), [1]))
+
+
+def test_a_face_is_drawn_again_only_once_all_its_clips_were() -> None:
+    small = faces((2, 2, 3), (8, 8, 32))
+    times = Counter(a for a in train(small, [1, 1]) if a.face < 4)
+    # 32 clips of each class of the larger set; the two reals of the other one have 6 clips for as many
+    assert sum(times[a] for a in times if a.face < 2) == 32
+    assert set(times.values()) <= {5, 6}
+    assert len(times) == 12
+
+
+def test_the_order_of_a_second_pass_over_a_face_is_another_one() -> None:
+    one = faces((1, 0, 8), (16, 0, 8))
+    sampler = TrainSampler(one, draws=8, batch=1, seed=0, balance=False, weights=[1, 1])
+    passes = [[next(sampler.draw(0, n)).numbers[0] for n in range(8 * k, 8 * k + 8)] for k in range(2)]
+    assert sorted(passes[0]) == sorted(passes[1]) == list(range(8))
+    assert passes[0] != passes[1]
+
+
+def test_without_balance_weights_are_shares_of_all_clips() -> None:
+    both = faces((2, 6, 8), (4, 4, 8))
+    counted = drawn(both, train(both, [1, 3], balance=False))
+    assert counted[0, 0] + counted[0, 1] == 32
+    assert counted[1, 0] + counted[1, 1] == 96
+
+
+def test_two_ranks_take_the_steps_of_one_over_several_sets() -> None:
+    both = faces((4, 12, 32), (3, 6, 5))
+    one = train(both, [1, 2], batch=8)
+    ranks = [train(both, [1, 2], batch=8, rank=rank, world=2) for rank in range(2)]
+    for step in range(len(one) // 8):
+        together = sorted(a for rank in ranks for a in rank[4 * step : 4 * step + 4])
+        assert together == sorted(one[8 * step : 8 * step + 8])
+
+
+def several(*sets: PreparedSet, **changes: Any) -> FaceData:
+    options: dict[str, Any] = {"batch_size": 8, "num_workers": 0, "draws": 2, "eval_clips": 2}
+    return FaceData(sets=list(sets), **options | changes)
+
+
+@pytest.fixture
+def both(prepared: Path, visitors: Path) -> FaceData:
+    return several(PreparedSet(prepared=prepared), PreparedSet(prepared=visitors, weight=2))
+
+
+def seen(batches: list[Batch]) -> Counter[tuple[str, int]]:
+    """Samples of each (data set, label)."""
+    pairs = [
+        (video.split("/")[0], label) for b in batches for video, label in zip(b.video, b.label.tolist(), strict=True)
+    ]
+    return Counter(pairs)
+
+
+def by_frame(data: FaceData) -> dict[tuple[str, int, int], tuple[torch.Tensor, ...]]:
+    """Faces of the test split, by stem, track and frame."""
+    out: dict[tuple[str, int, int], tuple[torch.Tensor, ...]] = {}
+    for batch in data.test_dataloader():
+        for i, video in enumerate(batch.video):
+            key = video.split("/", 1)[1], int(batch.track[i]), int(batch.numbers[i, 0])
+            out[key] = batch.frames[i], batch.landmarks[i], batch.mask[i]
+    return out
+
+
+def test_each_set_is_read_from_its_own_folder_and_root(studio: Path, prepared: Path, tmp_path: Path) -> None:
+    fakes = rename(prepared, tmp_path / "f", "f", lambda row: {} if row.label else None)
+    reals = rename(prepared, tmp_path / "r", "r", lambda row: None if row.label else {})
+    shutil.rmtree(fakes / "crops/studio/real")
+    for folder in (reals / "crops/studio").iterdir():
+        if folder.name != "real":
+            shutil.rmtree(folder)
+    root = tmp_path / "root"
+    shutil.copytree(studio, root, copy_function=os.link)
+    shutil.rmtree(root / "original_sequences")
+    expected = by_frame(several(PreparedSet(prepared=prepared)))
+    for read in ("crops", "videos"):
+        found = by_frame(
+            several(PreparedSet(prepared=fakes, root=root), PreparedSet(prepared=reals, root=studio), read=read)
+        )
+        assert found.keys() == expected.keys()
+        for key, parts in found.items():
+            assert all(torch.equal(one, other) for one, other in zip(parts, expected[key], strict=True))
+
+
+def test_training_has_twice_as_many_faces_of_the_set_of_twice_the_weight_and_as_many_reals_as_fakes(
+    both: FaceData,
+) -> None:
+    counted = seen(list(both.train_dataloader()))
+    assert abs(counted["visitors", 0] - 2 * counted["studio", 0]) <= 8  # the last step is left out
+    assert abs(counted["visitors", 1] - 2 * counted["studio", 1]) <= 8
+    assert abs(counted["visitors", 1] - counted["visitors", 0]) <= 8
+    assert both.training_methods()[-1] == "visitors/real"
+    assert "studio/Swap" in both.training_methods()
+    assert both.state_dict()["trained_on"] == both.training_methods()
+
+
+def test_workers_do_not_change_what_is_drawn_of_several_sets(prepared: Path, visitors: Path, both: FaceData) -> None:
+    sets = PreparedSet(prepared=prepared), PreparedSet(prepared=visitors, weight=2)
+    for one, other in zip(both.train_dataloader(), several(*sets, num_workers=2).train_dataloader(), strict=True):
+        assert one.video == other.video
+        assert torch.equal(one.frames, other.frames)
+
+
+def test_videos_are_read_only_where_each_set_has_a_root(studio: Path, prepared: Path, visitors: Path) -> None:
+    sets = PreparedSet(prepared=prepared, root=studio), PreparedSet(prepared=visitors)
+    with pytest.raises(Refused, match=rf"read 'videos': give root, the folder of the data set of {visitors}"):
+        several(*sets, read="videos")
+
+
+def test_each_set_trains_on_its_own_forgeries(prepared: Path, visitors: Path) -> None:
+    data = several(PreparedSet(prepared=prepared, methods=["Swap"]), PreparedSet(prepared=visitors, methods=[]))
+    assert data.training_methods() == ["studio/Swap", "studio/real", "visitors/real"]
+    assert seen(list(data.train_dataloader())).keys() == {("studio", 0), ("studio", 1), ("visitors", 0)}
+
+
+def test_a_face_is_blended_with_one_of_any_set(prepared: Path, visitors: Path) -> None:
+    sets = PreparedSet(prepared=prepared), PreparedSet(prepared=visitors)
+    data = several(*sets, synthesis=FaceBlend(), image_size=64)
+    loader = data.train_dataloader()
+    assert isinstance(loader.dataset, WithSources)
+    crossed = 0
+    for batch in loader:
+        shown, sources = batch.video[:8], batch.video[8:]
+        assert all(a != b for a, b in zip(shown, sources, strict=True))
+        crossed += sum(a.split("/")[0] != b.split("/")[0] for a, b in zip(shown, sources, strict=True))
+    assert crossed > 0
+    by_key = {key: i for i, (key, _) in enumerate(loader.dataset.clips.known.owners())}
+    candidates = loader.dataset.candidates
+    for row in (0, -1):  # of the first set and of the last
+        face = loader.dataset.clips.known.face(int(candidates.face[row]))
+        assert by_key[face.row.key] == candidates.face[row]
+        assert int(candidates.frame[row]) in face.frames
+
+
+def test_sets_prepared_differently_are_refused_with_both_folders(
+    prepared: Path, visitors: Path, tmp_path: Path
+) -> None:
+    other = rename(prepared, tmp_path / "wide", "wide")
+    contract = json.loads((other / "contract.json").read_text())
+    (other / "contract.json").unlink()
+    (other / "contract.json").write_text(json.dumps(contract | {"margin": 1.5, "frames": 4}))
+    checksums.write(other, checksums.read(other) | {"contract.json": [checksums.digest(other / "contract.json")]})
+    data = several(PreparedSet(prepared=prepared), PreparedSet(prepared=other))
+    message = (
+        rf"{other} \(there\), beside {prepared} \(here\), was prepared differently: margin is 1\.3 here and 1\.5 there$"
+    )
+    with pytest.raises(Refused, match=message):
+        data.setup("fit")
+    with pytest.raises(Refused, match="was prepared differently"):
+        data.train_dataloader()
+
+
+def moved(identity: str, split: str, **more: str) -> Any:
+    """Only the people whose name begins so, in another split."""
+
+    def change(row: Video) -> dict[str, Any] | None:
+        return {"split": split, **more} if row.identities.startswith(identity) else None
+
+    return change
+
+
+def of_training(prepared: Path) -> Video:
+    rows = several(PreparedSet(prepared=prepared)).videos("train").to_pylist()
+    return Video(**next(row for row in rows if row["label"] == 0))
+
+
+def test_a_person_in_two_splits_over_sets_is_refused_by_name_if_they_are_the_same_people(
+    prepared: Path, tmp_path: Path
+) -> None:
+    name = of_training(prepared).identities.split()[0]
+    leaky = rename(prepared, tmp_path / "leaky", "leaky", moved(name, "test", sha256=""))
+    several(PreparedSet(prepared=prepared), PreparedSet(prepared=leaky)).setup("test")  # of the same name, no more
+    same = several(PreparedSet(prepared=prepared), PreparedSet(prepared=leaky, people="studio"))
+    where = rf"'train' of {prepared} and in 'test' of {leaky}; leave one out or"
+    with pytest.raises(Refused, match=rf"identity '{name}' of studio is in {where}"):
+        same.setup("fit")
+    third = rename(prepared, tmp_path / "third", "studio", moved(name, "test", sha256="", compression="c40"))
+    with pytest.raises(Refused, match=rf"identity '{name}' of studio is in 'train' of {prepared}"):
+        several(PreparedSet(prepared=prepared, name="a"), PreparedSet(prepared=third, name="b")).setup("fit")
+    others = PreparedSet(prepared=third, name="b", people="others")
+    several(PreparedSet(prepared=prepared, name="a"), others).setup("fit")
+
+
+def test_the_same_file_in_two_splits_over_sets_is_refused_by_name(prepared: Path, tmp_path: Path) -> None:
+    row = of_training(prepared)
+    leaky = rename(prepared, tmp_path / "leaky", "leaky", moved(row.identities.split()[0], "val"))
+    message = rf"{leaky}: .* is in 'val', and the same file in 'train' of {prepared}; leave one out"
+    with pytest.raises(Refused, match=message):
+        several(PreparedSet(prepared=prepared), PreparedSet(prepared=leaky)).setup("fit")
+
+
+def test_a_video_and_a_name_are_those_of_one_set(prepared: Path, visitors: Path) -> None:
+    with pytest.raises(Refused, match=rf"{prepared} and {prepared} are all called 'studio'; give each a name"):
+        several(PreparedSet(prepared=prepared), PreparedSet(prepared=prepared)).setup("fit")
+    with pytest.raises(Refused, match=r"both have studio/\w+/c23/\w+; a video, and its name, is in one set only"):
+        several(PreparedSet(prepared=prepared), PreparedSet(prepared=prepared, name="again")).setup("fit")
+    for wrong, said in (
+        ({"weight": 0.0}, "weight 0: must be above 0"),
+        ({"name": "a/b"}, "name 'a/b': must be a word"),
+    ):
+        with pytest.raises(Refused, match=said):
+            PreparedSet(prepared=visitors, **wrong)
+
+
+def test_a_set_without_a_validation_split_is_passed_over_there_and_one_without_training_refused(
+    prepared: Path, tmp_path: Path
+) -> None:
+    trains = rename(prepared, tmp_path / "a", "a", lambda row: {} if row.split == "train" else None)
+    tests = rename(prepared, tmp_path / "b", "b", lambda row: {} if row.split == "test" else None)
+    data = several(PreparedSet(prepared=prepared), PreparedSet(prepared=trains))
+    assert {key[0] for key in seen(list(data.val_dataloader()))} == {"studio"}
+    assert {key[0] for key in seen(list(data.train_dataloader()))} == {"studio", "a"}
+    data = several(PreparedSet(prepared=prepared), PreparedSet(prepared=tests))
+    assert {key[0] for key in seen(list(data.test_dataloader()))} == {"studio", "b"}
+    with pytest.raises(Refused, match=rf"{tests / 'manifest.csv'}: no train video"):
+        data.train_dataloader()
+
+
+def test_a_set_that_gives_no_pair_is_refused(prepared: Path, visitors: Path) -> None:
+    sets = PreparedSet(prepared=prepared), PreparedSet(prepared=visitors, methods=[])
+    with pytest.raises(Refused, match=rf"{visitors}: gives nothing to train on"):
+        several(*sets, pairs=True).train_dataloader()
+    paired = several(sets[0], PreparedSet(prepared=visitors), pairs=True)
+    for batch in paired.train_dataloader():
+        for fake, real in zip(batch.video[::2], batch.video[1::2], strict=True):
+            assert fake.split("/")[0] == real.split("/")[0]
+
+
+def test_what_takes_one_data_set_says_so(prepared: Path, both: FaceData) -> None:
+    for of in (both.listed, lambda: both.prepared, lambda: both.root):
+        with pytest.raises(Refused, match=r"data\.sets: this takes one data set, not 2; give it by --data FILE\.yaml"):
+            of()
+    with pytest.raises(Refused, match=r"data\.prepared: each of data\.sets has its own; give one of the two"):
+        several(PreparedSet(prepared=prepared), prepared=prepared)
+    with pytest.raises(Refused, match=r"data\.sets: is empty"):
+        several()

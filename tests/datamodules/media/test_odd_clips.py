@@ -1,0 +1,159 @@
+"""Clips as phones, networks and editors leave them go through prepare: the same face in the same place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from datamodules.faces.crop import restore_region
+from datamodules.manifest import Video
+from datamodules.media.encode import write_h264
+from datamodules.media.video import Decord
+from datamodules.prepared.prepare import Recipe, prepare_video
+from datamodules.prepared.shards import decode
+from datamodules.prepared.tables import load, read_skipped
+from tests.datamodules.media.test_image_sequences import prepare_here
+from tests.fixtures import clips
+from tests.fixtures.filming import filmed
+from tests.fixtures.trees import Material
+
+LENGTH = 24
+Frames = NDArray[np.uint8]
+Points = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def head(material: Material) -> Frames:
+    """(N, 192, 256, 3) frames of a talking head."""
+    return Decord().read(material.videos[0], range(LENGTH)).numpy()
+
+
+def write(path: Path, frames: Frames, sound: bool = False, **options: object) -> Path:
+    """H.264 at 25 frames a second, or what the options of ``clips.write`` say."""
+    height, width = frames.shape[1:3]
+    clips.write(path, length=len(frames), size=(width, height), draw=lambda i, w, h: frames[i], **options)  # type: ignore[arg-type]
+    return with_sound(path) if sound else path
+
+
+def with_sound(path: Path) -> Path:
+    """Copies the pictures beside a second of silence."""
+    out = path.with_name(f"sound_{path.name}")
+    with av.open(str(path)) as old, av.open(str(out), "w") as new:
+        track = new.add_stream_from_template(old.streams.video[0])
+        voice = new.add_stream("aac", rate=16000)
+        for packet in old.demux(old.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = track
+                new.mux(packet)
+        for i in range(15):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+            frame.sample_rate, frame.pts, frame.time_base = 16000, 1024 * i, Fraction(1, 16000)
+            new.mux(voice.encode(frame))
+        new.mux(voice.encode())
+    return out
+
+
+def remuxed(path: Path) -> Path:
+    """Matroska and back, as downloaders do."""
+    for name in ("a.mkv", "b.mp4"):
+        path = copied(path, path.with_name(name))
+    return path
+
+
+def copied(path: Path, out: Path, grain: int = 1) -> Path:
+    """The pictures in another container.
+
+    Args:
+        grain: Of their times, in units of the old container.
+    """
+    with av.open(str(path)) as old, av.open(str(out), "w") as new:
+        track = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(old.streams.video[0]):
+            if packet.size:
+                if packet.pts is not None and packet.dts is not None:  # Matroska stores no decoding times
+                    packet.pts, packet.dts = packet.pts // grain * grain, packet.dts // grain * grain
+                packet.stream = track
+                new.mux(packet)
+    return out
+
+
+def turned(frames: Frames) -> Frames:
+    return np.ascontiguousarray(np.rot90(frames, axes=(1, 2)))
+
+
+def enlarged(frames: Frames, times: int) -> Frames:
+    return np.stack([cv2.resize(f, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC) for f in frames])
+
+
+# name: (what writes it, how much larger its picture is)
+ODD: dict[str, tuple[Callable[[Path, Frames], Path], int]] = {
+    "without_sound": (write, 1),
+    "with_sound": (lambda path, frames: write(path, frames, sound=True), 1),
+    "remuxed": (lambda path, frames: remuxed(write(path, frames)), 1),
+    "rotated": (lambda path, frames: clips.rotate(write(path, turned(frames))), 1),
+    "variable_rate": (lambda path, frames: write(path, frames, pts=lambda i: 40 * i + 17 * (i % 3)), 1),
+    "4k": (lambda path, frames: write(path, enlarged(frames[:8], 12)), 12),
+    "10_bit": (lambda path, frames: write(path, frames, codec="libx265", pixels="yuv420p10le"), 1),
+    "10_bit_h264": (lambda path, frames: write(path, frames, pixels="yuv420p10le"), 1),
+    "full_range_444": (lambda path, frames: write(path, frames, pixels="yuvj444p"), 1),
+}
+
+
+@pytest.fixture(scope="module")
+def usual(head: Frames, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> tuple[Points, Points]:
+    return first_crop(write(tmp_path_factory.mktemp("usual") / "clip.mp4", head), recipe)
+
+
+def first_crop(path: Path, recipe: Recipe) -> tuple[Points, Points]:
+    """Landmarks in the frame, and their mean colour in the crop."""
+    row = Video(dataset="d", method="real", stem=path.stem, path=path.name, label=0, split="test", identities=path.stem)
+    out = path.parent / "prepared"
+    prepare_here([row], path.parent, out, replace(recipe, size=64))
+    assert read_skipped(out) == []
+    crops = load(out / "crops.arrow").to_pylist()
+    assert len(crops) == 8
+    picture = decode((out / crops[0]["image"]).read_bytes())
+    points = np.reshape(crops[0]["landmarks"], (68, 2)).astype(np.float32)
+    x, y = (
+        restore_region(*(crops[0][name] for name in ("x", "y", "side", "angle")))
+        .inward(points, 64)
+        .round()
+        .astype(int)
+        .T
+    )
+    return points, picture[y.clip(0, 63), x.clip(0, 63)].astype(np.float32).mean(0)
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_a_face_is_found_in_the_same_place(
+    kind: str, head: Frames, usual: tuple[Points, Points], recipe: Recipe, tmp_path: Path
+) -> None:
+    maker, times = ODD[kind]
+    landmarks, colour = first_crop(maker(tmp_path / "clip.mp4", head), recipe)
+    assert np.abs(landmarks / times - usual[0]).mean() < 2
+    assert np.abs(colour - usual[1]).max() < 15
+
+
+def test_frames_of_two_sizes_are_no_video_to_prepare(tmp_path: Path, recipe: Recipe) -> None:
+    small, large = filmed(1, 3)[0], filmed(1, 3)[0]
+
+    class Both(Decord):
+        def frames(self, path: Path, index: Any, wanted: Any) -> Any:
+            yield from (torch.from_numpy(frame) for frame in (*small, *(frame[:-2] for frame in large)))
+
+    write_h264(tmp_path / "clip.mp4", [*small, *large], 25, 18)
+    row = Video(dataset="d", method="real", stem="s", path="clip.mp4", label=0, split="test", identities="a")
+    prepare_video(row, tmp_path, tmp_path / "out", replace(recipe, decoder=Both()))
+    (skipped,) = (tmp_path / "out").glob("parts/*/skipped.json")
+    assert "has frames of" in json.loads(skipped.read_text())["reason"]

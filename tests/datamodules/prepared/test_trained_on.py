@@ -1,0 +1,65 @@
+"""What a detector saw is counted from the manifest of its training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from datamodules import manifest
+from datamodules.face_data import FaceData
+from datamodules.prepared.trained_on import count_seen, describe_seen
+from datamodules.synthesis.self_blend import SelfBlend
+from lightning_modules.trained_method import load, save
+from tests.datamodules.test_manifest import video
+from tests.fixtures.detecting import classifier
+
+
+def test_photographs_videos_and_people_are_counted_for_each_data_set() -> None:
+    photographs = [
+        video(f"p{i}", "train", f"anna{i % 2}", dataset="portraits", frames=1, path=f"{i}.jpg") for i in range(3)
+    ]
+    videos = [
+        video("a", "train", "ann", fps=25.0, frames=40),
+        video("b", "train", "bob", fps=25.0, frames=1),  # of one frame, but a video
+        video("c", "train", "bob", frames=40),  # a folder of numbered pictures
+        video("a_b", "train", "ann bob", fps=25.0, frames=40, method="Swap", label=1),
+    ]
+    seen = count_seen(manifest.table([*videos, *photographs]))
+    assert seen[0] == {
+        "dataset": "d",
+        "real_photographs": 0,
+        "forged_photographs": 0,
+        "real_videos": 3,
+        "forged_videos": 1,
+        "people": 2,
+        "forged_by": "",
+    }
+    assert describe_seen(seen) == (
+        "4 videos of 2 people (d: 3 real, 1 forged) and 3 photographs of 2 people (portraits: all real)"
+    )
+
+
+def test_forgeries_that_a_synthesis_makes_are_named_and_unknown_people_are_not() -> None:
+    rows = [video(f"{i}", "train", "", frames=1) for i in range(1200)]
+    assert describe_seen(count_seen(manifest.table(rows), SelfBlend().makers)) == (
+        "1,200 photographs (d: all real), with forgeries that SelfBlend made of them"
+    )
+
+
+def test_a_checkpoint_and_a_folder_keep_what_was_seen_and_one_without_says_the_names(
+    prepared: Path, tmp_path: Path
+) -> None:
+    data = FaceData(prepared=prepared, methods=["Swap"])
+    rows = data.videos("train")
+    reals = rows["label"].to_pylist().count(0)
+    state = data.state_dict()
+    assert state["seen"] == count_seen(rows)
+    other = FaceData(prepared=prepared, synthesis=SelfBlend())
+    assert other.state_dict()["seen"][0]["forged_by"] == "SelfBlend"
+    other.load_state_dict(state)
+    assert other.state_dict()["seen"] == state["seen"]  # of the checkpoint, whatever is tested
+    known = load(classifier(data, tmp_path / "hub"))
+    assert known.saw.startswith(f"{len(rows)} videos of ")
+    assert known.saw.endswith(f"(studio: {reals} real, {len(rows) - reals} forged)")
+    save(replace(known, seen=None), tmp_path / "names")
+    assert load(tmp_path / "names").saw == ", ".join(known.trained_on)

@@ -1,0 +1,298 @@
+"""What a checkpoint knows of the faces that it was trained on, and how far from them another one is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+from torch import Tensor, nn
+
+from callbacks.ema import Averaging
+from callbacks.familiarity import KEY, KnowTraining
+from datamodules.augment.augment import Augment
+from datamodules.batch import Batch
+from datamodules.face_data import FaceData
+from datamodules.loading.spread import spread_batches
+from datamodules.runtime.errors import Refused
+from datamodules.synthesis.self_blend import SelfBlend
+from lightning_modules.base import Method
+from lightning_modules.classifier import Classifier
+from lightning_modules.familiarity import Familiarity, fit_familiarity
+from lightning_modules.mae.network import MAE
+from lightning_modules.trained_method import FAMILIARITY, load, save
+from lightning_modules.trunks.early_layers import summarize, watch
+from suite.detect.familiarity import Distance, explain_unlike
+from tests.lightning_modules.delocate import test_method as test_delocate
+from tests.lightning_modules.laa_net.test_method import tiny as tiny_laa_net
+from tests.lightning_modules.lae import test_method as test_lae
+from tests.lightning_modules.rffr import test_method as test_rffr
+from tests.lightning_modules.st_ddl import test_method as test_st_ddl
+
+
+def drawn(n: int, d: int, seed: int = 0) -> Tensor:
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed))
+
+
+# the distance
+
+
+def test_a_distance_is_that_of_mahalanobis_to_the_nearer_class_by_a_shrunk_covariance() -> None:
+    label = torch.arange(60) % 2
+    train = drawn(60, 6) @ drawn(6, 6, 1) + 3 * label[:, None]
+    found = fit_familiarity(train, label, drawn(40, 6, 2))
+    assert found is not None
+    scaled = ((train - train.mean(0)) / train.std(0)).double().numpy()
+    centers = np.stack([scaled[label.numpy() == c].mean(0) for c in (0, 1)])
+    apart = scaled - centers[label.numpy()]
+    covariance = apart.T @ apart / 60
+    inverse = np.linalg.inv(0.9 * covariance + 0.1 * np.trace(covariance) / 6 * np.eye(6))
+    other = drawn(5, 6, 3) * 4
+    x = ((other - train.mean(0)) / train.std(0)).double().numpy()
+    expected = [min((v - c) @ inverse @ (v - c) for c in centers) for v in x]
+    assert found.distances(other).numpy() == pytest.approx(np.sqrt(np.array(expected) / 6), rel=2e-3)  # half precision
+
+
+def test_what_differs_between_more_features_than_faces_is_far() -> None:
+    train = torch.zeros(40, 300)
+    train[:, :10] = drawn(40, 10)
+    validation = torch.zeros(40, 300)
+    validation[:, :10] = drawn(40, 10, 1)
+    found = fit_familiarity(train, torch.arange(40) % 2, validation)
+    assert found is not None
+    other = torch.zeros(1, 300)
+    other[0, 200] = 1.0  # never moved in training
+    assert found.distances(other).item() > 3 * found.limit
+    assert found.axes.shape == (300, 40)
+
+
+def test_one_face_of_validation_in_a_hundred_is_beyond_the_limit() -> None:
+    validation = drawn(1000, 8, 1)
+    found = fit_familiarity(drawn(200, 8), torch.zeros(200, dtype=torch.long), validation)
+    assert found is not None
+    assert (found.distances(validation) > found.limit).sum() == 10
+
+
+@pytest.mark.parametrize(("train", "validation"), [(15, 40), (40, 15)])
+def test_of_too_few_faces_nothing_is_known(train: int, validation: int) -> None:
+    assert fit_familiarity(drawn(train, 4), torch.zeros(train), drawn(validation, 4)) is None
+
+
+def test_a_network_that_gives_no_numbers_knows_nothing() -> None:
+    broken = drawn(40, 4)
+    broken[3, 2] = float("nan")
+    assert fit_familiarity(broken, torch.zeros(40), drawn(40, 4)) is None
+    assert fit_familiarity(drawn(40, 4), torch.zeros(40), broken) is None
+
+
+# the features
+
+
+def test_features_are_means_and_deviations_of_channels_wherever_these_are() -> None:
+    channel = torch.tensor([[1.0, 3.0], [1.0, 3.0]])  # mean 2, deviation 1
+    image = torch.stack([channel, 5 + 0 * channel, 2 * channel])[None]  # (1, 3, 2, 2)
+    expected = torch.tensor([[2, 5, 4, 1.01, 0.01, 2.01]])
+    expected[:, 3:] = expected[:, 3:].log()
+    for features in (image, image.permute(0, 2, 3, 1), image.flatten(2).transpose(1, 2)):
+        torch.testing.assert_close(summarize(features), expected)
+
+
+def test_a_watched_pass_ends_where_all_is_known_and_leaves_no_trace() -> None:
+    calls: list[str] = []
+    first, second = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 2, 1)
+    second.register_forward_pre_hook(lambda *_: calls.append("second"))
+    net = nn.Sequential(first, second)
+    images = torch.rand(6, 3, 8, 8)
+    with watch([first], stops=True) as early:
+        net(images)
+    assert calls == []
+    torch.testing.assert_close(early.features(3), summarize(first(images)).view(3, 2, 8).mean(1))
+    with watch([first]) as early:
+        net(images)
+        net(1 - images)  # the image comes first, its mirror image says nothing more
+    torch.testing.assert_close(early.features(6), summarize(first(images)))
+    assert not first._forward_hooks
+
+
+GENERATOR = (64, 8, 48, 2, 3, 32, 1, 2)
+METHODS: dict[str, tuple[Callable[[], Method], int]] = {
+    "classifier": (lambda: Classifier("test_efficientnet"), 1),
+    "LAA-Net": (tiny_laa_net, 1),
+    "RFFR": (lambda: test_rffr.tiny(generator=MAE(*GENERATOR)), 1),
+    "Delocate": (test_delocate.tiny, 1),
+    "LAE": (test_lae.tiny, 1),
+    "LAE on a trunk": (lambda: test_lae.tiny(trunk="test_resnet"), 1),
+    "ST-DDL": (test_st_ddl.tiny, 4),
+    "ST-DDL on an HRNet": (lambda: test_st_ddl.tiny(trunk="hrnet_w18_small"), 4),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_describes_each_clip_by_itself(name: str, prepared: Path, studio: Path) -> None:
+    make, clip = METHODS[name]
+    method = make().eval()
+    source = {"read": "videos", "root": studio, "clip": clip} if clip > 1 else {}
+    data = FaceData(prepared=prepared, image_size=64, batch_size=4, num_workers=0, **source)  # type: ignore[arg-type]
+    [batch] = spread_batches(data, "train", 4, 2**30)
+    layers = method.early_layers()
+    assert layers
+
+    def features(some: Batch) -> Tensor:
+        with torch.inference_mode(), watch(layers, stops=True) as early:
+            method.predicted(some.scaled())
+        return early.features(len(some))
+
+    together = features(batch)
+    assert together.shape == (4, together.shape[1])
+    assert together.isfinite().all()
+    torch.testing.assert_close(features(batch.rows(torch.tensor([2]))), together[2:3], rtol=1e-3, atol=1e-4)
+    assert (together[2] - together[3]).abs().max() > 1e-3
+    with torch.inference_mode(), watch(layers) as early:  # as who scores it sees it
+        method.predicted(batch.scaled())
+    torch.testing.assert_close(early.features(4), together)
+
+
+# the callback
+
+
+def test_faces_are_spread_over_people_and_half_of_them_are_real(prepared: Path) -> None:
+    data = FaceData(prepared=prepared, batch_size=8, num_workers=0)
+    batches = spread_batches(data, "train", 20, 2**30)
+    labels = torch.cat([batch.label for batch in batches])
+    assert labels.tolist() == [0] * 10 + [1] * 10
+    videos = [video for batch in batches for video in batch.video]
+    reals, fakes = set(videos[:10]), set(videos[10:])
+    clips = data.clips("train").faces(1)
+    assert len(reals) == min(10, int((clips.label == 0).sum()))
+    assert len(fakes) == min(10, int((clips.label == 1).sum()))
+    again = spread_batches(data, "train", 20, 2**30)
+    assert all(torch.equal(a.frames, b.frames) for a, b in zip(batches, again, strict=True))
+    assert sum(map(len, spread_batches(data, "train", 20, 6 * 3 * data.image_size**2))) == 6
+
+
+def fit(data: FaceData, folder: Path, epochs: int = 1) -> Classifier:
+    torch.manual_seed(0)
+    model = Classifier("test_efficientnet", optimizer=lambda p: torch.optim.AdamW(p, lr=0.03))
+    plain = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = Trainer(
+        **plain,  # type: ignore[arg-type]
+        max_epochs=epochs,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        callbacks=[Averaging(0.9), KnowTraining(48), ModelCheckpoint(folder, "one")],  # while it goes on learning
+        default_root_dir=folder,
+    )
+    trainer.fit(model, data)
+    return model
+
+
+@pytest.fixture(scope="module")
+def averaged(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("averaged")
+    fit(FaceData(prepared=prepared, batch_size=8, num_workers=0, draws=2, eval_clips=4), folder)
+    return folder / "one.ckpt"
+
+
+def test_a_checkpoint_knows_the_training_by_its_own_weights_though_they_are_averages(
+    averaged: Path, prepared: Path
+) -> None:
+    content = torch.load(averaged, weights_only=True)
+    known = Familiarity.of(content[KEY])
+    method = Classifier("test_efficientnet")
+    method.load_state_dict(content["state_dict"])
+    data = FaceData(prepared=prepared, batch_size=8, num_workers=0)
+
+    def features(split: str) -> tuple[Tensor, Tensor]:
+        batches = spread_batches(data, split, 48, 2**30)
+        found = [KnowTraining.features(method.eval(), method.early_layers(), batch) for batch in batches]
+        return torch.cat(found).detach(), torch.cat([batch.label for batch in batches])
+
+    (train, label), (validation, _) = features("train"), features("val")
+    again = fit_familiarity(train, label, validation)
+    assert again is not None
+    torch.testing.assert_close(known.distances(validation), again.distances(validation), rtol=1e-2, atol=1e-3)
+    assert (known.distances(validation) <= known.limit).float().mean() > 0.95
+    current = {name: value for name, value in content["current_model_state"].items() if name in method.state_dict()}
+    method.load_state_dict(current)  # those that go on learning
+    other = fit_familiarity(*features("train"), features("val")[0])
+    assert other is not None
+    assert not torch.allclose(other.mean, known.mean, rtol=1e-2, atol=1e-3)
+
+
+def test_every_second_face_is_as_augmented_and_a_synthesis_forges_them(prepared: Path) -> None:
+    data = FaceData(prepared=prepared, batch_size=8, num_workers=0, augment=Augment(flip=1.0))
+    callback = KnowTraining(16)
+    raw = torch.cat([batch.frames for batch in spread_batches(data, "train", 16, 2**30)])
+    shown = torch.cat([batch.frames for batch in callback.shown(data, "train", torch.device("cpu"))])
+    assert torch.equal(shown[::2], raw[::2])
+    assert all((shown[i] != raw[i]).any() for i in range(1, 16, 2))
+    again = torch.cat([batch.frames for batch in callback.shown(data, "train", torch.device("cpu"))])
+    assert torch.equal(shown, again)
+
+
+def test_forgeries_of_a_synthesis_are_known_too(prepared: Path, tmp_path: Path) -> None:
+    data = FaceData(prepared=prepared, batch_size=4, num_workers=0, draws=1, eval_clips=2, synthesis=SelfBlend(size=64))
+    seen: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "callbacks.familiarity.fit_familiarity",
+            lambda features, label, validation: seen.extend(label.tolist()),
+        )
+        fit(data, tmp_path)
+    assert 0 < sum(seen) == len(seen) / 2
+
+
+def test_two_processes_write_what_is_known_into_both_checkpoints(two_processes: Path) -> None:
+    for name in ("best", "last"):
+        found = load(two_processes / f"checkpoints/{name}.ckpt").method.familiarity
+        assert found is not None
+        assert 0 < found.limit < 10
+        assert len(found.mean) == 112  # of the network's channels at a quarter and an eighth of the size
+
+
+def test_a_training_of_familiar_faces_without_any_is_refused() -> None:
+    with pytest.raises(Refused, match="faces -1: must be at least 0"):
+        KnowTraining(-1)
+
+
+# what a folder for the hub has
+
+
+def test_a_folder_for_the_hub_knows_the_same_and_a_damaged_file_is_refused(two_processes: Path, tmp_path: Path) -> None:
+    before = load(two_processes)
+    save(before, tmp_path / "hub")
+    after = load(tmp_path / "hub")
+    assert before.method.familiarity is not None
+    assert after.method.familiarity is not None
+    for name, value in before.method.familiarity.state().items():
+        assert torch.equal(after.method.familiarity.state()[name], value)
+    assert after.digest == before.digest
+    file = tmp_path / "hub" / FAMILIARITY
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(Refused, match=r"familiarity\.safetensors: is damaged"):
+        load(tmp_path / "hub")
+
+
+# what is said of a face
+
+
+def at(name: str, value: float, limit: float = 2.0) -> Distance:
+    return Distance(name=name, value=value, limit=limit)
+
+
+def test_half_of_the_methods_of_an_ensemble_that_can_tell_decide_that_a_face_is_unlike() -> None:
+    near, far, farther = at("a", 1.9), at("b", 2.1), at("c", 9.0, limit=3.0)
+    assert explain_unlike([], 1.0) == []
+    assert explain_unlike([near], 1.0) == []
+    assert explain_unlike([far], 1.0) == ["unlike the faces it was trained on (distance 2.10, limit 2.00)"]
+    assert explain_unlike([near, far], 1.0)
+    assert explain_unlike([near, near, far], 1.0) == []
+    [reason] = explain_unlike([near, far, farther], 1.0)
+    assert reason == "unlike the faces it was trained on (distance 9.00, limit 3.00 by c)"
+    assert explain_unlike([far], 1.1) == []

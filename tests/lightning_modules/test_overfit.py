@@ -1,0 +1,229 @@
+"""Each method, in its small preset, learns eight people by heart: if it does not, it is wrong, or its preset is."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import torch
+import yaml
+from jsonargparse import ArgumentParser
+from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
+from torch.utils.data import DataLoader
+
+from datamodules.batch import Batch, collate
+from datamodules.face_data import FaceData
+from datamodules.loading.sampling import EvalSampler
+from datamodules.synthesis.self_blend import SelfBlend
+from lightning_modules.base import Method
+from suite.__main__ import main
+from tests.conftest import ROOT
+
+SIDE = 64
+CONSTANT: dict[str, Any] = {"scheduler": None}  # as high from the first step to the last: these are few
+SMALL: dict[str, Any] = {"generator": {"init_args": {"size": SIDE, "patch": 8}}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """
+    Args:
+        configs: A method's own, then its small preset.
+        change: Of the model section: sizes, and what follows from so few steps.
+        inputs: What it is trained on.
+        steps: In each epoch.
+        limits: Of losses, at the end.
+        map: Metric of its map on the very faces, and what it must reach.
+    """
+
+    configs: list[str]
+    inputs: Literal["stills", "blends", "clips"]
+    steps: int
+    limits: dict[str, float]
+    change: dict[str, Any] = field(default_factory=dict)
+    epochs: int = 1
+    map: tuple[str, float] | None = None
+
+
+CASES = {
+    "classifier": Case(configs=["studio/demo"], inputs="stills", steps=30, limits={"label": 0.05}),
+    "SBI": Case(
+        configs=["classifier_sbi", "studio/pretrained/classifier_sbi"],
+        inputs="blends",
+        steps=30,
+        limits={"label": 0.05},
+    ),
+    "LAA-Net": Case(
+        configs=["laa_net", "studio/pretrained/laa_net"],
+        inputs="blends",
+        steps=100,  # its labels take half of them, self-consistency all
+        limits={"label": 0.1},
+        change={"size": SIDE},
+        map=("boundary_auroc", 0.9),  # it is 0.97
+    ),
+    "ST-DDL": Case(
+        configs=["st_ddl", "studio/pretrained/st_ddl"],
+        inputs="clips",
+        steps=30,
+        limits={"label": 0.05},
+        map=("pixel_auroc", 0.95),
+    ),
+    "RFFR": Case(
+        configs=["rffr", "studio/pretrained/rffr"],
+        inputs="stills",
+        steps=40,
+        limits={"label": 0.05},
+        change=SMALL,
+    ),
+    "Delocate": Case(
+        configs=["delocate", "studio/pretrained/delocate"],
+        inputs="stills",
+        steps=30,
+        limits={"label": 0.05},
+        change=SMALL | {"split": "none"},
+        map=("pixel_auroc", 0.95),
+    ),
+    "LAE": Case(
+        configs=["lae", "studio/pretrained/lae"],
+        inputs="stills",
+        steps=30,
+        epochs=2,
+        limits={"latent": 0.05},
+        change={"size": SIDE, "first": 1},
+    ),
+}
+
+
+def laid_over(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """As the command line lays one config over another: another class brings its own arguments."""
+    out = dict(copy.deepcopy(before))
+    for key, value in after.items():
+        old = out.get(key)
+        is_same = isinstance(old, Mapping) and isinstance(value, Mapping)
+        is_same = is_same and value.get("class_path", old.get("class_path")) == old.get("class_path")  # type: ignore[union-attr]
+        out[key] = laid_over(old, value) if is_same else copy.deepcopy(value)  # type: ignore[arg-type]
+    return out
+
+
+def build(configs: list[str], change: Mapping[str, Any]) -> Method:
+    """The method of the model section of these configs."""
+    section: dict[str, Any] = {}
+    for name in configs:
+        section = laid_over(section, yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text())["model"])
+    section = laid_over(section, {"init_args": {**CONSTANT, **change}})
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(Method, "model")
+    torch.manual_seed(0)
+    method: Method = parser.instantiate_classes(parser.parse_object({"model": section})).model
+    return method
+
+
+def everybody(data: FaceData) -> Batch:
+    """Of each person one real and one forged face."""
+    samples = []
+    for split in ("train", "val", "test"):
+        clips = data.known_clips(split)
+        samples += [clips[address] for address in EvalSampler(clips.faces(1), 1)]
+    chosen = [sample for sample in samples if sample.video.split("/")[1] in ("real", "Swap")]
+    batch = collate(chosen).scaled()
+    assert batch.label.tolist().count(0) == batch.label.tolist().count(1) == 8
+    return batch
+
+
+@pytest.fixture(scope="module")
+def stills(prepared: Path) -> Batch:
+    return everybody(FaceData(prepared=prepared, eval_clips=1, num_workers=0))
+
+
+@pytest.fixture(scope="module")
+def clips(prepared: Path, studio: Path) -> Batch:
+    how: dict[str, Any] = {"read": "videos", "root": studio, "clip": 3, "image_size": SIDE}
+    return everybody(FaceData(prepared=prepared, num_workers=0, **how))
+
+
+def blended(stills: Batch, method: Method) -> Batch:
+    """The real faces, and each blended with a changed copy of itself, always the same."""
+    synthesis = SelfBlend(size=SIDE)
+    synthesis.framing = method.framing
+    return synthesis.eval()(stills.rows((stills.label == 0).nonzero().flatten()), list(range(8)))
+
+
+class TheSame(LightningDataModule):
+    """One batch, to train on and to be validated on."""
+
+    def __init__(self, batch: Batch, steps: int) -> None:
+        super().__init__()
+        self.batch, self.steps = batch, steps
+
+    def train_dataloader(self) -> Any:
+        return DataLoader([self.batch] * self.steps, batch_size=None)  # type: ignore[arg-type]
+
+    def val_dataloader(self) -> Any:
+        return DataLoader([self.batch], batch_size=None)  # type: ignore[arg-type]
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        return batch
+
+
+class Losses(Callback):
+    def __init__(self) -> None:
+        self.each: list[dict[str, float]] = []
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        found = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("train/")}
+        self.each.append({name.removeprefix("train/"): value for name, value in found.items()})
+
+
+def learn(method: Method, batch: Batch, steps: int, epochs: int = 1) -> tuple[list[dict[str, float]], dict[str, float]]:
+    """Losses of each step, and the metrics of validation on the very batch at the end."""
+    losses = Losses()
+    quiet: dict[str, Any] = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
+    quiet |= {"enable_model_summary": False, "num_sanity_val_steps": 0, "accelerator": "cpu"}
+    trainer = Trainer(**quiet, max_epochs=epochs, check_val_every_n_epoch=epochs, callbacks=[losses])
+    trainer.fit(method, TheSame(batch, steps))
+    values = {name.removeprefix("val/"): float(value) for name, value in trainer.callback_metrics.items()}
+    return losses.each, values
+
+
+@pytest.fixture(scope="module")
+def generator(stills: Batch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Checkpoint of the first stage of RFFR and Delocate, on the eight real faces."""
+    change = {**SMALL, "masking": {"init_args": {"grid": {"patches": 8, "block": 2, "border": 0}}}}
+    method = build(["rffr_pretrain", "studio/pretrained/mae"], change)
+    losses, _ = learn(method, stills.rows((stills.label == 0).nonzero().flatten()), 60)
+    assert losses[-1]["recovery"] < 0.05 * losses[0]["recovery"]
+    path = tmp_path_factory.mktemp("generator") / "best.ckpt"
+    torch.save({"state_dict": method.state_dict()}, path)
+    return path
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_method_learns_eight_people_by_heart(name: str, request: pytest.FixtureRequest) -> None:
+    case = CASES[name]
+    needed = {"generator_weights": request.getfixturevalue("generator")} if case.change.keys() & SMALL.keys() else {}
+    method = build(case.configs, {**case.change, **needed})
+    stills: Batch = request.getfixturevalue("clips" if case.inputs == "clips" else "stills")
+    batch = blended(stills, method) if case.inputs == "blends" else stills
+    losses, values = learn(method, batch, case.steps, case.epochs)
+    for loss, limit in case.limits.items():
+        assert losses[-1][loss] < limit, losses[::10]
+        assert losses[0][loss] > 4 * limit  # there was something to learn
+    assert values["video_auroc"] == values["frame_auroc"] == 1.0
+    if case.map is not None:
+        assert values[case.map[0]] > case.map[1]
+
+
+@pytest.mark.parametrize(
+    "config", sorted((ROOT / "configs/studio/pretrained").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_a_small_preset_is_a_config_that_fit_takes(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {"mae": ["rffr_pretrain", "delocate_pretrain"]}.get(config.stem, [config.stem])
+    for name in before:
+        files = [ROOT / f"configs/{name}.yaml", config]
+        with pytest.raises(SystemExit) as ended:
+            main(["fit", *(word for file in files for word in ("--config", str(file))), "--print_config"])
+        assert ended.value.code in (0, None), capsys.readouterr().err

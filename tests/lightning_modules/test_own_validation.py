@@ -1,0 +1,194 @@
+"""A training that did not learn its own task says so, and gives no metric of a test."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from datamodules.runtime.errors import Refused
+from lightning_modules.face_prior import Degenerate
+from lightning_modules.mae.method import Recover
+from lightning_modules.mae.network import MAE
+from lightning_modules.own_validation import OwnValidation
+from lightning_modules.trained_method import load, save
+from suite.__main__ import main
+from suite.benchmark.comparisons import compare
+from suite.benchmark.conditions import Condition
+from suite.benchmark.page import page
+from suite.benchmark.plan import Cell, Sweep
+from suite.benchmark.results import rows_of
+from suite.benchmark.tables import claims_csv, matrix, table
+from suite.benchmark.untrained import read_curves, trainings, untrained, withhold
+from suite.benchmark.wandb_report import blocks, interface
+from suite.export.command import card
+from suite.run_metrics import read_run
+from tests.conftest import small_fit
+from tests.suite.benchmark.test_page import SECONDS, sweep
+from tests.suite.report.test_report import write_run
+
+__all__ = ["sweep"]
+
+
+def test_a_value_below_the_limit_is_never_rounded_up_to_it() -> None:
+    assert OwnValidation(auroc=0.8999).describe(0.9) == "not trained (own validation 0.89, needs 0.90)"
+    assert OwnValidation(auroc=0.9).describe(0.9) == "own validation 0.90"
+    assert OwnValidation(auroc=0.71).describe(0.0) == "own validation 0.71"
+    assert OwnValidation.from_text(None).describe(0.9) == "own validation unknown"
+    for text in ("0.71", "unknown", "none"):
+        assert OwnValidation.from_text(text).to_text() == text
+
+
+def test_what_has_nothing_to_learn_or_is_a_first_stage_needs_no_validation() -> None:
+    generator = MAE(size=32, patch=8, width=16, depth=1, heads=1, decoder_width=16, decoder_depth=1, decoder_heads=1)
+    for method in (Degenerate(), Recover(generator)):
+        method.validated = 0.3
+        assert method.own_validation.to_text() == "none"
+        assert not method.own_validation.is_below(0.9)
+        assert method.own_validation.describe(0.9) == ""
+
+
+def test_a_run_its_table_and_an_exported_folder_know_what_the_very_weights_reached(
+    prepared: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    main([*small_fit(prepared, run), "--trainer.max_epochs", "3"])
+    with (run / "metrics.csv").open(newline="") as f:
+        values = [float(row["val/video_auroc"]) for row in csv.DictReader(f) if row["val/video_auroc"]]
+    for name, wanted in (("best", max(values)), ("last", values[-1])):
+        trained = load(run / f"checkpoints/{name}.ckpt")
+        assert trained.method.validated == pytest.approx(wanted, abs=1e-5)
+    best = load(run / "checkpoints/best.ckpt")
+    save(best, tmp_path / "hub")
+    assert load(tmp_path / "hub").method.validated == best.method.validated
+    main(["test", *small_fit(prepared, run)[1:], "--ckpt_path", str(run / "checkpoints/best.ckpt")])
+    about = pq.read_schema(run / "predictions.parquet").metadata
+    assert about[b"own_validation"].decode() == str(best.method.validated)
+
+    best.method.validated = 0.71
+    more: dict[str, Any] = {"licence": "x", "format": "hub", "latencies": [], "apart": None, "machine": ""}
+    test = read_run(run)
+    assert "Not trained (own validation 0.71, needs 0.90)" in card(best, test, more)
+    assert "| video AUROC |" not in card(best, test, more)
+    assert "| video AUROC |" in card(best, test, more, learned=0.0)
+
+
+def test_a_report_shows_no_metric_of_a_run_that_did_not_learn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = {"idle": "0.71", "able": "0.95", "old": None, "face": "none"}
+    runs = [write_run(tmp_path / name, seed=i, own_validation=own[name]) for i, name in enumerate(own)]
+    main(["report", *map(str, runs)])
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("idle: not trained (own validation 0.71, needs 0.90): no metric")
+    assert said[1].endswith("; own validation 0.95.")
+    assert said[2].endswith("; own validation unknown.")
+    assert "validation" not in said[3]
+    text = (tmp_path / "comparison.html").read_text()
+    [line] = re.findall(r"<tr><th>video AUROC</th>(.*?)</tr>", text)
+    assert [cell.count("[") for cell in line.split("<td>")[1:]] == [0, 1, 1, 1]
+    assert "<td>not trained (own validation 0.71, needs 0.90)</td>" in text
+    assert text.count('aria-label="Scores of real and fake videos"') == 3
+    alone = tmp_path / "idle/report.html"
+    main(["report", str(runs[0])])
+    assert "ROC curves" not in alone.read_text()
+    assert "<h2>Forgeries" not in alone.read_text()
+    assert "training loss" in alone.read_text()  # what there is to see of why
+    main(["report", str(runs[0]), "--learned", "0"])
+    assert "ROC curves" in alone.read_text()
+    with pytest.raises(SystemExit):
+        main(["report", str(runs[0]), "--learned", "90"])
+    assert "learned 90: must be a video AUROC, from 0 (no limit) to 1" in capsys.readouterr().err
+
+
+def rows_with(sweep: Sweep, out: Path, own: dict[tuple[str, int], str | None]) -> list[dict[str, Any]]:
+    found = []
+    for cell in sweep.cells():
+        place = cell.tested(out, Condition(test="DFDC"))
+        write_run(place, seed=10 * cell.seed + (cell.method == "better"), own_validation=own[cell.method, cell.seed])
+        found += rows_of(cell, Condition(test="DFDC"), place, out / "prepared", SECONDS)
+    return found
+
+
+def test_a_sweep_gives_no_metric_and_no_comparison_of_a_training_that_did_not_learn(
+    sweep: Sweep, tmp_path: Path
+) -> None:
+    own = {("plain", 0): "0.71", ("plain", 1): "0.84", ("better", 0): "0.95", ("better", 1): None}
+    before = rows_with(sweep, tmp_path, own)
+    assert len(compare(sweep, before, tmp_path, tmp_path)) == 0  # nobody to compare with
+    assert untrained(before, sweep.learned) == {("plain", "t", 0), ("plain", "t", 1)}
+    assert not untrained(before, 0.0)
+    rows = withhold(before, sweep.learned)
+    assert {row["method"]: row["video_auroc"] is None for row in rows} == {"plain": True, "better": False}
+    reason = "not trained (own validation 0.71 to 0.84, needs 0.90)"
+    assert table(matrix(rows, [], sweep.learned))[1] == ["plain", "t", reason]
+    found = trainings(rows, sweep.learned)
+    assert found is not None
+    assert [[entry.text for entry in line] for line in found.rows] == [
+        ["plain", "t", "0.71 (seed 0), 0.84 (seed 1)", "not trained: 2 of 2"],
+        ["better", "t", "0.95 (seed 0), unknown (seed 1)", "own validation unknown"],
+    ]
+    text = page(sweep, rows, [], [], [], tmp_path)
+    assert "2 trainings did not learn their own task" in text
+    assert text.count(reason) == 1
+    for name in ("forgeries", "localization", "operating"):
+        part = text.split(f'<section id="{name}">')[1].split("</section>")[0]
+        numbers = {
+            method: re.findall(r"0\.\d{3}", line)
+            for line in part.split("<tr>")
+            for method in ("plain", "better")
+            if line.strip().startswith(f"<td>{method}</td>")
+        }
+        assert set(numbers.get("plain", [])) <= {"0.000"}  # of coverage, 1.000 ± 0.000
+        assert numbers["better"]
+
+
+def test_a_seed_that_learned_is_shown_without_those_that_did_not(sweep: Sweep, tmp_path: Path) -> None:
+    own: dict[tuple[str, int], str | None] = {("plain", 0): "0.71", ("plain", 1): "0.92"}
+    rows = rows_with(sweep, tmp_path, own | {("better", 0): "0.95", ("better", 1): "0.95"})
+    whole = [row for row in rows if row["forgery"] == "all"]
+    [mine] = [row["video_auroc"] for row in whole if (row["method"], row["seed"]) == ("plain", 1)]
+    theirs = [row["video_auroc"] for row in whole if row["method"] == "better"]
+    cell = table(matrix(withhold(rows, 0.9), [], 0.9))[1][2]
+    assert cell == f"{mine:.3f} (1 of 2 seeds; 1 not trained)"
+    families = compare(sweep, rows, tmp_path, tmp_path)
+    [claim] = families[1].claims
+    assert abs(claim.gain.value) == pytest.approx(abs(mine - sum(theirs) / 2))
+    lines = list(csv.DictReader(io.StringIO(claims_csv(families))))
+    assert float(lines[1]["smallest_resolvable_gain"]) == pytest.approx(claim.resolvable, rel=1e-5)
+    assert f"<td>{claim.resolvable:.3f}</td>" in page(sweep, rows, [], families, [], tmp_path)
+    with pytest.raises(Refused, match="learned 2: must be a video AUROC"):
+        Sweep(**{**vars(sweep), "learned": 2.0})
+
+
+def test_a_page_draws_how_own_validation_rose_as_the_mean_of_the_seeds(sweep: Sweep, tmp_path: Path) -> None:
+    rows = rows_with(sweep, tmp_path, dict.fromkeys((name, seed) for name in sweep.methods for seed in sweep.seeds))
+    assert "by epoch" not in page(sweep, rows, [], [], [], tmp_path)
+    for seed, reached in ((0, 0.9), (1, 0.7)):
+        history = Cell(method="better", train="t", seed=seed).run(tmp_path) / "metrics.csv"
+        history.write_text(f"epoch,step,train/loss,val/video_auroc\n0,9,0.7,\n1,19,,0.6\n3,39,,{reached}\n")
+    assert read_curves(rows, tmp_path) == {"t": {"better": [(2, 0.6), (4, pytest.approx(0.8))]}}
+    assert 'aria-label="own validation, video AUROC by epoch"' in page(sweep, rows, [], [], [], tmp_path)
+
+
+def test_a_report_on_wandb_leaves_it_out_of_the_panels_of_tests(sweep: Sweep, tmp_path: Path) -> None:
+    own: dict[tuple[str, int], str | None] = {("plain", 0): "0.71", ("plain", 1): "0.92"}
+    rows = rows_with(sweep, tmp_path, own | {("better", 0): "0.95", ("better", 1): "0.95"})
+    (tmp_path / "sweep.yaml").write_text(sweep.text())
+    (tmp_path / "results.json").write_text(json.dumps(rows))
+    (tmp_path / "table.md").write_text("table")
+    claim = {"ours": "a", "theirs": "b", "gain": {"value": 0.1, "low": 0.0, "high": 0.2}, "adjusted": 0.1}
+    family = {"about": "all", "tests": ["x"], "claims": [claim | {"resolvable": 0.0817}]}
+    (tmp_path / "claims.json").write_text(json.dumps([family]))
+    found = blocks(interface(), tmp_path, "forensics", "")
+    grids = [[one.name for one in block.runsets] for block in found if hasattr(block, "runsets")]
+    assert grids == [["better"], ["better"], ["better"], ["plain", "better"]]  # the last is of training
+    texts = [block.text for block in found if hasattr(block, "text")]
+    assert "Not in the panels of tests, since not trained: plain." in texts
+    assert "| 0.082 |" in texts[-1]

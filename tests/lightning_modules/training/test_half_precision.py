@@ -1,0 +1,131 @@
+"""Scores are in float32 where networks compute in bfloat16: faces that differ keep scores that differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from datamodules.batch import POINTS, Batch
+from lightning_modules.base import Method
+from lightning_modules.classifier import Classifier
+from lightning_modules.delocate.method import Delocate
+from lightning_modules.laa_net.method import LAANet
+from lightning_modules.lae.method import LAE
+from lightning_modules.localizer import Localizer
+from lightning_modules.mae.block_grid import Grid
+from lightning_modules.mae.masking import Blocks
+from lightning_modules.mae.method import Recover
+from lightning_modules.mae.network import MAE
+from lightning_modules.rffr.method import RFFR
+from lightning_modules.st_ddl.method import STDDL
+from lightning_modules.training.precision import CPUPrecision, InFloat32, is_slow_in_bfloat16
+from lightning_modules.trunks.last_layer import Float32Linear, in_float32
+from lightning_modules.trunks.weights import create_trunk
+
+GRID = Grid(patches=8, block=2, border=0)
+COUNT = 100
+
+
+def mae() -> MAE:
+    return MAE(64, 8, 48, 2, 3, 32, 1, 2)
+
+
+METHODS: dict[str, Callable[[], Method]] = {
+    "ResNet": lambda: Classifier("test_resnet"),
+    "EfficientNet": lambda: Classifier("test_efficientnet"),
+    "ViT": lambda: Classifier("test_vit"),
+    "ViT, pooled": lambda: Classifier("test_vit2"),
+    "convolution as head": lambda: Classifier("dla34"),
+    "localizer": lambda: Localizer(backbone="test_efficientnet"),
+    "LAA-Net": lambda: LAANet("test_efficientnet", padding_of=None, size=64),
+    "ST-DDL": lambda: STDDL("test_resnet", width=64),
+    "RFFR": lambda: RFFR("test_vit", generator=mae(), grid=GRID),
+    "Delocate": lambda: Delocate(mae(), encoder="test_resnet", widths=[64, 48, 32, 24], mapping_width=16),
+    "LAE": lambda: LAE(size=64, widths=[16, 32, 64], latent=32),
+    "Recover": lambda: Recover(mae(), masking=Blocks(GRID)),
+}
+
+
+def batch(clip: int) -> Batch:
+    """Clips of noise, coarse and fine."""
+    generator = torch.Generator().manual_seed(0)
+    coarse = F.interpolate(torch.rand(COUNT * clip, 3, 6, 6, generator=generator), (64, 64), mode="bilinear")
+    frames = 0.8 * coarse + 0.2 * torch.rand(COUNT * clip, 3, 64, 64, generator=generator)
+    return Batch(
+        frames=frames.view(COUNT, clip, 3, 64, 64),
+        label=torch.zeros(COUNT, dtype=torch.long),
+        mask=torch.zeros(COUNT, clip, 1, 64, 64),
+        has_mask=torch.ones(COUNT, dtype=torch.bool),
+        landmarks=10 + 44 * torch.rand(COUNT, clip, POINTS, 2, generator=generator),
+        has_landmarks=torch.ones(COUNT, dtype=torch.bool),
+        video=[str(i) for i in range(COUNT)],
+        track=torch.zeros(COUNT, dtype=torch.long),
+        numbers=torch.zeros(COUNT, clip, dtype=torch.long),
+        counts=torch.ones(COUNT, dtype=torch.bool),
+    )
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_scores_in_bfloat16_are_as_distinct_as_those_in_float32(name: str) -> None:
+    torch.manual_seed(0)
+    model, clips = METHODS[name]().eval(), batch(2 if name == "ST-DDL" else 1)
+    with torch.no_grad():
+        exact = model.outcome(clips)
+        with torch.autocast("cpu", torch.bfloat16):
+            half = model.outcome(clips)
+    assert half.prediction.logit.dtype == torch.float32
+    assert half.prediction.mask_logit is None or half.prediction.mask_logit.dtype == torch.float32
+    assert len(half.score.unique()) >= 0.9 * len(exact.score.unique())
+
+
+def test_both_heads_of_a_distilled_network_are_in_float32() -> None:
+    with torch.device("meta"):
+        net = Classifier("deit_tiny_distilled_patch16_224").net
+    assert type(net.head) is type(net.head_dist) is Float32Linear
+
+
+def test_the_last_layer_is_the_same_layer_in_another_precision() -> None:
+    torch.manual_seed(0)
+    for layer, x in ((nn.Linear(5, 3), torch.randn(4, 5)), (nn.Conv2d(2, 3, 3, 1, 1), torch.randn(4, 2, 6, 6))):
+        names, expected = layer.state_dict().keys(), layer(x)
+        wide = in_float32(layer)
+        assert wide is layer
+        assert wide.state_dict().keys() == names
+        assert torch.equal(wide(x), expected)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(wide(x), expected)
+        assert wide.double()(x.double()).dtype == torch.float64
+        assert wide.bfloat16()(x.bfloat16()).dtype == torch.float32  # weights of bfloat16 too give scores of float32
+
+
+def test_depthwise_convolutions_that_are_slow_in_bfloat16_compute_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lightning_modules.training.precision.computes_in_bfloat16", lambda: True)
+    plain = create_trunk("backbone", "tf_efficientnet_lite0", None).eval()
+    before = {name: value.clone() for name, value in plain.state_dict().items()}
+    x = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        wanted = plain(x)
+    kinds: dict[str, set[torch.dtype]] = {"slow": set(), "fast": set()}
+
+    def note(layer: nn.Conv2d, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        kinds["slow" if is_slow_in_bfloat16(layer) else "fast"].add(output.dtype)
+
+    precision = CPUPrecision()
+    net = precision.convert_module(precision.convert_module(plain))  # a second time changes nothing
+    assert net.state_dict().keys() == before.keys()
+    layers = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d)]
+    assert all(isinstance(layer, InFloat32) == is_slow_in_bfloat16(layer) for layer in layers)
+    assert {layer.kernel_size for layer in layers if isinstance(layer, InFloat32)} == {(3, 3), (5, 5)}
+    for layer in layers:
+        layer.register_forward_hook(note)
+    with torch.inference_mode():
+        assert torch.allclose(net(x), wanted, atol=1e-5)  # as before where there is no autocast
+        assert kinds == {"slow": {torch.float32}, "fast": {torch.float32}}
+        with precision.forward_context():
+            kinds["fast"].clear()
+            net(x)
+    assert torch.bfloat16 in kinds["fast"]

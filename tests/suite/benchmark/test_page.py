@@ -1,0 +1,304 @@
+"""What a sweep concludes: who is better, groups, robustness, and the page that says so."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from sklearn.metrics import roc_auc_score
+
+from datamodules import manifest
+from datamodules.manifest import Video
+from datamodules.prepared import checksums
+from datamodules.runtime.errors import Refused
+from suite.benchmark import summary
+from suite.benchmark.comparisons import ALL_TESTS, UNSEEN, compare
+from suite.benchmark.conditions import Condition
+from suite.benchmark.overrides import Settings
+from suite.benchmark.page import PUBLISHED, PUBLISHED_BY, page, published
+from suite.benchmark.plan import Cell, Domain, Entrant, Sweep
+from suite.benchmark.results import rows_of
+from suite.benchmark.runner import Failure
+from suite.benchmark.subgroups import gaps, groups_of
+from suite.run_metrics import read_run, videos
+from tests.conftest import ROOT
+from tests.suite.report.test_report import write_run
+
+SECONDS = {"train": 60.0, "test": 10.0}
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Sweep:
+    """Two methods, two seeds, one test set of 50 videos of 10 people; nothing of it has run."""
+    prepared = tmp_path / "prepared"
+    prepared.mkdir()
+    rows = []
+    for i in range(50):
+        method = "real" if i < 30 else "Swap" if i < 40 else "Jitter"
+        about: dict[str, Any] = {"dataset": "d", "method": method, "compression": "c23", "label": int(i >= 30)}
+        rows.append(Video(**about, stem=f"{i:03d}", path=f"{i}.mp4", split="test", identities=f"p{i % 10} other{i}"))
+    manifest.write(rows, prepared / "manifest.csv", checksums.replacing)
+    data = tmp_path / "data.yaml"
+    data.write_text(yaml.safe_dump({"class_path": "x", "init_args": {"prepared": str(prepared)}}))
+    config = [ROOT / "configs/classifier.yaml"]
+    return Sweep(
+        methods={"plain": Entrant(config=config), "better": Entrant(config=config)},
+        train={"t": Domain(data=data)},
+        test={"DFDC": Domain(data=data)},
+        seeds=[0, 1],
+        change=Settings(),
+    )
+
+
+@pytest.fixture
+def rows(sweep: Sweep, tmp_path: Path) -> list[dict[str, Any]]:
+    found = []
+    for cell in sweep.cells():
+        place = cell.tested(tmp_path, Condition(test="DFDC"))
+        write_run(place, masks=cell.method == "better", seed=10 * cell.seed + (cell.method == "better"))
+        found += rows_of(cell, Condition(test="DFDC"), place, tmp_path / "prepared", SECONDS)
+    return found
+
+
+def said(tmp_path: Path, method: str, seed: int) -> Any:
+    cell = Cell(method=method, train="t", seed=seed)
+    return videos(read_run(cell.tested(tmp_path, Condition(test="DFDC"))))
+
+
+def test_claims_are_of_the_mean_over_seeds_and_of_unseen_forgeries_apart(
+    sweep: Sweep, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    found = compare(sweep, rows, tmp_path, tmp_path)
+    assert [family.about for family in found] == [UNSEEN, ALL_TESTS]
+    for family, kept in zip(found, (("real", "Jitter"), ("real", "Swap", "Jitter")), strict=True):
+        assert family.tests == ["DFDC, trained on t"]
+        [claim] = family.claims
+        value = {}
+        for method in ("plain", "better"):
+            each = [said(tmp_path, method, seed) for seed in (0, 1)]
+            chosen = np.isin(each[0].method, [f"d/{one}" for one in kept])
+            value[method] = np.mean([roc_auc_score(v.label[chosen], v.score[chosen]) for v in each])
+        assert value[claim.ours] >= value[claim.theirs]
+        assert claim.gain.value == pytest.approx(value[claim.ours] - value[claim.theirs])
+    few = [row for row in rows if row["method"] == "plain"]
+    assert compare(sweep, few, tmp_path, tmp_path) == []  # nobody to compare with
+
+
+def test_groups_are_those_of_the_people_whom_the_videos_were_made_from(
+    sweep: Sweep, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    table = tmp_path / "attributes.csv"
+    table.write_text("identity,hair\n" + "".join(f"p{i},{'dark' if i < 5 else 'fair'}\n" for i in range(10)))
+    place = Cell(method="plain", train="t", seed=0).tested(tmp_path, Condition(test="DFDC"))
+    found = list(groups_of(read_run(place), tmp_path / "prepared", table))
+    v = said(tmp_path, "plain", 0)
+    number = np.array(
+        sorted(range(50), key=lambda i: f"d/{'real' if i < 30 else 'Swap' if i < 40 else 'Jitter'}/c23/{i:03d}")
+    )
+    for row, dark in zip(found, (True, False), strict=True):
+        mine = (number % 10 < 5) == dark
+        assert (row["group"], row["reals"], row["fakes"]) == ("dark" if dark else "fair", 15, 10)
+        assert row["video_auroc"] == pytest.approx(roc_auc_score(v.label[mine], v.score[mine]))
+        assert row["video_fpr_at_validation"] == pytest.approx((v.score[mine & (v.label == 0)] >= 0.55).mean())
+    same = {"method": "plain", "train": "t", "seed": 0, "test": "DFDC"}
+    [gap] = gaps([same | row for row in found])
+    assert gap["video_auroc_gap"] == pytest.approx(abs(found[0]["video_auroc"] - found[1]["video_auroc"]))
+    assert gap["worst_auroc"] == min(row["video_auroc"] for row in found)
+    table.write_text("identity,hair\nnobody,dark\n")
+    with pytest.raises(Refused, match="knows none of the 50 tested videos by its column identity"):
+        list(groups_of(read_run(place), tmp_path / "prepared", table))
+    table.write_text("name,hair\nx,dark\n")
+    with pytest.raises(Refused, match="must have a column video or identity"):
+        Domain(data=tmp_path / "data.yaml", attributes=table)
+
+
+def test_videos_without_a_face_count_as_a_coin_that_is_tossed_and_too_many_fail_the_test(
+    sweep: Sweep, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    assert {row["coverage"] for row in rows} == {1.0}
+    cell = Cell(method="plain", train="t", seed=0)
+    place = cell.tested(tmp_path, Condition(test="DFDC"))
+    of_others = ["d/real/c40/x,x.mp4,no face,1,test", "e/real/c23/x,x.mp4,no face,1,test"]
+    of_training = "d/real/c23/t,t.mp4,no face,1,train"
+    missing = [f"d/real/c23/m{i},m.mp4,no face,1,test" for i in range(4)] + ["d/Swap/c23/m,m.mp4,no face,1,test"]
+    table = tmp_path / "prepared/skipped.csv"
+    table.write_text("\n".join(["video,path,reason,bytes,split", *of_others, of_training, *missing]) + "\n")
+    (place / "rows.json").unlink()
+    found = rows_of(cell, Condition(test="DFDC"), place, tmp_path / "prepared", SECONDS)[0]
+    v = said(tmp_path, "plain", 0)
+    assert found["coverage"] == 50 / 55
+    label = np.concatenate([v.label, [0, 0, 0, 0, 1]])
+    known = np.concatenate([np.ones(50), np.zeros(5)])
+    score = np.concatenate([v.score, np.zeros(5)])
+    half = known[label == 1, None] * known[label == 0]  # pairs that were both scored
+    above = np.sign(score[label == 1, None] - score[label == 0]) / 2 + 0.5
+    assert found["video_auroc_as_chance"] == pytest.approx(np.where(half > 0, above, 0.5).mean())
+    table.write_text("video,path,reason,bytes,split\nd/Unheard/c23/m,m.mp4,no face,1,test\n")
+    (place / "rows.json").unlink()
+    found = rows_of(cell, Condition(test="DFDC"), place, tmp_path / "prepared", SECONDS)[0]
+    assert (found["coverage"], found["video_auroc_as_chance"]) == (50 / 51, None)  # nobody knows if it is a forgery
+    with pytest.raises(Refused, match=r"least_coverage 1\.5: must be a share"):
+        replace(sweep, least_coverage=1.5)
+
+
+def made_up(value: Callable[[str | None, int], float], **more: Any) -> list[dict[str, Any]]:
+    """Rows of one method under two degradations in two severities."""
+    same = {
+        "method": "m",
+        "train": "t",
+        "test": "s",
+        "forgery": "all",
+        "seen": None,
+        "pixel_auroc": None,
+        "coverage": 0.98,
+    }
+    conditions: list[tuple[str | None, int]] = [(None, 0), *((k, s) for k in ("blur", "h264") for s in (1, 2))]
+    return [
+        {
+            **same,
+            "seed": seed,
+            "degradation": kind,
+            "severity": severity,
+            "video_auroc": value(kind, severity) + seed / 100,
+        }
+        | more
+        for seed in (0, 2)
+        for kind, severity in conditions
+    ]
+
+
+def test_the_mean_corrupted_figure_weighs_every_degradation_alike() -> None:
+    found = summary.robustness(
+        made_up(lambda kind, severity: 0.9 - {"blur": 0.1, "h264": 0.05, None: 0}[kind] * severity)
+    )
+    assert found is not None
+    assert found.head == [
+        "method",
+        "tested on",
+        "clean",
+        "blur",
+        "h264",
+        "mean corrupted",
+        "mean drop",
+        "least coverage",
+    ]
+    # clean 0.90 and 0.92; blur 0.8 and 0.7, h264 0.85 and 0.8: 0.75 and 0.825
+    assert [entry.text for entry in found.rows[0]] == [
+        *("m", "s", "0.910 ± 0.014", "0.760 ± 0.014", "0.835 ± 0.014", "0.797 ± 0.014", "0.113 ± 0.000", "0.98")
+    ]
+    lines = summary.curves(made_up(lambda kind, severity: 0.9 - 0.1 * severity), "video_auroc")
+    assert [severity for severity, _ in lines["blur"]["m"]] == [0, 1, 2]
+    assert [value for _, value in lines["blur"]["m"]] == pytest.approx([0.91, 0.81, 0.71])
+    easy = [row for row in made_up(lambda kind, severity: 0.9 - 0.1 * severity) if row["severity"] != 2]
+    both = [*made_up(lambda *_: 0.5), *({**row, "method": "easy"} for row in easy)]
+    found = summary.robustness(both)
+    assert found is not None
+    assert [entry.text for entry in found.rows[1]][2:7] == ["0.910 ± 0.014", "-", "-", "-", "-"]  # not tested in all
+    half = [row for row in made_up(lambda *_: 0.9) if row["degradation"] != "h264"]
+    assert summary.robustness(half) is not None
+    assert summary.robustness([row for row in half if row["degradation"] is None]) is None
+
+
+def test_a_table_of_localization_tells_class_activations_from_other_maps() -> None:
+    rows = made_up(lambda *_: 0.9, **dict.fromkeys(summary.LOCAL)) + made_up(
+        lambda *_: 0.9, **dict.fromkeys(summary.LOCAL)
+    )
+    for i, row in enumerate(rows):
+        plain = i < len(rows) // 2
+        row |= {
+            "pixel_auroc": 0.6,
+            "method": "plain" if plain else "learnt",
+            "map_by": "activation" if plain else "head",
+        }
+    found = summary.localization(rows)
+    assert found is not None
+    assert [line[0].text for line in found.rows] == ["plain (class activation)", "learnt"]
+
+
+def test_seen_and_unseen_are_the_same_forgeries_for_all_methods() -> None:
+    def row(method: str, forgery: str, seen: bool, value: float) -> dict[str, Any]:
+        same = {"method": method, "train": "t", "test": "s", "seed": 0, "degradation": None}
+        return {**same, "forgery": forgery, "seen": seen, "video_auroc": value}
+
+    found = summary.forgeries(
+        [
+            row("a", "Swap", True, 0.9),
+            row("a", "Edit", False, 0.6),
+            row("reals", "Swap", False, 0.7),
+            row("reals", "Edit", False, 0.5),
+        ]
+    )
+    assert found is not None
+    assert found.head == ["method", "seen by some", "seen by none", "Edit"]
+    texts = [[entry.text for entry in line] for line in found.rows]
+    assert texts == [["a", "0.900", "0.600", "0.600"], ["reals", "0.700", "0.500", "0.500"]]
+    assert summary.forgeries([row("a", "Swap", True, 0.9)]) is None
+
+
+def test_numbers_of_others_stand_beside_test_sets_of_their_name_alone() -> None:
+    found = published(["DFDC", "my own"])
+    assert found is not None
+    head, rows = found.tables[0].head, found.tables[0].rows
+    assert head[-1] == "DFDC"
+    said = {tuple(cell.text for cell in row[:-1]): row[-1].text for row in rows}
+    rule = "mean of the three best values of each test set over training"
+    assert said["Xception", "DeepfakeBench (README)", "FF++ c23", "frame", rule] == "0.708"
+    assert said["SBI", "Effort (ICML 2025), Table 1", "FF++ c23", "video", "not stated"] == "0.717"
+    assert published(["my own"]) is None
+
+
+def test_frame_and_video_metrics_of_one_detector_and_its_trainings_are_lines_of_their_own() -> None:
+    found = published(["Celeb-DF v2", "DFDC"])
+    assert found is not None
+    lines = [tuple(cell.text for cell in row) for row in found.tables[0].rows]
+    twice = {line[3]: line[5:] for line in lines if line[1] == "DFA (arXiv 2603.01450), abstract"}
+    assert twice == {"frame": ("-", "0.816"), "video": ("-", "0.836")}
+    sbi = {line[2]: line[5] for line in lines if line[1] == "SelfBlendedImages README, released weights"}
+    assert sbi == {"FF++ raw reals": "0.938", "FF++ c23 reals": "0.929"}
+    assert not found.tables[0].note.startswith("Trained on")  # what each was trained on is in its line
+
+
+def test_every_published_number_says_where_it_is_from_and_what_it_is() -> None:
+    with PUBLISHED.open(newline="") as f:
+        rows = list(csv.DictReader(f))
+    assert len(rows) == 487
+    assert all(row[name] for row in rows for name in row)
+    assert {row["unit"] for row in rows} == {"frame", "video"}
+    assert all(0 <= float(row["auroc"]) <= 1 for row in rows)
+    keys = [tuple(row[name] for name in (*PUBLISHED_BY, "test")) for row in rows]
+    assert len(set(keys)) == len(keys)
+
+
+def test_the_page_holds_what_was_found_and_nothing_from_elsewhere(
+    sweep: Sweep, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    panel = Cell(method="better", train="t", seed=0).tested(tmp_path, Condition(test="DFDC")) / "panels/test.png"
+    panel.parent.mkdir()
+    panel.write_bytes(b"a picture")
+    failures = [Failure(cell=None, test=Condition(test="DFDC", kind="blur", severity=5), reason="<no> disk")]
+    claims = compare(sweep, rows, tmp_path, tmp_path)
+    text = page(sweep, rows, failures, claims, [], tmp_path)
+    names = re.findall(r'<section id="([\w-]+)"', text)
+    assert names == [
+        "matrix",
+        "training",
+        "forgeries",
+        "claims-0",
+        "claims-1",
+        "localization",
+        "faces",
+        "operating",
+        "cost",
+        "published",
+    ]
+    assert "DFDC, blur 5: &lt;no&gt; disk" in text
+    whole = [row["video_auroc"] for row in rows if row["forgery"] == "all" and row["method"] == "plain"]
+    assert f"{np.mean(whole):.3f} ± {np.std(whole, ddof=1):.3f}" in text
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', text)

@@ -1,0 +1,296 @@
+"""The command line: instant help, short refusals, every config runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from lightning_modules.mae.network import MAE
+from suite.__main__ import main
+
+ROOT = Path(__file__).parents[3]
+CONFIGS = sorted([*(ROOT / "configs").glob("*.yaml"), ROOT / "configs/studio/demo.yaml"])
+TRAINING = [path for path in CONFIGS if "model" in yaml.safe_load(path.read_text())]
+CLASSIFIER = str(ROOT / "configs/classifier.yaml")
+QUICK = ["--trainer.accelerator", "cpu", "--data.num_workers", "0", "--data.batch_size", "4", "--data.eval_clips", "2"]
+
+
+def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "suite", *arguments], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+def test_help_is_instant() -> None:
+    best = min(_seconds("--help") for _ in range(3))
+    assert best < 0.2
+
+
+def _seconds(*arguments: str) -> float:
+    start = time.perf_counter()
+    assert run(*arguments).returncode == 0
+    return time.perf_counter() - start
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as stop:
+        main(list(arguments))
+    said = capsys.readouterr().err.strip().splitlines()
+    assert stop.value.code == 2
+    assert "Traceback" not in "\n".join(said)
+    return said[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["fti"], "unknown verb 'fti', did you mean 'fit'?"),
+        (["fit", "--config", "configs/clasifier.yaml"], "no such file, did you mean 'configs/classifier.yaml'?"),
+        (
+            ["fit", "--config", CLASSIFIER, "--trainer.max_epoch", "3"],
+            "'trainer.max_epoch', did you mean 'trainer.max_epochs'?",
+        ),
+        (["fit", "--config", CLASSIFIER, "--model.backbon", "x"], "no argument 'backbon', did you mean 'backbone'?"),
+        (
+            ["fit", "--config", CLASSIFIER, "--data.compresion", "c40"],
+            "no argument 'compresion', did you mean 'compression'?",
+        ),
+        (
+            ["fit", "--config", CLASSIFIER, "--model.class_path", "lightning_modules.classifier.Clasifier"],
+            "did you mean 'lightning_modules.classifier.Classifier'?",
+        ),
+        (
+            ["fit", "--config", CLASSIFIER, "--model.class_path", "lightning_modules.clasifier.Classifier"],
+            "did you mean 'lightning_modules.classifier'?",
+        ),
+        (
+            ["fit", "--config", CLASSIFIER, "--model.backbone", "tf_eficientnet_b4"],
+            "no such timm model, did you mean tf_efficientnet_b4",
+        ),
+        (["fit", "--config", CLASSIFIER, "--data.prepared", "/nowhere"], "/nowhere/contract.json: missing; run"),
+        (["studio", "--ou", "x"], "unknown key 'ou', did you mean 'out'?"),
+        (["studio", "--out", "x", "--difficulty", "3"], "--difficulty 3.0: must be between 0 and 1"),
+        (["prepare", "--data", f"{ROOT}/configs/data/studo.yaml"], "studo.yaml: no such file, did you mean"),
+        (
+            ["doctor", "--data", f"{ROOT}/configs/data/table.yaml", "--data.root", "/nowhere"],
+            "/nowhere: no such folder",
+        ),
+        (
+            ["doctor", "--data", f"{ROOT}/configs/data/table.yaml", "--data.root", f"{ROOT}/tests"],
+            "tests/videos.csv: missing",
+        ),
+        (
+            ["prepare", "--data", f"{ROOT}/configs/data/uadfv.yaml", "--data.root", "/nowhere"],
+            "/nowhere: no such folder",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_with_the_nearest_right_name(
+    arguments: list[str],
+    reason: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "classifier.yaml").touch()
+    assert reason in refused(capsys, *arguments)
+
+
+def test_what_a_class_still_needs_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(
+        capsys, "fit", "--model", "lightning_modules.classifier.Classifier", "--data", "datamodules.face_data.FaceData"
+    )
+    assert "data: give prepared, the folder that 'prepare' filled, or 'sets', several of them" in said
+
+
+def test_a_bad_key_in_a_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "c.yaml").write_text("trainer: {max_epoch: 3}\n")
+    assert "'trainer.max_epoch', did you mean 'trainer.max_epochs'?" in refused(
+        capsys, "fit", "--config", str(tmp_path / "c.yaml")
+    )
+
+
+def test_a_missing_checkpoint_is_one_line(prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["test", "--config", CLASSIFIER, "--data.prepared", str(prepared), *QUICK, "--run", str(tmp_path)]
+    said = refused(capsys, *arguments, "--model.backbone", "test_efficientnet", "--ckpt_path", "none.ckpt")
+    assert "none.ckpt" in said
+
+
+OVERLAYS = {
+    "classifier_sbi": ("classifier_sbi", []),
+    "delocate": ("delocate", ["--model.margin", "0.1"]),
+    "delocate_pretrain": ("mae", []),
+    "laa_net": ("laa_net", ["--model.size", "64"]),
+    "laa_net_bi": ("laa_net", ["--model.size", "64"]),
+    "lae": ("lae", []),
+    "localizer": ("classifier_sbi", []),
+    "rffr": ("rffr", []),
+    "rffr_pretrain": ("mae", ["--model.masking.grid", "{patches: 8, block: 2, border: 0}"]),
+    "st_ddl": ("st_ddl", ["--data.image_size", "64"]),
+}
+
+
+def reduced(config: str, tmp_path: Path) -> list[str]:
+    """Options that make a published config small enough."""
+    if config not in OVERLAYS:
+        small = ["--model.backbone", "test_efficientnet", "--model.trunk_weights", "null"]
+        one_set = ["--data.sets", "null", "--data.synthesis.init_args.size", "64"]
+        return {"face_prior": [], "detector": small + one_set}.get(config, small)
+    overlay, options = OVERLAYS[config]
+    out = ["--config", str(ROOT / f"configs/studio/scratch/{overlay}.yaml"), *options]
+    if config in ("rffr", "delocate"):  # after a first stage
+        torch.save(MAE(64, 8, 128, 4, 4, 96, 2, 3).state_dict(), tmp_path / "first.pt")
+        out += ["--model.generator_weights", str(tmp_path / "first.pt")]
+    return out
+
+
+@pytest.mark.parametrize("verb", ["fit", "validate", "test", "predict"])
+@pytest.mark.parametrize("config", TRAINING, ids=lambda path: path.stem)
+def test_every_config_runs(config: Path, verb: str, studio: Path, prepared: Path, tmp_path: Path) -> None:
+    where = ["--data.root", str(studio), "--data.prepared", str(prepared), "--data.compression", "c23"]
+    where += ["--run", str(tmp_path)]
+    command = [verb, "--config", str(config), *reduced(config.stem, tmp_path), *where, *QUICK]
+    if (config.stem, verb) == ("face_prior", "fit"):
+        with pytest.raises(SystemExit):
+            main(command)
+    else:
+        main([*command, "--trainer.fast_dev_run", "1"])
+
+
+@pytest.mark.parametrize("name", ["studio", "studio_m15", "studio_aligned"])
+def test_a_preparing_config_prepares_a_studio(name: str, studio: Path, tmp_path: Path) -> None:
+    pair = json.loads((studio / "test.json").read_text())[0]
+    root = tmp_path / "studio"
+    for split in ("train", "val", "test"):
+        path = root / f"{split}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps([pair] if split == "test" else []))
+    shutil.copy(studio / "studio.json", root)
+    for path in studio.rglob("*.mp4"):
+        if path.stem.split("_")[0] == pair[0] and ("Swap" in str(path) or "original" in str(path)):
+            (root / path.relative_to(studio)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, root / path.relative_to(studio))
+    config = yaml.safe_load((ROOT / f"configs/prepare/{name}.yaml").read_text())
+    where = ["--data.root", str(root), "--data.prepared", str(tmp_path / "out")]
+    where += ["--workers", "1"]
+    main(["prepare", "--config", str(ROOT / f"configs/prepare/{name}.yaml"), *where])
+    rows = (tmp_path / "out/manifest.csv").read_text().splitlines()
+    assert len(rows) == 3  # the head, a real video and a fake one, of one compression
+    contract = json.loads((tmp_path / "out/contract.json").read_text())
+    assert contract["size"] == config["size"]
+    assert contract["margin"] == config.get("margin", 1.3)
+    assert contract["alignment"] == config.get("alignment", "none")
+
+
+@pytest.mark.parametrize("config", sorted((ROOT / "configs/data").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_data_config_is_accepted(config: Path, prepared: Path, tmp_path: Path) -> None:
+    where = ["--data", str(config), "--data.prepared", str(prepared), "--run", str(tmp_path)]
+    where += ["--data.compression", "c23"]  # of the prepared studio
+    main(
+        [
+            "fit",
+            "--config",
+            CLASSIFIER,
+            *where,
+            *QUICK,
+            "--model.backbone",
+            "test_efficientnet",
+            "--trainer.fast_dev_run",
+            "1",
+        ]
+    )
+
+
+def test_a_run_is_a_folder_and_testing_keeps_its_configuration(prepared: Path, tmp_path: Path) -> None:
+    common = ["--config", CLASSIFIER, "--data.prepared", str(prepared), "--run", str(tmp_path), *QUICK]
+    common += ["--model.backbone", "test_efficientnet", "--data.draws", "1"]
+    main(["fit", *common, "--trainer.max_epochs", "1"])
+    assert {"config.yaml", "metrics.csv", "checkpoints"} <= {p.name for p in tmp_path.iterdir()}
+    assert {p.name for p in (tmp_path / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    config = (tmp_path / "config.yaml").read_text()
+    assert yaml.safe_load(config)["data"]["init_args"]["prepared"] == str(prepared)
+    main(["test", *common, "--ckpt_path", str(tmp_path / "checkpoints/best.ckpt")])
+    assert (tmp_path / "config.yaml").read_text() == config
+
+
+def test_the_seed_of_the_run_is_the_seed_of_the_draws(prepared: Path, tmp_path: Path) -> None:
+    from suite.train import main as train
+
+    where = ["--data.prepared", str(prepared), "--run", str(tmp_path), *QUICK, "--model.backbone", "test_efficientnet"]
+    cli = train(["fit", "--seed_everything", "7", "--config", CLASSIFIER, *where, "--trainer.fast_dev_run", "1"])
+    assert cli.datamodule.seed == 7
+
+
+def test_a_stranger_package_of_the_same_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "datamodules").mkdir()
+    (tmp_path / "datamodules" / "__init__.py").touch()
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, "-m", "suite", "fit"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "another package of that name shadows it" in done.stderr
+
+
+def test_the_wheel_works_outside_the_clone(tmp_path: Path) -> None:
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(tmp_path),
+        str(ROOT),
+    ]
+    subprocess.run(build, check=True, cwd=tmp_path)
+    (wheel,) = tmp_path.glob("deepfake_suite-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name.split("/")[0] for name in archive.namelist()}
+        archive.extractall(tmp_path / "site")
+    assert {"suite", "datamodules", "lightning_modules", "callbacks"} <= names
+    assert not names & {"tests", "benchmarks", "configs"}
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
+    for arguments in (["--help"], ["studio", "--help"]):
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "suite", *arguments]
+            if sys.version_info >= (3, 11)
+            else [sys.executable, "-m", "suite", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "usage" in done.stdout
+
+
+def test_the_citation_file_is_valid_and_cites_the_five_papers_and_the_photographs() -> None:
+    from cffconvert.citation import Citation
+
+    text = (ROOT / "CITATION.cff").read_text()
+    citation = Citation(text, src="CITATION.cff")
+    citation.validate()
+    titles = " ".join(reference["title"] for reference in yaml.safe_load(text)["references"])
+    for word in ("LAA-Net", "Spatial-Temporal", "Real Face Foundation", "Delocate", "Locality-aware", "London Set"):
+        assert word in titles

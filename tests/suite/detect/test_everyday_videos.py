@@ -1,0 +1,93 @@
+"""What cameras, phones and networks make of videos is judged and filmed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import cv2
+import jsonschema
+import numpy as np
+import pytest
+
+from datamodules.media.video import probe
+from suite.detect.analyzer import Looker, Settings
+from tests.datamodules.media.test_odd_clips import Frames, copied, enlarged, head, remuxed, turned, write
+from tests.fixtures import clips
+from tests.fixtures.detecting import EASY, SCHEMA, gone, small
+
+__all__ = ["head", "small"]  # fixtures
+
+
+def apart(first: Frames, second: Frames) -> Frames:
+    """Two people beside each other."""
+    return np.concatenate([first, second], axis=2)
+
+
+def gif(path: Path, frames: Frames) -> Path:
+    with av.open(str(path.with_suffix(".gif")), "w") as container:
+        stream = container.add_stream("gif", rate=10)
+        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "rgb8"
+        for picture in frames[::2]:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="rgb8")))
+        container.mux(stream.encode())
+    return path.with_suffix(".gif")
+
+
+def still(path: Path, frames: Frames) -> Path:
+    cv2.imwrite(str(path.with_suffix(".jpg")), frames[0][..., ::-1])
+    return path.with_suffix(".jpg")
+
+
+LIFE: dict[str, tuple[Callable[[Path, Frames], Path], int]] = {
+    "two people": (lambda path, head: write(path, apart(head, np.roll(head, 5, 0)[:, :, ::-1].copy())), 2),
+    "who comes late": (lambda path, head: write(path, gone(head, 0, 9)), 1),
+    "who goes and comes": (lambda path, head: write(path, gone(np.concatenate([head, head]), 16, 32)), 1),
+    "upright": (lambda path, head: clips.rotate(write(path, turned(head[:, :, 48:208]))), 1),
+    "variable rate": (lambda path, head: write(path, head, pts=lambda i: 40 * i + 17 * (i % 3)), 1),
+    "times that come twice": (lambda path, head: copied(write(path, head), path.with_suffix(".mkv"), 1024), 1),
+    "with sound": (lambda path, head: write(path, head, sound=True), 1),
+    "remuxed": (lambda path, head: remuxed(write(path, head)), 1),
+    "a picture": (still, 1),
+    "gif": (gif, 1),
+    "hevc": (lambda path, head: write(path, head, codec="libx265"), 1),
+    "10 bit": (lambda path, head: write(path, head, codec="libx265", pixels="yuv420p10le"), 1),
+    "odd size": (lambda path, head: write(path, head[:, 1:, 1:], pixels="yuv444p"), 1),
+    "large": (lambda path, head: write(path, enlarged(head[:8], 8)), 1),
+}
+
+
+@pytest.mark.parametrize("kind", LIFE)
+def test_what_real_life_brings_is_judged_and_filmed(kind: str, head: Frames, small: Path, tmp_path: Path) -> None:
+    make, people = LIFE[kind]
+    path = make(tmp_path / "clip.mp4", head)
+    looker = Looker([small], Settings(frames=8, usable=EASY, device="cpu"))
+    steps: list[tuple[int, int]] = []
+    content = looker.look(path, tmp_path / "out", True, lambda *step: steps.append(step))
+    jsonschema.validate(content, SCHEMA)
+    assert json.loads((tmp_path / "out/result.json").read_text()) == content
+    assert content["verdict"] != "no verdict", content["reasons"]
+    assert len(content["faces"]) == people
+    assert all(0 < face["probability"] < 1 for face in content["faces"])
+    source = probe(path)
+    assert steps[-1] == (len(source), len(source))
+    page = (tmp_path / "out/page.html").read_text()
+    if kind == "a picture":
+        assert content["files"] == {"page": "page.html", "picture": "annotated.png"}
+        picture = cv2.imread(str(tmp_path / "out/annotated.png"))
+        assert picture is not None
+        assert picture.shape == head[0].shape
+        return
+    made = probe(tmp_path / "out/annotated.mp4")
+    np.testing.assert_allclose(made.times, source.times, atol=2e-3)
+    width, height = content["file"]["width"], content["file"]["height"]
+    assert (width < height) == (kind == "upright") or kind == "two people"
+    with av.open(str(tmp_path / "out/annotated.mp4")) as film, av.open(str(path)) as old:
+        assert len(film.streams.audio) == len(old.streams.audio)
+        if old.streams.audio:
+            heard = [[bytes(p) for p in c.demux(c.streams.audio[0]) if p.size] for c in (film, old)]
+            assert heard[0] == heard[1]
+    for face in content["faces"]:
+        assert f"Probability of face {face['id']} over time" in page

@@ -1,0 +1,106 @@
+"""What detect refuses, and how it says so."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from datamodules.datasets.ffpp import index
+from datamodules.face_data import FaceData
+from datamodules.faces.landmarks.face_mesh import FaceMesh
+from datamodules.runtime.errors import Refused
+from lightning_modules.trained_method import load, save
+from suite.__main__ import main
+from suite.detect.analyzer import Looker, Settings
+from suite.detect.pipeline import Limits
+from tests.datamodules.media.test_odd_clips import Frames, head, write
+from tests.fixtures.detecting import bomb, examiner, of_clips, small
+
+__all__ = ["head", "small"]  # fixtures
+
+
+def test_a_method_that_saw_other_faces_is_refused_by_name(
+    small: Path, prepared: Path, studio: Path, tmp_path: Path
+) -> None:
+    known = load(small)
+    for name, value, said in (
+        ("detector", "RetinaFace", "and 'RetinaFace' there"),
+        ("alignment", "eyes", "alignment is 'none' here and 'eyes' there"),
+        ("decoder", "TorchCodec on cuda", "decoder is 'FFmpeg on cpu' here and 'TorchCodec on cuda' there"),
+    ):
+        other = replace(known, contract=known.contract | {name: value})
+        save(other, tmp_path / name)
+        with pytest.raises(Refused, match=said):
+            examiner([tmp_path / name], landmarks=FaceMesh())
+    alike = [("decoder", "PyAV on cpu"), ("decoder", "Decord on cpu")]
+    for name, value in [("landmarks", "others"), *alike]:  # neither seen nor held by a square, and of the same bits
+        save(replace(known, contract=known.contract | {"room": 0, name: value}), tmp_path / "alike")
+        examiner([tmp_path / "alike"])
+    data = FaceData(prepared=prepared, root=studio, index=index, read="videos", clip=3)
+    folder = of_clips(data, tmp_path / "clips")
+    content = json.loads((folder / "config.json").read_text())
+    content["contract"]["landmarks"] = "others"
+    (folder / "config.json").write_text(json.dumps(content))
+    with pytest.raises(Refused, match=r"landmarks is .* here and 'others' there"):
+        examiner([folder], landmarks=FaceMesh())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["gone.mp4"], "gone.mp4: no such file"),
+        (["."], "has no videos and no pictures"),
+        (["run.txt", "--device", "tpu"], "device tpu"),
+        (["run.txt", "--frames", "0"], "frames 0: must be above 0"),
+        (["run.txt", "--usabel.side", "3"], "unknown key 'usabel.side', did you mean"),
+        (["run.txt", "--checkpoint", "."], "no run: "),
+    ],
+)
+def test_a_wrong_argument_is_named(
+    arguments: list[str], reason: str, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.txt").touch()
+    chosen = [] if "--checkpoint" in arguments else ["--checkpoint", str(small)]
+    with pytest.raises(SystemExit):
+        main(["detect", *arguments, *chosen])
+    assert reason in capsys.readouterr().err
+
+
+def test_what_is_too_large_is_refused_before_it_is_decoded(head: Frames, small: Path, tmp_path: Path) -> None:
+    looking = examiner([small])
+    path = write(tmp_path / "clip.mp4", head)
+    with pytest.raises(Refused, match=r"is 0.9 s long; the limit is 0.5 s"):
+        looking.examine(path, None, Limits(seconds=0.5))
+    with pytest.raises(Refused, match=r"has 49152 pixels a frame; the limit is 1000"):
+        looking.examine(path, None, Limits(pixels=1000))
+    photograph = tmp_path / "photograph.jpg"
+    cv2.imwrite(str(photograph), np.full((3024, 4032, 3), 90, np.uint8))
+    assert looking.examine(photograph, None, Limits(pixels=1000)).verdict == "no verdict"
+    picture = tmp_path / "bomb.png"
+    picture.write_bytes(bomb(60_000, 60_000))
+    with pytest.raises(Refused, match=r"has 3600000000 pixels"):
+        looking.examine(picture, None, Limits())
+
+
+def test_a_network_that_says_no_number_says_nothing(head: Frames, small: Path, tmp_path: Path) -> None:
+    looking = examiner([small])
+    torch.nn.init.constant_(next(looking.methods[0].method.parameters()), float("nan"))
+    with pytest.raises(Refused, match="says no number of frame 0"):
+        looking.examine(write(tmp_path / "clip.mp4", head), None, Limits())
+
+
+def test_methods_of_the_same_name_are_called_by_their_paths(small: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(small, tmp_path / "2" / "small"))
+    looker = Looker([small, other], Settings(device="cpu"))
+    assert [one.name for one in looker.methods] == [str(small), str(other)]
+    with pytest.raises(Refused, match="was given twice"):
+        Looker([small, small], Settings(device="cpu"))

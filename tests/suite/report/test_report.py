@@ -1,0 +1,265 @@
+"""The page: its numbers, and that a browser shows it without complaint."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from callbacks.predictions import SCHEMA
+from datamodules.runtime.errors import Refused
+from lightning_modules.metrics import pixel, registry
+from lightning_modules.metrics.bootstrap import Videos, auroc_interval, interval, localization, resampled
+from lightning_modules.metrics.pixel import BINNING, BINS
+from suite.__main__ import main
+from suite.report.test_sets import by_test_set
+from suite.run_metrics import by_forgery, pooled, read_run, verdict, videos
+from tests.fixtures.needs import chromium
+
+
+def write_run(
+    path: Path,
+    masks: bool = True,
+    seed: int = 0,
+    map_of: str = "region",
+    map_by: str = "head",
+    own_validation: str | None = None,
+) -> Path:
+    """A run of 30 reals and 20 fakes of two forgeries, 4 frames each."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for i in range(50):
+        method = "real" if i < 30 else "Swap" if i < 40 else "Jitter"
+        base = {"real": 0.35, "Swap": 0.75, "Jitter": 0.5}[method] + rng.normal(0, 0.12)
+        for frame in range(4):
+            row: dict[str, Any] = {
+                "video": f"d/{method}/c23/{i:03d}",
+                "dataset": "d",
+                "method": method,
+                "compression": "c23",
+            }
+            forged = rng.multinomial(100, np.linspace(1, 9, BINS) / np.linspace(1, 9, BINS).sum()) * (method != "real")
+            other = rng.multinomial(900, np.linspace(9, 1, BINS) / np.linspace(9, 1, BINS).sum())
+            row |= {"stem": f"{i:03d}", "track": 0, "frame": frame, "label": int(i >= 30), "has_mask": True}
+            row |= {"score": float(np.clip(base + rng.normal(0, 0.05), 0, 1))}
+            row |= {"forged": forged.tolist() if masks else None, "other": other.tolist() if masks else None}
+            rows.append(row)
+    about = {"video_threshold": "0.55", "frame_threshold": "0.5", "pixel_threshold": "0.6"}
+    about |= {
+        "video_slope": "2.0",
+        "video_bias": "0.1",
+        "checkpoint": "c.ckpt",
+        "pixel_bins": BINNING,
+        "map_of": map_of,
+        "map_by": map_by,
+    }
+    about |= {"trained_on": json.dumps(["d/Swap", "d/real"]), "contract": json.dumps({"margin": 1.3, "size": 64})}
+    about |= {} if own_validation is None else {"own_validation": own_validation}
+    path.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata(about), path / "predictions.parquet")
+    (path / "metrics.csv").write_text(
+        "step,train/loss,val/video_auroc,train/samples_per_s,train/waiting\n9,0.7,,,\n19,0.5,,,\n20,,0.8,,\n20,,,31.5,0.02\n"
+    )
+    (path / "config.yaml").write_text("model:\n  class_path: lightning_modules.classifier.Classifier\n")
+    return path
+
+
+def change(run: Path, to: Callable[[pa.Table], pa.Table]) -> None:
+    """Rewrites its table."""
+    path = run / "predictions.parquet"
+    pq.write_table(to(pq.read_table(path)), path)
+
+
+def test_figures_of_the_table_agree_with_scikit_learn(tmp_path: Path) -> None:
+    run = read_run(write_run(tmp_path / "a"))
+    v = videos(run)
+    keys = run.table["video"].astype(str)
+    expected = {key: run.table["score"][keys == key].astype(float).mean() for key in set(keys)}
+    assert sorted(expected.values()) == pytest.approx(sorted(v.score))
+    said = verdict(run)
+    assert said["video_auroc"].value == pytest.approx(roc_auc_score(v.label, v.score))
+    assert said["frame_auroc"].value == pytest.approx(roc_auc_score(run.table["label"], run.table["score"]))
+    assert said["video_auroc"].low < said["video_auroc"].value < said["video_auroc"].high
+
+
+def test_the_fast_interval_is_the_slow_one(tmp_path: Path) -> None:
+    from lightning_modules.metrics import functional
+
+    v = videos(read_run(write_run(tmp_path / "a")))
+    draws = resampled(v)[:300]
+    fast, slow = auroc_interval(v, draws), interval(functional.auroc, v, draws)
+    assert (fast.value, fast.low, fast.high) == pytest.approx((slow.value, slow.low, slow.high), abs=1e-6)
+
+
+def test_pixel_intervals_come_from_resampling_whole_videos(tmp_path: Path) -> None:
+    table = read_run(write_run(tmp_path / "a")).table
+    everything = np.ones(len(table["label"]), bool)
+    found = localization(table, everything, {"pixel_threshold": 0.6}, draws=400)
+    forged, other = (np.stack(table[name]).reshape(50, 4, BINS).sum(1) for name in ("forged", "other"))
+    centre, rng = np.arange(BINS), np.random.default_rng(1)
+
+    def auroc(fakes: Any) -> float:
+        weight = np.concatenate([forged[fakes].sum(0), other[fakes].sum(0)])
+        return float(roc_auc_score(np.repeat([1, 0], BINS), np.tile(centre, 2), sample_weight=weight))
+
+    one = found["pixel_auroc"]
+    assert one.value == pytest.approx(auroc(np.arange(30, 50)), abs=1e-6)
+    slow = np.percentile([auroc(rng.integers(30, 50, 20)) for _ in range(400)], [2.5, 97.5])
+    assert (one.low, one.high) == pytest.approx(slow, abs=0.15 * (slow[1] - slow[0]))
+    per_frame = found["pixel_frame_iou_at_half"]
+    each = pixel.iou(
+        pixel.Histograms(*(torch.from_numpy(np.stack(table[n])[120:]) for n in ("forged", "other", "other")))
+    )
+    assert per_frame.value == pytest.approx(float(each.mean()))
+    slow = np.percentile(each.view(20, 4).mean(1).numpy()[rng.integers(0, 20, (2000, 20))].mean(1), [2.5, 97.5])
+    assert (per_frame.low, per_frame.high) == pytest.approx(slow, abs=0.15 * (slow[1] - slow[0]))
+    alone = localization(table, table["label"] == 0, {})  # reals alone have no forged pixels, but false alarms
+    assert str(alone["pixel_auroc"]) == "-"
+    assert alone["pixel_false_alarms_at_half"].low > 0
+    assert localization(read_run(write_run(tmp_path / "b", masks=False)).table, everything, {}) == {}
+
+
+def test_runs_on_other_videos_are_in_a_table_and_a_drawing_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [write_run(tmp_path / name, masks=False, seed=i) for i, name in enumerate("abcd")]
+    change(paths[1], lambda table: table.slice(8))  # without two real videos
+    compression = pa.array(["c40"] * 200)
+    change(paths[2], lambda table: table.set_column(3, "compression", compression))
+    main(["report", *map(str, paths)])
+    page = (tmp_path / "comparison.html").read_text()
+    found = re.findall(
+        r"<h3>([^<]+)</h3>\s*<div class=\"scroll\"><table class=\"metrics\">\s*<thead>(.*?)</thead>", page
+    )
+    named = {name: re.findall(r"<th>(\w)</th>", head) for name, head in found}
+    assert named == {
+        "d c23: 30 real and 20 fake videos, 2 of them in no other set of this data set here (tested by a)": ["a", "d"],
+        "d c23: 28 real and 20 fake videos, 0 of them in no other set of this data set here (tested by b)": ["b"],
+        "d c40: 30 real and 20 fake videos": ["c"],
+    }
+    assert page.count('aria-label="ROC curves over videos of d c') == 3
+    assert "3 test sets, a table for each: d c23" in capsys.readouterr().out
+
+
+def test_a_degraded_test_set_is_another_one(tmp_path: Path) -> None:
+    paths = [write_run(tmp_path / name, masks=False) for name in "ab"]
+    change(paths[1], lambda table: table.replace_schema_metadata({**table.schema.metadata, b"degradation": b"blur 5"}))
+    names = [one.name for one in by_test_set([read_run(path) for path in paths])]
+    assert names == ["d c23: 30 real and 20 fake videos", "d c23, blur 5: 30 real and 20 fake videos"]
+
+
+def test_a_map_of_boundaries_has_its_own_columns_and_none_of_regions(tmp_path: Path) -> None:
+    said = verdict(read_run(write_run(tmp_path / "a", map_of="boundary")))
+    region = verdict(read_run(write_run(tmp_path / "b")))
+    assert said["boundary_auroc"] == region["pixel_auroc"]
+    for units, of in ((registry.MAPS["region"], said), (registry.MAPS["boundary"], region)):
+        assert {str(of[metric.id]) for metric in registry.of_unit(*units)} == {"-"}
+
+
+def test_a_report_says_of_class_activations_that_no_mask_trained_them(tmp_path: Path) -> None:
+    for map_by, is_said in (("activation", True), ("head", False)):
+        main(["report", str(write_run(tmp_path / map_by, map_by=map_by))])
+        assert ("Maps are class activations" in (tmp_path / map_by / "report.html").read_text()) == is_said
+
+
+def test_histograms_of_other_bins_are_refused(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "a") / "predictions.parquet"
+    table = pq.read_table(path)
+    about = {k: v for k, v in table.schema.metadata.items() if k != b"pixel_bins"}
+    pq.write_table(table.replace_schema_metadata(about), path)
+    with pytest.raises(Refused, match=r"counts pixels in an older version's bins, must be 512 bins of log odds"):
+        read_run(tmp_path / "a")
+
+
+def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+
+    true, covered = NormalDist().cdf(1 / np.sqrt(2)), 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        label = np.array([0] * 60 + [1] * 60)
+        v = Videos(score=rng.normal(label, 1.0), label=label, method=np.array(["x"] * 120))
+        found = auroc_interval(v, resampled(v, seed))
+        covered += found.low <= true <= found.high
+    assert covered >= 52
+
+
+def test_forgeries_are_seen_or_unseen(tmp_path: Path) -> None:
+    run = read_run(write_run(tmp_path / "a"))
+    rows = by_forgery(run)
+    assert [(row.method, row.seen, row.count) for row in rows] == [("Swap", True, 10), ("Jitter", False, 10)]
+    v = videos(run)
+    for row in rows:
+        mine = (v.label == 0) | (v.method == f"d/{row.method}")
+        assert row.metrics["video_auroc"].value == pytest.approx(roc_auc_score(v.label[mine], v.score[mine]))
+    seen, unseen = pooled(run, True), pooled(run, False)
+    assert seen is not None
+    assert unseen is not None
+    assert seen.value > unseen.value
+
+
+def test_a_run_that_was_not_tested_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"predictions\.parquet: no such file; run 'python -m suite test"):
+        read_run(tmp_path)
+
+
+def test_a_page_stands_alone(tmp_path: Path) -> None:
+    main(["report", str(write_run(tmp_path / "a")), str(write_run(tmp_path / "b", masks=False, seed=1))])
+    page = (tmp_path / "comparison.html").read_text()
+    assert not re.findall(r"""(?:src|href)=["'](?!data:)[^"'#]""", page)
+    assert "<script" not in page
+    assert page.count("<svg") == 1 + 2 + 2 * 2
+
+
+@pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize("width", [1200, 390])
+def test_a_browser_shows_the_page_without_complaint(tmp_path: Path, width: int) -> None:
+    run = write_run(tmp_path / "a")
+    (run / "panels").mkdir()
+    import cv2
+
+    cv2.imwrite(str(run / "panels/test.png"), np.random.default_rng(0).integers(0, 255, (80, 300, 3), dtype=np.uint8))
+    main(["report", str(run)])
+    page = run / "report.html"
+    # what a browser finds is written into the title, which the dump of the page then shows
+    probe = """<script>addEventListener("load", () => { document.title = JSON.stringify({
+      tables: document.querySelectorAll("table").length, rows: document.querySelectorAll(".metrics tbody tr").length,
+      pictures: [...document.images].every(i => i.complete && i.naturalWidth > 0), images: document.images.length,
+      drawings: [...document.querySelectorAll("svg")].every(s => s.getBoundingClientRect().width > 100),
+      overflow: document.documentElement.scrollWidth > innerWidth + 1}) })</script></body>"""
+    (tmp_path / "probe.html").write_text(page.read_text().replace("</body>", probe))
+    command = [str(chromium()), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic"]
+    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    command += [
+        f"--user-data-dir={tmp_path / 'profile'}",
+        f"--window-size={width},900",
+        "--enable-logging=stderr",
+        "--v=0",
+    ]
+    done = subprocess.run(
+        [*command, "--dump-dom", f"file://{tmp_path / 'probe.html'}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    title = re.search(r"<title>(\{.*?\})</title>", done.stdout)
+    assert title, done.stderr[-1000:]
+    seen = json.loads(title[1].replace("&quot;", '"'))
+    assert seen["tables"] == 3
+    assert seen["rows"] >= 8
+    assert seen["pictures"]
+    assert seen["images"] == 1
+    assert seen["drawings"]
+    assert not seen["overflow"]
+    assert "CONSOLE" not in done.stderr

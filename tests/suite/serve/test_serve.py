@@ -1,0 +1,256 @@
+"""The server answers a browser, and strangers that mean it no good."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import psutil
+import pytest
+
+from lightning_modules.trained_method import load, save
+from suite.__main__ import main
+from tests.conftest import ROOT
+from tests.datamodules.media.test_odd_clips import Frames, head, write
+from tests.fixtures import clips
+from tests.fixtures.detecting import bomb, small
+from tests.fixtures.needs import chromium
+
+__all__ = ["head", "small"]  # fixtures
+
+
+class Served:
+    """A real server, and what is left of it in the end."""
+
+    def __init__(self, checkpoint: Path, *options: str) -> None:
+        command = [sys.executable, "-m", "suite", "serve", "--checkpoint", str(checkpoint), "--port", "0"]
+        usable = ["--usable.side", "20", "--usable.moments", "2", "--usable.sharpness", "0", "--frames", "8"]
+        self.process = subprocess.Popen(
+            [*command, *usable, "--device", "cpu", *options],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+", line)
+        assert found, self.process.stderr.read() if self.process.stderr else ""
+        self.address = found[0]
+        self.client = httpx.Client(base_url=self.address, timeout=60)
+        for _ in range(300):
+            try:
+                self.client.get("/")
+                break
+            except httpx.ConnectError:
+                time.sleep(0.1)
+
+    def send(self, content: bytes, name: str = "clip.mp4") -> dict[str, Any]:
+        """What comes of a file."""
+        answer = self.client.post("/files", params={"name": name}, content=content)
+        if answer.status_code != 201:
+            return {"state": answer.status_code, "message": answer.json()["error"]}
+        return self.wait(answer.json()["id"])
+
+    def wait(self, key: str) -> dict[str, Any]:
+        for _ in range(600):
+            job: dict[str, Any] = self.client.get(f"/files/{key}").json()
+            if job["state"] in ("done", "failed"):
+                return job | {"id": key}
+            time.sleep(0.1)
+        raise TimeoutError(job)
+
+    def end(self) -> None:
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(30)
+        _, alive = psutil.wait_procs(children, timeout=10)
+        assert not alive
+
+
+@pytest.fixture(scope="module")
+def served(small: Path) -> Iterator[Served]:
+    server = Served(small, "--bounds.megabytes", "2", "--bounds.seconds", "60", "--limits.seconds", "20")
+    try:
+        yield server
+    finally:
+        server.end()
+
+
+@pytest.fixture(scope="module")
+def clip(head: Frames, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return write(tmp_path_factory.mktemp("clip") / "clip.mp4", head).read_bytes()
+
+
+def folders() -> set[Path]:
+    import tempfile
+
+    return set(Path(tempfile.gettempdir()).glob("suite_serve_*"))
+
+
+def test_a_file_is_judged_and_shown_and_nothing_of_it_stays(served: Served, clip: bytes) -> None:
+    job = served.send(clip, "../../etc/<b>x</b>.mp4")
+    assert job["state"] == "done"
+    assert job["name"] == "b>.mp4"  # what comes after the last slash
+    assert job["verdict"] in ("forged", "unclear", "no forgery found")
+    base = f"/files/{job['id']}"
+    page = served.client.get(f"{base}/page.html")
+    assert "<b>" not in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert served.client.get(f"{base}/annotated.mp4", headers={"Range": "bytes=0-99"}).status_code == 206
+    assert served.client.get(f"{base}/result.json").json()["file"]["name"] == "b>.mp4"
+    [folder] = [f for f in folders() if (f / job["id"]).exists()]
+    assert sorted(path.name for path in (folder / job["id"]).iterdir()) == ["out"]  # the upload is gone
+    for name in ("upload.video", "..%2Fout%2Fresult.json", "%2e%2e", "config.json", ".result.json.part"):
+        assert served.client.get(f"{base}/{name}").status_code == 404
+    assert served.client.delete(base).status_code == 204
+    assert served.client.get(base).status_code == 404
+    assert not (folder / job["id"]).exists()
+
+
+HOSTILE: dict[str, tuple[Any, str]] = {
+    "nothing": (lambda clip: b"", "is empty"),
+    "words": (lambda clip: b"no video at all\n" * 100, "Invalid data"),
+    "huge": (lambda clip: bytes(3 * 2**20), "larger than 2 MB"),
+    "truncated": (lambda clip: clip[: len(clip) // 2], "clip.mp4: "),
+    "large dimensions": (lambda clip: bomb(60_000, 60_000), "has 3600000000 pixels a frame"),
+    "other files": (lambda clip: b"ffconcat version 1.0\nfile /etc/passwd\n", "in no container that is read"),
+    "a script": (lambda clip: b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", "clip.mp4: "),
+    "random bytes as a picture": (
+        lambda clip: b"\xff\xd8\xff" + np.random.default_rng(0).bytes(5000),
+        "clip.mp4: ",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_file_gets_its_answer_and_costs_no_other(kind: str, served: Served, clip: bytes) -> None:
+    make, reason = HOSTILE[kind]
+    job = served.send(make(clip))
+    assert job["state"] in ("failed", 400, 413)
+    assert reason in job["message"]
+    assert "/tmp" not in job["message"]  # nothing of this machine
+    assert served.send(clip)["state"] == "done"
+
+
+def test_no_file_makes_the_server_open_another_address(served: Served) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as trap:
+        trap.settimeout(1)
+        address = f"http://127.0.0.1:{trap.getsockname()[1]}/x.ts"
+        playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{address}\n#EXT-X-ENDLIST\n"
+        for content in (playlist, f"ffconcat version 1.0\nfile {address}\n"):
+            assert served.send(content.encode())["state"] == "failed"
+        with pytest.raises(TimeoutError):
+            trap.accept()
+
+
+def test_who_sends_too_slowly_makes_nobody_wait(small: Path, clip: bytes) -> None:
+    server = Served(small, "--bounds.sending", "1", "--bounds.waiting", "1")
+    try:
+        host, port = server.address.removeprefix("http://").split(":")
+        head = f"POST /files HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100\r\n\r\nx".encode()
+        lines = [socket.create_connection((host, int(port)), timeout=20) for _ in range(5)]
+        for line in lines:
+            line.sendall(head)
+        assert server.send(clip)["state"] == "done"
+        assert all(line.recv(1000).startswith(b"HTTP/1.1 408") for line in lines)
+    finally:
+        server.end()
+
+
+def test_a_long_video_and_a_lying_length_are_refused(served: Served, tmp_path: Path) -> None:
+    long = clips.write(
+        tmp_path / "long.mp4", length=600, size=(64, 64), draw=lambda i, w, h: np.zeros((h, w, 3), np.uint8)
+    )
+    assert "is 24.0 s long; the limit is 20 s" in served.send(long.read_bytes())["message"]
+    host, port = served.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as line:
+        line.sendall(f"POST /files HTTP/1.1\r\nHost: {host}\r\nContent-Length: {10**12}\r\n\r\nx".encode())
+        assert line.recv(1000).startswith(b"HTTP/1.1 413")
+
+
+def test_what_cannot_be_asked_is_refused_before_anybody_sends_a_file(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = load(small)
+    save(replace(known, contract=known.contract | {"detector": "others"}), tmp_path / "other")
+    with pytest.raises(SystemExit):
+        main(["serve", "--checkpoint", str(tmp_path / "other"), "--port", "0", "--device", "cpu"])
+    said = capsys.readouterr()
+    assert "and 'others' there" in said.err
+    assert "takes files" not in said.out
+
+
+def test_pages_of_others_cannot_use_it(served: Served, clip: bytes) -> None:
+    assert served.client.get("/", headers={"Host": "evil.example"}).status_code == 400
+    answer = served.client.post("/files", content=clip, headers={"Origin": "http://evil.example"})
+    assert (answer.status_code, answer.json()["error"]) == (403, "sent by a page of http://evil.example")
+    assert served.client.get("/files/unknown").status_code == 404
+    assert served.client.delete("/files/unknown").status_code == 404
+
+
+def test_what_takes_too_long_is_ended_and_the_next_file_is_judged(small: Path, clip: bytes, tmp_path: Path) -> None:
+    server = Served(small, "--bounds.seconds", "0.05", "--bounds.keep", "1")
+    try:
+        job = server.send(clip)
+        assert job["state"] == "failed"
+        assert job["message"] == "took more than 0.05 s"
+        assert server.send(clip)["message"] == "took more than 0.05 s"  # by a worker that was started again
+        for _ in range(100):
+            if server.client.get(f"/files/{job['id']}").status_code == 404:
+                break
+            time.sleep(0.1)
+        assert server.client.get(f"/files/{job['id']}").status_code == 404  # its time is over
+        before = folders()
+    finally:
+        server.end()
+    assert folders() < before
+
+
+@pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine")
+def test_a_browser_uploads_a_video_and_shows_what_was_found(served: Served, head: Frames, tmp_path: Path) -> None:
+    from playwright.sync_api import FilePayload, sync_playwright
+
+    path = write(tmp_path / "a <b>clip.mp4", head, sound=True)
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1000, "height": 1200})
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(served.address)
+        broken: FilePayload = {"name": "broken.mp4", "mimeType": "video/mp4", "buffer": b"no video"}
+        page.set_input_files("#file", files=[broken])
+        page.locator("#said.wrong", has_text="broken.mp4: Invalid data").wait_for()
+        page.set_input_files("#file", path)
+        page.locator(
+            "#said:is(.forged, .unclear, .real)", has_text=re.compile(r"clip\.mp4: (forged|unclear|no forgery found)")
+        ).wait_for()
+        result = page.frame_locator("#result")
+        result.locator("#verdict").wait_for()
+        assert result.locator("b").count() == 0
+        [frame] = [one for one in page.frames if one.url.endswith("page.html")]
+        film = "document.getElementById('film')"
+        ready = f"new Promise(end => {{ const look = () => {film}.readyState > 1 || {film}.error ? end()"
+        ready += " : setTimeout(look, 50); look(); })"
+        frame.evaluate(ready)
+        seen = frame.evaluate(f"[{film}.videoWidth, {film}.duration, {film}.error]")
+        assert seen[0] == head.shape[2]
+        assert abs(seen[1] - len(head) / 25) < 0.15
+        assert seen[2] is None
+        result.locator(".moments button").last.click()
+        assert frame.evaluate(f"{film}.currentTime") > 0.1
+        assert frame.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+        assert frame.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
+        assert complaints == []
+        browser.close()

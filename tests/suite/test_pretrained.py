@@ -1,0 +1,132 @@
+"""A detector for programs scores as the command does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+
+from datamodules.face_data import FaceData
+from datamodules.runtime.errors import Refused
+from lightning_modules.familiarity import Familiarity, fit_familiarity
+from lightning_modules.trained_method import load, save
+from suite.detect.analyzer import Looker, Settings
+from suite.detect.pipeline import Limits
+from suite.pretrained import from_pretrained
+from tests.conftest import ROOT
+from tests.datamodules.media.test_odd_clips import Frames, head, write
+from tests.fixtures.detecting import EASY, SCHEMA, examiner, small
+
+__all__ = ["head", "small"]  # fixtures
+
+SETTINGS = Settings(frames=8, spacing=1e9, usable=EASY, device="cpu")
+
+
+def test_images_arrays_tensors_and_files_of_the_same_pixels_have_the_same_scores(
+    head: Frames, small: Path, tmp_path: Path
+) -> None:
+    detector = from_pretrained(small, SETTINGS)
+    path = write(tmp_path / "clip.mp4", head)
+    [of_video] = detector.score(path)
+    [face] = examiner([small]).examine(path, None, Limits()).faces
+    assert of_video.probability == pytest.approx(face.said[0].probability)
+    assert of_video.map is not None  # the class activation
+    image = head[3]
+    [one] = detector.score(image)
+    assert (one.image, one.reasons) == (0, [])
+    assert one.square is not None
+    assert 0 < one.probability < 1
+    batch = detector.score(np.stack([head[9], image]))
+    assert [found.image for found in batch] == [0, 1]
+    assert batch[1].probability == pytest.approx(one.probability)
+    tensor = torch.from_numpy(image).permute(2, 0, 1)
+    for same in (tensor, tensor.float() / 255):
+        assert detector.score(same)[0].probability == pytest.approx(one.probability)
+    assert detector.score(np.full((200, 200, 3), 90, np.uint8)) == []
+
+
+def test_crops_are_scored_as_the_network_scores_them_in_a_test(small: Path, prepared: Path) -> None:
+    data = FaceData(prepared=prepared, batch_size=4, num_workers=0, eval_clips=1)
+    batch = next(iter(data.eval_loader("test")))
+    detector = from_pretrained(small, SETTINGS)
+    with torch.inference_mode():
+        expected = load(small).method.outcome(batch.scaled()).score.tolist()
+    found = detector.score(batch.frames[:, 0], are_crops=True)
+    known = load(small)
+    assert [one.probability for one in found] == pytest.approx([known.calibrated(score) for score in expected])
+    assert [one.image for one in found] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("images", "reason"),
+    [
+        (np.zeros((8, 8, 3)), r"images of shape \(8, 8, 3\) and float64: must be bytes"),
+        (np.zeros((3, 8, 8), np.uint8), r"images of shape \(3, 8, 8\) and uint8: must be bytes"),
+        (np.zeros((8, 8), np.uint8), r"images of shape \(8, 8\) and uint8: must be bytes"),
+        (torch.full((3, 8, 8), 200.0), r"images of torch\.float32: must be in \[0, 1\]"),
+        (np.zeros((2, 2, 8, 8, 3), np.uint8), r"images of shape \(2, 2, 8, 8, 3\): must be one image"),
+    ],
+)
+def test_what_is_no_image_is_refused_by_its_shape_and_kind(images: Frames, reason: str, small: Path) -> None:
+    with pytest.raises(Refused, match=reason):
+        from_pretrained(small, SETTINGS).score(images)
+
+
+def test_crops_that_a_method_cannot_take_are_refused(small: Path, tmp_path: Path) -> None:
+    detector = from_pretrained(small, SETTINGS)
+    with pytest.raises(Refused, match=r"needs \(N, 1, H, W, 3\)"):
+        detector.score(np.zeros((2, 3, 8, 8, 3), np.uint8), are_crops=True)
+    with pytest.raises(Refused, match="a path is searched for faces"):
+        detector.score(tmp_path / "x.png", are_crops=True)
+
+
+def test_the_lines_of_the_card_run(
+    head: Frames, small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = (ROOT / "suite/export/card.md").read_text()
+    lines = card.split("```python\n")[1].split("```")[0]
+    assert len([line for line in lines.splitlines() if line]) == 3
+    path = write(tmp_path / "clip.mp4", head)
+    exec(lines.replace("FOLDER", str(small)).replace("IMAGE_OR_VIDEO", str(path)), {})
+    assert capsys.readouterr().out.startswith("[(0.")
+
+
+def knowing(small: Path, folder: Path, limit: float) -> Path:
+    """The same method, which knows some training."""
+    before = load(small)
+    features = torch.randn(40, 2 * sum(one["num_chs"] for one in before.method.net.feature_info[1:3]))  # type: ignore[union-attr, index]
+    found = fit_familiarity(features, torch.arange(40) % 2, features)
+    assert found is not None
+    before.method.familiarity = Familiarity.of(found.state() | {"limit": torch.tensor(limit)})
+    save(replace(before, path=folder), folder)
+    return folder
+
+
+def test_a_face_that_is_unlike_the_training_gets_no_verdict(head: Frames, small: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "clip.mp4", head)
+    far = Looker([knowing(small, tmp_path / "far", 1e-3)], SETTINGS)
+    content = far.look(path, tmp_path / "out", False, lambda *_: None)
+    jsonschema.validate(content, SCHEMA)
+    assert content["verdict"] == "no verdict"
+    [face] = content["faces"]
+    assert face["probability"] is None
+    assert face["reasons"][0].startswith("unlike the faces it was trained on (distance ")
+    assert content["methods"][0]["distance_limit"] == 0.001
+    [method] = face["methods"]
+    assert method["distance"] == pytest.approx(np.median([one["distance"] for one in method["moments"]]), rel=1e-3)
+    page = (tmp_path / "out/page.html").read_text()
+    assert "unlike the faces it was trained on" in page
+    assert "cannot tell" not in page
+    [said] = from_pretrained(tmp_path / "far", SETTINGS).score(path)
+    assert said.reasons == face["reasons"]
+    near = Looker([knowing(small, tmp_path / "near", 1e6)], SETTINGS)
+    assert near.look(path, tmp_path / "out", False, lambda *_: None)["faces"][0]["probability"] is not None
+    unknown = Looker([small], SETTINGS).look(path, tmp_path / "out", False, lambda *_: None)
+    jsonschema.validate(unknown, SCHEMA)
+    assert unknown["faces"][0]["probability"] is not None
+    assert unknown["methods"][0]["distance_limit"] is None
+    assert "It cannot tell whether a face is unlike" in (tmp_path / "out/page.html").read_text()
