@@ -8,14 +8,13 @@ import torch
 from torch import Tensor
 
 from datamodules.batch import Batch
+from datamodules.faces.landmarks.points import BROWS, JAW, LEFT_BROW, LEFT_EYE, MOUTH, NOSE, RIGHT_BROW, RIGHT_EYE
 from datamodules.runtime.errors import Refused
-from datamodules.synthesis.hull import JAW, MOUTH, filled
+from datamodules.synthesis.hull import filled
 from lightning_modules.base import Method, Prediction
-from lightning_modules.mae.face_parts import BROWS, EYES
 from lightning_modules.needed_landmarks import require_landmarks
 
-NOSE = [*range(27, 36)]
-HULLS = {"face": [[*JAW, *BROWS]], "features": [[*BROWS[:5], *EYES[:6]], [*BROWS[5:], *EYES[6:]], NOSE, MOUTH]}
+HULLS = {"face": [[*JAW, *BROWS]], "features": [[*LEFT_BROW, *LEFT_EYE], [*RIGHT_BROW, *RIGHT_EYE], [*NOSE], [*MOUTH]]}
 SURE = 4.0  # logit inside
 
 

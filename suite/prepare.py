@@ -12,8 +12,8 @@ from datamodules.faces.align import Alignment
 from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.issues import LACKING, WRONG
 from datamodules.media.damage import read_damage
+from datamodules.media.image import Format
 from datamodules.prepared.prepare import Recipe, prepare_all
-from datamodules.prepared.shards import Format
 from datamodules.prepared.tables import read_skipped
 from datamodules.runtime.errors import Refused
 from suite.cli.parser import Parser

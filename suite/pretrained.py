@@ -15,7 +15,7 @@ from torch import Tensor
 
 from datamodules.batch import Sample
 from datamodules.loading.clips import as_frames
-from datamodules.prepared.shards import resize
+from datamodules.media.image import resize
 from datamodules.runtime.errors import Refused
 from lightning_modules.trained_method import Trained, fetch
 from suite.detect.analyzer import DEFAULT, Looker, Settings

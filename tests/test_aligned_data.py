@@ -25,10 +25,10 @@ from datamodules.faces.tracking.tracker import FaceTracker, Track
 from datamodules.loading.clips import VideoClips
 from datamodules.loading.sampling import Address
 from datamodules.manifest import Video
+from datamodules.media.image import decode
 from datamodules.media.probe import VideoError
 from datamodules.media.video import probe
 from datamodules.prepared.prepare import Recipe, prepare_all
-from datamodules.prepared.shards import decode
 from datamodules.prepared.tables import PLACE, load, read_skipped
 from datamodules.runtime.errors import Refused
 from datamodules.synthesis.nearest_faces import over_side

@@ -19,14 +19,14 @@ from jsonargparse import auto_cli
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment, nnls
 
-from benchmarks.assets.london import MIRRORED
 from benchmarks.record import record
 from datamodules.faces.detection.base import Found, Image, overlap
 from datamodules.faces.detection.blaze_face import BlazeFace
 from datamodules.faces.landmarks import mesh_points
 from datamodules.faces.landmarks.face_mesh import EYES, FaceMesh
+from datamodules.faces.landmarks.points import MIRROR as MIRRORED
 from datamodules.faces.tflite import MODELS
-from datamodules.prepared.shards import decode
+from datamodules.media.image import decode
 from datamodules.studio.build import Plan
 from datamodules.studio.people import read_people
 from datamodules.studio.portrait import make_portrait

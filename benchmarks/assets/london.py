@@ -21,8 +21,9 @@ from scipy.interpolate import CubicSpline
 
 from datamodules.faces.detection.base import Found
 from datamodules.faces.detection.hog import HOG
-from datamodules.faces.landmarks.base import DlibLandmarks
-from datamodules.prepared.shards import decode
+from datamodules.faces.landmarks.dlib import DlibLandmarks
+from datamodules.faces.landmarks.points import MIRROR
+from datamodules.media.image import decode
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import Refused
 from datamodules.studio.people import LONDON
@@ -34,8 +35,6 @@ JPEG = [cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWR
 JPEG += [cv2.IMWRITE_JPEG_OPTIMIZE, 1]
 BOXES = 16  # over whose points, and those of the mirrored photograph, is averaged: one fit alone is a pixel off
 RIGID = [27, 28, 29, 30, 31, 33, 35, 36, 39, 42, 45]
-MIRRORED = [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, *range(35, 30, -1), 45, 44, 43, 42, 47, 46]
-MIRRORED += [39, 38, 37, 36, 41, 40, *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65]
 LIPS = ((61, 67), (62, 66), (63, 65))  # of the inner mouth: above, below
 
 # Lines through the 189 points of the template; a pair stands for the middle between two.
@@ -162,7 +161,7 @@ def detect_points(image: NDArray[np.uint8], model: DlibLandmarks) -> Floats:
         turned = np.array([last - box[2], box[1], last - box[0], box[3]], np.float32)
         found.append(model.fit(image, Found(box=box, score=0)).points)
         fitted = model.fit(mirrored, Found(box=turned, score=0)).points
-        found.append(np.stack([last - fitted[:, 0], fitted[:, 1]], 1)[MIRRORED])
+        found.append(np.stack([last - fitted[:, 0], fitted[:, 1]], 1)[MIRROR])
     return np.mean(found, axis=0, dtype=float)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from datamodules.faces.detection.base import Floats, Found, Image, overlap
 from datamodules.faces.detection.blaze_face import BlazeFace
 from datamodules.faces.detection.hog import HOG
-from datamodules.prepared.shards import decode
+from datamodules.media.image import decode
 from datamodules.studio.people import read_people
 
 CANVAS = 480

@@ -19,7 +19,8 @@ from benchmarks.studies.face_conditions import Case, box_of, conditions, is_hit,
 from datamodules.faces.detection.base import Detector, Floats, Found, Image
 from datamodules.faces.detection.blaze_face import BlazeFace
 from datamodules.faces.detection.hog import HOG
-from datamodules.faces.landmarks.base import DlibLandmarks, Landmarks
+from datamodules.faces.landmarks.base import Landmarks
+from datamodules.faces.landmarks.dlib import DlibLandmarks
 from datamodules.faces.landmarks.face_mesh import FaceMesh
 from datamodules.runtime.errors import Refused
 from datamodules.studio.build import Plan

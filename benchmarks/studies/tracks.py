@@ -20,7 +20,7 @@ from benchmarks.studies.faces import clips
 from datamodules.faces.detection.base import Floats
 from datamodules.faces.detection.blaze_face import BlazeFace
 from datamodules.faces.detection.hog import HOG
-from datamodules.faces.landmarks.base import DlibLandmarks
+from datamodules.faces.landmarks.dlib import DlibLandmarks
 from datamodules.faces.landmarks.face_mesh import FaceMesh
 from datamodules.faces.tracking.track import Track
 from datamodules.faces.tracking.tracker import FaceTracker

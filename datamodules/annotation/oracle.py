@@ -14,7 +14,7 @@ from torch import Tensor
 
 from datamodules.annotation.request import Face
 from datamodules.batch import Sample
-from datamodules.prepared.shards import resize, two_valued
+from datamodules.media.image import resize, two_valued
 from datamodules.runtime.errors import Refused
 
 

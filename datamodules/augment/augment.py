@@ -15,20 +15,8 @@ from datamodules.augment.drawn_numbers import moved
 from datamodules.augment.jpeg import Subsampling, at_side, jpegs
 from datamodules.augment.photometric import between, happens
 from datamodules.batch import Batch
+from datamodules.faces.landmarks.points import MIRROR
 
-# which landmark is which in the mirror: jaw, brows, nose bridge, nostrils, eyes, lips
-MIRROR = [
-    *range(16, -1, -1),
-    *range(26, 16, -1),
-    *range(27, 31),
-    *range(35, 30, -1),
-    *(45, 44, 43, 42, 47, 46),
-    *(39, 38, 37, 36, 41, 40),
-    *(54, 53, 52, 51, 50, 49, 48),
-    *(59, 58, 57, 56, 55),
-    *(64, 63, 62, 61, 60),
-    *(67, 66, 65),
-]
 LUMA = (0.299, 0.587, 0.114)
 SIDE = 256  # of a picture, in whose pixels blur, noise, rescaling and JPEG are stated
 CHUNK = 8  # images at a time on a CPU: larger tensors are paged in anew by every operation

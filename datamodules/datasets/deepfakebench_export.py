@@ -11,13 +11,13 @@ import numpy as np
 
 from datamodules import manifest
 from datamodules.datasets.deepfakebench import DATASETS, LABELS
-from datamodules.faces.landmarks.base import with_forehead
+from datamodules.faces.landmarks.forehead import with_forehead
 from datamodules.loading.clips import CropClips
 from datamodules.loading.sampling import Address
 from datamodules.manifest import Video
+from datamodules.media.image import encode
 from datamodules.prepared import checksums
 from datamodules.prepared import contract as contracts
-from datamodules.prepared.shards import encode
 from datamodules.runtime.atomic_files import appearing, write_text
 from datamodules.runtime.errors import Refused
 

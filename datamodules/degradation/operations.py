@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from datamodules.media.encode import Codec, Picture
-from datamodules.prepared.shards import decode, two_valued
+from datamodules.media.image import decode, two_valued
 
 
 class Step(ABC):

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from datamodules.faces.crop import NoCrop, Points, Region, Square, Turned
 from datamodules.faces.landmarks.base import Landmarks, NoLandmarks
+from datamodules.faces.landmarks.points import LEFT_EYE, RIGHT_EYE
 from datamodules.runtime.errors import Refused
 
 Alignment = Literal["none", "roll", "five_points", "deepfakebench"]
 ALIGNMENTS: tuple[Alignment, ...] = get_args(Alignment)
-LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)  # as they are seen
 # ArcFace's crop of 112 pixels: eyes, tip of the nose, corners of the mouth
 TEMPLATE = np.array(
     [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)]
@@ -82,7 +82,7 @@ class Cropper:
 
 def five_points(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """(68, 2) to (5, 2): centres of the eyes, tip of the nose, corners of the mouth."""
-    return np.stack([points[LEFT_EYE].mean(0), points[RIGHT_EYE].mean(0), points[30], points[48], points[54]])
+    return np.stack([points[[*LEFT_EYE]].mean(0), points[[*RIGHT_EYE]].mean(0), points[30], points[48], points[54]])
 
 
 def place_template(margin: float) -> NDArray[np.float64]:

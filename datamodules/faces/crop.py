@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.prepared.shards import Image, resize, two_valued
+from datamodules.media.image import Image, resize, two_valued
 from datamodules.runtime.errors import Refused
 
 Points = NDArray[np.float32]

@@ -23,10 +23,11 @@ from datamodules.faces.align import Cropper
 from datamodules.faces.crop import NoCrop, Region, restore_region
 from datamodules.loading.sampling import Address, Faces, evenly
 from datamodules.manifest import inside
+from datamodules.media.image import decode, resize, two_valued
 from datamodules.media.mask_video import read_masks
 from datamodules.media.video import Decoder, probe
 from datamodules.prepared.face_index import FaceIndex, FaceRecord
-from datamodules.prepared.shards import Place, decode, resize, two_valued
+from datamodules.prepared.shards import Place
 from datamodules.prepared.tables import IMAGE_COLUMNS, PLACE
 from datamodules.runtime.errors import Refused
 

@@ -18,7 +18,7 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from datamodules.manifest import MEMBER
-from datamodules.prepared.shards import decode
+from datamodules.media.image import decode
 from datamodules.runtime.errors import Refused
 
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}

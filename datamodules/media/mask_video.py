@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.media.damage import find_damage
+from datamodules.media.image import two_valued
 from datamodules.media.video import Decoder, Index, VideoError, probe
-from datamodules.prepared.shards import two_valued
 
 
 def align(times: NDArray[np.float64], mask_times: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -24,6 +24,7 @@ from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.loading.sampling import evenly
 from datamodules.manifest import Video
 from datamodules.media.damage import Damage, find_damage, say_damage
+from datamodules.media.image import Format, encode
 from datamodules.media.mask_video import covered, damaged_masks, read_masks
 from datamodules.media.probe import Index, VideoError, probe
 from datamodules.media.source_files import sha256, size_of
@@ -31,7 +32,7 @@ from datamodules.media.video import Decoder
 from datamodules.prepared import contract as contracts
 from datamodules.prepared.contract import LAYOUT, Contract
 from datamodules.prepared.face_table import FACES, tabulate
-from datamodules.prepared.shards import Format, encode, write_tar
+from datamodules.prepared.shards import write_tar
 from datamodules.prepared.tables import CROPS, PLACE, merge, part_name, read_skipped, relist, save
 from datamodules.runtime import process_pool, ray_cluster
 from datamodules.runtime.atomic_files import write_text

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import Delaunay
 
+from datamodules.faces.landmarks.points import JAW
+
 Array = NDArray[np.floating[Any]]  # float32 throughout; OpenCV takes no other
 
-JAW, BROWS, NOSE, EYES, LIPS = range(17), range(17, 27), range(27, 36), range(36, 48), range(48, 60)
-INNER_LIPS = range(60, 68)
-RIGHT_EYE, LEFT_EYE = range(36, 42), range(42, 48)
 RIGID = [27, 28, 29, 30, 36, 39, 42, 45]  # points that no expression moves
 LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))  # upper, lower
 THINNEST = 0.4  # steps of the grid

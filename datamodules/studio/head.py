@@ -7,18 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from datamodules.studio.face import (
-    INNER_LIPS,
-    JAW,
-    LEFT_EYE,
-    LIDS,
-    RIGHT_EYE,
-    Array,
-    Expression,
-    draw_outline,
-    enlarge,
-    express,
-)
+from datamodules.faces.landmarks.points import BROWS, INNER_LIPS, JAW, LEFT_EYE, RIGHT_EYE
+from datamodules.studio.face import LIDS, Array, Expression, draw_outline, enlarge, express
 from datamodules.studio.portrait import CHIN, LEFT, TOP, Portrait, draw_canvas, make_grid
 from datamodules.studio.relief import RELIEF, model_relief, smooth
 
@@ -80,7 +70,7 @@ class Head:
         (x0, y0), (x1, y1) = self.pixels(low).astype(int), self.pixels(high).astype(int) + 2
         self.window = (max(0, x0), max(0, y0), min(self.width, x1), min(self.height, y1))
         self.coarse = make_grid(scale, *self.window, step=2)
-        hull = cv2.convexHull(self.points[[*JAW, *range(17, 27)]])[:, 0]
+        hull = cv2.convexHull(self.points[[*JAW, *BROWS]])[:, 0]
         middle = hull.mean(0)
         inside = self.fill(middle + 0.97 * (hull - middle), self.window) / 255
         # (h, w, 1) of the window: the share of the smiling photograph, with a soft edge
@@ -123,7 +113,7 @@ class Head:
         if self.smiling is not None and smile > 0.02:
             smiling = self.warp(self.smiling, self.points + self.smile, target)
             part[..., :3] += smile * self.face * (smiling - part[..., :3])
-        for eye in (RIGHT_EYE, LEFT_EYE):
+        for eye in (LEFT_EYE, RIGHT_EYE):
             self._look(part, target[[*eye]], self.points[[*eye]], expression)
             self._lashes(part, target[[*eye]], expression.blink)
         self._open(part, target)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.faces.landmarks.points import BROWS
 from datamodules.studio.plain_backdrop import SUM, fit_backdrop, measure_contrast, square
 
 Array = NDArray[np.float32]
@@ -149,7 +150,7 @@ def find_lit_ears(soft: Array, points: Array) -> Array:
 
 def draw_skull(shape: tuple[int, ...], points: Array) -> Mask:
     """1 where no backdrop shines through, whatever the light on a face and on the hair above it (H, W)."""
-    brows = points[17:27]
+    brows = points[[*BROWS]]
     middle = brows.mean(0)
     top = middle + 0.6 * (brows - middle) + 0.95 * (middle - points[8])
     outline = cv2.convexHull(np.concatenate([points, top]).astype(np.int32))

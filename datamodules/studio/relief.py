@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from datamodules.studio.face import LEFT_EYE, RIGHT_EYE, Array
+from datamodules.faces.landmarks.points import LEFT_EYE, RIGHT_EYE
+from datamodules.studio.face import Array
 from datamodules.studio.portrait import BOTTOM, LEFT, RIGHT, TOP, make_grid
 
 RELIEF = 20.0  # samples of the depth per half face width
@@ -27,7 +28,7 @@ def model_relief(points: Array) -> Array:
     z = 0.95 * (1 - np.minimum(r2, 1) ** 1.25) - 0.35 * np.clip(r2 - 1, 0, 1)
     tip, bridge = points[30], points[27]
     z += 0.26 * raise_bump(at, tip - LIFT, 0.17, 0.2) + 0.12 * raise_bump(at, (tip + bridge) / 2, 0.14, 0.3)
-    for eye in (RIGHT_EYE, LEFT_EYE):
+    for eye in (LEFT_EYE, RIGHT_EYE):
         z -= 0.08 * raise_bump(at, points[[*eye]].mean(0), 0.24, 0.14)
     z += 0.05 * raise_bump(at, points[[51, 57]].mean(0), 0.3, 0.16) + 0.06 * raise_bump(
         at, points[8] - 7 * LIFT, 0.25, 0.15

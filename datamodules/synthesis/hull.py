@@ -10,14 +10,23 @@ import torch
 from torch import Tensor
 
 from datamodules.augment.drawn_numbers import moved
-from datamodules.faces.landmarks.base import FOREHEAD, forehead
+from datamodules.faces.landmarks.forehead import FOREHEAD, forehead
+from datamodules.faces.landmarks.points import (
+    BRIDGE,
+    BROWS,
+    JAW,
+    LEFT_BROW,
+    LEFT_EYE,
+    MOUTH,
+    NOSE,
+    NOSTRILS,
+    RIGHT_BROW,
+    RIGHT_EYE,
+)
 from datamodules.runtime.errors import Refused
 
-JAW, MOUTH = [*range(17)], [*range(48, 68)]
-LEFT_BROW, RIGHT_BROW = [*range(17, 22)], [*range(22, 27)]
-NOSTRILS = [*range(31, 36)]
-LEFT_EYE, RIGHT_EYE = [*LEFT_BROW, *range(36, 42)], [*RIGHT_BROW, *range(42, 48)]
-FULL = [[*JAW, *MOUTH], [27, 28, 29, 30, 33], [*LEFT_BROW, *RIGHT_BROW, 0, 27, 16, 33]]
+BROW_AND_EYE = [*LEFT_BROW, *LEFT_EYE], [*RIGHT_BROW, *RIGHT_EYE]
+FULL = [[*JAW, *MOUTH], [*BRIDGE, 33], [*LEFT_BROW, *RIGHT_BROW, 0, 27, 16, 33]]
 COMPONENTS = [
     [*range(9), 17],
     [*range(8, 17), 26],
@@ -26,14 +35,14 @@ COMPONENTS = [
     [*range(19, 25), 8],
     [*LEFT_BROW, 27, *NOSTRILS, 8],
     [*RIGHT_BROW, 27, *NOSTRILS, 8],
-    [27, 28, 29, 30, *NOSTRILS],
+    [*BRIDGE, *NOSTRILS],
 ]
 ROOM = 1.6  # of an edit around the points of a part, over their own extent
 DIRECTIONS = 128  # in which the corner of a hull that lies farthest is looked for
 KINDS = ("full", "extended", "components", "all")  # of the whole face
 PARTS = ("left eye", "right eye", "eyes", "nose", "mouth")  # as an edit of one part would change them
 HIGH = "all, with the forehead"
-BROWS, ABOVE = range(17, 27), 68  # of the points, and where their lifted copies follow
+ABOVE = 68  # where the lifted copies of the brows follow
 EVERY = [*range(68)]
 GROUPS: dict[str, list[list[int]]] = {
     "full": FULL,
@@ -41,10 +50,10 @@ GROUPS: dict[str, list[list[int]]] = {
     "components": COMPONENTS,
     "all": [EVERY],
     HIGH: [[*EVERY, *range(ABOVE + len(BROWS), ABOVE + len(BROWS) + len(FOREHEAD))]],
-    "left eye": [LEFT_EYE],
-    "right eye": [RIGHT_EYE],
-    "eyes": [LEFT_EYE, RIGHT_EYE],
-    "nose": [[*range(27, 36), 39, 42]],
+    "left eye": [BROW_AND_EYE[0]],
+    "right eye": [BROW_AND_EYE[1]],
+    "eyes": [*BROW_AND_EYE],
+    "nose": [[*NOSE, 39, 42]],
     "mouth": [[31, 35, *MOUTH]],
 }
 

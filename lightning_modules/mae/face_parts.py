@@ -6,15 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from datamodules.synthesis.hull import JAW, LEFT_BROW, MOUTH, RIGHT_BROW, filled
+from datamodules.faces.landmarks.points import BROWS, EYES, JAW, MOUTH, NOSE
+from datamodules.synthesis.hull import filled
 
-BROWS, EYES = [*LEFT_BROW, *RIGHT_BROW], [*range(36, 48)]
 LOWER_LIDS, CHEEKS = [40, 41, 46, 47], [2, 3, 4, 12, 13, 14]
 # after the action units that the parts were named for: brows and lids; cheeks and the wings of the nose; mouth
 PARTS = {
     "eyes": [*BROWS, *EYES, 27],
-    "nose": [*range(27, 36), *LOWER_LIDS, *CHEEKS, 48, 54],
-    "lips": MOUTH,
+    "nose": [*NOSE, *LOWER_LIDS, *CHEEKS, 48, 54],
+    "lips": [*MOUTH],
 }
 FINE = 8  # points along a patch at which it is looked whether they are inside
 SHARE = 0.25  # of a patch that must be inside

@@ -14,11 +14,11 @@ from torchmetrics import CatMetric, MeanMetric
 from datamodules.batch import Batch
 from datamodules.runtime.errors import Refused
 from lightning_modules.base import Method, Outcome, Prediction
+from lightning_modules.mae.convert import convert_generator as convert_reference
 from lightning_modules.mae.masking import Blocks, Masking
 from lightning_modules.mae.network import MAE
 from lightning_modules.mae.reconstruction import LARGE, as_logit, error_of, recovered, suspicion
 from lightning_modules.needed_landmarks import require_landmarks
-from lightning_modules.rffr.convert import convert_generator as convert_reference
 from lightning_modules.weights import fill, read
 
 __all__ = ["Recover", "convert_reference"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from datamodules.augment.augment import MIRROR
+from datamodules.faces.landmarks.points import MIRROR
 
 # Delaunay's triangles of a mean frontal face, all within jaw and brows: those of its left half. All 68 points are used.
 LEFT = (

@@ -9,10 +9,10 @@ import cv2
 import torch
 from torch import Tensor, nn
 
+from datamodules.faces.landmarks.points import OUTER_CORNERS
 from lightning_modules.st_ddl.mesh import mesh_motion
 
 PIXELS = 2**20  # of maps made at once on a CPU: more are paged in anew by every operation
-EYES = 36, 45  # outer corners
 
 
 def mesh_maps(landmarks: Tensor, height: int, width: int) -> Tensor:
@@ -45,7 +45,7 @@ class Motion(nn.Module, ABC):
     @torch.no_grad()
     def forward(self, frames: Tensor, landmarks: Tensor) -> Tensor:
         out = self.pixels(frames, landmarks)
-        apart = (landmarks[:, 0, EYES[0]] - landmarks[:, 0, EYES[1]]).norm(dim=-1).clamp(min=1)
+        apart = (landmarks[:, 0, OUTER_CORNERS[0]] - landmarks[:, 0, OUTER_CORNERS[1]]).norm(dim=-1).clamp(min=1)
         out[:, :, :2] /= self.scale * apart[:, None, None, None, None]
         return out[:, :, : self.channels]
 

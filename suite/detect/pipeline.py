@@ -15,7 +15,8 @@ from datamodules.faces.align import ALIGNMENTS, Alignment
 from datamodules.faces.detection.base import Detector
 from datamodules.faces.detection.blaze_face import BlazeFace
 from datamodules.faces.detection.hog import HOG
-from datamodules.faces.landmarks.base import DlibLandmarks, Landmarks, NoLandmarks
+from datamodules.faces.landmarks.base import Landmarks, NoLandmarks
+from datamodules.faces.landmarks.dlib import DlibLandmarks
 from datamodules.faces.landmarks.face_mesh import FaceMesh
 from datamodules.faces.stream import Frame, watch
 from datamodules.faces.tracking.track import Track

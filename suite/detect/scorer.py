@@ -19,7 +19,7 @@ from datamodules.faces.quality import Quality, measure_quality, worsen
 from datamodules.faces.stream import Face, Frame
 from datamodules.loading.clips import as_frames
 from datamodules.loading.sampling import evenly
-from datamodules.prepared.shards import decode, encode, resize
+from datamodules.media.image import decode, encode, resize
 from datamodules.runtime.errors import Refused
 from lightning_modules.base import Prediction
 from lightning_modules.trained_method import Trained

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.faces.landmarks.points import BROWS, JAW, LEFT_BROW, LEFT_EYE, LIPS, NOSE, RIGHT_BROW, RIGHT_EYE
 from datamodules.studio.camera import Camera
-from datamodules.studio.face import BROWS, JAW, LEFT_EYE, LIPS, NOSE, RIGHT_EYE, Array, Expression
+from datamodules.studio.face import Array, Expression
 from datamodules.studio.head import Head, render
 from datamodules.studio.portrait import Portrait
 from datamodules.studio.scene import Frame, over
@@ -121,11 +122,11 @@ def repaint(take: Take, i: int, head: Head, expression: Expression, box: Box) ->
 def group_parts(points: Array) -> dict[str, list[Array]]:
     """The groups of landmarks of each part of a face."""
     return {
-        "eyes": [points[[*RIGHT_EYE]], points[[*LEFT_EYE]]],
+        "eyes": [points[[*LEFT_EYE]], points[[*RIGHT_EYE]]],
         "nose": [points[[*NOSE]]],
         "lips": [points[[*LIPS]]],
         "cheeks": [points[[1, 3, 5, 31, 40]], points[[15, 13, 11, 35, 47]]],
-        "brows": [points[17:22], points[22:27]],
+        "brows": [points[[*LEFT_BROW]], points[[*RIGHT_BROW]]],
     }
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import cv2
 import numpy as np
 
-from datamodules.studio.face import BROWS, JAW, NOSE, Array
+from datamodules.faces.landmarks.points import BROWS, JAW, NOSE
+from datamodules.studio.face import Array
 from datamodules.studio.forgeries.base import (
     Forged,
     Take,

@@ -6,7 +6,8 @@ import copy
 
 import numpy as np
 
-from datamodules.studio.face import JAW, Array
+from datamodules.faces.landmarks.points import JAW
+from datamodules.studio.face import Array
 from datamodules.studio.head import Head
 from datamodules.studio.portrait import Portrait, draw_canvas
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from datamodules.studio.face import LIPS, NOSE, Array, enlarge
+from datamodules.faces.landmarks.points import LEFT_EYE, LIPS, NOSE, RIGHT_EYE
+from datamodules.studio.face import Array, enlarge
 from datamodules.studio.forgeries.base import Forged, Take, blend, cover_groups, find_box, follow_pixels, outline_face
 
-ANCHORS = ([17, 21], [22, 26], range(36, 42), range(42, 48), NOSE, LIPS, [4, 48], [12, 54])
+ANCHORS = ([17, 21], [22, 26], LEFT_EYE, RIGHT_EYE, NOSE, LIPS, [4, 48], [12, 54])
 
 
 def displace(take: Take, path: Array) -> Iterator[Forged]:

@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from datamodules.augment.augment import MIRROR, Augment, gaussian
+from datamodules.augment.augment import Augment, gaussian
 from datamodules.augment.jpeg import encode_jpeg, jpeg
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
+from datamodules.faces.landmarks.points import MIRROR
 from datamodules.synthesis.base import drawing
 
 NONE: dict[str, Any] = dict.fromkeys(("flip", "affine", "colour", "blur", "noise", "rescale", "jpeg"), 0.0)

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodules.faces.crop import Square
+from datamodules.media.image import Format, decode, encode
 from datamodules.media.mask_video import align
-from datamodules.prepared.shards import Format, Place, decode, encode, join_tars, write_tar
+from datamodules.prepared.shards import Place, join_tars, write_tar
 
 
 @given(

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from benchmarks.studies.faces import annotated, matched
 from datamodules.faces.detection.base import Found, overlap
 from datamodules.faces.detection.hog import HOG
-from datamodules.faces.landmarks.base import FOREHEAD, DlibLandmarks, with_forehead
+from datamodules.faces.landmarks.dlib import DlibLandmarks
+from datamodules.faces.landmarks.forehead import FOREHEAD, with_forehead
 from datamodules.faces.tracking.steady import smoothed
 from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.faces.view import View

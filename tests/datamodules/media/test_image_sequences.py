@@ -13,9 +13,9 @@ import torch
 
 from datamodules.face_data import FaceData
 from datamodules.manifest import Video
+from datamodules.media.image import decode
 from datamodules.media.video import VideoError, probe
 from datamodules.prepared.prepare import Recipe, prepare_video
-from datamodules.prepared.shards import decode
 from datamodules.prepared.tables import load, merge, read_skipped
 from datamodules.runtime.atomic_files import write_text
 from tests.datamodules.datasets.test_readers import TREES, reader

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from datamodules.faces.crop import restore_region
 from datamodules.manifest import Video
 from datamodules.media.encode import write_h264
+from datamodules.media.image import decode
 from datamodules.media.video import Decord
 from datamodules.prepared.prepare import Recipe, prepare_video
-from datamodules.prepared.shards import decode
 from datamodules.prepared.tables import load, read_skipped
 from tests.datamodules.media.test_image_sequences import prepare_here
 from tests.fixtures import clips

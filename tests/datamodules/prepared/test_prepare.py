@@ -18,8 +18,8 @@ import webdataset
 from datamodules import manifest
 from datamodules.datasets.ffpp import index
 from datamodules.manifest import Video
+from datamodules.media.image import decode
 from datamodules.prepared.prepare import Recipe, prepare_all, prepare_video
-from datamodules.prepared.shards import decode
 from datamodules.prepared.tables import load, read_skipped
 from datamodules.runtime.errors import Refused
 from tests.conftest import preparing

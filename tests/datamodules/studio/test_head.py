@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from datamodules.studio.face import INNER_LIPS, LIDS, Expression, Mesh
+from datamodules.faces.landmarks.points import INNER_LIPS
+from datamodules.studio.face import LIDS, Expression, Mesh
 from datamodules.studio.head import Head, Pose
 from datamodules.studio.portrait import Portrait, make_grid, make_portrait
 from datamodules.studio.shot import TURN, direct

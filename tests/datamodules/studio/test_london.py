@@ -13,7 +13,6 @@ import pytest
 
 from benchmarks.assets.london import (
     LINES,
-    MIRRORED,
     PLACES,
     carry_points,
     close_lips,
@@ -23,7 +22,8 @@ from benchmarks.assets.london import (
     read_faces,
     read_tem,
 )
-from datamodules.faces.landmarks.base import DlibLandmarks
+from datamodules.faces.landmarks.dlib import DlibLandmarks
+from datamodules.faces.landmarks.points import MIRROR
 from datamodules.issues import hearing
 from datamodules.runtime.errors import Refused
 from datamodules.studio.people import LONDON, read_people
@@ -103,7 +103,7 @@ def test_points_lie_where_a_landmark_model_sees_them() -> None:
 
 def test_a_face_reads_the_same_in_a_mirror() -> None:
     mean = NEUTRAL.mean(0)
-    mirrored = mean[MIRRORED] * [-1, 1] + [2 * mean[27, 0], 0]
+    mirrored = mean[MIRROR] * [-1, 1] + [2 * mean[27, 0], 0]
     assert np.linalg.norm(mirrored - mean, axis=1).max() < 12
     assert np.linalg.norm((mirrored - mean)[36:], axis=1).max() < 5
 

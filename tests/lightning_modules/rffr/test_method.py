@@ -14,10 +14,10 @@ from datamodules.batch import Batch
 from datamodules.face_data import FaceData
 from datamodules.runtime.errors import Refused
 from lightning_modules.mae.block_grid import Grid
+from lightning_modules.mae.convert import convert_generator
 from lightning_modules.mae.masking import Blocks, Parts
 from lightning_modules.mae.method import Recover, Recovered, generator_of
 from lightning_modules.mae.network import MAE
-from lightning_modules.rffr.convert import convert_generator
 from lightning_modules.rffr.method import RFFR
 from suite.__main__ import main
 from tests.conftest import suite

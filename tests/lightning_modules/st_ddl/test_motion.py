@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.augment.augment import MIRROR
+from datamodules.faces.landmarks.points import MIRROR
 from datamodules.studio.face import Expression
 from lightning_modules.st_ddl.mesh import TRIANGLES, mesh_motion
 from lightning_modules.st_ddl.motion import FlowMotion, MeshMotion, NoMotion
