@@ -112,7 +112,7 @@ def nearest_class(path: str) -> str:
         package = module.split(".")[0]
         spec = find_spec(package) if package else None
         places = spec.submodule_search_locations if spec else None
-        modules = [f"{package}.{m.name}" for m in pkgutil.iter_modules(places)] if places else []
+        modules = [m.name for m in pkgutil.walk_packages(places, f"{package}.")] if places else []
         packages = ["lightning_modules", "datamodules", "callbacks"]
         return near(module, modules or packages)
     return near(path, [f"{module}.{n}" for n, value in vars(found).items() if inspect.isclass(value)])

@@ -74,6 +74,10 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
             "did you mean 'lightning_modules.classifier'?",
         ),
         (
+            ["fit", "--config", CLASSIFIER, "--model.class_path", "lightning_modules.metrics.registri.Metric"],
+            "did you mean 'lightning_modules.metrics.registry'?",
+        ),
+        (
             ["fit", "--config", CLASSIFIER, "--model.backbone", "tf_eficientnet_b4"],
             "no such timm model, did you mean tf_efficientnet_b4",
         ),
