@@ -1,9 +1,8 @@
-"""Recorded results: no two of one name say different things. What the README and sweeps say of the studio is so."""
+"""What the README and sweeps say of the studio is so."""
 
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from typing import get_args
 
@@ -11,17 +10,6 @@ from benchmarks.studies.cast import cast
 from datamodules.studio.build import Plan, Size
 from datamodules.studio.forgeries.all import FORGERIES
 from tests.conftest import ROOT
-
-
-def test_a_variant_of_laa_net_has_one_figure_whichever_file_it_is_read_from() -> None:
-    found: dict[tuple[str, int], set[float]] = {}
-    for file in (ROOT / "benchmarks/results").glob("laa_net*.json"):
-        result = json.loads(file.read_text())["result"]
-        for variant, row in result.get("variants", {}).items():
-            if "spatial_mean" in row:
-                found.setdefault((variant, result["epochs"]), set()).add(row["spatial_mean"])
-    assert ("two faces blended (BI)", 10) in found
-    assert all(len(figures) == 1 for figures in found.values()), found
 
 
 def test_no_sweep_and_no_default_asks_for_more_pairs_than_the_studio_has() -> None:
