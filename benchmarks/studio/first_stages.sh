@@ -4,7 +4,7 @@
 set -eu
 people=${1:?give a folder of photographs of real people, NAME.jpg}
 suite="${PYTHON:-python} -m suite"
-faces="--data configs/data/real_faces.yaml"
+faces="--data configs/studio/real_faces.yaml"
 rates="--data.batch_size 32 --data.draws 6 --data.image_size 128 --data.num_workers 0 --data.eval_clips 1"
 
 for set in "people $people" "london datamodules/studio/london"; do
