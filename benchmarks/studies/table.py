@@ -15,6 +15,7 @@ import yaml
 
 from benchmarks.record import record
 from lightning_modules.metrics.registry import get
+from suite.benchmark.untrained import read_curves
 
 METRICS = (
     "video_auroc",
@@ -83,6 +84,8 @@ def main() -> None:
     plan = yaml.safe_load((given.sweep / "sweep.yaml").read_text())
     failures = (given.sweep / "failures.txt").read_text().splitlines()
     result = {"seeds": plan["seeds"], "rows": summed(rows), "claims": claims, "failures": failures}
+    curves = read_curves([row for row in rows if row.get("needs_validation", True)], given.sweep)
+    result["own_validation_by_epoch"] = curves
     print(record(given.name, result))
 
 
