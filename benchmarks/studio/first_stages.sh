@@ -1,6 +1,6 @@
 #!/bin/sh
 # The first stages of RFFR and Delocate in their small presets, on photographs and on the studio (data/cast, by benchmarks.studies.cast):
-# sh benchmarks/studio/first_stages.sh PEOPLE, a folder of photographs of real people, NAME.jpg; about half an hour on 2 cores
+# sh benchmarks/studio/first_stages.sh PEOPLE, a folder of photographs of real people, NAME.jpg; some two hours on 2 cores
 set -eu
 people=${1:?give a folder of photographs of real people, NAME.jpg}
 suite="${PYTHON:-python} -m suite"
@@ -23,10 +23,10 @@ scattered="--model.masking lightning_modules.mae.masking.Scattered --model.maski
 blocks="--model.masking.grid.patches 8 --model.masking.grid.block 2 --model.masking.grid.border 0 --model.masking.passes 4"
 studio="--data configs/data/studio.yaml --data.root data/cast --data.prepared data/cast/prepared --data.methods []"
 
-fit recover rffr_pretrain 40 "$faces" $scattered
+fit recover rffr_pretrain 100 "$faces" $scattered
 fit recover_blocks rffr_pretrain 10 "$faces" --model.weights runs/recover/checkpoints/best.ckpt $blocks
 fit recover_parts delocate_pretrain 10 "$faces" --model.weights runs/recover/checkpoints/best.ckpt
 fit recover_anywhere delocate_pretrain 10 "$faces" --model.weights runs/recover/checkpoints/best.ckpt --model.masking.among face
 rates="$rates --data.draws 60"  # as many steps
-fit recover_studio rffr_pretrain 40 "$studio" $scattered
+fit recover_studio rffr_pretrain 100 "$studio" $scattered
 fit recover_blocks_studio rffr_pretrain 10 "$studio" --model.weights runs/recover_studio/checkpoints/best.ckpt $blocks
