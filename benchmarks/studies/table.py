@@ -83,9 +83,9 @@ def main() -> None:
     }
     plan = yaml.safe_load((given.sweep / "sweep.yaml").read_text())
     failures = (given.sweep / "failures.txt").read_text().splitlines()
-    result = {"seeds": plan["seeds"], "rows": summed(rows), "claims": claims, "failures": failures}
-    curves = read_curves([row for row in rows if row.get("needs_validation", True)], given.sweep)
-    result["own_validation_by_epoch"] = curves
+    curves = read_curves(rows, given.sweep)  # of what was not trained there is none
+    result = {"seeds": plan["seeds"], "rows": summed(rows), "own_validation_by_epoch": curves}
+    result |= {"claims": claims, "failures": failures}
     print(record(given.name, result))
 
 
