@@ -86,11 +86,11 @@ def claimed(family: Family, number: int) -> Section:
         "a test of this claim alone, two-sided at 5 %, would find in 8 of 10 such studies, with other videos and other "
         "seeds: 'not resolved' says nothing of a smaller one."
     )
-    head = ["claim", "gain", "p, bootstrap", "p, DeLong", "p after Holm", "smallest resolvable gain", ""]
+    head = ["claim", "gain", "p, bootstrap", "p, DeLong", "p after Holm", "smallest resolvable gain", "outcome"]
     drawing = Markup(drawings.forest(found, f"Gains: {title}"))
     return Section(
         name=f"claims-{number}",
-        title=f"Who is better: {title}",
+        title=f"Comparisons: {title}",
         tables=[Table(head=head, rows=lines, note=note)],
         drawings=[drawing],
     )

@@ -1,70 +1,96 @@
-"""The drawings of a page about a sweep, as SVG that goes into it."""
+"""The plots of a page about a sweep, as SVG that goes into it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import ceil
 
+from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lightning_modules.metrics.significance import Claim
-from suite.html.plots import COLOURS, svg
-
-WIDE = 4  # panels of one line
-
-
-def forest(claims: Sequence[Claim], title: str) -> str:
-    """A gain with its interval for each pair; what does not hold is pale."""
-    figure = Figure((7, 0.9 + 0.28 * len(claims)))
-    axes = figure.subplots()
-    for y, claim in enumerate(reversed(claims)):
-        colour = COLOURS[0] if claim.holds else "#9ca3af"
-        axes.plot([claim.gain.low, claim.gain.high], [y, y], color=colour, linewidth=2, solid_capstyle="butt")
-        axes.plot(claim.gain.value, y, "o", color=colour, markersize=5)
-    axes.axvline(0, color="#111827", linewidth=1)
-    axes.set_yticks(range(len(claims)), [f"{claim.ours} over {claim.theirs}" for claim in reversed(claims)])
-    axes.set(xlabel="gain in video AUROC", ylim=(-0.7, len(claims) - 0.3))
-    return svg(figure, title)
-
+from suite.html.plots import COLOURS, DASHES, INK, SOFT, svg
 
 Curves = Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]  # points of each method, in each panel
 
 
+def forest(claims: Sequence[Claim], title: str) -> str:
+    """A gain with its interval for each pair, under the names of both; what does not hold is pale."""
+    figure = Figure((5, 1 + 0.42 * len(claims)))
+    axes = figure.subplots()
+    for y, claim in enumerate(reversed(claims)):
+        colour = COLOURS[0] if claim.holds else SOFT
+        axes.plot([claim.gain.low, claim.gain.high], [y, y], color=colour, linewidth=2, solid_capstyle="butt")
+        axes.plot(claim.gain.value, y, "o", color=colour, markersize=5)
+        names = f"{claim.ours} over {claim.theirs}"
+        axes.text(0, y + 0.22, names, transform=axes.get_yaxis_transform(), fontsize=9)
+    axes.axvline(0, color=INK, linewidth=1)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.set(xlabel="gain in video AUROC, with its 95 % interval", ylim=(-0.5, len(claims) - 0.2))
+    axes.set_title("Gains of each pair")
+    return svg(figure, title)
+
+
 def robustness(by_kind: Curves, ylabel: str) -> str:
     """One panel for each degradation."""
-    figure = curves(by_kind, "severity; 0 is the video as it is", ylabel)
-    for axes in figure.axes:
-        axes.set_xticks(range(6))
-    return svg(figure, f"{ylabel} by severity of each degradation")
+    return draw_panels(by_kind, "severity (0: not degraded)", ylabel, range(6))
 
 
 def learning(by_training_set: Curves, limit: float) -> str:
     """One panel for each training set, with what a training must reach."""
-    ylabel = "own validation, video AUROC"
-    figure = curves(by_training_set, "epoch", ylabel)
-    for axes in figure.axes:
-        axes.axhline(limit, color="#9ca3af", linewidth=1, linestyle=":")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return svg(figure, f"{ylabel} by epoch")
+    return draw_panels(by_training_set, "epoch", "own validation, video AUROC", limit=limit)
 
 
-def curves(by_kind: Curves, xlabel: str, ylabel: str) -> Figure:
-    """One line for each method."""
+def draw_panels(
+    by_kind: Curves, xlabel: str, ylabel: str, ticks: Sequence[int] | None = None, limit: float | None = None
+) -> str:
+    """A legend, then a plot for each panel, with one line for each method and the same axes.
+
+    Args:
+        limit: What a value must reach.
+    """
     methods = list(dict.fromkeys(method for lines in by_kind.values() for method in lines))
-    colour = dict(zip(methods, COLOURS * len(methods), strict=False))
-    wide, high = min(WIDE, len(by_kind)), ceil(len(by_kind) / WIDE)
-    figure = Figure((2.6 * wide + 0.6, 2.2 * high + 0.6), layout="constrained")
-    panels = figure.subplots(high, wide, sharex=True, sharey=True, squeeze=False).ravel()
-    for axes, (kind, lines) in zip(panels, by_kind.items(), strict=False):
-        for method, points in lines.items():
-            dash = "-" if methods.index(method) < len(COLOURS) else "--"
-            axes.plot(*zip(*points, strict=True), dash, color=colour[method], marker=".", label=method)
-        axes.set_title(kind.replace("_", " "), fontsize=10)
-    for axes in panels[len(by_kind) :]:
-        axes.remove()
-    figure.supxlabel(xlabel, fontsize=10)
-    figure.supylabel(ylabel, fontsize=10)
-    named = {label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(list(named.values()), list(named), frameon=False, ncols=4, loc="outside upper center")
-    return figure
+    points = [point for lines in by_kind.values() for line in lines.values() for point in line]
+    values = [value for _, value in points] + ([] if limit is None else [limit])
+    margin = 0.05 * (max(values) - min(values)) or 0.05
+    out = [draw_key(methods, limit)]
+    for kind, lines in by_kind.items():
+        figure = Figure((3.2, 2.6))
+        axes = figure.subplots()
+        for method, line in lines.items():
+            i = methods.index(method)
+            axes.plot(
+                *zip(*line, strict=True),
+                color=COLOURS[i % len(COLOURS)],
+                linestyle=DASHES[i % len(DASHES)],
+                marker=".",
+            )
+        if limit is not None:
+            axes.axhline(limit, color=SOFT, linewidth=1, linestyle=":")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        if ticks is not None:
+            axes.set_xticks(ticks)
+        else:
+            axes.set_xlim(min(x for x, _ in points) - 0.5, max(x for x, _ in points) + 0.5)
+        axes.set(xlabel=xlabel, ylabel=ylabel, ylim=(min(values) - margin, max(values) + margin))
+        name = kind.replace("_", " ")
+        axes.set_title(name)
+        out.append(svg(figure, f"{ylabel} by {xlabel.split(' (')[0]}: {name}"))
+    return "".join(out)
+
+
+def draw_key(methods: Sequence[str], limit: float | None) -> str:
+    """Which line is whose, for several plots at once."""
+    patterns = ["", "6 4", "6 3 2 3", "2 2"]  # of DASHES
+    lines = [(method, f"s{i % len(COLOURS)}", patterns[i % len(DASHES)], 2) for i, method in enumerate(methods)]
+    lines += [] if limit is None else [(f"limit {limit:g}", "soft", "1 2", 1)]
+    return Markup("<ul class=legend>{}</ul>").format(
+        Markup("").join(
+            Markup(
+                '<li><svg width="32" height="8" aria-hidden="true"><line x1="0" x2="32" y1="4" y2="4" '
+                'stroke="var(--{})" stroke-width="{}" stroke-dasharray="{}"/></svg> {}</li>'
+            ).format(colour, width, dash, escape(name))
+            for name, colour, dash, width in lines
+        )
+    )

@@ -68,7 +68,7 @@ def trainings(rows: Sequence[Row], limit: float) -> Table | None:
         f"was trained on, for instance blended faces. Below {limit:.2f} a training has not learned its own task, and "
         "no metric of its tests is shown or compared. First stages, and masks that look at nothing, have none."
     )
-    return Table(head=["method", "trained on", "own validation", ""], rows=out, note=note)
+    return Table(head=["method", "trained on", "own validation", "state"], rows=out, note=note)
 
 
 def read_curves(rows: Sequence[Row], out: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:

@@ -1,4 +1,4 @@
-"""The page about a file: the film, a time line for each face, its most suspicious moments, what is to be made of it."""
+"""The page about a file: the annotated copy, a time line and suspicious frames of each face, and what they mean."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from datamodules.media.damage import say_damage
 from datamodules.prepared.contract import digest
 from datamodules.prepared.trained_on import enumerate_all
 from lightning_modules.trained_method import Trained
-from suite.detect.annotated_video import COLOURS, CURVES
 from suite.detect.pipeline import Examined
 from suite.detect.scorer import TILE, Score
 from suite.detect.thresholds import Performance, Rates, Verdict
@@ -25,8 +24,9 @@ from suite.detect.verdict import FaceVerdict, Said
 from suite.html.render import render
 
 Picture = NDArray[np.uint8]
-WIDTH, HEIGHT = 720, 130  # of a time line
-LEFT, RIGHT, TOP, BOTTOM = 30, 712, 8, 108
+WIDTH, HEIGHT = 560, 172  # of a time line
+LEFT, RIGHT, TOP, BOTTOM = 44, 505, 26, 132
+SERIES = 6  # colours of style.css
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ def lead(found: Examined) -> str:
     if found.verdict == "no verdict":
         return f"No verdict: {'; '.join(found.reasons)}."
     worst = judged[0]
-    text = f"probability {worst.probability:.3f}, {explain_range(worst)}"
+    text = f"probability {worst.probability:.3f} ({explain_range(worst)})"
     if found.verdict == "forged":
         return f"Face {worst.track.id} looks forged: {text}."
     if found.verdict == "unclear":
@@ -55,14 +55,14 @@ def explain_range(face: FaceVerdict) -> str:
     """Where its probability lies between the thresholds."""
     forged, unclear = face.thresholds.forged, face.thresholds.unclear
     if face.verdict == "forged":
-        return f"forged is what is above {forged:.3f}"
+        return f"forged above {forged:.3f}"
     if face.verdict == "unclear":
-        return f"unclear is from {unclear:.3f} to {forged:.3f}"
-    return f"{'unclear' if unclear < forged else 'forged'} is what is above {unclear:.3f}"
+        return f"unclear from {unclear:.3f} to {forged:.3f}"
+    return f"{'unclear' if unclear < forged else 'forged'} above {unclear:.3f}"
 
 
 def timeline(face: FaceVerdict, seconds: float) -> Markup:
-    """Its probability over the whole file, by each method; a click on it goes there in the film."""
+    """Its probability over the whole file, by each method; a click on it goes there in the video."""
 
     def x(at: float) -> float:
         return LEFT + (RIGHT - LEFT) * at / max(seconds, 1e-6)
@@ -71,34 +71,37 @@ def timeline(face: FaceVerdict, seconds: float) -> Markup:
         return BOTTOM - (BOTTOM - TOP) * p
 
     parts = [
-        f'<line x1="{LEFT}" x2="{RIGHT}" y1="{y(p)}" y2="{y(p)}" stroke="#e5e7eb"/>'
+        f'<text x="{LEFT}" y="14" class="title">Probability of a forgery over time</text>'
+        f'<text x="{(LEFT + RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">time (s)</text>'
+        f'<text transform="translate(12 {(TOP + BOTTOM) / 2}) rotate(-90)" text-anchor="middle">probability</text>'
+    ]
+    parts += [
+        f'<line x1="{LEFT}" x2="{RIGHT}" y1="{y(p)}" y2="{y(p)}" stroke="var(--line)"/>'
         f'<text x="{LEFT - 6}" y="{y(p) + 4}" text-anchor="end">{p:g}</text>'
         for p in (0, 0.5, 1)
     ]
     parts.append(
         f'<rect x="{x(face.first):.1f}" y="{TOP}" width="{max(2.0, x(face.last) - x(face.first)):.1f}" '
-        f'height="{BOTTOM - TOP}" fill="#f3f4f6" fill-opacity=".6"/>'
+        f'height="{BOTTOM - TOP}" fill="var(--panel)" fill-opacity=".6"/>'
     )
     at = face.thresholds
     lines: list[tuple[Verdict, float]] = [("unclear", at.unclear), ("forged", at.forged)]
     for verdict, p in lines:
-        colour = "rgb({},{},{})".format(*COLOURS[verdict])
+        colour = f"var(--{verdict})"
         parts.append(
             f'<line x1="{LEFT}" x2="{RIGHT}" y1="{y(p):.1f}" y2="{y(p):.1f}" stroke="{colour}" stroke-dasharray="4 4"/>'
         )
         if verdict == "forged" or y(at.unclear) - y(at.forged) > 11:  # or one word would be upon the other
-            up = y(p) - 3 if y(p) - TOP > 9 else y(p) + 11
-            parts.append(f'<text x="{RIGHT - 2}" y="{up:.1f}" text-anchor="end" fill="{colour}">{verdict}</text>')
+            parts.append(f'<text x="{RIGHT + 5}" y="{y(p) + 4:.1f}" fill="{colour}">{verdict}</text>')
     for i, said in enumerate(face.said):
-        colour = "rgb({},{},{})".format(*CURVES[i % len(CURVES)])
+        colour = f"var(--s{i % SERIES})"
         points = [(x(one.seconds), y(said.by.calibrated(one.score))) for one in said.usable]
         line = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
         if len(points) <= 100:
             parts += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.2" fill="{colour}"/>' for a, b in points]
     parts += [
-        f'<text x="{x(seconds * i / 4):.1f}" y="{HEIGHT - 6}" text-anchor="{"start" if i == 0 else "end"}">'
-        f"{seconds * i / 4:.1f} s</text>"
+        f'<text x="{x(seconds * i / 4):.1f}" y="{BOTTOM + 16}" text-anchor="middle">{seconds * i / 4:.1f}</text>'
         for i in range(5)
     ]
     name = f"Probability of face {face.track.id} over time"
@@ -109,7 +112,7 @@ def timeline(face: FaceVerdict, seconds: float) -> Markup:
 
 
 def key_frames(said: Said) -> list[KeyFrame]:
-    """The most suspicious moments, in their order."""
+    """The most suspicious frames, in their order."""
     shown = [one for one in said.usable if one.crop is not None]
     return [
         KeyFrame(seconds=one.seconds, probability=said.by.calibrated(one.score), picture=jpeg(beside(one)))
@@ -145,10 +148,11 @@ def page(found: Examined, asked: Sequence[Trained], rates: Rates, files: dict[st
         name: Of the file.
     """
     faces: list[dict[str, Any]] = []
+    is_video = len(found.index) > 1
     for face in found.faces:
         is_judged = face.probability is not None
         pictures = [(said.by.name, key_frames(said)) for said in face.said] if is_judged else []
-        line = timeline(face, found.index.seconds) if found.index.seconds and is_judged else None
+        line = timeline(face, found.index.seconds) if is_video and is_judged else None
         where = explain_range(face) if is_judged else ""
         faces.append({"face": face, "range": where, "timeline": line, "pictures": pictures})
     return render(
@@ -157,10 +161,11 @@ def page(found: Examined, asked: Sequence[Trained], rates: Rates, files: dict[st
         lead=lead(found),
         damage=say_damage(found.damage),
         found=found,
+        is_video=is_video,
         files=files,
         faces=faces,
         seen=group_seen(asked),
         methods=[(one, digest(one.contract), Performance.of(one, rates)) for one in asked],
         classes={"forged": "forged", "unclear": "unclear", "no forgery found": "real"},
-        colours=["rgb({},{},{})".format(*colour) for colour in CURVES],
+        colours=[f"var(--s{i})" for i in range(SERIES)],
     )

@@ -214,7 +214,9 @@ class Examiner:
         self, index: Index, size: tuple[int, int], tracks: dict[int, Track], most: int, damage: NDArray[np.bool_]
     ) -> Examined:
         shortest = min(self.tracker.shortest, int((~damage).sum()))
-        reason = self.usable.reject_damage(damage) or ("" if most else f"{say_damage(damage)}: no moment is whole")
+        reason = self.usable.reject_damage(damage) or (
+            "" if most else f"{say_damage(damage)}: no sampled frame is intact"
+        )
         faces = []
         for track in tracks.values():
             if len(track.frames) >= shortest:

@@ -112,8 +112,10 @@ class Usable:
         if usable >= needed:
             return []
         if not faults:
-            return [f"too short ({usable} usable moments, limit {needed})"]
+            return [f"too short ({usable} usable frames, limit {needed})"]
         kind, count = Counter(fault.kind for fault in faults).most_common(1)[0]
         alike = [fault for fault in faults if fault.kind == kind]
         typical = min(alike, key=lambda fault: abs(fault.value - median(one.value for one in alike)))
-        return [f"{typical.say()} in {count} of {usable + len(faults)} moments"]
+        if most == 1:  # an image
+            return [typical.say()]
+        return [f"{typical.say()} in {count} of {usable + len(faults)} sampled frames"]

@@ -12,13 +12,20 @@ from markupsafe import Markup
 SUITE = Path(__file__).parents[1]
 
 
+def join_number(text: str) -> str:
+    """With breaks only where a narrow cell may have one: before the interval or the spread of a number."""
+    return text.replace(", ", ",\u00a0").replace("± ", "±\u00a0") if "[" in text or "±" in text else text
+
+
 def template(name: str) -> Template:
     """
     Args:
         name: From the folder of the suite on; what is no page is not escaped.
     """
     pages = select_autoescape(["html"])
-    return Environment(loader=FileSystemLoader(SUITE), autoescape=pages, trim_blocks=True).get_template(name)
+    environment = Environment(loader=FileSystemLoader(SUITE), autoescape=pages, trim_blocks=True)
+    environment.filters["join_number"] = join_number
+    return environment.get_template(name)
 
 
 def render(name: str, **content: Any) -> str:

@@ -93,8 +93,8 @@ def section(run: Run, learned: float) -> dict[str, Any]:
     contract = json.loads(run.about.get("contract", "{}"))
     panel = run.path / "panels" / "test.png"
     curves = [
-        plots.curve(run, {"train/loss": "training loss"}, "loss"),
-        plots.curve(run, {f"val/{id}": title for id, title in titles(CURVES).items()}, "validation"),
+        plots.curve(run, {"train/loss": "training loss"}, "Training loss", "loss"),
+        plots.curve(run, {f"val/{id}": title for id, title in titles(CURVES).items()}, "Validation", "AUROC"),
     ]
     commands = f"python -m suite fit --config {run.path / 'config.yaml'} --run NEW_RUN\n"
     commands += "python -m suite test --config NEW_RUN/config.yaml --ckpt_path NEW_RUN/checkpoints/best.ckpt"
@@ -125,13 +125,13 @@ def section(run: Run, learned: float) -> dict[str, Any]:
 
 
 def compared(test_set: TestSet, sections: list[dict[str, Any]]) -> dict[str, Any]:
-    """One table and one drawing of the runs that were tested on the same videos."""
+    """One table and the ROC curves of the runs that were tested on the same videos."""
     shown = [run for run, s in zip(test_set.runs, sections, strict=True) if s["is_shown"]]
     return {
         "name": test_set.name,
         "runs": sections,
         "titles": [metric.title for metric in METRICS if any(metric.title in s["metrics"] for s in sections)],
-        "roc": Markup(plots.roc(shown, test_set.name)) if shown else "",
+        "roc": [Markup(plot) for plot in plots.roc(shown, test_set.name)] if shown else [],
     }
 
 
