@@ -49,7 +49,9 @@ def overlaid(face: Picture, grey: Picture) -> Picture:
 
 def labelled(column: Picture, text: str) -> Picture:
     strip = np.full((18, TILE, 3), 255, np.uint8)
-    cv2.putText(strip, text, (2, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.38, (0, 0, 0), 1, cv2.LINE_AA)
+    (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.38, 1)
+    size = 0.38 * min(1.0, (TILE - 4) / width)  # a long name is small, never cut
+    cv2.putText(strip, text, (2, 13), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 1, cv2.LINE_AA)
     return np.vstack([strip, column])
 
 
@@ -72,7 +74,7 @@ class Panels(Gallery[Picture]):
             rows.append(heated(face, outcome.prediction.mask_logit[i, 0, 0].sigmoid()))
         if outcome.prediction.recovered is not None:
             rows.append(tile(outcome.prediction.recovered[i, 0]))
-        return labelled(np.vstack(rows), f"{kind[:12]} {float(outcome.score[i]):.2f}")
+        return labelled(np.vstack(rows), f"{kind} {float(outcome.score[i]):.2f}")
 
     def write(self, trainer: Trainer, split: str, kept: dict[str, dict[str, Picture]]) -> None:
         reals_first = sorted(kept, key=lambda kind: (kind != "real", kind))

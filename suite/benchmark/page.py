@@ -96,10 +96,14 @@ def claimed(family: Family, number: int) -> Section:
     )
 
 
+def methods_of(rows: Sequence[Row]) -> list[str]:
+    return [method for (method,) in summary.names(rows, "method")]
+
+
 def validated(rows: Sequence[Row], learned: float, out: Path) -> Section | None:
     """What each training reached on its own validation, and how."""
     reached, by_epoch = trainings(rows, learned), read_curves(rows, out)
-    drawn = [Markup(drawings.learning(by_epoch, learned))] if by_epoch else []
+    drawn = [Markup(drawings.learning(by_epoch, methods_of(rows), learned))] if by_epoch else []
     return Section(name="training", title="Own validation", tables=[reached], drawings=drawn) if reached else None
 
 
@@ -110,7 +114,7 @@ def robust(rows: Sequence[Row]) -> Section | None:
         by_kind = summary.curves(rows, name)
         if one is not None and by_kind:
             tables.append(Table(head=[label, *one.head[1:]], rows=one.rows, note=one.note))
-            drawn.append(Markup(drawings.robustness(by_kind, label)))
+            drawn.append(Markup(drawings.robustness(by_kind, methods_of(rows), label)))
     return Section(name="robustness", title="Robustness", tables=tables, drawings=drawn) if tables else None
 
 
@@ -189,7 +193,7 @@ def lead(sweep: Sweep, rows: Sequence[Row], failures: Sequence[Failure]) -> str:
         {tuple(row[name] for name in ("method", "train", "seed", "test", "degradation", "severity")) for row in rows}
     )
     below = len(untrained(rows, sweep.learned))
-    failed = f"{len(failures)} failures" if failures else "none failed"
+    failed = f"{len(failures)} failure{'s' * (len(failures) > 1)}" if failures else "none failed"
     unlearned = f"; {below} training{'s' * (below > 1)} did not learn their own task" if below else ""
     return f"{text}: {tests} tests, {failed}{unlearned}."
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
@@ -15,46 +15,49 @@ Curves = Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]  # points of ea
 
 
 def forest(claims: Sequence[Claim], title: str) -> str:
-    """A gain with its interval for each pair, under the names of both; what does not hold is pale."""
-    figure = Figure((5, 1 + 0.42 * len(claims)))
+    """A gain with its interval for each pair; what does not hold is pale."""
+    figure = Figure((4.2, 1 + 0.28 * len(claims)))
     axes = figure.subplots()
     for y, claim in enumerate(reversed(claims)):
         colour = COLOURS[0] if claim.holds else SOFT
         axes.plot([claim.gain.low, claim.gain.high], [y, y], color=colour, linewidth=2, solid_capstyle="butt")
         axes.plot(claim.gain.value, y, "o", color=colour, markersize=5)
-        names = f"{claim.ours} over {claim.theirs}"
-        axes.text(0, y + 0.22, names, transform=axes.get_yaxis_transform(), fontsize=9)
     axes.axvline(0, color=INK, linewidth=1)
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
-    axes.set(xlabel="gain in video AUROC, with its 95 % interval", ylim=(-0.5, len(claims) - 0.2))
+    axes.set_yticks(range(len(claims)), [f"{claim.ours} over {claim.theirs}" for claim in reversed(claims)])
+    axes.set(xlabel="gain in video AUROC, with its 95 % interval", ylim=(-0.7, len(claims) - 0.3))
     axes.set_title("Gains of each pair")
     return svg(figure, title)
 
 
-def robustness(by_kind: Curves, ylabel: str) -> str:
+def robustness(by_kind: Curves, methods: Sequence[str], ylabel: str) -> str:
     """One panel for each degradation."""
-    return draw_panels(by_kind, "severity (0: not degraded)", ylabel, range(6))
+    return draw_panels(by_kind, methods, "severity (0: not degraded)", ylabel, range(6))
 
 
-def learning(by_training_set: Curves, limit: float) -> str:
+def learning(by_training_set: Curves, methods: Sequence[str], limit: float) -> str:
     """One panel for each training set, with what a training must reach."""
-    return draw_panels(by_training_set, "epoch", "own validation, video AUROC", limit=limit)
+    return draw_panels(by_training_set, methods, "epoch", "own validation, video AUROC", limit=limit)
 
 
 def draw_panels(
-    by_kind: Curves, xlabel: str, ylabel: str, ticks: Sequence[int] | None = None, limit: float | None = None
+    by_kind: Curves,
+    methods: Sequence[str],
+    xlabel: str,
+    ylabel: str,
+    ticks: Sequence[int] | None = None,
+    limit: float | None = None,
 ) -> str:
     """A legend, then a plot for each panel, with one line for each method and the same axes.
 
     Args:
+        methods: All of the sweep, so that each has the same line in every plot of a page.
         limit: What a value must reach.
     """
-    methods = list(dict.fromkeys(method for lines in by_kind.values() for method in lines))
+    drawn = {method for lines in by_kind.values() for method in lines}
     points = [point for lines in by_kind.values() for line in lines.values() for point in line]
     values = [value for _, value in points] + ([] if limit is None else [limit])
     margin = 0.05 * (max(values) - min(values)) or 0.05
-    out = [draw_key(methods, limit)]
+    out = [draw_key(methods, drawn, limit)]
     for kind, lines in by_kind.items():
         figure = Figure((3.2, 2.6))
         axes = figure.subplots()
@@ -80,10 +83,14 @@ def draw_panels(
     return "".join(out)
 
 
-def draw_key(methods: Sequence[str], limit: float | None) -> str:
+def draw_key(methods: Sequence[str], drawn: Container[str], limit: float | None) -> str:
     """Which line is whose, for several plots at once."""
     patterns = ["", "6 4", "6 3 2 3", "2 2"]  # of DASHES
-    lines = [(method, f"s{i % len(COLOURS)}", patterns[i % len(DASHES)], 2) for i, method in enumerate(methods)]
+    lines = [
+        (method, f"s{i % len(COLOURS)}", patterns[i % len(DASHES)], 2)
+        for i, method in enumerate(methods)
+        if method in drawn
+    ]
     lines += [] if limit is None else [(f"limit {limit:g}", "soft", "1 2", 1)]
     return Markup("<ul class=legend>{}</ul>").format(
         Markup("").join(

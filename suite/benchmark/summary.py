@@ -126,8 +126,8 @@ def localization(rows: Sequence[Row]) -> Table | None:
     note = (
         "On fakes whose masks are known: over all their pixels together, and as a mean over frames, which is what most "
         "of the field reports. A map that shows the boundary of a forged region is measured against that boundary, "
-        "never against the region. False alarms are the area marked on reals. Class activations are what places say "
-        "for the score of a face; no mask has trained them."
+        "never against the region. False alarms are the area marked on reals. Class activations are how much each "
+        "region adds to the score of a face; no mask has trained them."
     )
     return by_test(named, columns, note, "pixel_auroc") if mine else None
 
@@ -188,7 +188,7 @@ def robustness(rows: Sequence[Row], name: str = "video_auroc") -> Table | None:
         out.append([*line, Entry(text=f"{min(seen):.2f}" if seen else "-")])
     note = (
         "Means over the severities, applied to the videos before faces are looked for, where all of them were tested. "
-        "The last column is the smallest share of videos in which a face was still found: figures are of those alone."
+        "The last column is the smallest share of videos in which a face was still found: metrics are of those alone."
     )
     head = ["method", "tested on", "clean", *kinds, "mean corrupted", "mean drop", "least coverage"]
     return Table(head=head, rows=out, note=note)

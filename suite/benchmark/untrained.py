@@ -66,7 +66,7 @@ def trainings(rows: Sequence[Row], limit: float) -> Table | None:
     note = (
         f"Video AUROC on the validation split of each training's own data, of the checkpoint that was tested: what it "
         f"was trained on, for instance blended faces. Below {limit:.2f} a training has not learned its own task, and "
-        "no metric of its tests is shown or compared. First stages, and masks that look at nothing, have none."
+        "no metric of its tests is shown or compared. First stages and constant baselines have none."
     )
     return Table(head=["method", "trained on", "own validation", "state"], rows=out, note=note)
 

@@ -98,9 +98,9 @@ def test_a_face_without_enough_usable_moments_has_the_commonest_reason() -> None
     blur = usable.find_fault(replace(GOOD, sharpness=1.0))
     faults = [fault for fault in (blur, *side) if fault is not None]
     assert usable.explain(4, faults, 32) == []
-    assert usable.explain(3, faults, 32) == ["seen from the side (yaw 60°, limit 45°) in 3 of 7 moments"]
+    assert usable.explain(3, faults, 32) == ["seen from the side (yaw 60°, limit 45°) in 3 of 7 sampled frames"]
     assert usable.explain(2, faults, 2) == []  # all that a short clip has
-    assert usable.explain(3, [], 32) == ["too short (3 usable moments, limit 4)"]
+    assert usable.explain(3, [], 32) == ["too short (3 usable frames, limit 4)"]
 
 
 @pytest.mark.parametrize("wrong", [{"moments": 0}, {"outside": 1.2}, {"yaw": 0.0}, {"pitch": 200.0}])
@@ -164,11 +164,11 @@ def test_moments_that_are_not_usable_have_no_part_in_the_verdict_and_are_counted
     out = [one for one in method["moments"] if one["left_out"]]
     assert face["left_out"] == {"too blurred": len(out)}
     assert 0 < len(out) < len(method["moments"])
-    assert f"{len(out)} moments too blurred" in page
+    assert f"{len(out)} sampled frames too blurred" in page
     left = [one["score"] for one in method["moments"] if not one["left_out"]]
     assert method["score"] == pytest.approx(np.mean(left), abs=1e-5)
     assert whole["methods"][0]["score"] == pytest.approx(np.mean([one["score"] for one in method["moments"]]), abs=1e-5)
     content, page = look(replace(usable, sharpness=1e6))
     assert content["verdict"] == "no verdict"
     count = len(method["moments"])
-    assert json.dumps(content["reasons"]).count(f"limit 1000000.0) in {count} of {count} moments") == 1
+    assert json.dumps(content["reasons"]).count(f"limit 1000000.0) in {count} of {count} sampled frames") == 1

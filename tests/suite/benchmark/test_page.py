@@ -18,17 +18,19 @@ from datamodules import manifest
 from datamodules.manifest import Video
 from datamodules.prepared import checksums
 from datamodules.runtime.errors import Refused
-from suite.benchmark import summary
+from suite.benchmark import plots, summary
 from suite.benchmark.comparisons import ALL_TESTS, UNSEEN, compare
 from suite.benchmark.conditions import Condition
 from suite.benchmark.overrides import Settings
 from suite.benchmark.page import PUBLISHED, PUBLISHED_BY, page, published
 from suite.benchmark.plan import Cell, Domain, Entrant, Sweep
-from suite.benchmark.results import rows_of
+from suite.benchmark.results import ALL, rows_of
 from suite.benchmark.runner import Failure
 from suite.benchmark.subgroups import gaps, groups_of
 from suite.run_metrics import read_run, videos
 from tests.conftest import ROOT
+from tests.fixtures.browser import check_page
+from tests.fixtures.needs import chromium
 from tests.suite.report.test_report import write_run
 
 SECONDS = {"train": 60.0, "test": 10.0}
@@ -302,3 +304,41 @@ def test_the_page_holds_what_was_found_and_nothing_from_elsewhere(
     whole = [row["video_auroc"] for row in rows if row["forgery"] == "all" and row["method"] == "plain"]
     assert f"{np.mean(whole):.3f} ± {np.std(whole, ddof=1):.3f}" in text
     assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
+
+
+@pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine")
+def test_a_browser_shows_all_of_a_page_with_degradations_and_groups_at_any_width(
+    sweep: Sweep, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    kinds = ("block_wise", "color_saturation", "gaussian_noise", "jpeg")
+    degraded = [row | {"degradation": kind, "severity": s} for row in rows for kind in kinds for s in range(1, 6)]
+    kinds_of_forgery = ("NeuralTexture", "TemporalSmooth", "TemporalJitter", "Reenactment", "OutsideEdit", "LocalEdit")
+    unseen = [
+        row | {"forgery": kind, "seen": False} for row in rows if row["forgery"] == ALL for kind in kinds_of_forgery
+    ]
+    same = {"method": "plain", "train": "t", "seed": 0, "test": "DFDC", "attribute": "age_band"}
+    metrics = {"video_auroc": 0.8, "video_fpr_at_validation": 0.1, "video_tpr_at_validation": 0.7}
+    groups = [same | metrics | {"group": group} for group in ("under 25", "25 to 34")]
+    reason = "/a/folder/of/a/name" * 20 + ": no disk"
+    failures = [Failure(cell=None, test=Condition(test="DFDC", kind="blur", severity=5), reason=reason)]
+    for cell in sweep.cells():
+        history = cell.run(tmp_path) / "metrics.csv"
+        history.parent.mkdir(parents=True, exist_ok=True)
+        history.write_text("epoch,val/video_auroc\n0,0.8\n1,0.95\n")
+    claims = compare(sweep, rows, tmp_path, tmp_path)
+    file = tmp_path / "report.html"
+    file.write_text(page(sweep, [*rows, *unseen, *degraded], failures, claims, groups, tmp_path))
+    for name in ("robustness", "groups", "training"):
+        assert f'<section id="{name}"' in file.read_text()
+    check_page(file)
+
+
+def test_a_method_has_the_same_line_in_every_plot_of_a_page() -> None:
+    methods = ["a", "b", "c"]
+    both = plots.robustness({"blur": {"a": [(0, 0.9), (1, 0.8)], "b": [(0, 0.8), (1, 0.7)]}}, methods, "video AUROC")
+    alone = plots.robustness({"blur": {"b": [(0, 0.8), (1, 0.7)]}}, methods, "pixel AUROC")
+    assert 'stroke="var(--s1)" stroke-width="2" stroke-dasharray="6 4"/></svg> b<' in both
+    assert 'stroke="var(--s1)" stroke-width="2" stroke-dasharray="6 4"/></svg> b<' in alone
+    assert "stroke: var(--s1)" in alone
+    assert "</svg> a<" not in alone
+    assert all(text in alone for text in (">blur<", ">severity (0: not degraded)<", ">pixel AUROC<"))

@@ -101,7 +101,7 @@ def test_the_film_shows_a_box_in_the_colour_of_what_is_said(head: Frames, small:
         text = (tmp_path / "out/page.html").read_text()
         assert f'class="lead {verdict if verdict in ("forged", "unclear") else "real"}"' in text
         assert "of 40 real ones" in text
-        assert f"The detector was trained on {known.saw}." in text
+        assert f"Model: {known.name} (trained on {known.saw})." in text
         film = PyAV().read(tmp_path / "out/annotated.mp4", [12])[0].numpy().astype(int)
         assert film.shape[0] > head.shape[1]  # the curve is below
         near = np.abs(film[: head.shape[1]] - colour).max(-1) < 60
@@ -121,7 +121,7 @@ def test_of_what_cannot_be_judged_the_reason_is_said_and_no_probability_of_nothi
     cases = {
         "too blurred (sharpness": blurred,
         "too small (pixels": tiny[:, : tiny.shape[1] // 2 * 2, : tiny.shape[2] // 2 * 2],
-        "too short (2 usable moments, limit 4)": gone(head, 7, LENGTH),
+        "too short (2 usable frames, limit 4)": gone(head, 7, LENGTH),
         "no face was found": np.full_like(head, 90),
     }
     for reason, frames in cases.items():

@@ -16,7 +16,9 @@ from datamodules.media.video import probe
 from suite.detect.analyzer import Looker, Settings
 from tests.datamodules.media.test_odd_clips import Frames, copied, enlarged, head, remuxed, turned, write
 from tests.fixtures import clips
+from tests.fixtures.browser import check_page
 from tests.fixtures.detecting import EASY, SCHEMA, gone, small
+from tests.fixtures.needs import chromium
 
 __all__ = ["head", "small"]  # fixtures
 
@@ -59,6 +61,15 @@ LIFE: dict[str, tuple[Callable[[Path, Frames], Path], int]] = {
 }
 
 
+@pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize("kind", ["a picture", "upright", "two people"])
+def test_a_browser_shows_all_of_the_page_at_any_width(kind: str, head: Frames, small: Path, tmp_path: Path) -> None:
+    make, _ = LIFE[kind]
+    looker = Looker([small], Settings(frames=8, usable=EASY, device="cpu"))
+    looker.look(make(tmp_path / "clip.mp4", head), tmp_path / "out", True, lambda *_: None)
+    check_page(tmp_path / "out/page.html")
+
+
 @pytest.mark.parametrize("kind", LIFE)
 def test_what_real_life_brings_is_judged_and_filmed(kind: str, head: Frames, small: Path, tmp_path: Path) -> None:
     make, people = LIFE[kind]
@@ -79,6 +90,10 @@ def test_what_real_life_brings_is_judged_and_filmed(kind: str, head: Frames, sma
         picture = cv2.imread(str(tmp_path / "out/annotated.png"))
         assert picture is not None
         assert picture.shape == head[0].shape
+        assert "moment" not in page
+        assert "0.00 s" not in page
+        assert "over time" not in page
+        assert f"Probability {content['faces'][0]['probability']:.3f}" in page
         return
     made = probe(tmp_path / "out/annotated.mp4")
     np.testing.assert_allclose(made.times, source.times, atol=2e-3)

@@ -23,6 +23,7 @@ from suite.__main__ import main
 from tests.conftest import ROOT
 from tests.datamodules.media.test_odd_clips import Frames, head, write
 from tests.fixtures import clips
+from tests.fixtures.browser import WIDTHS
 from tests.fixtures.detecting import bomb, small
 from tests.fixtures.needs import chromium
 
@@ -248,9 +249,14 @@ def test_a_browser_uploads_a_video_and_shows_what_was_found(served: Served, head
         assert seen[0] == head.shape[2]
         assert abs(seen[1] - len(head) / 25) < 0.15
         assert seen[2] is None
-        result.locator(".moments button").last.click()
+        result.locator(".frames button").last.click()
         assert frame.evaluate(f"{film}.currentTime") > 0.1
         assert frame.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
         assert frame.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
+        hidden = f"{film}.clientHeight - {film}.clientWidth * {film}.videoHeight / {film}.videoWidth"
+        assert frame.evaluate(hidden) >= 72  # room for the controls below the frames and their curve
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         assert complaints == []
         browser.close()
