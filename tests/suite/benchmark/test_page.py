@@ -302,7 +302,7 @@ def test_the_page_holds_what_was_found_and_nothing_from_elsewhere(
     ]
     assert "DFDC, blur 5: &lt;no&gt; disk" in text
     whole = [row["video_auroc"] for row in rows if row["forgery"] == "all" and row["method"] == "plain"]
-    assert f"{np.mean(whole):.3f} ± {np.std(whole, ddof=1):.3f}" in text
+    assert f"{np.mean(whole):.3f} ±\u00a0{np.std(whole, ddof=1):.3f}" in text
     assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
 
 
