@@ -32,7 +32,7 @@ class HOG(Detector):
         grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
         for side in (FACE, 1.7 * FACE):
             view = View(grey, last.box, AROUND, side)
-            boxes = [(view.outward(box.reshape(2, 2)).ravel(), score) for box, score in detect(view.picture, LOOSER)]
+            boxes = [(view.to_frame(box.reshape(2, 2)).ravel(), score) for box, score in detect(view.picture, LOOSER)]
             best = nearest([Found(box=box, score=score) for box, score in boxes], last.box)
             if best is not None:
                 return best

@@ -14,7 +14,7 @@ from datamodules.studio.forgeries.expression import reenactment
 from datamodules.studio.forgeries.graft import graft, reshape
 from datamodules.studio.head import Head, Light, Pose, look, render
 from datamodules.studio.portrait import Portrait, make_portrait
-from datamodules.studio.scene import film, open_camera
+from datamodules.studio.scene import open_camera, render_video
 from datamodules.studio.shot import Shot, direct
 from tests.fixtures.filming import stranger
 
@@ -46,7 +46,7 @@ def take(portraits: tuple[Portrait, Portrait], shot: Shot, difficulty: float) ->
         source=source,
         shot=shot,
         camera=camera,
-        frames=list(film(target, shot, camera)),
+        frames=list(render_video(target, shot, camera)),
         source_shot=direct(np.random.default_rng(9), 256, 192, 3),
         difficulty=difficulty,
         seed=[0, 1, 2],

