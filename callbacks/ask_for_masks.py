@@ -48,10 +48,10 @@ class AskForMasks(Callback):
             strategy: Fakes that are most active on the channels that tell fakes best; random ones; or undecided ones.
             count: Masks to ask for; as many as the oracle's budget allows without it.
             per_video: Fakes of one video at most.
-            Attention channels that the active choice ranks by.
+            channels: Attention channels that the active choice ranks by.
             by: The largest of them, their mean, or each in turn.
-            Number of frames of each face to choose from.
-            Seed of the random choice.
+            frames: Number of frames of each face to choose from.
+            seed: Seed of the random choice.
             rounds: In which the masks are asked for, each a part of them.
             apart: Epochs from one round to the next.
         """

@@ -76,24 +76,24 @@ class FaceData(LightningDataModule):
             root: Folder of the data set as its owners ship it, for 'prepare', 'doctor' and reading videos.
             index: Lists the videos in root, for instance datamodules.datasets.ffpp.index.
             compression: Only videos of this release, for instance c23.
-            Manipulations used for training and validation: all if unset, none if []. Testing uses all.
+            methods: Manipulations used for training and validation: all if unset, none if []. Testing uses all.
             read: Stored crops, or the videos in root, which clips of several frames need.
             decoder: Reads the videos; without it decord, or PyAV where decord would be wrong: the bits are the same.
             image_size: Side of the crop, in pixels; as prepared without it.
             clip: Frames per sample; more than one needs 'read: videos'.
             every: Step from one frame of a clip to the next.
             draws: Clips per face and epoch in training.
-            Evenly spaced clips per face that they are drawn from; all if unset.
+            train_clips: Evenly spaced clips per face that they are drawn from; all if unset.
             eval_clips: Evenly spaced clips per face in validation and testing.
             batch_size: Samples per step and device.
             num_workers: Loader processes; the samples do not depend on it.
             balance: Draw as many real as fake clips, from the rarer class more different ones.
             pairs: Each fake is followed by the same frames of the real video it was made from.
-            Seed of the random draws; set by seed_everything.
+            seed: Seed of the random draws; set by seed_everything.
             synthesis: Makes the forgeries of training and validation from real faces, on the device; batch_size then
                 counts the real ones.
             augment: Changes training batches on the device; none without it.
-            Source of masks for active learning; all masks are known if unset.
+            oracle: Source of masks for active learning; all masks are known if unset.
             annotated: Faces with such a mask that join each batch, once there are any.
             sets: Several data sets, each with prepared and, if need be, root, compression, methods, weight, name and
                 people, instead of those above.

@@ -236,7 +236,7 @@ def select_rows(
     Args:
         prepared: Folder of the table, for messages.
         compression: Only of this release.
-        Manipulations wanted: all if unset.
+        methods: Manipulations wanted: all if unset.
     """
     wanted = pc.field("split") == split
     if compression is not None:

@@ -93,7 +93,7 @@ class Method(RemembersValidation, ABC):
             optimizer: Builds the optimizer from the parameters.
             scheduler: Builds the schedule from the optimizer; stepped once per epoch.
             rho: Radius of sharpness-aware minimization, which passes each batch twice; 0 is without.
-            mean_of: How frame scores are pooled into a video score: the mean of their scores, their logits, or the scores above
+            mean_of: How frame scores are pooled into a video score: mean of scores, of logits, or of the scores above
                 a half where there are any (suspects).
         """
         super().__init__()

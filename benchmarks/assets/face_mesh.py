@@ -153,7 +153,7 @@ def summarize(errors: Array) -> dict[str, float]:
 def write_table(table: Array, opening: str) -> None:
     """
     Args:
-        Text in the source after which the table begins.
+        opening: Text in the source after which the table begins.
     """
     lines = []
     for row in table:
@@ -172,8 +172,8 @@ def benchmark(photos: Path | None = None, people: int = 102, frames: int = 8, wr
 
     Args:
         photos: Folder with photographs and dlib's lists of their points.
-        Number of people of the studio.
-        Number of frames of each of them.
+        people: Number of people of the studio.
+        frames: Number of frames of each of them.
         write: Put the table and the mean face into the package.
     """
     cv2.setNumThreads(1)

@@ -122,7 +122,7 @@ def sheets(only: list[str] | None = None) -> None:
     """Draw them into benchmarks/results.
 
     Args:
-        Names of sheets; all if unset.
+        only: Names of sheets; all if unset.
     """
     cv2.setNumThreads(1)
     for draw in (people, shots, turns, forgeries):

@@ -46,13 +46,13 @@ def gpu(
         stages: In this order.
         device: Whose results and times are wanted; cpu shows that the script itself runs.
         tiny: Networks and pictures small enough for a test.
-        Precision of the timed trainings: gpu is as configs/hardware/gpu.yaml has it, or one of Lightning's names.
+        precision: Precision of the timed trainings: gpu is that of configs/hardware/gpu.yaml; or a name of Lightning's.
         steps: Timed ones.
         workers: Loader processes.
         wanted: Rows of the table of times that begin with one of these; all without any.
-        Length of the real training.
+        minutes: Length of the real training.
         trunk: State dict of tf_efficientnet_lite0 to start that training from; random weights without it.
-        Length of the video that is scored.
+        seconds: Length of the video that is scored.
         people: Size of the studio that is filmed.
     """
     torch.set_float32_matmul_precision("high")

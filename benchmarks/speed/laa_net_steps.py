@@ -139,11 +139,11 @@ def laa_net_steps(
         work: Folder for logs.
         trunk: Name of a timm EfficientNet.
         size: Side of the images.
-        Number of real and fake pairs in a batch.
+        pairs: Number of real and fake pairs in a batch.
         steps: Per variant; the first three are not counted.
-        Number of arithmetic threads.
+        threads: Number of arithmetic threads.
         variants: Which.
-        Name of the recorded result.
+        name: Name of the recorded result.
     """
     result: dict[str, Any] = {"trunk": trunk, "size": size, "pairs": pairs, "steps": steps, "threads": threads}
     for variant in variants:

@@ -95,9 +95,9 @@ def overhead(
         work: Folder for the log.
         backbone: Name of a timm model.
         batch_size: Samples.
-        Side of the images in pixels.
+        side: Side of the images in pixels.
         steps: Per repeat.
-        Number of repeats of both.
+        repeats: Number of repeats of both.
     """
     one, method = batch(batch_size, side), Classifier(backbone)
     bare(method, one, 5)

@@ -57,7 +57,7 @@ def prepare(studio: Path, format: Format = "png") -> None:
 
     Args:
         studio: Folder of a generated data set.
-        File format of the crops.
+        format: File format of the crops.
     """
     cv2.setNumThreads(1)
     row = next(row for row in index(studio) if row.label == 0 and row.compression == "c23")

@@ -48,8 +48,8 @@ def recovery_cost(
 
     Args:
         pictures: In a batch.
-        Number of repeats of each, after one that is not counted.
-        Number of threads.
+        repeats: Number of repeats of each, after one that is not counted.
+        threads: Number of threads.
         passes: In which all blocks are recovered.
         half: In bfloat16 as well.
     """

@@ -49,9 +49,9 @@ def cast(
         val: Pairs of people.
         test: Pairs of people.
         everyone: Whether all are forged, or only who is tested.
-        Difficulty of the forgeries.
-        Seed of all draws.
-        Side of the crops in pixels.
+        difficulty: Difficulty of the forgeries.
+        seed: Seed of all draws.
+        side: Side of the crops in pixels.
         workers: Processes.
     """
     plan = Cast(size="small", seed=seed, difficulty=difficulty, train=train, val=val, test=test, everyone=everyone)

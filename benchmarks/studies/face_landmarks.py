@@ -198,7 +198,7 @@ def benchmark(count: int = 24, clips: int = 4, frames: int = 40) -> None:
     Args:
         count: People of London.
         clips: Videos of the studio.
-        Number of frames of each of them.
+        frames: Number of frames of each of them.
     """
     cv2.setNumThreads(1)
     cases = [case for portrait in london(count) for case in conditions(portrait)]

@@ -34,7 +34,7 @@ class SendSignal(Callback):
     def __init__(self, name: Signal, epoch: int = 1, batch: int = 2) -> None:
         """
         Args:
-            Name of the signal.
+            name: Name of the signal.
             epoch: In which it is sent, counted from 0.
             batch: After which it is sent, counted from 0.
         """
@@ -70,7 +70,7 @@ def tensors(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
 def largest_difference(one: Path, other: Path, part: str) -> float:
     """
     Args:
-        Entry of last.ckpt of both runs, for instance state_dict.
+        part: Entry of last.ckpt of both runs, for instance state_dict.
     """
     a, b = (
         dict(tensors(torch.load(run / "checkpoints/last.ckpt", weights_only=True).get(part))) for run in (one, other)

@@ -80,8 +80,8 @@ def act(number: int, radius: float, path: Path2D, seed: int = 0) -> tuple[str, S
 def stage(cast: Sequence[tuple[str, Shot]], set_seed: int, cover: Cover | None = None) -> Staged:
     """
     Args:
-        People in the shot, the farthest first.
-        Seed of background and camera.
+        cast: People in the shot, the farthest first.
+        set_seed: Seed of background and camera.
     """
     length = len(cast[0][1])
     heads = []

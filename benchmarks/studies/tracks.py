@@ -123,7 +123,7 @@ def tracks(count: int = 1, frames: int = 60) -> None:
 
     Args:
         count: Videos of 720p.
-        Number of frames of each, then backwards.
+        frames: Number of frames of each, then backwards.
     """
     cv2.setNumThreads(1)
     result: dict[str, Any] = {"cpu_ms_per_frame_720p": clock(count, frames)}

@@ -21,7 +21,7 @@ class AnnotatedFaces:
     def __init__(self, oracle: MaskOracle, each: int) -> None:
         """
         Args:
-            Number of annotated faces in every batch, drawn with replacement.
+            each: Number of annotated faces in every batch, drawn with replacement.
         """
         self.oracle, self.each = oracle, each
         self.faces: Batch | None = None
@@ -30,7 +30,7 @@ class AnnotatedFaces:
     def ask(self, samples: Sequence[Sample], about: dict[str, Any]) -> None:
         """
         Args:
-            Facts for the report.
+            about: Facts for the report.
         """
         self.faces, self.about = collate(self.oracle.request(samples)), about
 

@@ -56,7 +56,7 @@ def task(face: Face, score: float, picture: Bytes, found: Bytes | None, image: s
     Args:
         picture: (H, W, 3) RGB.
         found: (H, W) 255 where a method points, drawn before the person begins.
-        Address of the image; it is embedded in the task if unset.
+        image: Address of the image; it is embedded in the task if unset.
     """
     address = image or f"data:image/png;base64,{base64.b64encode(png(picture)).decode()}"
     out: dict[str, Any] = {"data": {"image": address, "face": face.file, "score": round(score, 4)}}

@@ -79,7 +79,7 @@ class DrawnMasks(MaskOracle):
     def __init__(self, folder: Path, budget: int, partial: bool = False) -> None:
         """
         Args:
-            Folder of mask images, white where forged, named as their faces.
+            folder: Folder of mask images, white where forged, named as their faces.
             budget: Masks that may be asked for in all.
             partial: Go on without the masks that are missing.
         """

@@ -83,14 +83,14 @@ class Augment(nn.Module):
             saturation: Largest change of the chroma.
             hue: Largest turn of the chroma, in turns.
             blur: Probability of a Gaussian blur.
-            Standard deviation of the blur, in pixels of an image of 256.
+            sigma: Standard deviation of the blur, in pixels of an image of 256.
             noise: Probability of white noise.
-            Standard deviation of the noise in an image of 256; white is 1.
+            deviation: Standard deviation of the noise in an image of 256; white is 1.
             rescale: Probability of a way down and up again.
             smallest: Lowest size on the way, over 256 pixels.
             jpeg: Probability of a real JPEG, on each frame; of 256 pixels if it is smaller.
-            JPEG quality range.
-            Chroma subsampling of the JPEG.
+            quality: JPEG quality range.
+            subsampling: Chroma subsampling of the JPEG.
         """
         super().__init__()
         self.flip, self.affine, self.degrees, self.scale, self.shift = flip, affine, degrees, scale, shift

@@ -54,7 +54,7 @@ def jpegs(images: Tensor, quality: Tensor, least: int = 0, subsampling: Subsampl
     Args:
         quality: (B,), on the CPU.
         least: See jpeg.
-        Chroma subsampling.
+        subsampling: Chroma subsampling.
     """
     if images.is_cpu:
         each = zip(images, quality.tolist(), strict=True)

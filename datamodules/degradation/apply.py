@@ -68,9 +68,9 @@ def degrade_frames(
 ) -> Iterator[Shown]:
     """
     Args:
-        New frame numbers by the old ones, from ``map_arriving``.
-        Key of the video, on which all draws depend.
-        Number of the pass.
+        places: New frame numbers by the old ones, from ``map_arriving``.
+        key: Key of the video, on which all draws depend.
+        number: Number of the pass.
         is_mask: Only places and times change.
     """
     for old, seconds, picture in frames:

@@ -51,7 +51,7 @@ class Region(ABC):
 
         Args:
             heat: (S, S).
-            Shape of the frame, height first.
+            shape: Shape of the frame, height first.
         """
 
 

@@ -33,9 +33,9 @@ def read_provided_track(
 ) -> Track:
     """
     Args:
-        Numbers of the images, as their landmark files are named.
+        numbers: Numbers of the images, as their landmark files are named.
         box: "all", or x0 y0 x1 y1.
-        Margin of the crop.
+        margin: Margin of the crop.
         files: Folder of landmarks; without it they are fitted.
     """
     track = Track(0)

@@ -46,7 +46,7 @@ def measure_quality(
     Args:
         frame: (H, W, 3).
         box: (4,) of the face.
-        Region that a method sees.
+        region: Region that a method sees.
         presence: Probability that it is a face, says the landmark model.
     """
     grey = cv2.cvtColor(region.cut(frame, SIDE), cv2.COLOR_RGB2GRAY)

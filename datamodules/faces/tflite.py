@@ -23,7 +23,7 @@ STDERR = 2
 def run(name: str, images: NDArray[np.float32], outputs: Sequence[str]) -> list[Floats]:
     """
     Args:
-        Name of the file in ``models``.
+        name: Name of the file in ``models``.
         images: (1, H, W, 3) as the network wants them.
         outputs: Names of tensors.
     """
@@ -40,7 +40,7 @@ def load(name: str, process: int) -> tuple[Any, Lock]:
     """A network and who may use it; one for each process, since none survives a fork for sure.
 
     Args:
-        Process id.
+        process: Process id.
     """
     from ai_edge_litert.interpreter import Interpreter
 

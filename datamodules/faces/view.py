@@ -15,7 +15,7 @@ class View:
         """
         Args:
             around: Side of the square over that of the box.
-            Side of the box in the view in pixels.
+            side: Side of the box in the view in pixels.
             roll: By how much the face is turned clockwise in the image, radians.
         """
         x0, y0, x1, y1 = map(float, box)

@@ -31,10 +31,10 @@ class PreparedSet:
         root: Folder of the data set as its owners ship it, for reading videos.
         index: Lists the videos in root; 'prepare' and 'doctor' take one data set, without 'sets'.
         compression: Only videos of this release, for instance c23.
-        Manipulations used for training and validation: all if unset, none if []. Testing uses all.
+        methods: Manipulations used for training and validation: all if unset, none if []. Testing uses all.
         weight: Share of this set in the real clips of an epoch, over the weights of all sets that have real ones, and
             in the fake clips likewise.
-        Name of its metrics; the data set's name if unset.
+        name: Name of its metrics; the data set's name if unset.
         people: Whose people these are; sets of the same people share their identities. The data set's name without it.
     """
 

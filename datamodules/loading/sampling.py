@@ -107,14 +107,14 @@ class TrainSampler(DistributedSampler[Address]):
     ) -> None:
         """
         Args:
-            Faces that may be drawn.
+            faces: Faces that may be drawn.
             draws: Clips per face and epoch.
             batch: Samples per step on all ranks together; what does not fill a step is left out.
-            Seed of the draws and their order.
+            seed: Seed of the draws and their order.
             balance: The rarer class gives more different clips, and the other is thinned to match.
             pairs: A fake is followed by the same frames of its source.
             together: Draws of one face follow each other, so that its video is decoded once.
-            Weights of the sets.
+            weights: Weights of the sets.
         """
         super().__init__(faces, num_replicas=world, rank=rank, seed=seed)  # type: ignore[arg-type]
         self.faces, self.draws, self.batch = faces, draws, batch

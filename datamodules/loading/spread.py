@@ -18,7 +18,7 @@ def spread_batches(data: FaceData, split: str, count: int, most_bytes: int) -> l
     Args:
         split: Training or validation; their synthesis gets what it needs.
         count: Clips, at most.
-        Largest size of all pixels together.
+        most_bytes: Largest size of all pixels together.
     """
     clips = data.clips(split)
     faces = clips.faces(1)

@@ -35,7 +35,7 @@ def write(
     """Encodes (H, W, 3) or grey (H, W) frames, each at its time in seconds; the file appears only when complete.
 
     Args:
-        Constant rate factor of the encoder; 0 is lossless.
+        crf: Constant rate factor of the encoder; 0 is lossless.
     """
     with write_atomically(path) as part, av.open(str(part), "w", format="mp4") as container:
         options = {"crf": str(crf), "preset": preset, **ALIKE[codec]}

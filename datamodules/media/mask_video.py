@@ -44,7 +44,7 @@ def read_masks(
     """The (H, W) masks of some frames, 0 or 255; None where there is none.
 
     Args:
-        Index of the clip that is masked.
+        index: Index of the clip that is masked.
         numbers: Positions of the frames in it.
         size: Height and width of the frames; a mask of another size would lie elsewhere.
     """
@@ -63,7 +63,7 @@ def stream_masks(decoder: Decoder, path: Path, index: Index) -> Iterator[tuple[i
     """Yields (number, seconds, (H, W) mask) of every frame that has one, each mask decoded once.
 
     Args:
-        Index of the clip that is masked.
+        index: Index of the clip that is masked.
     """
     found = match(path, probe(path), index, range(len(index)))
     masks, at, picture = decoder.stream(path), -1, None
@@ -79,7 +79,7 @@ def damaged_masks(path: Path, index: Index) -> NDArray[np.bool_]:
     """(N,) whether the mask of each frame is damaged.
 
     Args:
-        Index of the clip that is masked.
+        index: Index of the clip that is masked.
     """
     masks = probe(path)
     damage = find_damage(path, masks)

@@ -15,8 +15,8 @@ def sequence_headers(packet: Any, codec: Any) -> bytes:
     """The sequence parameter sets in a packet, one after the other; of other codecs nothing.
 
     Args:
-        Packet of PyAV.
-        Codec context of the packet.
+        packet: Packet of PyAV.
+        codec: Codec context of the packet.
     """
     name = codec.codec.canonical_name
     if name not in SEQUENCE:

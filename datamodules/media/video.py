@@ -37,7 +37,7 @@ class Decoder(ABC):
         """
         Args:
             device: cpu, or cuda:N where the backend can decode there.
-            Number of threads of the decoder.
+            num_threads: Number of threads of the decoder.
         """
         self.device, self.num_threads = torch.device(device), num_threads
 
@@ -106,7 +106,7 @@ class Decord(OnCPU):
         """Why decord would be wrong, or give other bits than PyAV; empty where it is right.
 
         Args:
-            Number of frames wanted.
+            count: Number of frames wanted.
         """
         if index.trimmed:
             return "an edit list hides frames, which decord gets wrong"

@@ -37,7 +37,7 @@ def compare(mine: Contract, theirs: Contract, who: str, options: Mapping[str, st
     """
     Args:
         who: Says where ``theirs`` is from, for the message.
-        Options that change a part of ``mine``, for the message.
+        options: Options that change a part of ``mine``, for the message.
     """
     mine, theirs = name_family(mine), name_family(theirs)
     different = [

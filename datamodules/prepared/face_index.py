@@ -46,7 +46,7 @@ class FaceIndex:
         """
         Args:
             name: The table that the rows of a face are in.
-            Columns that the source needs.
+            columns: Columns that the source needs.
             tracks: Faces per video at most, the best ones.
         """
         self.paths, self.videos, self.columns = [prepared / f"{name}.arrow"], videos, columns

@@ -259,7 +259,7 @@ def prepare_all(
     """Prepares what is not prepared yet, yielding (done, all); the tables are complete when it ends.
 
     Args:
-        Address of a Ray cluster; processes of this machine if unset.
+        address: Address of a Ray cluster; processes of this machine if unset.
     """
     manifest.check(rows, root)
     if without := [row for row in rows if not row.landmarks]:

@@ -30,7 +30,7 @@ def run(jobs: Iterable[Job], address: str, workers: int, one_gpu: bool = False) 
     """Yields what each finished job returns, in no order.
 
     Args:
-        Address of a running cluster, such as auto or ray://host:10001; local starts one on this machine.
+        address: Address of a running cluster, such as auto or ray://host:10001; local starts one on this machine.
         workers: Processes of a local one.
         one_gpu: Each job has one to itself, where the cluster has any.
     """

@@ -128,7 +128,7 @@ class Synthesis(nn.Module, ABC):
         """B real faces to 2 B, reals first, both in their order.
 
         Args:
-            Batch of clips of one frame; where there are sources, they are its second half.
+            batch: Batch of clips of one frame; where there are sources, they are its second half.
             seeds: One for each face, which then depends on nothing else.
         """
         if batch.frames.shape[1] != 1:

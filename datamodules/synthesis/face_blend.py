@@ -55,7 +55,7 @@ class FaceBlend(Synthesis):
             colour: Probability that the shown face is seen by another camera, and that its channels are shifted.
             light: Probability of another gamma there, of blur or noise, and of another brightness or hue.
             after_jpeg: Probability of a JPEG of the face that is shown, before another is blended in.
-            Quality range of that JPEG.
+            quality: Quality range of that JPEG.
             **kwargs: See Synthesis.
         """
         super().__init__(**kwargs)

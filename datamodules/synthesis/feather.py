@@ -65,7 +65,7 @@ def feather(mask: Tensor, width: float) -> Tensor:
 
     Args:
         mask: (B, 1, H, W) bool, some of it true.
-        Width of the border over that side.
+        width: Width of the border over that side.
     """
     h, w = mask.shape[-2:]
     y, x = (torch.arange(side, device=mask.device, dtype=torch.float32) for side in (h, w))

@@ -61,9 +61,9 @@ class WithSources(Dataset[Sample]):
     def __init__(self, clips: CropClips, count: int, among: int, seed: int) -> None:
         """
         Args:
-            Number of nearest faces among which one is drawn.
+            count: Number of nearest faces among which one is drawn.
             among: At most so many are compared, drawn once.
-            Seed of both draws.
+            seed: Seed of both draws.
         """
         self.clips, self.count, self.seed = clips, count, seed
         self.is_real = clips.known.videos["label"].to_numpy()[clips.known.owner] == 0

@@ -22,8 +22,8 @@ def line(
     """(B, length) places along a side, -1 to 1, on the CPU: ``first + i * step`` from ``low`` to before ``high``.
 
     Args:
-        Length of the output.
-        Side of the input.
+        length: Length of the output.
+        side: Side of the input.
         first: Place of the first, in pixels.
         step: From one to the next.
         low: First one that is not empty.

@@ -88,15 +88,15 @@ class SelfBlend(Synthesis):
             scale: Smallest zoom of the changed copy; the largest is its inverse.
             shift: Largest shift of the changed copy over the side, across and down.
             alpha: Strength of the mask's elastic change, in pixels of a face of 256.
-            Smoothness of that displacement, likewise.
+            sigma: Smoothness of that displacement, likewise.
             resize: Smallest and largest size at which the mask is softened, over that of the face.
             kernel: Smallest and largest odd side of erosion and blur, in pixels of a face of 256.
             feather: Standard deviation of that blur, likewise.
-            Shares of the changed copy in the blend, one of which is drawn.
+            ratios: Shares of the changed copy in the blend, one of which is drawn.
             after_shift: Probability that real and fake both have their channels shifted.
             after_light: Probability that both change brightness and contrast, by three times ``light``.
             after_jpeg: Probability that both go through a JPEG, of 256 pixels if they are smaller.
-            Quality range of that JPEG.
+            quality: Quality range of that JPEG.
             ratio_in_mask: Whether the blend ratio also lowers the mask, as upstream SBI has it.
             **kwargs: See Synthesis.
         """

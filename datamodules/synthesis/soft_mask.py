@@ -79,7 +79,7 @@ def soften(
         erode: (B,), on the CPU, odd side of the square that is worn away.
         feather: (B,), on the CPU, odd side of the blur that follows.
         sigma: (B,), on the CPU, standard deviation of that blur.
-        Largest scale that may come.
+        largest: Largest scale that may come.
         kernel: Largest side of square and blur that may come.
     """
     h, w = mask.shape[-2:]

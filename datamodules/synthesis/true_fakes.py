@@ -22,7 +22,7 @@ class MixedSampler(DistributedSampler[Address]):
         """
         Args:
             reals: Says how long an epoch is.
-            True fakes, repeated as often as it takes.
+            fakes: True fakes, repeated as often as it takes.
             real: Real faces in a batch.
             fake: Fakes in a batch.
         """
@@ -82,7 +82,7 @@ def mix(synthesis: Synthesis, batch: Batch, seeds: Sequence[int] | None = None, 
     Args:
         batch: Real faces and fakes, then, where the synthesis has sources, one for each real face.
         seeds: One for each row.
-        Make no forgery of as many real faces as there are true fakes.
+        only_some: Make no forgery of as many real faces as there are true fakes.
     """
     if not any(map(is_forged, batch.video)):
         return synthesis(batch, seeds)

@@ -22,10 +22,10 @@ def halves(
     None where no draw gives such a split.
 
     Args:
-        Manipulation of each row, "real" where nothing is forged.
-        People of each row, separated by spaces; a row with people on both sides, or with none, is in neither.
+        methods: Manipulation of each row, "real" where nothing is forged.
+        people: People of each row, separated by spaces; a row with people on both sides, or with none, is in neither.
         split: Holds people back, whatever is done to them; or one forgery, and the people it was done to.
-        Random generator of the split.
+        generator: Random generator of the split.
     """
     each = [frozenset(names.split()) for names in people]
     everyone, forgeries = sorted(frozenset().union(*each)), sorted(set(methods) - {"real"})

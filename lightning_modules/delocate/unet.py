@@ -83,10 +83,10 @@ class UNet(nn.Module):
         """
         Args:
             encoder: Name of a convolutional timm model.
-            Number of input channels.
+            channels: Number of input channels.
             trunk_weights: See Delocate.
-            Widths of the decoder, from the coarsest; as many as the encoder has features, less one.
-            Whether SCSE gates are used.
+            widths: Widths of the decoder, from the coarsest; as many as the encoder has features, less one.
+            gated: Whether SCSE gates are used.
             groups: Normalize groups of channels, not batches.
         """
         super().__init__()

@@ -137,8 +137,8 @@ class Pyramid(nn.Module):
     def __init__(self, channels: list[int], gated: bool = True) -> None:
         """
         Args:
-            Channels of C3, C4, C5 and C5.1.
-            Whether gates are used; otherwise the trunk's features are appended unchanged.
+            channels: Channels of C3, C4, C5 and C5.1.
+            gated: Whether gates are used; otherwise the trunk's features are appended unchanged.
         """
         super().__init__()
         c3, c4, c5, top = channels

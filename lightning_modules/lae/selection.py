@@ -66,10 +66,10 @@ def choose(
         budget: Fakes to choose, fewer where videos are too few.
         strategy: Most active on the channels that tell fakes best; at random; or nearest to being undecided.
         per_video: Fakes of one video at most.
-        Attention channels that the active choice ranks by.
+        channels: Attention channels that the active choice ranks by.
         by: The largest of them, which finds what a single channel fires on; their mean, which nine others drown; or
             each in turn takes the face on which it is most active.
-        Seed of the random choice.
+        seed: Seed of the random choice.
         earlier: Names of faces that were chosen before, and are not again.
     """
     fakes = np.flatnonzero(faces.label == 1)

@@ -36,7 +36,7 @@ class Masking(ABC):
         Args:
             side: Patches in a row of the image.
             landmarks: (B, 68, 2) in patches.
-            Random generator on the CPU; torch's default if unset.
+            generator: Random generator on the CPU; torch's default if unset.
         """
 
     @abstractmethod
@@ -121,11 +121,11 @@ class Parts(Masking):
         Args:
             eyes: Share of all patches that is hidden of the eyes and brows; 28 of 196. The published ratio is only
                 said to be low; a part that has more gives some of them, one that has fewer takes its neighbours.
-            Share of cheeks and nose, which have more patches than that: testing hides them from the left and from the
+            nose: Share of cheeks and nose, which have more patches than that: testing hides them from the left and the
                 right, so that no pass hides more than training did.
-            Share of the lips, widened by a patch: unwidened, they are too easily recovered.
+            lips: Share of the lips, widened by a patch: unwidened, they are too easily recovered.
             two: Probability of hiding two parts at once.
-            Region in which as many patches are hidden: in the part, anywhere on the face, or anywhere.
+            among: Region in which as many patches are hidden: in the part, anywhere on the face, or anywhere.
         """
         self.needs_landmarks = among != "all"
         self.shares, self.two, self.among = {"eyes": eyes, "nose": nose, "lips": lips}, two, among

@@ -50,7 +50,7 @@ class Recover(Method):
             generator: The masked autoencoder, of the published size without it.
             weights: To start from: a checkpoint of Recover, or what 'python -m suite convert mae' wrote. MAE's own
                 weights saw pixels that were normalized, and are no more than a start.
-            Patches that are hidden; RFFR's blocks if unset.
+            masking: Patches that are hidden; RFFR's blocks if unset.
             **kwargs: See Method.
         """
         super().__init__(**kwargs)

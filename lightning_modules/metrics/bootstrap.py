@@ -66,7 +66,7 @@ def videos(table: Mapping[str, NDArray[Any]], kinds: NDArray[np.str_], mean_of: 
     """
     Args:
         table: Columns of a prediction table.
-        Name of each row's manipulation.
+        kinds: Name of each row's manipulation.
         mean_of: How frame scores are pooled into a video score.
     """
     _, first = np.unique(table["video"].astype(str), return_index=True)
@@ -140,8 +140,8 @@ def check_bins(table: Mapping[str, NDArray[Any]], about: Mapping[str, str], name
     """Refuses histograms of another kind than those of today.
 
     Args:
-        Metadata of a prediction table.
-        Name of the table.
+        about: Metadata of a prediction table.
+        name: Name of the table.
     """
     has_histograms = any(one is not None for one in table["forged"])
     if has_histograms and about.get("pixel_bins") != pixel.BINNING:
@@ -189,9 +189,9 @@ def localization(
 
     Args:
         table: Columns of a prediction table.
-        Selected rows.
-        Values fixed by validation.
-        Meaning of the method's map.
+        chosen: Selected rows.
+        fixed: Values fixed by validation.
+        map_of: Meaning of the method's map.
         draws: Resamples of the videos.
     """
     rows = np.flatnonzero(chosen & table["has_mask"])

@@ -32,9 +32,9 @@ Values = Mapping[str, float | Tensor]  # what validation has fixed, by the id of
 class Metric:
     """
     Args:
-        Function of scores and labels, or of histograms of pixels; then of the threshold, where there is one.
-        Whether it has an interval over resampled videos.
-        Whether it takes calibrated probabilities.
+        function: Function of scores and labels, or of histograms of pixels; then of the threshold, where there is one.
+        has_interval: Whether it has an interval over resampled videos.
+        is_calibrated: Whether it takes calibrated probabilities.
     """
 
     id: str

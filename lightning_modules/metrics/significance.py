@@ -37,7 +37,7 @@ def weights(sets: Sequence[Shared], draws: int = RESAMPLES, seed: int = 0) -> li
 
     Args:
         draws: Resamples.
-        Seed of the random draws.
+        seed: Seed of the random draws.
     """
     rng = np.random.default_rng(seed)
     names = [
@@ -108,8 +108,8 @@ def smallest_resolvable(deviation: float, of_seeds: float = 0.0) -> float:
     """The true gain that a two-sided test at 5 % finds with a probability of 80 %.
 
     Args:
-        Standard deviation of the gain over resampled videos, which the test uses.
-        Standard deviation of the gain over other trainings, which the test does not use.
+        deviation: Standard deviation of the gain over resampled videos, which the test uses.
+        of_seeds: Standard deviation of the gain over other trainings, which the test does not use.
     """
     level, power = norm.ppf([0.975, 0.8])
     return float(level * deviation + power * (deviation**2 + of_seeds**2) ** 0.5)
@@ -133,7 +133,7 @@ def claims(sets: Sequence[Shared], pairs: Sequence[tuple[str, str]], draws: int 
     """Of AUROCs averaged over the seeds of a method and over sets of videos.
 
     Args:
-        Pairs of each claim: a method, and one that it is said to beat.
+        pairs: Pairs of each claim: a method, and one that it is said to beat.
         draws: Resamples.
     """
     names = list(sets[0].scores)

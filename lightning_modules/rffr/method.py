@@ -51,10 +51,10 @@ class RFFR(Method):
             generator: The masked autoencoder, of the size that it was trained with; the published one without it.
             generator_weights: Checkpoint of Recover, or what 'python -m suite convert mae' wrote.
             weights: Local file that 'python -m suite convert rffr' wrote, of the whole or of the detector alone.
-            Grid of the blocks.
+            grid: Grid of the blocks.
             passes: In which all blocks are recovered; each block alone without it, which is as published. Fewer passes
                 hide several at once, for which the generator should have been trained.
-            Inputs of the detector.
+            sees: Inputs of the detector.
             Probability of each block to be shown in a training step; testing shows all. A convolutional branch needs 1:
                 its batch statistics of faces that are half blank are not those of whole ones.
             cache: Keep the residual of every face of training, which stays the same where faces are not augmented: 6

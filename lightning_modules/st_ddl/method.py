@@ -43,7 +43,7 @@ class STDDL(Method):
                 local file, a state dict with timm's names; random ones without it. Motion starts from them, too.
             weights: Local file that 'python -m suite convert st_ddl' wrote.
             width: Channels of the features, a multiple of 32.
-            Source of the motion; the mesh of landmarks if unset.
+            motion: Source of the motion; the mesh of landmarks if unset.
             mask_weight: Weight of the cross-entropy of the masks.
             dice_weight: Weight of their Dice loss, for masks that stay empty.
             compat: Attention as in released code, where frames and clips of a batch are mixed. Weights and checkpoints

@@ -68,8 +68,8 @@ class TwoStages(LRScheduler):
         """
         Args:
             first: Epochs of the first stage.
-            Length of the second stage.
-            Share of lr with which the second stage begins.
+            second: Length of the second stage.
+            part: Share of lr with which the second stage begins.
         """
         self.first, self.second, self.part = first, second, part
         super().__init__(optimizer)

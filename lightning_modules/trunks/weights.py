@@ -28,9 +28,9 @@ PACKAGED = {
 def create_trunk(argument: str, name: str, weights: TrunkWeights, among: str = "", **options: Any) -> Any:
     """
     Args:
-        Argument that the name was given for.
-        Name of a timm model.
-        Source of its weights; random ones if unset.
+        argument: Argument that the name was given for.
+        name: Name of a timm model.
+        weights: Source of its weights; random ones if unset.
         among: Pattern of the names that are suggested for a mistyped one.
         **options: Of timm.create_model.
     """

@@ -24,7 +24,7 @@ def refine_eyes(image: Image, mesh: Floats, roll: float) -> Floats:
 
     Args:
         mesh: (468, 3)
-        Roll of the face in radians.
+        roll: Roll of the face in radians.
     """
     out = mesh.copy()
     for vertices, is_left in ((RIGHT, False), (LEFT, True)):

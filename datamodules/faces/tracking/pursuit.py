@@ -149,7 +149,7 @@ class Pursuit:
         Without colours nobody is known again who was hidden: a black-and-white film has more and shorter tracks.
 
         Args:
-            Sightings, each with the track that it was followed from.
+            sightings: Sightings, each with the track that it was followed from.
 
         Returns:
             The faces that may be of a track that is missing, but do not look enough like it yet.
