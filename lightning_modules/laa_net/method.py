@@ -65,7 +65,7 @@ class LAANet(Method):
             weights: Local file that 'python -m suite convert laa_net' wrote.
             padding_of: Side for which paddings are frozen, for released weights; without it they follow the image.
             gated: E-FPN; a plain pyramid without it.
-            momentum: Momentum of the trunk's batch statistics; if unset 0.01, as published, where it starts from weights,
+            momentum: Momentum of its batch statistics; if unset 0.01, as published, where it starts from weights,
                 and torch's 0.1 otherwise. A training of a few hundred steps needs 0.1: else it is tested with
                 what is left of the statistics that it began with.
             size: Side of the image that the network sees.
