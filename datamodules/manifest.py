@@ -100,26 +100,26 @@ def sources(videos: pa.Table) -> pa.Array:
 def faults(videos: pa.Table) -> Iterator[Finding]:
     """Leaks between splits, two rows of one video, an unknown split or label, paths that lead elsewhere."""
 
-    def at(wrong: Any) -> list[Video]:
+    def select(wrong: Any) -> list[Video]:
         return rows(videos.filter(wrong))
 
-    for row in at(pc.invert(pc.is_in(videos["split"], pa.array(SPLITS, pa.large_string())))):
+    for row in select(pc.invert(pc.is_in(videos["split"], pa.array(SPLITS, pa.large_string())))):
         yield Finding(kind="row", path=row.path, text=f"has split {row.split!r}, not one of {', '.join(SPLITS)}")
     good = pc.or_(
         pc.and_(pc.equal(videos["label"], 0), pc.equal(videos["method"], "real")),
         pc.and_(pc.equal(videos["label"], 1), pc.not_equal(videos["method"], "real")),
     )
-    for row in at(pc.invert(good)):
+    for row in select(pc.invert(good)):
         text = f"has label {row.label} and method {row.method!r}; real is 0, a forgery is 1"
         yield Finding(kind="row", path=row.path, text=text)
     for name, allowed in ALLOWED.items():
-        for row in at(pc.invert(pc.match_substring_regex(videos[name], allowed))):
+        for row in select(pc.invert(pc.match_substring_regex(videos[name], allowed))):
             yield Finding(kind="row", path=row.path, text=f"has {name} {getattr(row, name)!r}")
     yield from find_repeated(videos)
     yield from leaks(videos)
     for name in ("path", "mask", "landmarks"):
         suspect = pc.or_(pc.starts_with(videos[name], "/"), pc.match_substring(videos[name], ".."))
-        for row in at(suspect):
+        for row in select(suspect):
             path = getattr(row, name)
             for part in map(PurePosixPath, path.split(MEMBER)):
                 if part.is_absolute() or ".." in part.parts:

@@ -143,7 +143,7 @@ def load(path: Path) -> Trained:
             raise UserError(
                 f"{path / FAMILIARITY}: is damaged: its digest is not the {about['familiarity']} in {CONFIG}"
             )
-        return built(path, about["model"], about, state, known)
+        return build(path, about["model"], about, state, known)
     checkpoint = path if path.suffix == ".ckpt" else path / "checkpoints/best.ckpt"
     config = checkpoint.parent.parent / "config.yaml"
     for file in (checkpoint, config):
@@ -155,10 +155,10 @@ def load(path: Path) -> Trained:
         raise UserError(f"{checkpoint}: does not say how its faces were prepared; it is of an older version")
     model = yaml.safe_load(config.read_text())["model"]
     about = abouts[0] | {OWN_VALIDATION: content.get(OWN_VALIDATION)}
-    return built(path, model, about, content["state_dict"], content.get("familiarity"))
+    return build(path, model, about, content["state_dict"], content.get("familiarity"))
 
 
-def built(
+def build(
     path: Path,
     model: dict[str, Any],
     about: dict[str, Any],

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from datamodules.datasets.doctor import check_decoded, check_listing, check_preparation, wrong
+from datamodules.datasets.doctor import check_decoded, check_listing, check_preparation, explain_wrong
 from datamodules.face_data import FaceData
 from datamodules.issues import KINDS, LACKING, WRONG, Finding
 from datamodules.loading.sampling import space_evenly
@@ -71,7 +71,7 @@ def doctor(
     if prepared:
         findings += check_prepared(data.prepared, workers)
     findings = list(dict.fromkeys(findings))  # what 'prepare' has left out, decoding finds, too
-    reasons = wrong(findings, rows, max_lacking)
+    reasons = explain_wrong(findings, rows, max_lacking)
     findings.sort(key=lambda one: (KINDS.index(one.kind), one.path))
     show_tables(rows, findings, data)
     path = out or data.prepared / "doctor.json"

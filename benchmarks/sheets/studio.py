@@ -43,14 +43,14 @@ def outline(picture: Picture, mask: NDArray[np.bool_]) -> Picture:
     return np.asarray(cv2.drawContours(picture.copy(), contours, -1, (255, 60, 60), 1), np.uint8)
 
 
-def everybody() -> list[Person]:
+def draw_everybody() -> list[Person]:
     return sorted((person for people in PLAN.cast().values() for person in people), key=lambda person: person.id)
 
 
 def people(columns: int = 17) -> None:
     """One frame of each person of the studio."""
     tiles = []
-    for number, person in enumerate(everybody()):
+    for number, person in enumerate(draw_everybody()):
         shot = direct(np.random.default_rng([3, number]), 160, 160, 24)
         awake = min(range(6, 24), key=lambda i: shot.expressions[i].blink)  # with open eyes
         tiles.append(list(shoot(make_portrait(person), shot))[awake][0])
@@ -61,7 +61,7 @@ def people(columns: int = 17) -> None:
 def shots(count: int = 6, frames: int = 8) -> None:
     """Frames of one shot of some people, a third of a second apart."""
     rows = []
-    for number, person in enumerate(everybody()[:: len(everybody()) // count][:count]):
+    for number, person in enumerate(draw_everybody()[:: len(draw_everybody()) // count][:count]):
         shot = direct(np.random.default_rng([4, number]), 240, 200, 8 * frames)
         rows.append([picture for i, (picture, _) in enumerate(shoot(make_portrait(person), shot)) if i % 8 == 0])
     write("studio_shots", rows)
@@ -71,7 +71,7 @@ def turns(angles: tuple[float, ...] = (-0.6, -0.45, -0.3, -0.15, 0.0, 0.15, 0.3,
     """One head turned further and further, also beyond the 0.3 rad that shots keep to, where it looks wrong."""
     light = Light(direction=np.array([0.3, -0.3, 0.9], np.float32), colour=np.ones(3, np.float32), ambient=0.65)
     rows = []
-    for person in (everybody()[2], everybody()[3]):
+    for person in (draw_everybody()[2], draw_everybody()[3]):
         head = Head(make_portrait(person), 90)
         row = []
         for yaw in angles:

@@ -79,7 +79,7 @@ def kernel_ms(recorded: Any) -> float:
     return sum(event.self_device_time_total for event in recorded.key_averages()) / 1000
 
 
-def bare(method: Method, preset: Preset, device: torch.device, precision: str, steps: int) -> dict[str, float]:
+def time_bare(method: Method, preset: Preset, device: torch.device, precision: str, steps: int) -> dict[str, float]:
     """The network's passes and its optimizer on one batch that is on the device already."""
     pairs = 2 if "synthesis" in preset.data else 1
     batch = real_batch(min(16, pairs * preset.batch), preset.side, preset.clip)
@@ -204,7 +204,7 @@ def measure(
         method = preset.build(**given)
         alone: dict[str, Any] = {}
         with measured_memory(device, alone):
-            alone |= bare(method.to(device), preset, device, precision, steps)
+            alone |= time_bare(method.to(device), preset, device, precision, steps)
         row["bare"] = alone
         whole: dict[str, Any] = {}
         with measured_memory(device, whole):

@@ -65,7 +65,7 @@ def read_clock() -> float:
     return time.perf_counter()
 
 
-def bare(method: LAANet, one: Batch, steps: int) -> list[float]:
+def time_bare(method: LAANet, one: Batch, steps: int) -> list[float]:
     network, weight = method.network.train(), method.weight
     optimizer = torch.optim.Adam(network.parameters(), lr=5e-5, weight_decay=1e-4)
     images, label, mask = one.frames[:, 0], one.label, one.mask[:, 0, 0]
@@ -96,7 +96,7 @@ def measure_steps(
     if options.get("compiled"):
         method.network.compile()
     if options.get("bare"):
-        at = bare(method, one, steps)
+        at = time_bare(method, one, steps)
     else:
         ticks = Ticks(read_clock)
         trainer = Trainer(

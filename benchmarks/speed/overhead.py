@@ -48,7 +48,7 @@ class OneBatch(LightningDataModule):
         return batch.to(device)
 
 
-def bare(method: Classifier, one: Batch, steps: int) -> float:
+def time_bare(method: Classifier, one: Batch, steps: int) -> float:
     optimizer = torch.optim.AdamW(method.net.parameters(), lr=1e-4)
     method.train()
     start = time.perf_counter()
@@ -100,8 +100,8 @@ def overhead(
         repeats: Number of repeats of both.
     """
     one, method = batch(batch_size, side), Classifier(backbone)
-    bare(method, one, 5)
-    pairs = [(bare(method, one, steps), time_lightning(method, one, steps, work)) for _ in range(repeats)]
+    time_bare(method, one, 5)
+    pairs = [(time_bare(method, one, steps), time_lightning(method, one, steps, work)) for _ in range(repeats)]
     ms = {name: [round(1000 * pair[i], 2) for pair in pairs] for i, name in enumerate(("bare_ms", "lightning_ms"))}
     extra = median(ms["lightning_ms"]) - median(ms["bare_ms"])
     result = {"backbone": backbone, "batch_size": batch_size, "side": side, "steps": steps, **ms}

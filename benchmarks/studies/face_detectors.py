@@ -30,7 +30,7 @@ from benchmarks.studies.face_conditions import (
 )
 from benchmarks.studies.face_landmarks import find_packaged
 from benchmarks.studies.faces import count_matches, read_annotated
-from datamodules.faces.detection.base import Detector, Found, Image, nearest
+from datamodules.faces.detection.base import Detector, Found, Image, find_same
 from datamodules.faces.detection.blaze_face import BlazeFace
 from datamodules.faces.detection.hog import HOG
 
@@ -55,7 +55,7 @@ class CNN(Detector):
         ]
 
     def follow(self, image: Image, last: Found) -> Found | None:
-        return nearest(self.find(image, float(last.box[2] - last.box[0]) / 1.5), last.box)
+        return find_same(self.find(image, float(last.box[2] - last.box[0]) / 1.5), last.box)
 
 
 @dataclass

@@ -117,7 +117,7 @@ def stage(cast: Sequence[tuple[str, Shot]], set_seed: int, cover: Cover | None =
     )
 
 
-def stranger(number: int) -> Person:
+def find_stranger(number: int) -> Person:
     """Somebody of the test split, whom no predictor has seen."""
     people = STUDIO.cast()["test"]
     return people[number % len(people)]
@@ -125,7 +125,7 @@ def stranger(number: int) -> Person:
 
 @functools.cache
 def portrait_of(number: int) -> Portrait:
-    return make_portrait(stranger(number))
+    return make_portrait(find_stranger(number))
 
 
 def share_in_sight(points: NDArray[np.float32], covering: list[NDArray]) -> float:

@@ -152,7 +152,7 @@ class Augment(nn.Module):
             batch.landmarks[rows] = self.points(batch.landmarks[rows], known, matrix, mirrored)
         images = self.change_colours(images, t, d)
         images = self.apply_blur(images, t, d)
-        images = self.noisy(images, t, d)
+        images = self.apply_noise(images, t, d)
         images = self.apply_rescale(images, t, d)
         images = self.apply_jpeg(images, t, d)
         batch.frames[rows], batch.mask[rows] = images.view_as(frames), regions.view_as(mask)
@@ -216,7 +216,7 @@ class Augment(nn.Module):
         images[rows] = filter2d_separable(images[rows], taps, taps, border_type="replicate")
         return images
 
-    def noisy(self, images: Tensor, t: int, d: Draws) -> Tensor:
+    def apply_noise(self, images: Tensor, t: int, d: Draws) -> Tensor:
         wanted = d.level > 0
         if not wanted.any():
             return images

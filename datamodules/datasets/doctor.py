@@ -141,10 +141,10 @@ def faces(row: Video, pictures: list[NDArray[np.uint8]], masks: list[NDArray[np.
         return
     found, mask = max(seen, key=lambda one: (len(one[0]), one[1] is not None))
     if len(found) > 1:
-        yield Finding("several faces", row.path, f"{len(found)} faces; {chosen(row, found, mask)}")
+        yield Finding("several faces", row.path, f"{len(found)} faces; {explain_choice(row, found, mask)}")
 
 
-def chosen(row: Video, found: list[Found], mask: NDArray[np.uint8] | None) -> str:
+def explain_choice(row: Video, found: list[Found], mask: NDArray[np.uint8] | None) -> str:
     if row.label == 0:
         return "a real video: any will do"
     if mask is None:
@@ -163,7 +163,7 @@ def area(found: Found) -> float:
     return (x1 - x0) * (y1 - y0)
 
 
-def wrong(findings: Sequence[Finding], rows: Sequence[Video], share: float) -> list[str]:
+def explain_wrong(findings: Sequence[Finding], rows: Sequence[Video], share: float) -> list[str]:
     """Why training on this copy would be wrong, if it would."""
     videos = len(rows) + sum(one.kind == "missing" for one in findings)
     have = {(row.split, row.label) for row in rows}

@@ -73,11 +73,13 @@ def find_plausible(rows: pa.Table) -> NDArray[np.bool_]:
 def worsen(quality: Quality, presence: float, pose: HeadPose) -> Quality:
     """Of a clip whose next frame may say more against its landmarks."""
 
-    def larger(a: float, b: float) -> float:
+    def take_larger(a: float, b: float) -> float:
         return b if isnan(a) or abs(b) > abs(a) else a
 
     least = presence if isnan(quality.presence) else min(quality.presence, presence)
-    return replace(quality, presence=least, yaw=larger(quality.yaw, pose.yaw), pitch=larger(quality.pitch, pose.pitch))
+    return replace(
+        quality, presence=least, yaw=take_larger(quality.yaw, pose.yaw), pitch=take_larger(quality.pitch, pose.pitch)
+    )
 
 
 def measure_sharpness(grey: NDArray[np.uint8]) -> float:

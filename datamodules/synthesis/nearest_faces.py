@@ -19,7 +19,7 @@ from datamodules.runtime.errors import UserError
 BLOCK = 4096  # candidates compared at once, so that they stay in the cache
 
 
-def nearest(points: Tensor, video: Tensor, candidates: Tensor, owner: Tensor, count: int) -> Tensor:
+def find_nearest(points: Tensor, video: Tensor, candidates: Tensor, owner: Tensor, count: int) -> Tensor:
     """(B, count) the candidates of other videos with the smallest sum of distances, point by point, nearest first.
 
     Args:
@@ -88,7 +88,7 @@ class WithSources(Dataset[Sample]):
         points = torch.cat([self.points(address) for address in addresses])
         video = torch.from_numpy(known.owner[[address.face for address in addresses]])
         count = min(self.count, candidates.fewest)
-        alike = nearest(points, video, candidates.points, candidates.video, count).numpy()
+        alike = find_nearest(points, video, candidates.points, candidates.video, count).numpy()
         names = known.names
         out = []
         for address, places in zip(addresses, alike, strict=True):

@@ -29,13 +29,13 @@ def require_finite(function: Callable[Concatenate[Tensor, P], R]) -> Callable[Co
     """Refuses scores that are no numbers: sorted with others, they would be the best, or whatever their place says."""
 
     @functools.wraps(function)
-    def checked(score: Tensor, *args: P.args, **kwargs: P.kwargs) -> R:
+    def call_checked(score: Tensor, *args: P.args, **kwargs: P.kwargs) -> R:
         if not score.isfinite().all():
             i = int((~score.isfinite()).nonzero()[0])
             raise ValueError(f"{function.__name__}: score {i} is {float(score[i])}; scores must be finite")
         return function(score, *args, **kwargs)
 
-    return checked
+    return call_checked
 
 
 def log_odds(score: Tensor) -> Tensor:

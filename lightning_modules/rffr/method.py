@@ -112,7 +112,7 @@ class RFFR(Method):
 
     def recover_residual(self, batch: Batch) -> tuple[Tensor]:
         """(B, 3, H, W) residual of all blocks."""
-        return (self.network.rest(batch.frames[:, 0], self.all_blocks),)
+        return (self.network.residual(batch.frames[:, 0], self.all_blocks),)
 
     @property
     def all_blocks(self) -> Tensor:

@@ -119,7 +119,7 @@ class Network(Released):
         for name, value in (("mean", (0.485, 0.456, 0.406)), ("std", (0.229, 0.224, 0.225))):
             self.register_buffer(name, torch.tensor(value).view(3, 1, 1), persistent=False)
 
-    def rest(self, images: Tensor, blocks: Tensor) -> Tensor:
+    def residual(self, images: Tensor, blocks: Tensor) -> Tensor:
         """(B, 3, H, W) residual of these blocks; what is hidden in a pass with one of them is hidden here too."""
         is_any = torch.compiler.is_exporting()  # which are wanted is then not known, and 'kept' leaves out the others
         passes = [self.blocks[one].flatten() for one in self.together if is_any or torch.isin(one, blocks).any()]
@@ -160,5 +160,5 @@ class Network(Released):
             rest: The residual of these blocks, if it is known.
         """
         if rest is None and "residual" in self.branches:
-            rest = self.rest(images, blocks)
+            rest = self.residual(images, blocks)
         return self.classifier(self.features(images, rest, blocks)), rest

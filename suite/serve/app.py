@@ -138,7 +138,7 @@ class Server:
             return refuse(400, "ended before its end")
         except OSError as error:
             return refuse(507, f"cannot be stored: {error.strerror}")
-        return self.full() if size else refuse(400, "is empty")  # others may have come while it was sent
+        return self.refuse_when_full() if size else refuse(400, "is empty")  # others may have come while it was sent
 
     async def store(self, request: Request, path: Path) -> int:
         """The number of its bytes."""
@@ -158,9 +158,9 @@ class Server:
         declared = request.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > self.bounds.megabytes * 2**20:
             return refuse(413, f"larger than {self.bounds.megabytes:g} MB")
-        return self.full()
+        return self.refuse_when_full()
 
-    def full(self) -> Response | None:
+    def refuse_when_full(self) -> Response | None:
         if sum(job.state in ("waiting", "running") for job in self.jobs.values()) > self.bounds.waiting:
             return refuse(503, f"{self.bounds.waiting} files wait already; try again later")
         return None

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.faces import tflite
-from datamodules.faces.detection.base import SAME, Detector, Floats, Found, Image, nearest, overlap
+from datamodules.faces.detection.base import SAME, Detector, Floats, Found, Image, find_same, overlap
 from datamodules.faces.view import View
 from datamodules.runtime.errors import UserError
 
@@ -70,7 +70,7 @@ class BlazeFace(Detector):
         boxes, scores = detect(view.picture, self.threshold / 2)  # a face is expected
         centres, sides = view.to_frame(boxes[:, :2].mean(1)), (boxes[:, 1] - boxes[:, 0]) / view.scale
         boxes = np.stack([centres - sides / 2, centres + sides / 2, *np.moveaxis(view.to_frame(boxes[:, 2:]), 1, 0)], 1)
-        return nearest(merge(boxes, scores), last.box)
+        return find_same(merge(boxes, scores), last.box)
 
 
 def measure_roll(keypoints: Floats | None) -> float:

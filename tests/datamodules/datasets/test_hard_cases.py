@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodules.datasets import celeb_df, deepfakebench, ffpp, folder, splits
-from datamodules.datasets.doctor import wrong
+from datamodules.datasets.doctor import explain_wrong
 from datamodules.faces.crop import OutsidePicture, Square
 from datamodules.issues import collect_issues
 from datamodules.manifest import Video, check, read, rows
@@ -164,7 +164,7 @@ def test_a_copy_without_real_videos_or_without_a_whole_method_is_not_passed(tmp_
                 empty(tmp_path / f"manipulated_sequences/Deepfakes/c23/videos/{stem}.mp4")
     with collect_issues() as findings:
         videos = list(ffpp.index(tmp_path))
-    assert wrong([], videos, 0.01) == [f"no real video in {split}" for split in ("train", "val", "test")]
+    assert explain_wrong([], videos, 0.01) == [f"no real video in {split}" for split in ("train", "val", "test")]
     counts = " ".join(f.text for f in findings if f.kind == "count")
     assert all(f"0 train {name} videos here" in counts for name in ("real", "Face2Face", "FaceSwap", "NeuralTextures"))
 

@@ -21,7 +21,7 @@ from datamodules.runtime.errors import UserError
 from datamodules.synthesis.face_blend import FaceBlend, blend_face
 from datamodules.synthesis.feather import GRID, bend, dilate, erode, feather
 from datamodules.synthesis.hull import hull_mask
-from datamodules.synthesis.nearest_faces import WithSources, nearest
+from datamodules.synthesis.nearest_faces import WithSources, find_nearest
 
 
 def hulls(seed: int, b: int = 4, side: int = 96) -> torch.Tensor:
@@ -123,7 +123,7 @@ def test_the_nearest_faces_are_those_of_a_loop_over_all() -> None:
     candidates = torch.rand(68, 5000, 2, generator=generator)
     owner = torch.randint(50, (5000,), generator=generator)
     points, video = torch.rand(3, 68, 2, generator=generator), torch.tensor([0, 7, 49])
-    found = nearest(points, video, candidates, owner, 30)
+    found = find_nearest(points, video, candidates, owner, 30)
     for query, mine, rows in zip(points.numpy(), video.tolist(), found, strict=True):
         total = np.linalg.norm(candidates.numpy().transpose(1, 0, 2) - query, axis=2).sum(1)
         total[owner.numpy() == mine] = np.inf

@@ -222,9 +222,9 @@ def test_a_residual_that_is_kept_is_the_one_that_would_be_made_again(batch: Batc
         torch.testing.assert_close(keeps.predict(batch).logit, plain.predict(batch).logit, rtol=0, atol=5e-3)
     assert len(calls) == 1
     blocks = torch.tensor([0, 5])
-    whole = plain.network.rest(batch.frames[:, 0], plain.all_blocks)
+    whole = plain.network.residual(batch.frames[:, 0], plain.all_blocks)
     torch.testing.assert_close(
-        plain.network.select_residual(whole, blocks), plain.network.rest(batch.frames[:, 0], blocks)
+        plain.network.select_residual(whole, blocks), plain.network.residual(batch.frames[:, 0], blocks)
     )
 
 

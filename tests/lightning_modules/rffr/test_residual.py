@@ -21,7 +21,7 @@ def test_what_is_recovered_and_pointed_at_is_the_difference_itself_without_its_g
         prediction = model(images[:, None])
         hidden = [block.expand(4, -1) for block in GRID.ids()]
         apart = reconstruct(model.network.generator, images, hidden)[0] - images
-        shown = model.network.rest(images, model.all_blocks)
+        shown = model.network.residual(images, model.all_blocks)
     torch.testing.assert_close(shown, (4 * apart).clamp(-1, 1))  # for the detector
     apart = apart.clamp(-0.25, 0.25)  # where the enlarged one is cut off
     assert prediction.recovered is not None

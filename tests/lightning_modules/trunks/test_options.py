@@ -27,7 +27,7 @@ def test_a_convolutional_branch_sees_nothing_of_blocks_that_are_not_shown() -> N
     images, blocks = torch.rand(2, 3, 64, 64), torch.tensor([0, 5])
     is_shown = network.select_residual(torch.ones_like(images), blocks) > 0
     assert is_shown.float().mean() == 2 / 16
-    rest = network.rest(images, blocks)
+    rest = network.residual(images, blocks)
     with torch.inference_mode():
         before = network.features(images, rest, blocks)
         others = network.features(torch.where(is_shown, images, 1 - images), rest, blocks)

@@ -117,7 +117,7 @@ def test_a_trunk_has_the_tensors_of_its_file_and_a_checkpoint_needs_no_file(kind
     (tmp_path / "w.pt").unlink()
     method.video_threshold.fill_(0.5)
     about: dict[str, Any] = {"contract": {}, "stored": None, "trained_on": []}
-    again = trained_method.built(tmp_path, section(kind, str(tmp_path / "w.pt")), about, method.state_dict())
+    again = trained_method.build(tmp_path, section(kind, str(tmp_path / "w.pt")), about, method.state_dict())
     assert "trunk_weights" not in again.model["init_args"]
     for key, value in again.method.state_dict().items():
         assert torch.equal(value.nan_to_num(), method.state_dict()[key].nan_to_num())
@@ -129,7 +129,7 @@ def test_a_run_of_before_the_argument_is_still_read(tmp_path: Path) -> None:
     model: dict[str, Any] = {"class_path": "lightning_modules.classifier.Classifier"}
     model |= {"init_args": {"backbone": "test_efficientnet", "pretrained": True, "weights": None}}
     about: dict[str, Any] = {"contract": {}, "stored": None, "trained_on": []}
-    assert isinstance(trained_method.built(tmp_path, model, about, method.state_dict()).method, Classifier)
+    assert isinstance(trained_method.build(tmp_path, model, about, method.state_dict()).method, Classifier)
 
 
 def test_a_head_is_taken_where_it_has_as_many_classes(tmp_path: Path) -> None:
