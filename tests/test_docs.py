@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def suite_words(words: tuple[str, ...]) -> list[str] | None:
     """What follows the name of the suite's command."""
     if words[0] == "deepfake-suite":
         return list(words[1:])
-    for i, pair in enumerate(zip(words, words[1:], strict=False)):
+    for i, pair in enumerate(pairwise(words)):
         if pair == ("-m", "suite"):
             return list(words[i + 2 :])
     return None
