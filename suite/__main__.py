@@ -10,6 +10,8 @@ from typing import NoReturn
 
 from suite.cli.suggest import suggest, suggest_file
 
+VERSION = "0.1.0"  # setup.cfg reads it from here: asking the installed metadata would take longer than --help
+
 # verb -> (module that owns it, help). The module is imported only once its verb is chosen.
 VERBS = {
     "studio": ("suite.studio", "film people from photographs, and forge them"),
@@ -44,7 +46,7 @@ def check_siblings() -> None:
 def usage() -> str:
     width = max(map(len, VERBS))
     verbs = "\n".join(f"  {verb:<{width}}  {text}" for verb, (_, text) in VERBS.items())
-    return f"usage: python -m suite <verb> [--help] ...\n\n{verbs}"
+    return f"usage: python -m suite <verb> [--help] ...\n       python -m suite --version\n\n{verbs}"
 
 
 def refuse(reason: str) -> NoReturn:
@@ -56,6 +58,9 @@ def main(argv: list[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("-h", "--help"):
         print(usage())
+        return
+    if argv[0] == "--version":
+        print(f"deepfake-suite {VERSION}")
         return
     verb = argv[0]
     if verb not in VERBS:

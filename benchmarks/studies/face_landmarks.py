@@ -42,7 +42,7 @@ FIVE = [45, 42, 36, 39, 33]  # what dlib's 5 points are among the 68
 def find_packaged(name: str) -> Path:
     package = find_spec("face_recognition_models")
     if package is None or not package.submodule_search_locations:
-        raise UserError("no models of dlib: 'pip install deepfake-suite[landmarks]'")
+        raise UserError("no models of dlib: pip install -e '.[landmarks]' in the clone")
     return Path(package.submodule_search_locations[0]) / "models" / name
 
 

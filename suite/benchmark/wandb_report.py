@@ -26,7 +26,7 @@ def interface() -> Any:
     try:
         import wandb_workspaces.reports.v2 as reports
     except ImportError as error:
-        raise UserError("--wandb needs wandb-workspaces: pip install 'deepfake-suite[wandb]'") from error
+        raise UserError("--wandb needs wandb-workspaces: pip install -e '.[wandb]' in the clone") from error
     return reports
 
 

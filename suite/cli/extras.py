@@ -15,4 +15,4 @@ def require_extra(who: str, modules: Iterable[str], extra: str) -> None:
     """
     for name in modules:
         if find_spec(name) is None:
-            raise UserError(f"{who}: needs {name}: 'pip install deepfake-suite[{extra}]'")
+            raise UserError(f"{who}: needs {name}: pip install -e '.[{extra}]' in the clone")

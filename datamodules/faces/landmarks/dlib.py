@@ -27,7 +27,7 @@ class DlibLandmarks(Landmarks):
     def __init__(self, path: Path | None = None) -> None:
         """
         Args:
-            path: The model file. Without it, the one that 'pip install deepfake-suite[landmarks]' brings.
+            path: The model file. Without it, the one that pip install -e '.[landmarks]' brings.
         """
         if path is not None and not Path(path).is_file():
             raise UserError(f"landmark model {path}: no such file")
@@ -65,6 +65,6 @@ def predictor(path: Path) -> Any:
 def packaged_model() -> Path:
     package = find_spec("face_recognition_models")  # located, not imported: its import needs pkg_resources
     if package is None or not package.submodule_search_locations:
-        raise UserError("no landmark model: give a path, or 'pip install deepfake-suite[landmarks]'")
+        raise UserError("no landmark model: give a path, or pip install -e '.[landmarks]' in the clone")
     sys.stderr.write("landmarks: the 68-point model was trained on iBUG 300-W, whose licence excludes commercial use\n")
     return Path(package.submodule_search_locations[0]) / "models" / "shape_predictor_68_face_landmarks.dat"

