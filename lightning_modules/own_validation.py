@@ -9,9 +9,9 @@ from typing import Any
 from pytorch_lightning import LightningModule
 from torch import Tensor
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules import fitted_values
-from lightning_modules.metrics.registry import FITS, known
+from lightning_modules.metrics.registry import FITS, select_fixed
 
 LIMIT = 0.9  # below it a training has not learned what it was trained on
 METRIC = "val/video_auroc"
@@ -21,7 +21,7 @@ UNKNOWN, NOT_NEEDED = "unknown", "none"
 
 def check_limit(limit: float) -> None:
     if not 0 <= limit <= 1:
-        raise Refused(f"learned {limit:g}: must be a video AUROC, from 0 (no limit) to 1; the default is {LIMIT:g}")
+        raise UserError(f"learned {limit:g}: must be a video AUROC, from 0 (no limit) to 1; the default is {LIMIT:g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,16 +56,16 @@ class OwnValidation:
             return ""
         if self.auroc is None:
             return "own validation unknown"
-        said = f"own validation {short(self.auroc)}"
+        said = f"own validation {format_auroc(self.auroc)}"
         return f"not trained ({said}, needs {limit:.2f})" if self.is_below(limit) else said
 
 
-def short(auroc: float) -> str:
+def format_auroc(auroc: float) -> str:
     """Never rounded up: 0.899 is below 0.90."""
     return f"{floor(100 * auroc + 1e-9) / 100:.2f}"
 
 
-class Validated(LightningModule):
+class RemembersValidation(LightningModule):
     """What a checkpoint keeps of validation, beside the weights."""
 
     fixes_thresholds = True  # whether validation says where the decision lies
@@ -90,6 +90,6 @@ class Validated(LightningModule):
         fitted_values.complete(checkpoint)
         self.validated = checkpoint.get(KEY)
 
-    def fixed(self) -> dict[str, float]:
+    def fixed_values(self) -> dict[str, float]:
         """By validation, as far as it has."""
-        return known({fit.id: getattr(self, fit.id) for fit in FITS}) if self.fixes_thresholds else {}
+        return select_fixed({fit.id: getattr(self, fit.id) for fit in FITS}) if self.fixes_thresholds else {}

@@ -19,7 +19,7 @@ def forest(claims: Sequence[Claim], title: str) -> str:
     figure = Figure((4.2, 1 + 0.28 * len(claims)))
     axes = figure.subplots()
     for y, claim in enumerate(reversed(claims)):
-        colour = COLOURS[0] if claim.holds else SOFT
+        colour = COLOURS[0] if claim.is_resolved else SOFT
         axes.plot([claim.gain.low, claim.gain.high], [y, y], color=colour, linewidth=2, solid_capstyle="butt")
         axes.plot(claim.gain.value, y, "o", color=colour, markersize=5)
     axes.axvline(0, color=INK, linewidth=1)
@@ -34,7 +34,7 @@ def robustness(by_kind: Curves, methods: Sequence[str], ylabel: str) -> str:
     return draw_panels(by_kind, methods, "severity (0: not degraded)", ylabel, range(6))
 
 
-def learning(by_training_set: Curves, methods: Sequence[str], limit: float) -> str:
+def learning_curves(by_training_set: Curves, methods: Sequence[str], limit: float) -> str:
     """One panel for each training set, with what a training must reach."""
     return draw_panels(by_training_set, methods, "epoch", "own validation, video AUROC", limit=limit)
 

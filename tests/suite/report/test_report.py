@@ -18,14 +18,14 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from callbacks.predictions import SCHEMA
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.metrics import pixel, registry
-from lightning_modules.metrics.bootstrap import Videos, auroc_interval, interval, localization, resampled
+from lightning_modules.metrics.bootstrap import Videos, auroc_interval, interval, localization, resample
 from lightning_modules.metrics.pixel import BINNING, BINS
 from suite.__main__ import main
 from suite.html import plots
-from suite.report.test_sets import by_test_set
-from suite.run_metrics import by_forgery, pooled, read_run, verdict, videos
+from suite.report.test_sets import group_by_test_set
+from suite.run_metrics import measure_forgeries, pool_manipulations, read_run, verdict, videos
 from tests.fixtures.browser import check_page
 from tests.fixtures.needs import chromium
 
@@ -99,7 +99,7 @@ def test_the_fast_interval_is_the_slow_one(tmp_path: Path) -> None:
     from lightning_modules.metrics import functional
 
     v = videos(read_run(write_run(tmp_path / "a")))
-    draws = resampled(v)[:300]
+    draws = resample(v)[:300]
     fast, slow = auroc_interval(v, draws), interval(functional.auroc, v, draws)
     assert (fast.value, fast.low, fast.high) == pytest.approx((slow.value, slow.low, slow.high), abs=1e-6)
 
@@ -157,7 +157,7 @@ def test_runs_on_other_videos_are_in_a_table_and_a_drawing_of_their_own(
 def test_a_degraded_test_set_is_another_one(tmp_path: Path) -> None:
     paths = [write_run(tmp_path / name, masks=False) for name in "ab"]
     change(paths[1], lambda table: table.replace_schema_metadata({**table.schema.metadata, b"degradation": b"blur 5"}))
-    names = [one.name for one in by_test_set([read_run(path) for path in paths])]
+    names = [one.name for one in group_by_test_set([read_run(path) for path in paths])]
     assert names == ["d c23: 30 real and 20 fake videos", "d c23, blur 5: 30 real and 20 fake videos"]
 
 
@@ -166,7 +166,7 @@ def test_a_map_of_boundaries_has_its_own_columns_and_none_of_regions(tmp_path: P
     region = verdict(read_run(write_run(tmp_path / "b")))
     assert said["boundary_auroc"] == region["pixel_auroc"]
     for units, of in ((registry.MAPS["region"], said), (registry.MAPS["boundary"], region)):
-        assert {str(of[metric.id]) for metric in registry.of_unit(*units)} == {"-"}
+        assert {str(of[metric.id]) for metric in registry.list_unit_metrics(*units)} == {"-"}
 
 
 def test_a_report_says_of_class_activations_that_no_mask_trained_them(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_histograms_of_other_bins_are_refused(tmp_path: Path) -> None:
     table = pq.read_table(path)
     about = {k: v for k, v in table.schema.metadata.items() if k != b"pixel_bins"}
     pq.write_table(table.replace_schema_metadata(about), path)
-    with pytest.raises(Refused, match=r"counts pixels in an older version's bins, must be 512 bins of log odds"):
+    with pytest.raises(UserError, match=r"counts pixels in an older version's bins, must be 512 bins of log odds"):
         read_run(tmp_path / "a")
 
 
@@ -191,27 +191,27 @@ def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:
         rng = np.random.default_rng(seed)
         label = np.array([0] * 60 + [1] * 60)
         v = Videos(score=rng.normal(label, 1.0), label=label, method=np.array(["x"] * 120))
-        found = auroc_interval(v, resampled(v, seed))
+        found = auroc_interval(v, resample(v, seed))
         covered += found.low <= true <= found.high
     assert covered >= 52
 
 
 def test_forgeries_are_seen_or_unseen(tmp_path: Path) -> None:
     run = read_run(write_run(tmp_path / "a"))
-    rows = by_forgery(run)
+    rows = measure_forgeries(run)
     assert [(row.method, row.seen, row.count) for row in rows] == [("Swap", True, 10), ("Jitter", False, 10)]
     v = videos(run)
     for row in rows:
         mine = (v.label == 0) | (v.method == f"d/{row.method}")
         assert row.metrics["video_auroc"].value == pytest.approx(roc_auc_score(v.label[mine], v.score[mine]))
-    seen, unseen = pooled(run, True), pooled(run, False)
+    seen, unseen = pool_manipulations(run, True), pool_manipulations(run, False)
     assert seen is not None
     assert unseen is not None
     assert seen.value > unseen.value
 
 
 def test_a_run_that_was_not_tested_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"predictions\.parquet: no such file; run 'python -m suite test"):
+    with pytest.raises(UserError, match=r"predictions\.parquet: no such file; run 'python -m suite test"):
         read_run(tmp_path)
 
 
