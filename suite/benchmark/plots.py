@@ -24,6 +24,7 @@ def forest(claims: Sequence[Claim], title: str) -> str:
         axes.plot(claim.gain.value, y, "o", color=colour, markersize=5)
     axes.axvline(0, color=INK, linewidth=1)
     axes.set_yticks(range(len(claims)), [f"{claim.ours} over {claim.theirs}" for claim in reversed(claims)])
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.set(xlabel="gain in video AUROC, with its 95 % interval", ylim=(-0.7, len(claims) - 0.3))
     axes.set_title("Gains of each pair")
     return svg(figure, title)
