@@ -17,8 +17,8 @@ from callbacks.familiarity import KEY, KnowTraining
 from datamodules.augment.augment import Augment
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
-from datamodules.loading.spread import spread_batches
 from datamodules.runtime.errors import UserError
+from datamodules.spread import spread_batches
 from datamodules.synthesis.self_blend import SelfBlend
 from lightning_modules.base import Method
 from lightning_modules.classifier import Classifier

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.loading.sampling import Address, EvalSampler, Faces, TrainSampler, space_evenly
+from datamodules.loading.sampling import Address, EvalSampler, Faces, TrainSampler
+from datamodules.spacing import space_evenly
 
 
 def faces(real: int = 4, fake: int = 12, frames: int = 32) -> Faces:

@@ -21,9 +21,9 @@ from datamodules.face_data import FaceData
 from datamodules.faces.landmarks.face_mesh import FaceMesh
 from datamodules.faces.stream import watch
 from datamodules.faces.tracking.tracker import FaceTracker
-from datamodules.loading.sampling import space_evenly
 from datamodules.media.video import Decord, PyAV, probe
 from datamodules.prepared.prepare import Recipe, prepare_all
+from datamodules.spacing import space_evenly
 from lightning_modules.trained_method import load, save
 from lightning_modules.weights import digest
 from suite.__main__ import main
