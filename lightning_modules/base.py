@@ -33,10 +33,10 @@ from lightning_modules.metrics.collections import pixel_metrics, score_metrics
 from lightning_modules.metrics.functional import Pooled
 from lightning_modules.metrics.pixel import histogram
 from lightning_modules.metrics.registry import MapBy, MapOf
-from lightning_modules.own_validation import Validated
 from lightning_modules.training.precision import may_overflow
 from lightning_modules.training.sam import climb, come_home
 from lightning_modules.training.schedules import step_plateaus
+from lightning_modules.validated import Validated
 
 
 @dataclass(kw_only=True)
