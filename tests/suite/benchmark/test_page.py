@@ -11,60 +11,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from sklearn.metrics import roc_auc_score
 
-from datamodules import manifest
-from datamodules.manifest import Video
-from datamodules.prepared import checksums
 from datamodules.runtime.errors import Refused
 from suite.benchmark import summary
 from suite.benchmark.comparisons import ALL_TESTS, UNSEEN, compare
 from suite.benchmark.conditions import Condition
-from suite.benchmark.overrides import Settings
 from suite.benchmark.page import PUBLISHED, PUBLISHED_BY, page, published
-from suite.benchmark.plan import Cell, Domain, Entrant, Sweep
+from suite.benchmark.plan import Cell, Domain, Sweep
 from suite.benchmark.results import rows_of
 from suite.benchmark.runner import Failure
 from suite.benchmark.subgroups import gaps, groups_of
 from suite.run_metrics import read_run, videos
-from tests.conftest import ROOT
-from tests.suite.report.test_report import write_run
+from tests.fixtures.sweeps import SECONDS
 
-SECONDS = {"train": 60.0, "test": 10.0}
-
-
-@pytest.fixture
-def sweep(tmp_path: Path) -> Sweep:
-    """Two methods, two seeds, one test set of 50 videos of 10 people; nothing of it has run."""
-    prepared = tmp_path / "prepared"
-    prepared.mkdir()
-    rows = []
-    for i in range(50):
-        method = "real" if i < 30 else "Swap" if i < 40 else "Jitter"
-        about: dict[str, Any] = {"dataset": "d", "method": method, "compression": "c23", "label": int(i >= 30)}
-        rows.append(Video(**about, stem=f"{i:03d}", path=f"{i}.mp4", split="test", identities=f"p{i % 10} other{i}"))
-    manifest.write(rows, prepared / "manifest.csv", checksums.replacing)
-    data = tmp_path / "data.yaml"
-    data.write_text(yaml.safe_dump({"class_path": "x", "init_args": {"prepared": str(prepared)}}))
-    config = [ROOT / "configs/classifier.yaml"]
-    return Sweep(
-        methods={"plain": Entrant(config=config), "better": Entrant(config=config)},
-        train={"t": Domain(data=data)},
-        test={"DFDC": Domain(data=data)},
-        seeds=[0, 1],
-        change=Settings(),
-    )
-
-
-@pytest.fixture
-def rows(sweep: Sweep, tmp_path: Path) -> list[dict[str, Any]]:
-    found = []
-    for cell in sweep.cells():
-        place = cell.tested(tmp_path, Condition(test="DFDC"))
-        write_run(place, masks=cell.method == "better", seed=10 * cell.seed + (cell.method == "better"))
-        found += rows_of(cell, Condition(test="DFDC"), place, tmp_path / "prepared", SECONDS)
-    return found
+pytestmark = pytest.mark.usefixtures("few_resamples")
 
 
 def said(tmp_path: Path, method: str, seed: int) -> Any:
