@@ -22,11 +22,12 @@ from datamodules.prepared.prepare import Recipe, prepare_video
 from datamodules.prepared.tables import load, read_skipped
 from tests.fixtures import clips
 from tests.fixtures.filming import filmed
-from tests.fixtures.head_clips import Frames, enlarged, remuxed, turned, write
+from tests.fixtures.head_clips import Frames, enlarged, head, remuxed, turned, write
 from tests.fixtures.prepared_here import prepare_here
 
-Points = NDArray[np.float32]
+__all__ = ["head"]  # a fixture, by its arguments
 
+Points = NDArray[np.float32]
 
 # name: (what writes it, how much larger its picture is)
 ODD: dict[str, tuple[Callable[[Path, Frames], Path], int]] = {

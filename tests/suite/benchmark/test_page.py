@@ -23,8 +23,9 @@ from suite.benchmark.results import rows_of
 from suite.benchmark.runner import Failure
 from suite.benchmark.subgroups import gaps, groups_of
 from suite.run_metrics import read_run, videos
-from tests.fixtures.sweeps import SECONDS
+from tests.fixtures.sweeps import SECONDS, rows, sweep
 
+__all__ = ["rows", "sweep"]  # fixtures, by their arguments
 pytestmark = pytest.mark.usefixtures("few_resamples")
 
 
