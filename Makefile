@@ -17,7 +17,7 @@ test: $(VENV)/ready
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-# about ten minutes on 2 cores; interrupted, it goes on where it was
+# about ten minutes on 2 cores; interrupted, it resumes
 demo: $(VENV)/ready
 	$(BIN)/python -m suite studio --out data/studio --size small --difficulty 0.1
 	$(BIN)/python -m suite prepare --config configs/prepare/studio.yaml

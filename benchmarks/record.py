@@ -25,7 +25,7 @@ def processor() -> str:
     return platform.processor()
 
 
-def shown(argument: str) -> str:
+def hide_folders(argument: str) -> str:
     """Without the folders of one machine."""
     return re.sub(r"(?<![\w.-])/[\w./-]*/", "", argument)
 
@@ -34,7 +34,7 @@ def device() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU used"
 
 
-def installed(package: str) -> str:
+def find_version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
@@ -53,10 +53,10 @@ def module() -> str:
 def record(name: str, result: Any, folder: Path = RESULTS) -> Path:
     path = folder / f"{name}.json"
     made_by = {
-        "command": " ".join(["python -m", module(), *map(shown, sys.argv[1:])]),
+        "command": " ".join(["python -m", module(), *map(hide_folders, sys.argv[1:])]),
         "machine": f"{processor()}, {os.cpu_count()} cores, {device()}",
         "python": platform.python_version(),
-        "packages": {package: installed(package) for package in PACKAGES},
+        "packages": {package: find_version(package) for package in PACKAGES},
         "date": datetime.now(timezone.utc).date().isoformat(),
     }
     folder.mkdir(parents=True, exist_ok=True)

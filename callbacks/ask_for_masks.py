@@ -17,7 +17,7 @@ from datamodules.annotation.request import WAITING, Face, Request, read_request
 from datamodules.batch import collate
 from datamodules.face_data import FaceData
 from datamodules.runtime.atomic_files import write_text
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.base import Method
 from lightning_modules.finite import check_scores
 from lightning_modules.lae.method import LAE
@@ -46,15 +46,15 @@ class AskForMasks(Callback):
             strategy: Fakes that are most active on the channels that tell fakes best; random ones; or undecided ones.
             count: Masks to ask for; as many as the oracle's budget allows without it.
             per_video: Fakes of one video at most.
-            channels: That the active choice goes by.
+            channels: Attention channels that the active choice ranks by.
             by: The largest of them, their mean, or each in turn.
-            frames: Of each face to choose from.
-            seed: Of the random choice.
+            frames: Number of frames of each face to choose from.
+            seed: Seed of the random choice.
             rounds: In which the masks are asked for, each a part of them.
             apart: Epochs from one round to the next.
         """
         if rounds < 1 or apart < 1:
-            raise Refused(f"rounds {rounds}, apart {apart}: must be at least 1")
+            raise UserError(f"rounds {rounds}, apart {apart}: must be at least 1")
         self.after, self.strategy, self.count, self.per_video = after, strategy, count, per_video
         self.channels, self.by, self.frames, self.seed = channels, by, frames, seed
         self.rounds, self.apart = rounds, apart
@@ -63,18 +63,18 @@ class AskForMasks(Callback):
     def data(trainer: Trainer) -> FaceData:
         data = trainer.datamodule  # type: ignore[attr-defined]
         if not isinstance(data, FaceData) or data.granted is None:
-            raise Refused("AskForMasks: give --data.oracle, whom the masks are asked of")
+            raise UserError("AskForMasks: give --data.oracle, whom the masks are asked of")
         return data
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         data = self.data(trainer)
         if isinstance(pl_module, LAE) and pl_module.first != self.after:
-            raise Refused(f"AskForMasks: after {self.after} epochs; the first stage of LAE has {pl_module.first}")
-        if (wanted := self.wanted(data)) < self.rounds:
-            raise Refused(f"rounds {self.rounds}: of {wanted} masks")
+            raise UserError(f"AskForMasks: after {self.after} epochs; the first stage of LAE has {pl_module.first}")
+        if (wanted := self.count_wanted(data)) < self.rounds:
+            raise UserError(f"rounds {self.rounds}: of {wanted} masks")
         end = self.after + (self.rounds - 1) * self.apart
         if self.rounds > 1 and trainer.max_epochs is not None and self.after < trainer.max_epochs <= end:
-            raise Refused(f"rounds {self.rounds}: the last is after {end} epochs, of {trainer.max_epochs}")
+            raise UserError(f"rounds {self.rounds}: the last is after {end} epochs, of {trainer.max_epochs}")
         if due := self.due(trainer.current_epoch):
             self.ask(trainer, pl_module, due, again=False)
 
@@ -94,7 +94,7 @@ class AskForMasks(Callback):
                 f"then go on: python -m suite fit --config {run / 'config.yaml'} --ckpt_path last"
             )
 
-    def wanted(self, data: FaceData) -> int:
+    def count_wanted(self, data: FaceData) -> int:
         """Masks, in all rounds."""
         assert data.granted is not None
         return self.count or data.granted.oracle.budget
@@ -112,30 +112,30 @@ class AskForMasks(Callback):
         assert isinstance(method, Method)
         data, run = self.data(trainer), Path(trainer.default_root_dir)
         # the others take over what the first chooses: their norms may have seen other faces
-        if trainer.is_global_zero and (again or len(written(run)) < rounds):
+        if trainer.is_global_zero and (again or len(read_rounds(run)) < rounds):
             self.write(data, method, run, rounds)
         trainer.strategy.barrier()
         request = read_request(run)
-        data.ask(request.faces[: written(run)[rounds - 1]], request.about)
+        data.ask(request.faces[: read_rounds(run)[rounds - 1]], request.about)
         (run / WAITING).unlink(missing_ok=True)
 
     def write(self, data: FaceData, method: Method, run: Path, rounds: int) -> None:
         """The request of this round behind those of earlier ones."""
-        sizes = written(run)[: rounds - 1] if rounds > 1 else []
+        sizes = read_rounds(run)[: rounds - 1] if rounds > 1 else []
         if len(sizes) < rounds - 1:
-            raise Refused(
+            raise UserError(
                 f"{run / 'request.csv'}: has {len(sizes)} rounds of masks, this training was in round {rounds}"
             )
         before = read_request(run) if sizes else Request(faces=[], scores=[], about={})
         earlier = before.faces[: sizes[-1]] if sizes else []
-        new = self.chosen(data, method, self.wanted(data) * rounds // self.rounds - len(earlier), earlier)
+        new = self.choose(data, method, self.count_wanted(data) * rounds // self.rounds - len(earlier), earlier)
         faces = [*earlier, *new.faces]
         about = new.about | {"rounds": [*sizes, len(faces)]}
         keep_pictures(data, method, new, run / "request")
         Request(faces=faces, scores=[*before.scores[: len(earlier)], *new.scores], about=about).write(run)
 
-    def chosen(self, data: FaceData, method: Method, count: int, earlier: Sequence[Face]) -> Request:
-        faces, scored = look(data, method, self.frames)
+    def choose(self, data: FaceData, method: Method, count: int, earlier: Sequence[Face]) -> Request:
+        faces, scored = score_faces(data, method, self.frames)
         names = [face.file for face in earlier]
         found = choose(scored, count, self.strategy, self.per_video, self.channels, self.by, self.seed, names)
         about: dict[str, Any] = {
@@ -148,7 +148,7 @@ class AskForMasks(Callback):
         return Request(faces=[faces[i] for i in found.rows], scores=scores, about=about)
 
 
-def written(run: Path) -> list[int]:
+def read_rounds(run: Path) -> list[int]:
     """Faces that were asked for by the end of each round."""
     if not (run / "request.csv").is_file():
         return []
@@ -157,14 +157,14 @@ def written(run: Path) -> list[int]:
 
 
 @torch.no_grad()
-def look(data: FaceData, method: Method, frames: int) -> tuple[list[Face], Scored]:
+def score_faces(data: FaceData, method: Method, frames: int) -> tuple[list[Face], Scored]:
     """What the method makes of the faces of training with its weights of this moment, averaged or not."""
     was_training = method.training
     method.eval()
     faces, label, logit, channels = [], [], [], []
     for loaded in data.candidates(frames):
-        batch = loaded.to(method.device).scaled()
-        prediction = method.predicted(batch)
+        batch = loaded.to(method.device).scale()
+        prediction = method.predict(batch)
         check_scores(prediction.logit, None, batch)
         known = zip(batch.video, batch.track.tolist(), batch.numbers[:, 0].tolist(), strict=True)
         faces += [Face(*one) for one in known]
@@ -191,8 +191,8 @@ def keep_pictures(data: FaceData, method: Method, request: Request, folder: Path
     method.eval()
     samples = data.samples(request.faces)
     for i in range(0, len(samples), data.batch_size):
-        batch = collate(samples[i : i + data.batch_size]).to(method.device).scaled()
-        found = method.predicted(batch).mask_logit
+        batch = collate(samples[i : i + data.batch_size]).to(method.device).scale()
+        found = method.predict(batch).mask_logit
         for k, face in enumerate(request.faces[i : i + data.batch_size]):
             picture = samples[i + k].frames[0].permute(1, 2, 0).numpy()
             write_picture(folder / "faces" / face.file, picture)

@@ -12,7 +12,7 @@ from pytorch_lightning import Trainer
 from torch import Tensor
 
 from callbacks.gallery import Gallery
-from callbacks.panels import Picture, heated, labelled, outlined, tile
+from callbacks.panels import Picture, label, outline, overlay_heat, tile
 from datamodules.batch import Batch
 from datamodules.media.encode import write_h264
 from lightning_modules.base import Outcome, Prediction
@@ -20,7 +20,7 @@ from lightning_modules.base import Outcome, Prediction
 FPS = 4  # so slow that motion from frame to frame can be seen
 
 
-def coloured(motion: Tensor, most: float) -> Picture:
+def colour_motion(motion: Tensor, most: float) -> Picture:
     """(2, H, W) as colour: the hue says where to, the brightness how far, up to ``most``."""
     x, y = motion.detach().float().cpu().numpy()
     far, angle = cv2.cartToPolar(x, y, angleInDegrees=True)
@@ -29,7 +29,7 @@ def coloured(motion: Tensor, most: float) -> Picture:
     return tile(torch.from_numpy(picture).permute(2, 0, 1) / 255)
 
 
-def film(prediction: Prediction, batch: Batch, i: int, text: str) -> Iterator[Picture]:
+def render_clip(prediction: Prediction, batch: Batch, i: int, text: str) -> Iterator[Picture]:
     """The pictures of one clip: as many as there is everything for."""
     mask, motion = prediction.mask_logit, prediction.motion
     most = 0.0 if motion is None else float(motion[i, :, :2].norm(dim=1).max())
@@ -37,11 +37,11 @@ def film(prediction: Prediction, batch: Batch, i: int, text: str) -> Iterator[Pi
         face = tile(batch.frames[i, t])
         parts = {text: face}
         if motion is not None:
-            parts["motion"] = coloured(motion[i, t, :2], most)
+            parts["motion"] = colour_motion(motion[i, t, :2], most)
         if mask is not None:
-            parts["predicted"] = heated(face, mask[i, t, 0].sigmoid())
-        parts["true"] = outlined(face, batch.mask[i, t, 0]) if batch.has_mask[i] else face
-        yield np.hstack([labelled(part, name) for name, part in parts.items()])
+            parts["predicted"] = overlay_heat(face, mask[i, t, 0].sigmoid())
+        parts["true"] = outline(face, batch.mask[i, t, 0]) if batch.has_mask[i] else face
+        yield np.hstack([label(part, name) for name, part in parts.items()])
 
 
 class ClipVideo(Gallery[list[Picture]]):
@@ -55,11 +55,11 @@ class ClipVideo(Gallery[list[Picture]]):
         """
         super().__init__(clips, kinds)
 
-    def wants(self, outcome: Outcome, batch: Batch) -> bool:
+    def is_wanted(self, outcome: Outcome, batch: Batch) -> bool:
         return batch.frames.shape[1] > 1
 
     def item(self, outcome: Outcome, batch: Batch, i: int, kind: str) -> list[Picture]:
-        return list(film(outcome.prediction, batch, i, f"{kind[:14]} {float(outcome.score[i]):.2f}"))
+        return list(render_clip(outcome.prediction, batch, i, f"{kind[:14]} {float(outcome.score[i]):.2f}"))
 
     def write(self, trainer: Trainer, split: str, kept: dict[str, dict[str, list[Picture]]]) -> None:
         pictures = [picture for clips in kept.values() for clip in clips.values() for picture in clip]

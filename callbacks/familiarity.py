@@ -13,8 +13,8 @@ from torch import Tensor
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
 from datamodules.loading.spread import spread_batches
-from datamodules.runtime.errors import Refused
-from datamodules.synthesis.base import drawing
+from datamodules.runtime.errors import UserError
+from datamodules.synthesis.base import seed_draws
 from lightning_modules.base import Method
 from lightning_modules.familiarity import Familiarity, fit_familiarity
 from lightning_modules.trunks.early_layers import watch
@@ -36,7 +36,7 @@ class KnowTraining(Callback):
             faces: Clips of the training that are kept in mind, and of validation that fix the limit; 0 is without.
         """
         if faces < 0:
-            raise Refused(f"faces {faces}: must be at least 0")
+            raise UserError(f"faces {faces}: must be at least 0")
         self.faces = faces
         self.batches: dict[str, list[Batch]] = {}  # as they are shown, in bytes
 
@@ -49,11 +49,11 @@ class KnowTraining(Callback):
         )
         if not is_wanted or not self.faces or not layers or not isinstance(data, FaceData):
             return
-        if not all(one.has("train", data.sees_only_real("train")) for one in data.group.checked):
+        if not all(one.has("train", data.sees_only_real("train")) for one in data.group.checked_sets):
             return  # a data set that is for validation alone
         if not self.batches:
             # once: what is drawn of an augmentation or a synthesis depends on addresses alone
-            self.batches = {split: self.shown(data, split, pl_module.device) for split in ("train", "val")}
+            self.batches = {split: self.create_batches(data, split, pl_module.device) for split in ("train", "val")}
         found = {}
         for split, batches in self.batches.items():
             features = [self.features(pl_module, layers, batch) for batch in batches]
@@ -61,13 +61,13 @@ class KnowTraining(Callback):
         label = torch.cat([batch.label for batch in self.batches["train"]])
         pl_module.familiarity = fit_familiarity(found["train"], label, found["val"])
 
-    def shown(self, data: FaceData, split: str, device: torch.device) -> list[Batch]:
+    def create_batches(self, data: FaceData, split: str, device: torch.device) -> list[Batch]:
         """Faces with the forgeries of a synthesis, every second one augmented as in training."""
         out = []
         for i, raw in enumerate(spread_batches(data, split, self.faces, MOST_BYTES)):
             batch = data.on_after_batch_transfer(data.transfer_batch_to_device(raw, device, 0), 0)
             if data.augment is not None:
-                with drawing(data.seed_of(len(split), i)):
+                with seed_draws(data.seed_of(len(split), i)):
                     changed = data.augment(replace(batch.map(Tensor.clone), boundary=None))  # it works in place
                 is_clean = torch.arange(len(batch), device=device) % 2 == 0
                 frames = torch.where(is_clean[:, None, None, None, None], batch.frames, changed.frames)
@@ -80,10 +80,10 @@ class KnowTraining(Callback):
 
     @staticmethod
     def features(method: Method, layers: list[torch.nn.Module], batch: Batch) -> Tensor:
-        batch = batch.to(method.device).scaled()
+        batch = batch.to(method.device).scale()
         # in full precision, as whoever asks later computes
         with watch(layers, stops=True) as early:
-            method.predicted(replace(batch, frames=batch.frames.to(method.dtype)))
+            method.predict(replace(batch, frames=batch.frames.to(method.dtype)))
         return early.features(len(batch)).cpu()
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -94,4 +94,4 @@ class KnowTraining(Callback):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         assert isinstance(pl_module, Method)
         if KEY in checkpoint:
-            pl_module.familiarity = Familiarity.of(checkpoint[KEY])
+            pl_module.familiarity = Familiarity.from_state(checkpoint[KEY])

@@ -31,7 +31,7 @@ class Gallery(Callback, Generic[Item]):
         self.each, self.kinds = each, kinds
         self.kept: dict[str, dict[str, Item]] = {}  # by manipulation, then by video
 
-    def wants(self, outcome: Outcome, batch: Batch) -> bool:
+    def is_wanted(self, outcome: Outcome, batch: Batch) -> bool:
         """Whether anything is kept of such batches."""
         return True
 
@@ -42,7 +42,7 @@ class Gallery(Callback, Generic[Item]):
     def write(self, trainer: Trainer, split: str, kept: dict[str, dict[str, Item]]) -> None: ...
 
     def collect(self, outcome: Outcome, batch: Batch) -> None:
-        if not self.wants(outcome, batch):
+        if not self.is_wanted(outcome, batch):
             return
         for i, key in enumerate(batch.video):
             kind = kind_of(key)

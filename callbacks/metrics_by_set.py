@@ -26,8 +26,8 @@ class MetricsBySet(Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         self.metrics = {}
         if isinstance(data, FaceData) and len(data.group) > 1:
-            fixed = None if split == "val" else module.fixed
-            for one in data.group.having(split, data.sees_only_real(split)):
+            fixed = None if split == "val" else module.fixed_values
+            for one in data.group.select_having(split, data.sees_only_real(split)):
                 self.metrics[one.title] = score_metrics(fixed, module.mean_of).to(module.device)
 
     def update(self, trainer: Trainer, outcome: Outcome, batch: Batch) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from callbacks.gallery import Gallery
 from datamodules.batch import Batch
-from datamodules.runtime.atomic_files import appearing
+from datamodules.runtime.atomic_files import write_atomically
 from lightning_modules.base import Outcome
 
 Picture = NDArray[np.uint8]
@@ -27,7 +27,7 @@ def tile(image: Tensor) -> Picture:
     return out
 
 
-def outlined(face: Picture, mask: Tensor) -> Picture:
+def outline(face: Picture, mask: Tensor) -> Picture:
     """The face with the border of a (H, W) mask in green."""
     region = cv2.resize((mask > 0.5).byte().cpu().numpy(), (TILE, TILE), interpolation=cv2.INTER_NEAREST)
     borders, _ = cv2.findContours(region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -35,19 +35,19 @@ def outlined(face: Picture, mask: Tensor) -> Picture:
     return out
 
 
-def heated(face: Picture, probability: Tensor) -> Picture:
+def overlay_heat(face: Picture, probability: Tensor) -> Picture:
     """The face under a (H, W) map of forgery."""
     grey = (cv2.resize(probability.detach().float().cpu().numpy(), (TILE, TILE)) * 255).clip(0, 255).astype(np.uint8)
-    return overlaid(face, grey)
+    return overlay(face, grey)
 
 
-def overlaid(face: Picture, grey: Picture) -> Picture:
+def overlay(face: Picture, grey: Picture) -> Picture:
     """The face under a map of its size, 255 where it is hottest."""
     heat = cv2.applyColorMap(grey, cv2.COLORMAP_INFERNO)[..., ::-1]
     return (0.45 * face + 0.55 * heat).astype(np.uint8)
 
 
-def labelled(column: Picture, text: str) -> Picture:
+def label(column: Picture, text: str) -> Picture:
     strip = np.full((18, TILE, 3), 255, np.uint8)
     cv2.putText(strip, text, (2, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.38, (0, 0, 0), 1, cv2.LINE_AA)
     return np.vstack([strip, column])
@@ -67,18 +67,18 @@ class Panels(Gallery[Picture]):
 
     def item(self, outcome: Outcome, batch: Batch, i: int, kind: str) -> Picture:
         face = tile(batch.frames[i, 0])
-        rows = [face, outlined(face, batch.mask[i, 0, 0])]
+        rows = [face, outline(face, batch.mask[i, 0, 0])]
         if outcome.prediction.mask_logit is not None:
-            rows.append(heated(face, outcome.prediction.mask_logit[i, 0, 0].sigmoid()))
+            rows.append(overlay_heat(face, outcome.prediction.mask_logit[i, 0, 0].sigmoid()))
         if outcome.prediction.recovered is not None:
             rows.append(tile(outcome.prediction.recovered[i, 0]))
-        return labelled(np.vstack(rows), f"{kind[:12]} {float(outcome.score[i]):.2f}")
+        return label(np.vstack(rows), f"{kind[:12]} {float(outcome.score[i]):.2f}")
 
     def write(self, trainer: Trainer, split: str, kept: dict[str, dict[str, Picture]]) -> None:
         reals_first = sorted(kept, key=lambda kind: (kind != "real", kind))
         panel = np.hstack([column for kind in reals_first for column in kept[kind].values()])
         ok, content = cv2.imencode(".png", panel[..., ::-1])
-        with appearing(Path(trainer.default_root_dir) / "panels" / f"{split}.png") as part:
+        with write_atomically(Path(trainer.default_root_dir) / "panels" / f"{split}.png") as part:
             part.write_bytes(content.tobytes() if ok else b"")
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):

@@ -13,7 +13,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from datamodules.batch import Batch
 from datamodules.degradation.dataset import ABOUT as DEGRADED
 from datamodules.face_data import FaceData
-from datamodules.runtime.atomic_files import appearing
+from datamodules.runtime.atomic_files import write_atomically
 from lightning_modules.base import Method, Outcome
 from lightning_modules.metrics.pixel import BINNING
 from lightning_modules.own_validation import KEY as OWN_VALIDATION
@@ -42,7 +42,7 @@ class PredictionTable(Callback):
 
     def start(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, Method)
-        about = {id: str(value) for id, value in module.fixed().items()}
+        about = {id: str(value) for id, value in module.fixed_values().items()}
         about["parameters"] = str(sum(p.numel() for p in module.parameters()))
         data = trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, FaceData):
@@ -96,7 +96,10 @@ class PredictionTable(Callback):
         if trainer.is_global_zero:
             parts = [self.part(trainer, rank) for rank in range(trainer.world_size)]
             path = Path(trainer.default_root_dir) / "predictions.parquet"
-            with appearing(path) as whole, pq.ParquetWriter(whole, self.writer.schema, compression="zstd") as writer:
+            with (
+                write_atomically(path) as whole,
+                pq.ParquetWriter(whole, self.writer.schema, compression="zstd") as writer,
+            ):
                 for part in parts:
                     table = pq.ParquetFile(part)
                     for group in range(table.num_row_groups):

@@ -64,7 +64,7 @@ class Batch:
         names = {"video": self.video, "people": self.people}
         return replace(out, **{name: [of[i] for i in chosen.tolist()] for name, of in names.items() if of})  # type: ignore[arg-type]
 
-    def scaled(self) -> Batch:
+    def scale(self) -> Batch:
         """From the bytes of the loader to numbers in [0, 1]."""
         return replace(self, frames=self.frames.float().div_(255), mask=self.mask.float().div_(255))
 

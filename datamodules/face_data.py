@@ -16,7 +16,7 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from datamodules import manifest
-from datamodules.annotation.annotated_faces import Granted, found
+from datamodules.annotation.annotated_faces import AnnotatedFaces, find_samples
 from datamodules.annotation.oracle import MaskOracle
 from datamodules.annotation.request import Face
 from datamodules.augment.augment import Augment
@@ -34,8 +34,8 @@ from datamodules.media.video import Auto, Decoder
 from datamodules.prepared import contract as contracts
 from datamodules.prepared.contract import Contract
 from datamodules.prepared.trained_on import count_seen
-from datamodules.runtime.errors import Refused
-from datamodules.synthesis.base import Synthesis, drawing
+from datamodules.runtime.errors import UserError
+from datamodules.synthesis.base import Synthesis, seed_draws
 from datamodules.synthesis.nearest_faces import WithSources
 from datamodules.synthesis.true_fakes import MixedSampler, mix, names_of
 
@@ -76,24 +76,24 @@ class FaceData(LightningDataModule):
             root: Folder of the data set as its owners ship it, for 'prepare', 'doctor' and reading videos.
             index: Lists the videos in root, for instance datamodules.datasets.ffpp.index.
             compression: Only videos of this release, for instance c23.
-            methods: The forgeries to train and validate on, all without it, none of an empty list. Testing sees all.
+            methods: Manipulations used for training and validation: all if unset, none if []. Testing uses all.
             read: Stored crops, or the videos in root, which clips of several frames need.
             decoder: Reads the videos; without it decord, or PyAV where decord would be wrong: the bits are the same.
             image_size: Side of the crop, in pixels; as prepared without it.
             clip: Frames per sample; more than one needs 'read: videos'.
             every: Step from one frame of a clip to the next.
             draws: Clips per face and epoch in training.
-            train_clips: Evenly spaced clips per face that they are drawn from; all without it.
+            train_clips: Evenly spaced clips per face that they are drawn from; all if unset.
             eval_clips: Evenly spaced clips per face in validation and testing.
             batch_size: Samples per step and device.
             num_workers: Loader processes; the samples do not depend on it.
             balance: Draw as many real as fake clips, from the rarer class more different ones.
             pairs: Each fake is followed by the same frames of the real video it was made from.
-            seed: Of the draws; set by seed_everything.
+            seed: Seed of the random draws; set by seed_everything.
             synthesis: Makes the forgeries of training and validation from real faces, on the device; batch_size then
                 counts the real ones.
             augment: Changes training batches on the device; none without it.
-            oracle: Whom masks of forged faces are asked of, for training; without it all are known.
+            oracle: Source of masks for active learning; all masks are known if unset.
             annotated: Faces with such a mask that join each batch, once there are any.
             sets: Several data sets, each with prepared and, if need be, root, compression, methods, weight, name and
                 people, instead of those above.
@@ -108,7 +108,7 @@ class FaceData(LightningDataModule):
         self.num_workers, self.balance, self.pairs, self.seed = num_workers, balance, pairs, seed
         self.synthesis, self.augment, self.true_fakes = synthesis, augment, true_fakes
         self.true_count = round(true_fakes * batch_size)
-        self.granted = None if oracle is None else Granted(oracle, annotated)
+        self.granted = None if oracle is None else AnnotatedFaces(oracle, annotated)
         check_options(self)
 
     @property
@@ -117,24 +117,24 @@ class FaceData(LightningDataModule):
 
     @property
     def prepared(self) -> Path:
-        return self.group.only.prepared
+        return self.group.single_set.prepared
 
     @property
     def root(self) -> Path | None:
-        return self.group.only.root
+        return self.group.single_set.root
 
     def setup(self, stage: str) -> None:
-        for one in self.group.checked:
+        for one in self.group.checked_sets:
             contracts.load(one.prepared)  # missing data is an error before anything is built
         if self.trainer is not None and self.trainer.overfit_batches:  # type: ignore[attr-defined]
-            raise Refused("overfit_batches: replaces the sampler; use limit_train_batches, or fewer draws")
+            raise UserError("overfit_batches: replaces the sampler; use limit_train_batches, or fewer draws")
 
     @property
     def image_size(self) -> int:
         return self.asked_size or int(self.contract["size"])
 
-    def listed(self) -> tuple[list[Video], list[Finding]]:
-        return self.group.only.list_videos()
+    def list_dataset(self) -> tuple[list[Video], list[Finding]]:
+        return self.group.single_set.list_videos()
 
     def sees_only_real(self, split: str) -> bool:
         return self.synthesis is not None and split != "test" and not self.true_fakes
@@ -151,7 +151,7 @@ class FaceData(LightningDataModule):
 
     def training_methods(self) -> list[str]:
         videos = self.videos("train")
-        return sorted(pc.unique(manifest.joined(videos["dataset"], videos["method"])).to_pylist())
+        return sorted(pc.unique(manifest.join_columns(videos["dataset"], videos["method"])).to_pylist())
 
     def clips(self, split: str) -> Clips:
         clips = self.known_clips(split)
@@ -190,7 +190,7 @@ class FaceData(LightningDataModule):
         rank, world = self.rank_and_world
         if self.true_fakes:
             about = self.draws, self.batch_size, self.true_count, self.seed, rank, world, self.group.weights
-            mixed = MixedSampler.of(clips.faces(self.train_clips), *about)
+            mixed = MixedSampler.create(clips.faces(self.train_clips), *about)
             self.group.check_drawn(mixed.reals, mixed.fakes)
             return self.loader(clips, mixed, self.synthesis)
         sampler = TrainSampler(
@@ -228,12 +228,12 @@ class FaceData(LightningDataModule):
 
     def samples(self, faces: Sequence[Face]) -> list[Sample]:
         """Faces of training, without masks where these have to be asked for."""
-        return found(self.clips("train"), faces)
+        return find_samples(self.clips("train"), faces)
 
     def ask(self, faces: Sequence[Face], about: dict[str, Any]) -> None:
         """Asks the oracle for masks, which join the batches from now on."""
         assert self.granted is not None
-        self.granted.ask(found(self.known_clips("train"), faces), about)
+        self.granted.ask(find_samples(self.known_clips("train"), faces), about)
 
     arrived = 0.0  # when the last batch came from the workers
 
@@ -247,15 +247,15 @@ class FaceData(LightningDataModule):
         return batch.to(device, non_blocking=True)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        batch = batch.scaled()
+        batch = batch.scale()
         if self.trainer is not None and self.trainer.training:
             # counted in batches, not optimizer steps: those of one accumulated step must differ
             step = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
             seed = self.seed_of(self.trainer.current_epoch, step, self.trainer.global_rank)
             if self.granted is not None:
-                batch = self.granted.joined(batch, seed)
-            with drawing(seed):
-                return self.changed(batch)
+                batch = self.granted.append_to(batch, seed)
+            with seed_draws(seed):
+                return self.change_batch(batch)
         if self.trainer is not None and self.synthesis is not None and self.trainer.validating:
             # of each frame the same forgery, in every epoch and on every rank
             seeds = [self.seed_of(crc32(name.encode())) for name in names_of(batch)]
@@ -267,7 +267,7 @@ class FaceData(LightningDataModule):
         # SeedSequence mixes its words: neighbouring addresses share nothing
         return int(np.random.SeedSequence([self.seed, *address]).generate_state(1, np.uint64)[0])
 
-    def changed(self, batch: Batch) -> Batch:
+    def change_batch(self, batch: Batch) -> Batch:
         """What training sees of a batch."""
         if self.synthesis is not None:
             batch = mix(self.synthesis.train(), batch)

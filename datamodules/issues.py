@@ -47,14 +47,14 @@ class Finding:
 _heard: ContextVar[list[Finding] | None] = ContextVar("findings", default=None)
 
 
-def note(kind: Kind, path: object, text: str, videos: int = 1) -> None:
+def report_issue(kind: Kind, path: object, text: str, videos: int = 1) -> None:
     heard = _heard.get()
     if heard is not None:
         heard.append(Finding(kind, str(path), text, videos))
 
 
 @contextmanager
-def hearing() -> Iterator[list[Finding]]:
+def collect_issues() -> Iterator[list[Finding]]:
     """Collects what is noted inside the block."""
     heard: list[Finding] = []
     token = _heard.set(heard)

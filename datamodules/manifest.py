@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from datamodules.issues import Finding, hearing
-from datamodules.runtime.atomic_files import appearing
-from datamodules.runtime.errors import Refused
+from datamodules.issues import Finding, collect_issues
+from datamodules.runtime.atomic_files import write_atomically
+from datamodules.runtime.errors import UserError
 
 SPLITS = ("train", "val", "test")
 MEMBER = "::"  # between an archive and what is meant inside it
@@ -81,52 +81,52 @@ def rows(videos: pa.Table) -> list[Video]:
     return [Video(**row) for row in videos.to_pylist()]
 
 
-def joined(*columns: pa.Array) -> pa.Array:
+def join_columns(*columns: pa.Array) -> pa.Array:
     return pc.binary_join_element_wise(*columns, pa.scalar("/", pa.large_string()))
 
 
 def keys(videos: pa.Table) -> pa.Array:
     """``Video.key`` of every row."""
-    return joined(*(videos[name].combine_chunks() for name in ("dataset", "method", "compression", "stem")))
+    return join_columns(*(videos[name].combine_chunks() for name in ("dataset", "method", "compression", "stem")))
 
 
 def sources(videos: pa.Table) -> pa.Array:
     """The clip that each was made from: real and fake of the same one make a pair."""
     first = pc.replace_substring_regex(videos["identities"].combine_chunks(), " .*", "")
     source = pc.if_else(pc.equal(first, ""), videos["stem"].combine_chunks(), first)
-    return joined(videos["dataset"].combine_chunks(), videos["compression"].combine_chunks(), source)
+    return join_columns(videos["dataset"].combine_chunks(), videos["compression"].combine_chunks(), source)
 
 
 def faults(videos: pa.Table) -> Iterator[Finding]:
     """Leaks between splits, two rows of one video, an unknown split or label, paths that lead elsewhere."""
 
-    def at(wrong: Any) -> list[Video]:
+    def select(wrong: Any) -> list[Video]:
         return rows(videos.filter(wrong))
 
-    for row in at(pc.invert(pc.is_in(videos["split"], pa.array(SPLITS, pa.large_string())))):
+    for row in select(pc.invert(pc.is_in(videos["split"], pa.array(SPLITS, pa.large_string())))):
         yield Finding(kind="row", path=row.path, text=f"has split {row.split!r}, not one of {', '.join(SPLITS)}")
     good = pc.or_(
         pc.and_(pc.equal(videos["label"], 0), pc.equal(videos["method"], "real")),
         pc.and_(pc.equal(videos["label"], 1), pc.not_equal(videos["method"], "real")),
     )
-    for row in at(pc.invert(good)):
+    for row in select(pc.invert(good)):
         text = f"has label {row.label} and method {row.method!r}; real is 0, a forgery is 1"
         yield Finding(kind="row", path=row.path, text=text)
     for name, allowed in ALLOWED.items():
-        for row in at(pc.invert(pc.match_substring_regex(videos[name], allowed))):
+        for row in select(pc.invert(pc.match_substring_regex(videos[name], allowed))):
             yield Finding(kind="row", path=row.path, text=f"has {name} {getattr(row, name)!r}")
-    yield from twice(videos)
+    yield from find_repeated(videos)
     yield from leaks(videos)
     for name in ("path", "mask", "landmarks"):
         suspect = pc.or_(pc.starts_with(videos[name], "/"), pc.match_substring(videos[name], ".."))
-        for row in at(suspect):
+        for row in select(suspect):
             path = getattr(row, name)
             for part in map(PurePosixPath, path.split(MEMBER)):
                 if part.is_absolute() or ".." in part.parts:
                     yield Finding(kind="row", path=row.path, text=f"path {path!r} leaves the folder of the data set")
 
 
-def twice(videos: pa.Table) -> Iterator[Finding]:
+def find_repeated(videos: pa.Table) -> Iterator[Finding]:
     key = keys(videos)
     if pc.count_distinct(key).as_py() == len(key):
         return
@@ -155,7 +155,7 @@ def leaks(videos: pa.Table) -> Iterator[Finding]:
     """One fault for each identity, or source clip, that is in two splits."""
     each = people(videos)
     homes = each.group_by(["dataset", "identity", "split"]).aggregate([("row", "min")])
-    if pc.count_distinct(joined(homes["dataset"], homes["identity"])).as_py() == len(homes):
+    if pc.count_distinct(join_columns(homes["dataset"], homes["identity"])).as_py() == len(homes):
         return
     first: dict[tuple[str, str], str] = {}
     for home in homes.sort_by("row_min").to_pylist():
@@ -169,14 +169,14 @@ def leaks(videos: pa.Table) -> Iterator[Finding]:
 def check(videos: pa.Table | Sequence[Video], where: Path) -> None:
     """Refuses what would make results wrong."""
     for fault in faults(videos if isinstance(videos, pa.Table) else table(videos)):
-        raise Refused(f"{where}: {fault.text} ({fault.path})")
+        raise UserError(f"{where}: {fault.text} ({fault.path})")
 
 
-class Outside(Refused):
+class Outside(UserError):
     """A path that leads out of the data set."""
 
 
-def inside(root: Path, path: str) -> Path:
+def resolve_inside(root: Path, path: str) -> Path:
     """The file a row names; a symbolic link must not lead out of the root either."""
     file, _, member = path.partition(MEMBER)
     full = (root / file).resolve()
@@ -186,7 +186,7 @@ def inside(root: Path, path: str) -> Path:
 
 
 def write(
-    videos: Iterable[Video], path: Path, appear: Callable[[Path], AbstractContextManager[Path]] = appearing
+    videos: Iterable[Video], path: Path, appear: Callable[[Path], AbstractContextManager[Path]] = write_atomically
 ) -> None:
     """
     Args:
@@ -203,7 +203,7 @@ def read(path: Path) -> pa.Table:
     with path.open(newline="") as f:
         header = next(csv.reader(f), [])
     if wrong := set(NAMES) ^ set(header):
-        raise Refused(
+        raise UserError(
             f"{path}: its columns must be {', '.join(NAMES)}; too many or missing: {', '.join(sorted(wrong))}"
         )
     try:
@@ -212,7 +212,7 @@ def read(path: Path) -> pa.Table:
         )
         videos = pyarrow.csv.read_csv(path, convert_options=options)
     except pa.ArrowInvalid as error:
-        raise Refused(first_wrong(path) or f"{path}: {error}") from error
+        raise UserError(first_wrong(path) or f"{path}: {error}") from error
     check(videos, path)
     return videos
 
@@ -228,7 +228,7 @@ def first_wrong(path: Path) -> str:
     return ""
 
 
-def chosen(
+def select_rows(
     table: pa.Table, prepared: Path, split: str, compression: str | None, methods: list[str] | None, only_real: bool
 ) -> pa.Table:
     """The videos of a split.
@@ -236,7 +236,7 @@ def chosen(
     Args:
         prepared: Folder of the table, for messages.
         compression: Only of this release.
-        methods: The forgeries that are wanted, all without it.
+        methods: Manipulations wanted: all if unset.
     """
     wanted = pc.field("split") == split
     if compression is not None:
@@ -246,28 +246,28 @@ def chosen(
     videos = table.filter(wanted)
     if not len(videos):
         which = f" with compression {compression!r}" if compression is not None else ""
-        raise Refused(f"{prepared / 'manifest.csv'}: no {split} video{which}")
+        raise UserError(f"{prepared / 'manifest.csv'}: no {split} video{which}")
     if methods is None:
         return videos
     present = set(pc.unique(videos["method"]).to_pylist())
     if absent := sorted(set(methods) - present):
         there = ", ".join(sorted(present))
-        raise Refused(f"{prepared}: no {split} video of {', '.join(absent)}; there are {there}")
+        raise UserError(f"{prepared}: no {split} video of {', '.join(absent)}; there are {there}")
     return videos.filter((pc.field("label") == 0) | pc.field("method").isin(pa.array(methods, pa.string())))
 
 
-def listed(
+def list_dataset(
     root: Path, index: Callable[[Path], Iterable[Video]], compression: str | None
 ) -> tuple[list[Video], list[Finding]]:
-    """What lies in the folder of a data set, and what is amiss there."""
+    """What lies in the folder of a data set, and the issues found there."""
     if not root.is_dir():
-        raise Refused(f"{root}: no such folder")
-    with hearing() as heard:
+        raise UserError(f"{root}: no such folder")
+    with collect_issues() as heard:
         every = list(index(root))
     rows = [row for row in every if compression in (None, row.compression)]
     others = {row.compression for row in every} - {row.compression for row in rows} - {""}
     findings = [one for one in dict.fromkeys(heard) if not others & set(one.path.split("/"))]
     if not rows:
         which = f" with compression {compression!r}" if compression is not None else ""
-        raise Refused(f"{root}: no video found{which}")
+        raise UserError(f"{root}: no video found{which}")
     return rows, findings

@@ -23,7 +23,7 @@ from torchmetrics import MetricCollection
 from datamodules.batch import Batch, video_id
 from datamodules.face_data import FaceData
 from datamodules.faces.align import Cropper
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.synthesis.base import warn_of_margin
 from datamodules.synthesis.framing import WHOLE, Framing
 from lightning_modules import fitted_values
@@ -33,10 +33,10 @@ from lightning_modules.metrics.collections import pixel_metrics, score_metrics
 from lightning_modules.metrics.functional import Pooled
 from lightning_modules.metrics.pixel import histogram
 from lightning_modules.metrics.registry import MapBy, MapOf
+from lightning_modules.remembered_validation import RemembersValidation
 from lightning_modules.training.precision import may_overflow
-from lightning_modules.training.sam import climb, come_home
+from lightning_modules.training.sam import perturb, restore
 from lightning_modules.training.schedules import step_plateaus
-from lightning_modules.validated import Validated
 
 
 @dataclass(kw_only=True)
@@ -60,7 +60,7 @@ class Outcome:
     other: Tensor | None = None  # (B, T, BINS) of all other pixels
 
 
-class Method(Validated, ABC):
+class Method(RemembersValidation, ABC):
     """A detector: maps clips to a Prediction and names the losses that train it.
 
     A subclass writes ``forward`` and ``losses``; steps, logging and metrics are here.
@@ -93,7 +93,7 @@ class Method(Validated, ABC):
             optimizer: Builds the optimizer from the parameters.
             scheduler: Builds the schedule from the optimizer; stepped once per epoch.
             rho: Radius of sharpness-aware minimization, which passes each batch twice; 0 is without.
-            mean_of: What of its frames a video's score is the mean of: their scores, their logits, or the scores above
+            mean_of: How frame scores are pooled into a video score: mean of scores, of logits, or of the scores above
                 a half where there are any (suspects).
         """
         super().__init__()
@@ -102,9 +102,11 @@ class Method(Validated, ABC):
         self.rho, self.is_second_pass, self.mean_of = rho, False, mean_of
         self.loss_check = LossCheck()
         fitted_values.register(self)
-        self.scores = nn.ModuleDict({"val": score_metrics(None, mean_of), "test": score_metrics(self.fixed, mean_of)})
+        self.scores = nn.ModuleDict(
+            {"val": score_metrics(None, mean_of), "test": score_metrics(self.fixed_values, mean_of)}
+        )
         of = self.map_of
-        self.pixels = nn.ModuleDict({"val": pixel_metrics(None, of), "test": pixel_metrics(self.fixed, of)})
+        self.pixels = nn.ModuleDict({"val": pixel_metrics(None, of), "test": pixel_metrics(self.fixed_values, of)})
 
     @abstractmethod
     def forward(self, frames: Tensor) -> Prediction: ...
@@ -115,13 +117,13 @@ class Method(Validated, ABC):
             data.synthesis.framing = self.framing
             if stage == "fit":
                 for one in data.group.sets:
-                    warn_of_margin(one.prepared, Cropper.of(one.contract))
+                    warn_of_margin(one.prepared, Cropper.from_contract(one.contract))
 
     def early_layers(self) -> list[nn.Module]:
         """What familiar faces are known by, see trunks/early_layers.py; a method with none cannot tell."""
         return []
 
-    def predicted(self, batch: Batch) -> Prediction:
+    def predict(self, batch: Batch) -> Prediction:
         """For a method that sees more than frames to override."""
         prediction: Prediction = self(batch.frames)
         return prediction
@@ -136,7 +138,7 @@ class Method(Validated, ABC):
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]: ...
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        losses = self.losses(self.predicted(batch), batch)
+        losses = self.losses(self.predict(batch), batch)
         total = torch.stack(list(losses.values())).sum()
         if self.is_second_pass:  # what is logged is the loss where the parameters are
             return total
@@ -159,7 +161,7 @@ class Method(Validated, ABC):
 
     def on_fit_start(self) -> None:
         if self.rho and self.trainer.accumulate_grad_batches > 1:
-            raise Refused(f"accumulate_grad_batches {self.trainer.accumulate_grad_batches}: must be 1 with rho")
+            raise UserError(f"accumulate_grad_batches {self.trainer.accumulate_grad_batches}: must be 1 with rho")
 
     def optimizer_step(
         self,
@@ -178,13 +180,13 @@ class Method(Validated, ABC):
         return self.rho > 0
 
     @contextmanager
-    def elsewhere(self) -> Iterator[None]:
+    def perturbed_weights(self) -> Iterator[None]:
         """The parameters are where the second pass is wanted; afterwards they are home, with the gradient to take."""
-        home = climb(self.parameters(), self.rho, may_overflow(self.trainer.precision_plugin))
+        home = perturb(self.parameters(), self.rho, may_overflow(self.trainer.precision_plugin))
         try:
             yield
         finally:
-            come_home(home)
+            restore(home)
 
     def draws(self) -> torch.Generator:
         """For draws of a step of training: of (seed, epoch, step, rank) alone, the same in both passes of a batch."""
@@ -195,7 +197,7 @@ class Method(Validated, ABC):
         return torch.Generator().manual_seed(int(address.generate_state(1, np.uint64)[0]))
 
     def second_pass(self, closure: Callable[[], Any]) -> Any:
-        with self.elsewhere():
+        with self.perturbed_weights():
             self.is_second_pass = True
             try:
                 return closure()
@@ -214,7 +216,7 @@ class Method(Validated, ABC):
         return outcome
 
     def outcome(self, batch: Batch) -> Outcome:
-        prediction = self.predicted(batch)
+        prediction = self.predict(batch)
         check_scores(prediction.logit, prediction.mask_logit, batch)
         outcome = Outcome(prediction=prediction, score=prediction.logit.float().sigmoid())
         if prediction.mask_logit is not None:
@@ -234,18 +236,18 @@ class Method(Validated, ABC):
         outcome = self.outcome(batch)
         counts = batch.counts
         ids = torch.tensor(list(map(video_id, batch.video)), device=self.device)
-        self.figures(self.scores, split).update(
+        self.create_metrics(self.scores, split).update(
             outcome.score[counts], batch.label[counts], ids[counts], batch.numbers[counts, 0]
         )
         if outcome.forged is not None and outcome.other is not None:
             fake, real = counts & (batch.label == 1), counts & (batch.label == 0)
-            self.figures(self.pixels, split).update(
+            self.create_metrics(self.pixels, split).update(
                 outcome.forged[fake].flatten(0, 1), outcome.other[fake].flatten(0, 1), outcome.other[real].flatten(0, 1)
             )
         return outcome
 
     @staticmethod
-    def figures(of: nn.ModuleDict, split: str) -> MetricCollection:
+    def create_metrics(of: nn.ModuleDict, split: str) -> MetricCollection:
         metrics = of[split]
         assert isinstance(metrics, MetricCollection)
         return metrics
@@ -266,7 +268,7 @@ class Method(Validated, ABC):
         """Computes over all ranks, logs and starts anew."""
         values: dict[str, Tensor] = {}
         for of in (self.scores, self.pixels):
-            metrics = self.figures(of, split)
+            metrics = self.create_metrics(of, split)
             if next(iter(metrics.values())).update_called:
                 values |= {f"{split}/{name}": value for name, value in metrics.compute().items()}
                 metrics.reset()

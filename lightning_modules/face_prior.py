@@ -9,8 +9,8 @@ from torch import Tensor
 
 from datamodules.batch import Batch
 from datamodules.faces.landmarks.points import BROWS, JAW, LEFT_BROW, LEFT_EYE, MOUTH, NOSE, RIGHT_BROW, RIGHT_EYE
-from datamodules.runtime.errors import Refused
-from datamodules.synthesis.hull import filled
+from datamodules.runtime.errors import UserError
+from datamodules.synthesis.hull import fill
 from lightning_modules.base import Method, Prediction
 from lightning_modules.needed_landmarks import require_landmarks
 
@@ -18,7 +18,7 @@ HULLS = {"face": [[*JAW, *BROWS]], "features": [[*LEFT_BROW, *LEFT_EYE], [*RIGHT
 SURE = 4.0  # logit inside
 
 
-class Degenerate(Method):
+class FacePrior(Method):
     """Scores every face alike and points at the same part of each; has nothing to train."""
 
     is_trained = True
@@ -27,7 +27,7 @@ class Degenerate(Method):
     def __init__(self, where: Literal["everywhere", "face", "features"] = "face", **kwargs: Any) -> None:
         """
         Args:
-            where: All pixels; the face within jaw and brows; or eyes with brows, nose and mouth.
+            where: Region called forged: all pixels; the face within jaw and brows; or eyes with brows, nose and mouth.
             **kwargs: See Method.
         """
         super().__init__(**kwargs)
@@ -39,14 +39,14 @@ class Degenerate(Method):
 
     def setup(self, stage: str) -> None:
         if stage == "fit":
-            raise Refused("Degenerate: has nothing to fit; run 'test'")
+            raise UserError("FacePrior: has nothing to fit; run 'test'")
 
-    def predicted(self, batch: Batch) -> Prediction:
+    def predict(self, batch: Batch) -> Prediction:
         out = self(batch.frames)
         if self.needs_landmarks:
             points = require_landmarks(batch).flatten(0, 1)
             height, width = batch.frames.shape[-2:]
-            inside = torch.stack([filled(points[:, hull], height, width) for hull in HULLS[self.where]]).any(0)
+            inside = torch.stack([fill(points[:, hull], height, width) for hull in HULLS[self.where]]).any(0)
             out.mask_logit = (SURE * (2 * inside.float() - 1)).view_as(out.mask_logit)
         return out
 
@@ -55,4 +55,4 @@ class Degenerate(Method):
         return Prediction(logit=frames.new_zeros(b), mask_logit=torch.full_like(frames[:, :, :1], SURE))
 
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
-        raise Refused("Degenerate: has nothing to fit")
+        raise UserError("FacePrior: has nothing to fit")

@@ -42,7 +42,7 @@ class Familiarity:
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @classmethod
-    def of(cls, state: Mapping[str, Tensor]) -> Familiarity:
+    def from_state(cls, state: Mapping[str, Tensor]) -> Familiarity:
         return cls(**{one.name: state[one.name] for one in fields(cls)})
 
 
@@ -78,4 +78,4 @@ def fit_familiarity(features: Tensor, label: Tensor, validation: Tensor) -> Fami
         limit=torch.tensor(float("inf")),
     )
     limit = torch.quantile(found.distances(validation.float()).double(), QUANTILE).float()
-    return Familiarity.of(found.state() | {"limit": limit})
+    return Familiarity.from_state(found.state() | {"limit": limit})

@@ -9,7 +9,7 @@ from pytorch_lightning.strategies import Strategy
 from torch import Tensor
 
 from datamodules.batch import Batch
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 
 def check_scores(logit: Tensor, mask_logit: Tensor | None, batch: Batch) -> None:
@@ -24,7 +24,7 @@ def check_scores(logit: Tensor, mask_logit: Tensor | None, batch: Batch) -> None
     if not is_finite.all():
         i, t = (~is_finite).nonzero()[0].tolist()
         what = "a score" if not logit[i].isfinite() else "a mask"
-        raise Refused(
+        raise UserError(
             f"{batch.video[i]}, frame {int(batch.numbers[i, t])}: got {what} that is no finite number; the weights or "
             "the crop may have some: look at train/loss, lower the learning rate, or train in higher precision"
         )
@@ -53,7 +53,7 @@ class LossCheck:
             return
         advice = "must be finite: lower the learning rate, or train in higher precision"
         if all(is_finite):
-            raise Refused(f"train/loss is no finite number in another process; {advice}")
+            raise UserError(f"train/loss is no finite number in another process; {advice}")
         loss, videos, step = pending[is_finite.index(False)]
         names = ", ".join(dict.fromkeys(videos))
-        raise Refused(f"train/loss is {float(loss)} in step {step}, of {names}; {advice}")
+        raise UserError(f"train/loss is {float(loss)} in step {step}, of {names}; {advice}")

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.metrics.operating import KEPT
 from lightning_modules.metrics.registry import CALIBRATION, COUNTS, FITS, SCORES, STORED
 
@@ -24,7 +24,7 @@ def register(method: nn.Module) -> None:
 def store(method: nn.Module, values: Mapping[str, Tensor]) -> None:
     """
     Args:
-        values: Of a validation, by their names in logs.
+        values: Values of a validation, by their names in logs.
     """
     for fit in STORED:
         if f"val/{fit.id}" in values:
@@ -47,7 +47,7 @@ def check_fixed(state: Mapping[str, Any], path: Path) -> None:
     """Refuses thresholds that no score can reach, and calibrations that are half known or turn scores around.
 
     Args:
-        state: Of a method; not a number is what validation has not fixed, and what is not in it is not checked.
+        state: State of a method; NaN where validation has not fixed a value; absent values are not checked.
     """
     values = {fit.id: float(state[fit.id]) for fit in FITS if fit.id in state}
     for name, value in values.items():
@@ -63,7 +63,7 @@ def check_fixed(state: Mapping[str, Any], path: Path) -> None:
         ):
             rule = "slope and bias must both be known, or neither"
         if rule:
-            raise Refused(f"{path}: {name} {value:g}: {rule}; validate the run again, or take another checkpoint")
+            raise UserError(f"{path}: {name} {value:g}: {rule}; validate the run again, or take another checkpoint")
     if {SCORES.id, COUNTS.id} <= state.keys():
         check_scores(state[SCORES.id], state[COUNTS.id], path)
 
@@ -76,7 +76,7 @@ def check_scores(scores: Tensor, counts: Tensor, path: Path) -> None:
             ((kept >= 0) & (kept <= 1)).all() and (kept.diff() >= 0).all() and row[len(kept) :].isnan().all()
         )
         if n < 0 or n % 1 or not is_kept:
-            raise Refused(
+            raise UserError(
                 f"{path}: {COUNTS.id} {n:g} with the {SCORES.id} that it has: must be a whole number of videos whose "
                 "scores are sorted and between 0 and 1; validate the run again, or take another checkpoint"
             )

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.batch import Batch
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.synthesis.framing import WHOLE
 from lightning_modules.base import Prediction
 from lightning_modules.classifier import Classifier
 from lightning_modules.mask_losses import balanced_cross_entropy
-from lightning_modules.trunks.last_layer import in_float32
+from lightning_modules.trunks.last_layer import compute_in_float32
 
 STRIDES = (8, 16, 32)
 
@@ -33,7 +33,7 @@ class MapHead(nn.Module):
         super().__init__()
         self.lateral = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels)
         self.smooth = nn.Conv2d(width, width, 3, padding=1)
-        self.last = in_float32(nn.Conv2d(width, 1, 1))
+        self.last = compute_in_float32(nn.Conv2d(width, 1, 1))
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """
@@ -62,7 +62,7 @@ class Localizer(Classifier):
         super().__init__(**kwargs)
         for name, value, least in (("map_weight", map_weight, 0), ("map_width", map_width, 1)):
             if not value >= least:
-                raise Refused(f"{name} {value}: must be {least} or more")
+                raise UserError(f"{name} {value}: must be {least} or more")
         self.map_weight = map_weight
         self.exports_map = True
         self.levels, channels = find_levels(self.net)
@@ -100,6 +100,6 @@ def find_levels(net: Any) -> tuple[list[int], list[int]]:
     if not at.keys() >= set(STRIDES):
         strides = ", ".join(map(str, STRIDES))
         name = net.pretrained_cfg["architecture"]
-        raise Refused(f"backbone {name!r}: must have features at strides {strides}; take a convolutional network")
+        raise UserError(f"backbone {name!r}: must have features at strides {strides}; take a convolutional network")
     levels = [at[stride] for stride in STRIDES]
     return levels, [net.feature_info[i]["num_chs"] for i in levels]

@@ -32,7 +32,7 @@ def balanced_cross_entropy(logit: Tensor, target: Tensor, known: Tensor) -> Tens
 
     Args:
         logit: (B, T, 1, h, w).
-        target: Of the same shape, in [0, 1]; a pixel counts as forged by so much.
+        target: Target of the same shape, in [0, 1]; the share by which a pixel counts as forged.
         known: (B,) bool, rows whose target is true.
     """
     forged = target * known.view(-1, 1, 1, 1, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import floor
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 LIMIT = 0.9  # below it a training has not learned what it was trained on
 METRIC = "val/video_auroc"
@@ -15,7 +15,7 @@ UNKNOWN, NOT_NEEDED = "unknown", "none"
 
 def check_limit(limit: float) -> None:
     if not 0 <= limit <= 1:
-        raise Refused(f"learned {limit:g}: must be a video AUROC, from 0 (no limit) to 1; the default is {LIMIT:g}")
+        raise UserError(f"learned {limit:g}: must be a video AUROC, from 0 (no limit) to 1; the default is {LIMIT:g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +50,10 @@ class OwnValidation:
             return ""
         if self.auroc is None:
             return "own validation unknown"
-        said = f"own validation {short(self.auroc)}"
+        said = f"own validation {format_auroc(self.auroc)}"
         return f"not trained ({said}, needs {limit:.2f})" if self.is_below(limit) else said
 
 
-def short(auroc: float) -> str:
+def format_auroc(auroc: float) -> str:
     """Never rounded up: 0.899 is below 0.90."""
     return f"{floor(100 * auroc + 1e-9) / 100:.2f}"

@@ -17,13 +17,13 @@ from torch import Tensor
 
 from datamodules.prepared.contract import Contract
 from datamodules.prepared.trained_on import describe_seen
-from datamodules.runtime.atomic_files import appearing, write_text
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.atomic_files import write_atomically, write_text
+from datamodules.runtime.errors import UserError
 from lightning_modules.base import Method
 from lightning_modules.familiarity import Familiarity
 from lightning_modules.fitted_values import check_fixed, complete
-from lightning_modules.metrics.calibration import Calibration, calibrated
-from lightning_modules.metrics.operating import FORGED_AT, UNCLEAR_AT, OperatingPoint, Validated
+from lightning_modules.metrics.calibration import Calibration, calibrate
+from lightning_modules.metrics.operating import FORGED_AT, UNCLEAR_AT, OperatingPoint, ValidationScores
 from lightning_modules.metrics.registry import CALIBRATION
 from lightning_modules.own_validation import KEY as OWN_VALIDATION
 from lightning_modules.weights import FROM_FILES, digest, read
@@ -38,12 +38,12 @@ UNTIL_0_1 = ("pretrained",)  # arguments that older runs have, and nothing does 
 class Trained:
     """
     Args:
-        path: What was given.
+        path: Path or name as given.
         model: The section of a config.
         contract: How the faces that it saw were prepared.
         stored: Side of the crops before they got the size in the contract; None where they were cut from videos.
         trained_on: Data sets and forgeries.
-        digest: Of the weights.
+        digest: Digest of the weights.
         called: Instead of by its folder.
     """
 
@@ -58,7 +58,7 @@ class Trained:
     seen: list[dict[str, Any]] | None = None  # of each data set of training, see SeenSet; older ones do not know
 
     @property
-    def saw(self) -> str:
+    def training_summary(self) -> str:
         """What it was trained on, in words; only names where nothing was counted."""
         return describe_seen(self.seen) if self.seen else ", ".join(self.trained_on)
 
@@ -72,23 +72,23 @@ class Trained:
     @property
     def calibration(self) -> Calibration | None:
         """Slope and bias of the log odds that validation found, if it did."""
-        fixed = self.method.fixed()
+        fixed = self.method.fixed_values()
         return Calibration(*(fixed[id] for id in CALIBRATION)) if fixed.keys() >= set(CALIBRATION) else None
 
-    def calibrated(self, score: float) -> float:
+    def calibrate(self, score: float) -> float:
         """A probability, after Platt scaling; the score itself where there is none."""
         at = self.calibration or Calibration(slope=1.0, bias=0.0)
-        return float(calibrated(torch.tensor(score, dtype=torch.float64), *at))
+        return float(calibrate(torch.tensor(score, dtype=torch.float64), *at))
 
     @property
-    def validated(self) -> Validated:
+    def validation_scores(self) -> ValidationScores:
         """Scores of the videos of its validation."""
         if not self.method.video_counts.min() > 0:
-            raise Refused(
+            raise UserError(
                 f"{self.path}: keeps no scores of its validation, of which verdicts are made; it is of an older "
                 f"version. {self.advice}"
             )
-        return Validated(scores=self.method.video_scores, counts=self.method.video_counts)
+        return ValidationScores(scores=self.method.video_scores, counts=self.method.video_counts)
 
     @property
     def advice(self) -> str:
@@ -101,17 +101,17 @@ class Trained:
         best = self.path if self.path.suffix == ".ckpt" else run / "checkpoints/best.ckpt"
         return f"Add them: python -m suite validate --config {run / 'config.yaml'} --ckpt_path {best}"
 
-    def at(self, share: float) -> OperatingPoint:
+    def find_point(self, share: float) -> OperatingPoint:
         """Where at most this share of real videos is taken for forged, says validation."""
-        return self.validated.at(share)
+        return self.validation_scores.find_point(share)
 
     def write_point(self, share: float) -> dict[str, Any]:
         """The same for files."""
-        point = self.at(share)
+        point = self.find_point(share)
         return {
             "at": share,
             "score": round(point.threshold, 6),
-            "probability": round(self.calibrated(point.threshold), 6),
+            "probability": round(self.calibrate(point.threshold), 6),
             "false_alarms": point.false_alarms,
             "reals": point.reals,
             "misses": point.misses,
@@ -131,32 +131,34 @@ def load(path: Path) -> Trained:
     if (path / CONFIG).is_file():
         about = json.loads((path / CONFIG).read_text())
         if not isinstance(about, dict) or not about.keys() >= NEEDED:
-            raise Refused(f"{path / CONFIG}: must have {', '.join(sorted(NEEDED))}; is it of another library?")
+            raise UserError(f"{path / CONFIG}: must have {', '.join(sorted(NEEDED))}; is it of another library?")
         state = {name: widen(value) for name, value in read(path / WEIGHTS).items()}
         if digest(state) != about["weights"]:
-            raise Refused(
+            raise UserError(
                 f"{path / WEIGHTS}: is damaged or of another method: its digest is {digest(state)}, and "
                 f"{about['weights']} in {CONFIG}"
             )
         known = read(path / FAMILIARITY) if about.get("familiarity") is not None else None
         if known is not None and digest(known) != about["familiarity"]:
-            raise Refused(f"{path / FAMILIARITY}: is damaged: its digest is not the {about['familiarity']} in {CONFIG}")
-        return built(path, about["model"], about, state, known)
+            raise UserError(
+                f"{path / FAMILIARITY}: is damaged: its digest is not the {about['familiarity']} in {CONFIG}"
+            )
+        return build(path, about["model"], about, state, known)
     checkpoint = path if path.suffix == ".ckpt" else path / "checkpoints/best.ckpt"
     config = checkpoint.parent.parent / "config.yaml"
     for file in (checkpoint, config):
         if not file.is_file():
-            raise Refused(f"{path}: no run: {file} is missing")
+            raise UserError(f"{path}: no run: {file} is missing")
     content = read(checkpoint, "checkpoint")
     abouts = [part for part in content.values() if isinstance(part, dict) and "contract" in part]
     if not abouts or "stored" not in abouts[0]:
-        raise Refused(f"{checkpoint}: does not say how its faces were prepared; it is of an older version")
+        raise UserError(f"{checkpoint}: does not say how its faces were prepared; it is of an older version")
     model = yaml.safe_load(config.read_text())["model"]
     about = abouts[0] | {OWN_VALIDATION: content.get(OWN_VALIDATION)}
-    return built(path, model, about, content["state_dict"], content.get("familiarity"))
+    return build(path, model, about, content["state_dict"], content.get("familiarity"))
 
 
-def built(
+def build(
     path: Path,
     model: dict[str, Any],
     about: dict[str, Any],
@@ -177,18 +179,18 @@ def built(
     wrong = list(own.keys() ^ state.keys())
     wrong += [n for n, value in state.items() if n in own and own[n].shape != value.shape]
     if wrong:
-        raise Refused(
+        raise UserError(
             f"{path}: {len(wrong)} weights do not fit {model['class_path']}, the first is {sorted(wrong)[0]!r}"
         )
     check_fixed(state, path)
     method.load_state_dict(state)
     method.validated = about.get(OWN_VALIDATION)
     if not method.fixes_thresholds:
-        raise Refused(f"{path}: {model['class_path']} does not tell real from fake")
-    if "video_threshold" not in method.fixed():
-        raise Refused(f"{path}: validation has fixed no threshold; it must see real and fake videos")
+        raise UserError(f"{path}: {model['class_path']} does not tell real from fake")
+    if "video_threshold" not in method.fixed_values():
+        raise UserError(f"{path}: validation has fixed no threshold; it must see real and fake videos")
     if familiarity is not None:
-        method.familiarity = Familiarity.of(familiarity)
+        method.familiarity = Familiarity.from_state(familiarity)
     known = {"contract": about["contract"], "stored": about["stored"], "trained_on": about["trained_on"]}
     known["seen"] = about.get("seen")
     return Trained(path=path, method=method.eval(), model=model, digest=digest(method.state_dict()), **known)
@@ -206,7 +208,7 @@ def round_to_half(trained: Trained) -> Trained:
         for name, parameter in method.named_parameters():
             parameter.copy_(parameter.half())
             if not parameter.isfinite().all():
-                raise Refused(f"{trained.path}: {name} has values above 65504, the largest of half precision")
+                raise UserError(f"{trained.path}: {name} has values above 65504, the largest of half precision")
     return replace(trained, method=method, digest=digest(method.state_dict()))
 
 
@@ -220,12 +222,12 @@ def save(trained: Trained, folder: Path, half: bool = False) -> None:
     state = {name: value.detach().cpu().contiguous().clone() for name, value in trained.method.state_dict().items()}
     if half:
         state |= {name: state[name].half() for name, _ in trained.method.named_parameters()}
-    with appearing(folder / WEIGHTS) as part:
+    with write_atomically(folder / WEIGHTS) as part:
         save_file(state, part, {"format": "pt"})
     about: dict[str, Any] = {"library_name": "deepfake-suite", "model": trained.model, "contract": trained.contract}
     about |= {"stored": trained.stored, "trained_on": trained.trained_on, "weights": trained.digest}
     if (known := trained.method.familiarity) is not None:
-        with appearing(folder / FAMILIARITY) as part:
+        with write_atomically(folder / FAMILIARITY) as part:
             save_file(known.state(), part, {"format": "pt"})
         about["familiarity"] = digest(known.state())
     about |= {"thresholds": thresholds} | ({"seen": trained.seen} if trained.seen else {})
@@ -237,7 +239,7 @@ def fetch(name: str | Path) -> Path:
     """Where 'load' finds it.
 
     Args:
-        name: What 'load' takes, or the name of a repository on the Hugging Face hub that has such a folder.
+        name: Path that 'load' takes, or the name of a repository on the Hugging Face hub that has such a folder.
     """
     path = Path(name)
     if not path.exists() and len(path.parts) == 2:

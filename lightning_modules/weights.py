@@ -13,7 +13,7 @@ from zipfile import BadZipFile, ZipFile, is_zipfile
 import torch
 from torch import Tensor, nn
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 FROM_FILES = ("weights", "generator_weights", "trunk_weights")  # arguments of methods; a checkpoint has all of them
 
@@ -30,12 +30,12 @@ class Released(nn.Module):
         self.compat = bool(state)
 
 
-def stripped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def strip_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Without what a network that was trained on several GPUs has before its names."""
     return {name.removeprefix("module."): value for name, value in state.items()}
 
 
-def renamed(
+def rename_state(
     state: Mapping[str, Tensor],
     rules: Mapping[str, str],
     network: Callable[[], nn.Module],
@@ -60,10 +60,10 @@ def renamed(
         found = next(((pattern, ours) for pattern, ours in patterns if pattern.fullmatch(name)), None)
         ours = found[0].sub(found[1], name) if found else ""
         if ours not in tensors:
-            raise Refused(f"{name}: no key of {what}")
+            raise UserError(f"{name}: no key of {what}")
         out[ours] = value
     if missing := sorted(name for name in wanted - out.keys() if but is None or not name.startswith(but)):
-        raise Refused(f"{missing[0]}: missing, and {len(missing) - 1} more")
+        raise UserError(f"{missing[0]}: missing, and {len(missing) - 1} more")
     return out
 
 
@@ -74,7 +74,7 @@ def read(path: Path, what: str = "weights", map_location: Any = "cpu") -> dict[s
         what: It is, for messages.
     """
     if not path.is_file():
-        raise Refused(f"{what} {path}: no such file")
+        raise UserError(f"{what} {path}: no such file")
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -82,14 +82,14 @@ def read(path: Path, what: str = "weights", map_location: Any = "cpu") -> dict[s
         try:
             return load_file(path)
         except SafetensorError as error:
-            raise Refused(f"{what} {path}: is damaged ({error})") from error
+            raise UserError(f"{what} {path}: is damaged ({error})") from error
     try:
         check_sums(path)
         content: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
     except UnpicklingError as error:
-        raise Refused(f"{what} {path}: holds more than tensors and plain values, which is refused") from error
+        raise UserError(f"{what} {path}: holds more than tensors and plain values, which is refused") from error
     except (RuntimeError, EOFError, BadZipFile, NotImplementedError, ValueError) as error:
-        raise Refused(f"{what} {path}: is damaged ({str(error).splitlines()[0]})") from error
+        raise UserError(f"{what} {path}: is damaged ({str(error).splitlines()[0]})") from error
     return content
 
 
@@ -110,7 +110,7 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     own = network.state_dict()
     names = [name for name in own if name not in state or state[name].shape != own[name].shape]
     if names := names + [name for name in state if name not in own]:
-        raise Refused(f"weights {path}: {len(names)} keys do not fit, the first is {names[0]!r}")
+        raise UserError(f"weights {path}: {len(names)} keys do not fit, the first is {names[0]!r}")
     network.load_state_dict(state)
 
 

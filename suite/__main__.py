@@ -8,7 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
-from suite.cli.suggest import near, near_file
+from suite.cli.suggest import suggest, suggest_file
+
+VERSION = "0.1.0"  # setup.cfg reads it from here: asking the installed metadata would take longer than --help
 
 # verb -> (module that owns it, help). The module is imported only once its verb is chosen.
 VERBS = {
@@ -44,7 +46,7 @@ def check_siblings() -> None:
 def usage() -> str:
     width = max(map(len, VERBS))
     verbs = "\n".join(f"  {verb:<{width}}  {text}" for verb, (_, text) in VERBS.items())
-    return f"usage: python -m suite <verb> [--help] ...\n\n{verbs}"
+    return f"usage: python -m suite <verb> [--help] ...\n       python -m suite --version\n\n{verbs}"
 
 
 def refuse(reason: str) -> NoReturn:
@@ -57,12 +59,15 @@ def main(argv: list[str] | None = None) -> None:
     if not argv or argv[0] in ("-h", "--help"):
         print(usage())
         return
+    if argv[0] == "--version":
+        print(f"deepfake-suite {VERSION}")
+        return
     verb = argv[0]
     if verb not in VERBS:
-        refuse(f"unknown verb {verb!r}" + (near(verb, VERBS) or "; see python -m suite --help"))
+        refuse(f"unknown verb {verb!r}" + (suggest(verb, VERBS) or "; see python -m suite --help"))
     for option, value in pairwise(argv):  # before anything heavy is imported
         if option == "--config" and not Path(value).exists():
-            refuse(f"{value}: no such file" + near_file(value))
+            refuse(f"{value}: no such file" + suggest_file(value))
     check_siblings()
     try:
         import_module(VERBS[verb][0]).main(argv)
@@ -70,11 +75,11 @@ def main(argv: list[str] | None = None) -> None:
         print(f"suite: {verb} interrupted", file=sys.stderr)
         sys.exit(130)
     except (ValueError, OSError) as error:
-        from datamodules.runtime.errors import Refused
+        from datamodules.runtime.errors import UserError
         from suite.cli.parser import explain
 
         raised_while_built = "Does not validate against" in str(error)
-        if os.environ.get("SUITE_TRACEBACK") or not (isinstance(error, (Refused, OSError)) or raised_while_built):
+        if os.environ.get("SUITE_TRACEBACK") or not (isinstance(error, (UserError, OSError)) or raised_while_built):
             raise
         refuse(explain(str(error), []) if raised_while_built else str(error))
 

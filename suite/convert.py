@@ -10,11 +10,11 @@ import torch
 from jsonargparse import auto_cli
 from torch import Tensor
 
-from datamodules.runtime.atomic_files import appearing
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.atomic_files import write_atomically
+from datamodules.runtime.errors import UserError
 from lightning_modules.weights import read
 from suite.cli.parser import Parser
-from suite.cli.suggest import near_file
+from suite.cli.suggest import suggest_file
 
 
 def convert(method: Literal["laa_net", "st_ddl", "rffr", "mae"], file: Path, out: Path | None = None) -> None:
@@ -29,18 +29,18 @@ def convert(method: Literal["laa_net", "st_ddl", "rffr", "mae"], file: Path, out
     converted = import_module(f"lightning_modules.{method}.method").convert_reference(state)
     ours = {name: value.float() if value.is_floating_point() else value for name, value in converted.items()}
     path = out or file.with_name(f"{file.name}.ours.pt")
-    with appearing(path) as part:
+    with write_atomically(path) as part:
         torch.save(ours, part)
     print(f"{path}: {len(ours)} tensors of {len(state)}")
 
 
 def tensors(file: Path) -> dict[str, Tensor]:
     if not file.is_file():
-        raise Refused(f"{file}: no such file" + near_file(str(file)))
+        raise UserError(f"{file}: no such file" + suggest_file(str(file)))
     content = read(file, "checkpoint")
     state = content.get("state_dict", content.get("model", content)) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise Refused(f"{file}: holds no state dict of tensors")
+        raise UserError(f"{file}: holds no state dict of tensors")
     return dict(state)
 
 

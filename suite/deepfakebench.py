@@ -7,7 +7,7 @@ from pathlib import Path
 from jsonargparse import auto_cli
 
 from datamodules.datasets.deepfakebench_export import write
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from suite.cli.parser import Parser
 from suite.cli.progress import bar
 
@@ -23,7 +23,7 @@ def deepfakebench(prepared: Path, out: Path) -> None:
         out: Folder to fill: dataset_json, and a folder for each data set.
     """
     if not (prepared / "manifest.csv").exists():
-        raise Refused(f"{prepared}: holds no manifest.csv; run 'python -m suite prepare'")
+        raise UserError(f"{prepared}: holds no manifest.csv; run 'python -m suite prepare'")
     with bar("writing") as show:
         for done, total in write(prepared, out):
             show(done, total)

@@ -11,7 +11,7 @@ from jsonargparse import auto_cli
 from datamodules.degradation.dataset import LOST, degrade_all
 from datamodules.degradation.severities import Kind
 from datamodules.face_data import FaceData
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from suite.cli.parser import Parser
 from suite.cli.progress import bar
 
@@ -21,7 +21,7 @@ def degrade(
 ) -> None:
     """Write a degraded copy of the test videos and their masks, before any face is looked for.
 
-    Called again, it goes on where it was. 'prepare' reads the copy with configs/data/table.yaml.
+    Called again, it resumes. 'prepare' reads the copy with configs/data/table.yaml.
 
     Args:
         data: The data set, for instance configs/data/ffpp_c23.yaml.
@@ -31,9 +31,9 @@ def degrade(
         workers: Processes. The videos do not depend on it.
         max_skipped: Share of unusable videos above which the call fails, once all others are done.
     """
-    rows = [row for row in data.listed()[0] if row.split == "test"]
+    rows = [row for row in data.list_dataset()[0] if row.split == "test"]
     if not rows:
-        raise Refused(f"{data.root}: has no test videos")
+        raise UserError(f"{data.root}: has no test videos")
     assert data.root is not None
     with bar("degrading") as show:
         for done, total in degrade_all(rows, data.root, out, kind, severity, data.decoder, workers):
@@ -42,7 +42,7 @@ def degrade(
     print(f"{out}: {len(rows) - len(lost)} of {len(rows)} videos")
     if len(lost) > max_skipped * len(rows):
         first = "; ".join(f"{name}: {reason}" for name, reason in list(lost.items())[:3])
-        raise Refused(
+        raise UserError(
             f"{len(lost)} of {len(rows)} videos lost, more than {max_skipped:.0%} ({first}); see {out / LOST}"
         )
 

@@ -15,17 +15,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from datamodules.datasets.doctor import from_decoding, from_listing, from_preparing, wrong
+from datamodules.datasets.doctor import check_decoded, check_listing, check_preparation, explain_wrong
 from datamodules.face_data import FaceData
 from datamodules.issues import KINDS, LACKING, WRONG, Finding
-from datamodules.loading.sampling import evenly
+from datamodules.loading.sampling import space_evenly
 from datamodules.manifest import SPLITS, Video
 from datamodules.prepared.doctor import ROWS, check_crops, check_tables
 from datamodules.prepared.tables import load
 from datamodules.runtime import process_pool
 from datamodules.runtime.atomic_files import write_text
-from datamodules.runtime.errors import Refused
-from suite.cli.parser import Parser, flagged
+from datamodules.runtime.errors import UserError
+from suite.cli.parser import Parser, expand_flag
 from suite.cli.progress import bar
 
 SHOWN = 3  # findings of a kind in the table; the file has all
@@ -54,24 +54,24 @@ def doctor(
         out: File to write; doctor.json in the prepared folder without it.
     """
     if videos is not None and not decode:
-        raise Refused("--videos: chooses what --decode decodes; give both")
-    rows, findings = data.listed()
+        raise UserError("--videos: chooses what --decode decodes; give both")
+    rows, findings = data.list_dataset()
     assert data.root is not None
-    findings += from_listing(rows, data.root, data.prepared)
+    findings += check_listing(rows, data.root, data.prepared)
     empty = {one.path for one in findings if one.kind in ("corrupt", "missing")}
-    todo = [row for row in some(rows, videos) if row.path not in empty] if decode else []
+    todo = [row for row in pick_examples(rows, videos) if row.path not in empty] if decode else []
     decoded = {row.key for row in todo}
-    findings += from_preparing([row for row in rows if row.key not in decoded], data.prepared)
+    findings += check_preparation([row for row in rows if row.key not in decoded], data.prepared)
     if decode:
-        jobs = ((from_decoding, (row, data.root, data.decoder, frames)) for row in todo)
+        jobs = ((check_decoded, (row, data.root, data.decoder, frames)) for row in todo)
         with bar("decoding") as show:
             for done, found in enumerate(process_pool.run(jobs, workers), 1):
                 findings += found
                 show(done, len(todo))
     if prepared:
-        findings += from_prepared(data.prepared, workers)
+        findings += check_prepared(data.prepared, workers)
     findings = list(dict.fromkeys(findings))  # what 'prepare' has left out, decoding finds, too
-    reasons = wrong(findings, rows, max_lacking)
+    reasons = explain_wrong(findings, rows, max_lacking)
     findings.sort(key=lambda one: (KINDS.index(one.kind), one.path))
     show_tables(rows, findings, data)
     path = out or data.prepared / "doctor.json"
@@ -79,7 +79,7 @@ def doctor(
         "root": str(data.root),
         "decoded": decode,
         "prepared_read": prepared,
-        "videos": [{"split": s, "method": m, "videos": n} for (s, m), n in sorted(by_method(rows).items())],
+        "videos": [{"split": s, "method": m, "videos": n} for (s, m), n in sorted(count_methods(rows).items())],
         "wrong": reasons,
         "findings": [asdict(one) for one in findings],
     }
@@ -91,7 +91,7 @@ def doctor(
     print("nothing that would make training wrong")
 
 
-def from_prepared(prepared: Path, workers: int) -> list[Finding]:
+def check_prepared(prepared: Path, workers: int) -> list[Finding]:
     findings = check_tables(prepared)
     if any(one.path == "crops.arrow" for one in findings):
         return findings  # it does not say where the crops are
@@ -103,22 +103,22 @@ def from_prepared(prepared: Path, workers: int) -> list[Finding]:
     return findings
 
 
-def by_method(rows: Sequence[Video]) -> Counter[tuple[str, str]]:
+def count_methods(rows: Sequence[Video]) -> Counter[tuple[str, str]]:
     return Counter((row.split, row.method) for row in rows)
 
 
-def some(rows: Sequence[Video], count: int | None) -> list[Video]:
+def pick_examples(rows: Sequence[Video], count: int | None) -> list[Video]:
     if count is None:
         return list(rows)
     groups: dict[tuple[str, str], list[Video]] = defaultdict(list)
     for row in rows:
         groups[row.split, row.method].append(row)
-    return [group[i] for group in groups.values() for i in evenly(len(group), count)]
+    return [group[i] for group in groups.values() for i in space_evenly(len(group), count)]
 
 
 def show_tables(rows: Sequence[Video], findings: Sequence[Finding], data: FaceData) -> None:
     console = Console(width=None if sys.stdout.isatty() else 160)
-    count = by_method(rows)
+    count = count_methods(rows)
     table = Table("", *SPLITS, title=escape(f"{data.root}: {len(rows)} videos"), title_justify="left")
     for method in sorted({row.method for row in rows}, key=lambda name: (name != "real", name)):
         table.add_row(escape(method), *(str(count[split, method]) for split in SPLITS))
@@ -144,7 +144,7 @@ def show_tables(rows: Sequence[Video], findings: Sequence[Finding], data: FaceDa
 def main(argv: list[str]) -> None:
     auto_cli(
         doctor,
-        args=flagged(flagged(argv[1:], "--decode"), "--prepared"),
+        args=expand_flag(expand_flag(argv[1:], "--decode"), "--prepared"),
         as_positional=False,
         parser_class=Parser,
         prog="python -m suite doctor",

@@ -15,7 +15,7 @@ from datamodules.media.damage import read_damage
 from datamodules.media.image import Format
 from datamodules.prepared.prepare import Recipe, prepare_all
 from datamodules.prepared.tables import read_skipped
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from suite.cli.parser import Parser
 from suite.cli.progress import bar
 
@@ -34,7 +34,7 @@ def prepare(
     cluster: str | None = None,
     max_skipped: float = 0.01,
 ) -> None:
-    """Write manifest, face tracks and crops of a data set; called again, it goes on where it was.
+    """Write manifest, face tracks and crops of a data set; called again, it resumes.
 
     Args:
         data: The data set, for instance configs/data/celeb_df_v2.yaml; its folder root is never written to, and its
@@ -54,11 +54,11 @@ def prepare(
             here.
         max_skipped: Share of unusable videos above which the call fails, once all others are done.
     """
-    rows, findings = data.listed()
+    rows, findings = data.list_dataset()
     assert data.root is not None
     root, out = data.root, data.prepared
     if serious := [f for f in findings if f.kind in WRONG + LACKING]:
-        print(f"{root}: {len(serious)} things amiss, first {serious[0].path}: {serious[0].text}; see 'doctor'")
+        print(f"{root}: {len(serious)} issues found, first {serious[0].path}: {serious[0].text}; see 'doctor'")
     recipe = Recipe(
         decoder=data.decoder,
         tracker=faces or FaceTracker(),
@@ -83,7 +83,7 @@ def prepare(
     if len(skipped) > max_skipped * len(rows):
         first = "; ".join(f"{skip.path}: {skip.reason}" for skip in skipped[:3])
         share = f"{len(skipped)} of {len(rows)} videos skipped, more than {max_skipped:.0%}"
-        raise Refused(f"{share} ({first}); see {out / 'skipped.csv'}")
+        raise UserError(f"{share} ({first}); see {out / 'skipped.csv'}")
 
 
 def main(argv: list[str]) -> None:

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.batch import Sample
-from datamodules.loading.clips import as_frames
+from datamodules.loading.clips import to_frames
 from datamodules.media.image import resize
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.trained_method import Trained, fetch
-from suite.detect.analyzer import DEFAULT, Looker, Settings
+from suite.detect.analyzer import DEFAULT, Analyzer, Settings
 from suite.detect.familiarity import Distance, explain_unlike
 from suite.detect.scorer import predict
-from suite.detect.verdict import FaceVerdict, Said
+from suite.detect.verdict import FaceVerdict, MethodVerdict
 
 Images = NDArray[np.uint8] | Tensor | str | Path
 
@@ -46,16 +46,16 @@ class Detector:
             path: A run, a checkpoint or an exported folder.
             settings: Those of 'detect'.
         """
-        self.looker = Looker([path], settings or Settings())
+        self.analyzer = Analyzer([path], settings or Settings())
 
     @property
-    def trained(self) -> Trained:
-        return self.looker.methods[0]
+    def trained_method(self) -> Trained:
+        return self.analyzer.methods[0]
 
     @property
     def method(self) -> torch.nn.Module:
-        """The network, whose ``predicted`` maps a Batch to logits."""
-        return self.trained.method
+        """The network, whose ``predict`` maps a Batch to logits."""
+        return self.trained_method.method
 
     def score(self, images: Images, are_crops: bool = False) -> list[FaceScore]:
         """
@@ -67,37 +67,39 @@ class Detector:
         """
         if isinstance(images, str | Path):
             if are_crops:
-                raise Refused(f"{images}: crops are given as an array or a tensor; a path is searched for faces")
-            return self.found_in(Path(images), 0)
-        pixels = as_bytes(images)
+                raise UserError(f"{images}: crops are given as an array or a tensor; a path is searched for faces")
+            return self.score_file(Path(images), 0)
+        pixels = to_uint8(images)
         if are_crops:
-            return self.of_crops(pixels)
+            return self.score_crops(pixels)
         if pixels.ndim not in (3, 4):
-            raise Refused(f"images of shape {tuple(images.shape)}: must be one image or (N, ...); clips need are_crops")
+            raise UserError(
+                f"images of shape {tuple(images.shape)}: must be one image or (N, ...); clips need are_crops"
+            )
         out = []
         with TemporaryDirectory() as folder:
             for i, image in enumerate(pixels if pixels.ndim == 4 else pixels[None]):
                 path = Path(folder) / f"{i}.png"  # lossless: what is found in a file is found here
                 cv2.imwrite(str(path), image[..., ::-1])
-                out += self.found_in(path, i)
+                out += self.score_file(path, i)
         return out
 
-    def found_in(self, path: Path, image: int) -> list[FaceScore]:
-        found = self.looker.examiner.examine(path, None, self.looker.limits)
+    def score_file(self, path: Path, image: int) -> list[FaceScore]:
+        found = self.analyzer.pipeline.analyze(path, None, self.analyzer.limits)
         return [score_of(face, face.said[0], image) for face in found.faces if face.said]
 
-    def of_crops(self, pixels: NDArray[np.uint8]) -> list[FaceScore]:
-        trained = self.trained
+    def score_crops(self, pixels: NDArray[np.uint8]) -> list[FaceScore]:
+        trained = self.trained_method
         length, size = int(trained.contract["clip"]), int(trained.contract["size"])
         if trained.method.needs_landmarks:
-            raise Refused(f"{trained.path}: needs landmarks, which crops lack; give whole images")
+            raise UserError(f"{trained.path}: needs landmarks, which crops lack; give whole images")
         if length == 1 and pixels.ndim in (3, 4):
             pixels = pixels.reshape(-1, 1, *pixels.shape[-3:])
         if pixels.ndim != 5 or pixels.shape[1] != length:
-            raise Refused(f"crops of shape {pixels.shape}: {trained.path} needs (N, {length}, H, W, 3)")
+            raise UserError(f"crops of shape {pixels.shape}: {trained.path} needs (N, {length}, H, W, 3)")
         samples = [sample_of([resize(one, size) for one in clip]) for clip in pixels]
         out: list[FaceScore] = []
-        scorer = self.looker.examiner.scorers[0]
+        scorer = self.analyzer.pipeline.scorers[0]
         for begin in range(0, len(samples), scorer.batch):
             prediction, distances = predict(trained, samples[begin : begin + scorer.batch], scorer.device)
             masks = None if prediction.mask_logit is None else prediction.mask_logit[:, 0, 0].float().sigmoid().cpu()
@@ -107,9 +109,9 @@ class Detector:
                     FaceScore(
                         image=begin + i,
                         square=None,
-                        probability=trained.calibrated(score),
+                        probability=trained.calibrate(score),
                         map=None if masks is None else masks[i].numpy(),
-                        reasons=explain_unlike(far, self.looker.examiner.usable.distance),
+                        reasons=explain_unlike(far, self.analyzer.pipeline.usable.distance),
                     )
                 )
         return out
@@ -120,8 +122,8 @@ def distance_of(trained: Trained, value: float) -> Distance:
     return Distance(name=trained.name, value=value, limit=float(trained.method.familiarity.limit))
 
 
-def score_of(face: FaceVerdict, said: Said, image: int) -> FaceScore:
-    worst = max(said.usable or said.moments, key=lambda moment: moment.score)
+def score_of(face: FaceVerdict, said: MethodVerdict, image: int) -> FaceScore:
+    worst = max(said.usable_scores or said.moments, key=lambda moment: moment.score)
     return FaceScore(
         image=image,
         square=(worst.region.x, worst.region.y, worst.region.side),
@@ -131,26 +133,26 @@ def score_of(face: FaceVerdict, said: Said, image: int) -> FaceScore:
     )
 
 
-def as_bytes(images: NDArray[np.uint8] | Tensor) -> NDArray[np.uint8]:
+def to_uint8(images: NDArray[np.uint8] | Tensor) -> NDArray[np.uint8]:
     """(..., H, W, 3), whatever was given."""
     given, kind = tuple(images.shape), str(images.dtype)
     wanted = "must be bytes of shape (H, W, 3) or (N, H, W, 3), or a tensor (3, H, W) or (N, 3, H, W)"
     if 0 in given:
-        raise Refused(f"images of shape {given} and {kind}: {wanted}")
+        raise UserError(f"images of shape {given} and {kind}: {wanted}")
     if isinstance(images, Tensor):
         images = images.detach().cpu()
         if images.is_floating_point():
             if not (images.isfinite().all() and images.min() >= 0 and images.max() <= 1):
-                raise Refused(f"images of {kind}: must be in [0, 1]; give bytes, or divide by 255")
+                raise UserError(f"images of {kind}: must be in [0, 1]; give bytes, or divide by 255")
             images = (255 * images).round().byte()
         images = images.movedim(-3, -1).numpy() if images.ndim > 2 else images.numpy()
     if images.dtype != np.uint8 or images.ndim < 3 or images.shape[-1] != 3:
-        raise Refused(f"images of shape {given} and {kind}: {wanted}")
+        raise UserError(f"images of shape {given} and {kind}: {wanted}")
     return images
 
 
 def sample_of(crops: Sequence[NDArray[np.uint8]]) -> Sample:
-    frames = as_frames(list(crops))
+    frames = to_frames(list(crops))
     return Sample(
         frames=frames, label=0, mask=None, landmarks=None, video="", track=0, numbers=torch.arange(len(frames))
     )

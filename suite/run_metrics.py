@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import yaml
 from numpy.typing import NDArray
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.metrics import bootstrap, functional, registry
-from lightning_modules.metrics.bootstrap import Interval, Videos, auroc_interval, measure, resampled
+from lightning_modules.metrics.bootstrap import Interval, Videos, auroc_interval, measure, resample
 from lightning_modules.metrics.functional import Pooled
-from lightning_modules.metrics.registry import METRICS, MapBy, MapOf, known
+from lightning_modules.metrics.registry import METRICS, MapBy, MapOf, select_fixed
 from lightning_modules.own_validation import KEY as OWN_VALIDATION
 from lightning_modules.own_validation import OwnValidation
 
@@ -52,9 +52,9 @@ class Run:
         return cast(MapBy, self.about.get("map_by", "head"))
 
     @property
-    def fixed(self) -> dict[str, float]:
+    def fixed_values(self) -> dict[str, float]:
         """By validation, as far as it has."""
-        return known(self.about)
+        return select_fixed(self.about)
 
     @property
     def own_validation(self) -> OwnValidation:
@@ -66,10 +66,10 @@ def read_run(path: Path) -> Run:
     if not table_path.is_file():
         best = path / "checkpoints" / "best.ckpt"
         command = f"python -m suite test --config {path / 'config.yaml'} --ckpt_path {best}"
-        raise Refused(f"{table_path}: no such file; run '{command}' first")
+        raise UserError(f"{table_path}: no such file; run '{command}' first")
     table = pq.read_table(table_path)
     if not len(table):
-        raise Refused(f"{table_path}: has no rows")
+        raise UserError(f"{table_path}: has no rows")
     about = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
     columns = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
     refuse_non_finite(columns, table_path)
@@ -87,7 +87,7 @@ def refuse_non_finite(columns: Mapping[str, NDArray[Any]], path: Path) -> None:
     wrong = np.flatnonzero(~np.isfinite(columns["score"].astype(float)))
     if len(wrong):
         video, frame, score = (columns[name][wrong[0]] for name in ("video", "frame", "score"))
-        raise Refused(f"{path}: {video}, frame {frame}: score {score} must be finite; test again")
+        raise UserError(f"{path}: {video}, frame {frame}: score {score} must be finite; test again")
 
 
 def kinds(run: Run) -> NDArray[np.str_]:
@@ -102,28 +102,28 @@ def videos(run: Run) -> Videos:
 def verdict(run: Run) -> dict[str, Interval]:
     """Every metric by its id; not a number where it has no meaning for this run."""
     v = videos(run)
-    draws = resampled(v)
-    frames = functional.by_frame(*bootstrap.columns(run.table))
+    draws = resample(v)
+    frames = functional.pool_by_frame(*bootstrap.columns(run.table))
     pixels = localization(run, np.ones(len(run.table["label"]), bool))
     out = {}
     for metric in METRICS:
         if metric.unit == "video":
-            out[metric.id] = measure(metric, v, run.fixed, draws)
+            out[metric.id] = measure(metric, v, run.fixed_values, draws)
         elif metric.unit == "frame":
-            value = registry.evaluate_scores(metric, run.fixed, frames.score, frames.label)
+            value = registry.evaluate_scores(metric, run.fixed_values, frames.score, frames.label)
             out[metric.id] = Interval(value=float(value))
         else:
             out[metric.id] = pixels.get(metric.id, Interval(value=float("nan")))
     return out
 
 
-def shown(metrics: Mapping[str, Interval]) -> dict[str, str]:
+def format_metrics(metrics: Mapping[str, Interval]) -> dict[str, str]:
     """Titles and texts of those that are numbers."""
     return {registry.get(id).title: str(one) for id, one in metrics.items() if not np.isnan(one.value)}
 
 
 def localization(run: Run, chosen: NDArray[np.bool_]) -> dict[str, Interval]:
-    return bootstrap.localization(run.table, chosen, run.fixed, run.map_of)
+    return bootstrap.localization(run.table, chosen, run.fixed_values, run.map_of)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,15 +136,15 @@ class Forgery:
     metrics: dict[str, Interval]  # by their ids
 
 
-def by_forgery(run: Run) -> list[Forgery]:
+def measure_forgeries(run: Run) -> list[Forgery]:
     v = videos(run)
     trained = set(json.loads(run.about["trained_on"])) if run.about.get("trained_on") else None
     rows, kind = [], kinds(run)
     one_set = len(set(run.table["dataset"])) == 1
     for method in sorted(set(v.method[v.label == 1])):
-        mine = v.of((v.method == method) | (v.label == 0))
-        draws = resampled(mine)
-        of_videos = {id: measure(registry.get(id), mine, run.fixed, draws) for id in OF_FORGERY}
+        mine = v.select((v.method == method) | (v.label == 0))
+        draws = resample(mine)
+        of_videos = {id: measure(registry.get(id), mine, run.fixed_values, draws) for id in OF_FORGERY}
         rows.append(
             Forgery(
                 method=method.split("/", 1)[1] if one_set else method,
@@ -156,13 +156,13 @@ def by_forgery(run: Run) -> list[Forgery]:
     return sorted(rows, key=lambda row: (row.seen is False, row.method))
 
 
-def pooled(run: Run, seen: bool) -> Interval | None:
+def pool_manipulations(run: Run, seen: bool) -> Interval | None:
     """All manipulations that were trained on, or all others, against the reals."""
     v = videos(run)
     trained = set(json.loads(run.about.get("trained_on", "[]")))
     chosen = np.isin(v.method, list(trained)) if seen else ~np.isin(v.method, list(trained))
-    mine = v.of((v.label == 0) | chosen)
-    return auroc_interval(mine, resampled(mine)) if trained and (mine.label == 1).any() else None
+    mine = v.select((v.label == 0) | chosen)
+    return auroc_interval(mine, resample(mine)) if trained and (mine.label == 1).any() else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,15 +175,15 @@ class OneSet:
     metrics: dict[str, Interval]  # by their ids
 
 
-def by_dataset(run: Run) -> list[OneSet]:
+def measure_datasets(run: Run) -> list[OneSet]:
     """None where there is one data set, of which all other tables are."""
     v = videos(run)
     home = np.array([kind.split("/", 1)[0] for kind in v.method])
     out = []
     for name in sorted(set(home)) if len(set(home)) > 1 else ():
-        mine = v.of(home == name)
-        draws = resampled(mine)
-        metrics = {id: measure(registry.get(id), mine, run.fixed, draws) for id in OF_DATASET}
+        mine = v.select(home == name)
+        draws = resample(mine)
+        metrics = {id: measure(registry.get(id), mine, run.fixed_values, draws) for id in OF_DATASET}
         fakes = int((mine.label == 1).sum())
         out.append(OneSet(name=name, reals=len(mine.label) - fakes, fakes=fakes, metrics=metrics))
     return out

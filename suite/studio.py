@@ -8,8 +8,8 @@ from pathlib import Path
 
 from jsonargparse import auto_cli
 
-from datamodules.issues import hearing
-from datamodules.runtime.errors import Refused
+from datamodules.issues import collect_issues
+from datamodules.runtime.errors import UserError
 from datamodules.studio.build import Plan, Size, build
 from suite.cli.parser import Parser
 from suite.cli.progress import bar
@@ -37,12 +37,12 @@ def studio(
         workers: Processes. The pictures do not depend on it.
     """
     if not 0 <= difficulty <= 1:
-        raise Refused(f"--difficulty {difficulty}: must be between 0 and 1")
+        raise UserError(f"--difficulty {difficulty}: must be between 0 and 1")
     for name, value, least in (("workers", workers, 1), ("seed", seed, 0)):
         if value < least:
-            raise Refused(f"--{name} {value}: must be {least} or more")
+            raise UserError(f"--{name} {value}: must be {least} or more")
     plan = Plan(size=size, seed=seed, difficulty=difficulty, people=str(people.resolve()) if people else "")
-    with hearing() as issues:
+    with collect_issues() as issues:
         plan.cast()
     for issue in issues[:SHOWN]:
         print(f"{issue.path}: {issue.text}", file=sys.stderr)

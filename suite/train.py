@@ -25,7 +25,7 @@ from callbacks.predictions import PredictionTable
 from callbacks.roc import RocCurve
 from callbacks.throughput import Throughput
 from datamodules.face_data import FaceData
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.base import Method
 from lightning_modules.training.checkpoint_io import SafeCheckpointIO
 from lightning_modules.training.csv_logger import History, rewind
@@ -93,7 +93,7 @@ class SuiteCLI(LightningCLI):
             and self.checkpoint is None
             and not self._get(self.config_init, "model").is_trained
         ):
-            raise Refused(f"{self.subcommand}: give --ckpt_path, for instance {run / 'checkpoints' / 'best.ckpt'}")
+            raise UserError(f"{self.subcommand}: give --ckpt_path, for instance {run / 'checkpoints' / 'best.ckpt'}")
         plugins = settings["plugins"] or []
         plugins = plugins if isinstance(plugins, list) else [plugins]
         if settings["sync_batchnorm"]:
@@ -121,7 +121,7 @@ class SuiteCLI(LightningCLI):
             rewind(run / "metrics.csv", checkpoint["global_step"])
             return
         if any((run / "checkpoints").glob("*.ckpt")):
-            raise Refused(f"{run}: holds a run; give another --run, or go on with it by --ckpt_path last")
+            raise UserError(f"{run}: holds a run; give another --run, or go on with it by --ckpt_path last")
         (run / "metrics.csv").unlink(missing_ok=True)
 
     def loggers(self, run: Path, given: Any) -> list[Logger]:
@@ -163,7 +163,7 @@ class SuiteCLI(LightningCLI):
         return callbacks
 
 
-def quiet() -> None:
+def silence_notes() -> None:
     """Advertisements and notes that a user can do nothing about."""
     warnings.filterwarnings("ignore", r".*isinstance\(treespec")
     warnings.filterwarnings("ignore", "The number of training batches")
@@ -185,16 +185,16 @@ def wandb_without_a_key() -> None:
 
 
 def main(argv: list[str]) -> LightningCLI:
-    quiet()
+    silence_notes()
     wandb_without_a_key()
     try:
-        return made(argv)
+        return build_cli(argv)
     except SIGTERMException:
         # Lightning would end with 0, as if all were done
         sys.exit(128 + signal.SIGTERM)
 
 
-def made(argv: list[str]) -> LightningCLI:
+def build_cli(argv: list[str]) -> LightningCLI:
     return SuiteCLI(
         Method,
         FaceData,

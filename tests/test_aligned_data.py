@@ -30,15 +30,15 @@ from datamodules.media.probe import VideoError
 from datamodules.media.video import probe
 from datamodules.prepared.prepare import Recipe, prepare_all
 from datamodules.prepared.tables import PLACE, load, read_skipped
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.synthesis.nearest_faces import over_side
 from lightning_modules.trained_method import load as load_trained
-from suite.detect.annotated_video import NoFilm
+from suite.detect.annotated_video import NoAnnotation
 from suite.detect.pipeline import Limits
-from suite.detect.result import of_moment
+from suite.detect.result import describe_frame
 from suite.detect.scorer import Clip, Score, Scorer
 from suite.detect.thresholds import Rates, thresholds_of
-from tests.fixtures.detecting import classifier, examiner
+from tests.fixtures.detecting import classifier, pipeline
 from tests.fixtures.prepared_here import prepare_here
 from tests.fixtures.trees_of_pictures import picture
 
@@ -110,14 +110,14 @@ def test_a_clip_is_cut_by_the_face_of_its_first_frame(aligned: dict[Alignment, P
     data = FaceData(prepared=aligned["five_points"], root=studio, index=index, read="videos", clip=2, every=10)
     clips = data.clips("train")
     assert isinstance(clips, VideoClips)
-    sample, face = clips[Address(0, (0, 10))], clips.seen(0)
+    sample, face = clips[Address(0, (0, 10))], clips.face_record(0)
     path = studio / face.row.path
     region = clips.region(face, 0)
     assert region != clips.region(face, 10)
     for shown, frame in zip(sample.frames, data.decoder.read(path, [0, 10]).numpy(), strict=True):
         np.testing.assert_array_equal(shown.permute(1, 2, 0).numpy(), region.cut(frame, 64))
     assert sample.landmarks is not None
-    np.testing.assert_array_equal(sample.landmarks[1], region.inward(face.landmarks[10], 64))
+    np.testing.assert_array_equal(sample.landmarks[1], region.to_crop(face.landmarks[10], 64))
 
 
 @pytest.mark.parametrize("alignment", CHOICES)
@@ -140,14 +140,14 @@ def test_detect_cuts_the_bytes_that_were_stored(
     monkeypatch.setattr(Scorer, "score", remembered)
     points = FaceMesh()
     folder = classifier(FaceData(prepared=prepared), tmp_path / "m")  # does not see landmarks, but its crops need them
-    found = examiner([folder], landmarks=points).examine(studio / rows[2].path, tmp_path / "film.mp4", Limits())
+    found = pipeline([folder], landmarks=points).analyze(studio / rows[2].path, tmp_path / "film.mp4", Limits())
     stored = [row for row in load(prepared / "crops.arrow").to_pylist() if row["video"] == rows[2].key]
     assert [clip.start for clip in cut] == [row["frame"] for row in stored]
     for clip, row in zip(cut, stored, strict=True):
         assert clip.region.angle == pytest.approx(row["angle"], abs=1e-4)
         np.testing.assert_array_equal(clip.crops[0], decode((prepared / row["image"]).read_bytes()))
     [said] = found.faces[0].said
-    moment = of_moment(said, said.moments[0])
+    moment = describe_frame(said, said.moments[0])
     assert [*moment["square"], moment["angle"]] == pytest.approx([stored[0][name] for name in PLACE], abs=0.006)
 
 
@@ -156,13 +156,13 @@ def test_the_film_lays_a_map_on_the_face_it_was_made_of(
 ) -> None:
     prepared, path = aligned["five_points"], studio / rows[0].path
     known = load_trained(classifier(FaceData(prepared=prepared), tmp_path / "m"))
-    face = FaceData(prepared=prepared, root=studio, index=index, read="videos").clips("train").seen(0)
+    face = FaceData(prepared=prepared, root=studio, index=index, read="videos").clips("train").face_record(0)
     box = np.array([face.where[name][0] for name in ("x0", "y0", "x1", "y1")])
     region = Cropper(1.3, "five_points").region(box, face.landmarks[0])
     eye = face.landmarks[0][36:42].mean(0)
-    x, y = region.inward(eye[None], 64)[0].round().astype(int)
+    x, y = region.to_crop(eye[None], 64)[0].round().astype(int)
     heat = cv2.circle(np.zeros((64, 64), np.uint8), (int(x), int(y)), 3, 255, -1)
-    film, pictures = NoFilm(probe(path), [known], thresholds_of([known], Rates())), []
+    film, pictures = NoAnnotation(probe(path), [known], thresholds_of([known], Rates())), []
     film.scale = 0.5  # of a copy of half the side
     quality = measure_quality(np.zeros((192, 256, 3), np.uint8), box, region)
     for laid in (heat, None):
@@ -178,20 +178,20 @@ def test_an_aligned_method_needs_the_landmarks_it_was_trained_with(
     aligned: dict[Alignment, Path], studio: Path, tmp_path: Path
 ) -> None:
     folder = classifier(FaceData(prepared=aligned["five_points"]), tmp_path / "m")
-    with pytest.raises(Refused, match=rf"alignment five_points: needs landmarks; {folder} was trained so"):
-        examiner([folder], landmarks=NoLandmarks())
+    with pytest.raises(UserError, match=rf"alignment five_points: needs landmarks; {folder} was trained so"):
+        pipeline([folder], landmarks=NoLandmarks())
     config = json.loads((folder / "config.json").read_text())
     config["contract"]["landmarks"] = "others"
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(Refused, match=r"landmarks is .* here and 'others' there"):
-        examiner([folder], landmarks=FaceMesh())
+    with pytest.raises(UserError, match=r"landmarks is .* here and 'others' there"):
+        pipeline([folder], landmarks=FaceMesh())
 
 
 def test_a_checkpoint_refuses_faces_of_another_alignment_by_name(
     aligned: dict[Alignment, Path], prepared: Path
 ) -> None:
     state = FaceData(prepared=aligned["five_points"]).state_dict()
-    with pytest.raises(Refused, match="alignment is 'none' here and 'five_points' there"):
+    with pytest.raises(UserError, match="alignment is 'none' here and 'five_points' there"):
         FaceData(prepared=prepared).load_state_dict(state)
 
 
@@ -201,7 +201,7 @@ def test_preparing_without_landmarks_is_refused_before_it_begins(
     blind = replace(recipe, alignment="roll")
     blind.tracker.landmarks, before = NoLandmarks(), blind.tracker.landmarks
     try:
-        with pytest.raises(Refused, match=rf"alignment roll: needs landmarks, which {rows[0].path} does not bring"):
+        with pytest.raises(UserError, match=rf"alignment roll: needs landmarks, which {rows[0].path} does not bring"):
             list(prepare_all(rows, studio, tmp_path / "out", blind, workers=1))
         assert not (tmp_path / "out").exists()
     finally:
@@ -213,7 +213,7 @@ def test_parts_of_a_crop_are_those_of_its_region() -> None:
     places = np.array([(12.0, 7.0, 60.0, 0.0), (12.5, -3.0, 60.25, 30.0)], np.float32)
     parts = over_side(points, *places.T).numpy()
     for part, here, place in zip(parts, points, places, strict=True):
-        inward = restore_region(*map(float, place)).inward(here, 1000)
+        inward = restore_region(*map(float, place)).to_crop(here, 1000)
         np.testing.assert_allclose(part * 1000 - part[:1] * 1000, inward - inward[:1], atol=0.05)
     np.testing.assert_array_equal(parts[0], ((points[0] - places[0, :2].astype(np.float64)) / 60).astype(np.float32))
 

@@ -22,14 +22,14 @@ from datamodules.face_data import FaceData
 from datamodules.prepared import checksums
 from datamodules.prepared.doctor import check_crops, check_tables
 from datamodules.prepared.prepare import Recipe
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.metrics.operating import KEPT
 from lightning_modules.trained_method import load
 from lightning_modules.training.checkpoint_io import SafeCheckpointIO
 from lightning_modules.weights import digest, read
 from suite.benchmark.comparisons import clusters
 from suite.benchmark.subgroups import groups_of
-from suite.doctor import from_prepared
+from suite.doctor import check_prepared
 from suite.run_metrics import read_run
 from tests.fixtures.detecting import small
 from tests.fixtures.prepared_here import prepare_here
@@ -61,10 +61,10 @@ def test_a_table_of_which_one_bit_has_changed_is_refused_by_name(name: str, copy
     if name != "faces.arrow":  # which only reading videos needs
         draw(copy)
     flip(copy / name)
-    with pytest.raises(Refused, match=rf"{name}: is damaged \(its checksum"):
+    with pytest.raises(UserError, match=rf"{name}: is damaged \(its checksum"):
         checksums.check(copy, name)
     if name != "faces.arrow":
-        with pytest.raises(Refused, match=rf"{name}: is damaged"):
+        with pytest.raises(UserError, match=rf"{name}: is damaged"):
             draw(copy)
     assert [one.path for one in check_tables(copy)] == [name]
 
@@ -79,20 +79,20 @@ def test_a_damaged_manifest_is_refused_by_all_that_read_it_alone(copy: Path, tmp
         lambda: list(deepfakebench(copy, tmp_path / "tree")),
     ]
     for read_it in readers:
-        with pytest.raises(Refused, match=r"manifest\.csv: is damaged \(its checksum"):
+        with pytest.raises(UserError, match=r"manifest\.csv: is damaged \(its checksum"):
             read_it()
 
 
 def test_what_is_built_on_a_damaged_table_would_hide_it(studio: Path, copy: Path, recipe: Recipe) -> None:
     row = next(row for row in index(studio) if row.compression == "c23")
     flip(copy / "faces.arrow", 0.3)
-    with pytest.raises(Refused, match=r"faces\.arrow: is damaged"):
+    with pytest.raises(UserError, match=r"faces\.arrow: is damaged"):
         prepare_here([replace(row, stem="again")], studio, copy, recipe)
 
 
 def test_a_folder_without_checksums_is_refused(copy: Path) -> None:
     (copy / checksums.FILE).unlink()
-    with pytest.raises(Refused, match=r"digests\.json has no checksum of it, as of an older version"):
+    with pytest.raises(UserError, match=r"digests\.json has no checksum of it, as of an older version"):
         draw(copy)
 
 
@@ -100,7 +100,7 @@ def test_a_table_that_was_being_replaced_when_it_was_killed_is_accepted_old_or_n
     path = tmp_path / "faces.arrow"
     contents = [b"one", b"two"]
     for content in contents:
-        with checksums.replacing(path) as part:
+        with checksums.replace_recorded(path) as part:
             part.write_bytes(content)
     for content in contents:
         path.write_bytes(content)
@@ -108,7 +108,7 @@ def test_a_table_that_was_being_replaced_when_it_was_killed_is_accepted_old_or_n
     checksums.settle(tmp_path)
     checksums.check(tmp_path, path.name)
     path.write_bytes(contents[0])
-    with pytest.raises(Refused, match="is damaged"):
+    with pytest.raises(UserError, match="is damaged"):
         checksums.check(tmp_path, path.name)
 
 
@@ -122,9 +122,9 @@ def test_a_crop_of_which_one_bit_has_changed_is_an_error_whatever_its_format(
     assert check_crops(tmp_path, 0) == []
     victim = sorted(tmp_path.rglob("*.webp"))[1]
     flip(victim)
-    with pytest.raises(Refused, match=rf"{victim.name}: cannot be read \(its checksum"):
+    with pytest.raises(UserError, match=rf"{victim.name}: cannot be read \(its checksum"):
         list(data.test_dataloader())
-    [found] = from_prepared(tmp_path, workers=1)
+    [found] = check_prepared(tmp_path, workers=1)
     assert (found.kind, found.path) == ("prepared", victim.relative_to(tmp_path).as_posix())
 
 
@@ -146,7 +146,7 @@ def test_checkpoints_with_twenty_flipped_bits_are_refused(tmp_path: Path) -> Non
         except Exception:
             pass
         for load_it in (SafeCheckpointIO().load_checkpoint, read):
-            with pytest.raises(Refused, match=r"last\.ckpt: (is damaged|holds more than)"):
+            with pytest.raises(UserError, match=r"last\.ckpt: (is damaged|holds more than)"):
                 load_it(path)
     assert loaded > 5  # torch alone does not notice
 
@@ -155,11 +155,11 @@ def test_an_exported_folder_is_refused_where_its_weights_are_others(small: Path,
     folder = Path(shutil.copytree(small, tmp_path / "hub"))
     load(folder)
     flip(folder / "model.safetensors", 0.9)
-    with pytest.raises(Refused, match=r"model\.safetensors: is damaged or of another method: its digest is"):
+    with pytest.raises(UserError, match=r"model\.safetensors: is damaged or of another method: its digest is"):
         load(folder)
     whole = (small / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(Refused, match=r"model\.safetensors: is damaged"):
+    with pytest.raises(UserError, match=r"model\.safetensors: is damaged"):
         load(folder)
 
 
@@ -193,5 +193,5 @@ def test_thresholds_and_calibrations_that_are_none_give_no_verdict(
         lambda: SafeCheckpointIO().load_checkpoint(tmp_path / "last.ckpt"),
     ]
     for attempt in tries:
-        with pytest.raises(Refused, match=f"{name} .*{rule}"):
+        with pytest.raises(UserError, match=f"{name} .*{rule}"):
             attempt()

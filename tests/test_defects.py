@@ -17,11 +17,11 @@ from datamodules.batch import video_id
 from datamodules.datasets import celeb_df, deeperforensics, dfd, dfdc, uadfv
 from datamodules.datasets.ffpp import index
 from datamodules.face_data import FaceData
-from datamodules.loading.sampling import EvalSampler, evenly
+from datamodules.loading.sampling import EvalSampler, space_evenly
 from datamodules.manifest import Video, check
 from datamodules.prepared.prepare import Recipe, prepare_all
 from datamodules.prepared.tables import load
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.metrics import functional
 from suite.__main__ import main
 from tests.fixtures import trees
@@ -44,14 +44,14 @@ def test_c1_fakes_of_one_stem_are_several_videos() -> None:
     label = torch.tensor([1] * 120 + [0] * 30)
     score = torch.tensor([0.9] * 90 + [0.1] * 30 + [0.2] * 30)
     ids = torch.tensor([video_id(key) for key in keys])
-    videos = functional.by_video(score, label, ids, torch.zeros(150, dtype=torch.long))
+    videos = functional.pool_by_video(score, label, ids, torch.zeros(150, dtype=torch.long))
     assert len(videos.id) == 150
     assert float(functional.auroc(videos.score, videos.label)) == pytest.approx(0.75)
 
 
 def test_c2_evenly_spaced_frames_reach_the_end() -> None:
     taken = [a.numbers[0] for a in EvalSampler(faces(real=1, fake=0, frames=40), 32)]
-    assert taken == evenly(40, 32) != list(range(32))
+    assert taken == space_evenly(40, 32) != list(range(32))
     assert taken[-1] == 39
 
 
@@ -92,7 +92,7 @@ def test_c6_reals_are_in_one_split_only(material: Material, tmp_path: Path) -> N
         reals = [r for r in reader(root) if r.label == 0]
         assert len({r.path for r in reals}) == len(reals) > 0
         assert not [r.path for r in reals if "source_videos" in r.path]  # studio recordings are not its reals
-    with pytest.raises(Refused, match="is in 'train' and in 'val'"):
+    with pytest.raises(UserError, match="is in 'train' and in 'val'"):
         check([row("a", "train"), row("b", "val", identities="a")], Path("m.csv"))
 
 
@@ -161,7 +161,7 @@ def test_c13_a_failed_read_is_an_error_and_never_another_sample(prepared: Path, 
     victim = copy / "crops" / manifest.rows(data.videos("test"))[3].key
     for path in victim.glob("*.png"):
         path.write_bytes(b"damaged")
-    with pytest.raises(Refused, match=f"{victim.name}.*cannot be read"):
+    with pytest.raises(UserError, match=f"{victim.name}.*cannot be read"):
         list(loader)
 
 

@@ -16,8 +16,8 @@ import pytest
 import torch
 import yaml
 
-from benchmarks.studies.resume import compare, data_of, fit, stopped, training
-from datamodules.runtime.errors import Refused
+from benchmarks.studies.resume import add_signal, compare, data_of, fit, training_settings
+from datamodules.runtime.errors import UserError
 from lightning_modules.training.checkpoint_io import SafeCheckpointIO
 from suite.__main__ import main
 from tests.conftest import ROOT, preparing, small_fit, suite
@@ -68,7 +68,7 @@ def unstopped(studio: Path, prepared: Path, tmp_path_factory: pytest.TempPathFac
 
     @functools.cache
     def train(read: str) -> Path:
-        run_fit(folder / read, training(data_of(studio, prepared, read), workers=0, persistent=True))
+        run_fit(folder / read, training_settings(data_of(studio, prepared, read), workers=0, persistent=True))
         return folder / read
 
     return train
@@ -78,8 +78,8 @@ def unstopped(studio: Path, prepared: Path, tmp_path_factory: pytest.TempPathFac
 def test_killed_within_an_epoch_and_resumed_it_ends_as_if_it_had_never_stopped(
     workers: int, read: str, studio: Path, prepared: Path, unstopped: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    settings = training(data_of(studio, prepared, read), workers, persistent=True)
-    assert fit(tmp_path / "run", stopped(settings, "KILL")) == -signal.SIGKILL
+    settings = training_settings(data_of(studio, prepared, read), workers, persistent=True)
+    assert fit(tmp_path / "run", add_signal(settings, "KILL")) == -signal.SIGKILL
     assert torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["epoch"] == 0
     run_fit(tmp_path / "run", settings, "--ckpt_path", "last")
     assert compare(unstopped(read), tmp_path / "run") == THE_SAME
@@ -88,7 +88,7 @@ def test_killed_within_an_epoch_and_resumed_it_ends_as_if_it_had_never_stopped(
 def test_workers_that_end_with_each_epoch_change_nothing_of_a_resumed_training(
     studio: Path, prepared: Path, unstopped: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    settings = training(data_of(studio, prepared, "crops"), workers=1, persistent=False)
+    settings = training_settings(data_of(studio, prepared, "crops"), workers=1, persistent=False)
     run_fit(tmp_path / "run", settings, "--trainer.max_epochs", "2")
     run_fit(tmp_path / "run", settings, "--ckpt_path", "last")
     assert compare(unstopped("crops"), tmp_path / "run") == THE_SAME
@@ -143,7 +143,7 @@ def test_a_full_disk_is_one_error_and_costs_no_checkpoint(small_disk: Path) -> N
     SafeCheckpointIO().save_checkpoint(state, small_disk / "last.ckpt")
     (small_disk / "ballast").write_bytes(bytes(1_500_000))
     state["state_dict"]["w"] += 1
-    with pytest.raises(Refused, match=r"last\.ckpt: checkpoint not written \(No space left"):
+    with pytest.raises(UserError, match=r"last\.ckpt: checkpoint not written \(No space left"):
         SafeCheckpointIO().save_checkpoint(state, small_disk / "last.ckpt")
     kept = torch.load(small_disk / "last.ckpt", weights_only=True)
     assert kept["state_dict"]["w"].sum() == 0

@@ -52,7 +52,7 @@ class Seen:
     points: Array  # (68, 2), the truth
 
 
-def see(source: str, person: str, image: Image, found: Found, points: Array) -> Seen:
+def collect(source: str, person: str, image: Image, found: Found, points: Array) -> Seen:
     face = FaceMesh().fit(image, found)
     mesh, again = face.mesh, FaceMesh(eyes=True).follow(image, face)
     assert mesh is not None
@@ -72,7 +72,7 @@ def london() -> Iterator[Seen]:
         for name, photograph in (("neutral", person.neutral), ("smiling", person.smiling)):
             assert photograph is not None
             image = photograph.read()
-            yield see(f"London, {name}", person.id, image, BlazeFace().find(image, 100)[0], photograph.points)
+            yield collect(f"London, {name}", person.id, image, BlazeFace().find(image, 100)[0], photograph.points)
 
 
 def studio(people: int, frames: int) -> Iterator[Seen]:
@@ -81,7 +81,7 @@ def studio(people: int, frames: int) -> Iterator[Seen]:
         shot = thin(direct(np.random.default_rng([77, i]), 360, 320, 12 * frames), 12)
         for image, points in shoot(make_portrait(person), shot):
             for found in BlazeFace().find(image, 60)[:1]:
-                yield see("studio", person.id, image, found, points)
+                yield collect("studio", person.id, image, found, points)
 
 
 def photographs(folder: Path) -> Iterator[Seen]:
@@ -96,7 +96,7 @@ def photographs(folder: Path) -> Iterator[Seen]:
                 where = np.array([left, top, left + width, top + height], np.float32)
                 best = max(faces, key=lambda found: overlap(found.box, where), default=None)
                 if best is not None and overlap(best.box, where) > 0.4 and len(points) == 68:
-                    yield see(LABELLED, f"{name} {number}", image, best, np.array(points))
+                    yield collect(LABELLED, f"{name} {number}", image, best, np.array(points))
 
 
 def pair_vertices(seen: Sequence[Seen]) -> NDArray[np.int64]:
@@ -153,7 +153,7 @@ def summarize(errors: Array) -> dict[str, float]:
 def write_table(table: Array, opening: str) -> None:
     """
     Args:
-        opening: What the table begins after in the source.
+        opening: Text in the source after which the table begins.
     """
     lines = []
     for row in table:
@@ -172,8 +172,8 @@ def benchmark(photos: Path | None = None, people: int = 102, frames: int = 8, wr
 
     Args:
         photos: Folder with photographs and dlib's lists of their points.
-        people: Of the studio.
-        frames: Of each of them.
+        people: Number of people of the studio.
+        frames: Number of frames of each of them.
         write: Put the table and the mean face into the package.
     """
     cv2.setNumThreads(1)

@@ -25,7 +25,7 @@ from datamodules.faces.landmarks.dlib import DlibLandmarks
 from datamodules.faces.landmarks.points import MIRROR
 from datamodules.media.image import decode
 from datamodules.runtime.atomic_files import write_text
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.studio.people import LONDON
 
 Floats = NDArray[np.float64]
@@ -119,7 +119,7 @@ def read_faces(source: Path) -> dict[str, Face]:
         }
     found = sorted((source / "neutral_front").glob("*_03.tem"))
     if not found:
-        raise Refused(f"{source}: has neither neutral_front/NNN_03.tem nor points_189.json")
+        raise UserError(f"{source}: has neither neutral_front/NNN_03.tem nor points_189.json")
     return {
         path.stem[:3]: Face(
             neutral=path.with_suffix(".jpg"),
@@ -136,7 +136,7 @@ def read_tem(text: str) -> Floats:
     return np.array([line.split() for line in lines[1 : 1 + int(lines[0])]], float)
 
 
-def along(points: Floats, places: Sequence[float]) -> Floats:
+def interpolate(points: Floats, places: Sequence[float]) -> Floats:
     """(N, 2) on a smooth line through points; a whole place is a point itself."""
     length = np.r_[0, np.cumsum(np.maximum(np.linalg.norm(np.diff(points, axis=0), axis=1), 1e-6))]
     out: Floats = CubicSpline(length, points)(np.interp(places, np.arange(len(points)), length))
@@ -146,7 +146,7 @@ def along(points: Floats, places: Sequence[float]) -> Floats:
 def convert_template(template: Floats) -> Floats:
     """(189, 2) to (68, 2)."""
     lines = {name: np.stack([template[np.atleast_1d(at)].mean(0) for at in line]) for name, line in LINES.items()}
-    return np.concatenate([along(lines[name], places) for name, places in PLACES])
+    return np.concatenate([interpolate(lines[name], places) for name, places in PLACES])
 
 
 def detect_points(image: NDArray[np.uint8], model: DlibLandmarks) -> Floats:
@@ -216,7 +216,7 @@ def write_london(source: Path, out: Path = LONDON) -> None:
         images = {"neutral": shrink(face.neutral), "smiling": shrink(face.smiling)}
         for name, image in images.items():
             if not cv2.imwrite(str(out / f"{id}_{name}.jpg"), image[..., ::-1], JPEG):
-                raise Refused(f"{out}: cannot be written to")
+                raise UserError(f"{out}: cannot be written to")
         side = PIL.Image.open(face.neutral).width
         neutral, smiling = (detect_points(image, model) for image in images.values())
         placed = close_lips((convert_template(face.template) + 0.5) * (SIDE / side) - 0.5)

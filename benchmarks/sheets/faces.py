@@ -21,11 +21,11 @@ from benchmarks.studies.staging import (
     Picture,
     Staged,
     act,
-    crossing,
-    cut,
-    hidden,
-    replaced,
     stage,
+    stage_crossing,
+    stage_cut,
+    stage_hidden,
+    stage_replaced,
     stand,
     walk,
 )
@@ -63,7 +63,7 @@ def caption(width: int, lines: Sequence[tuple[str, Colour]], count: int) -> Pict
     return out
 
 
-def heading(width: int, text: str) -> Picture:
+def draw_heading(width: int, text: str) -> Picture:
     out = np.full((26, width, 3), INK, np.uint8)
     write_text(out, text, 5, 18, size=0.5)
     return out
@@ -109,32 +109,40 @@ def describe(one: Sighting) -> str:
 # film strips
 
 
-def turning(number: int) -> Staged:
+def stage_turning(number: int) -> Staged:
     """Somebody speaks, turns from side to side and tilts the head."""
     name, shot = act(number, 36, stand(WIDTH / 2, 100, 76))
     phase = np.linspace(0, 2 * np.pi, len(shot))
     yaws, rolls = TURN * np.sin(phase), 0.25 * np.sin(2 * phase)
     poses = [replace(p, yaw=y, roll=r) for p, y, r in zip(shot.poses, yaws, rolls, strict=True)]
-    return stage([(name, replace(shot, poses=poses))], 600 + number).coded()
+    return stage([(name, replace(shot, poses=poses))], 600 + number).encode()
 
 
-def approaching(number: int) -> Staged:
+def stage_approaching(number: int) -> Staged:
     """Somebody comes from afar, at first too small to be searched for."""
     name, shot = act(number, 36, walk({0: (WIDTH / 2, 166), 75: (WIDTH / 2, 100)}, 76))
     sizes = np.linspace(FAR / 36, 1, len(shot))
     poses = [replace(pose, radius=pose.radius * size) for pose, size in zip(shot.poses, sizes, strict=True)]
-    return stage([(name, replace(shot, poses=poses))], 700 + number).coded()
+    return stage([(name, replace(shot, poses=poses))], 700 + number).encode()
 
 
 Scene = tuple[str, Callable[[], Staged], tuple[int, ...]]  # with the frames that are shown
 SCENES: list[Scene] = [
-    (f"speaks, turns by {np.degrees(TURN):.0f} degrees to each side", lambda: turning(2), (4, 19, 32, 44, 57, 70)),
-    ("hidden for a second by a board", lambda: hidden(3, 1.0), (6, 24, 30, 50, 58, 70)),
-    ("hidden for half a second by what has the colour of skin", lambda: hidden(4, 0.5, True), (6, 24, 30, 40, 46, 60)),
-    ("two people cross", lambda: crossing(1, 4), (4, 22, 30, 37, 44, 64)),
-    ("somebody else takes the place behind a board", lambda: replaced(1, 2), (6, 24, 36, 48, 54, 70)),
-    ("a cut to somebody else in the same place", lambda: cut(3, 5, (7, 8)), (4, 14, 24, 25, 34, 46)),
-    ("comes from afar, is found late and followed back", lambda: approaching(6), (0, 14, 28, 42, 56, 74)),
+    (
+        f"speaks, turns by {np.degrees(TURN):.0f} degrees to each side",
+        lambda: stage_turning(2),
+        (4, 19, 32, 44, 57, 70),
+    ),
+    ("hidden for a second by a board", lambda: stage_hidden(3, 1.0), (6, 24, 30, 50, 58, 70)),
+    (
+        "hidden for half a second by what has the colour of skin",
+        lambda: stage_hidden(4, 0.5, True),
+        (6, 24, 30, 40, 46, 60),
+    ),
+    ("two people cross", lambda: stage_crossing(1, 4), (4, 22, 30, 37, 44, 64)),
+    ("somebody else takes the place behind a board", lambda: stage_replaced(1, 2), (6, 24, 36, 48, 54, 70)),
+    ("a cut to somebody else in the same place", lambda: stage_cut(3, 5, (7, 8)), (4, 14, 24, 25, 34, 46)),
+    ("comes from afar, is found late and followed back", lambda: stage_approaching(6), (0, 14, 28, 42, 56, 74)),
 ]
 
 
@@ -160,10 +168,10 @@ def strip(title: str, staged: Staged, moments: Sequence[int]) -> list[list[Pictu
         captions.append(lines or [("no face", GREY)])
     most = max(map(len, captions))
     row = [np.vstack([tile, caption(width, lines, most)]) for tile, lines in zip(row, captions, strict=True)]
-    return [[heading(width * len(moments), title)], row]
+    return [[draw_heading(width * len(moments), title)], row]
 
 
-def tracked() -> None:
+def draw_tracked() -> None:
     """Moments of scenes of the studio."""
     rows = [row for title, scene, moments in SCENES for row in strip(title, scene(), moments)]
     write("faces_tracked", rows, 78)
@@ -236,10 +244,10 @@ def show_photograph(case: Case) -> Picture:
 def photographs(people: int = 4) -> None:
     """Faces of London, small, turned, dark, blurred and covered."""
     portraits: list[Portrait] = list(london(people))
-    rows = [[heading(TILE * COLUMNS, LEGEND)]]
+    rows = [[draw_heading(TILE * COLUMNS, LEGEND)]]
     for first in range(0, len(CONDITIONS), COLUMNS):
         shown = CONDITIONS[first : first + COLUMNS]
-        rows.append([heading(TILE, condition.title) for condition in shown])
+        rows.append([draw_heading(TILE, condition.title) for condition in shown])
         for portrait in portraits:
             cases = [place(portrait, c.title, c.side, c.degrees, c.change) for c in shown]
             rows.append([show_photograph(case) for case in cases])
@@ -253,7 +261,7 @@ def sheets(only: list[str] | None = None) -> None:
         only: Names of sheets, tracked or photographs; both without it.
     """
     cv2.setNumThreads(1)
-    for draw in (tracked, photographs):
+    for draw in (draw_tracked, photographs):
         if only is None or draw.__name__ in only:
             draw()
 

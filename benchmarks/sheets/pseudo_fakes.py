@@ -14,8 +14,8 @@ from torch import Tensor
 
 from benchmarks.record import RESULTS, record
 from benchmarks.speed.synthesis import KINDS, faces
-from callbacks.panels import heated, labelled, tile
-from lightning_modules.laa_net.targets import encode, vulnerable
+from callbacks.panels import label, overlay_heat, tile
+from lightning_modules.laa_net.targets import encode, find_vulnerable
 
 SHOWN = 7
 
@@ -36,10 +36,10 @@ def columns(real: Tensor, fake: Tensor, mask: Tensor, boundary: Tensor) -> np.nd
             "forged": face,
             "soft mask": tile(mask[i].expand(3, -1, -1)),
             "its boundary": tile((boundary[i] / 255).expand(3, -1, -1)),
-            "vulnerable points": heated(face, targets.heat[i, 0]),
-            "consistency": heated(face, targets.consistency[i]),
+            "vulnerable points": overlay_heat(face, targets.heat[i, 0]),
+            "consistency": overlay_heat(face, targets.consistency[i]),
         }
-        rows.append(np.vstack([labelled(part, name if i == 0 else "") for name, part in parts.items()]))
+        rows.append(np.vstack([label(part, name if i == 0 else "") for name, part in parts.items()]))
     return np.hstack(rows)
 
 
@@ -66,7 +66,7 @@ def pseudo_fakes(prepared: Path, size: int = 256, out: int = 384, draws: int = 5
                 picture = columns(real, fake, masks[:SHOWN, None], boundary[:SHOWN])
                 path = RESULTS / f"{re.sub('[ -]', '_', name)}.jpg"
                 cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
-            found = vulnerable(boundary)
+            found = find_vulnerable(boundary)
             share += masks.mean((1, 2)).tolist()
             points += torch.bincount(found.image, minlength=len(masks)).tolist()
             sigma += found.sigma.tolist()

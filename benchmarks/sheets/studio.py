@@ -17,7 +17,7 @@ from datamodules.studio.forgeries.base import Take
 from datamodules.studio.head import Head, Light, Pose, look, render
 from datamodules.studio.people import Person
 from datamodules.studio.portrait import make_portrait
-from datamodules.studio.scene import film, open_camera, over, shoot
+from datamodules.studio.scene import composite, open_camera, render_video, shoot
 from datamodules.studio.shot import direct
 
 Picture = NDArray[np.uint8]
@@ -29,7 +29,7 @@ def write(name: str, rows: list[list[Picture]], quality: int = 85) -> None:
     cv2.imwrite(str(RESULTS / f"{name}.jpg"), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
-def named(picture: Picture, text: str) -> Picture:
+def write_name(picture: Picture, text: str) -> Picture:
     """The picture with a name in its corner."""
     out = picture.copy()
     for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
@@ -37,20 +37,20 @@ def named(picture: Picture, text: str) -> Picture:
     return out
 
 
-def outlined(picture: Picture, mask: NDArray[np.bool_]) -> Picture:
+def outline(picture: Picture, mask: NDArray[np.bool_]) -> Picture:
     """The picture with the border of a mask drawn in."""
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return np.asarray(cv2.drawContours(picture.copy(), contours, -1, (255, 60, 60), 1), np.uint8)
 
 
-def everybody() -> list[Person]:
+def draw_everybody() -> list[Person]:
     return sorted((person for people in PLAN.cast().values() for person in people), key=lambda person: person.id)
 
 
 def people(columns: int = 17) -> None:
     """One frame of each person of the studio."""
     tiles = []
-    for number, person in enumerate(everybody()):
+    for number, person in enumerate(draw_everybody()):
         shot = direct(np.random.default_rng([3, number]), 160, 160, 24)
         awake = min(range(6, 24), key=lambda i: shot.expressions[i].blink)  # with open eyes
         tiles.append(list(shoot(make_portrait(person), shot))[awake][0])
@@ -61,7 +61,7 @@ def people(columns: int = 17) -> None:
 def shots(count: int = 6, frames: int = 8) -> None:
     """Frames of one shot of some people, a third of a second apart."""
     rows = []
-    for number, person in enumerate(everybody()[:: len(everybody()) // count][:count]):
+    for number, person in enumerate(draw_everybody()[:: len(draw_everybody()) // count][:count]):
         shot = direct(np.random.default_rng([4, number]), 240, 200, 8 * frames)
         rows.append([picture for i, (picture, _) in enumerate(shoot(make_portrait(person), shot)) if i % 8 == 0])
     write("studio_shots", rows)
@@ -71,15 +71,15 @@ def turns(angles: tuple[float, ...] = (-0.6, -0.45, -0.3, -0.15, 0.0, 0.15, 0.3,
     """One head turned further and further, also beyond the 0.3 rad that shots keep to, where it looks wrong."""
     light = Light(direction=np.array([0.3, -0.3, 0.9], np.float32), colour=np.ones(3, np.float32), ambient=0.65)
     rows = []
-    for person in (everybody()[2], everybody()[3]):
+    for person in (draw_everybody()[2], draw_everybody()[3]):
         head = Head(make_portrait(person), 90)
         row = []
         for yaw in angles:
             pose = Pose(yaw=yaw, pitch=0, roll=0, x=110, y=105, radius=62, body=(110, 105))
             view = look(head, pose, light, 220, 220)
             layer = render(head, head.texture(Expression()), view, (0, 0, 220, 220))
-            picture = over(layer, np.full((220, 220, 3), 0.45, np.float32))
-            row.append(named(cv2.convertScaleAbs(np.clip(picture, 0, 1), alpha=255), f"{yaw:+.2f} rad"))
+            picture = composite(layer, np.full((220, 220, 3), 0.45, np.float32))
+            row.append(write_name(cv2.convertScaleAbs(np.clip(picture, 0, 1), alpha=255), f"{yaw:+.2f} rad"))
         rows.append(row)
     write("studio_turns", rows)
 
@@ -92,7 +92,7 @@ def forgeries(pairs: int = 2, difficulties: tuple[float, ...] = (0.0, 0.5, 1.0))
         rng = np.random.default_rng([6, pair])
         shot, source_shot = direct(rng, 220, 190, 24), direct(rng, 220, 190, 24)
         camera, portrait = open_camera(shot), make_portrait(target)
-        frames = list(film(portrait, shot, camera))
+        frames = list(render_video(portrait, shot, camera))
         take = Take(
             target=portrait,
             source=make_portrait(source, cut=False),
@@ -105,13 +105,13 @@ def forgeries(pairs: int = 2, difficulties: tuple[float, ...] = (0.0, 0.5, 1.0))
         )
         real = camera.shoot(frames[12].picture, 12)
         for difficulty in difficulties:
-            row = [named(real, "real")]
+            row = [write_name(real, "real")]
             for name, forge in FORGERIES.items():
                 forged = list(forge(replace(take, difficulty=difficulty)))[12]
                 picture = forged.shoot(camera, 12, real, difficulty)
-                row.append(named(picture, f"{name} {difficulty:g}"))
+                row.append(write_name(picture, f"{name} {difficulty:g}"))
                 if difficulty == difficulties[-1]:
-                    row[-1] = np.vstack([row[-1], outlined(picture, forged.alpha > 0)])
+                    row[-1] = np.vstack([row[-1], outline(picture, forged.alpha > 0)])
             if difficulty == difficulties[-1]:
                 row[0] = np.vstack([row[0], np.full_like(real, 255)])
             rows.append(row)
@@ -122,7 +122,7 @@ def sheets(only: list[str] | None = None) -> None:
     """Draw them into benchmarks/results.
 
     Args:
-        only: Names of sheets; all without it.
+        only: Names of sheets; all if unset.
     """
     cv2.setNumThreads(1)
     for draw in (people, shots, turns, forgeries):

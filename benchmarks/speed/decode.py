@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.speed.detect import FPS, film
+from benchmarks.speed.detect import FPS, render_frames
 from datamodules.media.encode import write
 from datamodules.media.video import Decoder, Decord, PyAV, TorchCodec
 
@@ -33,7 +33,7 @@ def frames_per_second(source: Path, folder: Path, device: torch.device, seconds:
         source: A video of one person.
     """
     path = folder / "decoded.mp4"
-    write(path, film(source, seconds), FPS, 23)
+    write(path, render_frames(source, seconds), FPS, 23)
     out: dict[str, Any] = {}
     for name, decoder in decoders(device).items():
         try:
@@ -50,7 +50,7 @@ def frames_per_second(source: Path, folder: Path, device: torch.device, seconds:
 def detect(checkpoint: Path, source: Path, folder: Path, device: torch.device, seconds: float) -> dict[str, Any]:
     """Wall seconds of the command on one video, with and without its annotated copy."""
     path = folder / "detected.mp4"
-    write(path, film(source, seconds), FPS, 23, preset="ultrafast")
+    write(path, render_frames(source, seconds), FPS, 23, preset="ultrafast")
     out: dict[str, Any] = {"seconds_of_video": seconds}
     for name, drawn in (("verdict", "false"), ("verdict and video", "true")):
         command = [sys.executable, "-m", "suite", "detect", str(path), "--checkpoint", str(checkpoint)]

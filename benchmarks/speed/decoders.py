@@ -12,9 +12,9 @@ import torch
 from jsonargparse import auto_cli
 
 from benchmarks.record import record
-from benchmarks.speed.prepare import FPS, SIZES, enlarged
+from benchmarks.speed.prepare import FPS, SIZES, enlarge
 from datamodules.datasets.ffpp import index
-from datamodules.loading.sampling import evenly
+from datamodules.loading.sampling import space_evenly
 from datamodules.media.encode import write_h264
 from datamodules.media.probe import probe
 from datamodules.media.video import Auto, Decoder, Decord, PyAV, TorchCodec
@@ -54,15 +54,13 @@ def decoders(studio: Path, times: int = 5) -> None:
     result = []
     with tempfile.TemporaryDirectory() as folder:
         still, grainy = Path(folder) / "still.mp4", Path(folder) / "grainy.mp4"
-        write_h264(still, enlarged(frames, SIZES["720p"]), FPS, 23)
-        grain = (
-            (f + wall.normal(0, 6, f.shape)).clip(0, 255).astype(np.uint8) for f in enlarged(frames, SIZES["720p"])
-        )
+        write_h264(still, enlarge(frames, SIZES["720p"]), FPS, 23)
+        grain = ((f + wall.normal(0, 6, f.shape)).clip(0, 255).astype(np.uint8) for f in enlarge(frames, SIZES["720p"]))
         write_h264(grainy, grain, FPS, 23)
         for path in (still, grainy):
             known = probe(path)
             count = len(known)
-            few = evenly(count, FEW)
+            few = space_evenly(count, FEW)
             for name, decoder in DECODERS.items():
                 everything = costs(lambda d=decoder, p=path: [None for _ in d.stream(p)], times)  # type: ignore[misc]
                 sparse = costs(lambda d=decoder, p=path, w=few: d.read(p, w), times)  # type: ignore[misc]

@@ -29,7 +29,7 @@ from datamodules.media.video import PyAV
 WIDTH, HEIGHT, FPS = 1280, 720, 30
 
 
-def film(source: Path, seconds: float) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+def render_frames(source: Path, seconds: float) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     """A person to and fro, in 720 lines."""
     frames = [frame.numpy().copy() for _, _, frame in PyAV().stream(source)]
     frames = frames + frames[-2:0:-1]
@@ -46,7 +46,7 @@ def film(source: Path, seconds: float) -> Iterator[tuple[float, NDArray[np.uint8
         yield i / FPS, large[i % len(large)]
 
 
-def timed(call: Callable[[], Any], repeats: int = 3) -> float:
+def time_call(call: Callable[[], Any], repeats: int = 3) -> float:
     """Seconds, the median."""
     taken = []
     for _ in range(repeats):
@@ -81,7 +81,7 @@ def speed(checkpoint: Path, path: Path, home: Path) -> dict[str, Any]:
     def search() -> None:
         FaceTracker(landmarks=NoLandmarks()).track(pictures)
 
-    found: dict[str, Any] = {"frames": len(pictures), "decode": timed(decode), "search": timed(search)}
+    found: dict[str, Any] = {"frames": len(pictures), "decode": time_call(decode), "search": time_call(search)}
     pictures.clear()
     several = [path, *(home / f"short_{i}.mp4" for i in range(3))]
     for other in several[1:]:
@@ -109,10 +109,10 @@ def main() -> None:
     result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        write(home / "short.mp4", film(given.source, 10), FPS, 23)
+        write(home / "short.mp4", render_frames(given.source, 10), FPS, 23)
         result["ten_seconds"] = speed(given.checkpoint, home / "short.mp4", home)
         print(result["ten_seconds"], flush=True)
-        write(home / "long.mp4", film(given.source, 60 * given.minutes), FPS, 23, preset="ultrafast")
+        write(home / "long.mp4", render_frames(given.source, 60 * given.minutes), FPS, 23, preset="ultrafast")
         result["minutes"] = given.minutes
         result["long"] = memory(given.checkpoint, home / "long.mp4", home)
     print(result["long"])

@@ -18,9 +18,9 @@ def cut_faces(count: int, side: int, margin: float = 1.5) -> tuple[Tensor, Tenso
     for i in range(count):
         photograph = people[i % len(people)].neutral
         box = np.concatenate([photograph.points.min(0), photograph.points.max(0)]).astype(np.float32)
-        square = Square.around(box, margin)
+        square = Square.from_box(box, margin)
         frames.append(torch.from_numpy(square.cut(photograph.read(), side).copy()).permute(2, 0, 1))
-        points.append(torch.from_numpy(square.inward(photograph.points.astype(np.float32), side)))
+        points.append(torch.from_numpy(square.to_crop(photograph.points.astype(np.float32), side)))
     return torch.stack(frames).float() / 255, torch.stack(points)
 
 

@@ -41,19 +41,19 @@ class Events(Callback):
         if len(self.ends) <= self.warm_up + self.steps:
             self.ends.append(mark(self.device))
         if len(self.ends) == self.warm_up + self.steps and self.profile is None:
-            self.profile = profile(activities=[ProfilerActivity.CUDA if self.on_gpu else ProfilerActivity.CPU])
+            self.profile = profile(activities=[ProfilerActivity.CUDA if self.is_on_gpu else ProfilerActivity.CPU])
             self.profile.__enter__()
             self.first = trainer.global_step
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        if self.on_gpu:
+        if self.is_on_gpu:
             torch.cuda.synchronize(self.device)
         if self.profile is not None:
             self.profile.__exit__(None, None, None)
             self.kernel_ms = kernel_ms(self.profile) / max(1, trainer.global_step - self.first)
 
     @property
-    def on_gpu(self) -> bool:
+    def is_on_gpu(self) -> bool:
         return self.device.type == "cuda"
 
     def milliseconds(self) -> list[float]:
@@ -79,7 +79,7 @@ def kernel_ms(recorded: Any) -> float:
     return sum(event.self_device_time_total for event in recorded.key_averages()) / 1000
 
 
-def bare(method: Method, preset: Preset, device: torch.device, precision: str, steps: int) -> dict[str, float]:
+def time_bare(method: Method, preset: Preset, device: torch.device, precision: str, steps: int) -> dict[str, float]:
     """The network's passes and its optimizer on one batch that is on the device already."""
     pairs = 2 if "synthesis" in preset.data else 1
     batch = real_batch(min(16, pairs * preset.batch), preset.side, preset.clip)
@@ -93,7 +93,7 @@ def bare(method: Method, preset: Preset, device: torch.device, precision: str, s
 
     def backward() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision != "32-true"):
-            losses = method.losses(method.predicted(batch), batch)
+            losses = method.losses(method.predict(batch), batch)
         torch.stack([each.float() for each in losses.values()]).sum().backward()
 
     ends = []
@@ -204,7 +204,7 @@ def measure(
         method = preset.build(**given)
         alone: dict[str, Any] = {}
         with measured_memory(device, alone):
-            alone |= bare(method.to(device), preset, device, precision, steps)
+            alone |= time_bare(method.to(device), preset, device, precision, steps)
         row["bare"] = alone
         whole: dict[str, Any] = {}
         with measured_memory(device, whole):

@@ -46,20 +46,20 @@ def gpu(
         stages: In this order.
         device: Whose results and times are wanted; cpu shows that the script itself runs.
         tiny: Networks and pictures small enough for a test.
-        precision: Of the timed trainings: gpu is as configs/hardware/gpu.yaml has it, or one of Lightning's names.
+        precision: Precision of the timed trainings: gpu is that of configs/hardware/gpu.yaml; or a name of Lightning's.
         steps: Timed ones.
         workers: Loader processes.
         wanted: Rows of the table of times that begin with one of these; all without any.
-        minutes: Of the real training.
+        minutes: Length of the real training.
         trunk: State dict of tf_efficientnet_lite0 to start that training from; random weights without it.
-        seconds: Of the video that is scored.
+        seconds: Length of the video that is scored.
         people: Size of the studio that is filmed.
     """
     torch.set_float32_matmul_precision("high")
     place, studio, run = torch.device(device), work / "studio", work / "run"
     work.mkdir(parents=True, exist_ok=True)
 
-    def profiled() -> dict[str, Any]:
+    def profile() -> dict[str, Any]:
         found = {}
         for name, preset in presets(tiny).items():
             if name in PROFILED:
@@ -73,7 +73,7 @@ def gpu(
         "right": lambda: right.check(device, tiny, wanted),
         "studio": lambda: learn.make_studio(studio, people, 64 if tiny else 256, workers or 2),
         "fast": lambda: fast.table(studio, place, tiny, steps, workers, wanted, precision),
-        "profile": profiled,
+        "profile": profile,
         "decode": lambda: decode.frames_per_second(person(), work, place, 1 if tiny else 10),
         "learn": lambda: learn.train(studio, run, trunk, minutes, workers, small_options() if tiny else gpu_options()),
         "detect": lambda: decode.detect(run / "checkpoints" / "last.ckpt", person(), work, place, seconds),

@@ -40,7 +40,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def blended(pairs: int, size: int) -> Batch:
+def create_batch(pairs: int, size: int) -> Batch:
     """Noise; the second half has soft masks, so that all three losses have work."""
     both = batch(2 * pairs, size)
     centred = torch.linspace(-1, 1, size)
@@ -59,13 +59,13 @@ class Ticks(Callback):
         self.at.append(self.now())
 
 
-def now() -> float:
+def read_clock() -> float:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
-def bare(method: LAANet, one: Batch, steps: int) -> list[float]:
+def time_bare(method: LAANet, one: Batch, steps: int) -> list[float]:
     network, weight = method.network.train(), method.weight
     optimizer = torch.optim.Adam(network.parameters(), lr=5e-5, weight_decay=1e-4)
     images, label, mask = one.frames[:, 0], one.label, one.mask[:, 0, 0]
@@ -77,26 +77,28 @@ def bare(method: LAANet, one: Batch, steps: int) -> list[float]:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        at.append(now())
+        at.append(read_clock())
     return at
 
 
-def measured(variant: str, trunk: str, size: int, pairs: int, steps: int, threads: int, work: Path) -> dict[str, Any]:
+def measure_steps(
+    variant: str, trunk: str, size: int, pairs: int, steps: int, threads: int, work: Path
+) -> dict[str, Any]:
     """In a process of its own: milliseconds of each step but the first three, and the most memory ever held."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     options = VARIANTS[variant]
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    one = blended(pairs, size).to(torch.device(device))
+    one = create_batch(pairs, size).to(torch.device(device))
     method = LAANet(trunk, size=size, rho=options.get("rho", 0.0), padding_of=None).to(device)
     if options.get("channels_last"):
         method.to(memory_format=torch.channels_last)
     if options.get("compiled"):
         method.network.compile()
     if options.get("bare"):
-        at = bare(method, one, steps)
+        at = time_bare(method, one, steps)
     else:
-        ticks = Ticks(now)
+        ticks = Ticks(read_clock)
         trainer = Trainer(
             accelerator="gpu" if device == "cuda" else "cpu",
             devices=1,
@@ -137,17 +139,17 @@ def laa_net_steps(
         work: Folder for logs.
         trunk: Name of a timm EfficientNet.
         size: Side of the images.
-        pairs: Of real and fake, in a batch.
+        pairs: Number of real and fake pairs in a batch.
         steps: Per variant; the first three are not counted.
-        threads: Of the arithmetic.
+        threads: Number of arithmetic threads.
         variants: Which.
-        name: Of the recorded result.
+        name: Name of the recorded result.
     """
     result: dict[str, Any] = {"trunk": trunk, "size": size, "pairs": pairs, "steps": steps, "threads": threads}
     for variant in variants:
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:
             try:
-                result[variant] = pool.submit(measured, variant, trunk, size, pairs, steps, threads, work).result()
+                result[variant] = pool.submit(measure_steps, variant, trunk, size, pairs, steps, threads, work).result()
             except TorchDynamoException as error:  # a compiler may be missing
                 result[variant] = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
         print(variant, result[variant], flush=True)

@@ -39,7 +39,7 @@ def train(
 ) -> dict[str, Any]:
     """
     Args:
-        weights: Of the trunk; random ones without it.
+        weights: Weights of the trunk; random ones if unset.
         options: More of the command line.
     """
     seconds = command(

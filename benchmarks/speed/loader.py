@@ -23,7 +23,7 @@ def rate(data: FaceData, seconds: float) -> dict[str, float]:
         sampler.set_epoch(epoch)
         for batch in loader:
             if not start:
-                start, cpu = time.perf_counter(), busy()
+                start, cpu = time.perf_counter(), cpu_seconds()
                 continue
             samples += len(batch)
         if time.perf_counter() - start > seconds:
@@ -31,12 +31,12 @@ def rate(data: FaceData, seconds: float) -> dict[str, float]:
     wall = time.perf_counter() - start
     return {
         "samples_per_s": round(samples / wall, 1),
-        "cpu_ms_per_sample": round(1000 * (busy() - cpu) / samples, 2),
+        "cpu_ms_per_sample": round(1000 * (cpu_seconds() - cpu) / samples, 2),
         "samples": samples,
     }
 
 
-def busy() -> float:
+def cpu_seconds() -> float:
     """CPU seconds of this process and its workers."""
     here = psutil.Process()
     times = [p.cpu_times() for p in (here, *here.children(recursive=True))]

@@ -13,12 +13,12 @@ from jsonargparse import auto_cli
 from torch import Tensor
 
 from benchmarks.record import record
-from benchmarks.speed.synthesis import timed
+from benchmarks.speed.synthesis import time_work
 from datamodules.face_data import FaceData
 from lightning_modules.st_ddl.mesh import TRIANGLES, mesh_motion
 
 
-def by_opencv(points: Tensor, moved: Tensor, side: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+def draw_by_opencv(points: Tensor, moved: Tensor, side: int) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Each triangle filled by OpenCV and moved by its affine map."""
     out = np.zeros((2, side, side), np.float32)
     for triangle in TRIANGLES.tolist():
@@ -54,10 +54,10 @@ def benchmark(prepared: Path, seconds: float = 5.0) -> None:
         points = faces(prepared, side, batch)
         moved = points + torch.randn(points.shape, generator=torch.Generator().manual_seed(0))
         share = round(float(mesh_motion(points, moved, side, side)[:, 2].mean()), 3)
-        spent = timed(partial(mesh_motion, points, moved, side, side), seconds, batch)
+        spent = time_work(partial(mesh_motion, points, moved, side, side), seconds, batch)
         result[f"{side} px, {batch} at once"] = {"ms_per_map": spent["cpu_ms_per_pair"], "share_within": share}
         if batch == 1:
-            spent = timed(partial(by_opencv, points[0], moved[0], side), seconds, 1)
+            spent = time_work(partial(draw_by_opencv, points[0], moved[0], side), seconds, 1)
             result[f"{side} px, OpenCV in a loop"] = {"ms_per_map": spent["cpu_ms_per_pair"]}
     for name, spent in result.items():
         print(name, spent)

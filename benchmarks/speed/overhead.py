@@ -48,7 +48,7 @@ class OneBatch(LightningDataModule):
         return batch.to(device)
 
 
-def bare(method: Classifier, one: Batch, steps: int) -> float:
+def time_bare(method: Classifier, one: Batch, steps: int) -> float:
     optimizer = torch.optim.AdamW(method.net.parameters(), lr=1e-4)
     method.train()
     start = time.perf_counter()
@@ -70,7 +70,7 @@ class Clock(Throughput):
         self.seconds = time.perf_counter() - self.start
 
 
-def lightning(method: Classifier, one: Batch, steps: int, folder: Path) -> float:
+def time_lightning(method: Classifier, one: Batch, steps: int, folder: Path) -> float:
     clock = Clock()
     trainer = Trainer(
         accelerator="cpu",
@@ -95,13 +95,13 @@ def overhead(
         work: Folder for the log.
         backbone: Name of a timm model.
         batch_size: Samples.
-        side: Of the pictures, in pixels.
+        side: Side of the images in pixels.
         steps: Per repeat.
-        repeats: Of both.
+        repeats: Number of repeats of both.
     """
     one, method = batch(batch_size, side), Classifier(backbone)
-    bare(method, one, 5)
-    pairs = [(bare(method, one, steps), lightning(method, one, steps, work)) for _ in range(repeats)]
+    time_bare(method, one, 5)
+    pairs = [(time_bare(method, one, steps), time_lightning(method, one, steps, work)) for _ in range(repeats)]
     ms = {name: [round(1000 * pair[i], 2) for pair in pairs] for i, name in enumerate(("bare_ms", "lightning_ms"))}
     extra = median(ms["lightning_ms"]) - median(ms["bare_ms"])
     result = {"backbone": backbone, "batch_size": batch_size, "side": side, "steps": steps, **ms}

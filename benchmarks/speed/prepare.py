@@ -26,7 +26,7 @@ SECONDS, FPS = 10, 30
 HEAD = 0.5  # height of the studio's picture over that of the frame: the face of a person who sits at a desk
 
 
-def enlarged(frames: NDArray[np.uint8], size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
+def enlarge(frames: NDArray[np.uint8], size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
     """The studio's picture before a noisy wall, forth and back until the time is up."""
     width, height = size
     high = int(height * HEAD)
@@ -57,7 +57,7 @@ def prepare(studio: Path, format: Format = "png") -> None:
 
     Args:
         studio: Folder of a generated data set.
-        format: Of the crops.
+        format: File format of the crops.
     """
     cv2.setNumThreads(1)
     row = next(row for row in index(studio) if row.label == 0 and row.compression == "c23")
@@ -69,20 +69,20 @@ def prepare(studio: Path, format: Format = "png") -> None:
         root = Path(folder)
         for name, size in SIZES.items():
             path = root / f"{name}.mp4"
-            write_h264(path, enlarged(frames, size), FPS, 23)
+            write_h264(path, enlarge(frames, size), FPS, 23)
             here = replace(row, path=path.name, stem=name)
 
-            def whole(here: object = here, name: str = name) -> None:
+            def time_all(here: object = here, name: str = name) -> None:
                 out = root / f"{name}_{time.perf_counter_ns()}"
                 prepare_video(here, root, out, recipe)  # type: ignore[arg-type]
                 if list(out.glob("parts/*/skipped.json")):
                     raise RuntimeError(next(out.glob("parts/*/skipped.json")).read_text())
 
-            def decoding(path: Path = path) -> None:
+            def time_decoding(path: Path = path) -> None:
                 for _ in Auto().stream(path):
                     pass
 
-            both = {"prepare_cpu_s": cpu_of(whole), "decoding_alone_cpu_s": cpu_of(decoding)}
+            both = {"prepare_cpu_s": cpu_of(time_all), "decoding_alone_cpu_s": cpu_of(time_decoding)}
             result[name] = both | {"frames": SECONDS * FPS, "megabytes": round(path.stat().st_size / 1e6, 2)}
             print(name, result[name])
     record("prepare", result)

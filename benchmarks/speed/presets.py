@@ -47,7 +47,7 @@ def adam(parameters: Any) -> torch.optim.Optimizer:
     return torch.optim.AdamW(parameters, lr=1e-4, fused=torch.cuda.is_available())
 
 
-def blended(side: int) -> dict[str, Any]:
+def create_blends(side: int) -> dict[str, Any]:
     return {"synthesis": SelfBlend(size=side)}
 
 
@@ -62,7 +62,7 @@ def presets(tiny: bool = False) -> dict[str, Preset]:
 
 def published_presets() -> dict[str, Preset]:
     common: dict[str, Any] = {"optimizer": adam}
-    laa: dict[str, Any] = {"side": 384, "folder": "prepared_m15", "data": blended(384)}
+    laa: dict[str, Any] = {"side": 384, "folder": "prepared_m15", "data": create_blends(384)}
     framing = Framing(cut=(0.0333, 0.1333), equal=False)
     vit_l = "vit_large_patch14_clip_quickgelu_224.openai"
 
@@ -120,7 +120,7 @@ def tiny_presets() -> dict[str, Preset]:
     return {
         "LAA-Net": Preset(
             build=lambda: LAANet("test_efficientnet", padding_of=None, size=64, rho=0.05, **common),
-            side=64, batch=4, folder="prepared_m15", data=blended(64),
+            side=64, batch=4, folder="prepared_m15", data=create_blends(64),
         ),
         "classifier": Preset(build=lambda: Classifier("test_efficientnet", **common), side=64, batch=4),
         "ST-DDL": Preset(

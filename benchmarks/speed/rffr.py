@@ -48,8 +48,8 @@ def recovery_cost(
 
     Args:
         pictures: In a batch.
-        repeats: Of each, after one that is not counted.
-        threads: Of the processor.
+        repeats: Number of repeats of each, after one that is not counted.
+        threads: Number of threads.
         passes: In which all blocks are recovered.
         half: In bfloat16 as well.
     """

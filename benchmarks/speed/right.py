@@ -17,7 +17,7 @@ from benchmarks.speed.faces import cut_faces, real_batch
 from benchmarks.speed.presets import Preset, presets
 from datamodules.augment.augment import Augment
 from datamodules.batch import Batch
-from datamodules.synthesis.base import drawing
+from datamodules.synthesis.base import seed_draws
 from datamodules.synthesis.face_blend import FaceBlend
 from datamodules.synthesis.self_blend import SelfBlend
 
@@ -42,7 +42,7 @@ def error(found: Tensor, expected: Tensor) -> float:
     return float((found - expected).norm() / expected.norm().clamp_min(1e-12))
 
 
-def differing(found: Tensor, expected: Tensor) -> float:
+def share_differing(found: Tensor, expected: Tensor) -> float:
     """Share of pixels in [0, 1] that are more than LEVELS of 255 apart."""
     return float(((found.cpu() - expected).abs() > (LEVELS + 0.5) / 255).float().mean())
 
@@ -63,14 +63,14 @@ def pixel_cases(side: int, out: int) -> dict[str, Callable[[str], dict[str, Tens
     def blend(kind: type[SelfBlend | FaceBlend], train: bool, device: str) -> dict[str, Tensor]:
         batch = real_batch(8, side, forged=False).to(device)
         synthesis = kind(size=out).train(train)
-        with drawing(7):
+        with seed_draws(7):
             made = synthesis(batch)
         assert made.boundary is not None
         return {"frames": made.frames, "mask": made.mask, "boundary": made.boundary.float() / 255}
 
     def augment(change: dict[str, float], device: str) -> dict[str, Tensor]:
         batch = real_batch(8, side).to(device)
-        with drawing(7):
+        with seed_draws(7):
             made = Augment(**(NO_CHANGES | change))(batch)  # type: ignore[arg-type]
         return {"frames": made.frames, "mask": made.mask, "landmarks": made.landmarks / side}
 
@@ -88,13 +88,13 @@ def pixel_cases(side: int, out: int) -> dict[str, Callable[[str], dict[str, Tens
 def check_pixels(device: str, tiny: bool) -> dict[str, dict[str, float]]:
     side, out = (64, 64) if tiny else (256, 384)
     return {
-        name: {part: round(differing(value, expected[part]), 5) for part, value in case(device).items()}
+        name: {part: round(share_differing(value, expected[part]), 5) for part, value in case(device).items()}
         for name, case in pixel_cases(side, out).items()
         for expected in [case("cpu")]
     }
 
 
-def without_dropout(network: nn.Module) -> nn.Module:
+def disable_dropout(network: nn.Module) -> nn.Module:
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
@@ -110,7 +110,7 @@ def step(method: Any, batch: Batch, precision: str) -> dict[str, Tensor]:
     parameters = [p for p in method.parameters() if p.requires_grad]
     before = torch.cat([p.detach().flatten().clone() for p in parameters])
     with torch.autocast(kind, torch.bfloat16, enabled=precision == "bf16"):
-        prediction = method.predicted(batch)
+        prediction = method.predict(batch)
         loss = torch.stack([each.float() for each in method.losses(prediction, batch).values()]).sum()
     loss.backward()
     gradient = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
@@ -126,7 +126,7 @@ def step(method: Any, batch: Batch, precision: str) -> dict[str, Tensor]:
 
 def check_method(preset: Preset, device: str, tiny: bool) -> dict[str, dict[str, Any]]:
     torch.manual_seed(0)
-    method = without_dropout(preset.build())
+    method = disable_dropout(preset.build())
     batch = real_batch(2 if preset.clip > 1 else 4, preset.side, preset.clip)
     noise = torch.randn(batch.frames.shape, generator=torch.Generator().manual_seed(1))
 
@@ -176,7 +176,7 @@ def check(device: str, tiny: bool, wanted: list[str]) -> dict[str, Any]:
         seen.add(network)
         try:
             result["steps"][network] = check_method(preset, device, tiny)
-        except Exception as failure:  # one method must not cost the figures of the others
+        except Exception as failure:  # one method must not cost the metrics of the others
             result["steps"][network] = {"error": f"{type(failure).__name__}: {failure}"[:300]}
         print(network, result["steps"][network], flush=True)
     result["is_right"] = all(share <= DIFFERENT for case in pixels.values() for share in case.values()) and all(

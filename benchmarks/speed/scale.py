@@ -79,16 +79,16 @@ def crops(videos: int, each: int) -> Iterator[pa.Table]:
 def build(out: Path, videos: int, each: int) -> None:
     (out / "shards").mkdir(parents=True)
     (out / "shards/crops-000000.tar").write_bytes(PNG)
-    manifest.write(rows(videos), out / "manifest.csv", checksums.replacing)
-    save(out / "crops.arrow", CROPS, crops(videos, each), checksums.replacing)
+    manifest.write(rows(videos), out / "manifest.csv", checksums.replace_recorded)
+    save(out / "crops.arrow", CROPS, crops(videos, each), checksums.replace_recorded)
     faces = (table.append_column("score", pa.nulls(len(table), pa.float32())) for table in crops(videos, 1))
-    save(out / "faces.arrow", FACES, (whole(table) for table in faces), checksums.replacing)
+    save(out / "faces.arrow", FACES, (read_all(table) for table in faces), checksums.replace_recorded)
     save_tracks(out)
     write_text(out / "contract.json", json.dumps({"layout": LAYOUT, "size": 64, "tracks": 1, "margin": 1.3}))
     checksums.settle(out)
 
 
-def whole(table: pa.Table) -> pa.Table:
+def read_all(table: pa.Table) -> pa.Table:
     for name in ("x0", "y0", "x1", "y1", "presence", "yaw", "pitch", "roll", "masked"):
         table = table.append_column(name, pa.array(np.zeros(len(table), np.float32)))
     return table.append_column("found_by", pa.array(["HOG"] * len(table))).select(FACES.names)

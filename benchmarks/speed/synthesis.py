@@ -28,21 +28,21 @@ def faces(prepared: Path, kind: type[Synthesis], size: int, count: int) -> Batch
     return batch.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
 
 
-def timed(work: Callable[[], object], seconds: float, pairs: int) -> dict[str, float]:
+def time_work(work: Callable[[], object], seconds: float, pairs: int) -> dict[str, float]:
     """Of each pair, the median over calls: shared cores are noisy."""
 
-    def now() -> tuple[float, float]:
+    def read_clocks() -> tuple[float, float]:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         return time.perf_counter(), time.process_time()
 
     torch.manual_seed(0)
     work()
-    start, each = now()[0], []
-    while now()[0] - start < seconds:
-        wall, cpu = now()
+    start, each = read_clocks()[0], []
+    while read_clocks()[0] - start < seconds:
+        wall, cpu = read_clocks()
         work()
-        end = now()
+        end = read_clocks()
         each.append((end[0] - wall, end[1] - cpu))
     wall_ms, cpu_ms = torch.tensor(each, dtype=torch.float64).median(0).values.mul(1000 / pairs).tolist()
     return {"wall_ms_per_pair": round(wall_ms, 2), "cpu_ms_per_pair": round(cpu_ms, 2)}
@@ -73,7 +73,7 @@ def synthesis(prepared: Path, size: int = 256, out: int = 384, batch_size: int =
             torch.set_num_threads(threads)
             for what, work in (("", lambda blend=blend, batch=batch: blend(batch)), (" and targets", targets)):
                 key = f"{name}{what}, {threads} thread{'s' if threads > 1 else ''}"
-                result[key] = timed(work, seconds, pairs)
+                result[key] = time_work(work, seconds, pairs)
                 print(key, result[key], flush=True)
     record("synthesis", result)
 

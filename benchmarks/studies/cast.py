@@ -11,7 +11,7 @@ from datamodules.datasets.ffpp import index
 from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.media.video import Decord
 from datamodules.prepared.prepare import Recipe, prepare_all
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.runtime.process_pool import Job, run
 from datamodules.studio.build import Plan, begin, film_id
 
@@ -49,15 +49,15 @@ def cast(
         val: Pairs of people.
         test: Pairs of people.
         everyone: Whether all are forged, or only who is tested.
-        difficulty: Of the forgeries.
-        seed: Of all.
-        side: Of the crops.
+        difficulty: Difficulty of the forgeries.
+        seed: Seed of all draws.
+        side: Side of the crops in pixels.
         workers: Processes.
     """
     plan = Cast(size="small", seed=seed, difficulty=difficulty, train=train, val=val, test=test, everyone=everyone)
     for split, pairs in plan.splits().items():
         if len(pairs) < plan.pairs[split]:
-            raise Refused(f"--{split} {plan.pairs[split]}: the studio has {len(pairs)} pairs of people for it")
+            raise UserError(f"--{split} {plan.pairs[split]}: the studio has {len(pairs)} pairs of people for it")
     begin(out, plan)
     work: list[Job] = []
     for split, pairs in plan.splits().items():

@@ -25,11 +25,11 @@ from benchmarks.record import record
 from datamodules.datasets import ffpp, photographs
 from datamodules.manifest import Video
 from datamodules.media.image_sequence import PICTURES
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.studio.people import read_table
 from lightning_modules.trained_method import load, round_to_half
-from suite.detect.analyzer import DEFAULT, Looker, Settings
-from suite.run_metrics import Run, by_forgery, localization, pooled, read_run, verdict, videos
+from suite.detect.analyzer import DEFAULT, Analyzer, Settings
+from suite.run_metrics import Run, localization, measure_forgeries, pool_manipulations, read_run, verdict, videos
 
 VERDICTS = ("forged", "unclear", "no forgery found", "no verdict")
 GROUPS = ("gender", "group", "age_band")
@@ -57,19 +57,22 @@ def count_verdicts(faces: Iterable[str]) -> dict[str, Any]:
     return {"faces": total} | {name: measure_share(counted[name], total) for name in VERDICTS}
 
 
-def judge(looker: Looker, files: Iterable[Path]) -> dict[Path, list[str]]:
+def judge(analyzer: Analyzer, files: Iterable[Path]) -> dict[Path, list[str]]:
     """The verdict of every face."""
     with tempfile.TemporaryDirectory() as folder:
         return {
-            path: [face["verdict"] for face in looker.look(path, Path(folder) / "out", False, lambda *_: None)["faces"]]
+            path: [
+                face["verdict"]
+                for face in analyzer.analyze(path, Path(folder) / "out", False, lambda *_: None)["faces"]
+            ]
             for path in files
         }
 
 
-def judge_photographs(looker: Looker, folder: Path) -> dict[str, Any]:
+def judge_photographs(analyzer: Analyzer, folder: Path) -> dict[str, Any]:
     """Of the test split, all of them real; by group where a table names groups."""
     rows = [row for row in photographs.index(folder) if row.split == "test"]
-    found = judge(looker, [folder / row.path for row in rows])
+    found = judge(analyzer, [folder / row.path for row in rows])
     out: dict[str, Any] = {"photographs": len(rows), "people": len({row.identities for row in rows})}
     out |= count_verdicts(verdict for faces in found.values() for verdict in faces)
     if (table := folder / "people.csv").is_file():
@@ -82,9 +85,9 @@ def judge_photographs(looker: Looker, folder: Path) -> dict[str, Any]:
     return out
 
 
-def judge_others(looker: Looker, folder: Path) -> dict[str, Any]:
+def judge_others(analyzer: Analyzer, folder: Path) -> dict[str, Any]:
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
-    found = judge(looker, files)
+    found = judge(analyzer, files)
     return {"photographs": len(files)} | count_verdicts(verdict for faces in found.values() for verdict in faces)
 
 
@@ -98,10 +101,10 @@ def describe_test(run: Run, prior: Run | None) -> dict[str, Any]:
     out: dict[str, Any] = {"reals": int((v.label == 0).sum()), "fakes": int((v.label == 1).sum())}
     out["kinds"] = {
         row.method: {"seen": row.seen, "videos": row.count, "video_auroc": interval(row.metrics["video_auroc"])}
-        for row in by_forgery(run)
+        for row in measure_forgeries(run)
     }
     for name in ("seen", "unseen"):
-        if (found := pooled(run, seen=name == "seen")) is not None:
+        if (found := pool_manipulations(run, seen=name == "seen")) is not None:
             out[f"video_auroc_{name}"] = interval(found)
     out["video_auroc"], out["pixel_auroc"] = interval(metrics["video_auroc"]), interval(metrics["pixel_auroc"])
     if prior is not None:
@@ -116,11 +119,11 @@ def check_weights(tests: dict[str, Run], checkpoint: Path, run: Path | None) -> 
     known = {ours}
     if run is not None:
         if round_to_half(load(run)).digest != ours:
-            raise Refused(f"{run}: {checkpoint} was not exported from it")
+            raise UserError(f"{run}: {checkpoint} was not exported from it")
         known.add(load(run).digest)
     for name, test in tests.items():
         if test.about.get("weights") not in known:
-            raise Refused(f"{name}: was tested with other weights; test those of {checkpoint}, or give --run")
+            raise UserError(f"{name}: was tested with other weights; test those of {checkpoint}, or give --run")
 
 
 def percent(share: list[float]) -> str:
@@ -164,7 +167,7 @@ def write_card(card: Path, text: str) -> None:
     card.write_text(f"{before}{START}\n\n{text}\n\n{END}\n\n{heading}{after}")
 
 
-def named(texts: Iterable[str]) -> dict[str, Path]:
+def parse_named(texts: Iterable[str]) -> dict[str, Path]:
     return {name: Path(path) for name, _, path in (text.partition("=") for text in texts)}
 
 
@@ -175,13 +178,13 @@ def main() -> None:
     for option in ("photographs", "others", "tested", "prior"):
         parser.add_argument(f"--{option}", nargs="*", default=[], metavar="NAME=FOLDER")
     given = parser.parse_args()
-    looker, priors = Looker([given.checkpoint], Settings()), named(given.prior)
-    runs = {name: read_run(path) for name, path in named(given.tested).items()}
+    analyzer, priors = Analyzer([given.checkpoint], Settings()), parse_named(given.prior)
+    runs = {name: read_run(path) for name, path in parse_named(given.tested).items()}
     check_weights(runs, given.checkpoint, given.run)
-    real = {name: judge_photographs(looker, folder) for name, folder in named(given.photographs).items()}
-    real |= {name: judge_others(looker, folder) for name, folder in named(given.others).items()}
+    real = {name: judge_photographs(analyzer, folder) for name, folder in parse_named(given.photographs).items()}
+    real |= {name: judge_others(analyzer, folder) for name, folder in parse_named(given.others).items()}
     tests = {name: describe_test(run, read_run(priors[name]) if name in priors else None) for name, run in runs.items()}
-    result: dict[str, Any] = {"weights": load(given.checkpoint).digest, "saw": looker.methods[0].saw}
+    result: dict[str, Any] = {"weights": load(given.checkpoint).digest, "saw": analyzer.methods[0].training_summary}
     result |= {"real_faces": real, "forgeries": tests}
     record("detector", result)
     text = write_tables(result)

@@ -28,9 +28,9 @@ from benchmarks.studies.face_conditions import (
     portraits,
     show,
 )
-from benchmarks.studies.face_landmarks import packaged
-from benchmarks.studies.faces import annotated, matched
-from datamodules.faces.detection.base import Detector, Found, Image, nearest
+from benchmarks.studies.face_landmarks import find_packaged
+from benchmarks.studies.faces import count_matches, read_annotated
+from datamodules.faces.detection.base import Detector, Found, Image, find_same
 from datamodules.faces.detection.blaze_face import BlazeFace
 from datamodules.faces.detection.hog import HOG
 
@@ -55,7 +55,7 @@ class CNN(Detector):
         ]
 
     def follow(self, image: Image, last: Found) -> Found | None:
-        return nearest(self.find(image, float(last.box[2] - last.box[0]) / 1.5), last.box)
+        return find_same(self.find(image, float(last.box[2] - last.box[0]) / 1.5), last.box)
 
 
 @dataclass
@@ -88,7 +88,7 @@ def search(detectors: dict[str, Detector], cases: list[Case], few: int) -> dict[
                 continue
             count = counts.setdefault(case.condition, {}).setdefault(name, Count())
             start = time.process_time()
-            found = detector.find(case.image, least(detector, case.side))
+            found = detector.find(case.image, least_size(detector, case.side))
             count.seconds += time.process_time() - start
             hits = sum(is_hit(one, case) for one in found)
             count.faces, count.images = count.faces + 1, count.images + 1
@@ -96,15 +96,15 @@ def search(detectors: dict[str, Detector], cases: list[Case], few: int) -> dict[
     return {condition: {name: one.summary() for name, one in row.items()} for condition, row in counts.items()}
 
 
-def as_they_are(detectors: dict[str, Detector], folder: Path) -> dict[str, dict[str, float]]:
+def measure_unchanged(detectors: dict[str, Detector], folder: Path) -> dict[str, dict[str, float]]:
     out = {}
     for name, detector in detectors.items():
         count = Count()
-        for image, exact in annotated(folder):
+        for image, exact in read_annotated(folder):
             start = time.process_time()
             found = detector.find(image, 38)
             count.seconds += time.process_time() - start
-            hits, wrong = matched([one.box for one in found], exact)
+            hits, wrong = count_matches([one.box for one in found], exact)
             count.faces, count.images = count.faces + len(exact), count.images + 1
             count.found, count.wrong = count.found + hits, count.wrong + wrong
         out[name] = count.summary()
@@ -122,7 +122,7 @@ def costs(cases: list[Case]) -> dict[str, float]:
     return {name: measure_cost(call, 3 if "a frame" in name else 20) for name, call in calls.items()}
 
 
-def least(detector: Detector, side: float) -> float:
+def least_size(detector: Detector, side: float) -> float:
     """What is searched for: what all videos are searched for; the slow CNN is told a little."""
     return 0.7 * side if isinstance(detector, CNN) else min(38, 0.9 * side)
 
@@ -151,11 +151,15 @@ def benchmark(
     cv2.setNumThreads(1)
     faces = [*london(count), *(portraits(congress, count) if congress else ())]
     cases = [case for portrait in faces for case in conditions(portrait)]
-    detectors = {"dlib HOG": HOG(), "dlib CNN": CNN(packaged("mmod_human_face_detector.dat")), "BlazeFace": BlazeFace()}
+    detectors = {
+        "dlib HOG": HOG(),
+        "dlib CNN": CNN(find_packaged("mmod_human_face_detector.dat")),
+        "BlazeFace": BlazeFace(),
+    }
     result: dict[str, Any] = {"size_and_licence": SIZES_AND_LICENCES, "cpu_ms": costs(cases)}
     print(result["cpu_ms"])
     if photos:
-        result["photographs"] = as_they_are({"dlib HOG": HOG(), "BlazeFace": BlazeFace()}, photos)
+        result["photographs"] = measure_unchanged({"dlib HOG": HOG(), "BlazeFace": BlazeFace()}, photos)
         print(
             show("photographs as they are: recall / false", {"": result["photographs"]}, ("recall", "false_per_image"))
         )

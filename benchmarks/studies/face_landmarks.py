@@ -22,7 +22,7 @@ from datamodules.faces.detection.hog import HOG
 from datamodules.faces.landmarks.base import Landmarks
 from datamodules.faces.landmarks.dlib import DlibLandmarks
 from datamodules.faces.landmarks.face_mesh import FaceMesh
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.studio.build import Plan
 from datamodules.studio.portrait import make_portrait
 from datamodules.studio.scene import shoot
@@ -39,10 +39,10 @@ SIZES_AND_LICENCES = {
 FIVE = [45, 42, 36, 39, 33]  # what dlib's 5 points are among the 68
 
 
-def packaged(name: str) -> Path:
+def find_packaged(name: str) -> Path:
     package = find_spec("face_recognition_models")
     if package is None or not package.submodule_search_locations:
-        raise Refused("no models of dlib: 'pip install deepfake-suite[landmarks]'")
+        raise UserError("no models of dlib: pip install -e '.[landmarks]' in the clone")
     return Path(package.submodule_search_locations[0]) / "models" / name
 
 
@@ -84,7 +84,7 @@ def quartiles(errors: Floats) -> dict[str, float]:
 def five_points() -> Any:
     import dlib
 
-    return dlib.shape_predictor(str(packaged("shape_predictor_5_face_landmarks.dat")))
+    return dlib.shape_predictor(str(find_packaged("shape_predictor_5_face_landmarks.dat")))
 
 
 def fit_five(image: Image, box: Floats) -> Floats:
@@ -198,7 +198,7 @@ def benchmark(count: int = 24, clips: int = 4, frames: int = 40) -> None:
     Args:
         count: People of London.
         clips: Videos of the studio.
-        frames: Of each of them.
+        frames: Number of frames of each of them.
     """
     cv2.setNumThreads(1)
     cases = [case for portrait in london(count) for case in conditions(portrait)]

@@ -48,7 +48,7 @@ def box_around(points: Floats) -> Floats:
     return np.concatenate([centre - side / 2, centre + side / 2]).astype(np.float32)
 
 
-def usual(picture: np.ndarray) -> list[Floats]:
+def detect_usual(picture: np.ndarray) -> list[Floats]:
     boxes, _, _ = hog().run(picture, 1, 0.0)
     return [np.array([b.left(), b.top(), b.right(), b.bottom()], np.float32) for b in boxes]
 
@@ -66,7 +66,7 @@ def studio(sizes: list[int], count: int, frames: int) -> list[dict[str, float]]:
             tracks = tracker.track(pictures)
             tracked_s += time.process_time() - start
             start = time.process_time()
-            boxes = [usual(picture) for picture in pictures]
+            boxes = [detect_usual(picture) for picture in pictures]
             usual_s += time.process_time() - start
             totals["frames"] += len(pictures)
             ours: list[list[Floats]] = [[] for _ in pictures]
@@ -99,7 +99,7 @@ def studio(sizes: list[int], count: int, frames: int) -> list[dict[str, float]]:
     return rows
 
 
-def annotated(folder: Path) -> Iterator[tuple[np.ndarray, list[Floats]]]:
+def read_annotated(folder: Path) -> Iterator[tuple[np.ndarray, list[Floats]]]:
     """Photographs, RGB, with the boxes of their faces from dlib's lists."""
     for listing in ("training.xml", "testing.xml"):
         for image in ET.parse(folder / listing).getroot().iter("image"):
@@ -110,7 +110,7 @@ def annotated(folder: Path) -> Iterator[tuple[np.ndarray, list[Floats]]]:
             yield cv2.cvtColor(cv2.imread(str(folder / str(image.get("file")))), cv2.COLOR_BGR2RGB), exact
 
 
-def matched(boxes: list[Floats], exact: list[Floats]) -> tuple[int, int]:
+def count_matches(boxes: list[Floats], exact: list[Floats]) -> tuple[int, int]:
     """How many faces were found, and how many boxes are none."""
     found = sum(max((overlap(b, e) for b in boxes), default=0) > 0.4 for e in exact)
     return found, sum(max((overlap(b, e) for e in exact), default=0) < 0.3 for b in boxes)
@@ -118,11 +118,11 @@ def matched(boxes: list[Floats], exact: list[Floats]) -> tuple[int, int]:
 
 def photographs(folder: Path) -> dict[str, int]:
     totals = {"faces": 0, "usual_found": 0, "found": 0, "usual_false": 0, "false": 0}
-    for picture, exact in annotated(folder):
+    for picture, exact in read_annotated(folder):
         ours = [f.box for f in HOG().find(picture, 38.0)]
         totals["faces"] += len(exact)
-        for prefix, boxes in (("usual_", usual(picture)), ("", ours)):
-            found, wrong = matched(boxes, exact)
+        for prefix, boxes in (("usual_", detect_usual(picture)), ("", ours)):
+            found, wrong = count_matches(boxes, exact)
             totals[f"{prefix}found"] += found
             totals[f"{prefix}false"] += wrong
     return totals

@@ -34,7 +34,7 @@ class SendSignal(Callback):
     def __init__(self, name: Signal, epoch: int = 1, batch: int = 2) -> None:
         """
         Args:
-            name: Of the signal.
+            name: Name of the signal.
             epoch: In which it is sent, counted from 0.
             batch: After which it is sent, counted from 0.
         """
@@ -70,7 +70,7 @@ def tensors(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
 def largest_difference(one: Path, other: Path, part: str) -> float:
     """
     Args:
-        part: Of last.ckpt of both runs, for instance state_dict.
+        part: Entry of last.ckpt of both runs, for instance state_dict.
     """
     a, b = (
         dict(tensors(torch.load(run / "checkpoints/last.ckpt", weights_only=True).get(part))) for run in (one, other)
@@ -118,7 +118,7 @@ def data_of(studio: Path, prepared: Path, read: str) -> dict[str, Any]:
     return {**data, "draws": 2} if read == "crops" else {**data, "draws": 1, "clip": 2}
 
 
-def training(data: dict[str, Any], workers: int, persistent: bool) -> dict[str, Any]:
+def training_settings(data: dict[str, Any], workers: int, persistent: bool) -> dict[str, Any]:
     """Settings with everything that has a state: augmentation, a schedule that watches a metric, averaged weights."""
     scheduler = {"monitor": "val/video_auroc", "mode": "max", "patience": 0}
     name = "datamodules.face_data.FaceData" if persistent else "benchmarks.studies.resume.NewWorkersEachEpoch"
@@ -140,12 +140,12 @@ def training(data: dict[str, Any], workers: int, persistent: bool) -> dict[str, 
             "max_epochs": 3,
             "log_every_n_steps": 1,
             "enable_progress_bar": False,
-            "callbacks": [{"class_path": "callbacks.ema.Averaging", "init_args": {"decay": 0.9}}],
+            "callbacks": [{"class_path": "callbacks.ema.EMA", "init_args": {"decay": 0.9}}],
         },
     }
 
 
-def stopped(settings: dict[str, Any], by: Signal) -> dict[str, Any]:
+def add_signal(settings: dict[str, Any], by: Signal) -> dict[str, Any]:
     """The same training with a callback that sends it a signal."""
     callback = {"class_path": "benchmarks.studies.resume.SendSignal", "init_args": {"name": by}}
     callbacks = [*settings["trainer"]["callbacks"], callback]
@@ -171,14 +171,14 @@ def resume(studio: Path, prepared: Path, work: Path) -> None:
     for read in ("crops", "videos"):
         data = data_of(studio, prepared, read)
         unstopped = work.resolve() / read / "unstopped"
-        fit(unstopped, training(data, 0, True))
+        fit(unstopped, training_settings(data, 0, True))
         signals: tuple[Signal, ...] = ("KILL", "INT", "TERM")
         cases = [(workers, True, by) for workers, by in product((0, 1, 2), signals)]
         cases += [(workers, False, signals[0]) for workers in (1, 2)]
         for workers, persistent, by in cases:
             run = unstopped.parent / f"{workers}_{'kept' if persistent else 'new'}_{by}"
-            settings = training(data, workers, persistent)
-            code = fit(run, stopped(settings, by))
+            settings = training_settings(data, workers, persistent)
+            code = fit(run, add_signal(settings, by))
             epoch = int(torch.load(run / "checkpoints/last.ckpt", weights_only=True)["epoch"])
             fit(run, settings, "--ckpt_path", "last")
             how = {"read": read, "workers": workers, "persistent": persistent, "signal": by, "exit_status": code}

@@ -14,7 +14,7 @@ from jsonargparse import auto_cli
 from datamodules import manifest
 from datamodules.prepared import checksums
 from datamodules.prepared.tables import load, save
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 CORNER = 0.16  # of the side of a crop
 
@@ -31,7 +31,7 @@ def plant(prepared: Path, out: Path, methods: list[str], share: float = 0.9, str
         seed: Seed of the random draws.
     """
     if out.exists():
-        raise Refused(f"{out}: is there already; give another --out")
+        raise UserError(f"{out}: is there already; give another --out")
     shutil.copytree(prepared, out, copy_function=os.link)
     rng = np.random.default_rng(seed)
     rows = [row for row in manifest.rows(manifest.read(prepared / "manifest.csv")) if row.method in methods]
@@ -49,7 +49,7 @@ def plant(prepared: Path, out: Path, methods: list[str], share: float = 0.9, str
         table = table.set_column(column, table.schema.field(column), [values])
     (out / checksums.FILE).unlink()  # likewise
     shutil.copy(prepared / checksums.FILE, out)
-    save(out / "crops.arrow", table.schema, [table], checksums.replacing)
+    save(out / "crops.arrow", table.schema, [table], checksums.replace_recorded)
     checksums.settle(out)
     print(f"{out}: {len(marked)} of {len(rows)} fakes carry the shortcut")
 

@@ -20,7 +20,7 @@ from datamodules.media.video import PyAV
 from datamodules.studio.head import look, render
 from datamodules.studio.people import Person
 from datamodules.studio.portrait import Portrait, make_portrait
-from datamodules.studio.scene import dye, head_for, open_camera, over
+from datamodules.studio.scene import composite, dye, head_for, open_camera
 from datamodules.studio.scenery.background import Background
 from datamodules.studio.shot import Shot, direct
 
@@ -56,10 +56,10 @@ class Staged:
             frames=self.frames + other.frames,
             points=join(self.points, other.points, np.nan),
             share=join(self.share, other.share, 0.0),
-            cuts=[*self.cuts, t, *(t + cut for cut in other.cuts)],
+            cuts=[*self.cuts, t, *(t + stage_cut for stage_cut in other.cuts)],
         )
 
-    def coded(self, crf: int = 23) -> Staged:
+    def encode(self, crf: int = 23) -> Staged:
         """As a video file gives the frames back."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "staged.mp4"
@@ -80,8 +80,8 @@ def act(number: int, radius: float, path: Path2D, seed: int = 0) -> tuple[str, S
 def stage(cast: Sequence[tuple[str, Shot]], set_seed: int, cover: Cover | None = None) -> Staged:
     """
     Args:
-        cast: Who is in the shot, the farthest first.
-        set_seed: Of background and camera.
+        cast: People in the shot, the farthest first.
+        set_seed: Seed of background and camera.
     """
     length = len(cast[0][1])
     heads = []
@@ -95,16 +95,16 @@ def stage(cast: Sequence[tuple[str, Shot]], set_seed: int, cover: Cover | None =
     points: dict[str, list[NDArray[np.float32]]] = {name: [] for name, _ in cast}
     share: dict[str, list[float]] = {name: [] for name, _ in cast}
     for i in range(length):
-        picture = background.film(i)
+        picture = background.render(i)
         covering: list[NDArray] = []
         for head, (name, shot) in zip(heads, cast, strict=True):
             view = look(head, shot.poses[i], shot.lights[i], WIDTH, HEIGHT)
             layer = render(head, head.texture(shot.expressions[i]), view, (0, 0, WIDTH, HEIGHT))
-            picture = over(layer, picture)
+            picture = composite(layer, picture)
             points[name].append(head.project(head.express(shot.expressions[i]), shot.poses[i]))
             covering.append(layer[..., 3].copy())
         front = cover(i) if cover is not None else np.zeros((HEIGHT, WIDTH, 4), np.float32)
-        picture = over(front, camera.focus(picture))
+        picture = composite(front, camera.focus(picture))
         covering.append(front[..., 3])
         for place, (name, _) in enumerate(cast):
             share[name].append(share_in_sight(points[name][-1], covering[place + 1 :]))
@@ -117,7 +117,7 @@ def stage(cast: Sequence[tuple[str, Shot]], set_seed: int, cover: Cover | None =
     )
 
 
-def stranger(number: int) -> Person:
+def find_stranger(number: int) -> Person:
     """Somebody of the test split, whom no predictor has seen."""
     people = STUDIO.cast()["test"]
     return people[number % len(people)]
@@ -125,7 +125,7 @@ def stranger(number: int) -> Person:
 
 @functools.cache
 def portrait_of(number: int) -> Portrait:
-    return make_portrait(stranger(number))
+    return make_portrait(find_stranger(number))
 
 
 def share_in_sight(points: NDArray[np.float32], covering: list[NDArray]) -> float:
@@ -166,16 +166,16 @@ def board(places: dict[int, float], width: int, frames: int, skin: bool = False)
 
 
 @functools.cache
-def hidden(number: int, seconds: float, skin: bool = False) -> Staged:
+def stage_hidden(number: int, seconds: float, skin: bool = False) -> Staged:
     """A face that something passes before, and covers for this long."""
     stop = round(seconds * FPS)
     frames = 20 + 8 + stop + 8 + 22
     cover = board({20: -80, 28: WIDTH / 2, 28 + stop: WIDTH / 2, 36 + stop: WIDTH + 80}, 130, frames, skin)
-    return stage([act(number, 36, stand(WIDTH / 2, 100, frames))], 100 + number, cover).coded()
+    return stage([act(number, 36, stand(WIDTH / 2, 100, frames))], 100 + number, cover).encode()
 
 
 @functools.cache
-def replaced(first: int, second: int) -> Staged:
+def stage_replaced(first: int, second: int) -> Staged:
     """Behind what passes, somebody else takes the place within a second."""
     swap, frames = 36, 76
     cover = board({20: -80, 28: WIDTH / 2, 44: WIDTH / 2, 52: WIDTH + 80}, 130, frames)
@@ -183,7 +183,7 @@ def replaced(first: int, second: int) -> Staged:
     for number, there in ((first, lambda i: i < swap), (second, lambda i: i >= swap)):
         path = np.array([[WIDTH / 2 if there(i) else 3 * WIDTH, 100] for i in range(frames)], float)
         cast.append(act(number, 36, path))
-    return stage(cast, 200 + first, cover).coded()
+    return stage(cast, 200 + first, cover).encode()
 
 
 @functools.cache
@@ -192,20 +192,22 @@ def follow_each_other(first: int, second: int) -> Staged:
     frames, middle = 70, WIDTH / 2
     out = act(first, 34, walk({0: (middle, 100), 22: (middle, 100), 32: (-120, 100)}, frames))
     come = act(second, 34, walk({0: (WIDTH + 160, 100), 28: (WIDTH + 120, 100), 40: (middle, 100)}, frames))
-    return stage([out, come], 300 + first).coded()
+    return stage([out, come], 300 + first).encode()
 
 
 @functools.cache
-def crossing(first: int, second: int, frames: int = 70) -> Staged:
+def stage_crossing(first: int, second: int, frames: int = 70) -> Staged:
     """Two people who change places, one before the other."""
     far = act(first, 29, walk({0: (110, 92), 12: (110, 92), frames - 12: (280, 92)}, frames))
     near = act(second, 35, walk({0: (275, 100), 12: (275, 100), frames - 12: (105, 100)}, frames))
-    return stage([far, near], 400 + first).coded()
+    return stage([far, near], 400 + first).encode()
 
 
 @functools.cache
 def side_by_side(first: int, second: int, frames: int = 30) -> Staged:
-    return stage([act(first, 33, stand(110, 95, frames)), act(second, 33, stand(275, 95, frames))], 500 + first).coded()
+    return stage(
+        [act(first, 33, stand(110, 95, frames)), act(second, 33, stand(275, 95, frames))], 500 + first
+    ).encode()
 
 
 @functools.cache
@@ -214,9 +216,9 @@ def one_shot(number: int, frames: int, set_seed: int, seed: int = 0) -> Staged:
 
 
 @functools.cache
-def cut(first: int, second: int, set_seeds: tuple[int, int], frames: int = 25) -> Staged:
+def stage_cut(first: int, second: int, set_seeds: tuple[int, int], frames: int = 25) -> Staged:
     """Two shots with a face in the same place of the picture."""
-    return (one_shot(first, frames, set_seeds[0]) + one_shot(second, frames, set_seeds[1], 1)).coded()
+    return (one_shot(first, frames, set_seeds[0]) + one_shot(second, frames, set_seeds[1], 1)).encode()
 
 
 def flash(staged: Staged, at: int, frames: int, gain: float = 4.0) -> Staged:

@@ -90,7 +90,7 @@ def studio(
 
     Args:
         work: Folder that the studios are filmed in.
-        size: Which ones; tiny and small without it.
+        size: Sizes of studio; tiny and small if unset.
         workers: Processes.
         every: Only each n-th frame is searched for faces.
         difficulty: How faint the forgeries are, from 0 to 1.

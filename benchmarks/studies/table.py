@@ -1,4 +1,4 @@
-"""The figures of a sweep as data: what its page says, without the folders of the machine that made it.
+"""The metrics of a sweep as data: what its page says, without the folders of the machine that made it.
 
 python -m benchmarks.studies.table --sweep runs/studio
 """
@@ -42,7 +42,7 @@ def seconds(rows: list[dict[str, Any]], name: str) -> int | None:
     return round(mean(values)) if values else None
 
 
-def summed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def sum_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One row for each method, training and test."""
     out = []
     for key in dict.fromkeys((row["method"], row["train"], row["test"]) for row in rows):
@@ -84,7 +84,7 @@ def main() -> None:
     plan = yaml.safe_load((given.sweep / "sweep.yaml").read_text())
     failures = (given.sweep / "failures.txt").read_text().splitlines()
     curves = read_curves(rows, given.sweep)  # of what was not trained there is none
-    result = {"seeds": plan["seeds"], "rows": summed(rows), "own_validation_by_epoch": curves}
+    result = {"seeds": plan["seeds"], "rows": sum_rows(rows), "own_validation_by_epoch": curves}
     result |= {"claims": claims, "failures": failures}
     print(record(given.name, result))
 

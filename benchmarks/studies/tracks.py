@@ -33,13 +33,15 @@ TRACKERS: dict[str, Callable[..., FaceTracker]] = {
 Scene = tuple[Callable[..., staging.Staged], tuple[Any, ...]]
 SCENES: dict[str, list[Scene]] = {
     "one face": [(staging.one_shot, (n, 48, 1011 + n, n)) for n in range(6)],
-    "hidden for 0.5 to 1 s": [(staging.hidden, one) for one in ((1, 0.5), (4, 0.5, True), (3, 1.0), (1, 1.0, True))],
+    "hidden for 0.5 to 1 s": [
+        (staging.stage_hidden, one) for one in ((1, 0.5), (4, 0.5, True), (3, 1.0), (1, 1.0, True))
+    ],
     "another in the same place": [
-        *((staging.replaced, two) for two in ((1, 2), (3, 4), (0, 5))),
+        *((staging.stage_replaced, two) for two in ((1, 2), (3, 4), (0, 5))),
         *((staging.follow_each_other, two) for two in ((3, 4), (1, 2), (6, 7))),
     ],
-    "crossing": [(staging.crossing, two) for two in ((2, 3), (1, 4), (5, 0), (6, 7))],
-    "cut": [(staging.cut, one) for one in ((1, 2, (5, 6)), (3, 3, (7, 8)), (3, 5, (7, 7)))],
+    "crossing": [(staging.stage_crossing, two) for two in ((2, 3), (1, 4), (5, 0), (6, 7))],
+    "cut": [(staging.stage_cut, one) for one in ((1, 2, (5, 6)), (3, 3, (7, 8)), (3, 5, (7, 7)))],
 }
 
 
@@ -121,7 +123,7 @@ def tracks(count: int = 1, frames: int = 60) -> None:
 
     Args:
         count: Videos of 720p.
-        frames: Of each, then backwards.
+        frames: Number of frames of each, then backwards.
     """
     cv2.setNumThreads(1)
     result: dict[str, Any] = {"cpu_ms_per_frame_720p": clock(count, frames)}

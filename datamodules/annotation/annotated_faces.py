@@ -12,16 +12,16 @@ from datamodules.annotation.request import Face
 from datamodules.batch import Batch, Sample, collate, join
 from datamodules.loading.clips import Clips
 from datamodules.loading.sampling import Address
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 
-class Granted:
+class AnnotatedFaces:
     """What an oracle has given so far."""
 
     def __init__(self, oracle: MaskOracle, each: int) -> None:
         """
         Args:
-            each: Of them in every batch, drawn with replacement.
+            each: Number of annotated faces in every batch, drawn with replacement.
         """
         self.oracle, self.each = oracle, each
         self.faces: Batch | None = None
@@ -30,7 +30,7 @@ class Granted:
     def ask(self, samples: Sequence[Sample], about: dict[str, Any]) -> None:
         """
         Args:
-            about: What a report should say of it.
+            about: Facts for the report.
         """
         self.faces, self.about = collate(self.oracle.request(samples)), about
 
@@ -47,7 +47,7 @@ class Granted:
     def remember(self, state: Mapping[str, Any]) -> None:
         self.oracle.asked |= {Face(*face) for face in state.get("faces", ())}
 
-    def joined(self, batch: Batch, seed: int) -> Batch:
+    def append_to(self, batch: Batch, seed: int) -> Batch:
         """The batch, and behind it some faces that count for nothing but their masks.
 
         Args:
@@ -57,18 +57,18 @@ class Granted:
             return batch
         generator = torch.Generator().manual_seed(seed)
         rows = torch.randint(len(self.faces), (self.each,), generator=generator)
-        more = self.faces.rows(rows).to(batch.frames.device).scaled()
+        more = self.faces.rows(rows).to(batch.frames.device).scale()
         more.counts = torch.zeros_like(more.counts)
         return join([batch, more])
 
 
-def found(clips: Clips, faces: Sequence[Face]) -> list[Sample]:
+def find_samples(clips: Clips, faces: Sequence[Face]) -> list[Sample]:
     """Faces by their names, each of which must be there."""
     place = {owner: i for i, owner in enumerate(clips.known.owners())}
     out = []
     for face in faces:
         i = place.get((face.video, face.track))
         if i is None or face.frame not in clips.known.frames(i):
-            raise Refused(f"{face.video}, face {face.track}, frame {face.frame}: is not among the faces of training")
+            raise UserError(f"{face.video}, face {face.track}, frame {face.frame}: is not among the faces of training")
         out.append(clips[Address(i, (face.frame,))])
     return out

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 WORD = 8  # bits of a value
 SIZES = (3, 4, 8, 16)  # bits that the length of a run can have
@@ -42,19 +42,19 @@ def decode(rle: Sequence[int], height: int, width: int) -> Bytes:
         nonlocal at
         at += size
         if at > len(bits):
-            raise Refused("brush: ends too early")
+            raise UserError("brush: ends too early")
         return int(bits[at - size : at], 2)
 
     count, word = read(32), read(5) + 1
     sizes = [read(4) + 1 for _ in range(4)]
     if count != 4 * height * width:
-        raise Refused(f"brush: is of {count} values, not of {height} x {width} pixels with four channels")
+        raise UserError(f"brush: is of {count} values, not of {height} x {width} pixels with four channels")
     values, i = np.zeros(count, np.uint8), 0
     while i < count:
         is_run = read(1)
         end = i + 1 + read(sizes[read(2)])
         if end > count:
-            raise Refused("brush: a run goes beyond the picture")
+            raise UserError("brush: a run goes beyond the picture")
         if is_run:
             values[i:end] = min(read(word), 255)
         else:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from datamodules.annotation import brush
 from datamodules.annotation.request import Face, Request
-from datamodules.runtime.atomic_files import appearing
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.atomic_files import write_atomically
+from datamodules.runtime.errors import UserError
 
 Bytes = NDArray[np.uint8]
 COMFORT = 512  # side in pixels below which a face is enlarged, by a whole number
@@ -29,7 +29,7 @@ CONFIG = """<View>
 """
 
 
-def enlarged(picture: Bytes) -> Bytes:
+def enlarge(picture: Bytes) -> Bytes:
     factor = max(1, -(-COMFORT // picture.shape[0]))
     size = (picture.shape[1] * factor, picture.shape[0] * factor)
     out: Bytes = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC if picture.ndim == 3 else cv2.INTER_NEAREST)
@@ -47,7 +47,7 @@ def png(picture: Bytes) -> bytes:
 
 
 def write_picture(path: Path, picture: Bytes) -> None:
-    with appearing(path) as part:
+    with write_atomically(path) as part:
         part.write_bytes(png(picture))
 
 
@@ -56,7 +56,7 @@ def task(face: Face, score: float, picture: Bytes, found: Bytes | None, image: s
     Args:
         picture: (H, W, 3) RGB.
         found: (H, W) 255 where a method points, drawn before the person begins.
-        image: Where the picture is; in the task itself without it.
+        image: Address of the image; it is embedded in the task if unset.
     """
     address = image or f"data:image/png;base64,{base64.b64encode(png(picture)).decode()}"
     out: dict[str, Any] = {"data": {"image": address, "face": face.file, "score": round(score, 4)}}
@@ -75,7 +75,7 @@ def task(face: Face, score: float, picture: Bytes, found: Bytes | None, image: s
     return out
 
 
-def drawn(exported: Any, request: Request) -> dict[Face, Bytes]:
+def read_export(exported: Any, request: Request) -> dict[Face, Bytes]:
     """Masks from an export of Label Studio (JSON), each of a face that was asked for.
 
     Args:
@@ -84,22 +84,22 @@ def drawn(exported: Any, request: Request) -> dict[Face, Bytes]:
     asked = {face.file: face for face in request.faces}
     out: dict[Face, Bytes] = {}
     if not isinstance(exported, list):
-        raise Refused("export: is not a list of tasks; choose the format JSON")
+        raise UserError("export: is not a list of tasks; choose the format JSON")
     for i, entry in enumerate(exported):
         data = entry.get("data") if isinstance(entry, dict) else None
         name = data.get("face") if isinstance(data, dict) else None
         if not isinstance(name, str) or name not in asked:
-            raise Refused(f"export, task {i + 1}: {name!r} is no face that was asked for")
-        done = [one for one in listed(entry, "annotations", name) if not one.get("was_cancelled")]
-        if done and (mask := union(listed(done[-1], "result", name), name)) is not None:
+            raise UserError(f"export, task {i + 1}: {name!r} is no face that was asked for")
+        done = [one for one in get_list(entry, "annotations", name) if not one.get("was_cancelled")]
+        if done and (mask := union(get_list(done[-1], "result", name), name)) is not None:
             out[asked[name]] = mask
     return out
 
 
-def listed(entry: Mapping[str, Any], key: str, name: str) -> list[dict[str, Any]]:
+def get_list(entry: Mapping[str, Any], key: str, name: str) -> list[dict[str, Any]]:
     found = entry.get(key, [])
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise Refused(f"export, {name!r}: its {key} are no list of objects")
+        raise UserError(f"export, {name!r}: its {key} are no list of objects")
     return found
 
 
@@ -113,9 +113,9 @@ def union(regions: Iterable[Mapping[str, Any]], name: str) -> Bytes | None:
         try:
             height, width = int(region["original_height"]), int(region["original_width"])
             if height != width or not 0 < height <= LARGEST or region.get("image_rotation"):
-                raise Refused(f"{width} x {height} pixels, turned or not square: not the picture that was exported")
+                raise UserError(f"{width} x {height} pixels, turned or not square: not the picture that was exported")
             mask = brush.decode(value["rle"], height, width)
         except (KeyError, TypeError, ValueError) as error:
-            raise Refused(f"export, {name!r}: {error}") from error
+            raise UserError(f"export, {name!r}: {error}") from error
         out = mask if out is None else np.maximum(out, mask)
     return out if out is not None and out.any() else None

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from datamodules.annotation.request import Face
 from datamodules.batch import Sample
-from datamodules.media.image import resize, two_valued
-from datamodules.runtime.errors import Refused
+from datamodules.media.image import binarize, resize
+from datamodules.runtime.errors import UserError
 
 
 def face_of(sample: Sample) -> Face:
@@ -30,7 +30,7 @@ class MaskOracle(ABC):
             partial: Go on without the masks that are missing, if there are any at all.
         """
         if budget < 1:
-            raise Refused(f"budget {budget}: must be at least 1")
+            raise UserError(f"budget {budget}: must be at least 1")
         self.budget, self.partial = budget, partial
         self.asked: set[Face] = set()
 
@@ -38,22 +38,22 @@ class MaskOracle(ABC):
         """The samples with their masks."""
         asked = self.asked | {face_of(sample) for sample in samples}
         if len(asked) > self.budget:
-            raise Refused(f"masks: {len(asked)} were asked for, the budget is {self.budget}")
-        known = [sample for sample in samples if self.knows(sample)]
+            raise UserError(f"masks: {len(asked)} were asked for, the budget is {self.budget}")
+        known = [sample for sample in samples if self.can_answer(sample)]
         if len(known) < len(samples) and not (self.partial and known):
-            raise Missing([face_of(sample) for sample in samples if not self.knows(sample)], len(samples))
+            raise Missing([face_of(sample) for sample in samples if not self.can_answer(sample)], len(samples))
         self.asked = asked
         return [replace(sample, mask=self.answer(sample)) for sample in known]
 
     @abstractmethod
-    def knows(self, sample: Sample) -> bool: ...
+    def can_answer(self, sample: Sample) -> bool: ...
 
     @abstractmethod
     def answer(self, sample: Sample) -> Tensor:
         """(1, 1, H, W) uint8, 255 where forged."""
 
 
-class Missing(Refused):
+class Missing(UserError):
     """Masks that nobody has drawn yet."""
 
     def __init__(self, faces: Sequence[Face], of: int) -> None:
@@ -63,9 +63,9 @@ class Missing(Refused):
 class DatasetMasks(MaskOracle):
     """Plays the person where the data set has masks."""
 
-    def knows(self, sample: Sample) -> bool:
+    def can_answer(self, sample: Sample) -> bool:
         if sample.mask is None:
-            raise Refused(f"{sample.video}: the data set has no mask of it; let people draw them (DrawnMasks)")
+            raise UserError(f"{sample.video}: the data set has no mask of it; let people draw them (DrawnMasks)")
         return True
 
     def answer(self, sample: Sample) -> Tensor:
@@ -79,7 +79,7 @@ class DrawnMasks(MaskOracle):
     def __init__(self, folder: Path, budget: int, partial: bool = False) -> None:
         """
         Args:
-            folder: Of pictures, white where forged, named as the faces they are of.
+            folder: Folder of mask images, white where forged, named as their faces.
             budget: Masks that may be asked for in all.
             partial: Go on without the masks that are missing.
         """
@@ -89,11 +89,11 @@ class DrawnMasks(MaskOracle):
     def path(self, sample: Sample) -> Path:
         return self.folder / face_of(sample).file
 
-    def knows(self, sample: Sample) -> bool:
+    def can_answer(self, sample: Sample) -> bool:
         return self.path(sample).is_file()
 
     def answer(self, sample: Sample) -> Tensor:
         mask = cv2.imdecode(np.fromfile(self.path(sample), np.uint8), cv2.IMREAD_GRAYSCALE)
         if mask is None:
-            raise Refused(f"{self.path(sample)}: is not a picture")
-        return torch.from_numpy(two_valued(resize(mask, sample.frames.shape[-1])))[None, None]
+            raise UserError(f"{self.path(sample)}: is not a picture")
+        return torch.from_numpy(binarize(resize(mask, sample.frames.shape[-1])))[None, None]

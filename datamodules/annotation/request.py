@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from datamodules.runtime.atomic_files import write_text
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 WAITING = "waiting.txt"  # in a run that stopped for somebody to draw masks
 COLUMNS = ("video", "track", "frame", "score")
@@ -47,19 +47,19 @@ class Request:
 def read_request(run: Path) -> Request:
     path = run / "request.csv"
     if not path.is_file():
-        raise Refused(f"{path}: no such file; 'fit' writes it when it asks for masks")
+        raise UserError(f"{path}: no such file; 'fit' writes it when it asks for masks")
     faces, scores = [], []
     with path.open(newline="") as f:
         rows = csv.DictReader(f)
         if absent := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
-            raise Refused(f"{path}: has no column {absent[0]!r}")
+            raise UserError(f"{path}: has no column {absent[0]!r}")
         for row in rows:
             try:
                 faces.append(Face(row["video"], int(row["track"]), int(row["frame"])))
                 scores.append(float(row["score"]))
             except (TypeError, ValueError) as error:
-                raise Refused(f"{path}, line {rows.line_num}: {error}") from error
+                raise UserError(f"{path}, line {rows.line_num}: {error}") from error
     about = run / "request.json"
     if not about.is_file():
-        raise Refused(f"{about}: no such file; it belongs to {path.name}")
+        raise UserError(f"{about}: no such file; it belongs to {path.name}")
     return Request(faces=faces, scores=scores, about=json.loads(about.read_text()))

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from datamodules.augment.drawn_numbers import moved
-from datamodules.augment.jpeg import Subsampling, at_side, jpegs
-from datamodules.augment.photometric import between, happens
+from datamodules.augment.drawn_numbers import move
+from datamodules.augment.jpeg import Subsampling, apply_at_side, jpegs
+from datamodules.augment.photometric import draw_between, draw_flags
 from datamodules.batch import Batch
 from datamodules.faces.landmarks.points import MIRROR
 
@@ -82,14 +82,14 @@ class Augment(nn.Module):
             saturation: Largest change of the chroma.
             hue: Largest turn of the chroma, in turns.
             blur: Probability of a Gaussian blur.
-            sigma: Its standard deviation, in pixels of a picture of 256.
+            sigma: Standard deviation of the blur, in pixels of an image of 256.
             noise: Probability of white noise.
-            deviation: Its standard deviation in a picture of 256; white is 1.
+            deviation: Standard deviation of the noise in an image of 256; white is 1.
             rescale: Probability of a way down and up again.
             smallest: Lowest size on the way, over 256 pixels.
             jpeg: Probability of a real JPEG, on each frame; of 256 pixels if it is smaller.
-            quality: Of the JPEG.
-            subsampling: Of its chroma.
+            quality: JPEG quality range.
+            subsampling: Chroma subsampling of the JPEG.
         """
         super().__init__()
         self.flip, self.affine, self.degrees, self.scale, self.shift = flip, affine, degrees, scale, shift
@@ -118,9 +118,9 @@ class Augment(nn.Module):
     def draws(self, b: int, t: int, height: int, width: int) -> Draws:
         matrix, mirrored = self.geometry(b, height, width)
         colour, lift, is_coloured = self.colours(b)
-        is_blurred, sigma = happens(self.blur, b), between(*self.sigma, b)
+        is_blurred, sigma = draw_flags(self.blur, b), draw_between(*self.sigma, b)
         # reduced to another size, white noise falls as the side does
-        level = between(*self.deviation, b) * happens(self.noise, b) * min(height, width) / SIDE
+        level = draw_between(*self.deviation, b) * draw_flags(self.noise, b) * min(height, width) / SIDE
         return Draws(
             matrix=matrix,
             mirrored=mirrored,
@@ -132,9 +132,9 @@ class Augment(nn.Module):
             level=level,
             # on the CPU like the other numbers, from the generator that has the address of the step
             noise=torch.randn(int((level > 0).sum()) * t, 3, height, width),
-            is_rescaled=happens(self.rescale, b),
-            share=between(self.smallest, 1, b),
-            is_compressed=happens(self.jpeg, b),
+            is_rescaled=draw_flags(self.rescale, b),
+            share=draw_between(self.smallest, 1, b),
+            is_compressed=draw_flags(self.jpeg, b),
             quality=torch.randint(self.quality[0], self.quality[1] + 1, (b,)),
         )
 
@@ -143,25 +143,25 @@ class Augment(nn.Module):
         t, height, width = frames.shape[1], *frames.shape[-2:]
         images, regions = frames.flatten(0, 1), mask.flatten(0, 1)
         if (d.matrix != torch.eye(2, 3)).any():
-            way = [inward(d.matrix, height, width), d.matrix, d.mirrored, batch.has_landmarks[rows]]
-            theta, matrix, mirrored, known = moved(way, frames.device)
+            way = [invert(d.matrix, height, width), d.matrix, d.mirrored, batch.has_landmarks[rows]]
+            theta, matrix, mirrored, known = move(way, frames.device)
             grid = grid_of(theta, height, width).repeat_interleave(t, 0)
             images = F.grid_sample(images, grid, padding_mode="border", align_corners=True)
             regions = F.grid_sample(regions, grid, mode="nearest", align_corners=True)
             batch.landmarks[rows] = self.points(batch.landmarks[rows], known, matrix, mirrored)
-        images = self.coloured(images, t, d)
-        images = self.blurred(images, t, d)
-        images = self.noisy(images, t, d)
-        images = self.rescaled(images, t, d)
-        images = self.compressed(images, t, d)
+        images = self.change_colours(images, t, d)
+        images = self.apply_blur(images, t, d)
+        images = self.apply_noise(images, t, d)
+        images = self.apply_rescale(images, t, d)
+        images = self.apply_jpeg(images, t, d)
         batch.frames[rows], batch.mask[rows] = images.view_as(frames), regions.view_as(mask)
 
     def geometry(self, b: int, height: int, width: int) -> tuple[Tensor, Tensor]:
         """Matrices from old to new pixels, and which of them mirror."""
-        mirrored, is_moved = happens(self.flip, b), happens(self.affine, b)
-        angle = between(-1, 1, b) * math.radians(self.degrees) * is_moved
-        zoom = torch.where(is_moved, between(*self.scale, b), torch.ones(b))
-        shift = self.shift * torch.stack([width * between(-1, 1, b), height * between(-1, 1, b)], 1)
+        mirrored, is_moved = draw_flags(self.flip, b), draw_flags(self.affine, b)
+        angle = draw_between(-1, 1, b) * math.radians(self.degrees) * is_moved
+        zoom = torch.where(is_moved, draw_between(*self.scale, b), torch.ones(b))
+        shift = self.shift * torch.stack([width * draw_between(-1, 1, b), height * draw_between(-1, 1, b)], 1)
         side = 1 - 2 * mirrored.float()
         turn = torch.stack([angle.cos() * side, -angle.sin(), angle.sin() * side, angle.cos()], 1).view(b, 2, 2)
         linear = zoom[:, None, None] * turn
@@ -179,11 +179,11 @@ class Augment(nn.Module):
 
     def colours(self, b: int) -> tuple[Tensor, Tensor, Tensor]:
         """Gain, contrast and chroma as one matrix per clip, what is added of its mean, and where; hue turns in YIQ."""
-        chosen = happens(self.colour, b)
+        chosen = draw_flags(self.colour, b)
         gain, contrast, chroma = (
-            1 + amount * between(-1, 1, b) * chosen for amount in (self.brightness, self.contrast, self.saturation)
+            1 + amount * draw_between(-1, 1, b) * chosen for amount in (self.brightness, self.contrast, self.saturation)
         )
-        turn = 2 * math.pi * self.hue * between(-1, 1, b) * chosen
+        turn = 2 * math.pi * self.hue * draw_between(-1, 1, b) * chosen
         to_yiq = torch.tensor([LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)])
         middle = torch.zeros(b, 3, 3)
         middle[:, 0, 0] = 1
@@ -193,18 +193,18 @@ class Augment(nn.Module):
         matrix = (gain * contrast)[:, None, None] * (torch.linalg.inv(to_yiq) @ middle @ to_yiq)
         return matrix, gain * (1 - contrast), chosen
 
-    def coloured(self, images: Tensor, t: int, d: Draws) -> Tensor:
+    def change_colours(self, images: Tensor, t: int, d: Draws) -> Tensor:
         if not d.is_coloured.any():
             return images
         luma = torch.tensor(LUMA).expand(len(d.lift), 3)
-        matrix, weight = moved([d.colour, d.lift[:, None] * luma], images.device)
+        matrix, weight = move([d.colour, d.lift[:, None] * luma], images.device)
         mean = images.unflatten(0, (-1, t)).mean((1, 3, 4))  # (B, 3)
         lift = (mean * weight).sum(1).repeat_interleave(t)
         each = matrix.repeat_interleave(t, 0)
         out = torch.baddbmm(lift[:, None, None].expand(-1, 3, 1), each, images.flatten(2))
         return out.view_as(images).clamp_(0, 1)
 
-    def blurred(self, images: Tensor, t: int, d: Draws) -> Tensor:
+    def apply_blur(self, images: Tensor, t: int, d: Draws) -> Tensor:
         from kornia.filters import filter2d_separable  # half a second that only trainings have use for
 
         if not d.is_blurred.any():
@@ -212,33 +212,33 @@ class Augment(nn.Module):
         times = min(images.shape[-2:]) / SIDE
         size = 2 * math.ceil(3 * self.sigma[1] * times + 1) + 1
         weights = gaussian(d.sigma[d.is_blurred].repeat_interleave(t) * times, size)
-        rows, taps = moved([frames_of(d.is_blurred, t), weights], images.device)
+        rows, taps = move([frames_of(d.is_blurred, t), weights], images.device)
         images = images.clone()
         images[rows] = filter2d_separable(images[rows], taps, taps, border_type="replicate")
         return images
 
-    def noisy(self, images: Tensor, t: int, d: Draws) -> Tensor:
+    def apply_noise(self, images: Tensor, t: int, d: Draws) -> Tensor:
         wanted = d.level > 0
         if not wanted.any():
             return images
         level = d.level[wanted].repeat_interleave(t)[:, None, None, None]
-        rows, noise = moved([frames_of(wanted, t), d.noise * level], images.device)
+        rows, noise = move([frames_of(wanted, t), d.noise * level], images.device)
         images = images.clone()
         images[rows] = (images[rows] + noise).clamp_(0, 1)
         return images
 
-    def rescaled(self, images: Tensor, t: int, d: Draws) -> Tensor:
+    def apply_rescale(self, images: Tensor, t: int, d: Draws) -> Tensor:
         images = images.clone() if d.is_rescaled.any() else images
         for i in d.is_rescaled.nonzero().flatten().tolist():
             rows = slice(i * t, (i + 1) * t)
-            small = functools.partial(down_and_up, side=float(d.share[i]) * SIDE)
-            images[rows] = at_side(images[rows], SIDE, small)
+            small = functools.partial(shrink_and_enlarge, side=float(d.share[i]) * SIDE)
+            images[rows] = apply_at_side(images[rows], SIDE, small)
         return images
 
-    def compressed(self, images: Tensor, t: int, d: Draws) -> Tensor:
+    def apply_jpeg(self, images: Tensor, t: int, d: Draws) -> Tensor:
         if not d.is_compressed.any():
             return images
-        (rows,) = moved([frames_of(d.is_compressed, t)], images.device)
+        (rows,) = move([frames_of(d.is_compressed, t)], images.device)
         images = images.clone()
         quality = d.quality[d.is_compressed].repeat_interleave(t)
         images[rows] = jpegs(images[rows], quality, SIDE, self.subsampling)
@@ -250,7 +250,7 @@ def frames_of(chosen: Tensor, t: int) -> Tensor:
     return chosen.repeat_interleave(t).nonzero().flatten()
 
 
-def inward(matrix: Tensor, height: int, width: int) -> Tensor:
+def invert(matrix: Tensor, height: int, width: int) -> Tensor:
     """(B, 2, 3) from old to new pixels to the way from new to old places, -1 to 1."""
     unit = torch.tensor(
         [[2 / max(1, width - 1), 0, -1], [0, 2 / max(1, height - 1), -1], [0, 0, 1]], dtype=torch.float64
@@ -272,7 +272,7 @@ def mirror(device: torch.device) -> Tensor:
     return torch.tensor(MIRROR, device=device)
 
 
-def down_and_up(images: Tensor, side: float) -> Tensor:
+def shrink_and_enlarge(images: Tensor, side: float) -> Tensor:
     size = images.shape[-2:]
     small = [max(8, round(side * s / min(size))) for s in size]
     return F.interpolate(F.interpolate(images, small, mode="bilinear", antialias=True), size, mode="bilinear")

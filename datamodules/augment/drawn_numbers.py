@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-def moved(tensors: Sequence[Tensor], device: torch.device) -> list[Tensor]:
+def move(tensors: Sequence[Tensor], device: torch.device) -> list[Tensor]:
     """Those of one type in one copy, which nothing waits for; on a CPU they are given back as they are."""
     if device.type == "cpu":
         return list(tensors)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from datamodules.augment.jpeg_blocks import compressed, tables
+from datamodules.augment.jpeg_blocks import compress, tables
 
 # on a GPU torchvision's own codec would write 4:4:4, and has no choice
 Subsampling = Literal["4:2:0", "4:4:4"]
@@ -26,7 +26,7 @@ def encode_jpeg(pixels: Tensor, quality: int, subsampling: Subsampling = "4:2:0"
     return content.tobytes()
 
 
-def through_jpeg(pixels: Tensor, quality: int, subsampling: Subsampling = "4:2:0") -> Tensor:
+def code_jpeg(pixels: Tensor, quality: int, subsampling: Subsampling = "4:2:0") -> Tensor:
     """(3, H, W) uint8."""
     content = np.frombuffer(encode_jpeg(pixels, quality, subsampling), np.uint8)
     image = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB)
@@ -42,10 +42,10 @@ def jpeg(image: Tensor, quality: int, least: int = 0, subsampling: Subsampling =
     """
 
     def change(images: Tensor) -> Tensor:
-        out = [through_jpeg(as_bytes(one), quality, subsampling) for one in images]
+        out = [code_jpeg(to_uint8(one), quality, subsampling) for one in images]
         return torch.stack(out).to(images.dtype) / 255
 
-    return at_side(image.detach()[None], least, change)[0]
+    return apply_at_side(image.detach()[None], least, change)[0]
 
 
 def jpegs(images: Tensor, quality: Tensor, least: int = 0, subsampling: Subsampling = "4:2:0") -> Tensor:
@@ -54,7 +54,7 @@ def jpegs(images: Tensor, quality: Tensor, least: int = 0, subsampling: Subsampl
     Args:
         quality: (B,), on the CPU.
         least: See jpeg.
-        subsampling: Of the chroma.
+        subsampling: Chroma subsampling.
     """
     if images.is_cpu:
         each = zip(images, quality.tolist(), strict=True)
@@ -62,16 +62,16 @@ def jpegs(images: Tensor, quality: Tensor, least: int = 0, subsampling: Subsampl
     table = tables(quality, images.device)
 
     def change(large: Tensor) -> Tensor:
-        return compressed(large.mul(255).round_(), table, subsampling).to(images.dtype) / 255
+        return compress(large.mul(255).round_(), table, subsampling).to(images.dtype) / 255
 
-    return at_side(images, least, change)
+    return apply_at_side(images, least, change)
 
 
-def as_bytes(image: Tensor) -> Tensor:
+def to_uint8(image: Tensor) -> Tensor:
     return (image * 255).round().to(torch.uint8)
 
 
-def at_side(images: Tensor, least: int, change: Callable[[Tensor], Tensor]) -> Tensor:
+def apply_at_side(images: Tensor, least: int, change: Callable[[Tensor], Tensor]) -> Tensor:
     """(B, C, H, W) in [0, 1]; to smaller ones is added what a change does to them once they are enlarged."""
     size = images.shape[-2:]
     times = least / min(size)

@@ -44,7 +44,7 @@ def tables(quality: Tensor, device: torch.device) -> Tensor:
     return out.double().to(device, non_blocking=True)
 
 
-def compressed(pixels: Tensor, steps: Tensor, subsampling: Literal["4:2:0", "4:4:4"]) -> Tensor:
+def compress(pixels: Tensor, steps: Tensor, subsampling: Literal["4:2:0", "4:4:4"]) -> Tensor:
     """(B, 3, H, W) whole levels from 0 to 255 to what is left of them, in double precision.
 
     Args:
@@ -57,21 +57,21 @@ def compressed(pixels: Tensor, steps: Tensor, subsampling: Literal["4:2:0", "4:4
     ycc = torch.baddbmm(offset, to_ycc.expand(len(pixels), 3, 3), wide.flatten(2)).round_().view_as(wide)
     luma, chroma = ycc.split([1, 2], 1)
     if subsampling == "4:2:0":
-        chroma = halved(chroma)
-    luma, chroma = quantized(luma, steps[:, :1]), quantized(chroma, steps[:, 1:])
+        chroma = halve(chroma)
+    luma, chroma = quantize(luma, steps[:, :1]), quantize(chroma, steps[:, 1:])
     if subsampling == "4:2:0":  # each pixel three quarters of the nearest and a quarter of the next, along both sides
         chroma = F.interpolate(chroma, scale_factor=2, mode="bilinear").round_()
     back = torch.cat([luma, chroma - MIDDLE], 1)
     return (to_rgb @ back.flatten(2)).round_().clamp_(0, 255).view_as(back)[..., :h, :w]
 
 
-def halved(chroma: Tensor) -> Tensor:
+def halve(chroma: Tensor) -> Tensor:
     """Means of four, where halves are rounded down and up by turns."""
     bias = torch.arange(chroma.shape[-1] // 2, device=chroma.device) % 2 * 0.25 + 0.25
     return (F.avg_pool2d(chroma, 2) + bias).floor_()
 
 
-def quantized(plane: Tensor, steps: Tensor) -> Tensor:
+def quantize(plane: Tensor, steps: Tensor) -> Tensor:
     """(B, C, H, W) with whole blocks of 8 x 8; steps (B, 1, 8, 8)."""
     dct = cosines(plane.device)
     blocks = (plane - MIDDLE).unflatten(3, (-1, 8)).unflatten(2, (-1, 8)).transpose(3, 4)  # (B, C, H / 8, W / 8, 8, 8)

@@ -7,26 +7,26 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def happens(probability: float, b: int) -> Tensor:
+def draw_flags(probability: float, b: int) -> Tensor:
     return torch.rand(b) < probability
 
 
-def between(low: float, high: float, *shape: int) -> Tensor:
+def draw_between(low: float, high: float, *shape: int) -> Tensor:
     return low + (high - low) * torch.rand(*shape)
 
 
-def shifted(images: Tensor, change: Tensor) -> Tensor:
+def add_shift(images: Tensor, change: Tensor) -> Tensor:
     """Adds (B, 3) to the channels."""
     return (images + change.to(images.device)[..., None, None]).clamp_(0, 1)
 
 
-def lit(images: Tensor, contrast: Tensor, brightness: Tensor) -> Tensor:
+def change_light(images: Tensor, contrast: Tensor, brightness: Tensor) -> Tensor:
     """Values times 1 + contrast, plus brightness; both (B,)."""
     gain, lift = (change.to(images.device)[:, None, None, None] for change in (1 + contrast, brightness))
     return (images * gain).add_(lift).clamp_(0, 1)
 
 
-def sharpened(images: Tensor, amount: Tensor, lightness: Tensor) -> Tensor:
+def sharpen(images: Tensor, amount: Tensor, lightness: Tensor) -> Tensor:
     """Mixes in, by ``amount`` (B,), eight times the centre plus ``lightness``, less the neighbours."""
     amount, lightness = (value.to(images.device)[:, None, None, None] for value in (amount, lightness))
     wide = F.pad(images, (1, 1, 1, 1), mode="reflect")
@@ -35,7 +35,7 @@ def sharpened(images: Tensor, amount: Tensor, lightness: Tensor) -> Tensor:
     return (images * (1 - amount + amount * (9 + lightness))).sub_(amount * around).clamp_(0, 1)
 
 
-def coarse(images: Tensor, times: int) -> Tensor:
+def coarsen(images: Tensor, times: int) -> Tensor:
     """Every n-th pixel, enlarged again."""
     small = F.interpolate(images, scale_factor=1 / times, mode="nearest")
     return F.interpolate(small, images.shape[-2:], mode="bilinear", align_corners=False)

@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from datamodules.datasets.listing import counted, inside, one_of, read_lines, videos_in
-from datamodules.datasets.splits import apart
-from datamodules.issues import note
+from datamodules.datasets.listing import check_count, one_of, read_lines, resolve_inside, videos_in
+from datamodules.datasets.splits import separate_identities
+from datamodules.issues import report_issue
 from datamodules.manifest import Video
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 LIST = "List_of_testing_videos.txt"
 REAL = re.compile(r"(id\d+)_\d+")
@@ -49,41 +49,43 @@ def videos(
         for path in videos_in(root, folder):
             people = who(path.stem, "Celeb-synthesis" if label else folder.name)
             if not people:
-                note("unexpected", inside(root, path), f"no name of a video in {folder.name}: left out")
+                report_issue("unexpected", resolve_inside(root, path), f"no name of a video in {folder.name}: left out")
                 continue
-            listed = tested.pop(spelled(inside(root, folder / path.name)), None)
+            listed = tested.pop(normalize_name(resolve_inside(root, folder / path.name)), None)
             check_label(listed, label, root, path)
             rows.append(
                 Video(
                     dataset=dataset,
                     method=method,
                     stem=path.stem,
-                    path=inside(root, path),
+                    path=resolve_inside(root, path),
                     label=label,
                     split="train" if listed is None else "test",
                     identities=people,
                 )
             )
     not_found(root, tested, rows)
-    yield from apart(counted(rows, owners))
+    yield from separate_identities(check_count(rows, owners))
 
 
 def test_list(root: Path) -> dict[str, int]:
     """Path without ``videos/`` to label; the owners write 1 for real and 0 for fake."""
     path = root / LIST
     if not path.exists():
-        raise Refused(f"{path}: missing; without the owners' list nothing says which videos are for testing")
+        raise UserError(f"{path}: missing; without the owners' list nothing says which videos are for testing")
     tested = {}
     for number, line in read_lines(path):
         polarity, _, name = line.replace("\t", " ").replace("\\", "/").partition(" ")
         if polarity not in ("0", "1") or not name.strip():
-            note("list", LIST, f"line {number} is {line!r}, not '1 PATH' (real) or '0 PATH' (fake): passed over")
+            report_issue(
+                "list", LIST, f"line {number} is {line!r}, not '1 PATH' (real) or '0 PATH' (fake): passed over"
+            )
             continue
-        tested[spelled(name.strip())] = 1 - int(polarity)
+        tested[normalize_name(name.strip())] = 1 - int(polarity)
     return tested
 
 
-def spelled(name: str) -> str:
+def normalize_name(name: str) -> str:
     """A path as the list has it, however a copy calls its folders."""
     for other, ours in (("/videos/", "/"), ("Youtube-real", "YouTube-real"), ("/Celeb-DF/", "/Celeb-DF-v2/")):
         name = name.replace(other, ours)
@@ -93,14 +95,16 @@ def spelled(name: str) -> str:
 def check_label(listed: int | None, label: int, root: Path, path: Path) -> None:
     if listed is not None and listed != label:
         says = "fake (0)" if listed else "real (1)"
-        note("label", inside(root, path), f"{LIST} says {says}, its folder the opposite: the folder is believed")
+        report_issue(
+            "label", resolve_inside(root, path), f"{LIST} says {says}, its folder the opposite: the folder is believed"
+        )
 
 
 def not_found(root: Path, tested: dict[str, int], rows: list[Video]) -> None:
     if rows and not any(row.split == "test" for row in rows):
-        raise Refused(f"{root / LIST}: names no video that is here, so that test videos would train")
+        raise UserError(f"{root / LIST}: names no video that is here, so that test videos would train")
     for name in tested:
-        note("missing", name, f"in {LIST}, but not here")
+        report_issue("missing", name, f"in {LIST}, but not here")
 
 
 def identities(stem: str, folder: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from datamodules.datasets.celeb_df import identities, spelled, videos
+from datamodules.datasets.celeb_df import identities, normalize_name, videos
 from datamodules.datasets.listing import one_of
 from datamodules.manifest import Video
 
@@ -22,13 +22,13 @@ def index(root: Path) -> Iterator[Video]:
     owners = {"real": 590 + 300, "fake": 53_196, "test real": 178}
     for scenario, count in SCENARIOS.items():
         for folder in sorted(path for path in (root / "Celeb-synthesis" / scenario).glob("*") if path.is_dir()):
-            method = f"{scenario}-{spelled(f'/{folder.name}/').strip('/')}"
+            method = f"{scenario}-{normalize_name(f'/{folder.name}/').strip('/')}"
             folders[folder] = method
             owners[f"test {method}"] = TESTED.get(method, count)
-    return videos(root, "celeb_df_pp", folders, owners, who)
+    return videos(root, "celeb_df_pp", folders, owners, find_identity)
 
 
-def who(stem: str, folder: str) -> str:
+def find_identity(stem: str, folder: str) -> str:
     talking = TALKING.fullmatch(stem)
     if folder == "Celeb-synthesis" and talking:
         return f"{talking[1]}_{talking[2]} {talking[1]} {talking[3]}"

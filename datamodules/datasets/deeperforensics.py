@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from datamodules.datasets.listing import counted, inside, one_of, read_lines, videos_in
-from datamodules.issues import note
+from datamodules.datasets.listing import check_count, one_of, read_lines, resolve_inside, videos_in
+from datamodules.issues import report_issue
 from datamodules.manifest import SPLITS, Video
 
 FAKE = re.compile(r"(\d{3})_([MW]\d{3})")
@@ -22,9 +22,9 @@ def index(root: Path) -> Iterator[Video]:
     lists = one_of(home, "lists/splits", "splits")
     youtube = one_of(root, "FaceForensics++", "ffpp") / "original_sequences" / "youtube" / "c23"
     listed = {stem: split for split in SPLITS for stem in read_list(lists / f"{split}.txt")}
-    yield from counted(real(root, youtube, listed), {"real": 1000}, inside(root, youtube))
+    yield from check_count(list_real(root, youtube, listed), {"real": 1000}, resolve_inside(root, youtube))
     for variant in sorted(path for path in one_of(home, "manipulated_videos").iterdir() if path.is_dir()):
-        yield from counted(fake(root, variant, listed), {"fake": 1000}, inside(root, variant))
+        yield from check_count(list_fake(root, variant, listed), {"fake": 1000}, resolve_inside(root, variant))
 
 
 def read_list(path: Path) -> Iterator[str]:
@@ -32,42 +32,44 @@ def read_list(path: Path) -> Iterator[str]:
         if FAKE.fullmatch(Path(line).stem):
             yield Path(line).stem
         else:
-            note("list", path.name, f"line {number} is {line!r}, not TARGET_ACTOR.mp4: passed over")
+            report_issue("list", path.name, f"line {number} is {line!r}, not TARGET_ACTOR.mp4: passed over")
 
 
-def real(root: Path, folder: Path, listed: dict[str, str]) -> Iterator[Video]:
+def list_real(root: Path, folder: Path, listed: dict[str, str]) -> Iterator[Video]:
     found = {path.stem: path for path in videos_in(root, folder)}
     for stem, split in listed.items():
         target = stem[:3]
         if target not in found:
-            note("missing", inside(root, folder / "videos" / f"{target}.mp4"), f"the original of {stem}")
+            report_issue(
+                "missing", resolve_inside(root, folder / "videos" / f"{target}.mp4"), f"the original of {stem}"
+            )
             continue
         path = found[target]
         yield Video(
             dataset="deeperforensics",
             method="real",
             stem=target,
-            path=inside(root, path),
+            path=resolve_inside(root, path),
             label=0,
             split=split,
             identities=target,
         )
 
 
-def fake(root: Path, folder: Path, listed: dict[str, str]) -> Iterator[Video]:
+def list_fake(root: Path, folder: Path, listed: dict[str, str]) -> Iterator[Video]:
     found = {path.stem: path for path in videos_in(root, folder)}
     for stem, path in found.items():
         if stem not in listed:
-            note("unexpected", inside(root, path), "in none of the official lists: left out")
+            report_issue("unexpected", resolve_inside(root, path), "in none of the official lists: left out")
             continue
         yield Video(
             dataset="deeperforensics",
             method=folder.name,
             stem=stem,
-            path=inside(root, path),
+            path=resolve_inside(root, path),
             label=1,
             split=listed[stem],
             identities=stem.replace("_", " "),
         )
     for stem in sorted(listed.keys() - found.keys()):
-        note("missing", inside(root, folder / f"{stem}.mp4"), f"in {listed[stem]}.txt, but not here")
+        report_issue("missing", resolve_inside(root, folder / f"{stem}.mp4"), f"in {listed[stem]}.txt, but not here")

@@ -8,11 +8,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from datamodules.datasets.celeb_df import identities
-from datamodules.datasets.listing import inside, read_entries, word
-from datamodules.datasets.splits import apart
-from datamodules.issues import note
+from datamodules.datasets.listing import read_entries, resolve_inside, word
+from datamodules.datasets.splits import separate_identities
+from datamodules.issues import report_issue
 from datamodules.manifest import SPLITS, Video
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 # our data set and method to its names
 DATASETS = {
@@ -59,7 +59,7 @@ def index(root: Path) -> Iterator[Video]:
     """
     lists = sorted((root / "dataset_json").glob("*.json"), key=lambda path: (-path.stat().st_size, path.name))
     if not lists:
-        raise Refused(f"{root / 'dataset_json'}: holds no JSON of DeepfakeBench")
+        raise UserError(f"{root / 'dataset_json'}: holds no JSON of DeepfakeBench")
     rows: dict[str, Video] = {}
     for path in lists:
         for row in entries(root, path):
@@ -68,7 +68,7 @@ def index(root: Path) -> Iterator[Video]:
                 # its lists put every video of some data sets in all splits
                 kept = max(known, row, key=lambda one: SPLITS.index(one.split))
                 lost = known if kept is row else row
-                note(
+                report_issue(
                     "held out", row.path, f"{path.name} has it in {lost.split!r} and {kept.split!r}: kept for the last"
                 )
                 rows[row.path] = kept
@@ -76,7 +76,7 @@ def index(root: Path) -> Iterator[Video]:
     for row in rows.values():
         by_dataset.setdefault(row.dataset, []).append(row)
     for listed in by_dataset.values():
-        yield from listed if any(row.split == "val" for row in listed) else apart(listed)
+        yield from listed if any(row.split == "val" for row in listed) else separate_identities(listed)
 
 
 def entries(root: Path, path: Path) -> Iterator[Video]:
@@ -87,27 +87,27 @@ def entries(root: Path, path: Path) -> Iterator[Video]:
             real = label.lower().endswith("real")
             for split, content in splits.items():
                 if split not in SPLITS:
-                    note("list", path.name, f"{label} has a split {split!r}: left out")
+                    report_issue("list", path.name, f"{label} has a split {split!r}: left out")
                     continue
                 for compression, stem, entry in videos(content):
                     folder = frames_folder(root, entry)
                     if folder is None:
                         first = (entry.get("frames") or ["no frame"])[0]
-                        note("missing", first, f"{stem} of {label} in {path.name}, but not here")
+                        report_issue("missing", first, f"{stem} of {label} in {path.name}, but not here")
                         continue
-                    landmarks, mask = beside(folder)
+                    landmarks, mask = find_siblings(folder)
                     yield Video(
                         dataset=ours,
                         method="real" if real else methods.get(label, label.removeprefix(f"{dataset}_")),
                         compression=compression,
                         stem=stem,
-                        path=inside(root, folder),
+                        path=resolve_inside(root, folder),
                         label=int(not real),
                         split=split,
                         identities=people(ours, stem),
-                        mask=inside(root, mask) if mask else "",
+                        mask=resolve_inside(root, mask) if mask else "",
                         box="all",
-                        landmarks=inside(root, landmarks) if landmarks else "",
+                        landmarks=resolve_inside(root, landmarks) if landmarks else "",
                     )
 
 
@@ -130,7 +130,7 @@ def frames_folder(root: Path, entry: dict[str, Any]) -> Path | None:
     return next((place for place in places if place.is_dir()), None)
 
 
-def beside(folder: Path) -> tuple[Path | None, Path | None]:
+def find_siblings(folder: Path) -> tuple[Path | None, Path | None]:
     """Folders of the landmarks and of the masks, which lie beside that of the pictures."""
     if folder.parent.name != "frames":
         return None, None

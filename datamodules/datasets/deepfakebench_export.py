@@ -11,15 +11,15 @@ import numpy as np
 
 from datamodules import manifest
 from datamodules.datasets.deepfakebench import DATASETS, LABELS
-from datamodules.faces.landmarks.forehead import with_forehead
+from datamodules.faces.landmarks.forehead import add_forehead
 from datamodules.loading.clips import CropClips
 from datamodules.loading.sampling import Address
 from datamodules.manifest import Video
 from datamodules.media.image import encode
 from datamodules.prepared import checksums
 from datamodules.prepared import contract as contracts
-from datamodules.runtime.atomic_files import appearing, write_text
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.atomic_files import write_atomically, write_text
+from datamodules.runtime.errors import UserError
 
 WITH_COMPRESSION = ("FaceForensics++", "FaceShifter", "DeepFakeDetection")
 
@@ -31,7 +31,7 @@ def write(prepared: Path, out: Path) -> Iterator[tuple[int, int]]:
     clips = CropClips(prepared, videos, int(contract["size"]), tracks=1)
     content: dict[str, dict[str, Any]] = {}
     for i in range(len(clips)):
-        row = clips.seen(i).row
+        row = clips.face_record(i).row
         dataset, label = names(row)
         level = content.setdefault(dataset, {}).setdefault(label, {}).setdefault(row.split, {})
         if dataset in WITH_COMPRESSION:
@@ -39,7 +39,7 @@ def write(prepared: Path, out: Path) -> Iterator[tuple[int, int]]:
         home = Path(dataset, row.method, row.compression)
         stem = row.stem.replace("/", "_")
         if stem in level:
-            raise Refused(f"{prepared}: {dataset} has {stem!r} in two releases, for which its lists have no place")
+            raise UserError(f"{prepared}: {dataset} has {stem!r} in two releases, for which its lists have no place")
         level[stem] = {"label": label, **write_video(clips, i, out, home, stem)}
         yield i + 1, len(clips)
     for dataset, labels in content.items():
@@ -57,15 +57,15 @@ def write_video(clips: CropClips, i: int, out: Path, home: Path, stem: str) -> d
     for number in clips.starts(i).tolist():
         sample = clips[Address(i, (number,))]
         assert sample.landmarks is not None
-        points = np.rint(with_forehead(sample.landmarks[0].numpy())).astype(np.int64)
+        points = np.rint(add_forehead(sample.landmarks[0].numpy())).astype(np.int64)
         files = {"frames": encode(sample.frames[0].permute(1, 2, 0).numpy(), "png")}
         if sample.label == 1 and sample.mask is not None:
             files["masks"] = encode(np.repeat(sample.mask[0, 0].numpy()[..., None], 3, 2), "png")
         for kind, picture in files.items():
             name = home / kind / stem / f"{number:03d}.png"
-            with appearing(out / name) as part:
+            with write_atomically(out / name) as part:
                 part.write_bytes(picture)
             listed.setdefault(kind, []).append(name.as_posix())
-        with appearing(out / home / "landmarks" / stem / f"{number:03d}.npy") as part, part.open("wb") as f:
+        with write_atomically(out / home / "landmarks" / stem / f"{number:03d}.npy") as part, part.open("wb") as f:
             np.save(f, points)
     return listed

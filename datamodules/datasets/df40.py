@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from datamodules.datasets.celeb_df import identities
-from datamodules.datasets.deepfakebench import beside
-from datamodules.datasets.listing import inside, one_of, word
-from datamodules.datasets.splits import apart
-from datamodules.issues import note
+from datamodules.datasets.deepfakebench import find_siblings
+from datamodules.datasets.listing import one_of, resolve_inside, word
+from datamodules.datasets.splits import separate_identities
+from datamodules.issues import report_issue
 from datamodules.manifest import Video
 from datamodules.media.image_sequence import is_picture
 
@@ -33,11 +33,13 @@ def index(root: Path) -> Iterator[Video]:
         for method in sorted(path for path in (root / home).glob("*") if path.is_dir()):
             known = [path for path in sorted(method.iterdir()) if path.is_dir()]
             if not known:
-                note("unexpected", inside(root, method), "holds no folder ff, cdf, real or fake: left out")
+                report_issue(
+                    "unexpected", resolve_inside(root, method), "holds no folder ff, cdf, real or fake: left out"
+                )
             for folder in known:
                 rows += forgeries(root, method.name, folder, split)
     rows += originals(root, rows)
-    yield from apart(rows)
+    yield from separate_identities(rows)
 
 
 def clips(root: Path, folder: Path) -> Iterator[Path]:
@@ -49,7 +51,7 @@ def clips(root: Path, folder: Path) -> Iterator[Path]:
         if path.is_dir() and any(is_picture(p.name) for p in path.iterdir()):
             yield path
         elif path.is_dir():
-            note("corrupt", inside(root, path), "a folder without pictures")
+            report_issue("corrupt", resolve_inside(root, path), "a folder without pictures")
         elif is_picture(path.name):
             yield path
 
@@ -57,24 +59,24 @@ def clips(root: Path, folder: Path) -> Iterator[Path]:
 def forgeries(root: Path, method: str, folder: Path, split: str) -> Iterator[Video]:
     domain = DOMAINS.get(folder.name)
     if domain is None and folder.name not in ("real", "fake"):
-        note("unexpected", inside(root, folder), "not one of ff, cdf, real, fake: left out")
+        report_issue("unexpected", resolve_inside(root, folder), "not one of ff, cdf, real, fake: left out")
         return
     label = int(folder.name != "real")
     for path in clips(root, folder):
-        landmarks, mask = beside(path)
+        landmarks, mask = find_siblings(path)
         stem = path.name if path.is_dir() else path.stem
         yield Video(
             dataset="df40",
             method=method if label else "real",
             compression=domain or "own",
             stem=stem if label else f"{method}/{stem}",
-            path=inside(root, path),
+            path=resolve_inside(root, path),
             label=label,
             split=split,
             identities=people(domain, method, stem),
-            mask=inside(root, mask) if mask else "",
+            mask=resolve_inside(root, mask) if mask else "",
             box="all",
-            landmarks=inside(root, landmarks) if landmarks else "",
+            landmarks=resolve_inside(root, landmarks) if landmarks else "",
         )
 
 
@@ -95,22 +97,24 @@ def originals(root: Path, fakes: list[Video]) -> Iterator[Video]:
             continue
         for folder in folders:
             if not (root / folder).is_dir():
-                note("missing", folder, f"the real videos of domain {domain}: nothing to compare its fakes with")
+                report_issue(
+                    "missing", folder, f"the real videos of domain {domain}: nothing to compare its fakes with"
+                )
                 continue
             for path in clips(root, root / folder):
                 split = home.get(f"{domain}/{path.name}", "test" if path.name.isdigit() and domain == "cdf" else "")
                 if not split:
                     continue  # no forgery of this data set was made from it
-                landmarks, _ = beside(path)
+                landmarks, _ = find_siblings(path)
                 yield Video(
                     dataset="df40",
                     method="real",
                     compression=domain,
                     stem=path.name,
-                    path=inside(root, path),
+                    path=resolve_inside(root, path),
                     label=0,
                     split=split,
                     identities=people(domain, "", path.name),
                     box="all",
-                    landmarks=inside(root, landmarks) if landmarks else "",
+                    landmarks=resolve_inside(root, landmarks) if landmarks else "",
                 )

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from datamodules.datasets.ffpp import COMPRESSIONS
-from datamodules.datasets.listing import counted, inside, one_of, videos_in
-from datamodules.issues import note
+from datamodules.datasets.listing import check_count, one_of, resolve_inside, videos_in
+from datamodules.issues import report_issue
 from datamodules.manifest import Video
 
 REAL = re.compile(r"(\d\d)__(.+)")
@@ -19,47 +19,49 @@ def index(root: Path) -> Iterator[Video]:
     """Lists what is in a copy of FaceForensics++. There are no official splits: all is for testing."""
     one_of(root, "manipulated_sequences/DeepFakeDetection")
     for compression in COMPRESSIONS:
-        rows = [*real(root, compression), *fake(root, compression)]
-        yield from counted(rows, {"real": 363, "fake": 3068} if rows else {}, compression)
+        rows = [*list_real(root, compression), *list_fake(root, compression)]
+        yield from check_count(rows, {"real": 363, "fake": 3068} if rows else {}, compression)
 
 
-def real(root: Path, compression: str) -> Iterator[Video]:
+def list_real(root: Path, compression: str) -> Iterator[Video]:
     for path in videos_in(root, root / "original_sequences" / "actors" / compression):
         name = REAL.fullmatch(path.stem)
         if name is None:
-            note("unexpected", inside(root, path), "its name is not ACTOR__SCENE: left out")
+            report_issue("unexpected", resolve_inside(root, path), "its name is not ACTOR__SCENE: left out")
             continue
         yield Video(
             dataset="dfd",
             method="real",
             compression=compression,
             stem=path.stem,
-            path=inside(root, path),
+            path=resolve_inside(root, path),
             label=0,
             split="test",
             identities=f"{path.stem} {name[1]}",
         )
 
 
-def fake(root: Path, compression: str) -> Iterator[Video]:
+def list_fake(root: Path, compression: str) -> Iterator[Video]:
     home = root / "manipulated_sequences" / "DeepFakeDetection"
     masks = {path.stem: path for path in videos_in(root, home / "masks")}
     found = videos_in(root, home / compression)
     for path in found:
         name = FAKE.fullmatch(path.stem)
         if name is None:
-            note("unexpected", inside(root, path), "its name is not TARGET_SOURCE__SCENE__CODE: left out")
+            report_issue(
+                "unexpected", resolve_inside(root, path), "its name is not TARGET_SOURCE__SCENE__CODE: left out"
+            )
             continue
         if path.stem not in masks:
-            note("no mask", inside(root, path), "nothing says which of several faces is forged")
+            report_issue("no mask", resolve_inside(root, path), "nothing says which of several faces is forged")
         yield Video(
             dataset="dfd",
             method="DeepFakeDetection",
             compression=compression,
             stem=path.stem,
-            path=inside(root, path),
+            path=resolve_inside(root, path),
             label=1,
             split="test",
             identities=f"{name[1]}__{name[3]} {name[1]} {name[2]}",
-            mask=inside(root, masks[path.stem]) if path.stem in masks else "",
+            mask=resolve_inside(root, masks[path.stem]) if path.stem in masks else "",
         )

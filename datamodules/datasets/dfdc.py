@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from datamodules.datasets.listing import counted, inside, read_csv, read_entries, videos_in
-from datamodules.datasets.splits import apart
-from datamodules.issues import note
+from datamodules.datasets.listing import check_count, read_csv, read_entries, resolve_inside, videos_in
+from datamodules.datasets.splits import separate_identities
+from datamodules.issues import report_issue
 from datamodules.manifest import Video
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 
 def index(root: Path) -> Iterator[Video]:
@@ -18,46 +18,48 @@ def index(root: Path) -> Iterator[Video]:
     parts = sorted((root / "train").glob("dfdc_train_part_*"))
     folder = next((root / name for name in ("test", "videos") if (root / name).is_dir()), None)
     if not parts and folder is None:
-        raise Refused(f"{root}: holds neither train/dfdc_train_part_0 nor test")
-    rows = [row for part in parts for row in training(root, part)]
+        raise UserError(f"{root}: holds neither train/dfdc_train_part_0 nor test")
+    rows = [row for part in parts for row in list_training(root, part)]
     if folder is not None:
-        rows += testing(root, folder)
-    yield from apart(counted(rows, {"test real": 2500, "test fake": 2500} if folder else {}))
+        rows += list_testing(root, folder)
+    yield from separate_identities(check_count(rows, {"test real": 2500, "test fake": 2500} if folder else {}))
 
 
-def training(root: Path, part: Path) -> Iterator[Video]:
+def list_training(root: Path, part: Path) -> Iterator[Video]:
     """One part; a video and all forgeries of it are one group."""
     entries = read_entries(part / "metadata.json")
     here = {path.name: path for path in videos_in(root, part)}
     for name, entry in entries.items():
-        place = inside(root, part / name)
+        place = resolve_inside(root, part / name)
         if name not in here:
-            note("missing", place, "in metadata.json, but not here")
+            report_issue("missing", place, "in metadata.json, but not here")
             continue
         path = here.pop(name)
         if entry.get("label") not in ("REAL", "FAKE"):
-            note("list", place, f"metadata.json labels it {entry.get('label')!r}, not REAL or FAKE: left out")
+            report_issue("list", place, f"metadata.json labels it {entry.get('label')!r}, not REAL or FAKE: left out")
             continue
         label = int(entry["label"] == "FAKE")
         original = entry.get("original")
         if label and not original:
-            note("list", place, "metadata.json names no original of this fake: left out, for its group is unknown")
+            report_issue(
+                "list", place, "metadata.json names no original of this fake: left out, for its group is unknown"
+            )
             continue
-        yield one(root, path, label, "train", Path(original or name).stem)
+        yield create_video(root, path, label, "train", Path(original or name).stem)
     for path in here.values():
-        note("unexpected", inside(root, path), "not in metadata.json: left out")
+        report_issue("unexpected", resolve_inside(root, path), "not in metadata.json: left out")
 
 
-def testing(root: Path, folder: Path) -> Iterator[Video]:
+def list_testing(root: Path, folder: Path) -> Iterator[Video]:
     labels = test_labels(root, folder)
     for path in videos_in(root, folder):
         label = labels.pop(path.name, None)
         if label is None:
-            note("unexpected", inside(root, path), "has no label: left out")
+            report_issue("unexpected", resolve_inside(root, path), "has no label: left out")
         else:
-            yield one(root, path, label, "test", path.stem)
+            yield create_video(root, path, label, "test", path.stem)
     for name in labels:
-        note("missing", inside(root, folder / name), "has a label, but is not here")
+        report_issue("missing", resolve_inside(root, folder / name), "has a label, but is not here")
 
 
 def test_labels(root: Path, folder: Path) -> dict[str, int]:
@@ -67,28 +69,28 @@ def test_labels(root: Path, folder: Path) -> dict[str, int]:
             labels = {}
             for line, row in read_csv(path):
                 if row.get("label") not in ("0", "1") or not row.get("filename"):
-                    raise Refused(f"{path}, line {line}: must be filename and label, 0 (real) or 1 (fake), not {row}")
+                    raise UserError(f"{path}, line {line}: must be filename and label, 0 (real) or 1 (fake), not {row}")
                 labels[row["filename"]] = int(row["label"])
             return labels
     path = folder / "metadata.json"
     if path.exists():
         return {name: label_of(path, name, entry) for name, entry in read_entries(path).items()}
-    raise Refused(f"{root}: the labels of {folder.name} are missing, labels.csv or {folder.name}/metadata.json")
+    raise UserError(f"{root}: the labels of {folder.name} are missing, labels.csv or {folder.name}/metadata.json")
 
 
 def label_of(path: Path, name: str, entry: dict[str, Any]) -> int:
     said = entry.get("is_fake", {"REAL": 0, "FAKE": 1}.get(entry.get("label", "")))
     if said not in (0, 1):
-        raise Refused(f"{path}: {name} has neither is_fake 0 or 1 nor label REAL or FAKE")
+        raise UserError(f"{path}: {name} has neither is_fake 0 or 1 nor label REAL or FAKE")
     return int(said)
 
 
-def one(root: Path, path: Path, label: int, split: str, group: str) -> Video:
+def create_video(root: Path, path: Path, label: int, split: str, group: str) -> Video:
     return Video(
         dataset="dfdc",
         method="dfdc" if label else "real",
         stem=path.stem,
-        path=inside(root, path),
+        path=resolve_inside(root, path),
         label=label,
         split=split,
         identities=group,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from datamodules.datasets.listing import counted, inside, is_split, read_entries, word
-from datamodules.datasets.splits import apart
-from datamodules.issues import note
+from datamodules.datasets.listing import check_count, is_split, read_entries, resolve_inside, word
+from datamodules.datasets.splits import separate_identities
+from datamodules.issues import report_issue
 from datamodules.manifest import Video
 
 TOPS = ("original_videos", "method_A", "method_B")
@@ -26,19 +26,21 @@ def index(root: Path) -> Iterator[Video]:
         file = next((spelling for spelling in spellings if spelling.exists()), None)
         listed.update(spellings)
         if file is None:
-            note("missing", name, "in dataset.json, but not here")
+            report_issue("missing", name, "in dataset.json, but not here")
         elif top not in TOPS or (top == "original_videos") != (entry.get("label") == "real"):
-            note("label", name, f"dataset.json labels it {entry.get('label')!r}, its folder the opposite: left out")
+            report_issue(
+                "label", name, f"dataset.json labels it {entry.get('label')!r}, its folder the opposite: left out"
+            )
         elif is_split(entry.get("set"), "dataset.json", name):
-            rows.append(one(root, file, top, entry))
+            rows.append(create_video(root, file, top, entry))
     for top in TOPS:
         for file in sorted((root / top).rglob("*.mp4")):
             if file not in listed:
-                note("unexpected", inside(root, file), "not in dataset.json: left out")
-    yield from apart(counted(rows, OWNERS))
+                report_issue("unexpected", resolve_inside(root, file), "not in dataset.json: left out")
+    yield from separate_identities(check_count(rows, OWNERS))
 
 
-def one(root: Path, file: Path, top: str, entry: dict[str, object]) -> Video:
+def create_video(root: Path, file: Path, top: str, entry: dict[str, object]) -> Video:
     fake = top != "original_videos"
     # SWAPPED_TARGET_X_NNN was made from TARGET_X_NNN
     clip = file.stem.partition("_")[2] if fake else file.stem
@@ -47,7 +49,7 @@ def one(root: Path, file: Path, top: str, entry: dict[str, object]) -> Video:
         dataset="dfdcp",
         method=top if fake else "real",
         stem=file.stem,
-        path=inside(root, file),
+        path=resolve_inside(root, file),
         label=int(fake),
         split=str(entry["set"]),
         identities=" ".join([clip, *people]),

@@ -14,10 +14,10 @@ from datamodules import manifest
 from datamodules.faces.detection.base import SMALLEST, Found, search_frame
 from datamodules.faces.detection.hog import HOG
 from datamodules.issues import LACKING, WRONG, Finding, Kind
-from datamodules.loading.sampling import evenly
+from datamodules.loading.sampling import space_evenly
 from datamodules.manifest import MEMBER, SPLITS, Video
 from datamodules.media.damage import find_damage, read_damage, say_damage
-from datamodules.media.mask_video import covered, damaged_masks, read_masks
+from datamodules.media.mask_video import damaged_masks, measure_cover, read_masks
 from datamodules.media.source_files import sha256
 from datamodules.media.video import Decoder, VideoError, probe
 from datamodules.prepared.tables import read_skipped
@@ -28,7 +28,7 @@ GREY, DARK = 16, 48  # levels that colours may differ by, and those of black
 BLACK_AND_WHITE = 0.95  # share of the pixels of a mask
 
 
-def from_listing(rows: Sequence[Video], root: Path, prepared: Path) -> Iterator[Finding]:
+def check_listing(rows: Sequence[Video], root: Path, prepared: Path) -> Iterator[Finding]:
     """What can be said in seconds: nothing is decoded."""
     yield from manifest.faults(manifest.table(rows))
     by_size: dict[int, dict[str, Video]] = defaultdict(dict)
@@ -53,7 +53,7 @@ def from_listing(rows: Sequence[Video], root: Path, prepared: Path) -> Iterator[
                 yield Finding("no face" if no_face else "corrupt", skipped.path, f"prepare: {skipped.reason}")
 
 
-def from_preparing(rows: Sequence[Video], prepared: Path) -> Iterator[Finding]:
+def check_preparation(rows: Sequence[Video], prepared: Path) -> Iterator[Finding]:
     """Damage that 'prepare' met, of video and mask together; decoding tells them apart."""
     if prepared.is_dir():
         used = {row.key for row in rows} - {skipped.video for skipped in read_skipped(prepared)}
@@ -74,17 +74,17 @@ def same_content(rows: Sequence[Video], root: Path) -> Iterator[Finding]:
         yield Finding("duplicate" if mixed else "unexpected", row.path, text)
 
 
-def from_decoding(row: Video, root: Path, decoder: Decoder, frames: int) -> list[Finding]:
+def check_decoded(row: Video, root: Path, decoder: Decoder, frames: int) -> list[Finding]:
     """What can be said of one video once all of it is decoded."""
     cv2.setNumThreads(1)
     try:
-        path = manifest.inside(root, row.path)
+        path = manifest.resolve_inside(root, row.path)
         index = probe(path)
         damage = find_damage(path, index)
         if damage.all():
             return [Finding("corrupt", row.path, say_damage(damage))]
         whole = np.flatnonzero(~damage)
-        looked = set(whole[evenly(len(whole), LOOKS)].tolist())
+        looked = set(whole[space_evenly(len(whole), LOOKS)].tolist())
         kept = {}
         for number, _, frame in decoder.stream(path):
             if number in looked:
@@ -102,14 +102,14 @@ def from_decoding(row: Video, root: Path, decoder: Decoder, frames: int) -> list
     masks: list[NDArray[np.uint8] | None] = [None] * len(kept)
     if row.mask:
         try:
-            about = probe(manifest.inside(root, row.mask))
+            about = probe(manifest.resolve_inside(root, row.mask))
             found += [Finding("mask", row.mask, text) for text in differ(len(index), index.fps, len(about), about.fps)]
             size = kept[min(kept)].shape[:2]
-            damaged = damaged_masks(manifest.inside(root, row.mask), index)
+            damaged = damaged_masks(manifest.resolve_inside(root, row.mask), index)
             if damaged.any():
                 kind: Kind = "corrupt" if (damage | damaged).all() else "damaged"
                 found.append(Finding(kind, row.mask, f"the masks of {say_damage(damaged)}"))
-            masks = read_masks(decoder, manifest.inside(root, row.mask), index, list(kept), size)
+            masks = read_masks(decoder, manifest.resolve_inside(root, row.mask), index, list(kept), size)
         except (VideoError, manifest.Outside) as error:
             found.append(Finding("mask", row.mask, str(error)))
     if not row.box:
@@ -141,15 +141,15 @@ def faces(row: Video, pictures: list[NDArray[np.uint8]], masks: list[NDArray[np.
         return
     found, mask = max(seen, key=lambda one: (len(one[0]), one[1] is not None))
     if len(found) > 1:
-        yield Finding("several faces", row.path, f"{len(found)} faces; {chosen(row, found, mask)}")
+        yield Finding("several faces", row.path, f"{len(found)} faces; {explain_choice(row, found, mask)}")
 
 
-def chosen(row: Video, found: list[Found], mask: NDArray[np.uint8] | None) -> str:
+def explain_choice(row: Video, found: list[Found], mask: NDArray[np.uint8] | None) -> str:
     if row.label == 0:
         return "a real video: any will do"
     if mask is None:
         return "no mask says which is forged: the largest is taken"
-    shares = [covered(one.box, mask) for one in found]
+    shares = [measure_cover(one.box, mask) for one in found]
     best = int(np.argmax(shares))
     if shares[best] < COVERED:
         return "the mask covers none of them"
@@ -163,7 +163,7 @@ def area(found: Found) -> float:
     return (x1 - x0) * (y1 - y0)
 
 
-def wrong(findings: Sequence[Finding], rows: Sequence[Video], share: float) -> list[str]:
+def explain_wrong(findings: Sequence[Finding], rows: Sequence[Video], share: float) -> list[str]:
     """Why training on this copy would be wrong, if it would."""
     videos = len(rows) + sum(one.kind == "missing" for one in findings)
     have = {(row.split, row.label) for row in rows}

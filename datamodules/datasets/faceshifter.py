@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from datamodules.datasets.ffpp import COMPRESSIONS, manipulated, official_lists, originals, owners
-from datamodules.datasets.listing import counted, one_of
+from datamodules.datasets.ffpp import COMPRESSIONS, list_manipulated, official_lists, originals, owners
+from datamodules.datasets.listing import check_count, one_of
 from datamodules.manifest import Video
 
 
@@ -17,6 +17,6 @@ def index(root: Path) -> Iterator[Video]:
     for compression in COMPRESSIONS:
         rows = [
             *originals(root, "faceshifter", compression, lists),
-            *manipulated(root, "faceshifter", "FaceShifter", compression, lists),
+            *list_manipulated(root, "faceshifter", "FaceShifter", compression, lists),
         ]
-        yield from counted(rows, owners(root, ["FaceShifter"], compression), compression)
+        yield from check_count(rows, owners(root, ["FaceShifter"], compression), compression)

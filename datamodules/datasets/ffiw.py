@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from datamodules.datasets.listing import counted, inside, one_of, videos_in, word
+from datamodules.datasets.listing import check_count, one_of, resolve_inside, videos_in, word
 from datamodules.manifest import SPLITS, Video
 
 COUNTS = {"train": 8000, "val": 250, "test": 1738}
@@ -24,7 +24,7 @@ def index(root: Path) -> Iterator[Video]:
                         dataset="ffiw",
                         method=method,
                         stem=f"{split}/{path.stem}",
-                        path=inside(root, path),
+                        path=resolve_inside(root, path),
                         label=label,
                         split=split,
                         # names are counted anew in each split
@@ -32,4 +32,4 @@ def index(root: Path) -> Iterator[Video]:
                     )
                 )
     owners = {f"{split} {kind}": count for split, count in COUNTS.items() for kind in ("real", "fake")}
-    yield from counted(rows, owners)
+    yield from check_count(rows, owners)

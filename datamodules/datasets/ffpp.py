@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from datamodules.datasets.listing import counted, inside, read_json, videos_in
-from datamodules.issues import note
+from datamodules.datasets.listing import check_count, read_json, resolve_inside, videos_in
+from datamodules.issues import report_issue
 from datamodules.manifest import SPLITS, Video
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 COMPRESSIONS = ("raw", "c23", "c40")
 METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
@@ -24,14 +24,14 @@ def index(root: Path) -> Iterator[Video]:
     folders = sorted(path for path in (root / "manipulated_sequences").glob("*") if path.is_dir())
     for folder in folders:
         if not studio and folder.name not in METHODS + NEIGHBOURS:
-            note("unexpected", inside(root, folder), f"not one of {', '.join(METHODS)}: left out")
+            report_issue("unexpected", resolve_inside(root, folder), f"not one of {', '.join(METHODS)}: left out")
     methods = [folder.name for folder in folders if studio or folder.name in METHODS]
     dataset = "studio" if studio else "ffpp"
     for compression in COMPRESSIONS:
-        yield from counted(
+        yield from check_count(
             [
                 *originals(root, dataset, compression, lists),
-                *(row for method in methods for row in manipulated(root, dataset, method, compression, lists)),
+                *(row for method in methods for row in list_manipulated(root, dataset, method, compression, lists)),
             ],
             {} if studio else owners(root, METHODS, compression),
             compression,
@@ -51,14 +51,14 @@ def originals(root: Path, dataset: str, compression: str, lists: Lists) -> Itera
     found = {path.stem: path for path in videos_in(root, folder)}
     for stem, path in found.items():
         if stem not in lists.ids:
-            note("unexpected", inside(root, path), "in none of the official lists: left out")
+            report_issue("unexpected", resolve_inside(root, path), "in none of the official lists: left out")
             continue
         yield Video(
             dataset=dataset,
             method="real",
             compression=compression,
             stem=stem,
-            path=inside(root, path),
+            path=resolve_inside(root, path),
             label=0,
             split=lists.ids[stem],
             identities=stem,
@@ -67,37 +67,39 @@ def originals(root: Path, dataset: str, compression: str, lists: Lists) -> Itera
         not_found(root, folder, lists.ids, found)
 
 
-def manipulated(root: Path, dataset: str, method: str, compression: str, lists: Lists) -> Iterator[Video]:
+def list_manipulated(root: Path, dataset: str, method: str, compression: str, lists: Lists) -> Iterator[Video]:
     """The fakes of one method; a name is TARGET_SOURCE."""
     home = root / "manipulated_sequences" / method
     masks = {path.stem: path for path in videos_in(root, home / "masks")}
     found = {path.stem: path for path in videos_in(root, home / compression)}
     for stem, path in found.items():
         if stem not in lists.pairs:
-            note("unexpected", inside(root, path), "not a pair of the official lists: left out")
+            report_issue("unexpected", resolve_inside(root, path), "not a pair of the official lists: left out")
             continue
         if masks and stem not in masks:
-            note("no mask", inside(root, path), f"masks of {method} are here, but not this one")
+            report_issue("no mask", resolve_inside(root, path), f"masks of {method} are here, but not this one")
         yield Video(
             dataset=dataset,
             method=method,
             compression=compression,
             stem=stem,
-            path=inside(root, path),
+            path=resolve_inside(root, path),
             label=1,
             split=lists.pairs[stem],
             identities=stem.replace("_", " "),
-            mask=inside(root, masks[stem]) if stem in masks else "",
+            mask=resolve_inside(root, masks[stem]) if stem in masks else "",
         )
     if found:
         not_found(root, home / compression, lists.pairs, found)
     if found and not masks and method not in NEIGHBOURS:
-        note("no mask", inside(root, home), "has no folder masks/videos: not a single mask")
+        report_issue("no mask", resolve_inside(root, home), "has no folder masks/videos: not a single mask")
 
 
 def not_found(root: Path, folder: Path, listed: dict[str, str], found: Iterable[str]) -> None:
     for stem in sorted(listed.keys() - set(found)):
-        note("missing", inside(root, folder / "videos" / f"{stem}.mp4"), f"{stem} is in {listed[stem]}.json")
+        report_issue(
+            "missing", resolve_inside(root, folder / "videos" / f"{stem}.mp4"), f"{stem} is in {listed[stem]}.json"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +116,14 @@ def official_lists(root: Path) -> Lists:
     for split in SPLITS:
         path = root / f"{split}.json"
         if not path.exists():
-            raise Refused(
+            raise UserError(
                 f"{path}: missing; put the owners' train.json, val.json and test.json beside original_sequences"
             )
         for pair in read_json(path):
             if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(id, str) for id in pair)):
-                raise Refused(f'{path}: {pair!r} is no pair such as ["071", "054"]')
+                raise UserError(f'{path}: {pair!r} is no pair such as ["071", "054"]')
             for id in pair:
                 if home.setdefault(id, split) != split:
-                    raise Refused(f"{path}: id {id!r} is also in {home[id]}.json")
+                    raise UserError(f"{path}: id {id!r} is also in {home[id]}.json")
             pairs |= {f"{a}_{b}": split for a, b in (pair, pair[::-1])}
     return Lists(home, pairs)

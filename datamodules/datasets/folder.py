@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from datamodules.datasets.listing import VIDEOS, inside, one_of, visible, word
-from datamodules.issues import note
+from datamodules.datasets.listing import VIDEOS, list_visible, one_of, resolve_inside, word
+from datamodules.issues import report_issue
 from datamodules.manifest import SPLITS, Video
 from datamodules.media.image_sequence import PICTURES
 
@@ -30,35 +30,35 @@ def files(root: Path, home: Path, dataset: str, split: str) -> Iterator[Video]:
     prefix = "" if home == root else f"{split}/"
     by_name = {}
     for folder in (*MASKS, "fake"):
-        for path in below(root, home / folder):
+        for path in walk(root, home / folder):
             if holds_masks(home, path):
                 by_name["/".join((*group_of(home, path), path.stem))] = path
     used = set()
     for label, folder in enumerate(("real", "fake")):
-        for path in below(root, home / folder):
+        for path in walk(root, home / folder):
             if holds_masks(home, path):
                 if not label:
-                    note("unexpected", inside(root, path), "a mask of a real video: left out")
+                    report_issue("unexpected", resolve_inside(root, path), "a mask of a real video: left out")
                 continue
             names = group_of(home, path)
             group = "-".join(names)
             mask = (by_name.get("/".join((*names, path.stem))) or by_name.get(path.stem)) if label else None
             used.add(mask)
             if label and by_name and not mask:
-                note("no mask", inside(root, path), "masks are here, but none of this name")
+                report_issue("no mask", resolve_inside(root, path), "masks are here, but none of this name")
             yield Video(
                 dataset=dataset,
                 method=(group or "fake") if label else "real",
                 stem=prefix + (path.stem if label else f"{group}/{path.stem}".lstrip("/")),
-                path=inside(root, path),
+                path=resolve_inside(root, path),
                 label=label,
                 split=split,
                 identities=word(f"{split}/{path.stem}"),
-                mask=inside(root, mask) if mask else "",
+                mask=resolve_inside(root, mask) if mask else "",
             )
     for mask in by_name.values():
         if mask not in used:
-            note("unexpected", inside(root, mask), "a mask of nothing in fake/")
+            report_issue("unexpected", resolve_inside(root, mask), "a mask of nothing in fake/")
 
 
 def holds_masks(home: Path, path: Path) -> bool:
@@ -72,9 +72,9 @@ def group_of(home: Path, path: Path) -> tuple[str, ...]:
     return tuple(name for name in folders[folders[0] in ("real", "fake") :] if name not in (*MASKS, "videos"))
 
 
-def below(root: Path, folder: Path) -> Iterator[Path]:
+def walk(root: Path, folder: Path) -> Iterator[Path]:
     """Videos and pictures of a folder and of those in it."""
     kinds = VIDEOS | PICTURES
-    yield from visible(root, folder, kinds)
+    yield from list_visible(root, folder, kinds)
     for inner in sorted(path for path in folder.rglob("*") if path.is_dir() and not path.name.startswith(".")):
-        yield from visible(root, inner, kinds)
+        yield from list_visible(root, inner, kinds)

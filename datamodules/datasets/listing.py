@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from datamodules.issues import note
+from datamodules.issues import report_issue
 from datamodules.manifest import SPLITS, Video
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"}
 
@@ -22,37 +22,43 @@ def one_of(root: Path, *names: str) -> Path:
     for name in names:
         if (root / name).exists():
             return root / name
-    raise Refused(f"{root}: holds no folder {' or '.join(repr(name) for name in names)}")
+    raise UserError(f"{root}: holds no folder {' or '.join(repr(name) for name in names)}")
 
 
-def visible(root: Path, folder: Path, suffixes: Iterable[str]) -> list[Path]:
+def list_visible(root: Path, folder: Path, suffixes: Iterable[str]) -> list[Path]:
     """Files of some kinds in one folder, in order; follows no link out of the data set."""
-    if leads_out(root, folder):
+    if is_link_out(root, folder):
         return []
     found = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if path.suffix.lower() not in suffixes:
             continue
         if path.name.startswith("."):
-            note("unexpected", inside(root, path), "hidden: another system or a broken download left it")
-        elif not (path.is_symlink() and leads_out(root, path)):
+            report_issue(
+                "unexpected", resolve_inside(root, path), "hidden: another system or a broken download left it"
+            )
+        elif not (path.is_symlink() and is_link_out(root, path)):
             found.append(path)
     return found
 
 
-def leads_out(root: Path, path: Path) -> bool:
+def is_link_out(root: Path, path: Path) -> bool:
     out = not path.resolve().is_relative_to(root.resolve())
     if out:
-        note("link", inside(root, path), f"a symbolic link to {path.resolve()}, outside the data set: not followed")
+        report_issue(
+            "link",
+            resolve_inside(root, path),
+            f"a symbolic link to {path.resolve()}, outside the data set: not followed",
+        )
     return out
 
 
 def videos_in(root: Path, folder: Path) -> list[Path]:
     """Videos of a folder, or of the folder ``videos`` in it."""
-    return visible(root, folder / "videos" if (folder / "videos").is_dir() else folder, VIDEOS)
+    return list_visible(root, folder / "videos" if (folder / "videos").is_dir() else folder, VIDEOS)
 
 
-def inside(root: Path, path: Path) -> str:
+def resolve_inside(root: Path, path: Path) -> str:
     return path.relative_to(root).as_posix()
 
 
@@ -67,23 +73,23 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         if line.strip():
             yield number, line.strip()
         else:
-            note("unexpected", path.name, f"line {number} is blank: passed over")
+            report_issue("unexpected", path.name, f"line {number} is blank: passed over")
 
 
 def read_json(path: Path) -> Any:
     if not path.exists():
-        raise Refused(f"{path}: missing; it is part of the data set")
+        raise UserError(f"{path}: missing; it is part of the data set")
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
-        raise Refused(f"{path}: no JSON ({error})") from error
+        raise UserError(f"{path}: no JSON ({error})") from error
 
 
 def read_entries(path: Path) -> dict[str, Any]:
     """A JSON object of JSON objects."""
     entries = read_json(path)
     if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
-        raise Refused(f"{path}: must be an object of objects, name to what is known")
+        raise UserError(f"{path}: must be an object of objects, name to what is known")
     return entries
 
 
@@ -94,18 +100,18 @@ def read_csv(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             for number, row in enumerate(csv.DictReader(f), 2):
                 yield number, {name: (value or "").strip() for name, value in row.items() if name}
     except UnicodeDecodeError as error:
-        raise Refused(f"{path}: must be in UTF-8 ({error})") from error
+        raise UserError(f"{path}: must be in UTF-8 ({error})") from error
 
 
 def is_split(split: object, where: str, path: object) -> bool:
     """Whether a list's word for a split is one of ours; others are noted, never guessed."""
     if split in SPLITS:
         return True
-    note("list", path, f"{where} puts it in {split!r}, which is not one of {', '.join(SPLITS)}: left out")
+    report_issue("list", path, f"{where} puts it in {split!r}, which is not one of {', '.join(SPLITS)}: left out")
     return False
 
 
-def counted(rows: Iterable[Video], owners: Mapping[str, int], where: str = ".") -> Iterator[Video]:
+def check_count(rows: Iterable[Video], owners: Mapping[str, int], where: str = ".") -> Iterator[Video]:
     """Passes rows on and notes at the end where there are more or fewer than the owners say.
 
     Args:
@@ -120,4 +126,4 @@ def counted(rows: Iterable[Video], owners: Mapping[str, int], where: str = ".") 
     for name, number in owners.items():
         if have[name] != number:
             text = f"{have[name]} {name} videos here, {number} by the owners' count"
-            note("count", where, text, abs(number - have[name]))
+            report_issue("count", where, text, abs(number - have[name]))

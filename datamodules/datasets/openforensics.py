@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from datamodules.datasets.listing import inside, read_json, word
-from datamodules.issues import note
+from datamodules.datasets.listing import read_json, resolve_inside, word
+from datamodules.issues import report_issue
 from datamodules.manifest import MEMBER, Video
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 LISTS = {"train": "train", "val": "val", "test-dev": "test", "test-challenge": "test", "test": "test"}
 
@@ -18,7 +18,7 @@ def index(root: Path) -> Iterator[Video]:
     """A row is a face. Names of the lists begin with Train, Val or Test."""
     lists = {path: split for path in sorted(root.glob("*.json")) if (split := split_of(path.name))}
     if not lists:
-        raise Refused(f"{root}: holds no list; its name begins with Train, Val, Test-Dev or Test-Challenge")
+        raise UserError(f"{root}: holds no list; its name begins with Train, Val, Test-Dev or Test-Challenge")
     for path, split in lists.items():
         yield from faces(root, path, split)
 
@@ -31,25 +31,33 @@ def split_of(name: str) -> str | None:
 def faces(root: Path, path: Path, split: str) -> Iterator[Video]:
     content = read_json(path)
     if not isinstance(content, dict) or not {"images", "annotations", "categories"} <= content.keys():
-        raise Refused(f"{path}: must hold images, annotations and categories, as COCO's lists do")
+        raise UserError(f"{path}: must hold images, annotations and categories, as COCO's lists do")
     kinds = {kind["id"]: kind["name"].lower() for kind in content["categories"]}
     if wrong := set(kinds.values()) - {"real", "fake"}:
-        raise Refused(f"{path}: categories must be real and fake, not {', '.join(sorted(wrong))}")
+        raise UserError(f"{path}: categories must be real and fake, not {', '.join(sorted(wrong))}")
     of_image = defaultdict(list)
     for one in content["annotations"]:
         of_image[one["image_id"]].append(one)
     for image in content["images"]:
         file = find(root, image["file_name"], split)
         if file is None:
-            note("missing", image["file_name"], f"in {path.name}, but not here")
+            report_issue("missing", image["file_name"], f"in {path.name}, but not here")
             continue
         for one in of_image[image["id"]]:
             kind = kinds.get(one["category_id"])
             if kind is None:
-                note("list", inside(root, file), f"{path.name} gives category {one['category_id']!r}: face left out")
+                report_issue(
+                    "list",
+                    resolve_inside(root, file),
+                    f"{path.name} gives category {one['category_id']!r}: face left out",
+                )
                 continue
             if len(one.get("bbox", [])) != 4:
-                note("list", inside(root, file), f"{path.name} gives annotation {one['id']} no box: face left out")
+                report_issue(
+                    "list",
+                    resolve_inside(root, file),
+                    f"{path.name} gives annotation {one['id']} no box: face left out",
+                )
                 continue
             x, y, width, height = one["bbox"]
             fake = kind == "fake"
@@ -59,11 +67,11 @@ def faces(root: Path, path: Path, split: str) -> Iterator[Video]:
                 # Test-Dev and Test-Challenge are two releases
                 compression=path.stem.removesuffix("_poly").lower(),
                 stem=f"{file.stem}_{one['id']}",
-                path=inside(root, file),
+                path=resolve_inside(root, file),
                 label=int(fake),
                 split=split,
-                identities=word(inside(root, file)),
-                mask=f"{inside(root, path)}{MEMBER}{one['id']}" if fake and one.get("segmentation") else "",
+                identities=word(resolve_inside(root, file)),
+                mask=f"{resolve_inside(root, path)}{MEMBER}{one['id']}" if fake and one.get("segmentation") else "",
                 box=f"{x} {y} {x + width} {y + height}",
             )
 

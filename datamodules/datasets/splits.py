@@ -7,20 +7,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from hashlib import blake2b
 
-from datamodules.issues import note
+from datamodules.issues import report_issue
 from datamodules.manifest import Video
 
 VAL = 0.1  # share of the training data that becomes the validation split
 SEED = 0
 
 
-def drawn(dataset: str, identity: str) -> bool:
+def is_drawn(dataset: str, identity: str) -> bool:
     """Whether an identity is drawn for validation; the same on every machine, whatever else is there."""
     digest = blake2b(f"{SEED} {dataset} {identity}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") < VAL * 2**64
 
 
-def apart(rows: Iterable[Video]) -> Iterator[Video]:
+def separate_identities(rows: Iterable[Video]) -> Iterator[Video]:
     """Takes validation from training by identity, and leaves out of both whoever is in the test split."""
     listed = list(rows)
     tested = {identity for row in listed if row.split == "test" for identity in row.identities.split()}
@@ -29,21 +29,23 @@ def apart(rows: Iterable[Video]) -> Iterator[Video]:
         if row.split == "test":
             yield row
         elif shared := sorted(tested & set(row.identities.split())):
-            note("held out", row.path, f"not in the test list, but {shared[0]!r} is: unfit for training")
+            report_issue("held out", row.path, f"not in the test list, but {shared[0]!r} is: unfit for training")
         else:
             training.append(row)
-    yield from with_val(training)
+    yield from split_validation(training)
 
 
-def with_val(rows: list[Video]) -> Iterator[Video]:
+def split_validation(rows: list[Video]) -> Iterator[Video]:
     """Cuts ``train`` by groups of people who meet in a video, or by people where all belong to one group."""
     group = groups(rows)
     sizes = Counter(group[row.identities.split()[0]] for row in rows)
     together = bool(sizes) and max(sizes.values()) <= len(rows) / 2
     for row in rows:
-        chosen = {drawn(row.dataset, group[person] if together else person) for person in people(row)}
+        chosen = {is_drawn(row.dataset, group[person] if together else person) for person in people(row)}
         if len(chosen) > 1:
-            note("held out", row.path, f"shows people of training and of validation (cut by identity, seed {SEED})")
+            report_issue(
+                "held out", row.path, f"shows people of training and of validation (cut by identity, seed {SEED})"
+            )
         else:
             yield replace(row, split="val") if chosen == {True} else row
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from datamodules.datasets.listing import is_split, read_csv, word
-from datamodules.issues import note
+from datamodules.issues import report_issue
 from datamodules.manifest import Video
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 NAME = "videos.csv"
 NEEDED = ("path", "label")
@@ -20,23 +20,23 @@ def index(root: Path) -> Iterator[Video]:
     """Reads ``videos.csv``: path and label (real or fake), and what is known of the other columns of a manifest."""
     table = root / NAME
     if not table.exists():
-        raise Refused(f"{table}: missing; its columns are {', '.join(NEEDED)} and any of {', '.join(OPTIONAL)}")
+        raise UserError(f"{table}: missing; its columns are {', '.join(NEEDED)} and any of {', '.join(OPTIONAL)}")
     for number, row in read_csv(table):
         if lacking := set(NEEDED) - row.keys():
-            raise Refused(f"{table}: has no column {', '.join(sorted(lacking))}")
+            raise UserError(f"{table}: has no column {', '.join(sorted(lacking))}")
         if strange := row.keys() - set(NEEDED + OPTIONAL):
-            raise Refused(f"{table}: column {', '.join(sorted(strange))} is none of {', '.join(NEEDED + OPTIONAL)}")
+            raise UserError(f"{table}: column {', '.join(sorted(strange))} is none of {', '.join(NEEDED + OPTIONAL)}")
         if row["label"].lower() not in LABELS:
-            raise Refused(f"{table}, line {number}: label {row['label']!r} must be real (0) or fake (1)")
+            raise UserError(f"{table}, line {number}: label {row['label']!r} must be real (0) or fake (1)")
         if not row["path"]:
-            raise Refused(f"{table}, line {number}: has no path")
+            raise UserError(f"{table}, line {number}: has no path")
         if not (root / row["path"]).exists():
-            note("missing", row["path"], f"in line {number} of {NAME}, but not here")
+            report_issue("missing", row["path"], f"in line {number} of {NAME}, but not here")
         elif is_split(row.get("split") or "test", f"line {number} of {NAME}", row["path"]):
-            yield one(row, LABELS[row["label"].lower()])
+            yield create_video(row, LABELS[row["label"].lower()])
 
 
-def one(row: dict[str, str], label: int) -> Video:
+def create_video(row: dict[str, str], label: int) -> Video:
     stem = row.get("stem") or Path(row["path"]).with_suffix("").as_posix()
     return Video(
         dataset=row.get("dataset") or "table",

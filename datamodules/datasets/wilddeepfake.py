@@ -6,9 +6,9 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from datamodules.datasets.listing import counted, inside, one_of
-from datamodules.datasets.splits import apart
-from datamodules.issues import note
+from datamodules.datasets.listing import check_count, one_of, resolve_inside
+from datamodules.datasets.splits import separate_identities
+from datamodules.issues import report_issue
 from datamodules.manifest import MEMBER, Video
 from datamodules.media.image_sequence import ARCHIVES, is_picture
 
@@ -24,20 +24,22 @@ def index(root: Path) -> Iterator[Video]:
             folder = one_of(root, f"{kind}_{split}", f"{kind} {split}", f"{kind}{split}")
             for shard in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
                 rows += sequences(root, shard, label, split)
-    yield from apart(counted(rows, OWNERS))
+    yield from separate_identities(check_count(rows, OWNERS))
 
 
 def sequences(root: Path, shard: Path, label: int, split: str) -> Iterator[Video]:
     if shard.is_dir():
-        place, names = inside(root, shard), folders(shard)
+        place, names = resolve_inside(root, shard), folders(shard)
     elif shard.name.endswith(ARCHIVES):
-        place, names = inside(root, shard) + MEMBER, archived(root, shard)
+        place, names = resolve_inside(root, shard) + MEMBER, list_archived(root, shard)
     else:
-        note("unexpected", inside(root, shard), "neither an archive nor a folder: left out")
+        report_issue("unexpected", resolve_inside(root, shard), "neither an archive nor a folder: left out")
         return
     for name in names:
         if "fake" in name.split("/") if label == 0 else "real" in name.split("/"):
-            note("label", f"{place}/{name}", f"lies in {shard.parent.name}, but is called the opposite: left out")
+            report_issue(
+                "label", f"{place}/{name}", f"lies in {shard.parent.name}, but is called the opposite: left out"
+            )
             continue
         group = f"{shard.parent.name}/{shard.name.partition('.')[0]}".replace(" ", "_")
         yield Video(
@@ -57,7 +59,7 @@ def folders(shard: Path) -> list[str]:
     return sorted({p.parent.relative_to(shard).as_posix() for p in shard.rglob("*") if is_picture(p.name)})
 
 
-def archived(root: Path, shard: Path) -> list[str]:
+def list_archived(root: Path, shard: Path) -> list[str]:
     """Folders of an archive that hold pictures."""
     names = set()
     try:
@@ -66,5 +68,5 @@ def archived(root: Path, shard: Path) -> list[str]:
                 if info.isfile() and is_picture(info.name):
                     names.add(info.name.removeprefix("./").rpartition("/")[0])
     except (tarfile.TarError, EOFError, OSError) as error:
-        note("corrupt", inside(root, shard), f"cannot be read to its end ({error})")
+        report_issue("corrupt", resolve_inside(root, shard), f"cannot be read to its end ({error})")
     return sorted(names)

@@ -21,7 +21,7 @@ PRESETS = {"libx264": "medium", "libx265": "fast"}
 Shown = tuple[int, float, Picture]  # number, seconds, and what is seen
 
 
-def drawn(key: str, *address: int) -> np.random.Generator:
+def create_generator(key: str, *address: int) -> np.random.Generator:
     """Of the video and the frame alone, on any machine and in any order."""
     return np.random.default_rng([crc32(key.encode()), *address])
 
@@ -49,16 +49,16 @@ def passes(stages: Sequence[Stage]) -> list[tuple[list[Step | FrameDrop], Coded]
     return [*out, (before, LOSSLESS)] if before else out
 
 
-def arriving(steps: Sequence[Step | FrameDrop], count: int, key: str, number: int) -> dict[int, int]:
+def map_arriving(steps: Sequence[Step | FrameDrop], count: int, key: str, number: int) -> dict[int, int]:
     """New numbers of the frames that come through a pass, by their old ones."""
     kept = set(range(count))
     for i, step in enumerate(steps):
         if isinstance(step, FrameDrop):
-            kept &= step.kept(count, drawn(key, number, i))
+            kept &= step.draw_kept(count, create_generator(key, number, i))
     return {old: new for new, old in enumerate(sorted(kept))}
 
 
-def changed(
+def degrade_frames(
     frames: Iterable[Shown],
     steps: Sequence[Step | FrameDrop],
     places: dict[int, int],
@@ -68,15 +68,15 @@ def changed(
 ) -> Iterator[Shown]:
     """
     Args:
-        places: What ``arriving`` says.
-        key: Of the video, which all that is drawn depends on.
-        number: Of the pass.
+        places: New frame numbers by the old ones, from ``map_arriving``.
+        key: Key of the video, on which all draws depend.
+        number: Number of the pass.
         is_mask: Only places and times change.
     """
     for old, seconds, picture in frames:
         if old not in places:
             continue
-        rng = drawn(key, number, len(steps), old)
+        rng = create_generator(key, number, len(steps), old)
         for step in steps:
             if isinstance(step, Step):
                 picture = step.mask(picture) if is_mask else step(picture, rng)
@@ -93,8 +93,8 @@ def degrade(source: Path, out: Path, key: str, stages: Sequence[Stage], decoder:
         for number, (steps, coded) in enumerate(done := passes(stages)):
             is_last = number + 1 == len(done)
             target = out if is_last else Path(folder) / f"{number}.mp4"
-            places = arriving(steps, count, key, number)
-            save(target, changed(frames, steps, places, key, number, is_mask=False), index.fps, coded)
+            places = map_arriving(steps, count, key, number)
+            save(target, degrade_frames(frames, steps, places, key, number, is_mask=False), index.fps, coded)
             if not is_last:
                 frames, count = read(decoder, target), len(places)
 
@@ -113,7 +113,7 @@ def degrade_masks(source: Path, masked: Path, out: Path, key: str, stages: Seque
         return False
     masks, count = chain([first], masks), len(index)
     for number, (steps, _) in enumerate(passes(stages)):
-        places = arriving(steps, count, key, number)
-        masks, count = changed(masks, steps, places, key, number, is_mask=True), len(places)
+        places = map_arriving(steps, count, key, number)
+        masks, count = degrade_frames(masks, steps, places, key, number, is_mask=True), len(places)
     save(out, masks, index.fps, LOSSLESS)
     return True

@@ -18,8 +18,8 @@ from datamodules.media.damage import find_damage, say_damage
 from datamodules.media.mask_video import damaged_masks
 from datamodules.media.video import Decoder, VideoError, probe
 from datamodules.runtime import process_pool
-from datamodules.runtime.atomic_files import appearing, write_text
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.atomic_files import write_atomically, write_text
+from datamodules.runtime.errors import UserError
 
 ABOUT, LOST = "degradation.json", "lost.json"
 
@@ -49,8 +49,8 @@ def degrade_video(row: Video, root: Path, out: Path, kind: Kind, severity: int, 
     if row.box:
         return Degraded(row=new, reason="its owners mark the face, which would lie elsewhere")
     try:
-        source = manifest.inside(root, row.path)
-        masks = manifest.inside(root, row.mask) if row.mask else None
+        source = manifest.resolve_inside(root, row.path)
+        masks = manifest.resolve_inside(root, row.mask) if row.mask else None
         refuse_damage(source, masks)
         has_mask = masks is not None and (mask.exists() or degrade_masks(masks, source, mask, row.key, steps, decoder))
         if not video.exists():  # last: where it is, the mask is too
@@ -68,7 +68,7 @@ def degrade_all(
     about["steps"] = [repr(step) for step in stages(kind, severity)]
     stamp = out / ABOUT
     if stamp.exists() and json.loads(stamp.read_text()) != about:
-        raise Refused(f"{out}: holds another degradation, or one of other videos; see {stamp}")
+        raise UserError(f"{out}: holds another degradation, or one of other videos; see {stamp}")
     write_text(stamp, json.dumps(about, indent=1) + "\n")
     jobs: list[process_pool.Job] = [
         (degrade_video, (row, root.resolve(), out.resolve(), kind, severity, decoder)) for row in rows
@@ -79,7 +79,7 @@ def degrade_all(
         done.append(one)
         yield len(done), len(rows)
     done.sort(key=lambda one: one.row.key)
-    with appearing(out / NAME) as part, part.open("w", newline="") as f:
+    with write_atomically(out / NAME) as part, part.open("w", newline="") as f:
         writer = csv.DictWriter(f, [*NEEDED, *OPTIONAL], extrasaction="ignore")
         writer.writeheader()
         writer.writerows(

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from datamodules.media.encode import Codec, Picture
-from datamodules.media.image import decode, two_valued
+from datamodules.media.image import binarize, decode
 
 
 class Step(ABC):
@@ -24,7 +24,7 @@ class Step(ABC):
         return mask
 
 
-def even(size: float) -> int:
+def round_to_even(size: float) -> int:
     """As 4:2:0 wants it."""
     return max(2, 2 * round(size / 2))
 
@@ -50,7 +50,7 @@ class Resize(Step):
     def sizes(self, picture: Picture) -> tuple[tuple[int, int], tuple[int, int]]:
         """Width and height, of before and small."""
         h, w = picture.shape[:2]
-        return (w, h), (even(w * self.scale), even(h * self.scale))
+        return (w, h), (round_to_even(w * self.scale), round_to_even(h * self.scale))
 
     def __call__(self, picture: Picture, rng: np.random.Generator) -> Picture:
         whole, small = self.sizes(picture)
@@ -60,7 +60,7 @@ class Resize(Step):
     def mask(self, mask: Picture) -> Picture:
         if self.back:
             return mask
-        return two_valued(cv2.resize(mask, self.sizes(mask)[1], interpolation=cv2.INTER_AREA))
+        return binarize(cv2.resize(mask, self.sizes(mask)[1], interpolation=cv2.INTER_AREA))
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Crop(Step):
     def mask(self, mask: Picture) -> Picture:
         h, w = mask.shape[:2]
         y, x = round(h * self.share), round(w * self.share)
-        return mask[y : y + even(h - 2 * y), x : x + even(w - 2 * x)]
+        return mask[y : y + round_to_even(h - 2 * y), x : x + round_to_even(w - 2 * x)]
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class FrameDrop:
 
     share: float
 
-    def kept(self, count: int, rng: np.random.Generator) -> set[int]:
+    def draw_kept(self, count: int, rng: np.random.Generator) -> set[int]:
         """Numbers of the frames that arrive; the first does."""
         lost = rng.permutation(np.arange(1, count))[: round(self.share * count)]
         return set(range(count)) - set(lost.tolist())

@@ -18,7 +18,7 @@ from datamodules.degradation.operations import (
     Saturation,
     Stage,
 )
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 Kind = Literal[
     "h264",
@@ -67,5 +67,5 @@ SCALES: dict[Kind, list[list[Stage]]] = {
 
 def stages(kind: Kind, severity: int) -> list[Stage]:
     if not 1 <= severity <= SEVERITIES:
-        raise Refused(f"severity {severity}: must be from 1 to {SEVERITIES}")
+        raise UserError(f"severity {severity}: must be from 1 to {SEVERITIES}")
     return SCALES[kind][severity - 1]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from datamodules.faces.crop import NoCrop, Points, Region, Square, Turned
 from datamodules.faces.landmarks.base import Landmarks, NoLandmarks
 from datamodules.faces.landmarks.points import LEFT_EYE, RIGHT_EYE
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 Alignment = Literal["none", "roll", "five_points", "deepfakebench"]
 ALIGNMENTS: tuple[Alignment, ...] = get_args(Alignment)
@@ -41,10 +41,10 @@ class Cropper:
 
     def __post_init__(self) -> None:
         if self.alignment not in ALIGNMENTS:
-            raise Refused(f"alignment {self.alignment!r}: must be one of {', '.join(ALIGNMENTS)}")
+            raise UserError(f"alignment {self.alignment!r}: must be one of {', '.join(ALIGNMENTS)}")
 
     @classmethod
-    def of(cls, contract: Mapping[str, str | int | float]) -> Cropper:
+    def from_contract(cls, contract: Mapping[str, str | int | float]) -> Cropper:
         return cls(float(contract["margin"]), contract.get("alignment", "none"))  # type: ignore[arg-type]
 
     @property
@@ -59,7 +59,7 @@ class Cropper:
             whose: Ends the message.
         """
         if self.alignment != "none" and isinstance(landmarks, NoLandmarks):
-            raise Refused(f"alignment {self.alignment}: needs landmarks{whose}")
+            raise UserError(f"alignment {self.alignment}: needs landmarks{whose}")
 
     def region(self, box: Points, points: Points) -> Region:
         """
@@ -68,13 +68,13 @@ class Cropper:
             points: (68, 2) of the same face, in pixels of the frame.
         """
         if self.alignment == "none":
-            return Square.around(box, self.margin)
+            return Square.from_box(box, self.margin)
         wide = points.astype(np.float64)
         five = five_points(wide) if self.alignment != "deepfakebench" else wide[DEEPFAKEBENCH]
         if not (np.ptp(five, 0) > 0.5).any():  # also where they are no numbers
             raise NoCrop(f"alignment {self.alignment}: needs landmarks; those of a face lie in one point")
         if self.alignment == "roll":
-            square = Square.around(box, self.margin)
+            square = Square.from_box(box, self.margin)
             x, y = five[1] - five[0]
             return Turned(square.x, square.y, square.side, degrees(atan2(y, x)))
         return fit_template(five, self.margin)

@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.media.image import Image, resize, two_valued
-from datamodules.runtime.errors import Refused
+from datamodules.media.image import Image, binarize, resize
+from datamodules.runtime.errors import UserError
 
 Points = NDArray[np.float32]
 LARGEST = 3  # side of a crop over the longer side of its frame: beyond, landmarks are wrong and memory is short
 
 
-class NoCrop(Refused):
+class NoCrop(UserError):
     """A face that cannot be cut out of its frame."""
 
 
@@ -39,10 +39,10 @@ class Region(ABC):
         """(H, W[, 3]) to (size, size[, 3])."""
 
     def cut_mask(self, mask: Image, size: int) -> Image:
-        return two_valued(self.cut(mask, size))
+        return binarize(self.cut(mask, size))
 
     @abstractmethod
-    def inward(self, points: Points, size: int) -> Points:
+    def to_crop(self, points: Points, size: int) -> Points:
         """Points of the frame in pixels of the crop."""
 
     @abstractmethod
@@ -51,7 +51,7 @@ class Region(ABC):
 
         Args:
             heat: (S, S).
-            shape: Of the frame, height first.
+            shape: Shape of the frame, height first.
         """
 
 
@@ -64,7 +64,7 @@ class Square(Region):
     side: int
 
     @classmethod
-    def around(cls, box: Points, margin: float) -> Square:
+    def from_box(cls, box: Points, margin: float) -> Square:
         """
         Args:
             box: x0 y0 x1 y1.
@@ -80,14 +80,14 @@ class Square(Region):
         left, top = max(0, -self.x), max(0, -self.y)
         right, bottom = max(0, self.x + self.side - w), max(0, self.y + self.side - h)
         if max(left, top, right, bottom) >= self.side:
-            raise outside(self, frame)
+            raise explain_outside(self, frame)
         check_size(self, frame)
         part = frame[max(0, self.y) : self.y + self.side, max(0, self.x) : self.x + self.side]
         if left or top or right or bottom:
             part = cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_REPLICATE)
         return resize(part, size)
 
-    def inward(self, points: Points, size: int) -> Points:
+    def to_crop(self, points: Points, size: int) -> Points:
         corner = np.array([self.x, self.y], np.float32)
         return ((points - corner + 0.5) * (size / self.side) - 0.5).astype(np.float32)
 
@@ -128,7 +128,7 @@ class Turned(Region):
         h, w = frame.shape[:2]
         picture = np.array([[-0.5, -0.5], [w - 0.5, -0.5], [w - 0.5, h - 0.5], [-0.5, h - 0.5]], np.float32)
         if not cv2.intersectConvexConvex(self.corners(), picture)[0] > 0:
-            raise outside(self, frame)
+            raise explain_outside(self, frame)
         check_size(self, frame)
         finer = max(1, ceil(self.side / size))  # shrinking by interpolation alone would alias
         out: Image = cv2.warpAffine(
@@ -141,7 +141,7 @@ class Turned(Region):
         )
         return resize(out, size)
 
-    def inward(self, points: Points, size: int) -> Points:
+    def to_crop(self, points: Points, size: int) -> Points:
         matrix = self.matrix(size)
         return (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
 
@@ -157,7 +157,7 @@ class Turned(Region):
         return cv2.warpAffine(heat, matrix, (x1 - x0, y1 - y0), flags=flags), x0, y0
 
 
-def outside(region: Region, frame: Image) -> OutsidePicture:
+def explain_outside(region: Region, frame: Image) -> OutsidePicture:
     h, w = frame.shape[:2]
     return OutsidePicture(
         f"the square of {region.side:g} pixels at {region.x:g}, {region.y:g} is outside the {w} x {h} picture"

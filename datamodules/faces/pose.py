@@ -8,13 +8,13 @@ import numpy as np
 
 from datamodules.faces.detection.base import Floats
 from datamodules.faces.landmarks.base import FacePoints
-from datamodules.faces.landmarks.mesh_points import to_68
+from datamodules.faces.landmarks.mesh_points import convert_to_68
 from datamodules.faces.landmarks.points import BROWS, EYES
 from datamodules.faces.tflite import MODELS
 
 # (468, 3) of the average neutral face of London, upright; the outer corners of the eyes are 1 apart
 MEAN = np.load(MODELS / "mean_face.npy")
-MEAN_68 = to_68(MEAN)  # (68, 3)
+MEAN_68 = convert_to_68(MEAN)  # (68, 3)
 UPPER = MEAN[:, 1] < 0.35  # above the upper lip, of the mesh: what a mouth that opens does not move
 BROWS_TO_EYES = slice(BROWS.start, EYES.stop)  # the same, of the 68
 

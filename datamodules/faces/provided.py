@@ -14,7 +14,7 @@ from datamodules.faces.tracking.track import Sighting, Track
 from datamodules.media.video import VideoError
 
 
-def whole(shape: tuple[int, ...], margin: float) -> Floats:
+def box_whole_image(shape: tuple[int, ...], margin: float) -> Floats:
     """The box around which a square with this margin is the whole picture."""
     height, width = shape[:2]
     half = max(height, width) / margin / 2
@@ -23,7 +23,7 @@ def whole(shape: tuple[int, ...], margin: float) -> Floats:
     return np.array([x - half, y - half, x + half, y + half], np.float32)
 
 
-def given_track(
+def read_provided_track(
     pictures: Iterable[NDArray[np.uint8]],
     numbers: Sequence[int],
     box: str,
@@ -33,15 +33,15 @@ def given_track(
 ) -> Track:
     """
     Args:
-        numbers: Of the pictures, as their landmark files are named.
+        numbers: Numbers of the images, as their landmark files are named.
         box: "all", or x0 y0 x1 y1.
-        margin: Of the crop.
+        margin: Margin of the crop.
         files: Folder of landmarks; without it they are fitted.
     """
     track = Track(0)
     shipped = {int(p.stem): p for p in files.glob("*.npy") if p.stem.isdigit()} if files is not None else {}
     for i, (number, picture) in enumerate(zip(numbers, pictures, strict=True)):
-        here = whole(picture.shape, margin) if box == "all" else corners(box)
+        here = box_whole_image(picture.shape, margin) if box == "all" else corners(box)
         found = Found(box=here, score=float("nan"))
         if files is None:
             face = landmarks.fit(picture, found)

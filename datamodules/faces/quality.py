@@ -46,7 +46,7 @@ def measure_quality(
     Args:
         frame: (H, W, 3).
         box: (4,) of the face.
-        region: What a method sees of it.
+        region: Region that a method sees.
         presence: Probability that it is a face, says the landmark model.
     """
     grey = cv2.cvtColor(region.cut(frame, SIDE), cv2.COLOR_RGB2GRAY)
@@ -63,7 +63,7 @@ def measure_quality(
     )
 
 
-def are_believed(rows: pa.Table) -> NDArray[np.bool_]:
+def find_plausible(rows: pa.Table) -> NDArray[np.bool_]:
     """(N,) whether the landmarks of each row of the table of faces can be believed."""
     presence, yaw, pitch = (rows[name].to_numpy() for name in ("presence", "yaw", "pitch"))
     doubtful = (presence < PRESENCE) | (np.abs(yaw) > YAW) | (np.abs(pitch) > PITCH)
@@ -73,11 +73,13 @@ def are_believed(rows: pa.Table) -> NDArray[np.bool_]:
 def worsen(quality: Quality, presence: float, pose: HeadPose) -> Quality:
     """Of a clip whose next frame may say more against its landmarks."""
 
-    def larger(a: float, b: float) -> float:
+    def take_larger(a: float, b: float) -> float:
         return b if isnan(a) or abs(b) > abs(a) else a
 
     least = presence if isnan(quality.presence) else min(quality.presence, presence)
-    return replace(quality, presence=least, yaw=larger(quality.yaw, pose.yaw), pitch=larger(quality.pitch, pose.pitch))
+    return replace(
+        quality, presence=least, yaw=take_larger(quality.yaw, pose.yaw), pitch=take_larger(quality.pitch, pose.pitch)
+    )
 
 
 def measure_sharpness(grey: NDArray[np.uint8]) -> float:
@@ -90,4 +92,4 @@ def measure_outside(region: Region, frame: NDArray[np.uint8]) -> float:
     h, w = frame.shape[:2]
     corners = np.array([[-0.5, -0.5], [w - 0.5, -0.5], [w - 0.5, h - 0.5], [-0.5, h - 0.5]], np.float32)
     crop = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]], np.float32)
-    return 1 - float(cv2.intersectConvexConvex(region.inward(corners, 1), crop)[0])
+    return 1 - float(cv2.intersectConvexConvex(region.to_crop(corners, 1), crop)[0])

@@ -49,7 +49,7 @@ def watch(decoder: Decoder, path: Path, tracker: FaceTracker, damaged: Collectio
     held: deque[tuple[int, float, NDArray[np.uint8]]] = deque()
     place: dict[int, int] = {}  # in each track, of the next frame that it has
 
-    def ready(until: int) -> Iterator[Frame]:
+    def take_ready(until: int) -> Iterator[Frame]:
         while held and held[0][0] < until:
             number, seconds, picture = held.popleft()
             faces = []
@@ -74,6 +74,6 @@ def watch(decoder: Decoder, path: Path, tracker: FaceTracker, damaged: Collectio
             )
         held.append((number, seconds, picture))
         pursuit.update(picture)
-        yield from ready(pursuit.final_until - tracker.steady)
+        yield from take_ready(pursuit.final_until - tracker.steady)
     pursuit.end()
-    yield from ready(pursuit.count)
+    yield from take_ready(pursuit.count)

@@ -23,7 +23,7 @@ STDERR = 2
 def run(name: str, images: NDArray[np.float32], outputs: Sequence[str]) -> list[Floats]:
     """
     Args:
-        name: Of the file in ``models``.
+        name: Name of the file in ``models``.
         images: (1, H, W, 3) as the network wants them.
         outputs: Names of tensors.
     """
@@ -40,18 +40,18 @@ def load(name: str, process: int) -> tuple[Any, Lock]:
     """A network and who may use it; one for each process, since none survives a fork for sure.
 
     Args:
-        process: Its number.
+        process: Process id.
     """
     from ai_edge_litert.interpreter import Interpreter
 
-    with without_notes():
+    with silence_notes():
         interpreter = Interpreter(model_path=str(MODELS / name), num_threads=1)
         interpreter.allocate_tensors()
     return interpreter, Lock()
 
 
 @contextmanager
-def without_notes() -> Iterator[None]:
+def silence_notes() -> Iterator[None]:
     """LiteRT tells every process, past Python, which instructions it will use; its errors are exceptions."""
     kept, nowhere = os.dup(STDERR), os.open(os.devnull, os.O_WRONLY)
     try:

@@ -15,7 +15,7 @@ class View:
         """
         Args:
             around: Side of the square over that of the box.
-            side: Of the box in the view, pixels.
+            side: Side of the box in the view in pixels.
             roll: By how much the face is turned clockwise in the image, radians.
         """
         x0, y0, x1, y1 = map(float, box)
@@ -49,12 +49,12 @@ class View:
             cv2.warpAffine(image, matrix, (out, out), flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8
         )
 
-    def inward(self, points: Floats) -> Floats:
+    def to_view(self, points: Floats) -> Floats:
         if self.roll:
             points = ((points - self.centre) @ rotation(self.roll) + self.centre).astype(np.float32)
         return ((points - self.corner) * self.scale - 0.5).astype(np.float32)
 
-    def outward(self, points: Floats) -> Floats:
+    def to_frame(self, points: Floats) -> Floats:
         points = ((points + 0.5) / self.scale + self.corner).astype(np.float32)
         if self.roll:
             points = ((points - self.centre) @ rotation(self.roll).T + self.centre).astype(np.float32)

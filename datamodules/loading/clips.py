@@ -21,15 +21,15 @@ from datamodules import manifest
 from datamodules.batch import Sample
 from datamodules.faces.align import Cropper
 from datamodules.faces.crop import NoCrop, Region, restore_region
-from datamodules.loading.sampling import Address, Faces, evenly
-from datamodules.manifest import inside
-from datamodules.media.image import decode, resize, two_valued
+from datamodules.loading.sampling import Address, Faces, space_evenly
+from datamodules.manifest import resolve_inside
+from datamodules.media.image import binarize, decode, resize
 from datamodules.media.mask_video import read_masks
 from datamodules.media.video import Decoder, probe
 from datamodules.prepared.face_index import FaceIndex, FaceRecord
 from datamodules.prepared.shards import Place
 from datamodules.prepared.tables import IMAGE_COLUMNS, PLACE
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 
 class Clips(Dataset[Sample]):
@@ -48,7 +48,7 @@ class Clips(Dataset[Sample]):
         return len(self.known)
 
     @functools.cached_property
-    def seen(self) -> Callable[[int], FaceRecord]:
+    def face_record(self) -> Callable[[int], FaceRecord]:
         return functools.lru_cache(maxsize=64)(self.known.face)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -62,16 +62,18 @@ class Clips(Dataset[Sample]):
             starts = np.intersect1d(starts, frames - step * self.every)
         return starts
 
-    def spaced(self, i: int, count: int) -> NDArray[np.int64]:
+    def space_starts(self, i: int, count: int) -> NDArray[np.int64]:
         """At most as many starts, evenly spaced over what there is."""
         starts = self.starts(i)
-        return starts[evenly(len(starts), count)]
+        return starts[space_evenly(len(starts), count)]
 
     def sizes(self, evenly_spaced: int | None) -> NDArray[np.int64]:
         """(F,) clips that each face can give."""
         if self.length == 1 and evenly_spaced is None:
             return self.known.count
-        each = (self.starts(i) if evenly_spaced is None else self.spaced(i, evenly_spaced) for i in range(len(self)))
+        each = (
+            self.starts(i) if evenly_spaced is None else self.space_starts(i, evenly_spaced) for i in range(len(self))
+        )
         return np.fromiter(map(len, each), np.int64, len(self))
 
     def faces(self, evenly_spaced: int | None = None) -> Faces:
@@ -86,7 +88,7 @@ class Clips(Dataset[Sample]):
             size=self.sizes(evenly_spaced),
             name=known.names,
             source=source[known.owner],
-            starts=self.starts if evenly_spaced is None else functools.partial(self.spaced, count=evenly_spaced),
+            starts=self.starts if evenly_spaced is None else functools.partial(self.space_starts, count=evenly_spaced),
             home=known.home,
             length=self.length,
             every=self.every,
@@ -99,9 +101,9 @@ class Clips(Dataset[Sample]):
     def __getitems__(self, addresses: list[Address]) -> list[Sample]: ...
 
     def sample(self, address: Address, frames: Tensor, mask: Tensor | None, regions: list[Region]) -> Sample:
-        face = self.seen(address.face)
-        points = face.landmarks[face.at(address.numbers)]
-        inward = np.stack([region.inward(p, self.size) for region, p in zip(regions, points, strict=True)])
+        face = self.face_record(address.face)
+        points = face.landmarks[face.find_rows(address.numbers)]
+        inward = np.stack([region.to_crop(p, self.size) for region, p in zip(regions, points, strict=True)])
         if face.row.label == 0:
             mask = torch.zeros_like(frames[:, :1])  # a real face is known to be untouched
         return Sample(
@@ -125,7 +127,7 @@ def join(parts: Sequence[Clips]) -> Clips:
     return out
 
 
-def as_frames(pictures: list[NDArray[np.uint8]]) -> Tensor:
+def to_frames(pictures: list[NDArray[np.uint8]]) -> Tensor:
     """(H, W[, 3]) pictures to (T, 3 or 1, H, W)."""
     stacked = torch.from_numpy(np.stack(pictures))
     return stacked[:, None] if stacked.ndim == 3 else stacked.permute(0, 3, 1, 2).contiguous()
@@ -150,16 +152,16 @@ class CropClips(Clips):
                 raise OSError("its checksum is not that of what was written")
             return resize(decode(content, grey=kind == "mask"), self.size)
         except OSError as error:
-            raise Refused(f"{folder / file}: cannot be read ({error}); prepare the data again") from error
+            raise UserError(f"{folder / file}: cannot be read ({error}); prepare the data again") from error
 
     def __getitems__(self, addresses: list[Address]) -> list[Sample]:
         samples = []
         for address in addresses:
-            face = self.seen(address.face)
-            i = int(face.at(address.numbers)[0])
-            frames = as_frames([self.read(face, i, "image")])
+            face = self.face_record(address.face)
+            i = int(face.find_rows(address.numbers)[0])
+            frames = to_frames([self.read(face, i, "image")])
             mask = (
-                as_frames([two_valued(self.read(face, i, "mask"))])
+                to_frames([binarize(self.read(face, i, "mask"))])
                 if face.where["mask"][i] and not self.hides_masks
                 else None
             )
@@ -192,38 +194,38 @@ class VideoClips(Clips):
         super().__init__(known, root, size, length, every)
         self.decoder, self.cropper = decoder, cropper
 
-    def spaced(self, i: int, count: int) -> NDArray[np.int64]:
+    def space_starts(self, i: int, count: int) -> NDArray[np.int64]:
         starts = self.starts(i)
         if len(starts) <= count:
             return starts
         # over the whole video, not only where the face was seen, so that every method gets the same frames
         frames = self.known.videos["frames"][self.known.owner[i]].as_py()
-        spaced = np.intersect1d(starts, evenly(frames - (self.length - 1) * self.every, count))
-        return spaced if len(spaced) else starts[evenly(len(starts), count)]
+        spaced = np.intersect1d(starts, space_evenly(frames - (self.length - 1) * self.every, count))
+        return spaced if len(spaced) else starts[space_evenly(len(starts), count)]
 
     def region(self, face: FaceRecord, number: int) -> Region:
-        i = int(face.at([number])[0])
+        i = int(face.find_rows([number])[0])
         box = np.array([face.where[name][i] for name in ("x0", "y0", "x1", "y1")])
         try:
             return self.cropper.region(box, face.landmarks[i])
         except NoCrop as error:
-            raise Refused(f"{face.row.path}, frame {number}: {error}") from error
+            raise UserError(f"{face.row.path}, frame {number}: {error}") from error
 
     def __getitems__(self, addresses: list[Address]) -> list[Sample]:
         samples: dict[int, Sample] = {}
         by_video: dict[str, list[int]] = {}
         for i, address in enumerate(addresses):
-            by_video.setdefault(self.seen(address.face).row.key, []).append(i)
+            by_video.setdefault(self.face_record(address.face).row.key, []).append(i)
         for places in by_video.values():
-            face = self.seen(addresses[places[0]].face)
+            face = self.face_record(addresses[places[0]].face)
             row, root = face.row, self.folders[face.home]
-            path = inside(root, row.path)
+            path = resolve_inside(root, row.path)
             numbers = sorted({n for i in places for n in addresses[i].numbers})
             pictures = dict(zip(numbers, self.decoder.read(path, numbers).cpu().numpy(), strict=True))
             masks: dict[int, NDArray[np.uint8] | None] = {}
             if row.mask and not self.hides_masks:
                 size = pictures[numbers[0]].shape[:2]
-                found = read_masks(self.decoder, inside(root, row.mask), probe(path), numbers, size)
+                found = read_masks(self.decoder, resolve_inside(root, row.mask), probe(path), numbers, size)
                 masks = dict(zip(numbers, found, strict=True))
             for i in places:
                 samples[i] = self.cut(addresses[i], pictures, masks)
@@ -233,10 +235,10 @@ class VideoClips(Clips):
         self, address: Address, pictures: dict[int, NDArray[np.uint8]], masks: dict[int, NDArray[np.uint8] | None]
     ) -> Sample:
         # the region of the first frame serves the whole clip: a crop that followed the head would hide its motion
-        region = self.region(self.seen(address.face), address.numbers[0])
-        frames = as_frames([region.cut(pictures[n], self.size) for n in address.numbers])
+        region = self.region(self.face_record(address.face), address.numbers[0])
+        frames = to_frames([region.cut(pictures[n], self.size) for n in address.numbers])
         known = [mask for n in address.numbers if (mask := masks.get(n)) is not None]
         cut: Tensor | None = None
         if len(known) == len(address.numbers):
-            cut = as_frames([region.cut_mask(mask, self.size) for mask in known])
+            cut = to_frames([region.cut_mask(mask, self.size) for mask in known])
         return self.sample(address, frames, cut, [region] * len(address.numbers))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 if TYPE_CHECKING:
     from datamodules.face_data import FaceData
@@ -14,18 +14,18 @@ def check_options(data: FaceData) -> None:
     """Refuses what could not be drawn or made of it."""
     videos, synthesis = data.read == "videos", data.synthesis
     if data.clip > 1 and not videos:
-        raise Refused(f"clip {data.clip}: stored crops are single frames; set 'read: videos'")
+        raise UserError(f"clip {data.clip}: stored crops are single frames; set 'read: videos'")
     if videos and (rootless := [str(one.prepared) for one in data.group.sets if one.root is None]):
         of = f" of {', '.join(rootless)}" if len(data.group) > 1 else ""
-        raise Refused(f"read 'videos': give root, the folder of the data set{of}")
+        raise UserError(f"read 'videos': give root, the folder of the data set{of}")
     if data.pairs and (synthesis is not None or data.train_clips is not None):
-        raise Refused("pairs: not with synthesis, which makes its own, nor with train_clips")
+        raise UserError("pairs: not with synthesis, which makes its own, nor with train_clips")
     if synthesis is not None and synthesis.nearest and videos:
-        raise Refused("read 'videos': faces to blend in are looked for among stored crops; set 'read: crops'")
+        raise UserError("read 'videos': faces to blend in are looked for among stored crops; set 'read: crops'")
     if data.granted is not None and (videos or synthesis is not None):
-        raise Refused("oracle: masks are asked for of stored crops; set 'read: crops', without synthesis")
+        raise UserError("oracle: masks are asked for of stored crops; set 'read: crops', without synthesis")
     if data.true_fakes and (synthesis is None or not 0 < data.true_count < data.batch_size):
         share = f"true_fakes {data.true_fakes:g} of batch_size {data.batch_size}"
-        raise Refused(f"{share}: must be some of the forged faces but not all, with a synthesis for the others")
+        raise UserError(f"{share}: must be some of the forged faces but not all, with a synthesis for the others")
     if data.pairs and data.batch_size % 2:
-        raise Refused(f"batch_size {data.batch_size}: must be even with pairs")
+        raise UserError(f"batch_size {data.batch_size}: must be even with pairs")

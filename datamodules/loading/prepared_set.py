@@ -19,7 +19,7 @@ from datamodules.media.video import Decoder
 from datamodules.prepared import checksums
 from datamodules.prepared import contract as contracts
 from datamodules.prepared.contract import Contract
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 
 @dataclass(kw_only=True, eq=False)
@@ -31,10 +31,10 @@ class PreparedSet:
         root: Folder of the data set as its owners ship it, for reading videos.
         index: Lists the videos in root; 'prepare' and 'doctor' take one data set, without 'sets'.
         compression: Only videos of this release, for instance c23.
-        methods: The forgeries to train and validate on, all without it, none of an empty list. Testing sees all.
+        methods: Manipulations used for training and validation: all if unset, none if []. Testing uses all.
         weight: Share of this set in the real clips of an epoch, over the weights of all sets that have real ones, and
             in the fake clips likewise.
-        name: What its metrics are called; the data set's name without it.
+        name: Name of its metrics; the data set's name if unset.
         people: Whose people these are; sets of the same people share their identities. The data set's name without it.
     """
 
@@ -49,9 +49,9 @@ class PreparedSet:
 
     def __post_init__(self) -> None:
         if not 0 < self.weight < float("inf"):
-            raise Refused(f"{self.prepared}: weight {self.weight:g}: must be above 0; leave out a set without weight")
+            raise UserError(f"{self.prepared}: weight {self.weight:g}: must be above 0; leave out a set without weight")
         if self.name is not None and (not self.name or "/" in self.name):
-            raise Refused(
+            raise UserError(
                 f"{self.prepared}: name {self.name!r}: must be a word without '/', as in val/NAME/video_auroc"
             )
 
@@ -66,29 +66,29 @@ class PreparedSet:
     @functools.cached_property
     def title(self) -> str:
         """What it is called."""
-        return self.name or "+".join(sorted(pc.unique(self.released["dataset"]).to_pylist()))
+        return self.name or "+".join(sorted(pc.unique(self.released_rows["dataset"]).to_pylist()))
 
     @functools.cached_property
-    def released(self) -> pa.Table:
+    def released_rows(self) -> pa.Table:
         """Rows of the manifest, of the release that is wanted."""
         wanted = self.compression
         return self.manifest if wanted is None else self.manifest.filter(pc.field("compression") == wanted)
 
     def list_videos(self) -> tuple[list[Video], list[Finding]]:
-        """What lies in root, prepared or not, and what is amiss there."""
+        """What lies in root, prepared or not, and the issues found there."""
         if self.index is None or self.root is None:
-            raise Refused("give the data set's folder (--data.root) and what lists it (--data.index)")
-        return manifest.listed(self.root, self.index, self.compression)
+            raise UserError("give the data set's folder (--data.root) and what lists it (--data.index)")
+        return manifest.list_dataset(self.root, self.index, self.compression)
 
     def has(self, split: str, only_real: bool) -> bool:
-        videos = self.released
+        videos = self.released_rows
         wanted = pc.field("split") == split
         return bool(len(videos.filter(wanted & (pc.field("label") == 0) if only_real else wanted)))
 
     def videos(self, split: str, only_real: bool) -> pa.Table:
         """Rows of the manifest."""
         methods = None if split == "test" else self.methods
-        return manifest.chosen(self.manifest, self.prepared, split, self.compression, methods, only_real)
+        return manifest.select_rows(self.manifest, self.prepared, split, self.compression, methods, only_real)
 
     def clips(
         self, videos: pa.Table, tracks: int, size: int, decoder: Decoder | None, length: int, every: int
@@ -101,5 +101,5 @@ class PreparedSet:
         if decoder is None:
             return CropClips(self.prepared, videos, size, tracks)
         assert self.root is not None
-        cropper = Cropper.of(self.contract)
+        cropper = Cropper.from_contract(self.contract)
         return VideoClips(self.prepared, self.root, videos, decoder, size, cropper, tracks, length, every)

@@ -21,7 +21,7 @@ class Address(NamedTuple):
     epoch: int = 0  # of training
 
 
-def evenly(length: int, count: int) -> list[int]:
+def space_evenly(length: int, count: int) -> list[int]:
     """``count`` of ``length`` positions from the first to the last, all of them where there are fewer."""
     if count >= length:
         return list(range(length))
@@ -72,7 +72,7 @@ class EvalSampler(DistributedSampler[Address]):
 
     def address(self, i: int) -> Address:
         face, starts = int(self.face[i]), self.faces.starts(int(self.face[i]))
-        return Address(face, self.faces.clip(starts[evenly(len(starts), self.clips)[self.place[i]]]))
+        return Address(face, self.faces.clip(starts[space_evenly(len(starts), self.clips)[self.place[i]]]))
 
     def __iter__(self) -> Iterator[Address]:
         # every rank takes the same number of steps, or those that wait for each other hang
@@ -107,14 +107,14 @@ class TrainSampler(DistributedSampler[Address]):
     ) -> None:
         """
         Args:
-            faces: All that may be drawn.
+            faces: Faces that may be drawn.
             draws: Clips per face and epoch.
             batch: Samples per step on all ranks together; what does not fill a step is left out.
-            seed: Of the draws and their order.
+            seed: Seed of the draws and their order.
             balance: The rarer class gives more different clips, and the other is thinned to match.
             pairs: A fake is followed by the same frames of its source.
             together: Draws of one face follow each other, so that its video is decoded once.
-            weights: Of the sets.
+            weights: Weights of the sets.
         """
         super().__init__(faces, num_replicas=world, rank=rank, seed=seed)  # type: ignore[arg-type]
         self.faces, self.draws, self.batch = faces, draws, batch
@@ -122,10 +122,10 @@ class TrainSampler(DistributedSampler[Address]):
         self.weights = np.array(weights, float)
         self.home = np.zeros(len(faces), np.int64) if faces.home is None else faces.home
 
-    def counts(self) -> NDArray[np.int64]:
+    def count_clips(self) -> NDArray[np.int64]:
         """(F,) clips that each face gives in an epoch."""
         sets = [self.home == i for i in range(len(self.weights))]
-        count = np.sum([self.counts_alone(mine) for mine in sets], 0)
+        count = np.sum([self.count_clips_alone(mine) for mine in sets], 0)
         if len(sets) == 1:
             return count
         classes = (
@@ -141,11 +141,11 @@ class TrainSampler(DistributedSampler[Address]):
                 count = spread(count, cell, total, generator(self.seed, self.epoch, 4))
         return count
 
-    def counts_alone(self, mine: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def count_clips_alone(self, mine: NDArray[np.bool_]) -> NDArray[np.int64]:
         """(F,) clips that each face of a set gives if there is no other set, 0 for all others."""
         if self.pairs:
             return np.array(
-                [min(self.draws, len(self.shared(i))) if mine[i] else 0 for i in range(len(mine))], np.int64
+                [min(self.draws, len(self.find_shared(i))) if mine[i] else 0 for i in range(len(mine))], np.int64
             )
         is_fake = self.faces.label == 1
         size = self.faces.size * mine
@@ -165,7 +165,7 @@ class TrainSampler(DistributedSampler[Address]):
         real = np.flatnonzero(self.faces.label == 0)
         return dict(zip(self.faces.source[real].tolist(), real.tolist(), strict=True))
 
-    def shared(self, i: int) -> NDArray[np.int64]:
+    def find_shared(self, i: int) -> NDArray[np.int64]:
         """Clips that a fake and its source both have."""
         other = self.partner.get(int(self.faces.source[i]))
         if self.faces.label[i] == 0 or other is None:
@@ -174,7 +174,7 @@ class TrainSampler(DistributedSampler[Address]):
 
     def order(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(face, number of the draw) of every unit of this epoch, in order; a pair is one unit."""
-        count = self.counts()
+        count = self.count_clips()
         rng = generator(self.seed, self.epoch, 1)
         if self.together:
             faces = rng.permutation(len(count))
@@ -190,10 +190,10 @@ class TrainSampler(DistributedSampler[Address]):
     def units(self) -> int:
         """Pairs or clips in an epoch, whole steps only; the same in every one."""
         size = 2 if self.pairs else 1
-        return int(self.counts().sum()) * size // self.batch * self.batch // size
+        return int(self.count_clips().sum()) * size // self.batch * self.batch // size
 
     def draw(self, i: int, number: int) -> Iterator[Address]:
-        starts = self.shared(i) if self.pairs else self.faces.starts(i)
+        starts = self.find_shared(i) if self.pairs else self.faces.starts(i)
         # all draws of a face are one shuffle of its clips, then another: none comes twice before all have come
         times, place = divmod(number, len(starts))
         again = (times,) if times else ()

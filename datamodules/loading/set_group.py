@@ -15,7 +15,7 @@ from datamodules.loading.sampling import TrainSampler
 from datamodules.loading.set_rules import check_sets
 from datamodules.media.video import Decoder
 from datamodules.prepared.contract import Contract
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.synthesis.base import BLENDED
 
 
@@ -29,11 +29,11 @@ class SetGroup:
         """
         given = [name for name, value in alone.items() if value is not None]
         if sets is not None and not sets:
-            raise Refused("data.sets: is empty; give at least one set, or data.prepared")
+            raise UserError("data.sets: is empty; give at least one set, or data.prepared")
         if sets is not None and given:
-            raise Refused(f"data.{given[0]}: each of data.sets has its own; give one of the two")
+            raise UserError(f"data.{given[0]}: each of data.sets has its own; give one of the two")
         if sets is None and alone["prepared"] is None:
-            raise Refused("data: give prepared, the folder that 'prepare' filled, or 'sets', several of them")
+            raise UserError("data: give prepared, the folder that 'prepare' filled, or 'sets', several of them")
         self.sets = [PreparedSet(**alone)] if sets is None else list(sets)
 
     def __len__(self) -> int:
@@ -43,30 +43,32 @@ class SetGroup:
         return ", ".join(str(one.prepared) for one in self.sets)
 
     @property
-    def only(self) -> PreparedSet:
+    def single_set(self) -> PreparedSet:
         """For what is done to one data set at a time."""
         if len(self.sets) > 1:
-            raise Refused(f"data.sets: this takes one data set, not {len(self.sets)}; give it by --data FILE.yaml")
+            raise UserError(f"data.sets: this takes one data set, not {len(self.sets)}; give it by --data FILE.yaml")
         return self.sets[0]
 
     @functools.cached_property
-    def checked(self) -> list[PreparedSet]:
+    def checked_sets(self) -> list[PreparedSet]:
         check_sets(self.sets)
         return self.sets
 
     @property
     def contract(self) -> Contract:
         """What decides pixels in it is the same in all."""
-        return self.checked[0].contract
+        return self.checked_sets[0].contract
 
-    def having(self, split: str, only_real: bool) -> list[PreparedSet]:
+    def select_having(self, split: str, only_real: bool) -> list[PreparedSet]:
         """All must have something to train on; to validate or test on, those that have are enough."""
-        found = self.checked if split == "train" else [one for one in self.checked if one.has(split, only_real)]
-        return found or self.checked[:1]  # which says what it lacks
+        found = (
+            self.checked_sets if split == "train" else [one for one in self.checked_sets if one.has(split, only_real)]
+        )
+        return found or self.checked_sets[:1]  # which says what it lacks
 
     def videos(self, split: str, only_real: bool) -> pa.Table:
         """Rows of the manifests."""
-        return pa.concat_tables([one.videos(split, only_real) for one in self.having(split, only_real)])
+        return pa.concat_tables([one.videos(split, only_real) for one in self.select_having(split, only_real)])
 
     def clips(self, split: str, only_real: bool, size: int, decoder: Decoder | None, length: int, every: int) -> Clips:
         """
@@ -74,7 +76,7 @@ class SetGroup:
             decoder: Reads the videos; without it, the stored crops are read.
         """
         parts = []
-        for one in self.having(split, only_real):
+        for one in self.select_having(split, only_real):
             # in training one face a video: where a mask says which one is forged, the others would be mislabelled
             tracks = 1 if split == "train" else int(one.contract["tracks"])
             parts.append(one.clips(one.videos(split, only_real), tracks, size, decoder, length, every))
@@ -86,17 +88,17 @@ class SetGroup:
 
     def check_drawn(self, *samplers: TrainSampler) -> None:
         """Refuses a set that a training would pass over in silence."""
-        drawn = {home for sampler in samplers for home in sampler.home[sampler.counts() > 0].tolist()}
+        drawn = {home for sampler in samplers for home in sampler.home[sampler.count_clips() > 0].tolist()}
         if len(self) > 1 and (idle := [one for i, one in enumerate(self.sets) if i not in drawn]):
-            raise Refused(f"{idle[0].prepared}: gives nothing to train on; leave it out of data.sets")
+            raise UserError(f"{idle[0].prepared}: gives nothing to train on; leave it out of data.sets")
         for sampler in samplers:
             if not len(sampler):
                 batch = f"{sampler.batch // sampler.num_replicas} x {sampler.num_replicas} processes"
-                raise Refused(f"{self}: fewer train samples than batch_size {batch}")
+                raise UserError(f"{self}: fewer train samples than batch_size {batch}")
 
     @functools.cached_property
     def title_of_video(self) -> dict[str, str]:
-        return {key: one.title for one in self.checked for key in manifest.keys(one.released).to_pylist()}
+        return {key: one.title for one in self.checked_sets for key in manifest.keys(one.released_rows).to_pylist()}
 
     def titles(self, videos: Sequence[str]) -> list[str]:
         """Of the set that each video is from, or that a forgery was made here of."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from datamodules.batch import Batch, collate
 from datamodules.face_data import FaceData
-from datamodules.loading.sampling import Address, EvalSampler, Faces, evenly
+from datamodules.loading.sampling import Address, EvalSampler, Faces, space_evenly
 
 
 def spread_batches(data: FaceData, split: str, count: int, most_bytes: int) -> list[Batch]:
@@ -18,7 +18,7 @@ def spread_batches(data: FaceData, split: str, count: int, most_bytes: int) -> l
     Args:
         split: Training or validation; their synthesis gets what it needs.
         count: Clips, at most.
-        most_bytes: Of all pixels together.
+        most_bytes: Largest size of all pixels together.
     """
     clips = data.clips(split)
     faces = clips.faces(1)
@@ -42,7 +42,7 @@ def spread(faces: Faces, among: NDArray[np.int64], count: int) -> list[Address]:
     Args:
         among: Faces that may be taken; several clips of each where they are fewer than wanted.
     """
-    chosen = among[evenly(len(among), count)]
+    chosen = among[space_evenly(len(among), count)]
     clips = [(int(face), start) for face in chosen for start in faces.starts(int(face))]
-    kept = [clips[i] for i in evenly(len(clips), count)]
+    kept = [clips[i] for i in space_evenly(len(clips), count)]
     return [Address(face, faces.clip(int(start))) for face, start in kept]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.media.video import LARGEST, OPTIONS, Index, VideoError, film_of
-from datamodules.runtime.atomic_files import appearing
+from datamodules.runtime.atomic_files import write_atomically
 
 # errors show while bits are parsed: what comes after costs a third of decoding and is not looked at
 PARSE = {"max_pixels": str(LARGEST), "skip_loop_filter": "all", "skip_idct": "all"}
@@ -97,7 +97,7 @@ def read_damage(prepared: Path) -> list[Damage]:
 
 
 def write_damage(prepared: Path, rows: Iterable[Damage]) -> None:
-    with appearing(prepared / "damaged.csv") as part, part.open("w", newline="") as f:
+    with write_atomically(prepared / "damaged.csv") as part, part.open("w", newline="") as f:
         writer = csv.DictWriter(f, [field.name for field in fields(Damage)])
         writer.writeheader()
         writer.writerows(map(asdict, sorted(rows, key=lambda one: one.video)))

@@ -11,7 +11,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.runtime.atomic_files import appearing
+from datamodules.runtime.atomic_files import write_atomically
 
 Picture = NDArray[np.uint8]
 Codec = Literal["libx264", "libx265"]
@@ -35,9 +35,9 @@ def write(
     """Encodes (H, W, 3) or grey (H, W) frames, each at its time in seconds; the file appears only when complete.
 
     Args:
-        crf: Of the coder; 0 keeps what there is.
+        crf: Constant rate factor of the encoder; 0 is lossless.
     """
-    with appearing(path) as part, av.open(str(part), "w", format="mp4") as container:
+    with write_atomically(path) as part, av.open(str(part), "w", format="mp4") as container:
         options = {"crf": str(crf), "preset": preset, **ALIKE[codec]}
         stream = container.add_stream(codec, rate=max(1, round(fps)), options=options)
         # what is to be kept keeps its colours, too

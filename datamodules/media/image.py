@@ -12,7 +12,7 @@ Image = NDArray[np.uint8]
 Format = Literal["png", "webp", "jpg"]
 
 
-def two_valued(mask: Image) -> Image:
+def binarize(mask: Image) -> Image:
     """0 or 255: resizing and video coding leave greys at the edge of a mask."""
     return np.where(mask > 127, np.uint8(255), np.uint8(0))
 

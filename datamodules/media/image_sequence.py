@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 
 from datamodules.manifest import MEMBER
 from datamodules.media.image import decode
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
 NUMBER = re.compile(r"(\d+)$")
 
 
-class PictureError(Refused):
+class PictureError(UserError):
     """Says what is wrong, without the path."""
 
 
@@ -67,9 +67,11 @@ def find(path: Path) -> Pictures:
     if archive.endswith(".json"):
         return Pictures(np.zeros(1, np.int64), [functools.partial(polygon, Path(archive), int(member))])
     if member:
-        return numbered({name: functools.partial(member_bytes, archive, name) for name in members(archive, member)})
+        return order_by_number(
+            {name: functools.partial(member_bytes, archive, name) for name in members(archive, member)}
+        )
     if path.is_dir():
-        return numbered({str(p): p.read_bytes for p in path.iterdir() if is_picture(p.name)})
+        return order_by_number({str(p): p.read_bytes for p in path.iterdir() if is_picture(p.name)})
     return Pictures(np.zeros(1, np.int64), [path.read_bytes])
 
 
@@ -77,7 +79,7 @@ def is_picture(name: str) -> bool:
     return Path(name).suffix.lower() in PICTURES and not Path(name).name.startswith(".")
 
 
-def numbered(contents: dict[str, Callable[[], bytes]]) -> Pictures:
+def order_by_number(contents: dict[str, Callable[[], bytes]]) -> Pictures:
     """Frames are known by the number in their name: by order alone, one missing would shift all others."""
     numbers = {}
     for name in contents:

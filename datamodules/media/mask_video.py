@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.media.damage import find_damage
-from datamodules.media.image import two_valued
+from datamodules.media.image import binarize
 from datamodules.media.video import Decoder, Index, VideoError, probe
 
 
@@ -44,7 +44,7 @@ def read_masks(
     """The (H, W) masks of some frames, 0 or 255; None where there is none.
 
     Args:
-        index: Of the clip that is masked.
+        index: Index of the clip that is masked.
         numbers: Positions of the frames in it.
         size: Height and width of the frames; a mask of another size would lie elsewhere.
     """
@@ -55,7 +55,7 @@ def read_masks(
     pictures = decoder.read(path, wanted)[..., 1].cpu().numpy()  # green: the mask is grey
     if pictures.shape[1:] != size:
         raise VideoError(path, f"is {pictures.shape[2]} x {pictures.shape[1]}, its video {size[1]} x {size[0]}")
-    by_number = {number: two_valued(picture) for number, picture in zip(wanted, pictures, strict=True)}
+    by_number = {number: binarize(picture) for number, picture in zip(wanted, pictures, strict=True)}
     return [by_number.get(int(i)) for i in found]
 
 
@@ -63,14 +63,14 @@ def stream_masks(decoder: Decoder, path: Path, index: Index) -> Iterator[tuple[i
     """Yields (number, seconds, (H, W) mask) of every frame that has one, each mask decoded once.
 
     Args:
-        index: Of the clip that is masked.
+        index: Index of the clip that is masked.
     """
     found = match(path, probe(path), index, range(len(index)))
     masks, at, picture = decoder.stream(path), -1, None
     for number in np.flatnonzero(found >= 0).tolist():
         while at < found[number]:
             at, _, frame = next(masks)
-            picture = two_valued(frame[..., 1].cpu().numpy())
+            picture = binarize(frame[..., 1].cpu().numpy())
         assert picture is not None
         yield number, float(index.times[number]), picture
 
@@ -79,7 +79,7 @@ def damaged_masks(path: Path, index: Index) -> NDArray[np.bool_]:
     """(N,) whether the mask of each frame is damaged.
 
     Args:
-        index: Of the clip that is masked.
+        index: Index of the clip that is masked.
     """
     masks = probe(path)
     damage = find_damage(path, masks)
@@ -88,7 +88,7 @@ def damaged_masks(path: Path, index: Index) -> NDArray[np.bool_]:
     return out
 
 
-def covered(box: NDArray[np.float32], mask: NDArray[np.uint8]) -> float:
+def measure_cover(box: NDArray[np.float32], mask: NDArray[np.uint8]) -> float:
     """Share of a box, x0 y0 x1 y1, that the mask covers."""
     x0, y0, x1, y1 = np.clip(np.rint(box).astype(int), 0, [mask.shape[1], mask.shape[0]] * 2)
     return float(mask[y0:y1, x0:x1].mean()) / 255 if x1 > x0 and y1 > y0 else 0.0

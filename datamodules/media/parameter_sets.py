@@ -15,8 +15,8 @@ def sequence_headers(packet: Any, codec: Any) -> bytes:
     """The sequence parameter sets in a packet, one after the other; of other codecs nothing.
 
     Args:
-        packet: Of PyAV.
-        codec: Its context.
+        packet: Packet of PyAV.
+        codec: Codec context of the packet.
     """
     name = codec.codec.canonical_name
     if name not in SEQUENCE:
@@ -25,11 +25,11 @@ def sequence_headers(packet: Any, codec: Any) -> bytes:
         return bytes(packet)  # another sample entry: unlike all others
     content, about = bytes(packet), bytes(codec.extradata or b"")
     has_lengths = about[:1] == b"\x01" and len(about) > PREFIX[name]
-    units = prefixed(content, (about[PREFIX[name]] & 3) + 1) if has_lengths else started(content)
+    units = split_prefixed(content, (about[PREFIX[name]] & 3) + 1) if has_lengths else split_started(content)
     return b"".join(unit for unit in units if unit and SEQUENCE[name](unit[0]))
 
 
-def prefixed(content: bytes, length: int) -> Iterator[bytes]:
+def split_prefixed(content: bytes, length: int) -> Iterator[bytes]:
     """Units that come after their lengths, as in mp4."""
     at = 0
     while at + length < len(content):
@@ -38,6 +38,6 @@ def prefixed(content: bytes, length: int) -> Iterator[bytes]:
         at += length + size
 
 
-def started(content: bytes) -> Iterator[bytes]:
+def split_started(content: bytes) -> Iterator[bytes]:
     """Units that begin with a start code, as in AVI."""
     yield from START.split(content)[1:]

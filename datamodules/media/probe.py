@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from datamodules.media.image_sequence import PICTURES, PictureError, find, holds_pictures, pixels
 from datamodules.media.parameter_sets import sequence_headers
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 # containers, no playlists: those name other files and addresses, which FFmpeg would open
 CONTAINERS = "mov,matroska,webm,avi,gif,mpegts,mpeg,flv,asf,ogg,mpegvideo,h264,hevc,ivf,webp_pipe,png_pipe,jpeg_pipe"
@@ -22,7 +22,7 @@ OPTIONS = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
 LARGEST = 2**26  # pixels of a frame, whatever its header says
 
 
-class VideoError(Refused):
+class VideoError(UserError):
     """A video that cannot be read as it should be."""
 
     def __init__(self, path: Path, reason: str) -> None:
@@ -67,7 +67,7 @@ def film_of(container: Any) -> Any:
 def probe(path: Path) -> Index:
     """Lists the frames of a clip without decoding any, and refuses what is cut short or is no video."""
     if holds_pictures(path):
-        with naming(path):
+        with name_errors(path):
             numbers = find(path).numbers
             size = 3 * pixels(path) if path.is_file() and path.suffix.lower() in PICTURES else 0
         if not len(numbers):
@@ -120,7 +120,7 @@ def probe(path: Path) -> Index:
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def name_errors(path: Path) -> Iterator[None]:
     """Pictures that cannot be read are an error of the clip they belong to."""
     try:
         yield

@@ -29,10 +29,10 @@ def sha256(path: Path) -> str:
 
 @functools.lru_cache(maxsize=4)  # an archive is the same for all its members
 def digest_of(files: tuple[Path, ...], _: object) -> str:
-    return hashed(files)[:16]
+    return hash_files(files)[:16]
 
 
-def hashed(files: Iterable[Path]) -> str:
+def hash_files(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for file in files:
         with file.open("rb") as f:

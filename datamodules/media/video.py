@@ -14,9 +14,9 @@ from av.video.reformatter import VideoReformatter
 from torch import Tensor
 
 from datamodules.media.image_sequence import find
-from datamodules.media.probe import LARGEST, OPTIONS, Index, VideoError, film_of, naming, probe
+from datamodules.media.probe import LARGEST, OPTIONS, Index, VideoError, film_of, name_errors, probe
 from datamodules.prepared.contract import ON_CPU
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 # one byte a colour, which every version of FFmpeg turns into the same RGB
 EXACT = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "gray"}
@@ -24,7 +24,7 @@ AHEAD = 4 * 2**30  # bytes of decoded frames that decord may pile up behind a sl
 
 
 def pictures(path: Path, wanted: Sequence[int]) -> Iterator[Tensor]:
-    with naming(path):
+    with name_errors(path):
         found = find(path)
         for i in wanted:
             yield torch.from_numpy(found.get(i))
@@ -37,7 +37,7 @@ class Decoder(ABC):
         """
         Args:
             device: cpu, or cuda:N where the backend can decode there.
-            num_threads: Of the decoder.
+            num_threads: Number of threads of the decoder.
         """
         self.device, self.num_threads = torch.device(device), num_threads
 
@@ -79,7 +79,7 @@ class Decoder(ABC):
                 raise VideoError(path, f"has frames of {tuple(out.shape[1:3])} and of {tuple(frame.shape[:2])} pixels")
             out[place] = frame
         if out is None:
-            raise Refused("read: asked for no frame")
+            raise UserError("read: asked for no frame")
         return out if list(indices) == wanted else out[[wanted.index(i) for i in indices]]
 
 
@@ -106,7 +106,7 @@ class Decord(OnCPU):
         """Why decord would be wrong, or give other bits than PyAV; empty where it is right.
 
         Args:
-            count: Of the frames that are wanted.
+            count: Number of frames wanted.
         """
         if index.trimmed:
             return "an edit list hides frames, which decord gets wrong"
@@ -143,7 +143,7 @@ class Decord(OnCPU):
         except (DECORDError, RuntimeError, IndexError, StopIteration) as error:
             if "CUDA not enabled" in str(error) or "GPU acceleration not available" in str(error):
                 remedies = "build it with USE_CUDA=ON, or use datamodules.media.video.TorchCodec"
-                raise Refused(f"this decord was built without CUDA: {remedies}") from error
+                raise UserError(f"this decord was built without CUDA: {remedies}") from error
             raise VideoError(path, f"decord: {(str(error).strip() or 'ended early').splitlines()[-1]}") from error
         finally:
             reader = None  # an open reader decodes the rest of the file into memory
@@ -160,7 +160,7 @@ class PyAV(Watched):
             corrupt: Gets the numbers of the frames that the decoder calls damaged; several threads miss some.
         """
         if self.device.type != "cpu":
-            raise Refused(f"PyAV decodes on the CPU, not on {self.device}; use datamodules.media.video.TorchCodec")
+            raise UserError(f"PyAV decodes on the CPU, not on {self.device}; use datamodules.media.video.TorchCodec")
         kept, last, seen = set(wanted), max(wanted), 0
         convert = VideoReformatter()  # one for all: to make its tables costs as much as to convert a frame
         try:
@@ -174,7 +174,7 @@ class PyAV(Watched):
                     if corrupt is not None and frame.is_corrupt:
                         corrupt.append(i)
                     if i in kept:
-                        picture = convert.reformat(progressive(frame), format="rgb24").to_ndarray()
+                        picture = convert.reformat(drop_interlacing(frame), format="rgb24").to_ndarray()
                         yield torch.from_numpy(np.ascontiguousarray(np.rot90(picture, frame.rotation // 90)))
                     if i == last and i < len(index) - 1:
                         return
@@ -184,7 +184,7 @@ class PyAV(Watched):
             raise VideoError(path, f"is damaged: {seen} of {len(index)} frames can be decoded")
 
 
-def progressive(frame: av.VideoFrame) -> av.VideoFrame:
+def drop_interlacing(frame: av.VideoFrame) -> av.VideoFrame:
     """Without the mark of interlacing, which would make FFmpeg convert the colours of each field by itself."""
     is_array = frame.format.name in EXACT - {"yuvj422p"} and not (frame.width % 2 or frame.height % 2)  # for PyAV
     if not frame.interlaced_frame or not is_array:
@@ -223,12 +223,12 @@ class TorchCodec(Decoder):
     """torchcodec in its exact mode; on a GPU it decodes there and the frames stay there."""
 
     def decode(self, path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Tensor]:
-        remedies = "'pip install deepfake-suite[torchcodec]' and FFmpeg's libraries ('apt install ffmpeg')"
+        remedies = "pip install -e '.[torchcodec]' in the clone and FFmpeg's libraries ('apt install ffmpeg')"
         absent = f"torchcodec does not load; it needs {remedies}"
         try:
             from torchcodec.decoders import VideoDecoder
         except (ImportError, RuntimeError) as error:
-            raise Refused(absent) from error
+            raise UserError(absent) from error
         try:
             decoder = VideoDecoder(
                 str(path),
@@ -245,11 +245,11 @@ class TorchCodec(Decoder):
                 if abs(frame.pts_seconds - begin - index.times[i]) > 0.002:
                     raise VideoError(path, f"torchcodec returned the frame of {frame.pts_seconds:.3f} s for number {i}")
                 yield frame.data
-        except Refused:
+        except UserError:
             raise
         except (RuntimeError, ValueError, IndexError) as error:
             if "Could not load libtorchcodec" in str(error):  # looked for only now from torchcodec 0.17 on
-                raise Refused(absent) from error
+                raise UserError(absent) from error
             if self.device.type != "cpu" and "CUDA" in str(error):
-                raise Refused(f"torchcodec on {self.device}: {str(error).strip().splitlines()[0]}") from error
+                raise UserError(f"torchcodec on {self.device}: {str(error).strip().splitlines()[0]}") from error
             raise VideoError(path, f"torchcodec: {str(error).strip().splitlines()[0]}") from error

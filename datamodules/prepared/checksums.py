@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from zlib import crc32
 
-from datamodules.runtime.atomic_files import appearing, write_text
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.atomic_files import write_atomically, write_text
+from datamodules.runtime.errors import UserError
 
 FILE = "digests.json"
 TABLES = ("contract.json", "manifest.csv", "faces.arrow", "crops.arrow", "tracks.arrow")
@@ -43,7 +43,7 @@ def read(prepared: Path) -> dict[str, list[Digest]]:
             name: [(int(size), int(crc)) for size, crc in known] for name, known in json.loads(path.read_text()).items()
         }
     except (ValueError, TypeError, AttributeError) as error:
-        raise Refused(f"{path}: is damaged ({error}); prepare the data again, into another folder") from error
+        raise UserError(f"{path}: is damaged ({error}); prepare the data again, into another folder") from error
 
 
 def write(prepared: Path, known: dict[str, list[Digest]]) -> None:
@@ -51,9 +51,9 @@ def write(prepared: Path, known: dict[str, list[Digest]]) -> None:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """As ``appearing``, for a table: what it will hold is on record before it does."""
-    with appearing(path) as part:
+def replace_recorded(path: Path) -> Iterator[Path]:
+    """As ``write_atomically``, for a table: what it will hold is on record before it does."""
+    with write_atomically(path) as part:
         yield part
         known = read(path.parent)
         write(path.parent, known | {path.name: [*known.get(path.name, []), digest(part)]})
@@ -76,18 +76,18 @@ def check(prepared: Path, name: str, whole: bool = False) -> Path:
     """
     path, known = prepared / name, read(prepared).get(name)
     if not path.exists():
-        raise Refused(f"{path}: missing; run 'python -m suite prepare'")
+        raise UserError(f"{path}: missing; run 'python -m suite prepare'")
     if known is None:
-        raise Refused(
+        raise UserError(
             f"{path}: {FILE} has no checksum of it, as of an older version; prepare again, into another folder"
         )
     size = path.stat().st_size
     if size not in {bytes for bytes, _ in known}:
-        raise Refused(
+        raise UserError(
             f"{path}: is damaged ({size} bytes, written were {known[-1][0]}); prepare again, into another folder"
         )
     if (whole or size <= ALWAYS) and digest(path) not in known:
-        raise Refused(
+        raise UserError(
             f"{path}: is damaged (its checksum is not that of what was written); prepare again, into another folder"
         )
     return path

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from datamodules.prepared import checksums
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 Contract = dict[str, str | int | float]
 LAYOUT = 2  # of prepared folders; raise it when those of before can no longer be used
@@ -27,7 +27,7 @@ ON_CPU = "FFmpeg on cpu"
 SAME_PIXELS = {"Decord on cpu": ON_CPU, "PyAV on cpu": ON_CPU}  # as contracts were once written
 
 
-def by_family(contract: Contract) -> Contract:
+def name_family(contract: Contract) -> Contract:
     """With the family of its decoder in place of the one that was named."""
     decoder = str(contract.get("decoder", ""))
     return contract | {"decoder": SAME_PIXELS[decoder]} if decoder in SAME_PIXELS else contract
@@ -37,9 +37,9 @@ def compare(mine: Contract, theirs: Contract, who: str, options: Mapping[str, st
     """
     Args:
         who: Says where ``theirs`` is from, for the message.
-        options: That change a part of ``mine``, for the message.
+        options: Options that change a part of ``mine``, for the message.
     """
-    mine, theirs = by_family(mine), by_family(theirs)
+    mine, theirs = name_family(mine), name_family(theirs)
     different = [
         f"{name} is {mine.get(name, 'absent')!r} here and {theirs.get(name, 'absent')!r} there"
         for name in sorted(mine.keys() | theirs.keys())
@@ -48,17 +48,17 @@ def compare(mine: Contract, theirs: Contract, who: str, options: Mapping[str, st
     if different:
         give = [f"{option} {theirs[name]}" for name, option in (options or {}).items() if mine[name] != theirs[name]]
         advice = f"; give {' '.join(give)}" if give else ""
-        raise Refused(f"{who} was prepared differently: {'; '.join(different)}{advice}")
+        raise UserError(f"{who} was prepared differently: {'; '.join(different)}{advice}")
 
 
 def load(folder: Path) -> Contract:
     path = folder / "contract.json"
     if not path.exists():
-        raise Refused(f"{path}: missing; run 'python -m suite prepare' with --data.prepared {folder}")
+        raise UserError(f"{path}: missing; run 'python -m suite prepare' with --data.prepared {folder}")
     if path.name in checksums.read(folder):  # from the end of the first call of 'prepare' on
         checksums.check(folder, path.name)
     contract: Contract = json.loads(path.read_text())
     if contract.get("layout", 1) != LAYOUT:
         was = f"{folder}: was prepared by an earlier version, layout {contract.get('layout', 1)}, must be {LAYOUT}"
-        raise Refused(f"{was}; run 'python -m suite prepare' again, with a new folder for --data.prepared")
+        raise UserError(f"{was}; run 'python -m suite prepare' again, with a new folder for --data.prepared")
     return contract

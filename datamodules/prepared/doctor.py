@@ -9,7 +9,7 @@ from datamodules.issues import Finding
 from datamodules.prepared import checksums
 from datamodules.prepared.shards import Place
 from datamodules.prepared.tables import IMAGE_COLUMNS, load
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 ROWS = 4096  # crops that one process reads after the other
 
@@ -19,7 +19,7 @@ def check_tables(prepared: Path) -> list[Finding]:
     for name in checksums.TABLES:
         try:
             checksums.check(prepared, name, whole=True)
-        except Refused as error:
+        except UserError as error:
             found.append(Finding("prepared", name, str(error).removeprefix(f"{prepared / name}: ")))
     return found
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from datamodules import manifest
 from datamodules.batch import POINTS
-from datamodules.faces.quality import are_believed
+from datamodules.faces.quality import find_plausible
 from datamodules.manifest import Video
 from datamodules.prepared import checksums
 from datamodules.prepared.tables import load, load_tracks
@@ -33,7 +33,7 @@ class FaceRecord:
     where: dict[str, NDArray[Any]]  # (N,) columns that the source needs
     home: int = 0  # number of its prepared set, where there are several
 
-    def at(self, numbers: Sequence[int]) -> NDArray[np.int64]:
+    def find_rows(self, numbers: Sequence[int]) -> NDArray[np.int64]:
         return np.searchsorted(self.frames, numbers)
 
 
@@ -46,7 +46,7 @@ class FaceIndex:
         """
         Args:
             name: The table that the rows of a face are in.
-            columns: What the source needs of them.
+            columns: Columns that the source needs.
             tracks: Faces per video at most, the best ones.
         """
         self.paths, self.videos, self.columns = [prepared / f"{name}.arrow"], videos, columns
@@ -108,7 +108,7 @@ class FaceIndex:
     def frames(self, i: int, only_believed: bool = False) -> NDArray[np.int64]:
         rows = self.table.slice(self.first[i], self.count[i])
         frames: NDArray[np.int64] = rows["frame"].to_numpy().astype(np.int64)
-        return frames[are_believed(rows)] if only_believed else frames
+        return frames[find_plausible(rows)] if only_believed else frames
 
     def face(self, i: int) -> FaceRecord:
         rows = self.table.slice(self.first[i], self.count[i])

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from datamodules import manifest
 from datamodules.faces.align import Alignment, Cropper
 from datamodules.faces.crop import NoCrop
-from datamodules.faces.provided import given_track
+from datamodules.faces.provided import read_provided_track
 from datamodules.faces.tracking.track import Track
 from datamodules.faces.tracking.tracker import FaceTracker
-from datamodules.loading.sampling import evenly
+from datamodules.loading.sampling import space_evenly
 from datamodules.manifest import Video
 from datamodules.media.damage import Damage, find_damage, say_damage
 from datamodules.media.image import Format, encode
-from datamodules.media.mask_video import covered, damaged_masks, read_masks
+from datamodules.media.mask_video import damaged_masks, measure_cover, read_masks
 from datamodules.media.probe import Index, VideoError, probe
 from datamodules.media.source_files import sha256, size_of
 from datamodules.media.video import Decoder
@@ -84,7 +84,7 @@ class Recipe:
 
 def coverage(track: Track, masks: dict[int, NDArray[np.uint8]]) -> float:
     """Mean share of a track's boxes that the mask covers."""
-    shares = [covered(one.box, masks[one.frame]) for one in track if one.frame in masks]
+    shares = [measure_cover(one.box, masks[one.frame]) for one in track if one.frame in masks]
     return float(np.mean(shares)) if shares else 0.0
 
 
@@ -98,7 +98,7 @@ def prepare_video(row: Video, root: Path, out: Path, recipe: Recipe) -> None:
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
-        path = manifest.inside(root, row.path)
+        path = manifest.resolve_inside(root, row.path)
         index = probe(path)
         row = replace(row, fps=round(index.fps, 3), frames=len(index), sha256=sha256(path))
         write_part(part, row, index, root, out, recipe)
@@ -113,7 +113,7 @@ def prepare_video(row: Video, root: Path, out: Path, recipe: Recipe) -> None:
 
 def is_mask(path: Path, row: Video, root: Path) -> bool:
     try:
-        return bool(row.mask) and path == manifest.inside(root, row.mask)
+        return bool(row.mask) and path == manifest.resolve_inside(root, row.mask)
     except manifest.Outside:
         return False
 
@@ -137,13 +137,13 @@ def write_part(
     Args:
         damage: (N,) whether each frame is damaged; looked for without it.
     """
-    path = manifest.inside(root, row.path)
+    path = manifest.resolve_inside(root, row.path)
     watcher = recipe.decoder.watcher(index) if damage is None else None
     if damage is None:
         # most files have none: what is decoded for the faces tells, and only where it does all begins again
         damage = np.zeros(len(index), bool) if watcher else find_damage(path, index)
         if row.mask:
-            damage |= damaged_masks(manifest.inside(root, row.mask), index)
+            damage |= damaged_masks(manifest.resolve_inside(root, row.mask), index)
     corrupt: list[int] = []
     if damage.any():
         content = Damage(video=row.key, path=row.path, damaged=int(damage.sum()), frames=len(damage))
@@ -151,7 +151,7 @@ def write_part(
     if damage.all():
         raise VideoError(path, say_damage(damage))
     damaged = set(np.flatnonzero(damage).tolist())
-    wanted = set(evenly(row.frames, recipe.frames)) - damaged
+    wanted = set(space_evenly(row.frames, recipe.frames)) - damaged
     kept: dict[int, NDArray[np.uint8]] = {}
     times: dict[int, float] = {}
     sizes: set[tuple[int, ...]] = set()
@@ -171,9 +171,9 @@ def write_part(
             yield picture
 
     if row.box:
-        files = manifest.inside(root, row.landmarks) if row.landmarks else None
+        files = manifest.resolve_inside(root, row.landmarks) if row.landmarks else None
         numbers = index.times.astype(int).tolist() if files else range(row.frames)
-        tracks = [given_track(pictures(), numbers, row.box, recipe.margin, recipe.tracker.landmarks, files)]
+        tracks = [read_provided_track(pictures(), numbers, row.box, recipe.margin, recipe.tracker.landmarks, files)]
         tracks[0].drop(damaged)
     else:
         tracks = recipe.tracker.track(pictures(), damaged)
@@ -186,7 +186,7 @@ def write_part(
     masks: dict[int, NDArray[np.uint8]] = {}
     if row.mask and wanted:
         size = kept[min(wanted)].shape[:2]
-        read = read_masks(recipe.decoder, manifest.inside(root, row.mask), index, sorted(wanted), size)
+        read = read_masks(recipe.decoder, manifest.resolve_inside(root, row.mask), index, sorted(wanted), size)
         masks = {n: mask for n, mask in zip(sorted(wanted), read, strict=True) if mask is not None}
         tracks.sort(key=lambda track: -coverage(track, masks))  # stable: equal ones stay in order of size
     nan = float("nan")
@@ -259,7 +259,7 @@ def prepare_all(
     """Prepares what is not prepared yet, yielding (done, all); the tables are complete when it ends.
 
     Args:
-        address: Of a Ray cluster; without it, processes of this machine.
+        address: Address of a Ray cluster; processes of this machine if unset.
     """
     manifest.check(rows, root)
     if without := [row for row in rows if not row.landmarks]:

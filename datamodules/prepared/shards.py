@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from datamodules.runtime.atomic_files import appearing
+from datamodules.runtime.atomic_files import write_atomically
 
 BLOCK = 512  # of a tar file
 
@@ -30,7 +30,7 @@ class Place:
 def write_tar(path: Path, images: Iterable[tuple[str, bytes]]) -> dict[str, Place]:
     """A plain tar and where each member's bytes begin; the file appears only when it is complete."""
     places = {}
-    with appearing(path) as part, tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as tar:
+    with write_atomically(path) as part, tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as tar:
         for name, content in images:
             info = tarfile.TarInfo(name)
             info.size = len(content)
@@ -43,7 +43,7 @@ def write_tar(path: Path, images: Iterable[tuple[str, bytes]]) -> dict[str, Plac
 def join_tars(parts: list[Path], path: Path) -> list[int]:
     """Concatenates tars into one; returns by how much the offsets of each part move."""
     shifts, at = [], 0
-    with appearing(path) as temporary, temporary.open("wb") as out:
+    with write_atomically(path) as temporary, temporary.open("wb") as out:
         for part in parts:
             with tarfile.open(part) as tar:
                 end = max((m.offset_data + -(-m.size // BLOCK) * BLOCK for m in tar.getmembers()), default=0)

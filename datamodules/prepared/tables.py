@@ -23,8 +23,8 @@ from datamodules.media.damage import Damage, read_damage, write_damage
 from datamodules.prepared import checksums
 from datamodules.prepared.face_table import FACES, POINTS
 from datamodules.prepared.shards import join_tars
-from datamodules.runtime.atomic_files import appearing
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.atomic_files import write_atomically
+from datamodules.runtime.errors import UserError
 
 SHARD = 256 * 2**20  # bytes from which a tar shard is full
 FILES = ("path", "mask", "box", "landmarks")  # columns that decide what was prepared
@@ -54,7 +54,7 @@ def save(
     path: Path,
     schema: pa.Schema,
     tables: Iterable[pa.Table],
-    appear: Callable[[Path], AbstractContextManager[Path]] = appearing,
+    appear: Callable[[Path], AbstractContextManager[Path]] = write_atomically,
 ) -> None:
     """Rows in large blocks, whatever the size of the tables that they come in.
 
@@ -77,7 +77,7 @@ def load_tracks(out: Path) -> pa.Table:
     tracks = load(out / "tracks.arrow")
     known = {name.decode(): int(size) for name, size in (tracks.schema.metadata or {}).items()}
     if known != {name: (out / f"{name}.arrow").stat().st_size for name in ("faces", "crops")}:
-        raise Refused(f"{out}: 'prepare' was stopped while it wrote the tables; call it again")
+        raise UserError(f"{out}: 'prepare' was stopped while it wrote the tables; call it again")
     return tracks
 
 
@@ -134,7 +134,7 @@ def relist(out: Path, listed: list[Video]) -> list[Video]:
         if [getattr(new, name) for name in FILES] == [getattr(old, name) for name in FILES]:
             kept.append(new)
     if after != before:
-        manifest.write(after, out / "manifest.csv", checksums.replacing)
+        manifest.write(after, out / "manifest.csv", checksums.replace_recorded)
         checksums.settle(out)
     return kept
 
@@ -163,7 +163,7 @@ def merge(out: Path, order: list[str]) -> None:
     skipped += [
         Skipped(**json.loads((path / "skipped.json").read_text())) for path in new if (path / "skipped.json").exists()
     ]
-    with appearing(out / "skipped.csv") as temporary, temporary.open("w", newline="") as f:
+    with write_atomically(out / "skipped.csv") as temporary, temporary.open("w", newline="") as f:
         writer = csv.DictWriter(f, NAMES)
         writer.writeheader()
         writer.writerows(map(asdict, sorted(skipped, key=lambda s: s.video)))
@@ -172,7 +172,7 @@ def merge(out: Path, order: list[str]) -> None:
         Damage(**json.loads(path.read_text())) for path in (part / "damaged.json" for part in new) if path.exists()
     ]
     write_damage(out, damaged)
-    manifest.write(together, out / "manifest.csv", checksums.replacing)
+    manifest.write(together, out / "manifest.csv", checksums.replace_recorded)
     checksums.settle(out)
     forget(out)
 
@@ -191,7 +191,7 @@ def join_shards(out: Path, parts: list[Path], fresh: set[str]) -> None:
     used: set[str] = set()
     if (out / "crops.arrow").exists():
         crops = load(out / "crops.arrow")
-        used = set(pc.unique(but(crops, pa.array(sorted(fresh), pa.string()))["image"]).to_pylist())
+        used = set(pc.unique(exclude(crops, pa.array(sorted(fresh), pa.string()))["image"]).to_pylist())
     folder = out / "shards"
     folder.mkdir(exist_ok=True)
     for path in folder.iterdir():  # of a merge that was killed
@@ -216,7 +216,7 @@ def join_shards(out: Path, parts: list[Path], fresh: set[str]) -> None:
         group, number = [], number + 1
 
 
-def but(table: pa.Table, videos: pa.Array) -> pa.Table:
+def exclude(table: pa.Table, videos: pa.Array) -> pa.Table:
     return table.filter(pc.invert(pc.is_in(table["video"], videos)))
 
 
@@ -229,12 +229,12 @@ def replace_rows(path: Path, schema: pa.Schema, parts: list[Path], fresh: set[st
         if path.exists():
             before = load(path)
             for batch in before.to_batches():
-                yield but(pa.Table.from_batches([batch]), gone)
+                yield exclude(pa.Table.from_batches([batch]), gone)
         for part in parts:
             moved = part.with_suffix(".moved.arrow")
             yield load(moved if moved.exists() else part)
 
-    save(path, schema, tables(), checksums.replacing)
+    save(path, schema, tables(), checksums.replace_recorded)
 
 
 def runs(table: pa.Table) -> pa.Table:
@@ -262,4 +262,4 @@ def save_tracks(out: Path) -> None:
     table = pa.table({name: counts.get(name, both[name]) for name in TRACKS.names})
     # the sizes tell tables that belong together from those of a call that was killed in between
     sizes = {name: str(path.stat().st_size) for name, path in paths.items()}
-    save(out / "tracks.arrow", TRACKS.with_metadata(sizes), [table], checksums.replacing)
+    save(out / "tracks.arrow", TRACKS.with_metadata(sizes), [table], checksums.replace_recorded)

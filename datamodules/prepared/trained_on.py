@@ -15,7 +15,7 @@ class SeenSet:
     """Of one data set.
 
     Args:
-        people: As its manifest tells them apart, perhaps by source clips; 0 where it does not.
+        people: Number of people that its manifest tells apart, perhaps by source clips; 0 where it does not.
         forged_by: The synthesis that made forgeries of the real ones, empty without.
     """
 
@@ -41,7 +41,7 @@ def count_seen(videos: pa.Table, makers: Sequence[str] = ()) -> list[dict[str, A
 
     Args:
         videos: Rows of the manifest, of training.
-        makers: What makes forgeries of the real ones.
+        makers: Names of the syntheses that forge the real ones.
     """
     seen = []
     for dataset in sorted(pc.unique(videos["dataset"]).to_pylist()):

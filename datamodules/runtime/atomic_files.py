@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @contextmanager
-def appearing(path: Path) -> Iterator[Path]:
+def write_atomically(path: Path) -> Iterator[Path]:
     """Yields the name to write to; at the end it takes the place of ``path``, and after an error nothing is left."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
@@ -21,5 +21,5 @@ def appearing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    with appearing(path) as part:
+    with write_atomically(path) as part:
         part.write_text(text)

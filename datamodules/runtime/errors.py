@@ -1,5 +1,5 @@
 """What a user can mend."""
 
 
-class Refused(ValueError):
+class UserError(ValueError):
     """Names the thing, the value and the rule; the command line prints it without a traceback."""

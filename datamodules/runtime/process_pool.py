@@ -21,14 +21,14 @@ PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 DEATH_OF_PARENT = 1  # PR_SET_PDEATHSIG
 
 
-def ends_with_parent() -> None:
+def die_with_parent() -> None:
     """Whoever kills the first process leaves none behind, on Linux; elsewhere each ends with its job."""
     if PRCTL is not None:
         PRCTL(DEATH_OF_PARENT, signal.SIGTERM)
 
 
 def begin() -> None:
-    ends_with_parent()
+    die_with_parent()
     for name in ONE_THREAD:  # read once, by libraries that are loaded after this
         os.environ.setdefault(name, os.environ.get("OMP_NUM_THREADS", "1"))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C reaches all processes; the first one decides

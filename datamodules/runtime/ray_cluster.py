@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.runtime.process_pool import Job
 
 RETRIES = 3  # of a job whose worker died
@@ -30,21 +30,21 @@ def run(jobs: Iterable[Job], address: str, workers: int, one_gpu: bool = False) 
     """Yields what each finished job returns, in no order.
 
     Args:
-        address: Of a running cluster, such as auto or ray://host:10001; local starts one on this machine.
+        address: Address of a running cluster, such as auto or ray://host:10001; local starts one on this machine.
         workers: Processes of a local one.
         one_gpu: Each job has one to itself, where the cluster has any.
     """
     try:
         import ray
     except ImportError as error:
-        raise Refused("--cluster needs Ray: pip install 'deepfake-suite[cluster]'") from error
+        raise UserError("--cluster needs Ray: pip install -e '.[cluster]' in the clone") from error
     here: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": 100 * 2**20}
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         reach(address)
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **(here if address == "local" else {}))
     except (OSError, ValueError, RuntimeError) as error:
-        raise Refused(f"--cluster {address}: no Ray cluster there ({str(error).splitlines()[0]})") from error
+        raise UserError(f"--cluster {address}: no Ray cluster there ({str(error).splitlines()[0]})") from error
     remote = ray.remote(call)
     gpus = ray.cluster_resources().get("GPU", 0) if one_gpu else 0
     places = int(gpus or ray.cluster_resources().get("CPU", 1))
@@ -68,6 +68,6 @@ def run(jobs: Iterable[Job], address: str, workers: int, one_gpu: bool = False) 
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from None
             except ray.exceptions.RayError as error:
-                raise Refused(f"--cluster {address}: {str(error).strip().splitlines()[0]}") from error
+                raise UserError(f"--cluster {address}: {str(error).strip().splitlines()[0]}") from error
     finally:
         ray.shutdown()

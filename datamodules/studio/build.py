@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.media.encode import write_h264
-from datamodules.runtime.atomic_files import appearing, write_text
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.atomic_files import write_atomically, write_text
+from datamodules.runtime.errors import UserError
 from datamodules.runtime.process_pool import Job, run
 from datamodules.studio.forgeries.all import FORGERIES
 from datamodules.studio.forgeries.base import Take
 from datamodules.studio.people import LONDON, Person, read_people, split_people
 from datamodules.studio.portrait import make_portrait
-from datamodules.studio.scene import film, open_camera
+from datamodules.studio.scene import open_camera, render_video
 from datamodules.studio.shot import Shot, direct
 
 Size = Literal["tiny", "small", "medium"]
@@ -117,7 +117,7 @@ def render(plan: Plan, target: Person, source: Person) -> Iterator[Video]:
     """The real video of one id, then all its forgeries with the face of another."""
     shot, portrait = plan.shot(target.id), make_portrait(target)
     camera = open_camera(shot)
-    frames = list(film(portrait, shot, camera))
+    frames = list(render_video(portrait, shot, camera))
     real = [camera.shoot(frame.picture, i) for i, frame in enumerate(frames)]
     yield Video(
         folder="original_sequences/youtube",
@@ -161,7 +161,7 @@ def film_id(plan: Plan, root: Path, target: Person, source: Person, forged: bool
             write_h264(root / video.folder / "masks" / "videos" / f"{video.stem}.mp4", video.masks, fps, MASK_CRF)
             truth["masks"] = np.packbits(np.stack(video.masks) > 0, axis=-1)
         path = root / "truth" / video.folder / f"{video.stem}.npz"
-        with appearing(path) as part, part.open("wb") as f:
+        with write_atomically(path) as part, part.open("wb") as f:
             np.savez(f, **truth)
     done.parent.mkdir(parents=True, exist_ok=True)
     done.touch()
@@ -171,17 +171,17 @@ def begin(root: Path, plan: Plan) -> None:
     """Makes the folder, or refuses one that holds something else."""
     stamp, asked = root / "studio.json", {**asdict(plan), "digest": plan.digest()}
     if root.exists() and not root.is_dir():
-        raise Refused(f"{root}: is a file, must be a folder")
+        raise UserError(f"{root}: is a file, must be a folder")
     if not stamp.exists() and root.exists() and any(root.iterdir()):
-        raise Refused(f"{root}: not empty and not a studio; choose another folder")
+        raise UserError(f"{root}: not empty and not a studio; choose another folder")
     if stamp.exists():
         try:
             made = json.loads(stamp.read_text())
         except ValueError as error:
-            raise Refused(f"{stamp}: is damaged ({error}); choose another folder") from error
+            raise UserError(f"{stamp}: is damaged ({error}); choose another folder") from error
         if made != asked:
             changed = [name for name in asked if made.get(name) != asked[name]]
-            raise Refused(f"{stamp}: made with another {' and '.join(changed)}; choose another folder")
+            raise UserError(f"{stamp}: made with another {' and '.join(changed)}; choose another folder")
     root.mkdir(parents=True, exist_ok=True)
     write_text(stamp, json.dumps(asked, indent=1) + "\n")
     write_lists(root, plan)

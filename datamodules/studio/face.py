@@ -45,7 +45,7 @@ def express(neutral: Array, smile: Array, expression: Expression) -> Array:
     Args:
         neutral: (68, 2) points of the neutral photograph.
         smile: (68, 2), by how much they move for a full smile.
-        expression: Of the moment.
+        expression: Expression in this frame.
     """
     p = neutral + expression.smile * smile
     drop = 0.2 * expression.mouth

@@ -67,7 +67,7 @@ def find_silhouette(soft: Array, points: Array) -> tuple[Mask, Mask, Array]:
     """Pixels (H, W) with any share of person, those of bright clothes, and how surely a pixel is not backdrop's noise.
 
     Args:
-        soft: What differs from the backdrop, without noise (H, W, 3).
+        soft: Difference from the backdrop, without noise (H, W, 3).
         points: The landmarks.
     """
     distance = measure_contrast(soft)
@@ -133,7 +133,7 @@ def find_lit_ears(soft: Array, points: Array) -> Array:
     """How surely (H, W) a pixel is of an ear: light shines through it and makes it as bright as a backdrop, yet red.
 
     Args:
-        soft: What differs from the backdrop, without noise (H, W, 3).
+        soft: Difference from the backdrop, without noise (H, W, 3).
         points: The landmarks.
     """
     ears = np.zeros(soft.shape[:2], np.uint8)

@@ -19,9 +19,9 @@ from datamodules.faces.detection.base import Image
 from datamodules.faces.detection.blaze_face import BlazeFace, measure_roll
 from datamodules.faces.landmarks.base import Landmarks
 from datamodules.faces.landmarks.face_mesh import FaceMesh
-from datamodules.issues import Kind, note
+from datamodules.issues import Kind, report_issue
 from datamodules.media.image_sequence import PICTURES, is_picture
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 LONDON = Path(__file__).parent / "london"
 TABLE, POINTS = "people.csv", "points.json"
@@ -74,13 +74,13 @@ def read_people(folder: Path = LONDON, landmarks: Landmarks | None = None) -> li
         landmarks: Finds the points that points.json lacks; the packaged dlib model without it.
     """
     if not folder.is_dir():
-        raise Refused(
+        raise UserError(
             f"{folder}: {'is a file, must be a folder of photographs' if folder.exists() else 'no such folder'}"
         )
     files = find_photographs(folder)
     table, points = read_table(folder / TABLE), read_points(folder / POINTS)
     for id in [id for id in {**table, **points} if id not in files]:
-        note("missing", f"{id}.jpg", "listed, but there is no photograph")
+        report_issue("missing", f"{id}.jpg", "listed, but there is no photograph")
     people, reasons = [], []
     for id, mine in sorted(files.items()):
         photographs = {}
@@ -88,7 +88,7 @@ def read_people(folder: Path = LONDON, landmarks: Landmarks | None = None) -> li
             try:
                 photographs[expression] = open_photograph(path, points.get(id, {}).get(expression), landmarks)
             except Unusable as error:
-                note(error.kind, path.name, f"left out: {error}")
+                report_issue(error.kind, path.name, f"left out: {error}")
                 reasons.append(f"{path.name} ({error})")
         if NEUTRAL in photographs:
             attributes = table.get(id, {})
@@ -102,7 +102,7 @@ def read_people(folder: Path = LONDON, landmarks: Landmarks | None = None) -> li
             )
     if len(people) < FEWEST:
         why = f"; left out: {', '.join(reasons[:5])}{', ...' if len(reasons) > 5 else ''}" if reasons else ""
-        raise Refused(
+        raise UserError(
             f"{folder}: {len(people)} usable people, must be {FEWEST} or more, two for each of {', '.join(SHARES)}{why}"
         )
     return people
@@ -116,16 +116,16 @@ def find_photographs(folder: Path) -> dict[str, dict[str, Path]]:
             continue
         if not is_picture(path.name):
             if path.suffix.lower() not in BESIDE:
-                note("unexpected", path.name, f"left out: photographs end in {', '.join(sorted(PICTURES))}")
+                report_issue("unexpected", path.name, f"left out: photographs end in {', '.join(sorted(PICTURES))}")
             continue
         id, _, expression = path.stem.rpartition("_")
         if not id or expression not in (NEUTRAL, SMILING):
             id, expression = path.stem, NEUTRAL
         if expression in found.setdefault(id, {}):
-            raise Refused(f"{path}: {id} has a {expression} photograph already, {found[id][expression].name}")
+            raise UserError(f"{path}: {id} has a {expression} photograph already, {found[id][expression].name}")
         found[id][expression] = path
     for id in [id for id, mine in found.items() if NEUTRAL not in mine]:
-        note("missing", f"{id}_{NEUTRAL}.jpg", f"left out: {found.pop(id)[SMILING].name} alone is not enough")
+        report_issue("missing", f"{id}_{NEUTRAL}.jpg", f"left out: {found.pop(id)[SMILING].name} alone is not enough")
     return found
 
 
@@ -137,12 +137,12 @@ def read_table(path: Path) -> dict[str, dict[str, str]]:
     try:
         rows = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
     except UnicodeDecodeError as error:
-        raise Refused(f"{path}: must be UTF-8 text ({error})") from error
+        raise UserError(f"{path}: must be UTF-8 text ({error})") from error
     if "id" not in (rows.fieldnames or []):
-        raise Refused(f"{path}: must have a column id, has {', '.join(rows.fieldnames or []) or 'none'}")
+        raise UserError(f"{path}: must have a column id, has {', '.join(rows.fieldnames or []) or 'none'}")
     for row in rows:
         if row["id"] in out:
-            raise Refused(f"{path}, line {rows.line_num}: a second row of {row['id']}")
+            raise UserError(f"{path}, line {rows.line_num}: a second row of {row['id']}")
         out[row["id"]] = {name: value for name, value in row.items() if name and name != "id" and value}
     return out
 
@@ -155,11 +155,11 @@ def read_points(path: Path) -> dict[str, dict[str, NDArray[np.float32]]]:
         content = json.loads(path.read_text(encoding="utf-8"))
         out = {id: {name: np.array(p, np.float32) for name, p in mine.items()} for id, mine in content.items()}
     except (ValueError, TypeError, AttributeError) as error:
-        raise Refused(f'{path}: must hold {{"ID": {{"neutral": [[x, y], ...]}}}} ({error})') from error
+        raise UserError(f'{path}: must hold {{"ID": {{"neutral": [[x, y], ...]}}}} ({error})') from error
     for id, mine in out.items():
         for name, points in mine.items():
             if points.shape != (68, 2) or not np.isfinite(points).all():
-                raise Refused(f"{path}: {id}, {name}: must be 68 finite points, is of shape {points.shape}")
+                raise UserError(f"{path}: {id}, {name}: must be 68 finite points, is of shape {points.shape}")
     return out
 
 
@@ -168,7 +168,7 @@ def open_photograph(path: Path, points: NDArray[np.float32] | None, landmarks: L
     try:
         width, height = check_readable(path)
         image = read_upright(path) if points is None else None
-    except Refused as error:
+    except UserError as error:
         raise Unusable("corrupt", str(error).removeprefix(f"{path}: ")) from error
     if image is not None:
         points = find_points(image, landmarks)
@@ -202,7 +202,7 @@ def check_readable(path: Path) -> tuple[int, int]:
             image.draft("L", (width // 8, height // 8))
             image.load()
     except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
-        raise Refused(f"{path}: cannot be read ({error})") from error
+        raise UserError(f"{path}: cannot be read ({error})") from error
     return (height, width) if turned else (width, height)
 
 
@@ -212,7 +212,7 @@ def read_upright(path: Path) -> NDArray[np.uint8]:
         with PIL.Image.open(path) as image:
             return np.array(PIL.ImageOps.exif_transpose(image).convert("RGB"))
     except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
-        raise Refused(f"{path}: cannot be read ({error})") from error
+        raise UserError(f"{path}: cannot be read ({error})") from error
 
 
 def age_band(attributes: dict[str, str]) -> dict[str, str]:
@@ -231,7 +231,7 @@ def split_people(people: list[Person]) -> dict[str, list[Person]]:
     drawn = sorted(people, key=lambda person: draw_key(person.id))
     if len(drawn) % 2:
         odd = drawn.pop()
-        note("held out", odd.neutral.path.name, "people are filmed in pairs: one of an odd number is left out")
+        report_issue("held out", odd.neutral.path.name, "people are filmed in pairs: one of an odd number is left out")
     sizes = split_sizes(len(drawn))
     values = {person.id: [(name, person.attributes.get(name, "")) for name in BALANCED] for person in drawn}
     totals = Counter(value for mine in values.values() for value in mine)
@@ -253,7 +253,7 @@ def split_people(people: list[Person]) -> dict[str, list[Person]]:
 
 def split_sizes(count: int) -> dict[str, int]:
     if count < FEWEST:
-        raise Refused(f"{count} people, must be {FEWEST} or more, two for each of {', '.join(SHARES)}")
+        raise UserError(f"{count} people, must be {FEWEST} or more, two for each of {', '.join(SHARES)}")
     total = sum(SHARES.values())
     sizes = {name: max(2, 2 * round(count * share / total / 2)) for name, share in SHARES.items()}
     return sizes | {"train": count - sizes["val"] - sizes["test"]}

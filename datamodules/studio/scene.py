@@ -47,11 +47,11 @@ def open_camera(shot: Shot) -> Camera:
     return Camera(rng, shot.width, shot.height, len(shot), shot.fps)
 
 
-def over(layer: Array, behind: Array) -> Array:
+def composite(layer: Array, behind: Array) -> Array:
     return behind + layer[..., 3:] * (layer[..., :3] - behind)
 
 
-def film(portrait: Portrait, shot: Shot, camera: Camera) -> Iterator[Frame]:
+def render_video(portrait: Portrait, shot: Shot, camera: Camera) -> Iterator[Frame]:
     """The frames of a real video, before the sensor adds its noise."""
     head = head_for(portrait, shot)
     dye(head, shot.clothes)
@@ -60,9 +60,9 @@ def film(portrait: Portrait, shot: Shot, camera: Camera) -> Iterator[Frame]:
     for i, (pose, light) in enumerate(zip(shot.poses, shot.lights, strict=True)):
         view = look(head, pose, light, shot.width, shot.height)
         layer = render(head, head.texture(shot.expressions[i]), view, box)
-        behind = background.film(i, shot.camera_shift(i))
+        behind = background.render(i, shot.camera_shift(i))
         yield Frame(
-            picture=camera.focus(over(layer, behind)),
+            picture=camera.focus(composite(layer, behind)),
             person=layer[..., 3].copy(),  # a view would keep the layer
             behind=behind,
             points=head.project(head.express(shot.expressions[i]), pose),
@@ -73,5 +73,5 @@ def film(portrait: Portrait, shot: Shot, camera: Camera) -> Iterator[Frame]:
 def shoot(portrait: Portrait, shot: Shot) -> Iterator[tuple[NDArray[np.uint8], Array]]:
     """The frames of a real video, each with its 68 exact landmarks."""
     camera = open_camera(shot)
-    for i, frame in enumerate(film(portrait, shot, camera)):
+    for i, frame in enumerate(render_video(portrait, shot, camera)):
         yield camera.shoot(frame.picture, i), frame.points

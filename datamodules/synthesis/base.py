@@ -14,12 +14,12 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from torch import Tensor, nn
 
 from datamodules.augment.augment import CHUNK
-from datamodules.augment.photometric import happens
+from datamodules.augment.photometric import draw_flags
 from datamodules.batch import Batch
 from datamodules.faces.align import Cropper
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.synthesis.batch_framing import cut_together
-from datamodules.synthesis.framing import WHOLE, Cut, Framing, Shape, draw_shape, framed
+from datamodules.synthesis.framing import WHOLE, Cut, Framing, Shape, apply_shape, draw_shape
 
 COARSER = 4  # than the mask is its boundary: few pixels are exactly half and half, and each resizing makes more of them
 BLENDED = "#blended"  # ends the key of a forgery that was made here
@@ -44,7 +44,7 @@ def boundary_levels(mask: Tensor) -> Tensor:
 
 
 @contextmanager
-def drawing(seed: int) -> Iterator[None]:
+def seed_draws(seed: int) -> Iterator[None]:
     """Draws from this seed alone, and leaves the generator as it was."""
     # of the CPU alone: torch.manual_seed would take dropout on a GPU with it
     before = torch.default_generator.get_state()
@@ -113,7 +113,7 @@ class Synthesis(nn.Module, ABC):
         step = 1 if seeds is not None else CHUNK
         for start in range(0, len(faces), step):
             rows = slice(start, start + step)
-            with nullcontext() if seeds is None else drawing(seeds[start]):
+            with nullcontext() if seeds is None else seed_draws(seeds[start]):
                 blend = self.blend(faces[rows], landmarks[rows])
             yield rows, blend
 
@@ -121,18 +121,18 @@ class Synthesis(nn.Module, ABC):
     def check(batch: Batch, may_be_forged: bool = False) -> None:
         """While it is on the CPU: later it would be waited for."""
         if ((batch.label != 0).any() and not may_be_forged) or not batch.has_landmarks.all():
-            raise Refused("synthesis: forgeries are made from real faces with landmarks")
+            raise UserError("synthesis: forgeries are made from real faces with landmarks")
 
     @torch.no_grad()
     def forward(self, batch: Batch, seeds: Sequence[int] | None = None) -> Batch:
         """B real faces to 2 B, reals first, both in their order.
 
         Args:
-            batch: Of clips of one frame; where there are sources, they are its second half.
+            batch: Batch of clips of one frame; where there are sources, they are its second half.
             seeds: One for each face, which then depends on nothing else.
         """
         if batch.frames.shape[1] != 1:
-            raise Refused(f"synthesis: clips of {batch.frames.shape[1]} frames; set clip to 1")
+            raise UserError(f"synthesis: clips of {batch.frames.shape[1]} frames; set clip to 1")
         if batch.label.is_cpu:
             self.check(batch)
         k = 2 if self.nearest else 1
@@ -172,9 +172,9 @@ class Synthesis(nn.Module, ABC):
     def show(self, batch: Batch) -> Batch:
         """Faces that stay what they are, real or forged, cut and mirrored as those that are blended."""
         faces, mask = batch.frames[:, 0], batch.mask[:, 0]
-        with nullcontext() if self.training else drawing(0):  # nothing is drawn of which anything depends
+        with nullcontext() if self.training else seed_draws(0):  # nothing is drawn of which anything depends
             parts = [
-                self.framed(faces[i : i + CHUNK], faces[i : i + CHUNK], mask[i : i + CHUNK])
+                self.frame_blend(faces[i : i + CHUNK], faces[i : i + CHUNK], mask[i : i + CHUNK])
                 for i in range(0, len(batch), CHUNK)
             ]
         return replace(
@@ -189,7 +189,7 @@ class Synthesis(nn.Module, ABC):
 
     def cuts(self, b: int, height: int, width: int) -> list[Cut]:
         """Drawn, for pairs of this size."""
-        flip, change = happens(self.flip * self.training, b), happens(self.change * self.training, b)
+        flip, change = draw_flags(self.flip * self.training, b), draw_flags(self.change * self.training, b)
         out = []
         for i in range(b):
             window = self.framing.draw(height, width) if self.training else self.framing.middle(height, width)
@@ -198,7 +198,7 @@ class Synthesis(nn.Module, ABC):
             out.append(Cut(window=window, flip=bool(flip[i]), shape=shape))
         return out
 
-    def framed(self, real: Tensor, fake: Tensor, mask: Tensor, cuts: Sequence[Cut] | None = None) -> Blend:
+    def frame_blend(self, real: Tensor, fake: Tensor, mask: Tensor, cuts: Sequence[Cut] | None = None) -> Blend:
         """Real, fake, mask and boundary of each pair cut, mirrored and changed alike, and brought to size.
 
         Args:
@@ -232,7 +232,7 @@ class Synthesis(nn.Module, ABC):
                 (boundary[one], out.boundary[one]),
             ):
                 window = images[..., top : top + height, left : left + width]
-                framed(window.flip(-1) if cut.flip else window, cut.shape, self.compat, result)
+                apply_shape(window.flip(-1) if cut.flip else window, cut.shape, self.compat, result)
         return out
 
     def framed_together(self, real: Tensor, fake: Tensor, mask: Tensor, cuts: Sequence[Cut]) -> Blend:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from datamodules.augment.drawn_numbers import moved
+from datamodules.augment.drawn_numbers import move
 from datamodules.synthesis.framing import Cut
-from datamodules.synthesis.resize import line, sampled
+from datamodules.synthesis.resize import line, sample_grid
 
 
 class Side(NamedTuple):
@@ -46,16 +46,16 @@ def cut_together(images: Tensor, cuts: Sequence[Cut], compat: bool, sizes: Seque
         for axis, length, full in zip(sides, canvas, images.shape[-2:], strict=True)
     ]
     for size in sizes:
-        numbers += placed(sides, canvas, size)
+        numbers += place(sides, canvas, size)
     holes = []
     for axis, length in zip(sides, canvas, strict=True):
         begin, end = (torch.tensor(ends)[:, None] for ends in zip(*(side.hole for side in axis), strict=True))
         holes.append((torch.arange(length) >= begin) & (torch.arange(length) < end))
-    numbers = moved([*numbers, *holes], images.device)
-    wide = sampled(images, numbers[0], numbers[1])
+    numbers = move([*numbers, *holes], images.device)
+    wide = sample_grid(images, numbers[0], numbers[1])
     tall, across = numbers[-2:]
     wide.masked_fill_((tall[:, :, None] & across[:, None])[:, None], 0)
-    return [sampled(wide, numbers[i], numbers[i + 1]) for i in range(2, len(numbers) - 2, 2)]
+    return [sample_grid(wide, numbers[i], numbers[i + 1]) for i in range(2, len(numbers) - 2, 2)]
 
 
 def side_of(cut: Cut, axis: int, compat: bool) -> Side:
@@ -75,7 +75,7 @@ def side_of(cut: Cut, axis: int, compat: bool) -> Side:
     return Side(first, -step if flip else step, filled, extent if compat else length, share, hole)
 
 
-def placed(sides: list[list[Side]], canvas: list[int], size: tuple[int, int]) -> list[Tensor]:
+def place(sides: list[list[Side]], canvas: list[int], size: tuple[int, int]) -> list[Tensor]:
     """Rows and columns of the canvas from which what is given back comes; black where proportions changed."""
     largest = [max(both) for both in zip(*([side.share for side in axis] for axis in sides), strict=True)]
     out = []

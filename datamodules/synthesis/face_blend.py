@@ -11,9 +11,9 @@ from torch import Tensor
 from torchvision.transforms import functional as vision
 
 from datamodules.augment.jpeg import jpeg
-from datamodules.augment.photometric import between, happens, lit, shifted
+from datamodules.augment.photometric import add_shift, change_light, draw_between, draw_flags
 from datamodules.synthesis.base import Blend, Synthesis
-from datamodules.synthesis.feather import GRID, bent, dilated, eroded, feathered
+from datamodules.synthesis.feather import GRID, bend, dilate, erode, feather
 from datamodules.synthesis.hull import KINDS, check_hulls, hull_masks
 
 UNIT = 317  # side of the faces that the paper's numbers of pixels refer to
@@ -55,7 +55,7 @@ class FaceBlend(Synthesis):
             colour: Probability that the shown face is seen by another camera, and that its channels are shifted.
             light: Probability of another gamma there, of blur or noise, and of another brightness or hue.
             after_jpeg: Probability of a JPEG of the face that is shown, before another is blended in.
-            quality: Of that JPEG.
+            quality: Quality range of that JPEG.
             **kwargs: See Synthesis.
         """
         super().__init__(**kwargs)
@@ -69,26 +69,26 @@ class FaceBlend(Synthesis):
         shown, source = faces.unbind(1)
         b, _, h, w = shown.shape
         if self.training:
-            shown = torch.stack([self.coloured(image) for image in shown])
+            shown = torch.stack([self.change_colours(image) for image in shown])
         share = torch.randint(self.smallest, UNIT + 1, (b,)) / UNIT  # at which they are blended
         mask = self.mask(landmarks[:, 0], share, h, w)
-        weight = feathered(mask, self.feather)
+        weight = feather(mask, self.feather)
         fake = torch.empty_like(shown)
         for i in range(b):
             side = (round(float(share[i]) * h), round(float(share[i]) * w))
-            fake[i] = blended(shown[i], source[i], weight[i], mask[i], side)
-        return self.framed(*self.coarsened(shown, fake), weight)
+            fake[i] = blend_face(shown[i], source[i], weight[i], mask[i], side)
+        return self.frame_blend(*self.coarsen(shown, fake), weight)
 
     def mask(self, landmarks: Tensor, share: Tensor, height: int, width: int) -> Tensor:
         """(B, 1, H, W) bool."""
         b, device = len(landmarks), landmarks.device
         kind = torch.randint(len(self.hulls), (b,))
         hull = hull_masks(landmarks, [self.hulls[i] for i in kind.tolist()], height, width)
-        jitter = torch.randn(b, 2, GRID, GRID) * between(*self.bend, b)[:, None, None, None]
-        whole = bent(hull, jitter.to(device)) > 1 - 1e-4  # what is partly covered is not
-        worn = happens(0.5, b)
+        jitter = torch.randn(b, 2, GRID, GRID) * draw_between(*self.bend, b)[:, None, None, None]
+        whole = bend(hull, jitter.to(device)) > 1 - 1e-4  # what is partly covered is not
+        worn = draw_flags(0.5, b)
         changed = torch.empty_like(whole)
-        for chosen, change, most in ((worn, eroded, self.wear), (~worn, dilated, self.grow)):
+        for chosen, change, most in ((worn, erode, self.wear), (~worn, dilate, self.grow)):
             sides = 2 * torch.randint(0, (most + 1) // 2, (b,)) + 1
             # those of a square at the size of blending
             sides = 2 * (sides * height / UNIT / share / 2).floor().long() + 1
@@ -97,10 +97,10 @@ class FaceBlend(Synthesis):
         area = (changed.any(2).sum(-1) > 1) & (changed.any(3).sum(-1) > 1)
         return torch.where(area[..., None, None], changed, hull > 0)  # of a small mask nothing may be left
 
-    def coarsened(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    def coarsen(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Real and fake of some pairs made smaller and enlarged again."""
         b, _, h, w = real.shape
-        chosen, nearest = happens(self.coarse, b), happens(0.5, b)
+        chosen, nearest = draw_flags(self.coarse, b), draw_flags(0.5, b)
         share = torch.randint(self.coarsest, UNIT + 1, (b,)) / UNIT
         real, fake = real.clone(), fake.clone()
         for i in chosen.nonzero().flatten().tolist():
@@ -110,7 +110,7 @@ class FaceBlend(Synthesis):
                 images[i] = F.interpolate(F.interpolate(images[i : i + 1], small, **way), (h, w), **way)[0]
         return real, fake
 
-    def coloured(self, image: Tensor) -> Tensor:
+    def change_colours(self, image: Tensor) -> Tensor:
         """(3, H, W) as another camera and another file would have it."""
         does = dict(zip(("jitter", "jpeg", "shift", "gamma", "soft", "tone"), torch.rand(6).tolist(), strict=True))
         u, pick = torch.rand(9).tolist(), float(torch.rand(()))
@@ -120,11 +120,11 @@ class FaceBlend(Synthesis):
             image = vision.adjust_brightness(image, gain[0])
             image = vision.adjust_contrast(image, gain[1])
             image = vision.adjust_saturation(image, gain[2])
-            image = turned(image, 0.4 * u[3] - 0.2, 0, 0)
+            image = turn_colours(image, 0.4 * u[3] - 0.2, 0, 0)
         if does["jpeg"] < self.after_jpeg:
             image = jpeg(image, int(torch.randint(self.quality[0], self.quality[1] + 1, ())), UNIT)
         if does["shift"] < self.colour:
-            image = shifted(image[None], between(-1, 1, 1, 3) * 20 / 255)[0]
+            image = add_shift(image[None], draw_between(-1, 1, 1, 3) * 20 / 255)[0]
         if does["gamma"] < self.light:
             image = image ** (0.8 + 0.4 * u[4])
         if does["soft"] < self.light / 2:
@@ -135,20 +135,22 @@ class FaceBlend(Synthesis):
             deviation = (10 + 40 * u[5]) ** 0.5 / 255 * times
             image = (image + deviation * torch.randn(image.shape).to(image.device)).clamp_(0, 1)
         if does["tone"] < self.light / 2:
-            image = lit(image[None], between(-0.1, 0.1, 1), between(-0.1, 0.1, 1))[0]
+            image = change_light(image[None], draw_between(-0.1, 0.1, 1), draw_between(-0.1, 0.1, 1))[0]
         elif does["tone"] < self.light:
-            image = turned(image, *(20 * (2 * x - 1) / most for x, most in zip(u[6:9], (180, 255, 255), strict=True)))
+            image = turn_colours(
+                image, *(20 * (2 * x - 1) / most for x, most in zip(u[6:9], (180, 255, 255), strict=True))
+            )
         return image
 
 
-def turned(image: Tensor, hue: float, saturation: float, value: float) -> Tensor:
+def turn_colours(image: Tensor, hue: float, saturation: float, value: float) -> Tensor:
     """(3, H, W) with so much added; the hue is in turns."""
     h, s, v = rgb_to_hsv(image)
     h = (h + 2 * torch.pi * hue) % (2 * torch.pi)
     return hsv_to_rgb(torch.stack([h, (s + saturation).clamp_(0, 1), (v + value).clamp_(0, 1)]))
 
 
-def blended(shown: Tensor, source: Tensor, weight: Tensor, mask: Tensor, side: tuple[int, int]) -> Tensor:
+def blend_face(shown: Tensor, source: Tensor, weight: Tensor, mask: Tensor, side: tuple[int, int]) -> Tensor:
     """(3, H, W): made smaller, the source given the colour that the face shown has within the mask, blended, enlarged.
 
     Args:

@@ -13,7 +13,7 @@ from datamodules.synthesis.hull import polygon
 GRID = 4  # points of the bending grid along each side
 
 
-def bent(mask: Tensor, jitter: Tensor) -> Tensor:
+def bend(mask: Tensor, jitter: Tensor) -> Tensor:
     """Each triangle between neighbouring points of a grid mapped to where these were moved.
 
     Args:
@@ -40,7 +40,7 @@ def cell_of(length: int, device: torch.device) -> tuple[Tensor, Tensor]:
     return cell, place - cell
 
 
-def dilated(mask: Tensor, size: Sequence[int]) -> Tensor:
+def dilate(mask: Tensor, size: Sequence[int]) -> Tensor:
     """(B, 1, H, W) bool, true where a square of an odd size about a pixel, one for each, meets the mask."""
     out = torch.empty_like(mask)
     for i, side in enumerate(size):
@@ -56,16 +56,16 @@ def dilated(mask: Tensor, size: Sequence[int]) -> Tensor:
     return out
 
 
-def eroded(mask: Tensor, size: Sequence[int]) -> Tensor:
-    return ~dilated(~mask, size)
+def erode(mask: Tensor, size: Sequence[int]) -> Tensor:
+    return ~dilate(~mask, size)
 
 
-def feathered(mask: Tensor, width: float) -> Tensor:
+def feather(mask: Tensor, width: float) -> Tensor:
     """(B, 1, H, W) weights: the distance to the edge of the mask's convex hull, 1 from a part of its extent on.
 
     Args:
         mask: (B, 1, H, W) bool, some of it true.
-        width: That part.
+        width: Width of the border over that side.
     """
     h, w = mask.shape[-2:]
     y, x = (torch.arange(side, device=mask.device, dtype=torch.float32) for side in (h, w))

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 Window = tuple[int, int, int, int]  # top, left, height, width, in pixels
 ASPECT = 3.33  # of what is erased, its height over its width or the inverse
@@ -31,9 +31,9 @@ class Framing:
     def __post_init__(self) -> None:
         low, high = self.cut
         if not 0 <= low <= high < 0.5:
-            raise Refused(f"framing.cut {low:g}, {high:g}: must rise, from 0 on, to less than a half")
+            raise UserError(f"framing.cut {low:g}, {high:g}: must rise, from 0 on, to less than a half")
         if abs(self.down) > low + 1e-6:
-            raise Refused(f"framing.down {self.down:g}: must not be more than the least cut, {low:g}")
+            raise UserError(f"framing.down {self.down:g}: must not be more than the least cut, {low:g}")
 
     def draw(self, height: int, width: int) -> Window:
         low, high = self.cut
@@ -58,7 +58,7 @@ class Framing:
         middle = self.crop(images)
         if middle.shape == images.shape and tuple(images.shape[-2:]) == size:
             return images
-        return resized(middle, *size).mul(255).round().div(255)
+        return resize(middle, *size).mul(255).round().div(255)
 
     def enlarge(self, maps: Tensor, size: tuple[int, int], corners: bool = False) -> Tensor:
         """Maps of the middle, (B, C, h, w), for the whole crop; what was not shown repeats the border.
@@ -110,16 +110,16 @@ class Cut:
     shape: Shape
 
 
-def resized(x: Tensor, height: int, width: int) -> Tensor:
+def resize(x: Tensor, height: int, width: int) -> Tensor:
     """(B, C, H, W), bilinear; corners stay corners."""
     if x.dtype == torch.uint8 and x.is_cuda:  # only a CPU has it for bytes
-        return resized(x.float(), height, width).round_().to(torch.uint8)
+        return resize(x.float(), height, width).round_().to(torch.uint8)
     # five times as fast on bytes as on floats if channels lie together
     x = x.contiguous(memory_format=torch.channels_last)
     return F.interpolate(x, (height, width), mode="bilinear", align_corners=True)
 
 
-def framed(x: Tensor, shape: Shape, compat: bool, out: Tensor) -> None:
+def apply_shape(x: Tensor, shape: Shape, compat: bool, out: Tensor) -> None:
     """
     Args:
         x: (B, C, H, W), pictures in bytes or masks in [0, 1]; stretched where the proportions differ.
@@ -138,7 +138,7 @@ def framed(x: Tensor, shape: Shape, compat: bool, out: Tensor) -> None:
         if not compat:
             share = (tall - 1) / (height - 1), (wide - 1) / (width - 1)
     if shape.zoom != 1:
-        x = resized(x, round(height * shape.zoom), round(width * shape.zoom))
+        x = resize(x, round(height * shape.zoom), round(width * shape.zoom))
     if compat:
         tall, wide = x.shape[-2:]
         x = F.pad(x[..., :height, :width], (0, max(0, width - wide), 0, max(0, height - tall)))
@@ -146,4 +146,4 @@ def framed(x: Tensor, shape: Shape, compat: bool, out: Tensor) -> None:
     top, left = (out.shape[-2] - tall) // 2, (out.shape[-1] - wide) // 2
     if (tall, wide) != tuple(out.shape[-2:]):
         out.zero_()
-    out[..., top : top + tall, left : left + wide] = resized(x, tall, wide)
+    out[..., top : top + tall, left : left + wide] = resize(x, tall, wide)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.augment.drawn_numbers import moved
+from datamodules.augment.drawn_numbers import move
 from datamodules.faces.landmarks.forehead import FOREHEAD, forehead
 from datamodules.faces.landmarks.points import (
     BRIDGE,
@@ -23,7 +23,7 @@ from datamodules.faces.landmarks.points import (
     RIGHT_BROW,
     RIGHT_EYE,
 )
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 BROW_AND_EYE = [*LEFT_BROW, *LEFT_EYE], [*RIGHT_BROW, *RIGHT_EYE]
 FULL = [[*JAW, *MOUTH], [*BRIDGE, 33], [*LEFT_BROW, *RIGHT_BROW, 0, 27, 16, 33]]
@@ -60,7 +60,7 @@ GROUPS: dict[str, list[list[int]]] = {
 
 def check_hulls(kinds: Sequence[str]) -> None:
     if unknown := {*kinds} - {*KINDS, *PARTS}:
-        raise Refused(f"hulls {', '.join(sorted(unknown))}: there are {', '.join((*KINDS, *PARTS))}")
+        raise UserError(f"hulls {', '.join(sorted(unknown))}: there are {', '.join((*KINDS, *PARTS))}")
 
 
 def hull_mask(landmarks: Tensor, kind: str, height: int, width: int) -> Tensor:
@@ -79,18 +79,18 @@ def hull_masks(landmarks: Tensor, kinds: Sequence[str], height: int, width: int)
     groups = [group for kind in kinds for group in GROUPS[kind]]
     longest = max(map(len, groups))
     padded = torch.tensor([group + group[:1] * (longest - len(group)) for group in groups])  # a hull bears repetition
-    owner, index = moved([torch.tensor(owners), padded], landmarks.device)
+    owner, index = move([torch.tensor(owners), padded], landmarks.device)
     whole = landmarks.long()
     every = torch.cat([whole, lifted_brows(whole), foreheads(landmarks).long()], 1)  # (B, 91, 2)
     corners = every[owner[:, None], index]  # (M, K, 2)
     if edits := [i for i, owner in enumerate(owners) if kinds[owner] in PARTS]:
         sizes = torch.tensor([len(groups[i]) for i in edits])
         own = torch.arange(longest) < sizes[:, None]  # points that are no repetition
-        rows, weight = moved([torch.tensor(edits), own / sizes[:, None].double()], landmarks.device)
+        rows, weight = move([torch.tensor(edits), own / sizes[:, None].double()], landmarks.device)
         corners = corners.double()
         centre = (weight[..., None] * corners[rows]).sum(1, keepdim=True)
         corners[rows] = (centre + ROOM * (corners[rows] - centre)).floor()
-    drawn = filled(corners, height, width)  # (M, H, W)
+    drawn = fill(corners, height, width)  # (M, H, W)
     if drawn.is_cpu:
         parts = drawn.split([len(GROUPS[kind]) for kind in kinds])
         return torch.stack([functools.reduce(torch.bitwise_or, part) for part in parts]).float()[:, None]
@@ -120,7 +120,7 @@ def lifted_brows(points: Tensor) -> Tensor:
     return brows + (brows - eyes) // 2
 
 
-def filled(points: Tensor, height: int, width: int) -> Tensor:
+def fill(points: Tensor, height: int, width: int) -> Tensor:
     """(B, H, W) the convex hull of each (B, N, 2), its outline included."""
     corners = polygon(points.float())
     x0, y0 = corners.unbind(-1)  # (B, K)

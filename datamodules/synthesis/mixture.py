@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.synthesis.base import COARSER, Blend, Synthesis
 from datamodules.synthesis.framing import Framing
 
@@ -27,7 +27,7 @@ class Mixture(Synthesis):
         super().__init__(**kwargs)
         weights = [1.0] * len(parts) if weights is None else weights
         if not parts or len(weights) != len(parts) or min(weights) <= 0:
-            raise Refused(f"weights {weights}: must be {len(parts)} numbers above 0, one for each of parts")
+            raise UserError(f"weights {weights}: must be {len(parts)} numbers above 0, one for each of parts")
         self.parts, self.weights = nn.ModuleList(parts), torch.tensor(weights)
         self.nearest = max(part.nearest for part in parts)
         self.among = max(part.among for part in parts)

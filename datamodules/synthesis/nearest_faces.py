@@ -14,12 +14,12 @@ from datamodules.batch import Sample
 from datamodules.loading.clips import CropClips
 from datamodules.loading.sampling import Address, generator
 from datamodules.prepared.tables import PLACE
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 BLOCK = 4096  # candidates compared at once, so that they stay in the cache
 
 
-def nearest(points: Tensor, video: Tensor, candidates: Tensor, owner: Tensor, count: int) -> Tensor:
+def find_nearest(points: Tensor, video: Tensor, candidates: Tensor, owner: Tensor, count: int) -> Tensor:
     """(B, count) the candidates of other videos with the smallest sum of distances, point by point, nearest first.
 
     Args:
@@ -61,26 +61,26 @@ class WithSources(Dataset[Sample]):
     def __init__(self, clips: CropClips, count: int, among: int, seed: int) -> None:
         """
         Args:
-            count: Of how many most alike faces one is drawn.
+            count: Number of nearest faces among which one is drawn.
             among: At most so many are compared, drawn once.
-            seed: Of both.
+            seed: Seed of both draws.
         """
         self.clips, self.count, self.seed = clips, count, seed
         self.is_real = clips.known.videos["label"].to_numpy()[clips.known.owner] == 0
         rows = np.flatnonzero(np.repeat(self.is_real, clips.known.count))
         if len(rows) > among:
             rows = rows[np.sort(generator(seed).choice(len(rows), among, replace=False))]
-        self.candidates = gathered(clips, rows)
+        self.candidates = gather(clips, rows)
         if self.candidates.fewest < 1:
             folders = ", ".join(map(str, clips.folders))
-            raise Refused(f"{folders}: the faces of a single video; a source is of another one")
+            raise UserError(f"{folders}: the faces of a single video; a source is of another one")
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def points(self, address: Address) -> Tensor:
-        face = self.clips.seen(address.face)
-        at = face.at(address.numbers)
+        face = self.clips.face_record(address.face)
+        at = face.find_rows(address.numbers)
         return over_side(face.landmarks[at], *(face.where[name][at] for name in PLACE))
 
     def source(self, addresses: list[Address]) -> list[Address]:
@@ -88,7 +88,7 @@ class WithSources(Dataset[Sample]):
         points = torch.cat([self.points(address) for address in addresses])
         video = torch.from_numpy(known.owner[[address.face for address in addresses]])
         count = min(self.count, candidates.fewest)
-        alike = nearest(points, video, candidates.points, candidates.video, count).numpy()
+        alike = find_nearest(points, video, candidates.points, candidates.video, count).numpy()
         names = known.names
         out = []
         for address, places in zip(addresses, alike, strict=True):
@@ -116,7 +116,7 @@ def over_side(points: NDArray[np.float32], *place: NDArray[np.float32]) -> Tenso
     return torch.from_numpy((level + np.concatenate([away.real, away.imag], 2)).astype(np.float32))
 
 
-def gathered(clips: CropClips, rows: NDArray[np.int64]) -> Candidates:
+def gather(clips: CropClips, rows: NDArray[np.int64]) -> Candidates:
     """
     Args:
         rows: Numbers of the crops of all faces, one face after the other.

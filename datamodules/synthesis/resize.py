@@ -22,8 +22,8 @@ def line(
     """(B, length) places along a side, -1 to 1, on the CPU: ``first + i * step`` from ``low`` to before ``high``.
 
     Args:
-        length: Of what is made.
-        side: Of what is sampled.
+        length: Length of the output.
+        side: Side of the input.
         first: Place of the first, in pixels.
         step: From one to the next.
         low: First one that is not empty.
@@ -35,7 +35,7 @@ def line(
     return out.masked_fill_((place < begin) | (place >= end), BEYOND).float()
 
 
-def sampled(x: Tensor, rows: Tensor, columns: Tensor, mode: str = "bilinear") -> Tensor:
+def sample_grid(x: Tensor, rows: Tensor, columns: Tensor, mode: str = "bilinear") -> Tensor:
     """(B, C, H, W) at rows (B, h) and columns (B, w), zeros beyond."""
     grid = torch.stack(torch.broadcast_tensors(columns[:, None], rows[:, :, None]), -1)
     return F.grid_sample(x, grid, mode=mode, padding_mode="zeros", align_corners=True)

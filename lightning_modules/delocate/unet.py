@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
-from datamodules.runtime.errors import Refused
-from lightning_modules.trunks.last_layer import in_float32
+from datamodules.runtime.errors import UserError
+from lightning_modules.trunks.last_layer import compute_in_float32
 from lightning_modules.trunks.weights import TrunkWeights, create_trunk
 
 GROUPS = 8  # of channels that are normalized together
@@ -83,25 +83,25 @@ class UNet(nn.Module):
         """
         Args:
             encoder: Name of a convolutional timm model.
-            channels: Of the input.
+            channels: Number of input channels.
             trunk_weights: See Delocate.
-            widths: Of the decoder, from the coarsest; as many as the encoder has features, less one.
-            gated: With SCSE.
+            widths: Widths of the decoder, from the coarsest; as many as the encoder has features, less one.
+            gated: Whether SCSE gates are used.
             groups: Normalize groups of channels, not batches.
         """
         super().__init__()
         net = create_trunk("encoder", encoder, trunk_weights, features_only=True, in_chans=channels)
         self.mean, self.std = net.pretrained_cfg["mean"], net.pretrained_cfg["std"]  # of the pixels it expects
-        self.encoder = grouped(net) if groups else net
+        self.encoder = use_group_norm(net) if groups else net
         *beside, self.width = net.feature_info.channels()
         if len(widths) != len(beside):
-            raise Refused(f"widths {list(widths)}: encoder {encoder!r} wants {len(beside)} of them")
+            raise UserError(f"widths {list(widths)}: encoder {encoder!r} wants {len(beside)} of them")
         inward = [self.width, *widths]
         parts = zip(inward, reversed(beside), widths, strict=False)
         self.decoder = nn.ModuleList(Up(width, skip, out, gated) for width, skip, out in parts)
         last = inward[len(self.decoder)]
         self.last = nn.Sequential(
-            nn.Conv2d(last, last // 2, 3, padding=1), nn.ReLU(), in_float32(nn.Conv2d(last // 2, 1, 1))
+            nn.Conv2d(last, last // 2, 3, padding=1), nn.ReLU(), compute_in_float32(nn.Conv2d(last // 2, 1, 1))
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,16 +113,16 @@ class UNet(nn.Module):
         return self.last(F.interpolate(y, size=x.shape[-2:])), coarsest.mean((2, 3))
 
 
-def grouped(net: nn.Module) -> nn.Module:
+def use_group_norm(net: nn.Module) -> nn.Module:
     """Batch norms replaced in place, their weights kept."""
     for name, child in net.named_children():
         if isinstance(child, nn.modules.batchnorm._BatchNorm):
             if child.num_features % GROUPS:
-                raise Refused(f"groups: {child.num_features} channels are no multiple of {GROUPS}")
+                raise UserError(f"groups: {child.num_features} channels are no multiple of {GROUPS}")
             # timm joins a norm and its activation in one module
             norm = nn.GroupNorm(GROUPS, child.num_features)
             norm.load_state_dict({"weight": child.weight, "bias": child.bias})
             setattr(net, name, nn.Sequential(norm, child.act) if isinstance(child, BatchNormAct2d) else norm)
         else:
-            grouped(child)
+            use_group_norm(child)
     return net

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.laa_net.network import Network
-from lightning_modules.weights import renamed, stripped
+from lightning_modules.weights import rename_state, strip_prefix
 
 REPEATS = (2, 4, 4, 6, 6, 8, 2)  # blocks of each stage of EfficientNet-B4
 BLOCK = {
@@ -68,9 +68,9 @@ def convert_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Args:
         state: 803 tensors, with or without ``module.`` before their names.
     """
-    given = stripped(state)
+    given = strip_prefix(state)
     for name in [name for name in given if name.startswith(ALIAS)]:
         twin = given.get(ALIASED + name.removeprefix(ALIAS))
         if twin is None or not torch.equal(twin, given.pop(name)):
-            raise Refused(f"{name}: differs from {ALIASED + name.removeprefix(ALIAS)}, whose alias it is")
-    return renamed(given, rules(), Network, "LAA-Net with EfficientNet-B4")
+            raise UserError(f"{name}: differs from {ALIASED + name.removeprefix(ALIAS)}, whose alias it is")
+    return rename_state(given, rules(), Network, "LAA-Net with EfficientNet-B4")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.synthesis.framing import WHOLE, Framing
 from lightning_modules.base import Method, Prediction
 from lightning_modules.laa_net.boundary_map import boundary_logit
@@ -65,11 +65,11 @@ class LAANet(Method):
             weights: Local file that 'python -m suite convert laa_net' wrote.
             padding_of: Side for which paddings are frozen, for released weights; without it they follow the image.
             gated: E-FPN; a plain pyramid without it.
-            momentum: Of the batch statistics of the trunk; without it 0.01, as published, where it has weights to start
-                from, and torch's 0.1 where not. A training of a few hundred steps needs 0.1: else it is tested with
+            momentum: Momentum of its batch statistics; if unset 0.01, as published, where it starts from weights,
+                and torch's 0.1 otherwise. A training of a few hundred steps needs 0.1: else it is tested with
                 what is left of the statistics that it began with.
             size: Side of the image that the network sees.
-            framing: What of a prepared crop is shown; a synthesis takes it, too.
+            framing: Part of a prepared crop that is shown; a synthesis takes it, too.
             points: Weight of the heat map's loss.
             consistency: Weight of the self-consistency's loss.
             mirror: Whether a score is the mean of the logits of an image and its mirror image.
@@ -80,11 +80,11 @@ class LAANet(Method):
         """
         super().__init__(mean_of=mean_of, **kwargs)
         if size % 32:
-            raise Refused(f"size {size}: must be a multiple of 32")
+            raise UserError(f"size {size}: must be a multiple of 32")
         self.network = Network(trunk, trunk_weights if weights is None else None, padding_of, gated, momentum)
         if weights is not None:
             if self.network.mean.flatten().tolist() != [0.5] * 3:
-                raise Refused(f"weights {weights}: expect images normalized as trunk {RELEASED} does, not as {trunk}")
+                raise UserError(f"weights {weights}: expect images normalized as trunk {RELEASED} does, not as {trunk}")
             load(self.network, weights)
             self.network.trunk.set_momentum(PUBLISHED_MOMENTUM if momentum is None else momentum)
             self.is_trained = True
@@ -96,7 +96,7 @@ class LAANet(Method):
     def early_layers(self) -> list[nn.Module]:
         return self.network.trunk.early_layers()
 
-    def predicted(self, batch: Batch) -> Prediction:
+    def predict(self, batch: Batch) -> Prediction:
         return self(batch.frames, batch.framed)
 
     def forward(self, frames: Tensor, framed: bool = False) -> LAAPrediction:
@@ -127,16 +127,16 @@ class LAANet(Method):
         if not isinstance(data, FaceData) or not (self.weight["points"] or self.weight["consistency"]):
             return
         if data.synthesis is None:
-            raise Refused(
+            raise UserError(
                 "LAANet: learns from the soft edge of blended masks, which data sets do not have; give data.synthesis"
             )
         if data.true_fakes:
-            raise Refused(
+            raise UserError(
                 "LAANet: learns from the soft edge of blended masks, which true forgeries lack; no true_fakes"
             )
         if (side := data.synthesis.size or data.image_size) != self.size:
             # the image would lose its border on the way to the network, the targets would not
-            raise Refused(f"LAANet: size {self.size}, but synthesis gives images of {side}; set data.synthesis.size")
+            raise UserError(f"LAANet: size {self.size}, but synthesis gives images of {side}; set data.synthesis.size")
 
     def on_after_backward(self) -> None:
         # requires_grad would have to change during training, which DDP does not follow
@@ -148,13 +148,13 @@ class LAANet(Method):
         assert isinstance(prediction, LAAPrediction)
         assert prediction.heads is not None
         if not self.is_second_pass or self.targets is None:  # that of sharpness-aware minimization has the same batch
-            self.targets = self.encoded(batch, prediction.heads.points.shape[-2:])
+            self.targets = self.encode_targets(batch, prediction.heads.points.shape[-2:])
         targets = self.targets
         label = batch.label.repeat_interleave(batch.frames.shape[1])
         return {name: self.weight[name] * loss for name, loss in losses(prediction.heads, label, targets).items()}
 
     @torch.no_grad()
-    def encoded(self, batch: Batch, size: torch.Size) -> Targets:
+    def encode_targets(self, batch: Batch, size: torch.Size) -> Targets:
         if batch.boundary is not None and batch.boundary.shape[-2:] == size:
             boundary = batch.boundary.flatten(0, 2).float()
         else:

@@ -11,9 +11,9 @@ from timm.layers import Conv2dSame
 from timm.models.efficientnet import EfficientNet
 from torch import Tensor, nn
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.trunks.early_layers import REDUCTIONS
-from lightning_modules.trunks.last_layer import in_float32
+from lightning_modules.trunks.last_layer import compute_in_float32
 from lightning_modules.trunks.weights import TrunkWeights, create_trunk
 
 NATIVE = 380  # side for which the released network froze its paddings
@@ -59,13 +59,13 @@ class Trunk(nn.Module):
         net = create_trunk("trunk", name, weights, "*efficientnet*", num_classes=0, drop_path_rate=0.2)
         self.mean, self.std = net.pretrained_cfg["mean"], net.pretrained_cfg["std"]
         if not isinstance(net, EfficientNet):
-            raise Refused(f"trunk {name!r}: must be an EfficientNet")
+            raise UserError(f"trunk {name!r}: must be an EfficientNet")
         self.conv_stem, self.bn1, self.blocks, self.conv_head, self.bn2 = (
             getattr(net, part) for part in ("conv_stem", "bn1", "blocks", "conv_head", "bn2")
         )
         taps = {info["reduction"]: info for info in net.feature_info}
         if not {8, 16, 32} <= taps.keys():
-            raise Refused(f"trunk {name!r}: has no features at an eighth, a 16th and a 32nd of the size")
+            raise UserError(f"trunk {name!r}: has no features at an eighth, a 16th and a 32nd of the size")
         at = {reduction: int(info["module"].rpartition(".")[2]) for reduction, info in taps.items() if reduction > 2}
         self.early = [at[reduction] for reduction in REDUCTIONS if reduction in at]
         self.taps = [at[reduction] for reduction in (8, 16, 32)]
@@ -105,7 +105,7 @@ def conv(inside: int, outside: int, kernel: int) -> nn.Sequential:
     )
 
 
-def up(channels: int) -> nn.Sequential:
+def upsample(channels: int) -> nn.Sequential:
     enlarge = nn.ConvTranspose2d(channels, channels, 4, 2, 1, bias=False)
     nn.init.normal_(enlarge.weight, std=math.sqrt(2 / (16 * channels)))
     return nn.Sequential(enlarge, nn.BatchNorm2d(channels))
@@ -137,13 +137,13 @@ class Pyramid(nn.Module):
     def __init__(self, channels: list[int], gated: bool = True) -> None:
         """
         Args:
-            channels: Of C3, C4, C5 and C5.1.
-            gated: Without it, a plain pyramid: the trunk's features are appended as they are.
+            channels: Channels of C3, C4, C5 and C5.1.
+            gated: Whether gates are used; otherwise the trunk's features are appended unchanged.
         """
         super().__init__()
         c3, c4, c5, top = channels
         self.conv5, self.conv4, self.conv3 = conv(top, c5, 3), conv(2 * c5, c4, 3), conv(2 * c4, c3, 3)
-        self.up4, self.up3, self.up2 = up(c4), up(c3), up(2 * c3)
+        self.up4, self.up3, self.up2 = upsample(c4), upsample(c3), upsample(2 * c3)
         self.inception, self.gated = Inception(2 * c3), gated
 
     def join(self, top: Tensor, feature: Tensor) -> Tensor:
@@ -179,7 +179,7 @@ class Network(nn.Module):
         """Arguments as LAANet has them."""
         super().__init__()
         if momentum is not None and not 0 < momentum <= 1:
-            raise Refused(f"momentum {momentum:g}: must be above 0 and at most 1")
+            raise UserError(f"momentum {momentum:g}: must be above 0 and at most 1")
         self.trunk = Trunk(trunk, trunk_weights, padding_of, momentum)
         self.drop = nn.Dropout(0.4)
         self.pyramid = Pyramid(self.trunk.channels, gated)
@@ -191,7 +191,9 @@ class Network(nn.Module):
         nn.init.normal_(embedding.weight, std=math.sqrt(2 / 256))
         nn.init.zeros_(embedding.bias)
         self.points = nn.Sequential(*head(width), points)
-        self.label = nn.Sequential(*head(width), nn.AdaptiveAvgPool2d(1), nn.Flatten(), in_float32(nn.Linear(64, 1)))
+        self.label = nn.Sequential(
+            *head(width), nn.AdaptiveAvgPool2d(1), nn.Flatten(), compute_in_float32(nn.Linear(64, 1))
+        )
         self.embedding = nn.Sequential(*head(width), embedding)
         for name in ("mean", "std"):
             self.register_buffer(name, torch.tensor(getattr(self.trunk, name)).view(3, 1, 1), persistent=False)

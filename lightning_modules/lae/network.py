@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.trunks.early_layers import find_early
-from lightning_modules.trunks.last_layer import in_float32
+from lightning_modules.trunks.last_layer import compute_in_float32
 from lightning_modules.trunks.weights import TrunkWeights, create_trunk
 
 SMALLEST = 8  # side of the picture that the decoder begins with
@@ -25,16 +25,16 @@ class Encoded:
     latent: Tensor  # (B, Z) at least 0; the first half is for real faces
 
 
-def convolved(ins: int, outs: int, stride: int) -> list[nn.Module]:
+def create_convolution(ins: int, outs: int, stride: int) -> list[nn.Module]:
     return [nn.Conv2d(ins, outs, 3, stride, 1), nn.BatchNorm2d(outs), nn.ReLU()]
 
 
-def plain(widths: Sequence[int]) -> nn.Sequential:
+def create_stack(widths: Sequence[int]) -> nn.Sequential:
     """Each width twice, at full and at half the size; the last once more."""
-    layers = convolved(3, widths[0], 1) + convolved(widths[0], widths[1], 2)
+    layers = create_convolution(3, widths[0], 1) + create_convolution(widths[0], widths[1], 2)
     for ins, outs in pairwise(widths[1:]):
-        layers += convolved(ins, ins, 1) + convolved(ins, outs, 2)
-    return nn.Sequential(*layers, *convolved(widths[-1], widths[-1], 1))
+        layers += create_convolution(ins, ins, 1) + create_convolution(ins, outs, 2)
+    return nn.Sequential(*layers, *create_convolution(widths[-1], widths[-1], 1))
 
 
 class Encoder(nn.Module):
@@ -48,10 +48,10 @@ class Encoder(nn.Module):
         super().__init__()
         if trunk is None:
             if weights is not None:
-                raise Refused(f"trunk_weights {str(weights)!r}: are of a timm model; give --model.trunk")
+                raise UserError(f"trunk_weights {str(weights)!r}: are of a timm model; give --model.trunk")
             if stride is not None:
-                raise Refused(f"stride {stride}: is that of a timm model; give --model.trunk")
-            self.trunk: nn.Module = plain(widths)
+                raise UserError(f"stride {stride}: is that of a timm model; give --model.trunk")
+            self.trunk: nn.Module = create_stack(widths)
             self.width = widths[-1]
             mean = std = (0.5, 0.5, 0.5)
         else:
@@ -59,14 +59,14 @@ class Encoder(nn.Module):
             try:
                 net = create_trunk("trunk", trunk, weights, num_classes=0, global_pool="", **finer)
             except (TypeError, AssertionError, ValueError, NotImplementedError) as error:
-                raise Refused(f"stride {stride}: trunk {trunk!r} cannot be had with it; leave it out") from error
+                raise UserError(f"stride {stride}: trunk {trunk!r} cannot be had with it; leave it out") from error
             self.trunk, self.width = net, net.num_features
             mean, std = net.pretrained_cfg["mean"], net.pretrained_cfg["std"]
         # brings [-1, 1] to what the trunk expects: 1 and 0 for what expects it
         scale, shift = 0.5 / torch.tensor(std), (0.5 - torch.tensor(mean)) / torch.tensor(std)
         self.register_buffer("scale", scale.view(3, 1, 1), persistent=False)
         self.register_buffer("shift", shift.view(3, 1, 1), persistent=False)
-        self.latent = in_float32(nn.Linear(self.width, latent))
+        self.latent = compute_in_float32(nn.Linear(self.width, latent))
 
     def early_layers(self) -> list[nn.Module]:
         if isinstance(self.trunk, nn.Sequential):  # plain convolutions, three layers for each
@@ -88,7 +88,7 @@ class Decoder(nn.Module):
         super().__init__()
         doublings = (size // SMALLEST).bit_length() - 1
         if doublings < 1 or SMALLEST << doublings != size:
-            raise Refused(f"size {size}: must be {SMALLEST} times a power of two")
+            raise UserError(f"size {size}: must be {SMALLEST} times a power of two")
         self.width = widths[-1]
         self.begin = nn.Sequential(nn.Linear(latent, self.width * SMALLEST**2), nn.ReLU())
         outs = [max(widths[0], self.width >> (i + 1)) for i in range(doublings)]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 Strategy = Literal["active", "random", "uncertainty"]
 By = Literal["mean", "max", "turns"]
@@ -42,7 +42,7 @@ def ranked_channels(channels: Floats, label: NDArray[np.int64], count: int) -> t
     """The channels whose rise speaks most for a forgery, with their weights, and all of them standardized."""
     varies = np.flatnonzero(channels.var(0) >= STILL)
     if not len(varies):
-        raise Refused("strategy 'active': no channel of the method varies over the faces; it has learnt nothing")
+        raise UserError("strategy 'active': no channel of the method varies over the faces; it has learnt nothing")
     standard = np.zeros_like(channels)
     standard[:, varies] = (channels[:, varies] - channels[:, varies].mean(0)) / channels[:, varies].std(0)
     # scikit-learn sums the loss over samples, so that its C is one over samples and ridge
@@ -66,20 +66,20 @@ def choose(
         budget: Fakes to choose, fewer where videos are too few.
         strategy: Most active on the channels that tell fakes best; at random; or nearest to being undecided.
         per_video: Fakes of one video at most.
-        channels: That the active choice goes by.
+        channels: Attention channels that the active choice ranks by.
         by: The largest of them, which finds what a single channel fires on; their mean, which nine others drown; or
             each in turn takes the face on which it is most active.
-        seed: Of the random choice.
+        seed: Seed of the random choice.
         earlier: Names of faces that were chosen before, and are not again.
     """
     fakes = np.flatnonzero(faces.label == 1)
     if budget < 1 or not len(fakes):
-        raise Refused(f"budget {budget}: there are {len(fakes)} fakes to choose from")
+        raise UserError(f"budget {budget}: there are {len(fakes)} fakes to choose from")
     used: dict[int, float] = {}
     sides: list[Floats] = []  # what is sorted by, if it is more than the scores
     if strategy == "active":
         if faces.channels is None:
-            raise Refused("strategy 'active': the method does not say what it uses; take 'uncertainty' or 'random'")
+            raise UserError("strategy 'active': the method does not say what it uses; take 'uncertainty' or 'random'")
         used, standard = ranked_channels(faces.channels, faces.label, channels)
         active = standard[:, list(used)]
         scores: Floats = active.mean(1) if by == "mean" else active.max(1)
@@ -91,10 +91,10 @@ def choose(
         scores = np.empty(len(faces.names))
         scores[by_name] = np.random.default_rng(seed).random(len(by_name))
     orders = [sorted(fakes.tolist(), key=lambda i: (-side[i], faces.names[i])) for side in sides or [scores]]
-    return Chosen(rows=taken(orders, faces, budget, per_video, earlier), scores=scores, channels=used)
+    return Chosen(rows=take_by_turns(orders, faces, budget, per_video, earlier), scores=scores, channels=used)
 
 
-def taken(
+def take_by_turns(
     orders: Sequence[Sequence[int]], faces: Scored, budget: int, per_video: int, earlier: Collection[str]
 ) -> list[int]:
     """Rows from the beginning of each order in turn, none twice, and not too many of a video."""

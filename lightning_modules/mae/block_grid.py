@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,14 +20,16 @@ class Grid:
 
     def __post_init__(self) -> None:
         if self.block < 1 or (inner := self.patches - 2 * self.border) < self.block or inner % self.block:
-            raise Refused(f"blocks of {self.block} patches: do not tile {self.patches} less a border of {self.border}")
+            raise UserError(
+                f"blocks of {self.block} patches: do not tile {self.patches} less a border of {self.border}"
+            )
 
     @property
     def side(self) -> int:
         """Blocks in a row."""
         return (self.patches - 2 * self.border) // self.block
 
-    def at(self, row: int, column: int) -> Tensor:
+    def block_ids(self, row: int, column: int) -> Tensor:
         """(block * block,) ids of the patches of the block whose first one is there."""
         line = torch.arange(self.block)
         return ((row + line)[:, None] * self.patches + column + line).flatten()
@@ -35,7 +37,7 @@ class Grid:
     def ids(self) -> Tensor:
         """(side * side, block * block) patches of each block, row by row."""
         first = [self.border + self.block * i for i in range(self.side)]
-        return torch.stack([self.at(row, column) for row in first for column in first])
+        return torch.stack([self.block_ids(row, column) for row in first for column in first])
 
     def strides(self, passes: int) -> tuple[int, int]:
         """Every how many rows and columns a block is hidden, so that all have been after so many passes."""
@@ -43,10 +45,10 @@ class Grid:
         pairs = [(r, c) for r in fits for c in fits if r <= c]
         found = {r * c: (r, c) for r, c in pairs}  # never 1: blocks that touch would be one
         if passes not in found:
-            raise Refused(f"passes {passes}: {self.side} x {self.side} blocks can be hidden in {sorted(found)}")
+            raise UserError(f"passes {passes}: {self.side} x {self.side} blocks can be hidden in {sorted(found)}")
         return found[passes]
 
-    def together(self, passes: int) -> Tensor:
+    def group_blocks(self, passes: int) -> Tensor:
         """(passes, blocks of a pass) blocks, by their number, that are hidden at the same time."""
         rows, columns = self.strides(passes)
         number = torch.arange(self.side**2).view(self.side, self.side)

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 Made = tuple[Tensor, ...]
 
 
-class Kept:
+class ReconstructionCache:
     """In half precision, in memory; for stored faces that are shown as they are, one at a time."""
 
     def __init__(self) -> None:
@@ -23,9 +23,9 @@ class Kept:
     @staticmethod
     def check(data: object) -> None:
         if isinstance(data, FaceData) and (data.augment or data.synthesis or data.clip > 1):
-            raise Refused("cache: of stored faces alone; set it to false, or do without augment, synthesis and clips")
+            raise UserError("cache: of stored faces alone; set it to false, or do without augment, synthesis and clips")
 
-    def of(self, batch: Batch, make: Callable[[Batch], Made]) -> Made:
+    def get_or_make(self, batch: Batch, make: Callable[[Batch], Made]) -> Made:
         """Each (B, ...), made now for the faces that are new."""
         tracks, numbers = batch.track.tolist(), batch.numbers[:, 0].tolist()
         names = list(zip(batch.video, tracks, numbers, strict=True))

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.mae.network import MAE, positions
-from lightning_modules.weights import renamed
+from lightning_modules.weights import rename_state
 
 GENERATOR = ("module.", "rg.inpainter.")
 
@@ -23,10 +23,10 @@ def convert_generator(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for prefix in GENERATOR:
         state = {name.removeprefix(prefix): value for name, value in state.items() if not name.startswith("dd.")}
     if "decoder_pred.weight" not in state:
-        raise Refused("decoder_pred.weight: missing; an encoder alone recovers nothing")
-    out = renamed(state, {r"(.+)": r"\1"}, MAE, "MAE")
+        raise UserError("decoder_pred.weight: missing; an encoder alone recovers nothing")
+    out = rename_state(state, {r"(.+)": r"\1"}, MAE, "MAE")
     for name in ("pos_embed", "decoder_pos_embed"):
         table = positions(out[name].shape[2], math.isqrt(out[name].shape[1] - 1))
         if out[name].shape != table.shape or (out[name].float() - table).abs().max() > 1e-6:
-            raise Refused(f"{name}: is not the table of sines and cosines")
+            raise UserError(f"{name}: is not the table of sines and cosines")
     return out

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.mae import face_parts
 from lightning_modules.mae.block_grid import Grid
 
@@ -18,7 +18,7 @@ FIXED = 912  # of the order in which patches are hidden where testing needs an a
 
 
 @cache
-def fixed(draw: Callable[..., Tensor], *shape: int) -> Tensor:
+def draw_fixed(draw: Callable[..., Tensor], *shape: int) -> Tensor:
     """The same in every test; drawn but once, or an exported network would draw again at each call."""
     with torch.inference_mode(False):
         return draw(*shape, generator=torch.Generator().manual_seed(FIXED))
@@ -30,13 +30,13 @@ class Masking(ABC):
     needs_landmarks = False
 
     @abstractmethod
-    def drawn(self, side: int, landmarks: Tensor, generator: Generator | None = None) -> Tensor:
+    def draw(self, side: int, landmarks: Tensor, generator: Generator | None = None) -> Tensor:
         """One pass of training.
 
         Args:
             side: Patches in a row of the image.
             landmarks: (B, 68, 2) in patches.
-            generator: Of the draws, on the CPU; torch's own without it.
+            generator: Random generator on the CPU; torch's default if unset.
         """
 
     @abstractmethod
@@ -57,7 +57,7 @@ class Blocks(Masking):
         self.count = self.grid.side**2 if passes is None else passes
         self.strides = self.grid.strides(self.count)
 
-    def drawn(self, side: int, landmarks: Tensor, generator: Generator | None = None) -> Tensor:
+    def draw(self, side: int, landmarks: Tensor, generator: Generator | None = None) -> Tensor:
         check(self.grid, side)
         b, block, border = landmarks.shape[0], self.grid.block, self.grid.border
         out = []
@@ -74,13 +74,13 @@ class Blocks(Masking):
 
     def passes(self, side: int, landmarks: Tensor) -> list[Tensor]:
         check(self.grid, side)
-        ids = self.grid.ids()[self.grid.together(self.count)].flatten(1).to(landmarks.device)
+        ids = self.grid.ids()[self.grid.group_blocks(self.count)].flatten(1).to(landmarks.device)
         return [one.expand(landmarks.shape[0], -1) for one in ids]
 
 
 def check(grid: Grid, side: int) -> None:
     if grid.patches != side:
-        raise Refused(f"grid of {grid.patches} patches a side: the generator has {side}")
+        raise UserError(f"grid of {grid.patches} patches a side: the generator has {side}")
 
 
 class Scattered(Masking):
@@ -88,20 +88,20 @@ class Scattered(Masking):
 
     def __init__(self, share: float = 0.75) -> None:
         if not 0 < share < 1:
-            raise Refused(f"share {share}: must lie between 0 and 1")
+            raise UserError(f"share {share}: must lie between 0 and 1")
         self.share = share
 
-    def drawn(self, side: int, landmarks: Tensor, generator: Generator | None = None) -> Tensor:
+    def draw(self, side: int, landmarks: Tensor, generator: Generator | None = None) -> Tensor:
         order = torch.rand(landmarks.shape[0], side * side, generator=generator).argsort(1)
-        return order[:, : self.hidden(side)].to(landmarks.device)
+        return order[:, : self.count_hidden(side)].to(landmarks.device)
 
-    def hidden(self, side: int) -> int:
+    def count_hidden(self, side: int) -> int:
         return min(max(round(self.share * side * side), 1), side * side - 1)
 
     def passes(self, side: int, landmarks: Tensor) -> list[Tensor]:
-        n, hidden = side * side, self.hidden(side)
+        n, hidden = side * side, self.count_hidden(side)
         count = -(-n // min(hidden, n - hidden))  # each patch is hidden at least once, and seen if it can be
-        order = fixed(torch.randperm, n)
+        order = draw_fixed(torch.randperm, n)
         starts = [i * n // count for i in range(count)]
         return [order.roll(-s)[:hidden].to(landmarks.device).expand(landmarks.shape[0], -1) for s in starts]
 
@@ -121,11 +121,11 @@ class Parts(Masking):
         Args:
             eyes: Share of all patches that is hidden of the eyes and brows; 28 of 196. The published ratio is only
                 said to be low; a part that has more gives some of them, one that has fewer takes its neighbours.
-            nose: Of cheeks and nose, which have more patches than that: testing hides them from the left and from the
+            nose: Share of cheeks and nose, which have more patches than that: testing hides them from the left and the
                 right, so that no pass hides more than training did.
-            lips: Of the lips, widened by a patch: unwidened, they are too easily recovered.
+            lips: Share of the lips, widened by a patch: unwidened, they are too easily recovered.
             two: Probability of hiding two parts at once.
-            among: Where as many patches are hidden: in the part, anywhere on the face, or anywhere.
+            among: Region in which as many patches are hidden: in the part, anywhere on the face, or anywhere.
         """
         self.needs_landmarks = among != "all"
         self.shares, self.two, self.among = {"eyes": eyes, "nose": nose, "lips": lips}, two, among
@@ -133,7 +133,7 @@ class Parts(Masking):
     def budget(self, name: str, side: int) -> int:
         return max(1, round(self.shares[name] * side * side))
 
-    def ranked(self, side: int, landmarks: Tensor, name: str, order: Tensor) -> Tensor:
+    def rank(self, side: int, landmarks: Tensor, name: str, order: Tensor) -> Tensor:
         """(B, N) patches, first those to hide: those of the part in their order, then the nearest others.
 
         Args:
@@ -145,7 +145,7 @@ class Parts(Masking):
         place = torch.where(inside, order, 2 + face_parts.distance(inside, side))
         return place.masked_fill(order.isinf(), torch.inf).argsort(dim=1, stable=True)
 
-    def drawn(self, side: int, landmarks: Tensor, generator: Generator | None = None) -> Tensor:
+    def draw(self, side: int, landmarks: Tensor, generator: Generator | None = None) -> Tensor:
         names = list(self.shares)
         first, second = torch.randperm(len(names), generator=generator)[:2].tolist()
         chosen = [names[first]]
@@ -156,18 +156,18 @@ class Parts(Masking):
         for name in chosen:
             if out:  # no patch twice
                 order = order.scatter(1, out[0], torch.inf)
-            out.append(self.ranked(side, landmarks, name, order)[:, : self.budget(name, side)])
+            out.append(self.rank(side, landmarks, name, order)[:, : self.budget(name, side)])
         return torch.cat(out, 1)
 
     def passes(self, side: int, landmarks: Tensor) -> list[Tensor]:
         b, n, device = landmarks.shape[0], side * side, landmarks.device
-        arbitrary = fixed(torch.rand, 4, n).to(device)
+        arbitrary = draw_fixed(torch.rand, 4, n).to(device)
         column = (torch.arange(n, device=device) % side).float() / side
         orders = {"eyes": [arbitrary[0]], "nose": [column, 1 - column], "lips": [arbitrary[1]]}
         if self.among != "parts":
             orders["nose"] = [arbitrary[2], arbitrary[3]]
         return [
-            self.ranked(side, landmarks, name, order.expand(b, -1))[:, : self.budget(name, side)]
+            self.rank(side, landmarks, name, order.expand(b, -1))[:, : self.budget(name, side)]
             for name, several in orders.items()
             for order in several
         ]

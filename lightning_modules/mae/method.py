@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torchmetrics import CatMetric, MeanMetric
 
 from datamodules.batch import Batch
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.base import Method, Outcome, Prediction
 from lightning_modules.mae.convert import convert_generator as convert_reference
 from lightning_modules.mae.masking import Blocks, Masking
 from lightning_modules.mae.network import MAE
-from lightning_modules.mae.reconstruction import LARGE, as_logit, error_of, recovered, suspicion
+from lightning_modules.mae.reconstruction import LARGE, error_of, reconstruct, suspicion, to_logit
 from lightning_modules.needed_landmarks import require_landmarks
 from lightning_modules.weights import fill, read
 
@@ -50,7 +50,7 @@ class Recover(Method):
             generator: The masked autoencoder, of the published size without it.
             weights: To start from: a checkpoint of Recover, or what 'python -m suite convert mae' wrote. MAE's own
                 weights saw pixels that were normalized, and are no more than a start.
-            masking: What is hidden; RFFR's blocks without it.
+            masking: Patches that are hidden; RFFR's blocks if unset.
             **kwargs: See Method.
         """
         super().__init__(**kwargs)
@@ -76,7 +76,7 @@ class Recover(Method):
     def needs_landmarks(self) -> bool:  # type: ignore[override]
         return self.masking.needs_landmarks
 
-    def predicted(self, batch: Batch) -> Prediction:
+    def predict(self, batch: Batch) -> Prediction:
         frames, t = batch.frames.flatten(0, 1), batch.frames.shape[1]
         landmarks = require_landmarks(batch) if self.needs_landmarks else batch.landmarks
         points, side = landmarks.flatten(0, 1) / self.generator.patch, self.generator.side
@@ -85,20 +85,20 @@ class Recover(Method):
     def forward(self, frames: Tensor) -> Prediction:
         """Of faces whose landmarks are not needed."""
         if self.needs_landmarks:
-            raise Refused("Recover: what is hidden depends on landmarks")
+            raise UserError("Recover: what is hidden depends on landmarks")
         points = frames.new_zeros(frames.shape[0] * frames.shape[1], 68, 2)
         return self.tested_on(frames.flatten(0, 1), points, self.generator.side, frames.shape[1])
 
     def trained_on(self, images: Tensor, points: Tensor, side: int) -> Recovered:
-        hidden = self.masking.drawn(side, points, self.draws())
+        hidden = self.masking.draw(side, points, self.draws())
         found = self.generator(self.generator.embed(images), hidden)
         true = self.generator.patches(images).gather(1, hidden[..., None].expand_as(found))
         apart = (found.float() - true).flatten(1)
         absolute = apart.detach().abs().mean(1)
-        return Recovered(logit=self.judged(absolute), squared=apart.square().mean(1), absolute=absolute)
+        return Recovered(logit=self.to_logits(absolute), squared=apart.square().mean(1), absolute=absolute)
 
     def tested_on(self, images: Tensor, points: Tensor, side: int, clip: int) -> Recovered:
-        whole, times = recovered(self.generator, images, self.masking.passes(side, points))
+        whole, times = reconstruct(self.generator, images, self.masking.passes(side, points))
         absolute, squared = error_of(whole, images, times)
 
         def clips(frames: Tensor) -> Tensor:
@@ -106,16 +106,16 @@ class Recover(Method):
 
         error = clips(absolute).mean(1)
         return Recovered(
-            logit=self.judged(error),
+            logit=self.to_logits(error),
             mask_logit=clips(suspicion(whole - images, self.generator.patch)),
             recovered=clips(whole),
             squared=clips(squared).mean(1),
             absolute=error,
         )
 
-    def judged(self, error: Tensor) -> Tensor:
+    def to_logits(self, error: Tensor) -> Tensor:
         """Logits: even at twice the error of a real face."""
-        return as_logit(error, (2 * self.real_error).nan_to_num(LARGE))
+        return to_logit(error, (2 * self.real_error).nan_to_num(LARGE))
 
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         assert isinstance(prediction, Recovered)

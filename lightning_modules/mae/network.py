@@ -29,7 +29,7 @@ def stack(depth: int, width: int, heads: int) -> nn.Sequential:
     return nn.Sequential(*(Block(width, heads, qkv_bias=True, norm_layer=norm) for _ in range(depth)))
 
 
-def answered(block: Any, x: Tensor, places: Tensor) -> Tensor:
+def apply_block(block: Any, x: Tensor, places: Tensor) -> Tensor:
     """(B, K, C) what the block makes of the tokens at (B, K) places; all others are only looked at."""
     width, attention = x.shape[2], block.attn
     normed, at = block.norm1(x), places[..., None].expand(-1, -1, width)
@@ -103,7 +103,7 @@ class MAE(nn.Module):
         *first, last = self.decoder_blocks
         for block in first:
             full = block(full)
-        return self.decoder_pred(self.decoder_norm(answered(last, full, hidden + 1)))  # the class token is first
+        return self.decoder_pred(self.decoder_norm(apply_block(last, full, hidden + 1)))  # the class token is first
 
     def summary(self, images: Tensor) -> Tensor:
         """(B, C) class token of images of which nothing is hidden."""

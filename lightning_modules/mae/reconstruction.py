@@ -15,7 +15,7 @@ LARGE = 0.1  # an error that is as likely forged as not, where nothing better is
 AT_ONCE = 256  # pictures in a pass of the network, so that memory does not grow with the number of passes
 
 
-def recovered(mae: MAE, images: Tensor, passes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+def reconstruct(mae: MAE, images: Tensor, passes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """The images with what each pass recovers, averaged where several do, and (B, N) how many did.
 
     Args:
@@ -26,7 +26,7 @@ def recovered(mae: MAE, images: Tensor, passes: Sequence[Tensor]) -> tuple[Tenso
     b, n, width = known.shape
     total, times = known.new_zeros(b, n, width), known.new_zeros(b, n)
     most = 1 if torch.compiler.is_exporting() else max(1, AT_ONCE // b)  # of one exported batch size it would be
-    for alike in batched(passes, most):
+    for alike in batch_passes(passes, most):
         found = mae(tokens.repeat(len(alike), 1, 1), torch.cat(alike)).to(known.dtype)
         for hidden, pixels in zip(alike, found.view(len(alike), b, *found.shape[1:]).unbind(), strict=True):
             total.scatter_add_(1, hidden[..., None].expand(-1, -1, width), pixels)
@@ -35,7 +35,7 @@ def recovered(mae: MAE, images: Tensor, passes: Sequence[Tensor]) -> tuple[Tenso
     return mae.pictures(whole), times
 
 
-def batched(passes: Sequence[Tensor], most: int) -> list[list[Tensor]]:
+def batch_passes(passes: Sequence[Tensor], most: int) -> list[list[Tensor]]:
     """Passes that hide the same number of patches, which can be made at once, in lots of ``most``."""
     out: list[list[Tensor]] = []
     for hidden in sorted(passes, key=lambda ids: ids.shape[1]):
@@ -49,7 +49,7 @@ def batched(passes: Sequence[Tensor], most: int) -> list[list[Tensor]]:
 @torch.no_grad()
 def residual(mae: MAE, images: Tensor, passes: Sequence[Tensor]) -> Tensor:
     """(B, 3, H, W) in [-1, 1], zero where nothing is recovered."""
-    return (GAIN * (recovered(mae, images, passes)[0] - images)).clamp(-1, 1)
+    return (GAIN * (reconstruct(mae, images, passes)[0] - images)).clamp(-1, 1)
 
 
 def error_of(whole: Tensor, images: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
@@ -68,9 +68,9 @@ def suspicion(apart: Tensor, patch: int) -> Tensor:
         apart: (B, 3, H, W) of the recovered and the shown.
     """
     mean = apart.float().abs().mean(1, keepdim=True)
-    return as_logit(F.avg_pool2d(mean, patch + 1 - patch % 2, 1, patch // 2, count_include_pad=False), LARGE)
+    return to_logit(F.avg_pool2d(mean, patch + 1 - patch % 2, 1, patch // 2, count_include_pad=False), LARGE)
 
 
-def as_logit(error: Tensor, even: float | Tensor) -> Tensor:
+def to_logit(error: Tensor, even: float | Tensor) -> Tensor:
     """Rises with the error, and is 0 where it is ``even``."""
     return (error.float().clamp(min=1e-6) / even).log()

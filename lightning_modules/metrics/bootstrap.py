@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.metrics import functional, pixel, registry
 from lightning_modules.metrics.functional import Function, Pooled
 from lightning_modules.metrics.registry import MapOf, Metric, Values
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 
-class Outdated(Refused):
+class Outdated(UserError):
     """Predictions that only another test can mend."""
 
 
@@ -50,7 +50,7 @@ class Videos:
     label: NDArray[np.int64]
     method: NDArray[np.str_]
 
-    def of(self, chosen: NDArray[np.bool_]) -> Videos:
+    def select(self, chosen: NDArray[np.bool_]) -> Videos:
         return Videos(score=self.score[chosen], label=self.label[chosen], method=self.method[chosen])
 
 
@@ -66,11 +66,11 @@ def videos(table: Mapping[str, NDArray[Any]], kinds: NDArray[np.str_], mean_of: 
     """
     Args:
         table: Columns of a prediction table.
-        kinds: What each row's method is called.
-        mean_of: What of its frames a video's score is the mean of.
+        kinds: Name of each row's manipulation.
+        mean_of: How frame scores are pooled into a video score.
     """
     _, first = np.unique(table["video"].astype(str), return_index=True)
-    found = functional.by_video(*columns(table), mean_of)
+    found = functional.pool_by_video(*columns(table), mean_of)
     return Videos(score=found.score.numpy(), label=found.label.numpy(), method=kinds[first])
 
 
@@ -78,7 +78,7 @@ def value_of(function: Function, v: Videos) -> float:
     return float(function(torch.from_numpy(v.score), torch.from_numpy(v.label)))
 
 
-def resampled(v: Videos, seed: int = 0) -> NDArray[np.int64]:
+def resample(v: Videos, seed: int = 0) -> NDArray[np.int64]:
     """(RESAMPLES, V) positions, drawn with replacement among the reals and among the fakes."""
     rng = np.random.default_rng(seed)
     parts = [np.flatnonzero(v.label == label) for label in (0, 1)]
@@ -140,8 +140,8 @@ def check_bins(table: Mapping[str, NDArray[Any]], about: Mapping[str, str], name
     """Refuses histograms of another kind than those of today.
 
     Args:
-        about: What a prediction table says of itself.
-        name: Of the table.
+        about: Metadata of a prediction table.
+        name: Name of the table.
     """
     has_histograms = any(one is not None for one in table["forged"])
     if has_histograms and about.get("pixel_bins") != pixel.BINNING:
@@ -189,9 +189,9 @@ def localization(
 
     Args:
         table: Columns of a prediction table.
-        chosen: Of its rows.
-        fixed: What validation has fixed.
-        map_of: What the method's map shows.
+        chosen: Selected rows.
+        fixed: Values fixed by validation.
+        map_of: Meaning of the method's map.
         draws: Resamples of the videos.
     """
     rows = np.flatnonzero(chosen & table["has_mask"])
@@ -217,7 +217,7 @@ def localization(
     whole, many = pixel.Histograms(*parts.sum(1)), pixel.Histograms(*(torch.from_numpy(weight) @ parts))
     is_fake = fake[video]
     out = {}
-    for metric in registry.of_unit(*registry.MAPS[map_of]):
+    for metric in registry.list_unit_metrics(*registry.MAPS[map_of]):
         if metric.is_mean_over_frames:
             value, values = over_frames(metric, fixed, forged[is_fake], other[is_fake], video[is_fake], weight)
         else:

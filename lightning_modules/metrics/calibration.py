@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lightning_modules.metrics.functional import finite, log_odds, one_class, undefined
+from lightning_modules.metrics.functional import create_nan, log_odds, one_class, require_finite
 
 
 class Calibration(NamedTuple):
@@ -18,14 +18,14 @@ class Calibration(NamedTuple):
 STEPS, CLOSE = 100, 1e-10
 
 
-@finite
+@require_finite
 def platt(score: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
     """Slope and bias of the log odds; undefined where a higher score does not make a forgery more likely.
 
     Both classes weigh the same, so that a probability of a half says as much as no score at all. Labels are Platt's,
     not quite 0 and 1: where all is told apart, no slope is steep enough else.
     """
-    nothing = undefined(score), undefined(score)
+    nothing = create_nan(score), create_nan(score)
     x, fake = log_odds(score), label == 1
     if one_class(label) or not x.std() > 0:
         return nothing
@@ -61,6 +61,6 @@ def bias(score: Tensor, label: Tensor) -> Tensor:
     return platt(score, label)[1]
 
 
-def calibrated(score: Tensor, slope: float | Tensor, bias: float | Tensor) -> Tensor:
+def calibrate(score: Tensor, slope: float | Tensor, bias: float | Tensor) -> Tensor:
     """Probabilities of a forgery where as many videos are real as forged."""
     return (slope * log_odds(score) + bias).sigmoid().to(score.dtype)

@@ -21,21 +21,21 @@ Function = Callable[[Tensor, Tensor], Tensor]  # (N,) scores in [0, 1] and (N,) 
 Pooled = Literal["score", "logit", "suspects"]
 
 
-def undefined(score: Tensor) -> Tensor:
+def create_nan(score: Tensor) -> Tensor:
     return score.new_full((), float("nan"))
 
 
-def finite(function: Callable[Concatenate[Tensor, P], R]) -> Callable[Concatenate[Tensor, P], R]:
+def require_finite(function: Callable[Concatenate[Tensor, P], R]) -> Callable[Concatenate[Tensor, P], R]:
     """Refuses scores that are no numbers: sorted with others, they would be the best, or whatever their place says."""
 
     @functools.wraps(function)
-    def checked(score: Tensor, *args: P.args, **kwargs: P.kwargs) -> R:
+    def call_checked(score: Tensor, *args: P.args, **kwargs: P.kwargs) -> R:
         if not score.isfinite().all():
             i = int((~score.isfinite()).nonzero()[0])
             raise ValueError(f"{function.__name__}: score {i} is {float(score[i])}; scores must be finite")
         return function(score, *args, **kwargs)
 
-    return checked
+    return call_checked
 
 
 def log_odds(score: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ def log_odds(score: Tensor) -> Tensor:
     return score.double().logit(eps=SURE)
 
 
-@finite
+@require_finite
 def operating_points(score: Tensor, label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """True and false positives at each distinct threshold, highest first: (K,), (K,), (K,)."""
     order = score.argsort(descending=True)
@@ -64,28 +64,28 @@ def one_class(label: Tensor) -> bool:
     return len(label) == 0 or bool((label == label[0]).all())
 
 
-@finite
+@require_finite
 def auroc(score: Tensor, label: Tensor) -> Tensor:
     if one_class(label):
-        return undefined(score)
+        return create_nan(score)
     fpr, tpr = roc(score, label)
     return torch.trapezoid(tpr, fpr).to(score.dtype)
 
 
-@finite
+@require_finite
 def average_precision(score: Tensor, label: Tensor) -> Tensor:
     if not label.any():
-        return undefined(score)
+        return create_nan(score)
     hits, alarms, _ = operating_points(score, label)
     gained = hits.diff(prepend=hits.new_zeros(1)) / hits[-1]
     return (gained * hits / (hits + alarms)).sum().to(score.dtype)
 
 
-@finite
+@require_finite
 def eer(score: Tensor, label: Tensor) -> Tensor:
     """Where misses and false alarms are equal, between two thresholds by interpolation."""
     if one_class(label):
-        return undefined(score)
+        return create_nan(score)
     fpr, tpr = roc(score, label)
     gap = fpr - (1 - tpr)  # rises from -1 to 1
     j = int((gap >= 0).nonzero()[0])
@@ -93,66 +93,66 @@ def eer(score: Tensor, label: Tensor) -> Tensor:
     return (fpr[j - 1] + share * (fpr[j] - fpr[j - 1])).to(score.dtype)
 
 
-@finite
+@require_finite
 def tpr_at_fpr(score: Tensor, label: Tensor, most: float = 0.01) -> Tensor:
     """The best true positive rate among thresholds whose false positive rate is at most ``most``."""
     if one_class(label):
-        return undefined(score)
+        return create_nan(score)
     fpr, tpr = roc(score, label)
     return tpr[fpr <= most].max().to(score.dtype)
 
 
-@finite
+@require_finite
 def accuracy(score: Tensor, label: Tensor, threshold: float | Tensor = 0.5) -> Tensor:
-    return ((score >= threshold) == label.bool()).float().mean() if len(label) else undefined(score)
+    return ((score >= threshold) == label.bool()).float().mean() if len(label) else create_nan(score)
 
 
-@finite
+@require_finite
 def balanced_accuracy(score: Tensor, label: Tensor, threshold: float | Tensor = 0.5) -> Tensor:
     if one_class(label):
-        return undefined(score)
+        return create_nan(score)
     said, fake = score >= threshold, label.bool()
     return (said[fake].float().mean() + (~said[~fake]).float().mean()) / 2
 
 
-@finite
+@require_finite
 def best_threshold(score: Tensor, label: Tensor) -> Tensor:
     """Half way between the scores where balanced accuracy is highest."""
     if one_class(label):
-        return undefined(score)
+        return create_nan(score)
     hits, alarms, threshold = operating_points(score, label)
     j = int((hits / hits[-1] - alarms / alarms[-1]).argmax())
     below = threshold[j + 1] if j + 1 < len(threshold) else threshold[j]
     return (threshold[j] + below) / 2
 
 
-@finite
+@require_finite
 def false_positive_rate(score: Tensor, label: Tensor, threshold: float | Tensor = 0.5) -> Tensor:
     """Share of the reals that are called fake."""
     real = label == 0
-    return (score[real] >= threshold).float().mean() if real.any() else undefined(score)
+    return (score[real] >= threshold).float().mean() if real.any() else create_nan(score)
 
 
-@finite
+@require_finite
 def true_positive_rate(score: Tensor, label: Tensor, threshold: float | Tensor = 0.5) -> Tensor:
     """Share of the fakes that are called fake."""
     fake = label == 1
-    return (score[fake] >= threshold).float().mean() if fake.any() else undefined(score)
+    return (score[fake] >= threshold).float().mean() if fake.any() else create_nan(score)
 
 
-@finite
+@require_finite
 def brier(score: Tensor, label: Tensor) -> Tensor:
-    return ((score - label.to(score.dtype)) ** 2).mean() if len(label) else undefined(score)
+    return ((score - label.to(score.dtype)) ** 2).mean() if len(label) else create_nan(score)
 
 
-@finite
+@require_finite
 def ece(score: Tensor, label: Tensor) -> Tensor:
     """Expected gap between the score and the share of fakes, over 15 bins of equal width, at balanced classes.
 
     Reals and fakes weigh the same: else a score that knows nothing would have the class prior's distance to a half.
     """
     if one_class(label):
-        return undefined(score)
+        return create_nan(score)
     fake = label.bool()
     counts = torch.stack([(~fake).sum(), fake.sum()]).double()
     weight = (1 / (2 * counts))[fake.long()]
@@ -170,18 +170,18 @@ class Scored:
     id: Tensor  # (N,) of the video
 
 
-@finite
-def by_frame(score: Tensor, label: Tensor, video: Tensor, frame: Tensor) -> Scored:
+@require_finite
+def pool_by_frame(score: Tensor, label: Tensor, video: Tensor, frame: Tensor) -> Scored:
     """The most suspicious face of each frame: a bystander beside a forged face is no miss."""
     moments, moment = torch.unique(torch.stack([video, frame], 1), dim=0, return_inverse=True)
     worst = score.new_zeros(len(moments)).scatter_reduce_(0, moment, score, "amax", include_self=False)
     return Scored(worst, label.new_zeros(len(moments)).scatter_(0, moment, label), moments[:, 0])
 
 
-@finite
-def by_video(score: Tensor, label: Tensor, video: Tensor, frame: Tensor, mean_of: Pooled = "score") -> Scored:
+@require_finite
+def pool_by_video(score: Tensor, label: Tensor, video: Tensor, frame: Tensor, mean_of: Pooled = "score") -> Scored:
     """The mean over the frames of each video; of suspects, over all faces of all frames."""
-    frames = Scored(score, label, video) if mean_of == "suspects" else by_frame(score, label, video, frame)
+    frames = Scored(score, label, video) if mean_of == "suspects" else pool_by_frame(score, label, video, frame)
     ids, slot = torch.unique(frames.id, return_inverse=True)
     values = log_odds(frames.score) if mean_of == "logit" else frames.score
     chosen = torch.ones_like(values, dtype=torch.bool)

@@ -9,8 +9,8 @@ from math import floor
 import torch
 from torch import Tensor
 
-from datamodules.runtime.errors import Refused
-from lightning_modules.metrics.functional import finite
+from datamodules.runtime.errors import UserError
+from lightning_modules.metrics.functional import require_finite
 
 FORGED_AT, UNCLEAR_AT = 0.05, 0.2  # largest shares of real videos that are called so, or more, by mistake
 KEPT = 512  # scores of each class that a checkpoint keeps; of more videos, that many evenly spaced in their order
@@ -21,7 +21,7 @@ def ranks(n: int) -> Tensor:
     return torch.linspace(0, n - 1, min(n, KEPT), dtype=torch.float64).round().long()
 
 
-@finite
+@require_finite
 def sample(score: Tensor, label: Tensor) -> Tensor:
     """(2, KEPT) sorted scores of reals and of fakes, then not a number where there are fewer."""
     out = score.new_full((2, KEPT), float("nan"))
@@ -32,7 +32,7 @@ def sample(score: Tensor, label: Tensor) -> Tensor:
     return out
 
 
-@finite
+@require_finite
 def count(score: Tensor, label: Tensor) -> Tensor:
     """(2,) numbers of reals and of fakes."""
     return torch.stack([(label == 0).sum(), (label == 1).sum()]).to(score.dtype)
@@ -67,7 +67,7 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Validated:
+class ValidationScores:
     """Scores of the videos of a validation, as a checkpoint keeps them.
 
     Args:
@@ -79,7 +79,7 @@ class Validated:
     counts: Tensor
 
     @cached_property
-    def kept(self) -> tuple[Tensor, Tensor]:
+    def sorted_scores(self) -> tuple[Tensor, Tensor]:
         """Of reals and of fakes, the lowest first."""
         reals, fakes = (row[~row.isnan()].double().cpu() for row in self.scores)
         return reals, fakes
@@ -89,7 +89,7 @@ class Validated:
         reals, fakes = (int(n) for n in self.counts.tolist())
         return reals, fakes
 
-    def at(self, wanted: float) -> OperatingPoint:
+    def find_point(self, wanted: float) -> OperatingPoint:
         """Where a further real video is above the threshold with a chance of at most ``wanted``.
 
         Of n scores and the further one each is as likely to be the highest: with k of the n above it, the k + 1 st
@@ -97,8 +97,8 @@ class Validated:
         prediction). With fewer than 1 / wanted - 1 real videos no score is high enough; the highest is taken.
         """
         if not 0 < wanted < 1:
-            raise Refused(f"share of false alarms {wanted:g}: must be above 0 and below 1, for instance 0.05")
-        (reals, _), (n, fakes) = self.kept, self.numbers
+            raise UserError(f"share of false alarms {wanted:g}: must be above 0 and below 1, for instance 0.05")
+        (reals, _), (n, fakes) = self.sorted_scores, self.numbers
         above = floor(wanted * (n + 1) + 1e-9) - 1
         # the lowest kept score with at most so many above it
         place = int((n - 1 - ranks(n) <= max(above, 0)).nonzero()[0])
@@ -106,21 +106,21 @@ class Validated:
         return OperatingPoint(
             wanted=wanted,
             threshold=threshold,
-            false_alarms=self.above(0, threshold),
+            false_alarms=self.count_above(0, threshold),
             reals=n,
-            misses=self.below(1, threshold),
+            misses=self.count_below(1, threshold),
             fakes=fakes,
             is_resolved=above >= 0,
         )
 
-    def above(self, kind: int, score: float) -> int:
+    def count_above(self, kind: int, score: float) -> int:
         """Videos of a class with a higher score, at most: exact where all are kept."""
-        kept, n = self.kept[kind], self.numbers[kind]
+        kept, n = self.sorted_scores[kind], self.numbers[kind]
         lower = int((kept <= score).sum())
         return n - 1 - int(ranks(n)[lower - 1]) if lower else n
 
-    def below(self, kind: int, score: float) -> int:
+    def count_below(self, kind: int, score: float) -> int:
         """Videos of a class with no higher score, at most: exact where all are kept."""
-        kept, n = self.kept[kind], self.numbers[kind]
+        kept, n = self.sorted_scores[kind], self.numbers[kind]
         lower = int((kept <= score).sum())
         return int(ranks(n)[lower]) if lower < len(kept) else n

@@ -59,7 +59,7 @@ def centres() -> np.ndarray:
     return out
 
 
-def above(counts: Tensor) -> Tensor:
+def count_above(counts: Tensor) -> Tensor:
     """(..., BINS + 1): how many lie in a bin or higher; the last is 0."""
     return torch.cat([counts.flip(-1).cumsum(-1).flip(-1), torch.zeros_like(counts[..., :1])], -1)
 
@@ -68,37 +68,37 @@ def above(counts: Tensor) -> Tensor:
 
 
 def auroc(h: Histograms) -> Tensor:
-    tpr, fpr = (above(counts) / counts.sum(-1, keepdim=True) for counts in (h.forged, h.untouched))
+    tpr, fpr = (count_above(counts) / counts.sum(-1, keepdim=True) for counts in (h.forged, h.untouched))
     return torch.trapezoid(tpr.flip(-1), fpr.flip(-1)).float()
 
 
 def average_precision(h: Histograms) -> Tensor:
-    hits, alarms = above(h.forged).flip(-1), above(h.untouched).flip(-1)
+    hits, alarms = count_above(h.forged).flip(-1), count_above(h.untouched).flip(-1)
     precision = hits / (hits + alarms).clamp(min=1)
     return ((precision[..., 1:] * hits.diff()).sum(-1) / hits[..., -1]).float()
 
 
-def where_forged(h: Histograms, value: Tensor) -> Tensor:
+def select_forged(h: Histograms, value: Tensor) -> Tensor:
     return value.masked_fill(h.forged.sum(-1) == 0, float("nan")).float()
 
 
 def iou(h: Histograms, threshold: float | Tensor = 0.5) -> Tensor:
-    hits, alarms = above(h.forged)[..., bin_of(threshold)], above(h.untouched)[..., bin_of(threshold)]
-    return where_forged(h, hits / (h.forged.sum(-1) + alarms))
+    hits, alarms = count_above(h.forged)[..., bin_of(threshold)], count_above(h.untouched)[..., bin_of(threshold)]
+    return select_forged(h, hits / (h.forged.sum(-1) + alarms))
 
 
 def f1(h: Histograms, threshold: float | Tensor = 0.5) -> Tensor:
-    hits, alarms = above(h.forged)[..., bin_of(threshold)], above(h.untouched)[..., bin_of(threshold)]
-    return where_forged(h, 2 * hits / (hits + alarms + h.forged.sum(-1)))
+    hits, alarms = count_above(h.forged)[..., bin_of(threshold)], count_above(h.untouched)[..., bin_of(threshold)]
+    return select_forged(h, 2 * hits / (hits + alarms + h.forged.sum(-1)))
 
 
 def false_alarm_area(h: Histograms, threshold: float | Tensor = 0.5) -> Tensor:
     """Share of the pixels of real faces that are called forged."""
-    return (above(h.real)[..., bin_of(threshold)] / h.real.sum(-1)).float()
+    return (count_above(h.real)[..., bin_of(threshold)] / h.real.sum(-1)).float()
 
 
 def best_threshold(h: Histograms) -> Tensor:
     """Where F1 is highest."""
-    hits, alarms = above(h.forged), above(h.untouched)
+    hits, alarms = count_above(h.forged), count_above(h.untouched)
     best = (2 * hits / (hits + alarms + h.forged.sum(-1, keepdim=True)))[..., :BINS].argmax(-1)
-    return where_forged(h, edges().to(best.device)[best])
+    return select_forged(h, edges().to(best.device)[best])

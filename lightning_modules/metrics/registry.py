@@ -32,9 +32,9 @@ Values = Mapping[str, float | Tensor]  # what validation has fixed, by the id of
 class Metric:
     """
     Args:
-        function: Of scores and labels, or of histograms of pixels; then of the threshold, where there is one.
-        has_interval: Of resampled videos.
-        is_calibrated: Its scores are calibrated probabilities.
+        function: Function of scores and labels, or of histograms of pixels; then of the threshold, where there is one.
+        has_interval: Whether it has an interval over resampled videos.
+        is_calibrated: Whether it takes calibrated probabilities.
     """
 
     id: str
@@ -46,7 +46,7 @@ class Metric:
     is_calibrated: bool = False
 
     @property
-    def fits(self) -> tuple[str, ...]:
+    def required_fits(self) -> tuple[str, ...]:
         """Ids of what validation must have fixed."""
         names = CALIBRATION if self.is_calibrated else ()
         of = self.unit if self.unit in ("video", "frame") else "pixel"
@@ -82,7 +82,7 @@ def metric(
     return Metric(id=f"{unit}_{name}{end}", title=title, **about)  # type: ignore[arg-type]
 
 
-def of_scores(unit: Unit) -> list[Metric]:
+def list_score_metrics(unit: Unit) -> list[Metric]:
     """
     Args:
         unit: Frames have no intervals: resampling them would take them for independent.
@@ -103,7 +103,7 @@ def of_scores(unit: Unit) -> list[Metric]:
     ]
 
 
-def of_pixels(unit: Unit) -> list[Metric]:
+def list_pixel_metrics(unit: Unit) -> list[Metric]:
     thresholds: tuple[Threshold, ...] = ("half", "validation")
     return [
         metric(unit, "auroc", "AUROC", pixel.auroc),
@@ -127,10 +127,10 @@ CALIBRATED = Metric(
     is_calibrated=True,
 )
 METRICS = [
-    *of_scores("video"),
+    *list_score_metrics("video"),
     CALIBRATED,
-    *of_scores("frame"),
-    *(one for map in MAPS.values() for unit in map for one in of_pixels(unit)),
+    *list_score_metrics("frame"),
+    *(one for map in MAPS.values() for unit in map for one in list_pixel_metrics(unit)),
 ]
 FITS = [
     Fit(id="frame_threshold", unit="frame", function=functional.best_threshold),
@@ -152,7 +152,7 @@ def get(id: str) -> Metric:
     return BY_ID[id]
 
 
-def of_unit(*units: Unit) -> list[Metric]:
+def list_unit_metrics(*units: Unit) -> list[Metric]:
     return [metric for metric in METRICS if metric.unit in units]
 
 
@@ -160,7 +160,7 @@ def titles(ids: Iterable[str]) -> dict[str, str]:
     return {id: get(id).title for id in ids}
 
 
-def known(fixed: Mapping[str, float | Tensor | str]) -> dict[str, float]:
+def select_fixed(fixed: Mapping[str, float | Tensor | str]) -> dict[str, float]:
     """What validation has fixed, of what a method or a table says of itself."""
     values = {fit.id: float(fixed[fit.id]) for fit in FITS if fit.id in fixed}
     return {id: value for id, value in values.items() if value == value}
@@ -168,21 +168,21 @@ def known(fixed: Mapping[str, float | Tensor | str]) -> dict[str, float]:
 
 def evaluate_scores(metric: Metric, fixed: Values, score: Tensor, label: Tensor) -> Tensor:
     """Not a number where validation has not fixed what it takes."""
-    if not fixed.keys() >= set(metric.fits):
-        return functional.undefined(score)
+    if not fixed.keys() >= set(metric.required_fits):
+        return functional.create_nan(score)
     if metric.is_calibrated:
-        score = calibration.calibrated(score, *(fixed[id] for id in CALIBRATION))
+        score = calibration.calibrate(score, *(fixed[id] for id in CALIBRATION))
     if metric.threshold is None:
         return metric.function(score, label)
     if metric.threshold == "oracle":
         return metric.function(score, label, functional.best_threshold(score, label))
-    return metric.function(score, label, fixed[metric.fits[-1]] if metric.fits else 0.5)
+    return metric.function(score, label, fixed[metric.required_fits[-1]] if metric.required_fits else 0.5)
 
 
 def evaluate_pixels(metric: Metric, fixed: Values, h: pixel.Histograms) -> Tensor:
     """(...) of histograms (..., BINS); not a number where validation has not fixed what it takes."""
-    if not fixed.keys() >= set(metric.fits):
+    if not fixed.keys() >= set(metric.required_fits):
         return h.forged.new_full(h.forged.shape[:-1], float("nan"), dtype=torch.float32)
     if metric.threshold is None:
         return metric.function(h)
-    return metric.function(h, fixed[metric.fits[-1]] if metric.fits else 0.5)
+    return metric.function(h, fixed[metric.required_fits[-1]] if metric.required_fits else 0.5)

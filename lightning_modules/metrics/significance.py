@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.linalg import block_diag
 from scipy.stats import norm, rankdata
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.metrics.bootstrap import RESAMPLES, Floats, Interval, Labels, aurocs
 
 
@@ -37,7 +37,7 @@ def weights(sets: Sequence[Shared], draws: int = RESAMPLES, seed: int = 0) -> li
 
     Args:
         draws: Resamples.
-        seed: Of the draws.
+        seed: Seed of the random draws.
     """
     rng = np.random.default_rng(seed)
     names = [
@@ -70,7 +70,7 @@ def delong(scores: Floats, label: Labels) -> tuple[Floats, Floats]:
     fake, real = scores[:, label == 1], scores[:, label == 0]
     f, r = fake.shape[1], real.shape[1]
     if min(f, r) < 2:
-        raise Refused(f"DeLong: {f} fakes and {r} reals; each must be at least 2")
+        raise UserError(f"DeLong: {f} fakes and {r} reals; each must be at least 2")
     both = rankdata(np.concatenate([fake, real], axis=1), axis=1)
     above = (both[:, :f] - rankdata(fake, axis=1)) / r  # share of the reals below each fake
     under = 1 - (both[:, f:] - rankdata(real, axis=1)) / f  # share of the fakes above each real
@@ -100,7 +100,7 @@ class Claim:
     resolvable: float = float("nan")  # smallest true gain that this claim, alone, would find in 8 of 10 such studies
 
     @property
-    def holds(self) -> bool:
+    def is_resolved(self) -> bool:
         return self.gain.low > 0 and self.adjusted < 0.05
 
 
@@ -108,8 +108,8 @@ def smallest_resolvable(deviation: float, of_seeds: float = 0.0) -> float:
     """The true gain that a two-sided test at 5 % finds with a probability of 80 %.
 
     Args:
-        deviation: Of the gain over resampled videos, which the test goes by.
-        of_seeds: Of the gain over other trainings, which the test does not know of.
+        deviation: Standard deviation of the gain over resampled videos, which the test uses.
+        of_seeds: Standard deviation of the gain over other trainings, which the test does not use.
     """
     level, power = norm.ppf([0.975, 0.8])
     return float(level * deviation + power * (deviation**2 + of_seeds**2) ** 0.5)
@@ -125,7 +125,7 @@ def seed_variance(scores: Mapping[str, Floats], label: Labels, names: Sequence[s
     return out
 
 
-def two_sided(gain: float, deviation: float) -> float:
+def two_sided_p(gain: float, deviation: float) -> float:
     return float(2 * norm.sf(abs(gain) / deviation)) if deviation > 0 else float(gain == 0)
 
 
@@ -133,7 +133,7 @@ def claims(sets: Sequence[Shared], pairs: Sequence[tuple[str, str]], draws: int 
     """Of AUROCs averaged over the seeds of a method and over sets of videos.
 
     Args:
-        pairs: Whom each claim is about: a method, and one that it is said to beat.
+        pairs: Pairs of each claim: a method, and one that it is said to beat.
         draws: Resamples.
     """
     names = list(sets[0].scores)
@@ -143,7 +143,7 @@ def claims(sets: Sequence[Shared], pairs: Sequence[tuple[str, str]], draws: int 
                 video = np.argwhere(~np.isfinite(score))[0][-1]
                 raise ValueError(f"{name}: the score of video {video} is not finite; nothing can be claimed over it")
         if absent := sorted({name for pair in pairs for name in pair} - one.scores.keys()):
-            raise Refused(f"{absent[0]}: has no scores here; there are {', '.join(one.scores)}")
+            raise UserError(f"{absent[0]}: has no scores here; there are {', '.join(one.scores)}")
     value, covariance = np.zeros(len(names)), np.zeros((len(names), len(names)))
     of_seeds = np.zeros(len(names))
     many = np.zeros((len(names), draws))
@@ -166,11 +166,11 @@ def claims(sets: Sequence[Shared], pairs: Sequence[tuple[str, str]], draws: int 
         low, high = np.percentile(apart, [2.5, 97.5])
         variance = float(covariance[i, i] + covariance[j, j] - 2 * covariance[i, j])
         by_videos = max(0.0, variance) ** 0.5
-        p = float("nan") if is_shared else two_sided(gain, by_videos)
+        p = float("nan") if is_shared else two_sided_p(gain, by_videos)
         interval = Interval(value=gain, low=float(low), high=float(high))
         deviation = float(apart.std()) if clusters else by_videos
         resolvable = smallest_resolvable(deviation, float(of_seeds[i] + of_seeds[j]) ** 0.5)
-        found.append((ours, theirs, interval, two_sided(gain, float(apart.std())), p, resolvable))
+        found.append((ours, theirs, interval, two_sided_p(gain, float(apart.std())), p, resolvable))
     family = holm([bootstrap if clusters else p for *_, bootstrap, p, _ in found])
     return [
         Claim(

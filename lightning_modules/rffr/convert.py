@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from lightning_modules.rffr.network import Network
-from lightning_modules.weights import renamed, stripped
+from lightning_modules.weights import rename_state, strip_prefix
 
 RULES = {
     r"rg\.inpainter\.(.+)": r"generator.\1",
@@ -26,8 +26,8 @@ def convert_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         state: 560 tensors, or 306 without a generator, which is then converted by itself; with or without
             ``module.`` before their names.
     """
-    state = stripped(state)
+    state = strip_prefix(state)
     if alone := not any(name.startswith("dd.") for name in state):
         state = {f"dd.{name}": value for name, value in state.items()}
     used = {name: value for name, value in state.items() if not UNUSED.fullmatch(name)}
-    return renamed(used, RULES, Network, "RFFR", but="generator." if alone else None)
+    return rename_state(used, RULES, Network, "RFFR", but="generator." if alone else None)

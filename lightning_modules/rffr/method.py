@@ -9,10 +9,10 @@ import torch
 from torch import Generator, Tensor, nn
 
 from datamodules.batch import Batch
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.base import Method, Prediction
 from lightning_modules.mae.block_grid import Grid
-from lightning_modules.mae.cache import Kept
+from lightning_modules.mae.cache import ReconstructionCache
 from lightning_modules.mae.method import generator_of
 from lightning_modules.mae.network import MAE
 from lightning_modules.mae.reconstruction import GAIN, suspicion
@@ -51,11 +51,11 @@ class RFFR(Method):
             generator: The masked autoencoder, of the size that it was trained with; the published one without it.
             generator_weights: Checkpoint of Recover, or what 'python -m suite convert mae' wrote.
             weights: Local file that 'python -m suite convert rffr' wrote, of the whole or of the detector alone.
-            grid: Of the blocks.
+            grid: Grid of the blocks.
             passes: In which all blocks are recovered; each block alone without it, which is as published. Fewer passes
                 hide several at once, for which the generator should have been trained.
-            sees: What the detector is shown.
-            chance: Of each block to be shown in a step of training; testing shows all. A convolutional branch needs 1:
+            sees: Inputs of the detector.
+            Probability of each block to be shown in a training step; testing shows all. A convolutional branch needs 1:
                 its batch statistics of faces that are half blank are not those of whole ones.
             cache: Keep the residual of every face of training, which stays the same where faces are not augmented: 6
                 bytes a pixel.
@@ -65,19 +65,19 @@ class RFFR(Method):
         """
         super().__init__(**kwargs)
         if not 0 < chance <= 1:
-            raise Refused(f"chance {chance}: must be above 0 and at most 1")
+            raise UserError(f"chance {chance}: must be above 0 and at most 1")
         self.network = Network(
             branch, trunk_weights if weights is None else None, grid, generator, passes, sees, compat
         )
         if chance < 1 and self.network.is_convolutional:
-            raise Refused(f"chance {chance}: must be 1 with a convolutional branch, or its batch statistics mislead")
+            raise UserError(f"chance {chance}: must be 1 with a convolutional branch, or its batch statistics mislead")
         self.chance, self.generator_weights = chance, generator_weights
-        self.kept = Kept() if cache else None
+        self.kept = ReconstructionCache() if cache else None
         if weights is not None:
             state = read(weights)
             if not any(name.startswith("generator.") for name in state):
                 if generator_weights is None:
-                    raise Refused(f"weights {weights}: the detector alone; give --model.generator_weights as well")
+                    raise UserError(f"weights {weights}: the detector alone; give --model.generator_weights as well")
                 generator_of(generator_weights, self.network.generator)
                 state |= {f"generator.{name}": value for name, value in self.network.generator.state_dict().items()}
             fill(self.network, state, weights)
@@ -92,25 +92,27 @@ class RFFR(Method):
         if self.generator_weights is not None:
             generator_of(self.generator_weights, self.network.generator)
         else:
-            raise Refused("RFFR: give --model.generator_weights, for instance runs/rffr_pretrain/checkpoints/best.ckpt")
+            raise UserError(
+                "RFFR: give --model.generator_weights, for instance runs/rffr_pretrain/checkpoints/best.ckpt"
+            )
 
     def early_layers(self) -> list[nn.Module]:
         branches = [one for one in self.network.branches.values() if isinstance(one, Branch | ConvolutionalBranch)]
         return [layer for branch in branches for layer in branch.early_layers()]
 
-    def drawn(self, generator: Generator | None = None) -> Tensor:
+    def draw_blocks(self, generator: Generator | None = None) -> Tensor:
         """(S,) blocks of a step of training, all of them where none was drawn."""
         is_shown = torch.rand(len(self.network.blocks), generator=generator) < self.chance
         return (is_shown if is_shown.any() else ~is_shown).nonzero().flatten().to(self.device)
 
-    def predicted(self, batch: Batch) -> Prediction:
+    def predict(self, batch: Batch) -> Prediction:
         if self.training and self.kept is not None and "residual" in self.network.branches:
-            return self(batch.frames, *self.kept.of(batch, self.whole_rest))
-        return super().predicted(batch)
+            return self(batch.frames, *self.kept.get_or_make(batch, self.recover_residual))
+        return super().predict(batch)
 
-    def whole_rest(self, batch: Batch) -> tuple[Tensor]:
+    def recover_residual(self, batch: Batch) -> tuple[Tensor]:
         """(B, 3, H, W) residual of all blocks."""
-        return (self.network.rest(batch.frames[:, 0], self.all_blocks),)
+        return (self.network.residual(batch.frames[:, 0], self.all_blocks),)
 
     @property
     def all_blocks(self) -> Tensor:
@@ -122,8 +124,10 @@ class RFFR(Method):
             rest: (B * T, 3, H, W) residual of all blocks, if it is known.
         """
         images, t = frames.flatten(0, 1), frames.shape[1]
-        blocks = self.drawn(self.draws()) if self.training else self.all_blocks
-        logits, rest = self.network(images, blocks, rest if rest is None else self.network.kept(rest, blocks))
+        blocks = self.draw_blocks(self.draws()) if self.training else self.all_blocks
+        logits, rest = self.network(
+            images, blocks, rest if rest is None else self.network.select_residual(rest, blocks)
+        )
         out = Prediction(logit=(logits[:, 1] - logits[:, 0]).unflatten(0, (-1, t)).mean(1))
         if rest is not None and not self.training:
             out.mask_logit = suspicion(rest / GAIN, self.network.generator.patch).unflatten(0, (-1, t))

@@ -12,14 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.mae.block_grid import Grid
 from lightning_modules.mae.masking import check
 from lightning_modules.mae.network import MAE
 from lightning_modules.mae.reconstruction import residual
 from lightning_modules.trunks import timm_names
 from lightning_modules.trunks.early_layers import find_early
-from lightning_modules.trunks.last_layer import in_float32
+from lightning_modules.trunks.last_layer import compute_in_float32
 from lightning_modules.trunks.weights import TrunkWeights, create_trunk
 from lightning_modules.weights import Released
 
@@ -38,7 +38,7 @@ class Branch(nn.Module):
             vit = None
         plain = isinstance(vit, timm.models.VisionTransformer) and vit.num_prefix_tokens == 1
         if not plain or not isinstance(vit.norm_pre, nn.Identity) or isinstance(vit.norm, nn.Identity):
-            raise Refused(
+            raise UserError(
                 f"branch {name!r}: must be a plain vision transformer, read at its class token, or convolutional"
             )
         self.vit, self.width = vit, int(vit.embed_dim)
@@ -110,23 +110,23 @@ class Network(Released):
         branches = {name: create_branch(branch, trunk_weights, side * patch, patch) for name in seen}
         self.is_convolutional = any(isinstance(one, ConvolutionalBranch) for one in branches.values())
         if compat and self.is_convolutional:
-            raise Refused(f"compat: the read-out of released code is that of a transformer, not of branch {branch!r}")
+            raise UserError(f"compat: the read-out of released code is that of a transformer, not of branch {branch!r}")
         self.branches, width = nn.ModuleDict(branches), sum(one.width for one in branches.values())
-        self.classifier = in_float32(nn.Linear(width, 2))
+        self.classifier = compute_in_float32(nn.Linear(width, 2))
         self.register_buffer("blocks", grid.ids(), persistent=False)
-        together = grid.together(grid.side**2 if passes is None else passes)
+        together = grid.group_blocks(grid.side**2 if passes is None else passes)
         self.register_buffer("together", together, persistent=False)
         for name, value in (("mean", (0.485, 0.456, 0.406)), ("std", (0.229, 0.224, 0.225))):
             self.register_buffer(name, torch.tensor(value).view(3, 1, 1), persistent=False)
 
-    def rest(self, images: Tensor, blocks: Tensor) -> Tensor:
+    def residual(self, images: Tensor, blocks: Tensor) -> Tensor:
         """(B, 3, H, W) residual of these blocks; what is hidden in a pass with one of them is hidden here too."""
         is_any = torch.compiler.is_exporting()  # which are wanted is then not known, and 'kept' leaves out the others
         passes = [self.blocks[one].flatten() for one in self.together if is_any or torch.isin(one, blocks).any()]
         whole = residual(self.generator, images, [one.expand(images.shape[0], -1) for one in passes])
-        return self.kept(whole, blocks)
+        return self.select_residual(whole, blocks)
 
-    def kept(self, rest: Tensor, blocks: Tensor) -> Tensor:
+    def select_residual(self, rest: Tensor, blocks: Tensor) -> Tensor:
         """The residual of some blocks, of one of more: a block's own does not depend on which others are wanted."""
         side, patch = self.generator.side, self.generator.patch
         is_kept = rest.new_zeros(side**2).index_fill(0, self.blocks[blocks].flatten(), 1).view(1, 1, side, side)
@@ -146,7 +146,7 @@ class Network(Released):
             shown = rest if name == "residual" else (images - self.mean) / self.std
             if isinstance(branch, ConvolutionalBranch):
                 assert shown is not None
-                out.append(branch(self.kept(shown, blocks)))
+                out.append(branch(self.select_residual(shown, blocks)))
                 continue
             # released code reads the residual one patch to the right of the pixels, and no class token
             at = places + (self.compat and name == "residual")
@@ -160,5 +160,5 @@ class Network(Released):
             rest: The residual of these blocks, if it is known.
         """
         if rest is None and "residual" in self.branches:
-            rest = self.rest(images, blocks)
+            rest = self.residual(images, blocks)
         return self.classifier(self.features(images, rest, blocks)), rest

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from datamodules.batch import Batch
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules import mask_losses
 from lightning_modules.base import Method, Prediction
 from lightning_modules.needed_landmarks import require_landmarks
@@ -43,7 +43,7 @@ class STDDL(Method):
                 local file, a state dict with timm's names; random ones without it. Motion starts from them, too.
             weights: Local file that 'python -m suite convert st_ddl' wrote.
             width: Channels of the features, a multiple of 32.
-            motion: What the motion is taken from; the mesh of landmarks without it.
+            motion: Source of the motion; the mesh of landmarks if unset.
             mask_weight: Weight of the cross-entropy of the masks.
             dice_weight: Weight of their Dice loss, for masks that stay empty.
             compat: Attention as in released code, where frames and clips of a batch are mixed. Weights and checkpoints
@@ -65,7 +65,7 @@ class STDDL(Method):
     def early_layers(self) -> list[nn.Module]:
         return self.network.pixels.early_layers()
 
-    def predicted(self, batch: Batch) -> Prediction:
+    def predict(self, batch: Batch) -> Prediction:
         landmarks = require_landmarks(batch) if self.needs_landmarks else batch.landmarks
         prediction: Prediction = self(batch.frames, self.motion(batch.frames, landmarks))
         return prediction
@@ -76,7 +76,7 @@ class STDDL(Method):
             motion: (B, T - 1, C, H, W); none moves without it.
         """
         if frames.shape[1] < 2:
-            raise Refused("STDDL: needs clips of two frames or more; set 'read: videos' and 'clip'")
+            raise UserError("STDDL: needs clips of two frames or more; set 'read: videos' and 'clip'")
         frames = frames[:, :-1]
         if motion is None:
             motion = frames.new_zeros(*frames.shape[:2], self.motion.channels, *frames.shape[-2:])

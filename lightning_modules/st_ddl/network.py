@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.trunks import timm_names
 from lightning_modules.trunks.early_layers import find_early
-from lightning_modules.trunks.last_layer import in_float32
+from lightning_modules.trunks.last_layer import compute_in_float32
 from lightning_modules.trunks.weights import TrunkWeights, create_trunk
 from lightning_modules.weights import Released
 
@@ -64,7 +64,7 @@ class Features(nn.Module):
         with torch.device("meta"):
             info: Any = timm.create_model(name, features_only=True).feature_info
         if info.reduction().count(16) != 1:
-            raise Refused(f"trunk {name!r}: must be a convolutional network with features at a 16th of the size")
+            raise UserError(f"trunk {name!r}: must be a convolutional network with features at a 16th of the size")
         at = info.reduction().index(16)
         options: dict[str, Any] = {"features_only": True, "out_indices": [info.out_indices[at]]}
         self.trunk = create_trunk("trunk", name, weights, in_chans=channels, **options)
@@ -134,7 +134,7 @@ class Network(nn.Module):
         """Arguments as STDDL has them."""
         super().__init__()
         if width % HEAD:
-            raise Refused(f"width {width}: must be a multiple of {HEAD}")
+            raise UserError(f"width {width}: must be a multiple of {HEAD}")
         timm_names.check("trunk", trunk)
         kind: type[HRNet | Features] = HRNet if trunk.startswith("hrnet") else Features
         self.pixels = kind(trunk, trunk_weights, 3, width)
@@ -149,11 +149,11 @@ class Network(nn.Module):
             nn.BatchNorm2d(8),
             nn.ReLU(),
             Up(),
-            in_float32(nn.Conv2d(8, 2, 3, 1, 1)),
+            compute_in_float32(nn.Conv2d(8, 2, 3, 1, 1)),
         )
-        self.label = in_float32(nn.Linear(width, 2))
+        self.label = compute_in_float32(nn.Linear(width, 2))
 
-    def fused(self, pixels: Tensor, motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def fuse(self, pixels: Tensor, motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(N, 3, H, W) in [-1, 1] and (N, C, H, W) to features of pixels, of motion, and of both."""
         x, m = self.pixels(pixels), self.motion(motion)
         return x, m, self.fusion(x, m)
@@ -164,4 +164,4 @@ class Network(nn.Module):
 
     def forward(self, pixels: Tensor, motion: Tensor) -> Heads:
         """(B, T, 3, H, W) in [-1, 1] and (B, T, C, H, W)."""
-        return self.heads(self.fused(pixels.flatten(0, 1), motion.flatten(0, 1))[2], len(pixels))
+        return self.heads(self.fuse(pixels.flatten(0, 1), motion.flatten(0, 1))[2], len(pixels))

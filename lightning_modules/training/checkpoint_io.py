@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from datamodules.runtime.atomic_files import appearing
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.atomic_files import write_atomically
+from datamodules.runtime.errors import UserError
 from lightning_modules.fitted_values import check_fixed
 from lightning_modules.weights import read
 
@@ -20,18 +20,18 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         try:
-            with appearing(Path(path)) as part, part.open("wb") as f:
+            with write_atomically(Path(path)) as part, part.open("wb") as f:
                 torch.save(checkpoint, f)
                 f.flush()
                 os.fsync(f.fileno())
         except (OSError, RuntimeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "No space left on device, or the disk failed"
-            raise Refused(f"{path}: checkpoint not written ({reason}); the one before is untouched") from error
+            raise UserError(f"{path}: checkpoint not written ({reason}); the one before is untouched") from error
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         content = read(Path(path), "checkpoint", map_location or "cpu")
         state = content.get("state_dict", {})
         if "video_temperature" in state:
-            raise Refused(f"{path}: is of an older version, which calibrated otherwise; train again")
+            raise UserError(f"{path}: is of an older version, which calibrated otherwise; train again")
         check_fixed(state, Path(path))
         return content

@@ -8,11 +8,11 @@ from pathlib import Path
 from lightning_fabric.loggers.csv_logs import _ExperimentWriter
 from pytorch_lightning.loggers.csv_logs import CSVLogger, ExperimentWriter
 
-from datamodules.runtime.atomic_files import appearing
+from datamodules.runtime.atomic_files import write_atomically
 
 
 def write(path: Path, names: list[str], rows: list[dict[str, str]]) -> None:
-    with appearing(path) as part, part.open("w", newline="") as f:
+    with write_atomically(path) as part, part.open("w", newline="") as f:
         writer = csv.DictWriter(f, names)
         writer.writeheader()
         writer.writerows(rows)

@@ -11,7 +11,7 @@ Home = tuple[list[Tensor], list[Tensor]]  # parameters that moved, and what they
 
 
 @torch.no_grad()
-def climb(parameters: Iterable[nn.Parameter], rho: float, may_overflow: bool = False) -> Home:
+def perturb(parameters: Iterable[nn.Parameter], rho: float, may_overflow: bool = False) -> Home:
     """Moves the parameters by ``rho`` along their gradient, all taken as one vector; in a few operations for them all.
 
     Args:
@@ -32,6 +32,6 @@ def climb(parameters: Iterable[nn.Parameter], rho: float, may_overflow: bool = F
 
 
 @torch.no_grad()
-def come_home(home: Home) -> None:
+def restore(home: Home) -> None:
     if home[0]:
         torch._foreach_copy_(home[0], home[1])

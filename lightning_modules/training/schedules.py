@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 
 class RiseAndFall(LRScheduler):
@@ -24,7 +24,7 @@ class RiseAndFall(LRScheduler):
             booster: The highest rate over the first.
         """
         if not 0 <= rise < 1:
-            raise Refused(f"rise {rise}: must be at least 0 and below 1")
+            raise UserError(f"rise {rise}: must be at least 0 and below 1")
         self.epochs, self.top, self.booster = epochs, rise * epochs, booster
         super().__init__(optimizer)
 
@@ -47,7 +47,7 @@ class WarmUpAndCosine(LRScheduler):
             rise: Part of them until lr is reached.
         """
         if not 0 <= rise < 1:
-            raise Refused(f"rise {rise}: must be at least 0 and below 1")
+            raise UserError(f"rise {rise}: must be at least 0 and below 1")
         self.epochs, self.top = epochs, round(rise * epochs)
         super().__init__(optimizer)
 
@@ -68,8 +68,8 @@ class TwoStages(LRScheduler):
         """
         Args:
             first: Epochs of the first stage.
-            second: Of the second.
-            part: Of lr, with which the second begins.
+            second: Length of the second stage.
+            part: Share of lr with which the second stage begins.
         """
         self.first, self.second, self.part = first, second, part
         super().__init__(optimizer)
@@ -90,5 +90,5 @@ def step_plateaus(schedulers: Iterable[object], metrics: Mapping[str, Tensor]) -
         if isinstance(scheduler, ReduceLROnPlateau):
             if scheduler.monitor not in metrics:
                 logged = ", ".join(sorted(metrics)) or "nothing"
-                raise Refused(f"scheduler: monitor {scheduler.monitor}: not logged in this epoch, which has {logged}")
+                raise UserError(f"scheduler: monitor {scheduler.monitor}: not logged in this epoch, which has {logged}")
             scheduler.step(metrics[scheduler.monitor])

@@ -35,7 +35,7 @@ def activate(net: Any, images: Tensor) -> tuple[Tensor, Tensor | None]:
         return activate_tokens(net, images)
     features = net.forward_features(images)
     logit = net.forward_head(features).flatten()
-    return logit, at_each_place(net, features) if features.ndim == 4 else None
+    return logit, score_places(net, features) if features.ndim == 4 else None
 
 
 def score(net: Any, features: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ def score(net: Any, features: Tensor) -> Tensor:
     return last.forward(before).flatten()
 
 
-def at_each_place(net: Any, features: Tensor) -> Tensor:
+def score_places(net: Any, features: Tensor) -> Tensor:
     """What the head says of an image that has the same features everywhere: CAM, where the head is linear.
 
     Args:

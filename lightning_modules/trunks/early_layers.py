@@ -64,7 +64,7 @@ def watch(layers: Sequence[nn.Module], stops: bool = False) -> Iterator[Early]:
     """Captures what layers give in the pass within; of several calls of a layer, the first.
 
     Args:
-        layers: With features of one frame in each row.
+        layers: Layers with features of one frame in each row.
         stops: Whether the pass ends, without a result, once all of them were called.
     """
     early = Early(layers)

@@ -18,7 +18,7 @@ def no_autocast(x: Tensor) -> AbstractContextManager[object]:
     return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
-def widened(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+def widen(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
     """All three in float32, or in float64 if the weights are."""
     kind = torch.promote_types(weight.dtype, torch.float32)
     return x.to(kind), weight.to(kind), None if bias is None else bias.to(kind)
@@ -27,16 +27,16 @@ def widened(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Ten
 class Float32Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         with no_autocast(x):
-            return F.linear(*widened(x, self.weight, self.bias))
+            return F.linear(*widen(x, self.weight, self.bias))
 
 
 class Float32Conv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         with no_autocast(x):
-            return self._conv_forward(*widened(x, self.weight, self.bias))
+            return self._conv_forward(*widen(x, self.weight, self.bias))
 
 
-def in_float32(layer: M) -> M:
+def compute_in_float32(layer: M) -> M:
     """The layer itself, changed in place: its linear layers and convolutions give float32 under autocast too.
 
     Of bfloat16, which has 8 bits, about every second score would be the same as another.

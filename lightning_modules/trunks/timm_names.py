@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 import timm
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 
 def check_activation(what: str, name: str) -> None:
@@ -17,7 +17,7 @@ def check_activation(what: str, name: str) -> None:
     net, pretrained = name.partition(".")[0], timm.models.get_pretrained_cfg(name)
     right = f"{net.replace('_clip_', '_clip_quickgelu_')}.{pretrained.tag if pretrained else ''}"
     if right.partition(".")[0] != net and right in timm.list_pretrained(right):
-        raise Refused(
+        raise UserError(
             f"{what} {name!r}: its weights were trained with QuickGELU, which this network lacks; use {right}"
         )
 
@@ -31,4 +31,4 @@ def check(what: str, name: str, among: str = "") -> None:
     if not timm.is_model(name):
         close = get_close_matches(name, timm.list_models(among), n=3, cutoff=0.5)
         hint = f", did you mean {' or '.join(close)}?" if close else ""
-        raise Refused(f"{what} {name!r}: no such timm model{hint}")
+        raise UserError(f"{what} {name!r}: no such timm model{hint}")

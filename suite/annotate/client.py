@@ -9,7 +9,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 AT_ONCE = 20  # tasks in one request: pictures are in them
 SECONDS = 60
@@ -29,10 +29,10 @@ class Server:
             token: A personal access token, or one of the old kind.
         """
         if urlsplit(url).scheme not in ("http", "https"):
-            raise Refused(f"url {url}: must begin with http:// or https://")
+            raise UserError(f"url {url}: must begin with http:// or https://")
         token = token.strip()
         if not token.isascii() or not token.isprintable() or " " in token:
-            raise Refused("token: holds what no token does, such as a blank or the end of a line")
+            raise UserError("token: holds what no token does, such as a blank or the end of a line")
         self.opener = build_opener(Straight)
         self.url, self.headers = url.rstrip("/"), {"Content-Type": "application/json"}
         # personal access tokens are signed, and exchanged for one that holds for minutes
@@ -48,17 +48,19 @@ class Server:
                 said = answer.read()
         except HTTPError as error:
             if 300 <= error.code < 400:
-                raise Refused(f"{call.full_url}: is elsewhere, at {error.headers.get('Location')}; give that") from None
+                raise UserError(
+                    f"{call.full_url}: is elsewhere, at {error.headers.get('Location')}; give that"
+                ) from None
             known = {401: "the token is not accepted", 403: "the token has no right to it", 404: "no such thing"}
             why = known.get(error.code) or error.read(300).decode(errors="replace")
-            raise Refused(f"{call.full_url}: {error.code}, {why}") from None  # the request holds the token
+            raise UserError(f"{call.full_url}: {error.code}, {why}") from None  # the request holds the token
         except (URLError, TimeoutError) as error:
             why = str(error.reason) if isinstance(error, URLError) else "too slow"
-            raise Refused(f"{call.full_url}: no answer of Label Studio ({why})") from None
+            raise UserError(f"{call.full_url}: no answer of Label Studio ({why})") from None
         try:
             return json.loads(said)
         except ValueError:
-            raise Refused(f"{call.full_url}: answers, but not as Label Studio does") from None
+            raise UserError(f"{call.full_url}: answers, but not as Label Studio does") from None
 
     def push(self, title: str, config: str, tasks: Sequence[Any]) -> int:
         """The number of a new project."""

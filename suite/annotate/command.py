@@ -14,23 +14,23 @@ from jsonargparse import auto_cli
 from jsonargparse.typing import SecretStr
 from numpy.typing import NDArray
 
-from datamodules.annotation.label_studio import CONFIG, drawn, enlarged, task, write_picture
+from datamodules.annotation.label_studio import CONFIG, enlarge, read_export, task, write_picture
 from datamodules.annotation.request import Request, read_request
 from datamodules.runtime.atomic_files import write_text
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from suite.annotate.client import Server
 from suite.cli.parser import Parser
-from suite.cli.suggest import near_file
+from suite.cli.suggest import suggest_file
 
 TOKEN = "LABEL_STUDIO_TOKEN"
 
 
 def picture(path: Path, flags: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8]:
     if not path.is_file():
-        raise Refused(f"{path}: no such file; 'fit' writes it when it asks for masks")
+        raise UserError(f"{path}: no such file; 'fit' writes it when it asks for masks")
     found = cv2.imdecode(np.fromfile(path, np.uint8), flags)
     if found is None:
-        raise Refused(f"{path}: is not a picture")
+        raise UserError(f"{path}: is not a picture")
     return np.asarray(found if found.ndim == 2 else found[..., ::-1], np.uint8)
 
 
@@ -38,8 +38,8 @@ def tasks(run: Path, request: Request, out: Path | None = None) -> list[dict[str
     """One for each face; their pictures in ``out``, or in the tasks themselves."""
     made = []
     for face, score in zip(request.faces, request.scores, strict=True):
-        shown, found = enlarged(picture(run / "request/faces" / face.file)), run / "request/found" / face.file
-        where = enlarged(picture(found, cv2.IMREAD_GRAYSCALE)) if found.is_file() else None
+        shown, found = enlarge(picture(run / "request/faces" / face.file)), run / "request/found" / face.file
+        where = enlarge(picture(found, cv2.IMREAD_GRAYSCALE)) if found.is_file() else None
         if out is None:
             made.append(task(face, score, shown, where))
             continue
@@ -66,7 +66,7 @@ def export(run: Path, out: Path | None = None, inline: bool = True) -> None:
 
 def receive(exported: Any, run: Path) -> None:
     request = read_request(run)
-    for face, mask in drawn(exported, request).items():
+    for face, mask in read_export(exported, request).items():
         write_picture(run / "masks" / face.file, mask)
     missing = [face for face in request.faces if not (run / "masks" / face.file).is_file()]
     said = f"{run / 'masks'}: {len(request.faces) - len(missing)} of {len(request.faces)} masks"
@@ -81,18 +81,18 @@ def import_masks(file: Path, run: Path) -> None:
         run: Folder of the training that asked; masks go into RUN/masks, for '--data.oracle.folder'.
     """
     if not file.is_file():
-        raise Refused(f"{file}: no such file" + near_file(str(file)))
+        raise UserError(f"{file}: no such file" + suggest_file(str(file)))
     try:
         exported = json.loads(file.read_text())
     except ValueError as error:
-        raise Refused(f"{file}: is no JSON ({error})") from error
+        raise UserError(f"{file}: is no JSON ({error})") from error
     receive(exported, run)
 
 
 def server(url: str, token: SecretStr | None) -> Server:
     given = token.get_secret_value() if token else os.environ.get(TOKEN)
     if not given:
-        raise Refused(f"token: give --token, or better set {TOKEN}, which other users of the machine do not see")
+        raise UserError(f"token: give --token, or better set {TOKEN}, which other users of the machine do not see")
     return Server(url, given)
 
 
@@ -121,7 +121,7 @@ def pull(run: Path, url: str, token: SecretStr | None = None) -> None:
     """
     file = run / "annotate.json"
     if not file.is_file():
-        raise Refused(f"{file}: no such file; run 'annotate push' first")
+        raise UserError(f"{file}: no such file; run 'annotate push' first")
     known = json.loads(file.read_text())
     receive(server(url, token).pull(known["project"]), run)
 

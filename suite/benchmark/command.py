@@ -10,24 +10,24 @@ from typing import Any
 from jsonargparse import auto_cli
 
 from datamodules.runtime.atomic_files import write_text
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from suite.benchmark.comparisons import compare
 from suite.benchmark.conditions import Degradations
 from suite.benchmark.overrides import Settings
 from suite.benchmark.page import page
-from suite.benchmark.plan import Cell, Domain, Entrant, Sweep
+from suite.benchmark.plan import DatasetSpec, MethodSpec, Sweep, SweepJob
 from suite.benchmark.results import write
-from suite.benchmark.runner import Failure, play
+from suite.benchmark.runner import Failure, run_sweep
 from suite.benchmark.tables import claims_csv, latex, markdown, matrix, table
-from suite.benchmark.untrained import training_of, untrained, withhold
+from suite.benchmark.untrained import find_untrained, training_of, withhold
 from suite.cli.parser import Parser
 from suite.cli.progress import bar
 
 
 def benchmark(
-    methods: dict[str, Entrant],
-    train: dict[str, Domain],
-    test: dict[str, Domain],
+    methods: dict[str, MethodSpec],
+    train: dict[str, DatasetSpec],
+    test: dict[str, DatasetSpec],
     seeds: list[int] = [0],  # noqa: B006
     change: Settings = Settings(),  # noqa: B008
     degraded: Degradations = Degradations(),  # noqa: B008
@@ -40,7 +40,7 @@ def benchmark(
 ) -> None:
     """Train every method on every training set with every seed, and test it on every test set.
 
-    Called again, it goes on where it was. A training or a test that fails is named, and costs no other.
+    Called again, it resumes. A training or a test that fails is named, and costs no other.
 
     Args:
         methods: By the name that the tables have.
@@ -76,38 +76,40 @@ def benchmark(
     rows: list[dict[str, Any]] = []
     groups: list[dict[str, Any]] = []
     failures: list[Failure] = []
-    total, done = len(list(sweep.cells())), 0
+    total, done = len(list(sweep.jobs())), 0
     with bar("training and testing", unit="trainings") as show:
         show(0, total)
-        for one in play(sweep, out, workers, cluster):
+        for one in run_sweep(sweep, out, workers, cluster):
             rows += one.rows
             groups += one.groups
             failures += one.failures
             done += one.is_training
             show(done, total)
     write_text(out / "failures.txt", "".join(f"{failure}\n" for failure in failures))
-    order = list(sweep.cells())
-    rows.sort(key=lambda row: order.index(Cell(method=row["method"], train=row["train"], seed=row["seed"])))
-    unlearned = untrained(rows, learned)
+    order = list(sweep.jobs())
+    rows.sort(key=lambda row: order.index(SweepJob(method=row["method"], train=row["train"], seed=row["seed"])))
+    unlearned = find_untrained(rows, learned)
     rows = withhold(rows, learned)
     groups = [row for row in groups if training_of(row) not in unlearned]
     write(rows, out)
-    cells = table(matrix(rows, failures, learned))
-    write_text(out / "table.md", markdown(cells))
-    write_text(out / "table.tex", latex(cells))
+    jobs = table(matrix(rows, failures, learned))
+    write_text(out / "table.md", markdown(jobs))
+    write_text(out / "table.tex", latex(jobs))
     families = compare(sweep, rows, out, Path.cwd())
     write_text(out / "claims.json", json.dumps([asdict(family) for family in families], indent=1) + "\n")
     write_text(out / "claims.csv", claims_csv(families))
     write_text(out / "groups.json", json.dumps(groups, indent=1) + "\n")
     write_text(out / "report.html", page(sweep, rows, failures, families, groups, out))
-    print(markdown(cells), end="")
+    print(markdown(jobs), end="")
     print(f"{out}: video AUROC above; report.html has all, and results.parquet, results.json, table.md, table.tex")
-    for cell in sweep.cells():
-        if (cell.method, cell.train, cell.seed) in unlearned:
-            print(f"{cell}: not trained; --learned 0 shows its tests all the same")
+    for job in sweep.jobs():
+        if (job.method, job.train, job.seed) in unlearned:
+            print(f"{job}: not trained; --learned 0 shows its tests all the same")
     if failures:
         more = f" and {len(failures) - 3} more" if len(failures) > 3 else ""
-        raise Refused(f"{len(failures)} failed: {'; '.join(map(str, failures[:3]))}{more}; see {out / 'failures.txt'}")
+        raise UserError(
+            f"{len(failures)} failed: {'; '.join(map(str, failures[:3]))}{more}; see {out / 'failures.txt'}"
+        )
 
 
 def main(argv: list[str]) -> None:

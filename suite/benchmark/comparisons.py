@@ -18,8 +18,8 @@ from datamodules.prepared import checksums
 from lightning_modules.metrics.bootstrap import Floats, aurocs
 from lightning_modules.metrics.significance import Claim, Shared, claims
 from suite.benchmark.conditions import Condition
-from suite.benchmark.plan import NOTHING, Cell, Sweep
-from suite.benchmark.summary import clean, whole
+from suite.benchmark.plan import NOTHING, Sweep, SweepJob
+from suite.benchmark.summary import select_clean, select_totals
 from suite.benchmark.untrained import is_untrained
 from suite.run_metrics import read_run, videos
 
@@ -43,7 +43,7 @@ def clusters(prepared: Path) -> dict[str, str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
+class TestScores:
     """What a test says of each video."""
 
     score: dict[str, float]
@@ -52,16 +52,18 @@ class Said:
     trained_on: set[str] | None  # None where it is not known
 
 
-def said(place: Path) -> Said:
+def read_test_scores(place: Path) -> TestScores:
     run = read_run(place)
     v = videos(run)
     names = np.unique(run.table["video"].astype(str)).tolist()
     columns = (dict(zip(names, values.tolist(), strict=True)) for values in (v.score, v.label, v.method))
     trained = set(json.loads(run.about.get("trained_on", "[]"))) or None
-    return Said(**dict(zip(("score", "label", "forgery"), columns, strict=True)), trained_on=trained)
+    return TestScores(**dict(zip(("score", "label", "forgery"), columns, strict=True)), trained_on=trained)
 
 
-def shared(runs: Mapping[str, Sequence[Said]], source: Mapping[str, str], only_unseen: bool) -> Shared | None:
+def select_shared(
+    runs: Mapping[str, Sequence[TestScores]], source: Mapping[str, str], only_unseen: bool
+) -> Shared | None:
     """Of the videos that all runs saw; nothing where those are of one class.
 
     Args:
@@ -95,8 +97,14 @@ def compare(sweep: Sweep, rows: Sequence[Mapping[str, Any]], out: Path, where: P
         where: The folder that paths in configs are relative to.
     """
     # nothing is claimed of first stages, nor of what looks at nothing
-    silent = sweep.awaited | {name for name, one in sweep.methods.items() if not one.trained and not one.checkpoint}
-    tested = [row for row in whole(clean(rows)) if row["method"] not in silent and not is_untrained(row, sweep.learned)]
+    silent = sweep.prerequisites | {
+        name for name, one in sweep.methods.items() if not one.trained and not one.checkpoint
+    }
+    tested = [
+        row
+        for row in select_totals(select_clean(rows))
+        if row["method"] not in silent and not is_untrained(row, sweep.learned)
+    ]
     methods = sorted({row["method"] for row in tested})
     sets: dict[str, dict[str, Shared]] = {UNSEEN: {}, ALL_TESTS: {}}
     for train, test in product(sweep.train, sweep.test):
@@ -104,24 +112,24 @@ def compare(sweep: Sweep, rows: Sequence[Mapping[str, Any]], out: Path, where: P
         if len(methods) < 2 or {row["method"] for row in mine} != set(methods):
             continue
         condition = Condition(test=test)
-        runs: dict[str, list[Said]] = {name: [] for name in methods}
+        runs: dict[str, list[TestScores]] = {name: [] for name in methods}
         for row in mine:
-            cell = Cell(method=row["method"], train=row["train"], seed=row["seed"])
-            runs[row["method"]].append(said(cell.tested(out, condition)))
+            job = SweepJob(method=row["method"], train=row["train"], seed=row["seed"])
+            runs[row["method"]].append(read_test_scores(job.test_folder(out, condition)))
         settings = sweep.data(condition, sweep.methods[methods[0]].preparation, out)
         source = clusters(where / settings["data"]["init_args"]["prepared"])
         for name, of in sets.items():
-            one = shared(runs, source, name == UNSEEN)
+            one = select_shared(runs, source, name == UNSEEN)
             if one is not None:
                 of[f"{test}, trained on {train}"] = one
     return [
-        Family(about=name, tests=list(of), claims=claims(list(of.values()), ranked(list(of.values()))))
+        Family(about=name, tests=list(of), claims=claims(list(of.values()), rank_pairs(list(of.values()))))
         for name, of in sets.items()
         if of
     ]
 
 
-def ranked(sets: Sequence[Shared]) -> list[tuple[str, str]]:
+def rank_pairs(sets: Sequence[Shared]) -> list[tuple[str, str]]:
     """Pairs, the better one first, as ``claims`` averages."""
 
     def value(name: str) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from datamodules.degradation.severities import Kind, stages
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from suite.benchmark.overrides import Settings
 
 
@@ -43,7 +43,7 @@ class Preparation:
         object.__setattr__(self, "config", [file.absolute() for file in self.config])
         for file in self.config:
             if not file.is_file():
-                raise Refused(f"prepare: {file}: no such file")
+                raise UserError(f"prepare: {file}: no such file")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Test videos that no figure is of: unreadable ones, and those without a face."""
+"""Test videos that no metric covers: unreadable ones, and those without a face."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from datamodules.prepared.tables import read_skipped
 from suite.run_metrics import Run
 
 
-def lost(run: Run, prepared: Path) -> list[str] | None:
+def list_unscored(run: Run, prepared: Path) -> list[str] | None:
     """Keys of the test videos that were not scored; 'prepare' says which it left out.
 
     Args:
         prepared: Folder of the test set.
     """
-    releases = {(dataset, compression) for dataset, _, compression, _ in (key.split("/", 3) for key in scored(run))}
+    releases = {
+        (dataset, compression) for dataset, _, compression, _ in (key.split("/", 3) for key in list_scored(run))
+    }
     found = []
     for skipped in read_skipped(prepared):
         dataset, _, compression, _ = skipped.video.split("/", 3)
@@ -30,16 +32,16 @@ def lost(run: Run, prepared: Path) -> list[str] | None:
     return found + (list(json.loads(degraded.read_text())) if degraded.is_file() else [])
 
 
-def scored(run: Run) -> set[str]:
+def list_scored(run: Run) -> set[str]:
     return set(run.table["video"].astype(str).tolist())
 
 
 def coverage(run: Run, missing: list[str]) -> float:
-    known = len(scored(run))
+    known = len(list_scored(run))
     return known / (known + len(missing))
 
 
-def as_chance(run: Run, missing: list[str], auroc: float) -> float | None:
+def count_missing_as_chance(run: Run, missing: list[str], auroc: float) -> float | None:
     """The AUROC where every comparison with a missing video is a coin that is tossed.
 
     Args:

@@ -39,14 +39,14 @@ def read(given: Any) -> Settings:
 register_type(Settings, serializer=dict, deserializer=read)
 
 
-def merged(*settings: Mapping[str, Any]) -> dict[str, Any]:
+def merge(*settings: Mapping[str, Any]) -> dict[str, Any]:
     """Later ones win, key by key."""
     out: dict[str, Any] = {}
     for one in settings:
         for key, value in one.items():
             if isinstance(value, Mapping):
                 before = out.get(key)
-                out[key] = merged(before, value) if isinstance(before, Mapping) else merged(value)
+                out[key] = merge(before, value) if isinstance(before, Mapping) else merge(value)
             else:
                 out[key] = copy.deepcopy(value)
     return out

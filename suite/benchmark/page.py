@@ -12,19 +12,19 @@ from typing import Any
 
 from markupsafe import Markup
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.metrics.bootstrap import RESAMPLES
 from lightning_modules.metrics.registry import titles
 from suite.benchmark import plots as drawings
 from suite.benchmark import summary
 from suite.benchmark.comparisons import Family
 from suite.benchmark.conditions import Condition
-from suite.benchmark.plan import Cell, Sweep
+from suite.benchmark.plan import Sweep, SweepJob
 from suite.benchmark.runner import Failure
 from suite.benchmark.subgroups import OF_GROUP, gaps
-from suite.benchmark.summary import Entry, Row, Table, said
+from suite.benchmark.summary import Entry, Row, Table, format_mean
 from suite.benchmark.tables import matrix, table
-from suite.benchmark.untrained import is_untrained, read_curves, trainings, untrained
+from suite.benchmark.untrained import find_untrained, is_untrained, read_curves, trainings
 from suite.html.render import render
 
 PUBLISHED = Path(__file__).with_name("published.csv")
@@ -52,7 +52,7 @@ def heat_map(rows: Sequence[Row], failures: Sequence[Failure], learned: float) -
             values = place.values if place is not None else []
             entries.append(Entry(text=text, value=sum(values) / len(values) if values else None))
         known = [entry.value for entry in entries[2:] if entry.value is not None]
-        entries.append(said([sum(known) / len(known)] if known and len(known) == len(cells) else []))
+        entries.append(format_mean([sum(known) / len(known)] if known and len(known) == len(cells) else []))
         out.append(entries)
     note = (
         f"Video AUROC of all forgeries: mean ± standard deviation of the seeds, or of one seed its 95 % interval from "
@@ -61,7 +61,7 @@ def heat_map(rows: Sequence[Row], failures: Sequence[Failure], learned: float) -
     return Section(name="matrix", title="Matrix", tables=[Table(head=[*head, "mean"], rows=out, note=note)])
 
 
-def claimed(family: Family, number: int) -> Section:
+def render_claims(family: Family, number: int) -> Section:
     found, title = family.claims, family.about
     lines = [
         [
@@ -73,7 +73,7 @@ def claimed(family: Family, number: int) -> Section:
                 "-" if isnan(one.delong) else f"{one.delong:.3g}",
                 f"{one.adjusted:.3g}",
                 f"{one.resolvable:.3f}",
-                "holds" if one.holds else "not resolved",
+                "holds" if one.is_resolved else "not resolved",
             )
         ]
         for one in found
@@ -96,14 +96,14 @@ def claimed(family: Family, number: int) -> Section:
     )
 
 
-def validated(rows: Sequence[Row], learned: float, out: Path) -> Section | None:
+def render_validation(rows: Sequence[Row], learned: float, out: Path) -> Section | None:
     """What each training reached on its own validation, and how."""
     reached, by_epoch = trainings(rows, learned), read_curves(rows, out)
-    drawn = [Markup(drawings.learning(by_epoch, learned))] if by_epoch else []
+    drawn = [Markup(drawings.learning_curves(by_epoch, learned))] if by_epoch else []
     return Section(name="training", title="Own validation", tables=[reached], drawings=drawn) if reached else None
 
 
-def robust(rows: Sequence[Row]) -> Section | None:
+def render_robustness(rows: Sequence[Row]) -> Section | None:
     tables, drawn = [], []
     for name, label in titles(("video_auroc", "pixel_auroc", "boundary_auroc")).items():
         one = summary.robustness(rows, name)
@@ -114,7 +114,7 @@ def robust(rows: Sequence[Row]) -> Section | None:
     return Section(name="robustness", title="Robustness", tables=tables, drawings=drawn) if tables else None
 
 
-def grouped(groups: Sequence[Mapping[str, Any]]) -> Section | None:
+def render_groups(groups: Sequence[Mapping[str, Any]]) -> Section | None:
     lines = [
         [Entry(text=str(one[name])) for name in ("method", "train", "seed", "test", "attribute", "worst")]
         + [Entry(text=f"{one['worst_auroc']:.3f}", value=one["worst_auroc"])]
@@ -129,7 +129,7 @@ def grouped(groups: Sequence[Mapping[str, Any]]) -> Section | None:
     return Section(name="groups", title="Groups", tables=[Table(head=head, rows=lines, note=note)]) if lines else None
 
 
-def published(tests: Sequence[str]) -> Section | None:
+def render_published(tests: Sequence[str]) -> Section | None:
     """Beside the test sets that have the names of those of cross_dataset.yaml."""
     with PUBLISHED.open(newline="") as f:
         known = [row for row in csv.DictReader(f) if row["test"] in tests]
@@ -138,7 +138,7 @@ def published(tests: Sequence[str]) -> Section | None:
     for row in known:
         values = by_line.setdefault(tuple(row[name] for name in PUBLISHED_BY), {})
         if row["test"] in values:
-            raise Refused(f"{PUBLISHED}: two values of {row['detector']} on {row['test']} from {row['source']}")
+            raise UserError(f"{PUBLISHED}: two values of {row['detector']} on {row['test']} from {row['source']}")
         values[row["test"]] = row["auroc"]
     lines = [
         [Entry(text=text) for text in by]
@@ -160,14 +160,14 @@ def published(tests: Sequence[str]) -> Section | None:
 
 def faces(sweep: Sweep, rows: Sequence[Row], out: Path) -> Section | None:
     """Those of the first training and seed of each method, on the first test set of which any left some."""
-    mine = [row for row in summary.whole(summary.clean(rows)) if not is_untrained(row, sweep.learned)]
+    mine = [row for row in summary.select_totals(summary.select_clean(rows)) if not is_untrained(row, sweep.learned)]
     for test in sweep.test:
         pictures: dict[str, tuple[str, str]] = {}
         for row in mine:
-            cell = Cell(method=row["method"], train=row["train"], seed=row["seed"])
-            panel = cell.tested(out, Condition(test=test)) / "panels/test.png"
-            if row["test"] == test and cell.method not in pictures and panel.is_file():
-                pictures[cell.method] = (str(cell), base64.b64encode(panel.read_bytes()).decode())
+            job = SweepJob(method=row["method"], train=row["train"], seed=row["seed"])
+            panel = job.test_folder(out, Condition(test=test)) / "panels/test.png"
+            if row["test"] == test and job.method not in pictures and panel.is_file():
+                pictures[job.method] = (str(job), base64.b64encode(panel.read_bytes()).decode())
         if pictures:
             note = "Above the face with its score, below with the border of the true mask, then the predicted one."
             return Section(
@@ -181,14 +181,14 @@ def faces(sweep: Sweep, rows: Sequence[Row], out: Path) -> Section | None:
 
 def lead(sweep: Sweep, rows: Sequence[Row], failures: Sequence[Failure]) -> str:
     seeds = f"{len(sweep.seeds)} seed{'s' * (len(sweep.seeds) > 1)}"
-    methods = len(sweep.methods.keys() - sweep.awaited)
+    methods = len(sweep.methods.keys() - sweep.prerequisites)
     text = f"{methods} methods, {len(sweep.train)} training and {len(sweep.test)} test sets, {seeds}"
     if sweep.degraded.kinds:
         text += f", {len(sweep.degraded.kinds)} degradations in {len(sweep.degraded.severities)} severities"
     tests = len(
         {tuple(row[name] for name in ("method", "train", "seed", "test", "degradation", "severity")) for row in rows}
     )
-    below = len(untrained(rows, sweep.learned))
+    below = len(find_untrained(rows, sweep.learned))
     failed = f"{len(failures)} failures" if failures else "none failed"
     unlearned = f"; {below} training{'s' * (below > 1)} did not learn their own task" if below else ""
     return f"{text}: {tests} tests, {failed}{unlearned}."
@@ -206,22 +206,24 @@ def page(
     Args:
         out: Folder of the sweep.
     """
-    shown = [row for row in rows if row["method"] not in sweep.awaited]
+    shown = [row for row in rows if row["method"] not in sweep.prerequisites]
     about_forgeries, about_pixels = summary.forgeries(shown), summary.localization(shown)
     sections = [
         heat_map(shown, failures, sweep.learned),
-        validated(shown, sweep.learned, out),
+        render_validation(shown, sweep.learned, out),
         Section(name="forgeries", title="Seen and unseen forgeries", tables=[about_forgeries])
         if about_forgeries
         else None,
-        *(claimed(family, i) for i, family in enumerate(families)),
-        robust(shown),
+        *(render_claims(family, i) for i, family in enumerate(families)),
+        render_robustness(shown),
         Section(name="localization", title="Localization", tables=[about_pixels]) if about_pixels else None,
         faces(sweep, shown, out),
-        Section(name="operating", title="Thresholds and calibration", tables=[summary.operating(shown)]),
-        grouped(groups),
+        Section(
+            name="operating", title="Thresholds and calibration", tables=[summary.tabulate_operating_points(shown)]
+        ),
+        render_groups(groups),
         Section(name="cost", title="Cost", tables=[summary.cost(rows)]),
-        published(list(sweep.test)),
+        render_published(list(sweep.test)),
     ]
     return render(
         "benchmark/page.html",

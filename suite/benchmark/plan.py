@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.own_validation import LIMIT, check_limit
 from suite.benchmark.conditions import Condition, Degradations
-from suite.benchmark.overrides import Settings, merged
+from suite.benchmark.overrides import Settings, merge
 from suite.benchmark.subgroups import read_attributes
 
 # of a data set: what another one does not say must not be left over from it
@@ -22,7 +22,7 @@ NOTHING = "-"  # the training set of what is taken as it is
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entrant:
+class MethodSpec:
     """A method as it is entered.
 
     Args:
@@ -31,7 +31,7 @@ class Entrant:
         checkpoint: Tested as it is, once, without a training.
         trained: Without it, and without a checkpoint, what the configs make is tested once: converted weights, or masks
             that look at nothing.
-        after: Entrant that is trained before on the same data; its best weights are this one's generator.
+        after: Method that is trained before on the same data; its best weights are this one's generator.
         preparation: What is added to the folder of prepared faces of each data set: a method may want another margin.
     """
 
@@ -43,7 +43,7 @@ class Entrant:
     preparation: str = ""
 
     @property
-    def learns(self) -> bool:
+    def is_trained_here(self) -> bool:
         return self.trained and self.checkpoint is None
 
     def __post_init__(self) -> None:
@@ -52,11 +52,11 @@ class Entrant:
             object.__setattr__(self, "checkpoint", self.checkpoint.absolute())
         for file in [*self.config, *([self.checkpoint] if self.checkpoint else [])]:
             if not file.is_file():
-                raise Refused(f"methods: {file}: no such file")
+                raise UserError(f"methods: {file}: no such file")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Domain:
+class DatasetSpec:
     """A data set, or a part of it.
 
     Args:
@@ -75,7 +75,7 @@ class Domain:
             object.__setattr__(self, "attributes", self.attributes.absolute())
             read_attributes(self.attributes)
         if not self.data.is_file():
-            raise Refused(f"{self.data}: no such file")
+            raise UserError(f"{self.data}: no such file")
 
     def settings(self, preparation: str = "") -> dict[str, Any]:
         found = yaml.safe_load(self.data.read_text())
@@ -83,7 +83,7 @@ class Domain:
         arguments = NOT_SAID | given | dict(self.change)
         sets = [dict(one) for one in arguments["sets"] or [arguments]]
         if not all(one.get("prepared") for one in sets):
-            raise Refused(f"{self.data}: must have class_path, and init_args with 'prepared', or 'sets' with it")
+            raise UserError(f"{self.data}: must have class_path, and init_args with 'prepared', or 'sets' with it")
         for one in sets:
             one["prepared"] = str(one["prepared"]) + preparation
         arguments = arguments | {"sets": sets} if arguments["sets"] else sets[0]
@@ -92,9 +92,9 @@ class Domain:
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    methods: Mapping[str, Entrant]
-    train: Mapping[str, Domain]
-    test: Mapping[str, Domain]
+    methods: Mapping[str, MethodSpec]
+    train: Mapping[str, DatasetSpec]
+    test: Mapping[str, DatasetSpec]
     seeds: list[int]
     change: Mapping[str, Any]
     degraded: Degradations = field(default_factory=Degradations)
@@ -106,45 +106,45 @@ class Sweep:
         for kind in ("methods", "train", "test"):
             for name in getattr(self, kind):
                 if not name or name in (".", "..", NOTHING) or set(name) & set("/\\\0"):
-                    raise Refused(f"{kind}: {name!r} cannot be the name of a folder")
+                    raise UserError(f"{kind}: {name!r} cannot be the name of a folder")
             if not getattr(self, kind):
-                raise Refused(f"{kind}: there must be at least one")
+                raise UserError(f"{kind}: there must be at least one")
         if not 0 <= self.least_coverage <= 1:
-            raise Refused(f"least_coverage {self.least_coverage}: must be a share, from 0 to 1")
+            raise UserError(f"least_coverage {self.least_coverage}: must be a share, from 0 to 1")
         check_limit(self.learned)
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise Refused(f"seeds {self.seeds}: must be different numbers, at least one")
+            raise UserError(f"seeds {self.seeds}: must be different numbers, at least one")
         for name, entrant in self.methods.items():
             if entrant.after is not None and entrant.after not in self.methods:
-                raise Refused(f"methods, {name}: after {entrant.after!r}, which is not among them")
+                raise UserError(f"methods, {name}: after {entrant.after!r}, which is not among them")
             if entrant.after == name or (entrant.after and self.methods[entrant.after].after):
-                raise Refused(f"methods, {name}: after {entrant.after!r}, which must not wait for another")
+                raise UserError(f"methods, {name}: after {entrant.after!r}, which must not wait for another")
             if self.degraded.kinds and entrant.preparation not in self.degraded.prepare:
                 known = ", ".join(map(repr, self.degraded.prepare)) or "none"
-                raise Refused(
+                raise UserError(
                     f"degraded, prepare: {entrant.preparation!r}, which {name} wants, is not there; {known} is"
                 )
         for domain in (*self.train.values(), *self.test.values()):
             domain.settings()
         for name, domain in self.test.items():
             if domain.settings()["data"]["init_args"]["sets"]:
-                raise Refused(f"test, {name}: sets: give each data set a test of its own")
+                raise UserError(f"test, {name}: sets: give each data set a test of its own")
             if domain.change.get("methods") is not None:
-                raise Refused(f"test, {name}: methods: a test sees all forgeries; results.parquet has a row for each")
+                raise UserError(f"test, {name}: methods: a test sees all forgeries; results.parquet has a row for each")
 
     def text(self) -> str:
         """As a file that 'benchmark' takes."""
 
-        def plain(value: Any) -> Any:
+        def to_plain(value: Any) -> Any:
             if is_dataclass(value):
-                return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+                return {one.name: to_plain(getattr(value, one.name)) for one in fields(value)}
             if isinstance(value, Mapping):
-                return {key: plain(one) for key, one in value.items()}
+                return {key: to_plain(one) for key, one in value.items()}
             if isinstance(value, list):
-                return [plain(one) for one in value]
+                return [to_plain(one) for one in value]
             return str(value) if isinstance(value, Path) else value
 
-        return yaml.safe_dump(plain(self), sort_keys=False)
+        return yaml.safe_dump(to_plain(self), sort_keys=False)
 
     def conditions(self) -> list[Condition]:
         return list(self.degraded.conditions(list(self.test)))
@@ -156,55 +156,55 @@ class Sweep:
             return found
         place = condition.place(out)
         copy = {"root": str(place), "index": "datamodules.datasets.table.index"}
-        return merged(found, {"data": {"init_args": {**copy, "prepared": str(place / f"prepared{preparation}")}}})
+        return merge(found, {"data": {"init_args": {**copy, "prepared": str(place / f"prepared{preparation}")}}})
 
     @property
-    def awaited(self) -> set[str]:
+    def prerequisites(self) -> set[str]:
         """Methods that others wait for."""
         return {entrant.after for entrant in self.methods.values() if entrant.after is not None}
 
-    def cells(self) -> Iterator[Cell]:
+    def jobs(self) -> Iterator[SweepJob]:
         """All trainings, those that others wait for first."""
-        for name in sorted(self.methods, key=lambda name: name not in self.awaited):
-            if not self.methods[name].learns:
-                yield Cell(method=name, train=NOTHING, seed=self.seeds[0])
+        for name in sorted(self.methods, key=lambda name: name not in self.prerequisites):
+            if not self.methods[name].is_trained_here:
+                yield SweepJob(method=name, train=NOTHING, seed=self.seeds[0])
                 continue
             for train in self.train:
                 for seed in self.seeds:
-                    yield Cell(method=name, train=train, seed=seed)
+                    yield SweepJob(method=name, train=train, seed=seed)
 
-    def settings(self, cell: Cell, out: Path) -> dict[str, Any]:
+    def settings(self, job: SweepJob, out: Path) -> dict[str, Any]:
         """What a training changes of the method's configs."""
-        entrant = self.methods[cell.method]
-        learnt = self.train[cell.train].settings(entrant.preparation) if entrant.learns else {}
-        found = merged(learnt, self.change, entrant.change)
-        if (generator := self.generator(cell, out)) is not None:
-            found = merged(found, {"model": {"init_args": {"generator_weights": str(generator)}}})
-        return merged(found, {"seed_everything": cell.seed, "run": str(cell.run(out))}, self.logged(cell, out))
+        entrant = self.methods[job.method]
+        learnt = self.train[job.train].settings(entrant.preparation) if entrant.is_trained_here else {}
+        found = merge(learnt, self.change, entrant.change)
+        if (generator := self.generator(job, out)) is not None:
+            found = merge(found, {"model": {"init_args": {"generator_weights": str(generator)}}})
+        return merge(found, {"seed_everything": job.seed, "run": str(job.run(out))}, self.wandb_settings(job, out))
 
-    def logged(self, cell: Cell, out: Path, condition: Condition | None = None) -> dict[str, Any]:
+    def wandb_settings(self, job: SweepJob, out: Path, condition: Condition | None = None) -> dict[str, Any]:
         """How the run of a training, or of a test, is told from the others on W&B; all are one group."""
         if self.wandb is None:
             return {}
-        tags = [cell.method, *([cell.train] if cell.train != NOTHING else []), f"seed {cell.seed}"]
-        config: dict[str, Any] = {"sweep_method": cell.method, "sweep_train": cell.train, "sweep_seed": cell.seed}
+        tags = [job.method, *([job.train] if job.train != NOTHING else []), f"seed {job.seed}"]
+        config: dict[str, Any] = {"sweep_method": job.method, "sweep_train": job.train, "sweep_seed": job.seed}
         if condition is not None:
             tags.append(str(condition))
             config |= {"sweep_test": condition.test, "degradation": condition.kind, "severity": condition.severity}
         tags = [tag[:64] for tag in tags]  # longer ones W&B refuses
         return {"wandb": self.wandb, "wandb_group": out.name, "wandb_tags": tags, "wandb_config": config}
 
-    def generator(self, cell: Cell, out: Path) -> Path | None:
+    def generator(self, job: SweepJob, out: Path) -> Path | None:
         """Weights of the first stage."""
-        after = self.methods[cell.method].after
+        after = self.methods[job.method].after
         if after is None:
             return None
-        before = Cell(method=after, train=cell.train, seed=cell.seed).run(out)
+        before = SweepJob(method=after, train=job.train, seed=job.seed).run(out)
         return self.methods[after].checkpoint or before / "checkpoints/best.ckpt"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class SweepJob:
     """One training, and its tests."""
 
     method: str
@@ -217,5 +217,5 @@ class Cell:
     def run(self, out: Path) -> Path:
         return out / "runs" / self.method / self.train / str(self.seed)
 
-    def tested(self, out: Path, condition: Condition) -> Path:
+    def test_folder(self, out: Path, condition: Condition) -> Path:
         return self.run(out) / "tests" / str(condition)

@@ -19,7 +19,7 @@ def forest(claims: Sequence[Claim], title: str) -> str:
     figure = Figure((7, 0.9 + 0.28 * len(claims)))
     axes = figure.subplots()
     for y, claim in enumerate(reversed(claims)):
-        colour = COLOURS[0] if claim.holds else "#9ca3af"
+        colour = COLOURS[0] if claim.is_resolved else "#9ca3af"
         axes.plot([claim.gain.low, claim.gain.high], [y, y], color=colour, linewidth=2, solid_capstyle="butt")
         axes.plot(claim.gain.value, y, "o", color=colour, markersize=5)
     axes.axvline(0, color="#111827", linewidth=1)
@@ -39,7 +39,7 @@ def robustness(by_kind: Curves, ylabel: str) -> str:
     return svg(figure, f"{ylabel} by severity of each degradation")
 
 
-def learning(by_training_set: Curves, limit: float) -> str:
+def learning_curves(by_training_set: Curves, limit: float) -> str:
     """One panel for each training set, with what a training must reach."""
     ylabel = "own validation, video AUROC"
     figure = curves(by_training_set, "epoch", ylabel)

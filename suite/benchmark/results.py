@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datamodules.runtime.atomic_files import appearing, write_text
+from datamodules.runtime.atomic_files import write_atomically, write_text
 from lightning_modules.metrics.bootstrap import Interval
 from lightning_modules.metrics.registry import FITS, METRICS, get
 from suite.benchmark.conditions import Condition
-from suite.benchmark.coverage import as_chance, coverage, lost
-from suite.benchmark.plan import Cell
-from suite.run_metrics import by_forgery, read_run, verdict, videos
+from suite.benchmark.coverage import count_missing_as_chance, coverage, list_unscored
+from suite.benchmark.plan import SweepJob
+from suite.run_metrics import measure_forgeries, read_run, verdict, videos
 
 ALL = "all"  # of the forgeries of a test
 
@@ -37,7 +37,7 @@ def columns() -> list[str]:
 
 
 def rows_of(
-    cell: Cell, condition: Condition, place: Path, prepared: Path, seconds: Mapping[str, float | None]
+    job: SweepJob, condition: Condition, place: Path, prepared: Path, seconds: Mapping[str, float | None]
 ) -> list[dict[str, Any]]:
     """Of one test; kept beside it, since intervals take their time.
 
@@ -52,11 +52,11 @@ def rows_of(
             return before
     run = read_run(place)
     v = videos(run)
-    same: dict[str, Any] = {"method": cell.method, "train": cell.train, "seed": cell.seed, "test": condition.test}
+    same: dict[str, Any] = {"method": job.method, "train": job.train, "seed": job.seed, "test": condition.test}
     same |= {"degradation": condition.kind, "severity": condition.severity}
-    missing = lost(run, prepared)
+    missing = list_unscored(run, prepared)
     share = None if missing is None else coverage(run, missing)
-    cost: dict[str, Any] = {"coverage": share, **{fit.id: run.fixed.get(fit.id) for fit in FITS}}
+    cost: dict[str, Any] = {"coverage": share, **{fit.id: run.fixed_values.get(fit.id) for fit in FITS}}
     cost |= {f"{name}_seconds": value for name, value in seconds.items()}
     own = run.own_validation
     cost |= {"own_validation": own.auroc, "needs_validation": own.is_needed}
@@ -65,10 +65,10 @@ def rows_of(
     reals, fakes = int((v.label == 0).sum()), int((v.label == 1).sum())
     whole = spread(verdict(run))
     value = whole["video_auroc"]
-    chance = None if missing is None or value is None else as_chance(run, missing, value)
+    chance = None if missing is None or value is None else count_missing_as_chance(run, missing, value)
     about = {"forgery": ALL, "seen": None, "reals": reals, "fakes": fakes, "video_auroc_as_chance": chance}
     rows = [{**same, **about, **whole, **cost}]
-    for row in by_forgery(run):
+    for row in measure_forgeries(run):
         about = {"forgery": row.method, "seen": row.seen, "reals": reals, "fakes": row.count}
         about["video_auroc_as_chance"] = None
         rows.append({**same, **about, **spread(row.metrics), **cost})
@@ -96,6 +96,6 @@ def kinds() -> dict[str, pa.DataType]:
 
 def write(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
     """results.parquet and results.json."""
-    with appearing(out / "results.parquet") as part:
+    with write_atomically(out / "results.parquet") as part:
         pq.write_table(pa.Table.from_pylist(list(rows), pa.schema(list(kinds().items()))), part)
     write_text(out / "results.json", json.dumps(rows, indent=1) + "\n")

@@ -20,11 +20,11 @@ from datamodules.annotation.request import WAITING
 from datamodules.degradation.dataset import LOST
 from datamodules.runtime import process_pool, ray_cluster
 from datamodules.runtime.atomic_files import write_text
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.metrics.bootstrap import Outdated
 from suite.benchmark.conditions import Condition
-from suite.benchmark.overrides import merged
-from suite.benchmark.plan import Cell, Sweep
+from suite.benchmark.overrides import merge
+from suite.benchmark.plan import Sweep, SweepJob
 from suite.benchmark.results import rows_of
 from suite.benchmark.subgroups import groups_of
 from suite.run_metrics import read_run
@@ -37,18 +37,18 @@ HOME = Path(__file__).resolve().parents[2]
 class Failure:
     """A command that did not come to its end."""
 
-    cell: Cell | None  # None: the degrading of a test set
+    job: SweepJob | None  # None: the degrading of a test set
     test: Condition | None  # None: the training
     reason: str
 
     def __str__(self) -> str:
-        if self.cell is None:
+        if self.job is None:
             return f"{self.test}: {self.reason}"
-        return f"{self.cell}{f', tested on {self.test}' if self.test else ''}: {self.reason}"
+        return f"{self.job}{f', tested on {self.test}' if self.test else ''}: {self.reason}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Played:
+class JobResult:
     """What came of a training and its tests."""
 
     rows: list[dict[str, Any]]  # of results, of the tests that came to their end with the settings of this sweep
@@ -61,7 +61,7 @@ class Stopped(Exception):
     """A command ended with an error; its last words."""
 
 
-def play(sweep: Sweep, out: Path, workers: int, address: str | None = None) -> Iterator[Played]:
+def run_sweep(sweep: Sweep, out: Path, workers: int, address: str | None = None) -> Iterator[JobResult]:
     """
     Args:
         workers: Trainings at the same time on this machine.
@@ -78,74 +78,74 @@ def play(sweep: Sweep, out: Path, workers: int, address: str | None = None) -> I
             yield from process_pool.run(jobs, workers)
 
     wanted = [condition for condition in sweep.conditions() if condition.kind is not None]
-    for failure in spread([(degraded, (sweep, condition, out, here)) for condition in wanted], one_gpu=False):
+    for failure in spread([(degrade_test_set, (sweep, condition, out, here)) for condition in wanted], one_gpu=False):
         if failure is not None:
             lost.add(failure.test)
-            yield Played(rows=[], failures=[failure], is_training=False)
+            yield JobResult(rows=[], failures=[failure], is_training=False)
     for is_awaited in (True, False):
-        cells = [cell for cell in sweep.cells() if (cell.method in sweep.awaited) is is_awaited]
-        yield from spread([(played, (sweep, cell, out, here, lost)) for cell in cells], one_gpu=True)
+        jobs = [job for job in sweep.jobs() if (job.method in sweep.prerequisites) is is_awaited]
+        yield from spread([(run_job, (sweep, job, out, here, lost)) for job in jobs], one_gpu=True)
 
 
-def degraded(sweep: Sweep, condition: Condition, out: Path, where: Path) -> Failure | None:
+def degrade_test_set(sweep: Sweep, condition: Condition, out: Path, where: Path) -> Failure | None:
     """Degrades the videos of a test set and looks for their faces, for every method that wants them otherwise."""
     place, alone = condition.place(out), {"workers": 1}
     about = {"kind": condition.kind, "severity": condition.severity, "out": str(place)}
-    settings = merged(sweep.test[condition.test].settings(), about, alone)
+    settings = merge(sweep.test[condition.test].settings(), about, alone)
     try:
         Command("degrade", place, [], settings, [], place / LOST).go(where)
         for preparation in sorted({entrant.preparation for entrant in sweep.methods.values()}):
             asked, folder = sweep.degraded.prepare[preparation], place / f"prepared{preparation}"
             # faces that are not found any more are what coverage says
-            settings = merged(asked.change, sweep.data(condition, preparation, out), alone, {"max_skipped": 1.0})
+            settings = merge(asked.change, sweep.data(condition, preparation, out), alone, {"max_skipped": 1.0})
             Command("prepare", folder, asked.config, settings, [], folder / "manifest.csv").go(where)
-    except (Stopped, Refused, OSError) as error:
-        return Failure(cell=None, test=condition, reason=str(error))
+    except (Stopped, UserError, OSError) as error:
+        return Failure(job=None, test=condition, reason=str(error))
     return None
 
 
-def played(sweep: Sweep, cell: Cell, out: Path, where: Path, lost: set[Condition]) -> Played:
+def run_job(sweep: Sweep, job: SweepJob, out: Path, where: Path, lost: set[Condition]) -> JobResult:
     """
     Args:
         where: The folder that paths in configs are relative to.
         lost: Conditions that cannot be tested.
     """
-    entrant, run = sweep.methods[cell.method], cell.run(out)
-    given = [first] if (first := sweep.generator(cell, out)) is not None else []
-    fit = Command("fit", run, entrant.config, sweep.settings(cell, out), given, run / "checkpoints/best.ckpt")
-    if entrant.learns:
+    entrant, run = sweep.methods[job.method], job.run(out)
+    given = [first] if (first := sweep.generator(job, out)) is not None else []
+    fit = Command("fit", run, entrant.config, sweep.settings(job, out), given, run / "checkpoints/best.ckpt")
+    if entrant.is_trained_here:
         try:
             fit.go(where)
-        except (Stopped, Refused, OSError) as error:
-            return Played(rows=[], failures=[Failure(cell=cell, test=None, reason=str(error))])
-    weights = [entrant.checkpoint] if entrant.checkpoint else [fit.product] if entrant.learns else []
+        except (Stopped, UserError, OSError) as error:
+            return JobResult(rows=[], failures=[Failure(job=job, test=None, reason=str(error))])
+    weights = [entrant.checkpoint] if entrant.checkpoint else [fit.product] if entrant.is_trained_here else []
     rows, groups, failures = [], [], []
     for condition in sweep.conditions():
         if condition in lost:
             continue
-        place = cell.tested(out, condition)
+        place = job.test_folder(out, condition)
         data = sweep.data(condition, entrant.preparation, out)
-        tested = merged(fit.settings, data, {"run": str(place)}, sweep.logged(cell, out, condition))
+        tested = merge(fit.settings, data, {"run": str(place)}, sweep.wandb_settings(job, out, condition))
         test = Command("test", place, entrant.config, tested, weights, place / "predictions.parquet")
         try:
             test.go(where)
             prepared = where / tested["data"]["init_args"]["prepared"]
-            found = rows_of(cell, condition, place, prepared, {"train": fit.seconds(), "test": test.seconds()})
+            found = rows_of(job, condition, place, prepared, {"train": fit.seconds(), "test": test.seconds()})
             share = found[0]["coverage"]
             if condition.kind is None and share is not None and share < sweep.least_coverage:
                 reason = f"{share:.1%} of its videos have a face, less than least_coverage {sweep.least_coverage:.1%}"
-                raise Refused(f"{reason}; {prepared / 'skipped.csv'} has the others, {place} the figures")
+                raise UserError(f"{reason}; {prepared / 'skipped.csv'} has the others, {place} the metrics")
             rows += found
             attributes = sweep.test[condition.test].attributes
             if attributes is not None and condition.kind is None:
-                same = {"method": cell.method, "train": cell.train, "seed": cell.seed, "test": condition.test}
+                same = {"method": job.method, "train": job.train, "seed": job.seed, "test": condition.test}
                 groups += [same | row for row in groups_of(read_run(place), prepared, attributes)]
         except Outdated as error:
             test.forget()
-            failures.append(Failure(cell=cell, test=condition, reason=f"{error}: the next call does"))
-        except (Stopped, Refused, OSError, pa.ArrowException) as error:
-            failures.append(Failure(cell=cell, test=condition, reason=str(error)))
-    return Played(rows=rows, failures=failures, groups=groups)
+            failures.append(Failure(job=job, test=condition, reason=f"{error}: the next call does"))
+        except (Stopped, UserError, OSError, pa.ArrowException) as error:
+            failures.append(Failure(job=job, test=condition, reason=str(error)))
+    return JobResult(rows=rows, failures=failures, groups=groups)
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class Command:
     weights: list[Path]  # that it begins with
     product: Path  # without which it did not come to its end
 
-    def asked(self) -> str:
+    def identity(self) -> str:
         states = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in self.weights]
         texts = [file.read_text() for file in self.configs]
         settings = {name: value for name, value in self.settings.items() if not name.startswith("wandb")}
@@ -178,7 +178,7 @@ class Command:
 
     def go(self, where: Path) -> None:
         """Runs it, unless it came to its end before; its words are in <verb>.log."""
-        asked, begun, done = self.asked(), self.folder / BEGUN, self.folder / DONE
+        asked, begun, done = self.identity(), self.folder / BEGUN, self.folder / DONE
         is_same = begun.is_file() and begun.read_text() == asked
         if is_same and done.is_file():
             return
@@ -211,7 +211,7 @@ class Command:
                 stdout=said,
                 stderr=said,
                 check=False,
-                preexec_fn=process_pool.ends_with_parent,
+                preexec_fn=process_pool.die_with_parent,
             ).returncode
         if code < 0:
             raise Stopped(f"{self.verb} was ended by signal {signal.Signals(-code).name}")

@@ -11,8 +11,8 @@ import numpy as np
 
 from datamodules import manifest
 from datamodules.prepared import checksums
-from datamodules.runtime.errors import Refused
-from lightning_modules.metrics.bootstrap import measure, resampled
+from datamodules.runtime.errors import UserError
+from lightning_modules.metrics.bootstrap import measure, resample
 from lightning_modules.metrics.registry import get
 from suite.run_metrics import Run, videos
 
@@ -24,12 +24,12 @@ FEWEST = 5  # reals, and fakes, below which a group has no metrics
 def read_attributes(path: Path) -> tuple[str, dict[str, dict[str, str]]]:
     """What rows are about, and each one's attributes."""
     if not path.is_file():
-        raise Refused(f"{path}: no such file")
+        raise UserError(f"{path}: no such file")
     with path.open(newline="", encoding="utf-8-sig") as f:
         reader = csv.DictReader(f)
         who = next((name for name in WHO if name in (reader.fieldnames or [])), None)
         if who is None or len(reader.fieldnames or []) < 2:
-            raise Refused(f"{path}: must have a column video or identity, and attributes")
+            raise UserError(f"{path}: must have a column video or identity, and attributes")
         return who, {row[who]: {k: v for k, v in row.items() if k != who and v} for row in reader}
 
 
@@ -50,16 +50,16 @@ def groups_of(run: Run, prepared: Path, attributes: Path) -> Iterator[dict[str, 
     v = videos(run)
     mine = [known.get(about.get(name, ""), {}) for name in np.unique(run.table["video"].astype(str)).tolist()]
     if not any(mine):
-        raise Refused(f"{attributes}: knows none of the {len(mine)} tested videos by its column {who}")
+        raise UserError(f"{attributes}: knows none of the {len(mine)} tested videos by its column {who}")
     for name in dict.fromkeys(key for one in mine for key in one):
         for value in sorted({one[name] for one in mine if name in one}):
-            part = v.of(np.array([one.get(name) == value for one in mine]))
+            part = v.select(np.array([one.get(name) == value for one in mine]))
             reals, fakes = int((part.label == 0).sum()), int((part.label == 1).sum())
             row: dict[str, Any] = {"attribute": name, "group": value, "reals": reals, "fakes": fakes}
             if min(reals, fakes) >= FEWEST:
-                draws = resampled(part)
+                draws = resample(part)
                 for id in OF_GROUP:
-                    one = measure(get(id), part, run.fixed, draws)
+                    one = measure(get(id), part, run.fixed_values, draws)
                     ends = {id: one.value, f"{id}_low": one.low, f"{id}_high": one.high}
                     row |= {name: None if np.isnan(value) else value for name, value in ends.items()}
             yield row

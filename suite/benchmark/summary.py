@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
-from lightning_modules.metrics.registry import MAPS, of_unit, titles
+from lightning_modules.metrics.registry import MAPS, list_unit_metrics, titles
 from suite.benchmark.results import ALL
 
 Row = Mapping[str, Any]
@@ -33,7 +33,7 @@ class Table:
     note: str = ""
 
 
-def said(values: Sequence[float], coloured: bool = True, digits: int = 3) -> Entry:
+def format_mean(values: Sequence[float], coloured: bool = True, digits: int = 3) -> Entry:
     """Mean, and spread of several."""
     if not values:
         return Entry(text="-")
@@ -41,7 +41,7 @@ def said(values: Sequence[float], coloured: bool = True, digits: int = 3) -> Ent
     return Entry(text=f"{mean(values):.{digits}f}{spread}", value=mean(values) if coloured else None)
 
 
-def known(rows: Iterable[Row], name: str) -> list[float]:
+def known_values(rows: Iterable[Row], name: str) -> list[float]:
     return [row[name] for row in rows if row[name] is not None]
 
 
@@ -50,29 +50,29 @@ def names(rows: Iterable[Row], *columns: str) -> list[tuple[Any, ...]]:
     return list(dict.fromkeys(tuple(row[column] for column in columns) for row in rows))
 
 
-def clean(rows: Iterable[Row]) -> list[Row]:
+def select_clean(rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if row["degradation"] is None]
 
 
-def whole(rows: Iterable[Row]) -> list[Row]:
+def select_totals(rows: Iterable[Row]) -> list[Row]:
     """Of all forgeries of a test together."""
     return [row for row in rows if row["forgery"] == ALL]
 
 
 def average(rows: Iterable[Row], name: str) -> float | None:
-    values = known(rows, name)
+    values = known_values(rows, name)
     return mean(values) if values else None
 
 
-def by_seed(rows: Iterable[Row], name: str) -> list[float]:
-    """A figure of each seed, its mean over trainings and test sets."""
+def mean_per_seed(rows: Iterable[Row], name: str) -> list[float]:
+    """A metric of each seed, its mean over trainings and test sets."""
     seeds: dict[int, list[Row]] = {}
     for row in rows:
         seeds.setdefault(row["seed"], []).append(row)
     return [value for mine in seeds.values() if (value := average(mine, name)) is not None]
 
 
-def by_test(rows: Sequence[Row], columns: Mapping[str, str], note: str, coloured: str | None = None) -> Table:
+def tabulate_tests(rows: Sequence[Row], columns: Mapping[str, str], note: str, coloured: str | None = None) -> Table:
     """A line for each method and test set.
 
     Args:
@@ -82,14 +82,14 @@ def by_test(rows: Sequence[Row], columns: Mapping[str, str], note: str, coloured
     out = []
     for method, test in names(rows, "method", "test"):
         ours = [row for row in rows if (row["method"], row["test"]) == (method, test)]
-        figures = [said(by_seed(ours, name), coloured=name == coloured) for name in columns]
+        figures = [format_mean(mean_per_seed(ours, name), coloured=name == coloured) for name in columns]
         out.append([Entry(text=method), Entry(text=test), *figures])
     return Table(head=["method", "tested on", *columns.values()], rows=out, note=note)
 
 
 def forgeries(rows: Sequence[Row]) -> Table | None:
     """What some methods were trained on and what none was, the same for all: means over trainings and test sets."""
-    mine = [row for row in clean(rows) if row["forgery"] != ALL and row["seen"] is not None]
+    mine = [row for row in select_clean(rows) if row["forgery"] != ALL and row["seen"] is not None]
     kinds: dict[tuple[Any, ...], bool] = {}
     for row in mine:
         kind = (row["train"], row["test"], row["forgery"])
@@ -102,8 +102,14 @@ def forgeries(rows: Sequence[Row]) -> Table | None:
     figure, out = "video_auroc", []
     for (method,) in names(mine, "method"):
         known_ones, new_ones = ([row for row in part if row["method"] == method] for part in (seen, unseen))
-        line = [Entry(text=method), said(by_seed(known_ones, figure)), said(by_seed(new_ones, figure))]
-        line += [said(by_seed((row for row in new_ones if row["forgery"] == one), figure)) for one in columns]
+        line = [
+            Entry(text=method),
+            format_mean(mean_per_seed(known_ones, figure)),
+            format_mean(mean_per_seed(new_ones, figure)),
+        ]
+        line += [
+            format_mean(mean_per_seed((row for row in new_ones if row["forgery"] == one), figure)) for one in columns
+        ]
         out.append(line)
     note = (
         "Video AUROC against all reals. In each training the same forgeries for all methods: those that at least one "
@@ -113,13 +119,17 @@ def forgeries(rows: Sequence[Row]) -> Table | None:
 
 
 ACTIVATION = "class activation"
-LOCAL = [metric.id for units in MAPS.values() for metric in of_unit(*units)]
+LOCAL = [metric.id for units in MAPS.values() for metric in list_unit_metrics(*units)]
 
 
 def localization(rows: Sequence[Row]) -> Table | None:
     """Of regions and of boundaries, as far as there are methods that show them."""
-    mine = [row for row in whole(clean(rows)) if known([row], "pixel_auroc") or known([row], "boundary_auroc")]
-    columns = titles(id for id in LOCAL if known(mine, id))
+    mine = [
+        row
+        for row in select_totals(select_clean(rows))
+        if known_values([row], "pixel_auroc") or known_values([row], "boundary_auroc")
+    ]
+    columns = titles(id for id in LOCAL if known_values(mine, id))
     named = [
         {**row, "method": f"{row['method']} ({ACTIVATION})"} if row["map_by"] == "activation" else row for row in mine
     ]
@@ -129,7 +139,7 @@ def localization(rows: Sequence[Row]) -> Table | None:
         "never against the region. False alarms are the area marked on reals. Class activations are what places say "
         "for the score of a face; no mask has trained them."
     )
-    return by_test(named, columns, note, "pixel_auroc") if mine else None
+    return tabulate_tests(named, columns, note, "pixel_auroc") if mine else None
 
 
 OPERATING = (
@@ -144,14 +154,14 @@ OPERATING = (
 COVERAGE = {"coverage": "coverage", "video_auroc_as_chance": "video AUROC, the others by chance"}
 
 
-def operating(rows: Sequence[Row]) -> Table:
+def tabulate_operating_points(rows: Sequence[Row]) -> Table:
     note = (
         "Thresholds and calibration (Platt's slope and bias of the log odds) come from the validation split of the "
         "training data; what the test set itself chose, an oracle, only says what their transfer costs. ECE weighs "
         "reals and fakes alike: a score that says nothing, 0.5 for all, has 0. Coverage is the share of videos with a "
         "face: the others are in no metric but the last, where each comparison with one of them counts a half."
     )
-    return by_test(whole(clean(rows)), titles(OPERATING) | COVERAGE, note)
+    return tabulate_tests(select_totals(select_clean(rows)), titles(OPERATING) | COVERAGE, note)
 
 
 def severities(rows: Iterable[Row]) -> set[int]:
@@ -159,7 +169,7 @@ def severities(rows: Iterable[Row]) -> set[int]:
     return {row["severity"] for row in rows if row["degradation"] is not None}
 
 
-def corrupted(rows: Sequence[Row], kind: str, wanted: set[int], name: str) -> float | None:
+def mean_when_degraded(rows: Sequence[Row], kind: str, wanted: set[int], name: str) -> float | None:
     """Mean over severities, of one degradation, method, test set and seed; where all are known."""
     found = {row["severity"]: row[name] for row in rows if row["degradation"] == kind and row[name] is not None}
     return mean(found.values()) if found.keys() == wanted else None
@@ -168,7 +178,7 @@ def corrupted(rows: Sequence[Row], kind: str, wanted: set[int], name: str) -> fl
 def robustness(rows: Sequence[Row], name: str = "video_auroc") -> Table | None:
     """Means over severities of each degradation; the last columns over all of them."""
     kinds = [kind for (kind,) in names(rows, "degradation") if kind is not None]
-    mine, wanted = whole(rows), severities(rows)
+    mine, wanted = select_totals(rows), severities(rows)
     if not kinds or not any(row[name] is not None for row in mine):
         return None
     out = []
@@ -177,18 +187,22 @@ def robustness(rows: Sequence[Row], name: str = "video_auroc") -> Table | None:
         for row in mine:
             if (row["method"], row["test"]) == (method, test):
                 tests.setdefault((row["train"], row["seed"]), []).append(row)
-        before = {key: average(clean(one), name) for key, one in tests.items()}
-        after = {key: [corrupted(one, kind, wanted, name) for kind in kinds] for key, one in tests.items()}
+        before = {key: average(select_clean(one), name) for key, one in tests.items()}
+        after = {key: [mean_when_degraded(one, kind, wanted, name) for kind in kinds] for key, one in tests.items()}
         all_of = {key: mean(v for v in each if v is not None) for key, each in after.items() if None not in each}
         lost = [value - all_of[key] for key, value in before.items() if value is not None and key in all_of]
-        line = [Entry(text=method), Entry(text=test), said([value for value in before.values() if value is not None])]
-        line += [said([each[i] for each in after.values() if each[i] is not None]) for i in range(len(kinds))]  # type: ignore[misc]
-        line += [said(list(all_of.values())), said(lost, coloured=False)]
+        line = [
+            Entry(text=method),
+            Entry(text=test),
+            format_mean([value for value in before.values() if value is not None]),
+        ]
+        line += [format_mean([each[i] for each in after.values() if each[i] is not None]) for i in range(len(kinds))]  # type: ignore[misc]
+        line += [format_mean(list(all_of.values())), format_mean(lost, coloured=False)]
         seen = [row["coverage"] for one in tests.values() for row in one if row["degradation"] and row["coverage"]]
         out.append([*line, Entry(text=f"{min(seen):.2f}" if seen else "-")])
     note = (
         "Means over the severities, applied to the videos before faces are looked for, where all of them were tested. "
-        "The last column is the smallest share of videos in which a face was still found: figures are of those alone."
+        "The last column is the smallest share of videos in which a face was still found: metrics are of those alone."
     )
     head = ["method", "tested on", "clean", *kinds, "mean corrupted", "mean drop", "least coverage"]
     return Table(head=head, rows=out, note=note)
@@ -196,7 +210,7 @@ def robustness(rows: Sequence[Row], name: str = "video_auroc") -> Table | None:
 
 def curves(rows: Sequence[Row], name: str) -> dict[str, dict[str, list[tuple[int, float]]]]:
     """(severity, mean over trainings and test sets) by degradation and method; severity 0 is the clean video."""
-    mine = [row for row in whole(rows) if row[name] is not None]
+    mine = [row for row in select_totals(rows) if row[name] is not None]
     out: dict[str, dict[str, list[tuple[int, float]]]] = {}
     for kind in [kind for (kind,) in names(rows, "degradation") if kind is not None]:
         for (method,) in names(mine, "method"):
@@ -204,7 +218,7 @@ def curves(rows: Sequence[Row], name: str) -> dict[str, dict[str, list[tuple[int
             points = []
             for severity in sorted({row["severity"] for row in ours}):
                 values = [row[name] for row in ours if row["severity"] == severity]
-                if len(values) == len(clean(ours)):  # of the same tests at each point
+                if len(values) == len(select_clean(ours)):  # of the same tests at each point
                     points.append((severity, mean(values)))
             if len(points) > 1:
                 out.setdefault(kind, {})[method] = points
@@ -213,15 +227,15 @@ def curves(rows: Sequence[Row], name: str) -> dict[str, dict[str, list[tuple[int
 
 def cost(rows: Sequence[Row]) -> Table:
     out = []
-    mine = whole(clean(rows))
+    mine = select_totals(select_clean(rows))
     for (method,) in names(mine, "method"):
         ours = [row for row in mine if row["method"] == method]
-        size = next(iter(known(ours, "parameters")), None)
+        size = next(iter(known_values(ours, "parameters")), None)
         videos = [(row["test_seconds"], row["reals"] + row["fakes"]) for row in ours if row["test_seconds"] is not None]
         line = [Entry(text=method), Entry(text="-" if size is None else f"{size / 1e6:.2f} M")]
         trained = {(row["train"], row["seed"]): row["train_seconds"] for row in ours}
-        line.append(said([value for value in trained.values() if value is not None], coloured=False, digits=0))
-        line.append(said([seconds / count for seconds, count in videos], coloured=False))
+        line.append(format_mean([value for value in trained.values() if value is not None], coloured=False, digits=0))
+        line.append(format_mean([seconds / count for seconds, count in videos], coloured=False))
         out.append(line)
     note = "Wall time on the machine of the sweep, with its start; what was interrupted has none."
     return Table(head=["method", "parameters", "seconds of training", "seconds per tested video"], rows=out, note=note)

@@ -56,15 +56,15 @@ def matrix(rows: Sequence[Mapping[str, Any]], failures: Sequence[Failure], learn
     """
     found: dict[Key, list[Mapping[str, Any]]] = {}
     failed = Counter[Key]()
-    mine = [failure for failure in failures if failure.cell and not (failure.test and failure.test.kind)]
+    mine = [failure for failure in failures if failure.job and not (failure.test and failure.test.kind)]
     tests = list(dict.fromkeys([row["test"] for row in rows] + [str(one.test) for one in mine if one.test is not None]))
     for row in rows:
         if row["forgery"] == ALL and row["degradation"] is None:
             found.setdefault((row["method"], row["train"], row["test"]), []).append(row)
     for failure in mine:  # a training that failed has failed every test
-        assert failure.cell is not None
+        assert failure.job is not None
         for test in tests or [""] if failure.test is None else [str(failure.test)]:
-            failed[failure.cell.method, failure.cell.train, test] += 1
+            failed[failure.job.method, failure.job.train, test] += 1
     places = {}
     for key in [*found, *(key for key in failed if key not in found)]:
         below = [row for row in found.get(key, []) if is_untrained(row, learned)]
@@ -119,5 +119,5 @@ def claims_csv(families: Sequence[Family]) -> str:
         for one in family.claims:
             numbers = (*asdict(one.gain).values(), one.bootstrap, one.delong, one.adjusted, one.resolvable)
             texts = ["" if isnan(number) else f"{number:.6g}" for number in numbers]
-            writer.writerow([family.about, one.ours, one.theirs, *texts, one.holds])
+            writer.writerow([family.about, one.ours, one.theirs, *texts, one.is_resolved])
     return out.getvalue()

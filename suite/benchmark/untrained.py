@@ -8,28 +8,28 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from lightning_modules.own_validation import METRIC, OwnValidation, short
-from suite.benchmark.plan import Cell
+from lightning_modules.own_validation import METRIC, OwnValidation, format_auroc
+from suite.benchmark.plan import SweepJob
 from suite.benchmark.results import columns
-from suite.benchmark.summary import Entry, Row, Table, names, whole
+from suite.benchmark.summary import Entry, Row, Table, names, select_totals
 
 TRAINING = ("method", "train", "seed")
 
 
-def own_validation(row: Row) -> OwnValidation:
+def read_own_validation(row: Row) -> OwnValidation:
     """Unknown in rows that do not say."""
     return OwnValidation(auroc=row.get("own_validation"), is_needed=row.get("needs_validation", True))
 
 
 def is_untrained(row: Row, limit: float) -> bool:
-    return own_validation(row).is_below(limit)
+    return read_own_validation(row).is_below(limit)
 
 
 def training_of(row: Row) -> tuple[Any, ...]:
     return tuple(row[name] for name in TRAINING)
 
 
-def untrained(rows: Iterable[Row], limit: float) -> set[tuple[Any, ...]]:
+def find_untrained(rows: Iterable[Row], limit: float) -> set[tuple[Any, ...]]:
     """Method, training set and seed of each training that did not learn its own task."""
     return {training_of(row) for row in rows if is_untrained(row, limit)}
 
@@ -42,23 +42,27 @@ def withhold(rows: Iterable[Mapping[str, Any]], limit: float) -> list[dict[str, 
 
 def describe(rows: Sequence[Row], limit: float) -> str:
     """Of the seeds of one method on one training set, none of which learned its own task."""
-    found = sorted(one.auroc for row in rows if (one := own_validation(row)).auroc is not None)
+    found = sorted(one.auroc for row in rows if (one := read_own_validation(row)).auroc is not None)
     if not found:
         return ""
-    span = short(found[0]) if short(found[0]) == short(found[-1]) else f"{short(found[0])} to {short(found[-1])}"
+    span = (
+        format_auroc(found[0])
+        if format_auroc(found[0]) == format_auroc(found[-1])
+        else f"{format_auroc(found[0])} to {format_auroc(found[-1])}"
+    )
     return f"not trained (own validation {span}, needs {limit:.2f})"
 
 
 def trainings(rows: Sequence[Row], limit: float) -> Table | None:
     """A line for each method and training set: what its seeds reach on their own validation."""
-    mine = [row for row in whole(rows) if own_validation(row).is_needed]
-    seeds = {training_of(row): own_validation(row) for row in mine}
+    mine = [row for row in select_totals(rows) if read_own_validation(row).is_needed]
+    seeds = {training_of(row): read_own_validation(row) for row in mine}
     if not seeds:
         return None
     out = []
     for method, train in names(mine, "method", "train"):
         ours = [(seed, one) for (name, trained_on, seed), one in seeds.items() if (name, trained_on) == (method, train)]
-        values = [f"{'unknown' if one.auroc is None else short(one.auroc)} (seed {seed})" for seed, one in ours]
+        values = [f"{'unknown' if one.auroc is None else format_auroc(one.auroc)} (seed {seed})" for seed, one in ours]
         below = sum(one.is_below(limit) for _, one in ours)
         is_unknown = any(one.auroc is None for _, one in ours)
         state = f"not trained: {below} of {len(ours)}" if below else "own validation unknown" if is_unknown else ""
@@ -79,7 +83,7 @@ def read_curves(rows: Sequence[Row], out: Path) -> dict[str, dict[str, list[tupl
     """
     found: dict[str, dict[str, dict[int, list[float]]]] = {}
     for method, train, seed in dict.fromkeys(training_of(row) for row in rows):
-        history = Cell(method=method, train=train, seed=seed).run(out) / "metrics.csv"
+        history = SweepJob(method=method, train=train, seed=seed).run(out) / "metrics.csv"
         if not history.is_file():
             continue
         with history.open(newline="") as f:

@@ -12,10 +12,10 @@ import wandb
 import yaml
 
 from datamodules.runtime.atomic_files import write_text
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.metrics.registry import titles
 from lightning_modules.own_validation import LIMIT
-from suite.benchmark.untrained import untrained
+from suite.benchmark.untrained import find_untrained
 from suite.cli.wandb_key import has_key
 
 SHOWN = ("video_auroc", "video_eer", "pixel_auroc", "boundary_auroc")  # of the registry
@@ -26,7 +26,7 @@ def interface() -> Any:
     try:
         import wandb_workspaces.reports.v2 as reports
     except ImportError as error:
-        raise Refused("--wandb needs wandb-workspaces: pip install 'deepfake-suite[wandb]'") from error
+        raise UserError("--wandb needs wandb-workspaces: pip install -e '.[wandb]' in the clone") from error
     return reports
 
 
@@ -40,7 +40,7 @@ def blocks(reports: Any, sweep: Path, project: str, entity: str) -> list[Any]:
     plan = yaml.safe_load((sweep / "sweep.yaml").read_text())
     whose = {"project": project, "entity": entity} if entity else {}
     rows = json.loads((sweep / "results.json").read_text())
-    unlearned = sorted({method for method, *_ in untrained(rows, plan.get("learned", LIMIT))})
+    unlearned = sorted({method for method, *_ in find_untrained(rows, plan.get("learned", LIMIT))})
 
     tested = "JobType = 'test'"
 
@@ -118,7 +118,7 @@ def place(reports: Any, i: int) -> Any:
 def wandb_report(sweep: Path, project: str) -> str:
     """Saves the report, or without a key writes what it would be; says where."""
     if not (sweep / "claims.json").is_file():
-        raise Refused(f"{sweep}: is no folder that 'benchmark' has filled")
+        raise UserError(f"{sweep}: is no folder that 'benchmark' has filled")
     reports, sweep = interface(), sweep.resolve()
     is_online = has_key() and os.environ.get("WANDB_MODE", "online") == "online"
     try:
@@ -131,7 +131,7 @@ def wandb_report(sweep: Path, project: str) -> str:
             report.save()
             return str(report.url)
     except (wandb.errors.Error, OSError) as error:
-        raise Refused(f"W&B: {error}; with WANDB_MODE=offline the specification is written instead") from error
+        raise UserError(f"W&B: {error}; with WANDB_MODE=offline the specification is written instead") from error
     path = sweep / SPECIFICATION
     write_text(path, json.dumps(json.loads(report._to_model().model_dump_json(by_alias=True)), indent=1) + "\n")
     said = f"{path} (nothing was published: call it again on a machine with a W&B key)"

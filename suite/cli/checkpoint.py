@@ -8,12 +8,12 @@ from typing import Any
 from pytorch_lightning.utilities.rank_zero import rank_zero_info
 
 from callbacks.familiarity import KEY
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.base import Method
 from lightning_modules.metrics.registry import COUNTS, SCORES
 from lightning_modules.own_validation import KEY as OWN_VALIDATION
 from lightning_modules.training.checkpoint_io import SafeCheckpointIO
-from suite.cli.suggest import near, near_file
+from suite.cli.suggest import suggest, suggest_file
 
 NAMES = ("best", "last")  # of the checkpoints of a run
 SAME = 0.01  # a threshold that is found again differs by less, on another machine
@@ -34,7 +34,7 @@ def find_checkpoint(verb: str, run: Path, given: str | Path | None) -> Path | No
         rank_zero_info(f"{run}: has no checkpoint yet: training starts anew")
         return None
     reason = f"there is no {path}" if given in NAMES else "no such file"
-    raise Refused(f"{verb}: --ckpt_path {given}: {reason}{explain_missing(path, run)}")
+    raise UserError(f"{verb}: --ckpt_path {given}: {reason}{explain_missing(path, run)}")
 
 
 def explain_missing(path: Path, run: Path) -> str:
@@ -43,10 +43,10 @@ def explain_missing(path: Path, run: Path) -> str:
         if inside.is_file():
             return f"; it is a folder, give {inside}"
     if saved := sorted(file.name for file in path.parent.glob("*.ckpt")):
-        return f"; {path.parent} has {' and '.join(saved)}{near_file(str(path))}"
+        return f"; {path.parent} has {' and '.join(saved)}{suggest_file(str(path))}"
     home = path.parent.parent if path.parent.name == "checkpoints" else run
     others = {str(file.parents[1]) for file in home.parent.glob("*/checkpoints/*.ckpt")}
-    advice = near(str(home), others) or f"; train it first: python -m suite fit --config CONFIG --run {home}"
+    advice = suggest(str(home), others) or f"; train it first: python -m suite fit --config CONFIG --run {home}"
     return f", and no checkpoint in {home}{advice}"
 
 
@@ -54,7 +54,7 @@ def check_is_whole_epoch(checkpoint: dict[str, Any], path: Path) -> None:
     """Of an epoch that was half done, nothing says which of its batches are still to come."""
     if not checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"]:
         epoch, advice = checkpoint["epoch"], "resume from the end of one, for instance --ckpt_path last"
-        raise Refused(f"fit: --ckpt_path {path}: was saved within epoch {epoch}; {advice}")
+        raise UserError(f"fit: --ckpt_path {path}: was saved within epoch {epoch}; {advice}")
 
 
 def complete_checkpoint(path: Path, method: Method) -> None:
@@ -72,7 +72,7 @@ def complete_checkpoint(path: Path, method: Method) -> None:
         return
     now, then = float(method.video_threshold), float(state["video_threshold"])
     if not abs(now - then) < SAME:
-        raise Refused(
+        raise UserError(
             f"{path}: lacks what its validation should have left, and this one is another: its threshold is {now:.4f}, "
             f"that of training was {then:.4f}; validate with the configuration of the run"
         )

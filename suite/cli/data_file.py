@@ -59,7 +59,7 @@ def is_file(text: str) -> bool:
         return False
 
 
-def as_config(argv: list[str]) -> list[str]:
+def to_config_options(argv: list[str]) -> list[str]:
     """A data set given on the command line is what a config with nothing but it says."""
     out: list[str] = []
     for word in argv:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.util import find_spec
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 
-def need(who: str, modules: Iterable[str], extra: str) -> None:
+def require_extra(who: str, modules: Iterable[str], extra: str) -> None:
     """
     Args:
         who: Says what asks for them, for the message.
     """
     for name in modules:
         if find_spec(name) is None:
-            raise Refused(f"{who}: needs {name}: 'pip install deepfake-suite[{extra}]'")
+            raise UserError(f"{who}: needs {name}: pip install -e '.[{extra}]' in the clone")

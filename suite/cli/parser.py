@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 
 from jsonargparse import ActionConfigFile, ArgumentParser
 
-from suite.cli.data_file import ConfigFile, as_config
-from suite.cli.suggest import near, near_file
+from suite.cli.data_file import ConfigFile, to_config_options
+from suite.cli.suggest import suggest, suggest_file
 
 CLASS = re.compile(r"Problem with given class_path '([\w.]+)'")
 OPTION = re.compile(
@@ -38,18 +38,18 @@ class Parser(ArgumentParser):
 
     def parse_args(self, args: Any = None, *others: Any, **kwargs: Any) -> Any:
         if any(isinstance(action, ActionConfigFile) for action in self._actions):  # not that of a class
-            args = as_config(sys.argv[1:] if args is None else list(args))
+            args = to_config_options(sys.argv[1:] if args is None else list(args))
         return super().parse_args(args, *others, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         if not self.exit_on_error:
             super().error(message, ex)
         subcommand = getattr(ex, "subcommand_parser", None) or self
-        sys.stderr.write(f"suite: {explain(message, known(subcommand))}\n")
+        sys.stderr.write(f"suite: {explain(message, list_options(subcommand))}\n")
         sys.exit(2)
 
 
-def flagged(argv: list[str], name: str) -> list[str]:
+def expand_flag(argv: list[str], name: str) -> list[str]:
     """An option for yes or no may stand alone, which jsonargparse does not know."""
     for i in [i for i, word in enumerate(argv) if word == name][::-1]:
         if i + 1 == len(argv) or argv[i + 1].startswith("-"):
@@ -57,11 +57,13 @@ def flagged(argv: list[str], name: str) -> list[str]:
     return argv
 
 
-def known(parser: ArgumentParser) -> list[str]:
+def list_options(parser: ArgumentParser) -> list[str]:
     names = [option[2:] for action in parser._actions for option in action.option_strings if option.startswith("--")]
     for action in parser._actions:
         if isinstance(action.choices, dict):
-            names += [name for sub in action.choices.values() if isinstance(sub, ArgumentParser) for name in known(sub)]
+            names += [
+                name for sub in action.choices.values() if isinstance(sub, ArgumentParser) for name in list_options(sub)
+            ]
     return names
 
 
@@ -72,14 +74,14 @@ def explain(message: str, options: list[str]) -> str:
     path, option, argument = CLASS.search(message), OPTION.search(message), ARGUMENT.search(message)
     file = FILE.search(message)
     if file:
-        return f"{where}{file[1]}: no such file" + near_file(file[1])
+        return f"{where}{file[1]}: no such file" + suggest_file(file[1])
     if path and option:
-        return f"{where}{path[1]} has no argument {option[1]!r}" + near(option[1], arguments(path[1]))
+        return f"{where}{path[1]} has no argument {option[1]!r}" + suggest(option[1], arguments(path[1]))
     if path and ("has no attribute" in message or "No module named" in message):
         return f"{where}there is no class {path[1]!r}" + nearest_class(path[1])
     if argument or option:
         name = next(filter(None, (*(argument.groups() if argument else ()), *(option.groups() if option else ()))))
-        return f"unknown key {name!r}" + near(name, options)
+        return f"unknown key {name!r}" + suggest(name, options)
     # each with the reasons that are indented below it
     errors = [" ".join(error.split()) for error in re.findall(r"^ +- ((?:.|\n {6,})+)$", message, re.MULTILINE)]
     errors = [line for line in errors if "NoneType" not in line]
@@ -114,5 +116,5 @@ def nearest_class(path: str) -> str:
         places = spec.submodule_search_locations if spec else None
         modules = [m.name for m in pkgutil.walk_packages(places, f"{package}.")] if places else []
         packages = ["lightning_modules", "datamodules", "callbacks"]
-        return near(module, modules or packages)
-    return near(path, [f"{module}.{n}" for n, value in vars(found).items() if inspect.isclass(value)])
+        return suggest(module, modules or packages)
+    return suggest(path, [f"{module}.{n}" for n, value in vars(found).items() if inspect.isclass(value)])

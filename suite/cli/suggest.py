@@ -7,11 +7,11 @@ from difflib import get_close_matches
 from pathlib import Path
 
 
-def near(name: str, names: Iterable[str]) -> str:
+def suggest(name: str, names: Iterable[str]) -> str:
     close = get_close_matches(name, sorted(set(names)), n=1, cutoff=0.5)
     return f", did you mean {close[0]!r}?" if close else ""
 
 
-def near_file(path: str) -> str:
+def suggest_file(path: str) -> str:
     folder = Path(path).parent
-    return near(path, [str(folder / p.name) for p in folder.iterdir()] if folder.is_dir() else [])
+    return suggest(path, [str(folder / p.name) for p in folder.iterdir()] if folder.is_dir() else [])

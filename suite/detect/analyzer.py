@@ -18,10 +18,10 @@ from datamodules.faces.landmarks.base import Landmarks
 from datamodules.media.probe import VideoError, probe
 from datamodules.media.video import Decoder, PyAV
 from datamodules.runtime.atomic_files import write_text
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.trained_method import Trained, load
 from suite.detect.page import page
-from suite.detect.pipeline import Examiner, Limits
+from suite.detect.pipeline import Limits, Pipeline
 from suite.detect.result import document
 from suite.detect.thresholds import Performance, Rates
 from suite.detect.usable import Usable
@@ -68,12 +68,12 @@ class Settings:
         self.rates  # noqa: B018  refuses what are none
         for name in ("frames", "spacing", "batch"):
             if getattr(self, name) <= 0:
-                raise Refused(f"{name} {getattr(self, name)}: must be above 0")
+                raise UserError(f"{name} {getattr(self, name)}: must be above 0")
         if self.device != "auto":
             try:
                 torch.empty(0, device=self.device)
             except (RuntimeError, AssertionError) as error:
-                raise Refused(f"device {self.device}: {str(error).splitlines()[0]}") from error
+                raise UserError(f"device {self.device}: {str(error).splitlines()[0]}") from error
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -94,21 +94,23 @@ def introduce(methods: list[Trained], rates: Rates) -> list[str]:
     """A sentence on each: what it saw, and how it did on its validation."""
     out = []
     for one in methods:
-        did = Performance.of(one, rates)
+        did = Performance.measure(one, rates)
         caution = f" ({did.caution})" if did.caution else ""
-        out.append(f"{one.name} was trained on {one.saw or 'nothing that is known'}; {did.say()}{caution}.")
+        out.append(
+            f"{one.name} was trained on {one.training_summary or 'nothing that is known'}; {did.say()}{caution}."
+        )
     return out
 
 
-def distinct(methods: list[Trained]) -> list[Trained]:
+def name_apart(methods: list[Trained]) -> list[Trained]:
     """Those that have the same name, as the seeds of a sweep, are called by their paths."""
     if twice := [path for path, count in Counter(one.path for one in methods).items() if count > 1]:
-        raise Refused(f"checkpoint: {twice[0]} was given twice")
+        raise UserError(f"checkpoint: {twice[0]} was given twice")
     count = Counter(one.name for one in methods)
     return [replace(one, called=str(one.path)) if count[one.name] > 1 else one for one in methods]
 
 
-class Looker:
+class Analyzer:
     """Trained methods, ready for files."""
 
     def __init__(self, checkpoints: list[Path], settings: Settings) -> None:
@@ -117,14 +119,14 @@ class Looker:
             checkpoints: Several are an ensemble.
         """
         if DEFAULT in checkpoints and not DEFAULT.is_dir():
-            raise Refused(
+            raise UserError(
                 "no detector comes with this copy; give --checkpoint, or make one: make detector PEOPLE=FOLDER"
             )
-        self.methods = distinct([load(path) for path in checkpoints])
+        self.methods = name_apart([load(path) for path in checkpoints])
         device = settings.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.examiner = Examiner(
+        self.pipeline = Pipeline(
             self.methods,
             settings.decoder or PyAV(num_threads=0),
             settings.landmarks,
@@ -137,7 +139,7 @@ class Looker:
         )
         self.limits, self.rates = settings.limits, settings.rates
 
-    def look(
+    def analyze(
         self, path: Path, out: Path, film: bool, progress: Callable[[int, int], None], name: str | None = None
     ) -> dict[str, Any]:
         """
@@ -151,22 +153,24 @@ class Looker:
             if film:
                 kind, file = ("picture", PICTURE) if len(probe(path)) == 1 else ("film", FILM)
                 target, files[kind] = out / file, file
-            found = self.examiner.examine(path, target, self.limits, progress)
+            found = self.pipeline.analyze(path, target, self.limits, progress)
         except av.FFmpegError as error:
             if error.errno == ENOSPC:
-                raise Refused(f"{out}: {error.strerror}") from error
+                raise UserError(f"{out}: {error.strerror}") from error
             raise VideoError(path, error.strerror or str(error)) from error
         write_text(out / PAGE, page(found, self.methods, self.rates, files | {"document": DOCUMENT}, name))
-        return self.concluded(out, document(path, found, self.methods, self.examiner.usable, self.rates, files, name))
+        return self.write_document(
+            out, document(path, found, self.methods, self.pipeline.usable, self.rates, files, name)
+        )
 
-    def refused(self, path: Path, out: Path, reason: str) -> dict[str, Any]:
+    def write_refusal(self, path: Path, out: Path, reason: str) -> dict[str, Any]:
         """What is left of a file that cannot be read."""
-        return self.concluded(
-            out, document(path, None, self.methods, self.examiner.usable, self.rates, {}, path.name, reason)
+        return self.write_document(
+            out, document(path, None, self.methods, self.pipeline.usable, self.rates, {}, path.name, reason)
         )
 
     @staticmethod
-    def concluded(out: Path, content: dict[str, Any]) -> dict[str, Any]:
+    def write_document(out: Path, content: dict[str, Any]) -> dict[str, Any]:
         """The document, beside what it names and nothing of an earlier time."""
         for file in PRODUCTS - {DOCUMENT, *content["files"].values()}:
             (out / file).unlink(missing_ok=True)

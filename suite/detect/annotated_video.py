@@ -19,7 +19,7 @@ from datamodules.faces.crop import NoCrop, Region
 from datamodules.faces.stream import Face, Frame
 from datamodules.media.encode import TICKS
 from datamodules.media.video import Index
-from datamodules.runtime.atomic_files import appearing
+from datamodules.runtime.atomic_files import write_atomically
 from lightning_modules.trained_method import Trained
 from suite.detect.audio import Sound
 from suite.detect.scorer import Score
@@ -36,7 +36,7 @@ COLOURS: dict[Verdict, tuple[int, int, int]] = {
 CURVES = [(37, 99, 235), (217, 119, 6), (124, 58, 237), (8, 145, 178), (190, 24, 93), (101, 163, 13)]
 
 
-class Film:
+class Annotation:
     """Takes the frames of a video in order."""
 
     wanted = True
@@ -54,21 +54,21 @@ class Film:
 
     @staticmethod
     @contextmanager
-    def of(
+    def create(
         path: Path | None, source: Path, index: Index, methods: Sequence[Trained], thresholds: Thresholds
-    ) -> Iterator[Film]:
+    ) -> Iterator[Annotation]:
         """
         Args:
             path: To write, mp4 or png; nothing is filmed without it.
         """
         if path is None:
-            yield NoFilm(index, methods, thresholds)
+            yield NoAnnotation(index, methods, thresholds)
             return
-        with appearing(path) as part:
+        with write_atomically(path) as part:
             film = (
-                Still(index, methods, thresholds, part)
+                AnnotatedImage(index, methods, thresholds, part)
                 if path.suffix == ".png"
-                else Moving(index, methods, thresholds, part, source)
+                else AnnotatedVideo(index, methods, thresholds, part, source)
             )
             try:
                 yield film
@@ -84,7 +84,7 @@ class Film:
         height, width = frame.picture.shape[:2]
         self.scale = min(1.0, LONGEST / max(height, width))
         size = (max(2, round(width * self.scale) // 2 * 2), max(2, round(height * self.scale) // 2 * 2))
-        self.look(frame, scores)
+        self.add_scores(frame, scores)
         curves = self.curves(frame, size[0])
         if self.canvas is None:
             self.canvas = np.empty((size[1] + len(curves), size[0], 3), np.uint8)
@@ -98,7 +98,7 @@ class Film:
             self.draw(picture, face)
         self.show(self.canvas, frame.seconds)
 
-    def look(self, frame: Frame, scores: Sequence[list[Score]]) -> None:
+    def add_scores(self, frame: Frame, scores: Sequence[list[Score]]) -> None:
         """Takes what was said of moments up to this one."""
         for i, mine in enumerate(scores):
             while self.at[i] < len(mine) and mine[self.at[i]].frame <= frame.number:
@@ -111,7 +111,7 @@ class Film:
 
     def probability(self, track: int) -> float | None:
         said = [
-            by.calibrated(one.score)
+            by.calibrate(one.score)
             for by, one in zip(self.methods, self.now.get(track, []), strict=False)
             if one is not None
         ]
@@ -123,7 +123,9 @@ class Film:
         for by, one in zip(self.methods, self.now.get(face.track.id, []), strict=False):
             if one is not None and one.heat is not None:
                 with suppress(NoCrop):
-                    region = Cropper.of(by.contract).region(face.box * self.scale, face.landmarks * self.scale)
+                    region = Cropper.from_contract(by.contract).region(
+                        face.box * self.scale, face.landmarks * self.scale
+                    )
                     warm(picture, one.heat, region)
                 break
         x0, y0, x1, y1 = (round(float(v) * self.scale) for v in face.box)
@@ -173,14 +175,14 @@ class Film:
     def close(self) -> None: ...
 
 
-class NoFilm(Film):
+class NoAnnotation(Annotation):
     wanted = False
 
     def put(self, frame: Frame, scores: Sequence[list[Score]]) -> None:
-        self.look(frame, scores)
+        self.add_scores(frame, scores)
 
 
-class Still(Film):
+class AnnotatedImage(Annotation):
     """One picture."""
 
     def __init__(self, index: Index, methods: Sequence[Trained], thresholds: Thresholds, path: Path) -> None:
@@ -194,7 +196,7 @@ class Still(Film):
         self.path.write_bytes(cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
 
 
-class Moving(Film):
+class AnnotatedVideo(Annotation):
     """An mp4 with the sound of the source."""
 
     def __init__(
@@ -223,12 +225,12 @@ class Moving(Film):
         frame.pts, frame.time_base = self.last, Fraction(1, TICKS)
         packets = self.stream.encode(frame)
         if packets:
-            self.sound.until(seconds)
+            self.sound.write_until(seconds)
         self.container.mux(packets)
 
     def end(self) -> None:
         self.container.mux(self.stream.encode())
-        self.sound.until(float("inf"))
+        self.sound.write_until(float("inf"))
 
     def close(self) -> None:
         self.container.close()

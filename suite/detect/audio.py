@@ -35,10 +35,10 @@ class Sound:
         if not copied and track.codec_context.rate not in RATES:
             return  # of no use in mp4
         out = into.add_stream_from_template(track) if copied else into.add_stream("aac", rate=track.codec_context.rate)
-        self.packets = self.copied(track, out, begin) if copied else self.coded(track, out, begin)
+        self.packets = self.copy_packets(track, out, begin) if copied else self.encode_packets(track, out, begin)
         self.next = next(self.packets, None)
 
-    def copied(self, track: Any, out: Any, begin: float) -> Iterator[tuple[float, Any]]:
+    def copy_packets(self, track: Any, out: Any, begin: float) -> Iterator[tuple[float, Any]]:
         """(seconds, packet), the first picture at 0."""
         shift = round(begin / track.time_base)
         try:
@@ -51,7 +51,7 @@ class Sound:
         except av.FFmpegError:  # the picture goes on without
             return
 
-    def coded(self, track: Any, out: Any, begin: float) -> Iterator[tuple[float, Any]]:
+    def encode_packets(self, track: Any, out: Any, begin: float) -> Iterator[tuple[float, Any]]:
         try:
             for frame in self.source.decode(track):
                 if frame.pts is None:
@@ -64,7 +64,7 @@ class Sound:
         except (av.FFmpegError, ValueError):
             return
 
-    def until(self, seconds: float) -> None:
+    def write_until(self, seconds: float) -> None:
         """Hands over what is heard before a moment."""
         while self.next is not None and self.next[0] < seconds:
             try:

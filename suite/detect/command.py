@@ -9,26 +9,26 @@ from typing import Any
 import cv2
 
 from datamodules.media.image_sequence import PICTURES
-from datamodules.runtime.errors import Refused
-from suite.cli.parser import Parser, flagged
+from datamodules.runtime.errors import UserError
+from suite.cli.parser import Parser, expand_flag
 from suite.cli.progress import bar
-from suite.detect.analyzer import PAGE, Looker, Settings, add_arguments, introduce, settings_of
+from suite.detect.analyzer import PAGE, Analyzer, Settings, add_arguments, introduce, settings_of
 
 FILMS = {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif", ".3gp", ".wmv", ".flv", ".mpg", ".mpeg", ".ts"}
 
 
-def listed(given: Sequence[Path], out: Path) -> dict[str, Path]:
+def list_inputs(given: Sequence[Path], out: Path) -> dict[str, Path]:
     """Files, and those of folders, by the name of the folder that each result gets; but no results of before."""
     found: dict[str, Path] = {}
     for path in given:
         if not path.exists():
-            raise Refused(f"{path}: no such file")
+            raise UserError(f"{path}: no such file")
         inside = [path]
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in FILMS | PICTURES and p.is_file())
             inside = [p for p in inside if not p.resolve().is_relative_to(out.resolve())]
             if not inside:
-                raise Refused(f"{path}: has no videos and no pictures")
+                raise UserError(f"{path}: has no videos and no pictures")
         for file in inside:
             name = "_".join(file.relative_to(path).parts)[-200:] if path.is_dir() else file.name
             while name in found:
@@ -38,25 +38,25 @@ def listed(given: Sequence[Path], out: Path) -> dict[str, Path]:
 
 
 def detect(files: list[Path], checkpoint: list[Path], out: Path, film: bool, settings: Settings) -> None:
-    found = listed(files, out)
-    looker = Looker(checkpoint, settings)
-    print("\n".join(introduce(looker.methods, settings.rates)))
+    found = list_inputs(files, out)
+    analyzer = Analyzer(checkpoint, settings)
+    print("\n".join(introduce(analyzer.methods, settings.rates)))
     failed = []
     for name, path in found.items():
         try:
             with bar(path.name, unit="frames") as show:
-                content = looker.look(path, out / name, film, show)
-        except (Refused, OSError, ArithmeticError, cv2.error) as error:  # one file costs no other
+                content = analyzer.analyze(path, out / name, film, show)
+        except (UserError, OSError, ArithmeticError, cv2.error) as error:  # one file costs no other
             failed.append(str(error))
-            content = looker.refused(path, out / name, str(error))
-        print(f"{path}: {said(content)}")
+            content = analyzer.write_refusal(path, out / name, str(error))
+        print(f"{path}: {format_verdict(content)}")
         if content["files"]:
             print(f"  {(out / name / PAGE).resolve()}")
     if failed:
-        raise Refused(f"{len(failed)} of {len(found)} files could not be examined: {'; '.join(failed[:3])}")
+        raise UserError(f"{len(failed)} of {len(found)} files could not be examined: {'; '.join(failed[:3])}")
 
 
-def said(content: dict[str, Any]) -> str:
+def format_verdict(content: dict[str, Any]) -> str:
     faces = [face for face in content["faces"] if face["verdict"] != "no verdict"]
     if content["verdict"] == "no verdict":
         return f"no verdict ({'; '.join(content['reasons'])})"
@@ -78,5 +78,5 @@ def main(argv: list[str]) -> None:
     each = "Folder that gets one for each file: result.json, page.html and an annotated copy."
     parser.add_argument("--out", type=Path, default=Path("detected"), help=each)
     parser.add_argument("--film", type=bool, default=True, help="Whether to write the annotated copies.")
-    given = parser.instantiate_classes(parser.parse_args(flagged(argv[1:], "--film")))
+    given = parser.instantiate_classes(parser.parse_args(expand_flag(argv[1:], "--film")))
     detect(given.files, given.checkpoint, given.out, given.film, settings_of(given))

@@ -12,16 +12,16 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from callbacks.panels import overlaid
+from callbacks.panels import overlay
 from datamodules.media.damage import say_damage
 from datamodules.prepared.contract import digest
 from datamodules.prepared.trained_on import enumerate_all
 from lightning_modules.trained_method import Trained
 from suite.detect.annotated_video import COLOURS, CURVES
-from suite.detect.pipeline import Examined
+from suite.detect.pipeline import Analysis
 from suite.detect.scorer import TILE, Score
 from suite.detect.thresholds import Performance, Rates, Verdict
-from suite.detect.verdict import FaceVerdict, Said
+from suite.detect.verdict import FaceVerdict, MethodVerdict
 from suite.html.render import render
 
 Picture = NDArray[np.uint8]
@@ -36,7 +36,7 @@ class KeyFrame:
     picture: str  # JPEG in base64: the face, and beside it the map of a method that has one
 
 
-def lead(found: Examined) -> str:
+def lead(found: Analysis) -> str:
     judged = [face for face in found.faces if face.verdict != "no verdict"]
     if found.verdict == "no verdict":
         return f"No verdict: {'; '.join(found.reasons)}."
@@ -91,7 +91,7 @@ def timeline(face: FaceVerdict, seconds: float) -> Markup:
             parts.append(f'<text x="{RIGHT - 2}" y="{up:.1f}" text-anchor="end" fill="{colour}">{verdict}</text>')
     for i, said in enumerate(face.said):
         colour = "rgb({},{},{})".format(*CURVES[i % len(CURVES)])
-        points = [(x(one.seconds), y(said.by.calibrated(one.score))) for one in said.usable]
+        points = [(x(one.seconds), y(said.by.calibrate(one.score))) for one in said.usable_scores]
         line = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
         if len(points) <= 100:
@@ -108,20 +108,20 @@ def timeline(face: FaceVerdict, seconds: float) -> Markup:
     )
 
 
-def key_frames(said: Said) -> list[KeyFrame]:
+def key_frames(said: MethodVerdict) -> list[KeyFrame]:
     """The most suspicious moments, in their order."""
-    shown = [one for one in said.usable if one.crop is not None]
+    shown = [one for one in said.usable_scores if one.crop is not None]
     return [
-        KeyFrame(seconds=one.seconds, probability=said.by.calibrated(one.score), picture=jpeg(beside(one)))
+        KeyFrame(seconds=one.seconds, probability=said.by.calibrate(one.score), picture=jpeg(join_images(one)))
         for one in shown
     ]
 
 
-def beside(moment: Score) -> Picture:
+def join_images(moment: Score) -> Picture:
     assert moment.crop is not None
     if moment.heat is None:
         return moment.crop
-    return np.hstack([moment.crop, overlaid(moment.crop, cv2.resize(moment.heat, (TILE, TILE)))])
+    return np.hstack([moment.crop, overlay(moment.crop, cv2.resize(moment.heat, (TILE, TILE)))])
 
 
 def jpeg(picture: Picture) -> str:
@@ -132,12 +132,12 @@ def jpeg(picture: Picture) -> str:
 def group_seen(methods: Sequence[Trained]) -> list[tuple[str, str]]:
     """Names of methods, none of a single one, and what they were trained on."""
     if len(methods) == 1:
-        return [("", methods[0].saw)]
-    saws = dict.fromkeys(one.saw for one in methods)
-    return [(enumerate_all([one.name for one in methods if one.saw == saw]), saw) for saw in saws]
+        return [("", methods[0].training_summary)]
+    saws = dict.fromkeys(one.training_summary for one in methods)
+    return [(enumerate_all([one.name for one in methods if one.training_summary == saw]), saw) for saw in saws]
 
 
-def page(found: Examined, asked: Sequence[Trained], rates: Rates, files: dict[str, str], name: str) -> str:
+def page(found: Analysis, asked: Sequence[Trained], rates: Rates, files: dict[str, str], name: str) -> str:
     """
     Args:
         rates: What thresholds were chosen by.
@@ -160,7 +160,7 @@ def page(found: Examined, asked: Sequence[Trained], rates: Rates, files: dict[st
         files=files,
         faces=faces,
         seen=group_seen(asked),
-        methods=[(one, digest(one.contract), Performance.of(one, rates)) for one in asked],
+        methods=[(one, digest(one.contract), Performance.measure(one, rates)) for one in asked],
         classes={"forged": "forged", "unclear": "unclear", "no forgery found": "real"},
         colours=["rgb({},{},{})".format(*colour) for colour in CURVES],
     )

@@ -28,18 +28,18 @@ from datamodules.prepared.contract import Contract, compare
 from datamodules.prepared.prepare import Recipe
 from datamodules.runtime.malloc import give_back
 from lightning_modules.trained_method import Trained
-from suite.detect.annotated_video import Film
+from suite.detect.annotated_video import Annotation
 from suite.detect.scorer import Score, Scorer, moments
 from suite.detect.thresholds import Rates, Verdict, thresholds_of
 from suite.detect.usable import Usable
-from suite.detect.verdict import FaceVerdict, of_face, of_file
+from suite.detect.verdict import FaceVerdict, judge_face, judge_file
 
 HELD = 256 * 2**20  # bytes of frames that wait for scores, to be filmed
 TIDY = 600  # frames after which memory is given back, which costs a sixth of a second
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examined:
+class Analysis:
     """What came of a file."""
 
     index: Index
@@ -94,7 +94,7 @@ def landmarks_of(contract: Contract) -> Landmarks:
     return mesh_of(contract) or DlibLandmarks()
 
 
-class Examiner:
+class Pipeline:
     """Methods that look at one file after the other."""
 
     def __init__(
@@ -151,9 +151,9 @@ class Examiner:
             mine.pop(name, None), theirs.pop(name, None)
         compare(mine, theirs, f"what {one.path} was trained on")
 
-    def examine(
+    def analyze(
         self, path: Path, film: Path | None, limits: Limits, progress: Callable[[int, int], None] = lambda *_: None
-    ) -> Examined:
+    ) -> Analysis:
         """
         Args:
             film: File for an annotated copy.
@@ -176,8 +176,8 @@ class Examiner:
             most.append(len(starts))
         tracks: dict[int, Track] = {}
         size, damaged = (0, 0), set(np.flatnonzero(damage).tolist())
-        with Film.of(film, path, index, self.methods, self.thresholds) as made:
-            for frame in self.filmed(watch(self.decoder, path, self.tracker, damaged), made):
+        with Annotation.create(film, path, index, self.methods, self.thresholds) as made:
+            for frame in self.annotate(watch(self.decoder, path, self.tracker, damaged), made):
                 size = (frame.picture.shape[1], frame.picture.shape[0])
                 tracks |= {face.track.id: face.track for face in frame.faces}
                 progress(frame.number + 1, len(index))
@@ -185,34 +185,34 @@ class Examiner:
                     give_back()
         for track in tracks.values():
             track.drop(damaged)
-        return self.judged(index, size, tracks, min(most), damage)
+        return self.judge(index, size, tracks, min(most), damage)
 
-    def filmed(self, frames: Iterator[Frame], film: Film) -> Iterator[Frame]:
+    def annotate(self, frames: Iterator[Frame], film: Annotation) -> Iterator[Frame]:
         """Passes them on to the methods and, once it is known what these say, to the film."""
         held: deque[Frame] = deque()
         for frame in frames:
             for scorer in self.scorers:
-                scorer.see(frame)
+                scorer.add_frame(frame)
             held.append(frame)
             if not film.wanted or len(held) * frame.picture.nbytes > HELD:
                 if film.wanted:
                     for scorer in self.scorers:
                         scorer.flush()
-                self.film(held, film)
+                self.annotate_held(held, film)
             yield frame
         for scorer in self.scorers:
             scorer.flush()
             scorer.open.clear()
-        self.film(held, film)
+        self.annotate_held(held, film)
 
-    def film(self, held: deque[Frame], film: Film) -> None:
+    def annotate_held(self, held: deque[Frame], film: Annotation) -> None:
         until = min(scorer.known_until for scorer in self.scorers) if film.wanted else 2**62
         while held and held[0].number < until:
             film.put(held.popleft(), [scorer.scores for scorer in self.scorers])
 
-    def judged(
+    def judge(
         self, index: Index, size: tuple[int, int], tracks: dict[int, Track], most: int, damage: NDArray[np.bool_]
-    ) -> Examined:
+    ) -> Analysis:
         shortest = min(self.tracker.shortest, int((~damage).sum()))
         reason = self.usable.reject_damage(damage) or ("" if most else f"{say_damage(damage)}: no moment is whole")
         faces = []
@@ -222,11 +222,11 @@ class Examiner:
                     (one.trained, sorted((s for s in one.scores if s.track == track.id), key=lambda s: s.frame))
                     for one in self.scorers
                 ]
-                faces.append(of_face(track, mine, index.times.tolist(), self.usable, most, self.thresholds, reason))
+                faces.append(judge_face(track, mine, index.times.tolist(), self.usable, most, self.thresholds, reason))
         faces.sort(key=lambda face: (bool(face.reasons), -(face.probability or 0.0), face.track.id))
         glimpses = len(tracks) - len(faces)
-        verdict, reasons = of_file(faces, glimpses, reason)
-        return Examined(
+        verdict, reasons = judge_file(faces, glimpses, reason)
+        return Analysis(
             index=index,
             size=size,
             verdict=verdict,

@@ -7,72 +7,72 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.faces.quality import Quality
-from datamodules.media.source_files import hashed
+from datamodules.media.source_files import hash_files
 from datamodules.prepared.contract import digest
 from lightning_modules.trained_method import Trained
-from suite.detect.pipeline import Examined
+from suite.detect.pipeline import Analysis
 from suite.detect.scorer import Score
 from suite.detect.thresholds import Rates
 from suite.detect.usable import Usable
-from suite.detect.verdict import FaceVerdict, Said
+from suite.detect.verdict import FaceVerdict, MethodVerdict
 
 NAMES = [one.name for one in fields(Quality)]
 SCHEMA, VERSION = "deepfake-suite/detect", 4
 
 
-def rounded(value: float | None, digits: int = 4) -> float | None:
+def round_value(value: float | None, digits: int = 4) -> float | None:
     return None if value is None else round(value, digits)
 
 
-def of_method(trained: Trained, rates: Rates) -> dict[str, Any]:
+def describe_method(trained: Trained, rates: Rates) -> dict[str, Any]:
     known = trained.method.familiarity
     return {
         "name": trained.name,
         "class": trained.model["class_path"],
         "weights": trained.digest,
         "trained_on": trained.trained_on,
-        "saw": trained.saw,
+        "saw": trained.training_summary,
         "thresholds": trained.write_points(rates.forged_at, rates.unclear_at),
         "calibration": trained.calibration and trained.calibration._asdict(),
-        "distance_limit": known and rounded(float(known.limit)),
+        "distance_limit": known and round_value(float(known.limit)),
         "contract": trained.contract,
         "contract_hash": digest(trained.contract),
     }
 
 
-def of_moment(said: Said, moment: Score) -> dict[str, Any]:
+def describe_frame(said: MethodVerdict, moment: Score) -> dict[str, Any]:
     region = moment.region
     return {
         "frame": moment.frame,
-        "seconds": rounded(moment.seconds, 3),
+        "seconds": round_value(moment.seconds, 3),
         "square": [round(v, 2) for v in (region.x, region.y, region.side)],
         "angle": round(region.angle, 2),
-        "score": rounded(moment.score, 6),
-        "probability": rounded(said.by.calibrated(moment.score), 6),
-        "distance": rounded(moment.distance),
+        "score": round_value(moment.score, 6),
+        "probability": round_value(said.by.calibrate(moment.score), 6),
+        "distance": round_value(moment.distance),
         "left_out": moment.fault.say() if moment.fault else None,
     }
 
 
-def of_face(face: FaceVerdict) -> dict[str, Any]:
+def describe_face(face: FaceVerdict) -> dict[str, Any]:
     return {
         "id": face.track.id,
         "verdict": face.verdict,
         "reasons": face.reasons,
-        "probability": rounded(face.probability, 6),
-        "thresholds": {name: rounded(value, 6) for name, value in asdict(face.thresholds).items()},
-        "first_second": rounded(face.first, 3),
-        "last_second": rounded(face.last, 3),
+        "probability": round_value(face.probability, 6),
+        "thresholds": {name: round_value(value, 6) for name, value in asdict(face.thresholds).items()},
+        "first_second": round_value(face.first, 3),
+        "last_second": round_value(face.last, 3),
         "frames": len(face.track.frames),
-        "quality": {name: rounded(face.quality.get(name), 3) for name in NAMES},
+        "quality": {name: round_value(face.quality.get(name), 3) for name in NAMES},
         "left_out": face.left_out,
         "methods": [
             {
                 "name": said.by.name,
-                "score": rounded(said.score, 6),
-                "probability": rounded(said.probability, 6),
-                "distance": said.distance and rounded(said.distance.value),
-                "moments": [of_moment(said, moment) for moment in said.moments],
+                "score": round_value(said.score, 6),
+                "probability": round_value(said.probability, 6),
+                "distance": said.distance and round_value(said.distance.value),
+                "moments": [describe_frame(said, moment) for moment in said.moments],
             }
             for said in face.said
         ],
@@ -81,7 +81,7 @@ def of_face(face: FaceVerdict) -> dict[str, Any]:
 
 def document(
     path: Path,
-    found: Examined | None,
+    found: Analysis | None,
     methods: list[Trained],
     usable: Usable,
     rates: Rates,
@@ -100,32 +100,32 @@ def document(
     return {
         "schema": SCHEMA,
         "version": VERSION,
-        "file": {"name": name, **stored(path), **shown(found)},
+        "file": {"name": name, **describe_file(path), **describe_video(found)},
         "verdict": "no verdict" if found is None else found.verdict,
         "reasons": [reason] if found is None else found.reasons,
-        "faces": [] if found is None else [of_face(face) for face in found.faces],
+        "faces": [] if found is None else [describe_face(face) for face in found.faces],
         "glimpses": 0 if found is None else found.glimpses,
         "usable": asdict(usable),
-        "methods": [of_method(one, rates) for one in methods],
+        "methods": [describe_method(one, rates) for one in methods],
         "files": files,
     }
 
 
-def shown(found: Examined | None) -> dict[str, Any]:
+def describe_video(found: Analysis | None) -> dict[str, Any]:
     if found is None:
         return dict.fromkeys(("seconds", "frames", "damaged", "fps", "width", "height"))
     return {
-        "seconds": rounded(found.index.seconds, 3),
+        "seconds": round_value(found.index.seconds, 3),
         "frames": len(found.index),
         "damaged": int(found.damage.sum()),
-        "fps": rounded(found.index.fps, 3),
+        "fps": round_value(found.index.fps, 3),
         "width": found.size[0],
         "height": found.size[1],
     }
 
 
-def stored(path: Path) -> dict[str, Any]:
+def describe_file(path: Path) -> dict[str, Any]:
     try:
-        return {"bytes": path.stat().st_size, "sha256": hashed([path])}
+        return {"bytes": path.stat().st_size, "sha256": hash_files([path])}
     except OSError:  # that it cannot be read is what its document says
         return {"bytes": None, "sha256": None}

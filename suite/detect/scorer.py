@@ -17,10 +17,10 @@ from datamodules.faces.align import Cropper
 from datamodules.faces.crop import NoCrop, Region
 from datamodules.faces.quality import Quality, measure_quality, worsen
 from datamodules.faces.stream import Face, Frame
-from datamodules.loading.clips import as_frames
-from datamodules.loading.sampling import evenly
+from datamodules.loading.clips import to_frames
+from datamodules.loading.sampling import space_evenly
 from datamodules.media.image import decode, encode, resize
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.base import Prediction
 from lightning_modules.trained_method import Trained
 from lightning_modules.trunks.early_layers import watch
@@ -70,7 +70,7 @@ def moments(times: NDArray[np.float64], span: int, count: int, spacing: float) -
         spacing: In seconds, at most from one to the next, as far as there are frames.
     """
     last = len(times) - span
-    chosen = evenly(max(0, last), count)
+    chosen = space_evenly(max(0, last), count)
     more: set[int] = set()
     for here, there in pairwise(chosen):
         parts = ceil(float(times[there] - times[here]) / spacing)
@@ -83,10 +83,10 @@ def predict(trained: Trained, samples: Sequence[Sample], device: torch.device) -
     """What a method says, and the distance of each face from those of its training, where it knows them."""
     method, known = trained.method, trained.method.familiarity
     with torch.inference_mode(), watch(method.early_layers()) as early:
-        prediction = method.predicted(collate(samples).to(device).scaled())
+        prediction = method.predict(collate(samples).to(device).scale())
     if not prediction.logit.isfinite().all():
         frame = int(samples[0].numbers[0])
-        raise Refused(f"{trained.path}: says no number of frame {frame} or one soon after")
+        raise UserError(f"{trained.path}: non-finite logit in the batch starting at frame {frame}")
     return prediction, None if known is None else known.distances(early.features(len(samples))).tolist()
 
 
@@ -102,7 +102,7 @@ class Scorer:
         self.trained, self.device, self.batch, self.usable = trained, device, batch, usable
         contract = trained.contract
         self.length, self.every = int(contract["clip"]), int(contract["every"])
-        self.size, self.cropper = int(contract["size"]), Cropper.of(contract)
+        self.size, self.cropper = int(contract["size"]), Cropper.from_contract(contract)
         self.through_jpeg = contract["format"] == "jpg" and trained.stored is not None
         self.starts: set[int] = set()
         self.open: list[Clip] = []
@@ -121,7 +121,7 @@ class Scorer:
         """
         self.starts, self.open, self.pending, self.scores, self.shown = set(starts), [], [], [], []
 
-    def see(self, frame: Frame) -> None:
+    def add_frame(self, frame: Frame) -> None:
         if frame.number in self.starts:
             for face in frame.faces:
                 try:
@@ -152,7 +152,7 @@ class Scorer:
         if self.through_jpeg:
             crop = decode(encode(crop, "jpg"))
         clip.crops.append(resize(crop, self.size).copy())  # a view would keep the frame
-        clip.points.append(clip.region.inward(face.landmarks, self.size))
+        clip.points.append(clip.region.to_crop(face.landmarks, self.size))
         return True
 
     @property
@@ -168,7 +168,7 @@ class Scorer:
         clips, self.pending = self.pending[: self.batch], self.pending[self.batch :]
         samples = [
             Sample(
-                frames=as_frames(clip.crops),
+                frames=to_frames(clip.crops),
                 label=0,
                 mask=None,
                 landmarks=torch.from_numpy(np.stack(clip.points)) if self.trained.method.needs_landmarks else None,

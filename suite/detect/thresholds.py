@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.metrics.operating import FORGED_AT, UNCLEAR_AT, OperatingPoint
 from lightning_modules.trained_method import Trained
 
@@ -24,9 +24,9 @@ class Rates:
     def __post_init__(self) -> None:
         for name in ("forged_at", "unclear_at"):
             if not 0 < getattr(self, name) < 1:
-                raise Refused(f"{name} {getattr(self, name):g}: must be above 0 and below 1, a share of real videos")
+                raise UserError(f"{name} {getattr(self, name):g}: must be above 0 and below 1, a share of real videos")
         if self.unclear_at < self.forged_at:
-            raise Refused(
+            raise UserError(
                 f"unclear_at {self.unclear_at:g}: must be at least forged_at, {self.forged_at:g}: what is called "
                 "forged would be unclear as well"
             )
@@ -47,15 +47,15 @@ class Thresholds:
 
 def points_of(method: Trained, rates: Rates) -> tuple[OperatingPoint, OperatingPoint]:
     """Where a video is forged, and where unclear."""
-    return method.at(rates.forged_at), method.at(rates.unclear_at)
+    return method.find_point(rates.forged_at), method.find_point(rates.unclear_at)
 
 
 def thresholds_of(methods: Sequence[Trained], rates: Rates) -> Thresholds:
     """Means over the methods, as the probability is."""
     points = [(one, points_of(one, rates)) for one in methods]
     return Thresholds(
-        forged=fmean(one.calibrated(forged.threshold) for one, (forged, _) in points),
-        unclear=fmean(one.calibrated(unclear.threshold) for one, (_, unclear) in points),
+        forged=fmean(one.calibrate(forged.threshold) for one, (forged, _) in points),
+        unclear=fmean(one.calibrate(unclear.threshold) for one, (_, unclear) in points),
     )
 
 
@@ -87,9 +87,9 @@ class Performance:
     caution: str  # where validation had too few videos
 
     @staticmethod
-    def of(method: Trained, rates: Rates) -> Performance:
+    def measure(method: Trained, rates: Rates) -> Performance:
         forged, unclear = points_of(method, rates)
-        high, low = (f"{method.calibrated(point.threshold):.3f}" for point in (forged, unclear))
+        high, low = (f"{method.calibrate(point.threshold):.3f}" for point in (forged, unclear))
         n, m = forged.reals, forged.fakes
         found: list[tuple[Verdict, str, int, int]] = [
             ("forged", f"above {high}", forged.false_alarms, m - forged.misses),

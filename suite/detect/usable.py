@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from datamodules.faces.landmarks.base import PRESENCE
 from datamodules.faces.quality import PITCH, YAW, Quality
 from datamodules.media.damage import say_damage
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,15 +62,15 @@ class Usable:
 
     def __post_init__(self) -> None:
         if self.moments < 1:
-            raise Refused(f"usable.moments {self.moments}: must be at least 1")
+            raise UserError(f"usable.moments {self.moments}: must be at least 1")
         if not 0 < self.distance < float("inf"):
-            raise Refused(f"usable.distance {self.distance}: must be above 0 and finite")
+            raise UserError(f"usable.distance {self.distance}: must be above 0 and finite")
         for name in ("outside", "unexposed", "presence", "damaged"):
             if not 0 <= getattr(self, name) <= 1:
-                raise Refused(f"usable.{name} {getattr(self, name)}: must be between 0 and 1")
+                raise UserError(f"usable.{name} {getattr(self, name)}: must be between 0 and 1")
         for name in ("yaw", "pitch"):
             if not 0 < getattr(self, name) <= 180:
-                raise Refused(f"usable.{name} {getattr(self, name)}: must be above 0 and at most 180 degrees")
+                raise UserError(f"usable.{name} {getattr(self, name)}: must be above 0 and at most 180 degrees")
 
     def reject_damage(self, damage: NDArray[np.bool_]) -> str:
         """The reason not to judge a file of which some frames are damaged, empty where there is none.

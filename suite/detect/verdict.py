@@ -21,7 +21,7 @@ from suite.detect.usable import Usable
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
+class MethodVerdict:
     """By one method of one face."""
 
     by: Trained
@@ -30,13 +30,13 @@ class Said:
     probability: float  # after calibration
 
     @property
-    def usable(self) -> list[Score]:
+    def usable_scores(self) -> list[Score]:
         return [one for one in self.moments if one.fault is None]
 
     @property
     def distance(self) -> Distance | None:
         """Median over its usable moments, of all where none is usable; nothing where its checkpoint cannot tell."""
-        known = [one.distance for one in self.usable or self.moments if one.distance is not None]
+        known = [one.distance for one in self.usable_scores or self.moments if one.distance is not None]
         if self.by.method.familiarity is None or not known:
             return None
         return Distance(name=self.by.name, value=median(known), limit=float(self.by.method.familiarity.limit))
@@ -49,7 +49,7 @@ class FaceVerdict:
     last: float
     quality: dict[str, float]  # medians over its moments, of what is known
     left_out: dict[str, int]  # moments that have no part in the verdict, by the kind of their fault
-    said: list[Said]
+    said: list[MethodVerdict]
     probability: float | None  # mean over the methods; None where nothing can be said
     thresholds: Thresholds
     reasons: list[str]  # why nothing is said
@@ -61,20 +61,20 @@ class FaceVerdict:
         return self.thresholds.verdict(self.probability)
 
 
-def typical(seen: Sequence[Quality]) -> dict[str, float]:
+def take_medians(seen: Sequence[Quality]) -> dict[str, float]:
     """Medians of what is known."""
     known = {one.name: [v for v in (getattr(q, one.name) for q in seen) if not isnan(v)] for one in fields(Quality)}
     return {name: median(values) for name, values in known.items() if values}
 
 
-def pooled(trained: Trained, moments: Sequence[Score]) -> float:
+def pool_scores(trained: Trained, moments: Sequence[Score]) -> float:
     score = torch.tensor([moment.score for moment in moments], dtype=torch.float64)
     nothing = torch.zeros(len(moments), dtype=torch.long)
     frames = torch.tensor([moment.frame for moment in moments])
-    return float(functional.by_video(score, nothing, nothing, frames, trained.method.mean_of).score)
+    return float(functional.pool_by_video(score, nothing, nothing, frames, trained.method.mean_of).score)
 
 
-def of_face(
+def judge_face(
     track: Track,
     moments: Sequence[tuple[Trained, list[Score]]],
     times: Sequence[float],
@@ -93,8 +93,8 @@ def of_face(
     said = []
     for trained, mine in moments:
         if mine:
-            score = pooled(trained, [one for one in mine if one.fault is None] or mine)
-            said.append(Said(by=trained, moments=mine, score=score, probability=trained.calibrated(score)))
+            score = pool_scores(trained, [one for one in mine if one.fault is None] or mine)
+            said.append(MethodVerdict(by=trained, moments=mine, score=score, probability=trained.calibrate(score)))
     # methods cut the same face by margins of their own: the one that has least of it decides
     least = min((mine for _, mine in moments), key=lambda mine: sum(one.fault is None for one in mine))
     faults = [one.fault for one in least if one.fault is not None]
@@ -105,7 +105,7 @@ def of_face(
         track=track,
         first=times[track.frames[0]],
         last=times[track.frames[-1]],
-        quality=typical([moment.quality for one in said for moment in one.moments]),
+        quality=take_medians([moment.quality for one in said for moment in one.moments]),
         left_out=dict(Counter(fault.kind for fault in faults).most_common()),
         said=said,
         probability=None if reasons or not said else fmean(one.probability for one in said),
@@ -114,7 +114,7 @@ def of_face(
     )
 
 
-def of_file(faces: Sequence[FaceVerdict], glimpses: int, damage: str = "") -> tuple[Verdict, list[str]]:
+def judge_file(faces: Sequence[FaceVerdict], glimpses: int, damage: str = "") -> tuple[Verdict, list[str]]:
     """That of the most suspicious face that can be judged.
 
     Args:

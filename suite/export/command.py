@@ -16,16 +16,16 @@ from jsonargparse import auto_cli
 
 from datamodules.prepared.contract import digest
 from datamodules.runtime.atomic_files import write_text
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.own_validation import LIMIT, check_limit
 from lightning_modules.trained_method import Trained, load, round_to_half, save
-from suite.cli.extras import need
+from suite.cli.extras import require_extra
 from suite.cli.parser import Parser
 from suite.detect.thresholds import Performance, Rates
 from suite.export.deploy import Deployed, Engine, Run, example, runner, write
 from suite.html.render import template
 from suite.run_metrics import Run as Test
-from suite.run_metrics import read_run, shown, verdict, videos
+from suite.run_metrics import format_metrics, read_run, verdict, videos
 
 PARITY = 1e-4  # largest difference of any output from torch's, over its size where that is above 1
 POOLING = {
@@ -36,7 +36,7 @@ POOLING = {
 NEEDED = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "torch.export": (), "hub": ()}
 
 
-def apart(trained: Trained, run: Run) -> float:
+def measure_difference(trained: Trained, run: Run) -> float:
     """The largest difference of an output from torch's, over its size where that is above 1."""
     most = [0.0]
     for batch in (1, 5):
@@ -87,7 +87,7 @@ def test_of(trained: Trained, tested: Path | None, home: Path) -> Test | None:
     if test.about.get("weights") == trained.digest:
         return test
     if tested is not None:
-        raise Refused(f"{tested}: was tested with other weights; test these, or leave out --tested")
+        raise UserError(f"{tested}: was tested with other weights; test these, or leave out --tested")
     return None
 
 
@@ -97,7 +97,7 @@ def card(trained: Trained, test: Test | None, more: dict[str, Any], learned: flo
     about: dict[str, Any] = {}
     if test is not None:
         v = videos(test)
-        metrics = {} if own.is_below(learned) else shown(verdict(test))
+        metrics = {} if own.is_below(learned) else format_metrics(verdict(test))
         about = {"reals": int((v.label == 0).sum()), "fakes": int((v.label == 1).sum())}
         about["forgeries"] = sorted(set(v.method[v.label == 1].tolist()))
     return template("export/card.md").render(
@@ -110,7 +110,7 @@ def card(trained: Trained, test: Test | None, more: dict[str, Any], learned: flo
         metrics=metrics,
         own_validation=own.describe(learned),
         about=about,
-        did=Performance.of(trained, Rates()),
+        did=Performance.measure(trained, Rates()),
         today=date.today().isoformat(),
         **more,
     )
@@ -137,9 +137,9 @@ def export(
         half: Round parameters to half precision, for a file of half the size; for format hub.
         learned: Video AUROC on its own validation below which the card says 'not trained', and no metric of a test.
     """
-    need(f"format {format}", NEEDED[format], "export")
+    require_extra(f"format {format}", NEEDED[format], "export")
     if half and format != "hub":
-        raise Refused(f"half: not with format {format}; give --format hub")
+        raise UserError(f"half: not with format {format}; give --format hub")
     check_limit(learned)
     trained = load(checkpoint)
     home = checkpoint.parent.parent if checkpoint.suffix == ".ckpt" else checkpoint
@@ -150,17 +150,17 @@ def export(
     if format == "hub":
         if half:
             whole, trained = trained, round_to_half(trained)
-            more["rounded"] = apart(trained, torch_runner(whole))
+            more["rounded"] = measure_difference(trained, torch_runner(whole))
         save(trained, out, half)
         load(out)  # what was written can be read
     else:
         engine: Engine = format
         path = write(trained, engine, out)
         run = runner(path)
-        more["apart"] = apart(trained, run)
+        more["apart"] = measure_difference(trained, run)
         if not more["apart"] <= PARITY:
             path.unlink()
-            raise Refused(f"{path}: differs from torch by {more['apart']:.2g}, more than {PARITY:g}; removed")
+            raise UserError(f"{path}: differs from torch by {more['apart']:.2g}, more than {PARITY:g}; removed")
         more["latencies"] = latency(trained, run)
         more["machine"] = f"{platform.machine()}, {torch.get_num_threads()} threads"
         about: dict[str, Any] = {"model": trained.model, "contract": trained.contract, "stored": trained.stored}

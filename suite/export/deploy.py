@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from datamodules.batch import POINTS, Batch
-from datamodules.runtime.atomic_files import appearing
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.atomic_files import write_atomically
+from datamodules.runtime.errors import UserError
 from lightning_modules.metrics.calibration import Calibration
 from lightning_modules.metrics.functional import MOST_ODDS
 from lightning_modules.trained_method import Trained
@@ -51,7 +51,7 @@ class Deployed(nn.Module):
             numbers=frames.new_zeros(b, t, dtype=torch.long),
             counts=frames.new_ones(b, dtype=torch.bool),
         )
-        prediction = self.method.predicted(batch)
+        prediction = self.method.predict(batch)
         logit = prediction.logit.float()
         sure = logit.clamp(-MOST_ODDS, MOST_ODDS)  # as calibration takes them of a score
         out = [logit, logit.sigmoid(), (self.slope * sure + self.bias).sigmoid()]
@@ -84,9 +84,9 @@ def write(trained: Trained, engine: Engine, out: Path) -> Path:
             program = torch.export.export(network, inputs, dynamic_shapes=shapes)
     except (RuntimeError, ValueError, AssertionError) as error:
         first = str(error).strip().splitlines()[0]
-        raise Refused(f"{trained.path}: {type(trained.method).__name__} cannot be exported: {first}") from error
+        raise UserError(f"{trained.path}: {type(trained.method).__name__} cannot be exported: {first}") from error
     path = out / FILES[engine]
-    with appearing(path) as part:
+    with write_atomically(path) as part:
         if engine == "torch.export":
             with part.open("wb") as f:  # a path must end in .pt2
                 torch.export.save(program, f)
@@ -103,7 +103,7 @@ def write(trained: Trained, engine: Engine, out: Path) -> Path:
                 )
             except torch.onnx.OnnxExporterError as error:
                 what = f"{type(trained.method).__name__} has operations that ONNX lacks"
-                raise Refused(f"{trained.path}: {what}; use --format torch.export") from error
+                raise UserError(f"{trained.path}: {what}; use --format torch.export") from error
             assert made is not None
             made.save(part, external_data=False)
     return path

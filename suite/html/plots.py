@@ -60,7 +60,7 @@ def histogram(run: Run) -> str:
                 alpha=0.55,
                 label=f"{name} ({len(part)})",
             )
-    if (threshold := run.fixed.get("video_threshold")) is not None:
+    if (threshold := run.fixed_values.get("video_threshold")) is not None:
         axes.axvline(threshold, color="#111827", linestyle="--", linewidth=1, label="threshold from validation")
     axes.set(xlabel="score of the video", ylabel="share of the class", xlim=(0, 1))
     axes.legend(frameon=False)

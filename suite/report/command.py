@@ -19,16 +19,16 @@ from lightning_modules.own_validation import LIMIT, check_limit
 from suite.cli.parser import Parser
 from suite.html import plots
 from suite.html.render import render
-from suite.report.test_sets import TestSet, by_test_set
+from suite.report.test_sets import TestSet, group_by_test_set
 from suite.run_metrics import (
     OF_DATASET,
     OF_FORGERY,
     Run,
-    by_dataset,
-    by_forgery,
-    pooled,
+    format_metrics,
+    measure_datasets,
+    measure_forgeries,
+    pool_manipulations,
     read_run,
-    shown,
     verdict,
     videos,
 )
@@ -42,7 +42,7 @@ def lead(run: Run, metrics: Mapping[str, Interval], learned: float) -> str:
     if own.is_below(learned):
         return f"{run.name}: {own.describe(learned)}: no metric of its test is shown; --learned 0 shows them."
     v = videos(run)
-    seen, unseen = pooled(run, seen=True), pooled(run, seen=False)
+    seen, unseen = pool_manipulations(run, seen=True), pool_manipulations(run, seen=False)
     parts = [f"{name} forgeries {value}" for name, value in (("seen", seen), ("unseen", unseen)) if value is not None]
     first = (
         f"{run.name}: on {int((v.label == 0).sum())} real and {int((v.label == 1).sum())} fake test videos, video AUROC"
@@ -76,9 +76,9 @@ def thresholds(run: Run) -> list[tuple[str, str]]:
     """Of videos, as validation on each of several sets alone would have fixed it; the last one is that of all."""
     alone = json.loads(run.about.get("fixed_by_set", "{}"))
     rows = [(name, f"{fixed['video_threshold']:.3f}") for name, fixed in alone.items() if "video_threshold" in fixed]
-    return (
-        [*rows, ("together", f"{run.fixed['video_threshold']:.3f}")] if rows and "video_threshold" in run.fixed else []
-    )
+    if not rows or "video_threshold" not in run.fixed_values:
+        return []
+    return [*rows, ("together", f"{run.fixed_values['video_threshold']:.3f}")]
 
 
 def section(run: Run, learned: float) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def section(run: Run, learned: float) -> dict[str, Any]:
     """
     own = run.own_validation
     is_shown = not own.is_below(learned)
-    forgeries, metrics = (by_forgery(run), verdict(run)) if is_shown else ([], {})
+    forgeries, metrics = (measure_forgeries(run), verdict(run)) if is_shown else ([], {})
     contract = json.loads(run.about.get("contract", "{}"))
     panel = run.path / "panels" / "test.png"
     curves = [
@@ -103,16 +103,16 @@ def section(run: Run, learned: float) -> dict[str, Any]:
         "lead": lead(run, metrics, learned),
         "own_validation": own.describe(learned) or "-",
         "is_shown": is_shown,
-        "metrics": shown(metrics),
+        "metrics": format_metrics(metrics),
         "reals": int((videos(run).label == 0).sum()),
         "any_unseen": any(row.seen is False for row in forgeries),
-        "forgeries": [(row, shown(row.metrics)) for row in forgeries],
-        "datasets": [(row, shown(row.metrics)) for row in by_dataset(run)] if is_shown else [],
+        "forgeries": [(row, format_metrics(row.metrics)) for row in forgeries],
+        "datasets": [(row, format_metrics(row.metrics)) for row in measure_datasets(run)] if is_shown else [],
         "dataset_titles": list(titles(OF_DATASET).values()),
         "thresholds": thresholds(run),
         "localizes": any(row.metrics.keys() - OF_FORGERY for row in forgeries),
         "map_by": run.map_by,
-        "forgery_titles": list(dict.fromkeys(title for row in forgeries for title in shown(row.metrics))),
+        "forgery_titles": list(dict.fromkeys(title for row in forgeries for title in format_metrics(row.metrics))),
         "histogram": Markup(plots.histogram(run)) if is_shown else "",
         "panel": base64.b64encode(panel.read_bytes()).decode() if is_shown and panel.is_file() else None,
         "curves": [Markup(curve) for curve in curves if curve],
@@ -124,7 +124,7 @@ def section(run: Run, learned: float) -> dict[str, Any]:
     }
 
 
-def compared(test_set: TestSet, sections: list[dict[str, Any]]) -> dict[str, Any]:
+def render_comparison(test_set: TestSet, sections: list[dict[str, Any]]) -> dict[str, Any]:
     """One table and one drawing of the runs that were tested on the same videos."""
     shown = [run for run, s in zip(test_set.runs, sections, strict=True) if s["is_shown"]]
     return {
@@ -139,13 +139,15 @@ def report(runs: list[Path], out: Path | None = None, learned: float = LIMIT) ->
     """Write one self-contained page about a run, or comparing several."""
     check_limit(learned)
     read = [read_run(path) for path in runs]
-    sections, sets = [section(run, learned) for run in read], by_test_set(read)
+    sections, sets = [section(run, learned) for run in read], group_by_test_set(read)
     page = render(
         "report/page.html",
         title=" and ".join(run.name for run in read) if len(read) < 4 else f"{len(read)} runs",
         runs=sections,
         sets=[
-            compared(one, [s for run, s in zip(read, sections, strict=True) if any(run is mine for mine in one.runs)])
+            render_comparison(
+                one, [s for run, s in zip(read, sections, strict=True) if any(run is mine for mine in one.runs)]
+            )
             for one in sets
         ],
         resamples=RESAMPLES,

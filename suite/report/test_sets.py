@@ -25,7 +25,7 @@ def releases_of(run: Run) -> str:
     return ", ".join(f"{d} {c}" for d, c in pairs) + (f", {degradation}" if degradation else "")
 
 
-def by_test_set(runs: Sequence[Run]) -> list[TestSet]:
+def group_by_test_set(runs: Sequence[Run]) -> list[TestSet]:
     """Runs on the same videos together, in their order; sets of one data set that differ say by how much."""
     groups: dict[tuple[str, frozenset[str]], list[Run]] = {}
     for run in runs:

@@ -54,7 +54,7 @@ class Job:
     def progress(self, done: int, total: int) -> None:
         self.done, self.total = done, total
 
-    def said(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         out = {"state": self.state, "done": self.done, "total": self.total, "message": self.message, "name": self.name}
         return out | {"verdict": self.result.get("verdict"), "reasons": self.result.get("reasons")}
 
@@ -104,7 +104,7 @@ class Server:
         job.is_wanted = False
         shutil.rmtree(job.folder, ignore_errors=True)
 
-    async def first(self, request: Request) -> Response:
+    async def show_page(self, request: Request) -> Response:
         return HTMLResponse(
             render("serve/page.html", title="Is it forged?", lead=self.lead, bounds=self.bounds), headers=HEADERS
         )
@@ -114,10 +114,10 @@ class Server:
         if (refusal := self.refusal(request)) is not None:
             return refusal
         key = secrets.token_urlsafe(16)
-        job = Job(name=shown(request.query_params.get("name", "")), folder=self.folder / key)
+        job = Job(name=display_name(request.query_params.get("name", "")), folder=self.folder / key)
         job.folder.mkdir()
         self.jobs[key] = job
-        if (refusal := await self.received(request, job.folder / "upload")) is not None:
+        if (refusal := await self.receive(request, job.folder / "upload")) is not None:
             self.forget(key)
             return refusal
         job.state = "waiting"
@@ -126,21 +126,21 @@ class Server:
         task.add_done_callback(self.tasks.discard)
         return JSONResponse({"id": key}, 201, HEADERS)
 
-    async def received(self, request: Request, path: Path) -> Response | None:
+    async def receive(self, request: Request, path: Path) -> Response | None:
         """Why the body is not wanted, if it is not."""
         try:
-            size = await asyncio.wait_for(self.stored(request, path), self.bounds.sending)
+            size = await asyncio.wait_for(self.store(request, path), self.bounds.sending)
         except TooLarge:
-            return no(413, f"larger than {self.bounds.megabytes:g} MB")
+            return refuse(413, f"larger than {self.bounds.megabytes:g} MB")
         except asyncio.TimeoutError:
-            return no(408, f"took more than {self.bounds.sending:g} s to send")
+            return refuse(408, f"took more than {self.bounds.sending:g} s to send")
         except ClientDisconnect:
-            return no(400, "ended before its end")
+            return refuse(400, "ended before its end")
         except OSError as error:
-            return no(507, f"cannot be stored: {error.strerror}")
-        return self.full() if size else no(400, "is empty")  # others may have come while it was sent
+            return refuse(507, f"cannot be stored: {error.strerror}")
+        return self.refuse_when_full() if size else refuse(400, "is empty")  # others may have come while it was sent
 
-    async def stored(self, request: Request, path: Path) -> int:
+    async def store(self, request: Request, path: Path) -> int:
         """The number of its bytes."""
         size = 0
         with path.open("wb") as f:
@@ -154,15 +154,15 @@ class Server:
     def refusal(self, request: Request) -> Response | None:
         origin = request.headers.get("origin")
         if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
-            return no(403, f"sent by a page of {origin}")  # any page in the same browser could
+            return refuse(403, f"sent by a page of {origin}")  # any page in the same browser could
         declared = request.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > self.bounds.megabytes * 2**20:
-            return no(413, f"larger than {self.bounds.megabytes:g} MB")
-        return self.full()
+            return refuse(413, f"larger than {self.bounds.megabytes:g} MB")
+        return self.refuse_when_full()
 
-    def full(self) -> Response | None:
+    def refuse_when_full(self) -> Response | None:
         if sum(job.state in ("waiting", "running") for job in self.jobs.values()) > self.bounds.waiting:
-            return no(503, f"{self.bounds.waiting} files wait already; try again later")
+            return refuse(503, f"{self.bounds.waiting} files wait already; try again later")
         return None
 
     async def run(self, job: Job) -> None:
@@ -171,7 +171,7 @@ class Server:
                 return
             job.state = "running"
             try:
-                path = named(job.folder / "upload")
+                path = rename_by_content(job.folder / "upload")
                 asked = Asked(path=path, name=job.name, out=job.folder / "out", seconds=self.bounds.seconds)
                 job.result = await asyncio.to_thread(self.worker.ask, asked, job.progress, lambda: job.is_wanted)
                 job.state = "done"
@@ -186,27 +186,27 @@ class Server:
 
     async def status(self, request: Request) -> Response:
         job = self.jobs.get(request.path_params["key"])
-        return no(404, "no such file") if job is None else JSONResponse(job.said(), headers=HEADERS)
+        return refuse(404, "no such file") if job is None else JSONResponse(job.describe(), headers=HEADERS)
 
     async def remove(self, request: Request) -> Response:
         key = request.path_params["key"]
         if key not in self.jobs:
-            return no(404, "no such file")
+            return refuse(404, "no such file")
         self.forget(key)
         return Response(status_code=204, headers=HEADERS)
 
     async def product(self, request: Request) -> Response:
         job, name = self.jobs.get(request.path_params["key"]), request.path_params["name"]
         if job is None or job.state != "done" or name not in PRODUCTS or not (job.folder / "out" / name).is_file():
-            return no(404, "no such file")
+            return refuse(404, "no such file")
         return FileResponse(job.folder / "out" / name, headers=HEADERS)
 
 
-def no(status: int, reason: str) -> Response:
+def refuse(status: int, reason: str) -> Response:
     return JSONResponse({"error": reason}, status, HEADERS)
 
 
-def shown(name: str) -> str:
+def display_name(name: str) -> str:
     """The last part of a name, without what no name has."""
     last = name.replace("\\", "/").rpartition("/")[2]
     return "".join(c for c in last if c.isprintable())[:LONGEST_NAME] or "upload"
@@ -215,7 +215,7 @@ def shown(name: str) -> str:
 MAGIC = {b"\x89PNG\r\n\x1a\n": ".png", b"\xff\xd8\xff": ".jpg", b"BM": ".bmp", b"II*\0": ".tif", b"MM\0*": ".tif"}
 
 
-def named(path: Path) -> Path:
+def rename_by_content(path: Path) -> Path:
     """Moved to a name that says what it holds, by its first bytes: what it was called is nobody's word."""
     with path.open("rb") as f:
         start = f.read(16)
@@ -231,7 +231,7 @@ def application(server: Server, hosts: list[str]) -> Starlette:
         hosts: Names that it may be called by: a page elsewhere could otherwise give this machine one of its own.
     """
     routes = [
-        Route("/", server.first),
+        Route("/", server.show_page),
         Route("/files", server.upload, methods=["POST"]),
         Route("/files/{key}", server.status, methods=["GET"]),
         Route("/files/{key}", server.remove, methods=["DELETE"]),

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from datamodules.runtime.errors import Refused
-from suite.cli.extras import need
+from datamodules.runtime.errors import UserError
+from suite.cli.extras import require_extra
 from suite.cli.parser import Parser
-from suite.detect.analyzer import Looker, Settings, add_arguments, introduce, settings_of
+from suite.detect.analyzer import Analyzer, Settings, add_arguments, introduce, settings_of
 from suite.serve.limits import Bounds
 from suite.serve.worker import Asked, Worker
 
@@ -18,26 +18,26 @@ LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
 SHORT = {"seconds": 600.0, "pixels": 4096 * 2304}  # of what strangers send, see Limits
 
 
-def looking(checkpoints: list[Path], settings: Settings) -> Callable[[Asked, Callable[[int, int], None]], Any]:
+def create_analysis(checkpoints: list[Path], settings: Settings) -> Callable[[Asked, Callable[[int, int], None]], Any]:
     """What the worker does with each file."""
-    looker = Looker(checkpoints, settings)
-    return lambda file, progress: looker.look(file.path, file.out, True, progress, file.name)
+    analyzer = Analyzer(checkpoints, settings)
+    return lambda file, progress: analyzer.analyze(file.path, file.out, True, progress, file.name)
 
 
 def serve(checkpoint: list[Path], settings: Settings, bounds: Bounds, host: str, port: int, names: list[str]) -> None:
-    need("serve", ("starlette", "uvicorn"), "serve")
+    require_extra("serve", ("starlette", "uvicorn"), "serve")
     import uvicorn
 
     from suite.serve.app import Server, application
 
-    methods = Looker(checkpoint, settings).methods  # what cannot be asked is refused before anybody sends a file
+    methods = Analyzer(checkpoint, settings).methods  # what cannot be asked is refused before anybody sends a file
     lead = " ".join(introduce(methods, settings.rates))
-    server = Server(Worker(looking, checkpoint, settings), bounds, lead)
+    server = Server(Worker(create_analysis, checkpoint, settings), bounds, lead)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family)
     except OSError as error:
-        raise Refused(f"serve: {host}, port {port}: {error.strerror}") from error
+        raise UserError(f"serve: {host}, port {port}: {error.strerror}") from error
     name = f"[{host}]" if ":" in host else host
     app = application(server, [*LOOPBACK, name, *names])
     at = f"http://{name}:{listening.getsockname()[1]}/"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,4 +27,4 @@ class Bounds:
     def __post_init__(self) -> None:
         for name in ("megabytes", "sending", "seconds", "keep"):
             if getattr(self, name) <= 0:
-                raise Refused(f"bounds.{name} {getattr(self, name)}: must be above 0")
+                raise UserError(f"bounds.{name} {getattr(self, name)}: must be above 0")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.runtime import process_pool
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ class Worker:
                         progress(*content)
             except (EOFError, OSError) as error:
                 self.process.join()
-                raise GivenUp("the file has brought down what reads it") from error
+                raise GivenUp("the decoder crashed on this file") from error
             if until is not None and time.monotonic() > until:
                 self.kill()
                 raise GivenUp(f"took more than {asked.seconds:g} s")
@@ -115,7 +115,7 @@ def serve(pipe: Any, make: Callable[..., Any], arguments: tuple[Any, ...]) -> No
         pipe.send(("begun", None))
         try:
             pipe.send(("answer", look(asked, lambda done, total: pipe.send(("progress", (done, total))))))
-        except Refused as error:
+        except UserError as error:
             # where it lies means nothing to whoever sent it
             said = str(error).replace(str(asked.path), asked.name).replace(str(asked.out), asked.name)
             pipe.send(("refused", said))

@@ -1,4 +1,4 @@
-"""What the README and sweeps say of the studio is so."""
+"""What the pages and sweeps say of the studio is so."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def test_no_sweep_and_no_default_asks_for_more_pairs_than_the_studio_has() -> No
             assert 0 < 2 * int({**defaults, **counts}[split]) <= len(mine)
 
 
-def test_the_readme_counts_the_people_and_names_the_forgeries_of_the_studio() -> None:
-    text = (ROOT / "README.md").read_text()
+def test_the_page_of_the_studio_counts_the_people_and_names_the_forgeries_of_the_studio() -> None:
+    text = (ROOT / "docs/studio.md").read_text()
     for size in get_args(Size):
         plan = Plan(size=size, seed=0, difficulty=0)
         filmed = {split: 2 * len(pairs) for split, pairs in plan.splits().items()}

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from suite.__main__ import main
-from suite.benchmark.overrides import merged
+from suite.benchmark.overrides import merge
 from suite.benchmark.plan import Sweep
 from tests.conftest import ROOT
 
@@ -31,23 +31,23 @@ def test_a_benchmark_that_is_shipped_can_be_played(
 
     def stop(made: Sweep, *_: Any) -> None:
         plans.append(made)
-        raise Refused("seen")
+        raise UserError("seen")
 
-    monkeypatch.setattr("suite.benchmark.command.play", stop)
+    monkeypatch.setattr("suite.benchmark.command.run_sweep", stop)
     with pytest.raises(SystemExit):
         main(["benchmark", "--config", str(config)])
     [made] = plans
     tried = set()
-    for cell in made.cells():
+    for cell in made.jobs():
         entrant = made.methods[cell.method]
         names = {file.stem for file in entrant.config}
         assert (entrant.after is not None) == bool(names & {"rffr", "delocate"})
         settings = made.settings(cell, Path("out"))
-        if entrant.learns:
+        if entrant.is_trained_here:
             data = settings["data"]["init_args"]
             assert data["prepared"].startswith("data/")
             assert (data["methods"] == []) == bool(names & {"rffr_pretrain", "delocate_pretrain"})  # real faces alone
-            whole = merged(*(yaml.safe_load(file.read_text()) for file in entrant.config[:1]))
+            whole = merge(*(yaml.safe_load(file.read_text()) for file in entrant.config[:1]))
             if isinstance(whole["data"], dict) and "synthesis" in whole["data"]["init_args"]:
                 assert data["methods"] is None  # likewise
         if cell.method not in tried:
@@ -55,7 +55,7 @@ def test_a_benchmark_that_is_shipped_can_be_played(
             (tmp_path / "changed.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
             files = [word for file in (*entrant.config, tmp_path / "changed.yaml") for word in ("--config", str(file))]
             with pytest.raises(SystemExit) as ended:
-                main(["fit" if entrant.learns else "test", *files, "--print_config"])
+                main(["fit" if entrant.is_trained_here else "test", *files, "--print_config"])
             assert ended.value.code in (0, None), capsys.readouterr().err
     for condition in made.conditions():
         data = made.data(condition, "", Path("out"))["data"]["init_args"]

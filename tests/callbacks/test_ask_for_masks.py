@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from datamodules.annotation.annotated_faces import Granted
+from datamodules.annotation.annotated_faces import AnnotatedFaces
 from datamodules.annotation.oracle import DatasetMasks, DrawnMasks, face_of
 from datamodules.annotation.request import Face, Request, read_request
 from datamodules.face_data import FaceData
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from suite.__main__ import main
 from tests.fixtures.asking import arguments, losses
 
@@ -51,17 +51,17 @@ def test_masks_are_counted_once_and_never_beyond_the_budget(prepared: Path) -> N
     data.ask(fakes(data, 4), {})
     data.ask(fakes(data, 6), {})
     assert (data.granted.state()["masks"], data.granted.state()["budget"]) == (6, 6)
-    with pytest.raises(Refused, match="masks: 7 were asked for, the budget is 6"):
+    with pytest.raises(UserError, match="masks: 7 were asked for, the budget is 6"):
         data.ask(fakes(data, 1, start=6), {})
     assert data.granted.state()["masks"] == 6
     for face in (Face("nobody", 0, 0), fakes(data, 1)[0]._replace(frame=10**6)):
-        with pytest.raises(Refused, match="is not among the faces of training"):
+        with pytest.raises(UserError, match="is not among the faces of training"):
             data.ask([face], {})
     assert not any(sample.mask is not None for sample in data.samples(fakes(data, 3)))
     later = asking(prepared, budget=6)  # goes on from a checkpoint
     assert later.granted is not None
     later.granted.remember(data.granted.state())
-    with pytest.raises(Refused, match="masks: 7 were asked for, the budget is 6"):
+    with pytest.raises(UserError, match="masks: 7 were asked for, the budget is 6"):
         later.ask(fakes(later, 1, start=6), {})
 
 
@@ -72,8 +72,8 @@ def test_granted_faces_join_every_batch_and_count_for_nothing_else(prepared: Pat
     data.ask(chosen, {})
     batch = next(iter(data.train_dataloader()))
     batch.frames, batch.mask = batch.frames.float() / 255, batch.mask.float() / 255
-    joined = data.granted.joined(batch, 3)
-    again = data.granted.joined(batch, 3)
+    joined = data.granted.append_to(batch, 3)
+    again = data.granted.append_to(batch, 3)
     assert len(joined) == 12
     assert torch.equal(joined.frames[:8], batch.frames)
     assert not joined.counts[8:].any()
@@ -84,8 +84,8 @@ def test_granted_faces_join_every_batch_and_count_for_nothing_else(prepared: Pat
     names = list(zip(joined.video[8:], joined.track[8:].tolist(), joined.numbers[8:, 0].tolist(), strict=True))
     assert set(names) <= set(chosen)
     assert torch.equal(joined.frames, again.frames)
-    assert joined.video[8:] != data.granted.joined(batch, 4).video[8:]
-    assert Granted(DatasetMasks(3), 4).joined(batch, 0) is batch
+    assert joined.video[8:] != data.granted.append_to(batch, 4).video[8:]
+    assert AnnotatedFaces(DatasetMasks(3), 4).append_to(batch, 0) is batch
 
 
 def test_a_request_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -94,9 +94,9 @@ def test_a_request_is_read_as_it_was_written(tmp_path: Path) -> None:
     request.write(tmp_path)
     assert read_request(tmp_path) == request
     (tmp_path / "request.csv").write_text("video,track,frame,score\na,0,x,1\n")
-    with pytest.raises(Refused, match=r"request\.csv, line 2: invalid literal"):
+    with pytest.raises(UserError, match=r"request\.csv, line 2: invalid literal"):
         read_request(tmp_path)
-    with pytest.raises(Refused, match="'fit' writes it"):
+    with pytest.raises(UserError, match="'fit' writes it"):
         read_request(tmp_path / "none")
 
 
@@ -176,7 +176,7 @@ def test_masks_are_asked_for_in_rounds_and_a_resumed_training_knows_those_of_its
 
 def test_averaged_weights_are_kept_with_the_threshold_that_validation_found(prepared: Path, tmp_path: Path) -> None:
     asked = "{class_path: callbacks.ask_for_masks.AskForMasks, init_args: {after: 2, frames: 2}}"
-    average = "{class_path: callbacks.ema.Averaging, init_args: {decay: 0.9}}"
+    average = "{class_path: callbacks.ema.EMA, init_args: {decay: 0.9}}"
     command = arguments(prepared, tmp_path / "run", "--data.oracle.budget", "3", "--trainer.max_epochs", "3")
     main([*command, "--trainer.callbacks", f"[{asked}, {average}]"])
     state = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["state_dict"]
@@ -197,5 +197,5 @@ def test_a_drawn_mask_is_read_at_the_size_of_the_face(prepared: Path, tmp_path: 
     assert answered.mask[0, 0, :32].eq(255).all()
     assert not answered.mask[0, 0, 32:].any()
     (tmp_path / face_of(sample).file).write_bytes(b"none")
-    with pytest.raises(Refused, match="is not a picture"):
+    with pytest.raises(UserError, match="is not a picture"):
         DrawnMasks(tmp_path, 1).request([sample])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch.optim.swa_utils import AveragedModel
 
-from callbacks.ema import Averaging
+from callbacks.ema import EMA
 
 
 def averaged(steps: int, decay: float = 0.99) -> tuple[torch.nn.Module, torch.nn.Module]:
     """A batch norm that saw activations of a small variance, and its average."""
     torch.manual_seed(0)
     net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4))
-    mean = AveragedModel(net, **Averaging(decay)._kwargs, use_buffers=True)
+    mean = AveragedModel(net, **EMA(decay)._kwargs, use_buffers=True)
     for _ in range(steps):
         net(0.05 * torch.randn(16, 3, 8, 8))
         mean.update_parameters(net)
@@ -32,7 +32,7 @@ def test_the_average_follows_slowly_once_it_has_seen_enough() -> None:
     before = mean[0].bias.clone()  # type: ignore[index]
     with torch.no_grad():
         net[0].bias.add_(1.0)  # type: ignore[index]
-    average = AveragedModel(mean, **Averaging(0.99)._kwargs, use_buffers=True)
+    average = AveragedModel(mean, **EMA(0.99)._kwargs, use_buffers=True)
     average.n_averaged += 2000
     average.update_parameters(net)
     torch.testing.assert_close(average.module[0].bias, before + 0.01, rtol=0, atol=1e-5)  # type: ignore[index]

@@ -11,7 +11,7 @@ import timm
 import torch
 import yaml
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.classifier import Classifier
 from lightning_modules.rffr.method import RFFR
 from lightning_modules.rffr.network import Network
@@ -87,7 +87,9 @@ def test_clip_is_built_with_the_activation_it_was_trained_with() -> None:
     ["vit_large_patch14_clip_224.openai", "vit_base_patch16_clip_224.metaclip_400m", "vit_huge_patch14_clip_378"],
 )
 def test_a_clip_of_another_activation_than_its_weights_is_refused(name: str) -> None:
-    with pytest.raises(Refused, match=r"trained with QuickGELU, which this network lacks; use vit_\w+_quickgelu_\d+\."):
+    with pytest.raises(
+        UserError, match=r"trained with QuickGELU, which this network lacks; use vit_\w+_quickgelu_\d+\."
+    ):
         Classifier(name, trunk_weights="hub")
 
 
@@ -127,7 +129,7 @@ def test_self_blended_images_are_not_normalized_and_others_as_their_weights_were
     ],
 )
 def test_statistics_that_cannot_be_are_refused(given: dict[str, Any], rule: str) -> None:
-    with pytest.raises(Refused, match=rule):
+    with pytest.raises(UserError, match=rule):
         Classifier("test_efficientnet", **given)
 
 

@@ -23,7 +23,7 @@ from datamodules.prepared import checksums
 from datamodules.prepared.contract import compare
 from datamodules.prepared.face_table import FACES
 from datamodules.prepared.tables import CROPS, save, save_tracks
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.studio.forgeries.all import FORGERIES
 from lightning_modules.classifier import Classifier
 from tests.conftest import small_fit, suite
@@ -135,7 +135,7 @@ def test_a_clip_has_consecutive_frames_and_one_square(studio: Path, prepared: Pa
 
 
 def test_stored_crops_refuse_clips(prepared: Path) -> None:
-    with pytest.raises(Refused, match="clip 4: stored crops are single frames"):
+    with pytest.raises(UserError, match="clip 4: stored crops are single frames"):
         make(prepared, clip=4)
 
 
@@ -143,9 +143,9 @@ def test_training_sees_the_chosen_methods_and_testing_all(prepared: Path) -> Non
     data = make(prepared, methods=["Swap", "NeuralTexture"])
     assert set(data.videos("train")["method"].to_pylist()) == {"real", "Swap", "NeuralTexture"}
     assert set(data.videos("test")["method"].to_pylist()) == {"real", *FORGERIES}
-    with pytest.raises(Refused, match=rf"no train video of Deepfakes; there are {', '.join(sorted(FORGERIES))}"):
+    with pytest.raises(UserError, match=rf"no train video of Deepfakes; there are {', '.join(sorted(FORGERIES))}"):
         make(prepared, methods=["Deepfakes"]).videos("train")
-    with pytest.raises(Refused, match="no test video with compression 'c40'"):
+    with pytest.raises(UserError, match="no test video with compression 'c40'"):
         make(prepared, compression="c40").videos("test")
 
 
@@ -205,7 +205,7 @@ def test_a_missing_crop_is_named_and_never_replaced(prepared: Path, tmp_path: Pa
     image = next((copy / "crops").rglob("*.png"))
     for path in image.parent.parent.parent.parent.rglob("*.png"):
         path.unlink()
-    with pytest.raises(Refused, match=r"png: cannot be read .*prepare the data again"):
+    with pytest.raises(UserError, match=r"png: cannot be read .*prepare the data again"):
         list(loader)
 
 
@@ -213,15 +213,15 @@ def test_a_checkpoint_refuses_data_prepared_differently(data: FaceData) -> None:
     state = data.state_dict()
     data.load_state_dict(state)
     other = {"contract": state["contract"] | {"margin": 1.6, "format": "jpg"}}
-    with pytest.raises(Refused, match=r"format is 'png' here and 'jpg' there; margin is 1.3 here and 1.6 there"):
+    with pytest.raises(UserError, match=r"format is 'png' here and 'jpg' there; margin is 1.3 here and 1.6 there"):
         data.load_state_dict(other)
-    with pytest.raises(Refused, match="detector is 'HOG' here and 'absent' there"):
+    with pytest.raises(UserError, match="detector is 'HOG' here and 'absent' there"):
         compare({"detector": "HOG"}, {}, "it")
 
 
 def test_a_checkpoint_refuses_another_size_but_not_another_store(prepared: Path) -> None:
     state = make(prepared).state_dict()
-    with pytest.raises(Refused, match=r"size is 48 here and 64 there; give --data\.image_size 64$"):
+    with pytest.raises(UserError, match=r"size is 48 here and 64 there; give --data\.image_size 64$"):
         make(prepared, image_size=48).load_state_dict(state)
     other = make(prepared)
     other.contract.update({"store": "shards", "frames": 16})
@@ -248,8 +248,8 @@ def test_a_face_seen_only_between_the_evenly_spaced_frames_is_still_evaluated(tm
         {"video": row.key, "track": 0, "frame": i, "time": i / 25, "found_by": "HOG", "landmarks": points} | box
         for i in range(400, 600)
     ]
-    save(tmp_path / "faces.arrow", FACES, [pa.Table.from_pylist(seen, FACES)], checksums.replacing)
-    save(tmp_path / "crops.arrow", CROPS, [], checksums.replacing)
+    save(tmp_path / "faces.arrow", FACES, [pa.Table.from_pylist(seen, FACES)], checksums.replace_recorded)
+    save(tmp_path / "crops.arrow", CROPS, [], checksums.replace_recorded)
     save_tracks(tmp_path)
     clips = VideoClips(tmp_path, tmp_path, manifest.table([row]), Decord(), 64, Cropper(1.3), tracks=1)
     assert clips.faces(4).size == [4]
@@ -259,7 +259,7 @@ def test_settings_that_replace_the_sampler_are_refused(data: FaceData) -> None:
     Trainer(overfit_batches=2, logger=False, enable_checkpointing=False)._data_connector.attach_datamodule(
         Classifier("test_efficientnet"), data
     )
-    with pytest.raises(Refused, match="overfit_batches: replaces the sampler"):
+    with pytest.raises(UserError, match="overfit_batches: replaces the sampler"):
         data.setup("fit")
 
 

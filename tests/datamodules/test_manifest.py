@@ -9,8 +9,8 @@ import pytest
 
 from datamodules import manifest
 from datamodules.datasets.ffpp import index
-from datamodules.manifest import Video, check, inside, read, write
-from datamodules.runtime.errors import Refused
+from datamodules.manifest import Video, check, read, resolve_inside, write
+from datamodules.runtime.errors import UserError
 from tests.fixtures.rows import video
 
 
@@ -45,7 +45,7 @@ def test_a_key_is_data_set_method_compression_and_stem() -> None:
     ],
 )
 def test_rows_that_would_mislead_are_refused(rows: list[Video], reason: str) -> None:
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(UserError, match=reason):
         check(rows, Path("manifest.csv"))
 
 
@@ -58,23 +58,23 @@ def test_a_link_that_leads_out_of_the_root_is_refused(tmp_path: Path) -> None:
     root.mkdir()
     (tmp_path / "secret.mp4").write_bytes(b"")
     (root / "link.mp4").symlink_to(tmp_path / "secret.mp4")
-    with pytest.raises(Refused, match=r"link\.mp4.*outside"):
-        inside(root, "link.mp4")
+    with pytest.raises(UserError, match=r"link\.mp4.*outside"):
+        resolve_inside(root, "link.mp4")
     (root / "real.mp4").write_bytes(b"")
     (root / "alias.mp4").symlink_to(root / "real.mp4")
-    assert inside(root, "alias.mp4") == root / "real.mp4"
+    assert resolve_inside(root, "alias.mp4") == root / "real.mp4"
 
 
 def test_a_table_with_other_columns_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("dataset,label\nd,0\n")
-    with pytest.raises(Refused, match=r"m\.csv: its columns must be.*stem"):
+    with pytest.raises(UserError, match=r"m\.csv: its columns must be.*stem"):
         read(tmp_path / "m.csv")
 
 
 def test_a_number_that_is_none_is_refused_with_its_line(tmp_path: Path) -> None:
     write([video("a", "train", "ann")], tmp_path / "m.csv")
     (tmp_path / "m.csv").write_text((tmp_path / "m.csv").read_text().replace(",0,train", ",real,train"))
-    with pytest.raises(Refused, match=r"m\.csv, line 2: .*'real'"):
+    with pytest.raises(UserError, match=r"m\.csv, line 2: .*'real'"):
         read(tmp_path / "m.csv")
 
 
@@ -96,10 +96,10 @@ def test_files_with_a_leading_dot_and_ids_without_a_split_are_passed_over(tmp_pa
 def test_an_id_in_two_official_lists_is_refused(tmp_path: Path) -> None:
     for name in ("train", "val", "test"):
         (tmp_path / f"{name}.json").write_text('[["000", "003"]]')
-    with pytest.raises(Refused, match=r"val\.json: id '000' is also in train\.json"):
+    with pytest.raises(UserError, match=r"val\.json: id '000' is also in train\.json"):
         list(index(tmp_path))
 
 
 def test_missing_official_lists_are_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"train\.json: missing; put the owners'"):
+    with pytest.raises(UserError, match=r"train\.json: missing; put the owners'"):
         list(index(tmp_path))

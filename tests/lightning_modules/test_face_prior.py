@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from datamodules.face_data import FaceData
-from lightning_modules.face_prior import Degenerate
+from lightning_modules.face_prior import FacePrior
 from suite.__main__ import main
 
 
@@ -18,7 +18,7 @@ def test_the_face_is_its_hull_and_its_features_lie_within(data: FaceData) -> Non
     batch = data.on_after_batch_transfer(next(iter(data.test_dataloader())), 0)
     masks = {}
     for where in ("everywhere", "face", "features"):
-        logit = Degenerate(where).predicted(batch).mask_logit
+        logit = FacePrior(where).predict(batch).mask_logit
         assert logit is not None
         masks[where] = logit[:, 0, 0] > 0
     assert masks["everywhere"].all()
@@ -40,4 +40,4 @@ def test_it_is_tested_without_a_checkpoint_and_never_fitted(
     assert float(row["test/pixel_false_alarms_at_half"]) == 1.0
     with pytest.raises(SystemExit):
         main(["fit", *options, "--run", str(tmp_path / "fit")])
-    assert "Degenerate: has nothing to fit; run 'test'" in capsys.readouterr().err
+    assert "FacePrior: has nothing to fit; run 'test'" in capsys.readouterr().err

@@ -12,13 +12,13 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 
-from callbacks.ema import Averaging
+from callbacks.ema import EMA
 from callbacks.familiarity import KEY, KnowTraining
 from datamodules.augment.augment import Augment
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
 from datamodules.loading.spread import spread_batches
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.synthesis.self_blend import SelfBlend
 from lightning_modules.base import Method
 from lightning_modules.classifier import Classifier
@@ -143,7 +143,7 @@ def test_every_method_describes_each_clip_by_itself(name: str, prepared: Path, s
 
     def features(some: Batch) -> Tensor:
         with torch.inference_mode(), watch(layers, stops=True) as early:
-            method.predicted(some.scaled())
+            method.predict(some.scale())
         return early.features(len(some))
 
     together = features(batch)
@@ -152,7 +152,7 @@ def test_every_method_describes_each_clip_by_itself(name: str, prepared: Path, s
     torch.testing.assert_close(features(batch.rows(torch.tensor([2]))), together[2:3], rtol=1e-3, atol=1e-4)
     assert (together[2] - together[3]).abs().max() > 1e-3
     with torch.inference_mode(), watch(layers) as early:  # as who scores it sees it
-        method.predicted(batch.scaled())
+        method.predict(batch.scale())
     torch.testing.assert_close(early.features(4), together)
 
 
@@ -183,7 +183,7 @@ def fit(data: FaceData, folder: Path, epochs: int = 1) -> Classifier:
         max_epochs=epochs,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        callbacks=[Averaging(0.9), KnowTraining(48), ModelCheckpoint(folder, "one")],  # while it goes on learning
+        callbacks=[EMA(0.9), KnowTraining(48), ModelCheckpoint(folder, "one")],  # while it goes on learning
         default_root_dir=folder,
     )
     trainer.fit(model, data)
@@ -201,7 +201,7 @@ def test_a_checkpoint_knows_the_training_by_its_own_weights_though_they_are_aver
     averaged: Path, prepared: Path
 ) -> None:
     content = torch.load(averaged, weights_only=True)
-    known = Familiarity.of(content[KEY])
+    known = Familiarity.from_state(content[KEY])
     method = Classifier("test_efficientnet")
     method.load_state_dict(content["state_dict"])
     data = FaceData(prepared=prepared, batch_size=8, num_workers=0)
@@ -227,10 +227,10 @@ def test_every_second_face_is_as_augmented_and_a_synthesis_forges_them(prepared:
     data = FaceData(prepared=prepared, batch_size=8, num_workers=0, augment=Augment(flip=1.0))
     callback = KnowTraining(16)
     raw = torch.cat([batch.frames for batch in spread_batches(data, "train", 16, 2**30)])
-    shown = torch.cat([batch.frames for batch in callback.shown(data, "train", torch.device("cpu"))])
+    shown = torch.cat([batch.frames for batch in callback.create_batches(data, "train", torch.device("cpu"))])
     assert torch.equal(shown[::2], raw[::2])
     assert all((shown[i] != raw[i]).any() for i in range(1, 16, 2))
-    again = torch.cat([batch.frames for batch in callback.shown(data, "train", torch.device("cpu"))])
+    again = torch.cat([batch.frames for batch in callback.create_batches(data, "train", torch.device("cpu"))])
     assert torch.equal(shown, again)
 
 
@@ -255,7 +255,7 @@ def test_two_processes_write_what_is_known_into_both_checkpoints(two_processes: 
 
 
 def test_a_training_of_familiar_faces_without_any_is_refused() -> None:
-    with pytest.raises(Refused, match="faces -1: must be at least 0"):
+    with pytest.raises(UserError, match="faces -1: must be at least 0"):
         KnowTraining(-1)
 
 
@@ -275,7 +275,7 @@ def test_a_folder_for_the_hub_knows_the_same_and_a_damaged_file_is_refused(two_p
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    with pytest.raises(Refused, match=r"familiarity\.safetensors: is damaged"):
+    with pytest.raises(UserError, match=r"familiarity\.safetensors: is damaged"):
         load(tmp_path / "hub")
 
 

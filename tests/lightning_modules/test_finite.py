@@ -16,7 +16,7 @@ from pytorch_lightning.strategies import SingleDeviceStrategy, Strategy
 
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.base import Prediction
 from lightning_modules.classifier import Classifier
 from lightning_modules.finite import LossCheck
@@ -54,7 +54,7 @@ def test_a_metric_of_scores_that_are_no_numbers_raises(function: Callable[..., A
 
 def test_a_video_with_a_frame_that_has_no_score_raises() -> None:
     score, zeros = torch.tensor([0.1, float("nan")]), torch.zeros(2, dtype=torch.long)
-    for units in (functional.by_frame, functional.by_video):
+    for units in (functional.pool_by_frame, functional.pool_by_video):
         with pytest.raises(ValueError, match="score 1 is nan"):
             units(score, zeros, zeros, torch.arange(2))
 
@@ -74,8 +74,8 @@ class Broken(Classifier):
         super().__init__(backbone="test_resnet", **kwargs)
         self.part = part
 
-    def predicted(self, batch: Batch) -> Prediction:
-        found = super().predicted(batch)
+    def predict(self, batch: Batch) -> Prediction:
+        found = super().predict(batch)
         mask = torch.zeros_like(batch.mask)
         for i, video in enumerate(batch.video):
             if "/Swap/" in video and not self.training:
@@ -96,12 +96,12 @@ def trainer(tmp_path: Path) -> Trainer:
 @pytest.mark.parametrize("part", ["score", "mask"])
 def test_an_evaluation_names_the_video_and_the_frame(part: str, verb: str, data: FaceData, trainer: Trainer) -> None:
     evaluate: Callable[..., Any] = getattr(trainer, verb)
-    with pytest.raises(Refused, match=rf"^studio/Swap/c23/\w+, frame \d+: got a {part} that is no finite number"):
+    with pytest.raises(UserError, match=rf"^studio/Swap/c23/\w+, frame \d+: got a {part} that is no finite number"):
         evaluate(Broken(part), data)
 
 
 def test_a_training_names_the_step_and_its_videos(data: FaceData, trainer: Trainer) -> None:
-    with pytest.raises(Refused, match=r"train/loss is nan in step 2, of studio/\w+/c23/\w+, .*must be finite"):
+    with pytest.raises(UserError, match=r"train/loss is nan in step 2, of studio/\w+/c23/\w+, .*must be finite"):
         trainer.fit(Broken("loss"), data)
 
 
@@ -117,7 +117,7 @@ def test_losses_are_read_many_at_once_and_the_first_bad_one_is_named(
         check(self, strategy)
 
     monkeypatch.setattr(LossCheck, "check", note)
-    with pytest.raises(Refused, match="train/loss is nan in step 2"):
+    with pytest.raises(UserError, match="train/loss is nan in step 2"):
         trainer.fit(Broken("loss"), data)
     assert [count for count in read if count] == [3]
 
@@ -130,7 +130,7 @@ def test_a_process_whose_losses_are_numbers_stops_with_one_whose_are_not(data: F
     check = LossCheck()
     batch = next(iter(data.train_dataloader()))
     check.add(torch.tensor(0.5), batch, 1, OtherIsBad())
-    with pytest.raises(Refused, match="no finite number in another process"):
+    with pytest.raises(UserError, match="no finite number in another process"):
         check.check(OtherIsBad())
 
 
@@ -139,7 +139,7 @@ def test_a_loss_that_is_no_number_in_the_last_step_is_refused_before_a_checkpoin
 ) -> None:
     plain: dict[str, Any] = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False}
     trainer = Trainer(default_root_dir=tmp_path, max_epochs=1, limit_train_batches=2, limit_val_batches=0, **plain)
-    with pytest.raises(Refused, match="train/loss is nan in step 2"):
+    with pytest.raises(UserError, match="train/loss is nan in step 2"):
         trainer.fit(Broken("loss"), data)
     assert not list(tmp_path.rglob("*.ckpt"))
 
@@ -151,5 +151,5 @@ def test_a_table_with_a_score_that_is_no_number_is_refused(tmp_path: Path) -> No
     score[130] = float("nan")
     column = table.column_names.index("score")
     pq.write_table(table.set_column(column, "score", pa.array(score)), path)
-    with pytest.raises(Refused, match=r"predictions\.parquet: d/Swap/c23/032, frame 2: score nan must be finite"):
+    with pytest.raises(UserError, match=r"predictions\.parquet: d/Swap/c23/032, frame 2: score nan must be finite"):
         read_run(tmp_path / "a")

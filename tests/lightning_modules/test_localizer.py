@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.batch import Batch
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.synthesis.framing import Framing
 from lightning_modules.classifier import Classifier
 from lightning_modules.localizer import Localizer, Located
@@ -36,7 +36,7 @@ def test_it_scores_as_the_classifier_does_of_the_same_trunk(backbone: str) -> No
 
 def test_its_map_is_as_large_as_the_crop_and_finer_than_the_last_features() -> None:
     batch = clips()
-    prediction = tiny().eval().predicted(batch)
+    prediction = tiny().eval().predict(batch)
     assert isinstance(prediction, Located)
     assert prediction.cells.shape == (4, 2, 1, 8, 8)
     assert prediction.mask_logit is not None
@@ -96,7 +96,7 @@ def test_it_learns_where_from_the_masks_of_a_batch() -> None:
     model = tiny().train()
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
     for _ in range(40):
-        losses = model.losses(model.predicted(batch), batch)
+        losses = model.losses(model.predict(batch), batch)
         assert losses.keys() == {"label", "map"}
         optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
@@ -104,14 +104,14 @@ def test_it_learns_where_from_the_masks_of_a_batch() -> None:
     model.eval()
     outcome = model.evaluate("val", batch)
     assert outcome.forged is not None
-    assert model.figures(model.pixels, "val").compute()["pixel_auroc"] > 0.9
+    assert model.create_metrics(model.pixels, "val").compute()["pixel_auroc"] > 0.9
 
 
 def test_without_weight_the_trunk_does_not_feel_the_map() -> None:
     batch = clips()
     for weight in (0.0, 2.0):
         model = tiny(map_weight=weight)
-        model.losses(model.predicted(batch), batch)["map"].backward()
+        model.losses(model.predict(batch), batch)["map"].backward()
         norms = [float(p.grad.norm()) for p in model.parameters() if p.grad is not None]
         assert (max(norms) > 0) == (weight > 0)
 
@@ -125,5 +125,5 @@ def test_without_weight_the_trunk_does_not_feel_the_map() -> None:
     ],
 )
 def test_what_it_cannot_do_is_refused(change: dict[str, Any], rule: str) -> None:
-    with pytest.raises(Refused, match=rule):
+    with pytest.raises(UserError, match=rule):
         tiny(**change)

@@ -129,7 +129,7 @@ def everybody(data: FaceData) -> Batch:
         clips = data.known_clips(split)
         samples += [clips[address] for address in EvalSampler(clips.faces(1), 1)]
     chosen = [sample for sample in samples if sample.video.split("/")[1] in ("real", "Swap")]
-    batch = collate(chosen).scaled()
+    batch = collate(chosen).scale()
     assert batch.label.tolist().count(0) == batch.label.tolist().count(1) == 8
     return batch
 

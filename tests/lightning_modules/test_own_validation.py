@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from datamodules.runtime.errors import Refused
-from lightning_modules.face_prior import Degenerate
+from datamodules.runtime.errors import UserError
+from lightning_modules.face_prior import FacePrior
 from lightning_modules.mae.method import Recover
 from lightning_modules.mae.network import MAE
 from lightning_modules.own_validation import OwnValidation
@@ -22,10 +22,10 @@ from suite.__main__ import main
 from suite.benchmark.comparisons import compare
 from suite.benchmark.conditions import Condition
 from suite.benchmark.page import page
-from suite.benchmark.plan import Cell, Sweep
+from suite.benchmark.plan import Sweep, SweepJob
 from suite.benchmark.results import rows_of
 from suite.benchmark.tables import claims_csv, matrix, table
-from suite.benchmark.untrained import read_curves, trainings, untrained, withhold
+from suite.benchmark.untrained import find_untrained, read_curves, trainings, withhold
 from suite.benchmark.wandb_report import blocks, interface
 from suite.export.command import card
 from suite.run_metrics import read_run
@@ -49,7 +49,7 @@ def test_a_value_below_the_limit_is_never_rounded_up_to_it() -> None:
 
 def test_what_has_nothing_to_learn_or_is_a_first_stage_needs_no_validation() -> None:
     generator = MAE(size=32, patch=8, width=16, depth=1, heads=1, decoder_width=16, decoder_depth=1, decoder_heads=1)
-    for method in (Degenerate(), Recover(generator)):
+    for method in (FacePrior(), Recover(generator)):
         method.validated = 0.3
         assert method.own_validation.to_text() == "none"
         assert not method.own_validation.is_below(0.9)
@@ -111,8 +111,8 @@ def test_a_report_shows_no_metric_of_a_run_that_did_not_learn(
 
 def rows_with(sweep: Sweep, out: Path, own: dict[tuple[str, int], str | None]) -> list[dict[str, Any]]:
     found = []
-    for cell in sweep.cells():
-        place = cell.tested(out, Condition(test="DFDC"))
+    for cell in sweep.jobs():
+        place = cell.test_folder(out, Condition(test="DFDC"))
         write_run(place, seed=10 * cell.seed + (cell.method == "better"), own_validation=own[cell.method, cell.seed])
         found += rows_of(cell, Condition(test="DFDC"), place, out / "prepared", SECONDS)
     return found
@@ -124,8 +124,8 @@ def test_a_sweep_gives_no_metric_and_no_comparison_of_a_training_that_did_not_le
     own = {("plain", 0): "0.71", ("plain", 1): "0.84", ("better", 0): "0.95", ("better", 1): None}
     before = rows_with(sweep, tmp_path, own)
     assert len(compare(sweep, before, tmp_path, tmp_path)) == 0  # nobody to compare with
-    assert untrained(before, sweep.learned) == {("plain", "t", 0), ("plain", "t", 1)}
-    assert not untrained(before, 0.0)
+    assert find_untrained(before, sweep.learned) == {("plain", "t", 0), ("plain", "t", 1)}
+    assert not find_untrained(before, 0.0)
     rows = withhold(before, sweep.learned)
     assert {row["method"]: row["video_auroc"] is None for row in rows} == {"plain": True, "better": False}
     reason = "not trained (own validation 0.71 to 0.84, needs 0.90)"
@@ -165,7 +165,7 @@ def test_a_seed_that_learned_is_shown_without_those_that_did_not(sweep: Sweep, t
     lines = list(csv.DictReader(io.StringIO(claims_csv(families))))
     assert float(lines[1]["smallest_resolvable_gain"]) == pytest.approx(claim.resolvable, rel=1e-5)
     assert f"<td>{claim.resolvable:.3f}</td>" in page(sweep, rows, [], families, [], tmp_path)
-    with pytest.raises(Refused, match="learned 2: must be a video AUROC"):
+    with pytest.raises(UserError, match="learned 2: must be a video AUROC"):
         Sweep(**{**vars(sweep), "learned": 2.0})
 
 
@@ -173,7 +173,7 @@ def test_a_page_draws_how_own_validation_rose_as_the_mean_of_the_seeds(sweep: Sw
     rows = rows_with(sweep, tmp_path, dict.fromkeys((name, seed) for name in sweep.methods for seed in sweep.seeds))
     assert "by epoch" not in page(sweep, rows, [], [], [], tmp_path)
     for seed, reached in ((0, 0.9), (1, 0.7)):
-        history = Cell(method="better", train="t", seed=seed).run(tmp_path) / "metrics.csv"
+        history = SweepJob(method="better", train="t", seed=seed).run(tmp_path) / "metrics.csv"
         history.write_text(f"epoch,step,train/loss,val/video_auroc\n0,9,0.7,\n1,19,,0.6\n3,39,,{reached}\n")
     assert read_curves(rows, tmp_path) == {"t": {"better": [(2, 0.6), (4, pytest.approx(0.8))]}}
     assert 'aria-label="own validation, video AUROC by epoch"' in page(sweep, rows, [], [], [], tmp_path)

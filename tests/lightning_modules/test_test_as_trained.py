@@ -18,7 +18,7 @@ from datamodules.synthesis import self_blend
 from lightning_modules.base import Method
 from lightning_modules.classifier import Classifier
 from lightning_modules.laa_net.method import LAANet
-from suite.benchmark.overrides import merged
+from suite.benchmark.overrides import merge
 from tests.conftest import ROOT
 
 SIDE = 96
@@ -45,7 +45,7 @@ PLAIN = {
 
 def built(names: tuple[str, ...], prepared: Path) -> tuple[Method, FaceData]:
     """As the configs say, but small, and with nothing that changes colours or sharpness."""
-    config = merged(*(yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text()) for name in names))
+    config = merge(*(yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text()) for name in names))
     model, data = config["model"]["init_args"], config["data"]["init_args"]
     model |= {"trunk_weights": None, "rho": 0.0, "optimizer": None, "scheduler": None}
     del model["optimizer"], model["scheduler"]
@@ -89,7 +89,7 @@ class Seen:
         return float(shares.mean()), float((around - 4 * face[:, 1:-1, 1:-1]).var((1, 2)).log10().mean())
 
 
-def ruled(batch: Batch, scaled: Any = Batch.scaled) -> Batch:
+def ruled(batch: Batch, scaled: Any = Batch.scale) -> Batch:
     """The green of a face, and where in the crop each pixel is for red and blue."""
     out: Batch = scaled(batch)
     line = torch.linspace(0, 1, out.frames.shape[-1])
@@ -102,8 +102,10 @@ def ruled(batch: Batch, scaled: Any = Batch.scaled) -> Batch:
 def test_a_network_is_shown_in_testing_what_it_was_shown_in_training(
     names: tuple[str, ...], prepared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(self_blend, "coloured", lambda images, *_: images.clone())  # sharpens half of the real faces
-    monkeypatch.setattr(Batch, "scaled", ruled)
+    monkeypatch.setattr(
+        self_blend, "change_colours", lambda images, *_: images.clone()
+    )  # sharpens half of the real faces
+    monkeypatch.setattr(Batch, "scale", ruled)
     method, data = built(names, prepared)
     monkeypatch.setattr(data, "test_dataloader", lambda: data.eval_loader("train"))  # the same faces
     seen = Seen(method)

@@ -28,7 +28,7 @@ if __package__ in (None, ""):  # run as a file
 from lightning_modules.laa_net.convert import ALIAS, ALIASED, convert_reference
 from lightning_modules.laa_net.network import NATIVE, Network
 from lightning_modules.mae.network import positions
-from lightning_modules.mae.reconstruction import recovered, residual
+from lightning_modules.mae.reconstruction import reconstruct, residual
 from lightning_modules.rffr import convert as rffr_convert
 from lightning_modules.rffr import network as rffr_detector
 from lightning_modules.st_ddl import convert as st_ddl_convert
@@ -94,7 +94,7 @@ def st_ddl(keys: Keys) -> st_ddl_network.Network:
 @torch.no_grad()
 def st_ddl_arrays(network: st_ddl_network.Network, seed: int, mirrored: bool = False) -> dict[str, Tensor]:
     shown, moved = uniform(seed, (6, 3, 128, 128)), uniform(seed + 1, (6, 2, 128, 128))
-    pixels, motion, fused = network.fused(mirror_if(mirrored, shown), mirror_if(mirrored, moved))
+    pixels, motion, fused = network.fuse(mirror_if(mirrored, shown), mirror_if(mirrored, moved))
     heads = network.heads(fused, clips=2)
     arrays = {"features_rgb": pixels, "features_motion": motion, "fused": fused}
     arrays = {name: features[:, ::64] for name, features in arrays.items()}
@@ -117,7 +117,7 @@ def rffr_arrays(
     chosen, images = torch.tensor(list(blocks)), mirror_if(mirrored, uniform(seed, (1, 3, 224, 224), 0, 1))
     ids = network.blocks[chosen]
     passes = [one[None] for one in ids]
-    whole, rest = recovered(network.generator, images, passes)[0], residual(network.generator, images, passes)
+    whole, rest = reconstruct(network.generator, images, passes)[0], residual(network.generator, images, passes)
     features = network.features(images, rest, chosen)
     arrays = {"recovered": whole[..., ::8, ::8], "residual": rest[..., ::8, ::8], "features_compat": features}
     arrays |= {"patch_ids": ids.flatten()[None], "logits_compat": network.classifier(features)}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.laa_net.convert import convert_reference
 from lightning_modules.laa_net.network import Network
 from tests.fixtures.tiny_laa_net import KEYS, small
@@ -56,14 +56,14 @@ def test_the_converter_takes_all_keys_and_drops_the_aliases() -> None:
 
 
 def test_the_converter_refuses_what_is_not_laa_net() -> None:
-    with pytest.raises(Refused, match=r"fc\.weight: no key of LAA-Net"):
+    with pytest.raises(UserError, match=r"fc\.weight: no key of LAA-Net"):
         convert_reference(small() | {"fc.weight": torch.zeros(1)})
-    with pytest.raises(Refused, match=r"_blocks\.32\._bn1\.weight: no key"):
+    with pytest.raises(UserError, match=r"_blocks\.32\._bn1\.weight: no key"):
         convert_reference(small() | {"_blocks.32._bn1.weight": torch.zeros(1)})
     alias = "inception_block.pw_block.0.weight"
-    with pytest.raises(Refused, match=r"differs from deconv_4\.0\.pw_block\.0\.weight"):
+    with pytest.raises(UserError, match=r"differs from deconv_4\.0\.pw_block\.0\.weight"):
         convert_reference(small() | {alias: torch.ones(1)})
     without = small()
     del without["hm.3.bias"]
-    with pytest.raises(Refused, match=r"points\.3\.bias: missing"):
+    with pytest.raises(UserError, match=r"points\.3\.bias: missing"):
         convert_reference(without)

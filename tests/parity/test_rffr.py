@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.rffr.convert import convert_reference
 from lightning_modules.rffr.network import Network
 from tests.parity.compare import TOLERANCE, errors, rffr, rffr_arrays
@@ -70,9 +70,9 @@ def test_the_converter_drops_the_heads_that_nothing_reads_and_refuses_other_keys
     detector = {name.removeprefix("dd."): value for name, value in small().items() if name.startswith("dd.")}
     alone = convert_reference(detector)  # as it was saved, without the generator
     assert alone.keys() == {name for name in ours if not name.startswith("generator.")}
-    with pytest.raises(Refused, match=r"dd\.backbone_3\.norm\.weight: no key of RFFR"):
+    with pytest.raises(UserError, match=r"dd\.backbone_3\.norm\.weight: no key of RFFR"):
         convert_reference(small() | {"dd.backbone_3.norm.weight": torch.zeros(1)})
     without = small()
     del without["dd.classifier.bias"]
-    with pytest.raises(Refused, match=r"classifier\.bias: missing"):
+    with pytest.raises(UserError, match=r"classifier\.bias: missing"):
         convert_reference(without)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.st_ddl.convert import convert_reference
 from lightning_modules.st_ddl.network import Network
 from tests.parity.compare import TOLERANCE, errors, st_ddl, st_ddl_arrays
@@ -60,9 +60,9 @@ def test_the_converter_takes_all_keys_and_refuses_others() -> None:
     ours = convert_reference({f"module.{name}": value for name, value in small().items()})
     with torch.device("meta"):
         assert ours.keys() == Network().state_dict().keys()
-    with pytest.raises(Refused, match=r"sa\.m_v\.weight: no key of ST-DDL"):
+    with pytest.raises(UserError, match=r"sa\.m_v\.weight: no key of ST-DDL"):
         convert_reference(small() | {"sa.m_v.weight": torch.zeros(1)})
     without = small()
     del without["feats2cls.0.bias"]
-    with pytest.raises(Refused, match=r"label\.bias: missing"):
+    with pytest.raises(UserError, match=r"label\.bias: missing"):
         convert_reference(without)

@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from datamodules.face_data import FaceData
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.familiarity import Familiarity, fit_familiarity
 from lightning_modules.trained_method import load, save
-from suite.detect.analyzer import Looker, Settings
+from suite.detect.analyzer import Analyzer, Settings
 from suite.detect.pipeline import Limits
 from suite.pretrained import from_pretrained
 from tests.conftest import ROOT
-from tests.fixtures.detecting import EASY, SCHEMA, examiner, small
+from tests.fixtures.detecting import EASY, SCHEMA, pipeline, small
 from tests.fixtures.head_clips import Frames, head, write
 
 __all__ = ["head", "small"]  # fixtures
@@ -32,7 +32,7 @@ def test_images_arrays_tensors_and_files_of_the_same_pixels_have_the_same_scores
     detector = from_pretrained(small, SETTINGS)
     path = write(tmp_path / "clip.mp4", head)
     [of_video] = detector.score(path)
-    [face] = examiner([small]).examine(path, None, Limits()).faces
+    [face] = pipeline([small]).analyze(path, None, Limits()).faces
     assert of_video.probability == pytest.approx(face.said[0].probability)
     assert of_video.map is not None  # the class activation
     image = head[3]
@@ -54,10 +54,10 @@ def test_crops_are_scored_as_the_network_scores_them_in_a_test(small: Path, prep
     batch = next(iter(data.eval_loader("test")))
     detector = from_pretrained(small, SETTINGS)
     with torch.inference_mode():
-        expected = load(small).method.outcome(batch.scaled()).score.tolist()
+        expected = load(small).method.outcome(batch.scale()).score.tolist()
     found = detector.score(batch.frames[:, 0], are_crops=True)
     known = load(small)
-    assert [one.probability for one in found] == pytest.approx([known.calibrated(score) for score in expected])
+    assert [one.probability for one in found] == pytest.approx([known.calibrate(score) for score in expected])
     assert [one.image for one in found] == [0, 1, 2, 3]
 
 
@@ -72,15 +72,15 @@ def test_crops_are_scored_as_the_network_scores_them_in_a_test(small: Path, prep
     ],
 )
 def test_what_is_no_image_is_refused_by_its_shape_and_kind(images: Frames, reason: str, small: Path) -> None:
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(UserError, match=reason):
         from_pretrained(small, SETTINGS).score(images)
 
 
 def test_crops_that_a_method_cannot_take_are_refused(small: Path, tmp_path: Path) -> None:
     detector = from_pretrained(small, SETTINGS)
-    with pytest.raises(Refused, match=r"needs \(N, 1, H, W, 3\)"):
+    with pytest.raises(UserError, match=r"needs \(N, 1, H, W, 3\)"):
         detector.score(np.zeros((2, 3, 8, 8, 3), np.uint8), are_crops=True)
-    with pytest.raises(Refused, match="a path is searched for faces"):
+    with pytest.raises(UserError, match="a path is searched for faces"):
         detector.score(tmp_path / "x.png", are_crops=True)
 
 
@@ -101,15 +101,15 @@ def knowing(small: Path, folder: Path, limit: float) -> Path:
     features = torch.randn(40, 2 * sum(one["num_chs"] for one in before.method.net.feature_info[1:3]))  # type: ignore[union-attr, index]
     found = fit_familiarity(features, torch.arange(40) % 2, features)
     assert found is not None
-    before.method.familiarity = Familiarity.of(found.state() | {"limit": torch.tensor(limit)})
+    before.method.familiarity = Familiarity.from_state(found.state() | {"limit": torch.tensor(limit)})
     save(replace(before, path=folder), folder)
     return folder
 
 
 def test_a_face_that_is_unlike_the_training_gets_no_verdict(head: Frames, small: Path, tmp_path: Path) -> None:
     path = write(tmp_path / "clip.mp4", head)
-    far = Looker([knowing(small, tmp_path / "far", 1e-3)], SETTINGS)
-    content = far.look(path, tmp_path / "out", False, lambda *_: None)
+    far = Analyzer([knowing(small, tmp_path / "far", 1e-3)], SETTINGS)
+    content = far.analyze(path, tmp_path / "out", False, lambda *_: None)
     jsonschema.validate(content, SCHEMA)
     assert content["verdict"] == "no verdict"
     [face] = content["faces"]
@@ -123,9 +123,9 @@ def test_a_face_that_is_unlike_the_training_gets_no_verdict(head: Frames, small:
     assert "cannot tell" not in page
     [said] = from_pretrained(tmp_path / "far", SETTINGS).score(path)
     assert said.reasons == face["reasons"]
-    near = Looker([knowing(small, tmp_path / "near", 1e6)], SETTINGS)
-    assert near.look(path, tmp_path / "out", False, lambda *_: None)["faces"][0]["probability"] is not None
-    unknown = Looker([small], SETTINGS).look(path, tmp_path / "out", False, lambda *_: None)
+    near = Analyzer([knowing(small, tmp_path / "near", 1e6)], SETTINGS)
+    assert near.analyze(path, tmp_path / "out", False, lambda *_: None)["faces"][0]["probability"] is not None
+    unknown = Analyzer([small], SETTINGS).analyze(path, tmp_path / "out", False, lambda *_: None)
     jsonschema.validate(unknown, SCHEMA)
     assert unknown["faces"][0]["probability"] is not None
     assert unknown["methods"][0]["distance_limit"] is None

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from callbacks.predictions import GROUP, PredictionTable
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.classifier import Classifier
 from lightning_modules.training.checkpoint_io import SafeCheckpointIO
 from lightning_modules.training.csv_logger import rewind
@@ -39,9 +39,9 @@ def test_damaged_and_foreign_checkpoints_are_refused_by_name(tmp_path: Path) -> 
     torch.save({"a": torch.zeros(9)}, tmp_path / "whole.ckpt")
     content = (tmp_path / "whole.ckpt").read_bytes()
     (tmp_path / "cut.ckpt").write_bytes(content[: len(content) // 2])
-    with pytest.raises(Refused, match=r"cut\.ckpt: (is damaged|holds more)"):
+    with pytest.raises(UserError, match=r"cut\.ckpt: (is damaged|holds more)"):
         SafeCheckpointIO().load_checkpoint(tmp_path / "cut.ckpt")
-    with pytest.raises(Refused, match=r"none\.ckpt: no such file"):
+    with pytest.raises(UserError, match=r"none\.ckpt: no such file"):
         SafeCheckpointIO().load_checkpoint(tmp_path / "none.ckpt")
 
 

@@ -59,7 +59,7 @@ def overlap(a: Floats, b: Floats) -> float:
     return both / (float((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])) - both)
 
 
-def nearest(found: list[Found], box: Floats) -> Found | None:
+def find_same(found: list[Found], box: Floats) -> Found | None:
     """The one that is the same face as a box, if any."""
     best = max(found, key=lambda f: overlap(f.box, box), default=None)
     return best if best is not None and overlap(best.box, box) > SAME else None

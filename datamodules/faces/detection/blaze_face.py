@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.faces import tflite
-from datamodules.faces.detection.base import SAME, Detector, Floats, Found, Image, nearest, overlap
+from datamodules.faces.detection.base import SAME, Detector, Floats, Found, Image, find_same, overlap
 from datamodules.faces.view import View
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 MODEL = "face_detection_full_range.tflite"
 OUTPUTS = ("reshaped_classifier_face_4", "reshaped_regressor_face_4")
@@ -37,7 +37,7 @@ class BlazeFace(Detector):
             threshold: Least score of a face, from 0 to 1.
         """
         if not 0 < threshold < 1:
-            raise Refused(f"threshold {threshold}: must be between 0 and 1")
+            raise UserError(f"threshold {threshold}: must be between 0 and 1")
         self.threshold = threshold
 
     def find(self, image: Image, smallest: float) -> list[Found]:
@@ -68,9 +68,9 @@ class BlazeFace(Detector):
         """Looks at an upright picture of the face, where ``last`` says how it is turned."""
         view = View(image, last.box, SIDE / FOLLOWED, FOLLOWED, measure_roll(last.keypoints))
         boxes, scores = detect(view.picture, self.threshold / 2)  # a face is expected
-        centres, sides = view.outward(boxes[:, :2].mean(1)), (boxes[:, 1] - boxes[:, 0]) / view.scale
-        boxes = np.stack([centres - sides / 2, centres + sides / 2, *np.moveaxis(view.outward(boxes[:, 2:]), 1, 0)], 1)
-        return nearest(merge(boxes, scores), last.box)
+        centres, sides = view.to_frame(boxes[:, :2].mean(1)), (boxes[:, 1] - boxes[:, 0]) / view.scale
+        boxes = np.stack([centres - sides / 2, centres + sides / 2, *np.moveaxis(view.to_frame(boxes[:, 2:]), 1, 0)], 1)
+        return find_same(merge(boxes, scores), last.box)
 
 
 def measure_roll(keypoints: Floats | None) -> float:

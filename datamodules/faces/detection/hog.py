@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from datamodules.faces.detection.base import Detector, Floats, Found, Grey, Image, nearest
+from datamodules.faces.detection.base import Detector, Floats, Found, Grey, Image, find_same
 from datamodules.faces.view import View
 
 WINDOW = 76  # side of the smallest face that it sees, pixels
@@ -32,8 +32,8 @@ class HOG(Detector):
         grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
         for side in (FACE, 1.7 * FACE):
             view = View(grey, last.box, AROUND, side)
-            boxes = [(view.outward(box.reshape(2, 2)).ravel(), score) for box, score in detect(view.picture, LOOSER)]
-            best = nearest([Found(box=box, score=score) for box, score in boxes], last.box)
+            boxes = [(view.to_frame(box.reshape(2, 2)).ravel(), score) for box, score in detect(view.picture, LOOSER)]
+            best = find_same([Found(box=box, score=score) for box, score in boxes], last.box)
             if best is not None:
                 return best
         return None

@@ -15,7 +15,7 @@ import numpy as np
 from datamodules.faces.detection.base import Found, Image
 from datamodules.faces.landmarks.base import FacePoints, Landmarks
 from datamodules.faces.view import View
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 
 class DlibLandmarks(Landmarks):
@@ -27,10 +27,10 @@ class DlibLandmarks(Landmarks):
     def __init__(self, path: Path | None = None) -> None:
         """
         Args:
-            path: The model file. Without it, the one that 'pip install deepfake-suite[landmarks]' brings.
+            path: The model file. Without it, the one that pip install -e '.[landmarks]' brings.
         """
         if path is not None and not Path(path).is_file():
-            raise Refused(f"landmark model {path}: no such file")
+            raise UserError(f"landmark model {path}: no such file")
         self.path = Path(path) if path is not None else packaged_model()
 
     def fit(self, image: Image, found: Found) -> FacePoints:
@@ -38,9 +38,9 @@ class DlibLandmarks(Landmarks):
 
         grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
         view = View(grey, found.box, self.AROUND, self.FACE)
-        inner = dlib.rectangle(*(int(v) for v in np.rint(view.inward(found.box.reshape(2, 2)).ravel())))
+        inner = dlib.rectangle(*(int(v) for v in np.rint(view.to_view(found.box.reshape(2, 2)).ravel())))
         shape = predictor(self.path)(view.picture, inner)
-        return FacePoints(points=view.outward(np.array([[p.x, p.y] for p in shape.parts()], np.float32)))
+        return FacePoints(points=view.to_frame(np.array([[p.x, p.y] for p in shape.parts()], np.float32)))
 
     def fingerprint(self) -> str:
         return fingerprint(self.path)
@@ -58,13 +58,13 @@ def predictor(path: Path) -> Any:
     try:
         return dlib.shape_predictor(str(path))
     except RuntimeError as error:
-        raise Refused(f"landmark model {path}: not a dlib shape predictor ({error})") from error
+        raise UserError(f"landmark model {path}: not a dlib shape predictor ({error})") from error
 
 
 @functools.cache
 def packaged_model() -> Path:
     package = find_spec("face_recognition_models")  # located, not imported: its import needs pkg_resources
     if package is None or not package.submodule_search_locations:
-        raise Refused("no landmark model: give a path, or 'pip install deepfake-suite[landmarks]'")
+        raise UserError("no landmark model: give a path, or pip install -e '.[landmarks]' in the clone")
     sys.stderr.write("landmarks: the 68-point model was trained on iBUG 300-W, whose licence excludes commercial use\n")
     return Path(package.submodule_search_locations[0]) / "models" / "shape_predictor_68_face_landmarks.dat"

@@ -24,7 +24,7 @@ def refine_eyes(image: Image, mesh: Floats, roll: float) -> Floats:
 
     Args:
         mesh: (468, 3)
-        roll: Of the face, radians.
+        roll: Roll of the face in radians.
     """
     out = mesh.copy()
     for vertices, is_left in ((RIGHT, False), (LEFT, True)):
@@ -37,5 +37,5 @@ def refine_eyes(image: Image, mesh: Floats, roll: float) -> Floats:
         points = values.reshape(71, 3)[: len(vertices), :2] + np.float32(OFFSET)
         if is_left:
             points[:, 0] = SIDE - 1 - points[:, 0]
-        out[vertices, :2] = view.outward(points)
+        out[vertices, :2] = view.to_frame(points)
     return out

@@ -12,7 +12,7 @@ from datamodules.faces.detection.blaze_face import DLIB, measure_roll
 from datamodules.faces.landmarks import eye_contours
 from datamodules.faces.landmarks.base import FacePoints, Landmarks
 from datamodules.faces.landmarks.eye_contours import refine_eyes
-from datamodules.faces.landmarks.mesh_points import digest_of_weights, to_68
+from datamodules.faces.landmarks.mesh_points import convert_to_68, digest_of_weights
 from datamodules.faces.view import View, rotation
 
 MODEL = "face_landmark.tflite"
@@ -53,7 +53,7 @@ class FaceMesh(Landmarks):
     def finish(self, image: Image, mesh: Floats, presence: float) -> FacePoints:
         if self.eyes:
             mesh = refine_eyes(image, mesh, measure_roll(mesh[EYES, :2]))
-        return FacePoints(points=to_68(mesh[:, :2], self.eyes), presence=presence, mesh=mesh)
+        return FacePoints(points=convert_to_68(mesh[:, :2], self.eyes), presence=presence, mesh=mesh)
 
     def fingerprint(self) -> str:
         eyes = f" {tflite.fingerprint(eye_contours.MODEL)}" if self.eyes else ""
@@ -88,6 +88,6 @@ def predict(view: View) -> tuple[Floats, float]:
     images = (view.picture[None] / 255).astype(np.float32)
     logit, values = tflite.run(MODEL, images, (PRESENCE, MESH))
     mesh = values.reshape(468, 3)
-    where = view.outward(mesh[:, :2] + np.float32(OFFSET))
+    where = view.to_frame(mesh[:, :2] + np.float32(OFFSET))
     mesh = np.column_stack([where, mesh[:, 2] / np.float32(view.scale)])
     return mesh.astype(np.float32), float(1 / (1 + np.exp(-logit.item())))

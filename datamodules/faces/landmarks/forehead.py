@@ -23,7 +23,7 @@ def forehead(points: Floats) -> Floats:
     return arc
 
 
-def with_forehead(points: Floats) -> Floats:
+def add_forehead(points: Floats) -> Floats:
     """(..., 68, 2) to (..., 81, 2), as the layout of 81 points numbers them."""
     arc = forehead(points)
     out = np.concatenate([points, np.empty_like(arc)], -2)

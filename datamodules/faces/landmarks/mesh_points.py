@@ -113,7 +113,7 @@ WEIGHTS = read_table(TABLE)
 WEIGHTS_OF_EYES = read_table(TABLE_OF_EYES)
 
 
-def to_68(mesh: Floats, eyes: bool = False) -> Floats:
+def convert_to_68(mesh: Floats, eyes: bool = False) -> Floats:
     """(468, N) to (68, N).
 
     Args:

@@ -23,7 +23,7 @@ class Lead:
     waiting: deque[tuple[int, Floats]] = field(default_factory=deque)
 
     @property
-    def last(self) -> Sighting:
+    def last_sighting(self) -> Sighting:
         return self.track.sightings[-1]
 
     def remember(self, frame: int, look: Floats) -> None:
@@ -47,7 +47,7 @@ class Lead:
 
     def predict(self, frame: int) -> Floats:
         """The box where the face is expected."""
-        last, gap = self.last, frame - self.last.frame
+        last, gap = self.last_sighting, frame - self.last_sighting.frame
         if gap == 1:
             return last.found.box
         before = next((one for one in reversed(self.track.sightings) if one.frame <= last.frame - 8), None)

@@ -76,13 +76,15 @@ class Pursuit:
         self.recent.append(image)
         self.known[i] = []
         self.count = i + 1
-        self.leads = [lead for lead in self.leads if i - lead.last.frame <= self.patience]
+        self.leads = [lead for lead in self.leads if i - lead.last_sighting.frame <= self.patience]
         mine = [lead for lead in self.leads if lead.track.shot == self.shot]
         followed = {
-            one: lead for lead in mine if (one := self.follow(lead.last, lead.predict(i), image, i)) is not None
+            one: lead
+            for lead in mine
+            if (one := self.follow(lead.last_sighting, lead.predict(i), image, i)) is not None
         }
         self.assign(mine, followed, i, image)
-        missing = [i - lead.last.frame for lead in mine if lead.last.frame < i]
+        missing = [i - lead.last_sighting.frame for lead in mine if lead.last_sighting.frame < i]
         if missing:
             self.due = min(self.due, self.searched + (AGAIN if 1 in missing else AGAIN_LOST))
         if len(missing) == len(mine):
@@ -147,7 +149,7 @@ class Pursuit:
         Without colours nobody is known again who was hidden: a black-and-white film has more and shorter tracks.
 
         Args:
-            sightings: With the track that each was followed from.
+            sightings: Sightings, each with the track that it was followed from.
 
         Returns:
             The faces that may be of a track that is missing, but do not look enough like it yet.
@@ -157,9 +159,9 @@ class Pursuit:
             look = describe(image, one.found.box)
             for lead in leads:
                 near = self.nearness(lead, one)
-                if near is None or lead.last.frame == i:
+                if near is None or lead.last_sighting.frame == i:
                     continue
-                gap = i - lead.last.frame
+                gap = i - lead.last_sighting.frame
                 if gap > SEARCH_LOST and not lead.can_tell(look):
                     continue
                 alike = lead.likeness(look) if gap == 1 else lead.settled_likeness(look)
@@ -168,14 +170,14 @@ class Pursuit:
                 elif alike >= KEEP:
                     doubtful.append(one)
         for _, lead, one, look in sorted(pairs, key=lambda pair: -pair[0]):
-            if lead.last.frame < i and not self.is_known(one):
+            if lead.last_sighting.frame < i and not self.is_known(one):
                 self.put(lead, one, look, image)
         return [one for one in doubtful if not self.is_known(one)]
 
     def nearness(self, lead: Lead, one: Sighting) -> float | None:
         """Overlap with where the track is expected; None where it cannot have come from."""
         place, box = lead.predict(one.frame), one.found.box
-        near, gap = overlap(place, box), one.frame - lead.last.frame
+        near, gap = overlap(place, box), one.frame - lead.last_sighting.frame
         if near > SAME:
             return near
         a, b = float((place[2:] - place[:2]).max()), float((box[2:] - box[:2]).max())
@@ -184,16 +186,16 @@ class Pursuit:
 
     def is_still(self, lead: Lead, one: Sighting, image: Image) -> bool:
         """Whether only the light has changed; after a cut that nobody saw another face may be in the same place."""
-        box, place = lead.last.found.box, one.found.box
-        if one.frame - lead.last.frame > 1 or self.before is None or overlap(box, place) <= STILL:
+        box, place = lead.last_sighting.found.box, one.found.box
+        if one.frame - lead.last_sighting.frame > 1 or self.before is None or overlap(box, place) <= STILL:
             return False
         return correlate(self.before, box, image, place) >= ALIKE
 
     def put(self, lead: Lead, one: Sighting, look: Floats, image: Image) -> None:
         before = -1
         if len(lead.track):
-            before = lead.last.frame
-            lead.last.forget_mesh()  # only the last one is followed
+            before = lead.last_sighting.frame
+            lead.last_sighting.forget_mesh()  # only the last one is followed
         lead.track.sightings.append(one)
         self.known[one.frame].append(one)
         lead.remember(one.frame, look)
@@ -214,7 +216,7 @@ class Pursuit:
             known = next((one for one in self.known[i] if overlap(one.found.box, found.box) > SAME), None)
             if known is None and (one := self.fit(found, image, i)) is not None and not self.is_known(one):
                 new.append(one)
-        missing = [lead for lead in self.leads if lead.track.shot == self.shot and lead.last.frame < i]
+        missing = [lead for lead in self.leads if lead.track.shot == self.shot and lead.last_sighting.frame < i]
         doubtful = self.assign(missing, dict.fromkeys(new), i, image)
         for one in new:
             if not self.is_known(one) and not (wait and one in doubtful):
@@ -234,7 +236,7 @@ class Pursuit:
         Args:
             before: The frame in which the track was seen last, until which it may be.
         """
-        start = lead.last
+        start = lead.last_sighting
         one, back = start, []
         look = lead.likeness
         for j in range(start.frame - 1, max(before, self.final_until - 1), -1):

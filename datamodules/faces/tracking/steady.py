@@ -83,10 +83,10 @@ def enclose(box: Floats, points: Floats, room: float, slack: float) -> Floats:
 
 def smooth_points(track: Track, sigma: float) -> list[Floats]:
     """The (68, 2) of each sighting as the Gaussian mean of its neighbours in time."""
-    return list(smoothed(np.asarray(track.frames), np.stack(track.landmarks), sigma))
+    return list(smooth(np.asarray(track.frames), np.stack(track.landmarks), sigma))
 
 
-def smoothed(frames: NDArray[np.int64], points: Floats, sigma: float) -> Floats:
+def smooth(frames: NDArray[np.int64], points: Floats, sigma: float) -> Floats:
     """Each (68, 2) as the Gaussian mean of its neighbours in time.
 
     Args:

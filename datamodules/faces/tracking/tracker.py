@@ -15,7 +15,7 @@ from datamodules.faces.landmarks.face_mesh import FaceMesh
 from datamodules.faces.tracking.pursuit import Pursuit
 from datamodules.faces.tracking.steady import smooth_points, steady_all
 from datamodules.faces.tracking.track import Track
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 
 class FaceTracker:
@@ -49,9 +49,9 @@ class FaceTracker:
         at_least |= {"shortest": (shortest, 0), "smooth": (smooth, 0), "steady": (steady, 0)}
         for name, (value, least) in at_least.items():
             if not value >= least:  # nan neither
-                raise Refused(f"faces.{name} {value}: must be at least {least}")
+                raise UserError(f"faces.{name} {value}: must be at least {least}")
         if room != 0 and room < 1:
-            raise Refused(f"faces.room {room}: must be 0, or at least 1")
+            raise UserError(f"faces.room {room}: must be 0, or at least 1")
         self.detector, self.landmarks = detector or BlazeFace(), landmarks or FaceMesh()
         self.every, self.smallest, self.patience = every, smallest, patience
         self.shortest, self.smooth = shortest, smooth

@@ -15,7 +15,7 @@ from datamodules.studio.camera import Camera
 from datamodules.studio.face import Array, Expression
 from datamodules.studio.head import Head, render
 from datamodules.studio.portrait import Portrait
-from datamodules.studio.scene import Frame, over
+from datamodules.studio.scene import Frame, composite
 from datamodules.studio.shot import Shot
 
 Box = tuple[int, int, int, int]
@@ -38,7 +38,7 @@ class Take:
     def rng(self) -> np.random.Generator:
         return np.random.default_rng(self.seed)
 
-    def between(self, obvious: float, faint: float) -> float:
+    def interpolate(self, obvious: float, faint: float) -> float:
         """A strength at the difficulty of this take."""
         return obvious + (faint - obvious) * self.difficulty
 
@@ -115,7 +115,7 @@ def repaint(take: Take, i: int, head: Head, expression: Expression, box: Box) ->
     x0, y0, x1, y1 = box
     wide = (max(0, x0 - room), max(0, y0 - room), min(w, x1 + room), min(h, y1 + room))
     layer = render(head, head.texture(expression), take.frames[i].view, wide)
-    picture = take.camera.focus(over(layer, take.frames[i].behind[wide[1] : wide[3], wide[0] : wide[2]]))
+    picture = take.camera.focus(composite(layer, take.frames[i].behind[wide[1] : wide[3], wide[0] : wide[2]]))
     return picture[y0 - wide[1] : y1 - wide[1], x0 - wide[0] : x1 - wide[0]]
 
 

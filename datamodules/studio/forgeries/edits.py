@@ -40,11 +40,11 @@ def draw_part(take: Take, names: list[str]) -> str:
 def local_edit(take: Take) -> Iterator[Forged]:
     """One part of the face from the source, the rest as it was."""
     part = draw_part(take, INSIDE)
-    head = graft(head_for(take.target, take.shot, take.between(0.45, 1.0)), take.source, take.between(1.0, 0.5))
+    head = graft(head_for(take.target, take.shot, take.interpolate(0.45, 1.0)), take.source, take.interpolate(1.0, 0.5))
 
     def cover(frame: Frame, theirs: Array) -> Array:
         groups = pair_groups(group_parts(frame.points)[part], group_parts(theirs)[part])
-        return cover_groups(frame.picture.shape, groups, GROW[part], take.between(0.04, 0.1) * take.radius)
+        return cover_groups(frame.picture.shape, groups, GROW[part], take.interpolate(0.04, 0.1) * take.radius)
 
     return repaint_frames(take, head, cover)
 
@@ -65,8 +65,8 @@ def outside_edit(take: Take) -> Iterator[Forged]:
 
 def reshape_jaw(take: Take) -> Iterator[Forged]:
     """The jaw made narrower or wider."""
-    wider = take.rng().choice([-1, 1]) * take.between(0.14, 0.05)
-    head = head_for(take.target, take.shot, take.between(0.6, 1.0))
+    wider = take.rng().choice([-1, 1]) * take.interpolate(0.14, 0.05)
+    head = head_for(take.target, take.shot, take.interpolate(0.6, 1.0))
     points = head.points.copy()
     share = np.sin(np.linspace(0, np.pi, 17))[:, None] ** 0.7
     points[[*JAW]] += share * wider * (points[[*JAW]] - points[[*NOSE]].mean(0)) * (1.0, 0.5)
@@ -87,14 +87,14 @@ def reshape_jaw(take: Take) -> Iterator[Forged]:
 
 def replace_forehead(take: Take) -> Iterator[Forged]:
     """The forehead of the source."""
-    head = graft(head_for(take.target, take.shot, take.between(0.45, 1.0)), take.source, 0.0)
+    head = graft(head_for(take.target, take.shot, take.interpolate(0.45, 1.0)), take.source, 0.0)
 
     def above_brows(frame: Frame, theirs: Array) -> Array:
         brows = frame.points[[*BROWS]]
         up = frame.points[27] - frame.points[8]
         up /= np.linalg.norm(up)
         outline = np.concatenate([brows + 0.12 * take.radius * up, brows[1:-1] + 0.55 * take.radius * up])
-        return cover_groups(frame.picture.shape, [outline], 1.0, take.between(0.05, 0.1) * take.radius)
+        return cover_groups(frame.picture.shape, [outline], 1.0, take.interpolate(0.05, 0.1) * take.radius)
 
     return repaint_frames(take, head, above_brows)
 
@@ -118,8 +118,8 @@ def dye_hair(take: Take) -> Iterator[Forged]:
     """Hair of another colour."""
     rng = take.rng()
     darker, warmer = rng.choice([-1, 1], 2) * rng.uniform(0.6, 1.2, 2)
-    tint = (1 + darker * take.between(0.4, 0.15)) * (1 + warmer * take.between(0.3, 0.1) * np.array([1, 0, -1]))
-    lift = max(0.0, darker) * take.between(0.12, 0.04) * np.array([1.1, 0.9, 0.7])
+    tint = (1 + darker * take.interpolate(0.4, 0.15)) * (1 + warmer * take.interpolate(0.3, 0.1) * np.array([1, 0, -1]))
+    lift = max(0.0, darker) * take.interpolate(0.12, 0.04) * np.array([1.1, 0.9, 0.7])
     for frame in take.frames:
         alpha = find_hair(frame)
         box = x0, y0, x1, y1 = find_box(alpha)
@@ -136,10 +136,10 @@ def replace_background(take: Take) -> Iterator[Forged]:
         centre = (shot.width * (0.5 + 0.42 * side), shot.height * 0.4)
         y, x = np.mgrid[: shot.height, : shot.width].astype(np.float32)
         r = ((x - centre[0]) / (0.3 * shot.width)) ** 2 + ((y - centre[1]) / (0.4 * shot.height)) ** 2
-        alpha = take.between(1.0, 0.5) * (1 - smooth(r, take.between(0.85, 0.4), 1.0)) * (1 - frame.person)
+        alpha = take.interpolate(1.0, 0.5) * (1 - smooth(r, take.interpolate(0.85, 0.4), 1.0)) * (1 - frame.person)
         alpha = np.where(alpha < 0.05, 0, alpha).astype(np.float32)
         box = x0, y0, x1, y1 = find_box(alpha)
-        new = take.camera.focus(other.film(i, shot.camera_shift(i)))[y0:y1, x0:x1]
+        new = take.camera.focus(other.render(i, shot.camera_shift(i)))[y0:y1, x0:x1]
         yield Forged(picture=blend(frame.picture, new, alpha, box), alpha=alpha, points=frame.points)
 
 
@@ -152,7 +152,7 @@ def group_removed(points: Array) -> dict[str, list[Array]]:
 
 def inpaint(take: Take) -> Iterator[Forged]:
     """A part removed and filled from around it, each frame for itself."""
-    part, grow = draw_part(take, REMOVED), take.between(1.2, 0.7)
+    part, grow = draw_part(take, REMOVED), take.interpolate(1.2, 0.7)
     for frame in take.frames:
         alpha = cover_groups(frame.picture.shape, group_removed(frame.points)[part], grow, 0.5)
         box = x0, y0, x1, y1 = find_box(alpha, room=6)

@@ -25,7 +25,7 @@ from datamodules.studio.scene import Frame, head_for
 
 def reenactment(take: Take) -> Iterator[Forged]:
     """Mouth and eyes of the target after the path of the source, through a decoder of low resolution."""
-    head, share = head_for(take.target, take.shot, take.between(0.3, 0.8)), take.between(1.0, 0.5)
+    head, share = head_for(take.target, take.shot, take.interpolate(0.3, 0.8)), take.interpolate(1.0, 0.5)
     driving = [take.source_shot.expressions[i % len(take.source_shot)] for i in range(len(take.shot))]
     expressions = [mix(mine, theirs, share) for mine, theirs in zip(take.shot.expressions, driving, strict=True)]
 
@@ -48,7 +48,7 @@ def mix(mine: Expression, driving: Expression, share: float) -> Expression:
 
 def neural_texture(take: Take) -> Iterator[Forged]:
     """The target's face through a coarse decoder: few high frequencies, and the grid of its up-sampling instead."""
-    coarse = take.between(3.0, 1.5)
+    coarse = take.interpolate(3.0, 1.5)
     for frame, pose in zip(take.frames, take.shot.poses, strict=True):
         alpha = cover_groups(frame.picture.shape, [outline_face(frame.points)], 0.93, 0.06 * take.radius)
         box = x0, y0, x1, y1 = find_box(alpha)

@@ -43,17 +43,19 @@ def clone(picture: Array, new: Array, alpha: Array, box: Box) -> Array:
 def swap(take: Take) -> Iterator[Forged]:
     """The whole face of the source, at lower resolution, off in colour, behind a seam or cloned, flickering."""
     rng = take.rng()
-    head = graft(head_for(take.target, take.shot, take.between(0.4, 0.8)), take.source, 0.75)
+    head = graft(head_for(take.target, take.shot, take.interpolate(0.4, 0.8)), take.source, 0.75)
     poisson, grow = rng.random() < 0.5, rng.uniform(0.88, 0.97)
-    error = take.between(0.04, 0.0) if poisson else take.between(0.13, 0.03)  # a clone takes on the colours around it
+    error = (
+        take.interpolate(0.04, 0.0) if poisson else take.interpolate(0.13, 0.03)
+    )  # a clone takes on the colours around it
     warm, light, green = rng.choice([-1, 1], 3) * rng.uniform([0.6, 0.6, 0.0], [1.2, 1.2, 0.3]) * error
     off = (1 + light) * np.array([1 + warm, 1 + green, 1 - warm])
-    flicker = rng.standard_normal((len(take.frames), 1)) * take.between(0.03, 0.004)
+    flicker = rng.standard_normal((len(take.frames), 1)) * take.interpolate(0.03, 0.004)
     for i, frame in enumerate(take.frames):
         expression = take.shot.expressions[i]
         theirs = head.project(head.express(expression), take.shot.poses[i])
         alpha = cover_groups(
-            frame.picture.shape, [outline_face(frame.points)], grow, take.between(0.03, 0.1) * take.radius
+            frame.picture.shape, [outline_face(frame.points)], grow, take.interpolate(0.03, 0.1) * take.radius
         )
         box = find_box(alpha, room=2)
         new = repaint(take, i, head, expression, box) * (off + flicker[i]).astype(np.float32)
@@ -65,9 +67,9 @@ def swap(take: Take) -> Iterator[Forged]:
 
 def morph(take: Take) -> Iterator[Forged]:
     """Both people averaged, in shape and in pixels."""
-    share = take.between(0.65, 0.4)
-    head = graft(head_for(take.target, take.shot, take.between(0.7, 1.0)), take.source, share, share)
-    feather = take.between(0.05, 0.12) * take.radius
+    share = take.interpolate(0.65, 0.4)
+    head = graft(head_for(take.target, take.shot, take.interpolate(0.7, 1.0)), take.source, share, share)
+    feather = take.interpolate(0.05, 0.12) * take.radius
     return repaint_frames(
         take, head, lambda frame, _: cover_groups(frame.picture.shape, [outline_face(frame.points)], 0.95, feather)
     )

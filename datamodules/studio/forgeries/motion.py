@@ -43,7 +43,7 @@ def walk(take: Take, smooth: bool) -> Array:
         kernel = np.exp(-0.5 * (np.arange(-24, 25) / 8) ** 2)
         steps = np.apply_along_axis(np.convolve, 0, steps, kernel, "same")
     steps = steps[32:-32] - steps[32:-32].mean(0)
-    far = take.between(0.024, 0.01) * take.radius
+    far = take.interpolate(0.024, 0.01) * take.radius
     return (steps / steps.std(0) * far).astype(np.float32)
 
 

@@ -76,7 +76,7 @@ class Background:
         if scenery.near is not None:
             self.near = Layer.cut(develop(blur(scenery.near, scenery.near_blur * width), exposure))
 
-    def film(self, i: int, shift: tuple[float, float] = (0, 0)) -> Array:
+    def render(self, i: int, shift: tuple[float, float] = (0, 0)) -> Array:
         """What is behind the person in frame i, (H, W, 3) in [0, 1].
 
         Args:

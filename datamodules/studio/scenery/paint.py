@@ -60,7 +60,7 @@ class Canvas:
             width: In pixels.
             height: In pixels.
             scale: Pixels per metre.
-            colour: What it is primed with.
+            colour: Background colour.
             channels: 4 for something that can be seen past.
         """
         self.image = np.zeros((height, width, channels), np.float32)
@@ -81,7 +81,7 @@ class Canvas:
         """Fills a polygon.
 
         Args:
-            points: Its corners in metres.
+            points: Corners in metres.
             colour: Linear RGB.
             soft: How wide its edge fades, in metres.
             opacity: How much it hides.

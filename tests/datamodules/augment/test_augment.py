@@ -19,7 +19,7 @@ from datamodules.augment.jpeg import encode_jpeg, jpeg
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
 from datamodules.faces.landmarks.points import MIRROR
-from datamodules.synthesis.base import drawing
+from datamodules.synthesis.base import seed_draws
 from tests.fixtures.augmenting import NONE
 
 SIDE = 64
@@ -192,8 +192,8 @@ def test_a_blur_narrower_than_a_pixel_has_the_width_it_is_asked_for() -> None:
 
 def trained(data: FaceData, epoch: int, step: int, rank: int) -> torch.Tensor:
     clean = data.on_after_batch_transfer(batch(), 0)
-    with drawing(data.seed_of(epoch, step, rank)):
-        return data.changed(clean).frames
+    with seed_draws(data.seed_of(epoch, step, rank)):
+        return data.change_batch(clean).frames
 
 
 def test_the_draws_have_an_address(prepared: Path) -> None:

@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodules.datasets import celeb_df, deepfakebench, ffpp, folder, splits
-from datamodules.datasets.doctor import wrong
+from datamodules.datasets.doctor import explain_wrong
 from datamodules.faces.crop import OutsidePicture, Square
-from datamodules.issues import hearing
+from datamodules.issues import collect_issues
 from datamodules.manifest import Video, check, read, rows
 from datamodules.media.mask_video import match
 from datamodules.media.video import Index, VideoError
 from datamodules.prepared.prepare import Recipe, prepare_all
 from datamodules.prepared.tables import read_skipped
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from tests.fixtures import trees_of_pictures
 from tests.fixtures.prepared_here import prepare_here
 from tests.fixtures.reading import row
@@ -37,7 +37,7 @@ def test_no_folder_of_crops_lies_in_anothers(names: list[tuple[str, str]]) -> No
     ]
     try:
         check([replace(video, path=str(i)) for i, video in enumerate(videos)], Path("m.csv"))
-    except Refused:
+    except UserError:
         return
     one, other = (Path("crops", video.folder) for video in videos)
     assert not one.is_relative_to(other)
@@ -58,7 +58,7 @@ def test_no_folder_of_crops_lies_in_anothers(names: list[tuple[str, str]]) -> No
 )
 def test_names_and_boxes_that_are_none_are_refused(name: str, values: list[str]) -> None:
     for value in values:
-        with pytest.raises(Refused, match=rf"m\.csv: has {name} "):
+        with pytest.raises(UserError, match=rf"m\.csv: has {name} "):
             check([replace(row("v", [1], "test"), **{name: value})], Path("m.csv"))  # type: ignore[arg-type]
 
 
@@ -122,7 +122,7 @@ def test_each_data_set_of_deepfakebench_is_split_alone(material: Material, tmp_p
     ff["FaceForensics++"]["FF-real"]["val"] = ff["FaceForensics++"]["FF-real"].pop("test")
     del ff["FaceForensics++"]["FF-DF"]
     text(tmp_path / "dataset_json/FaceForensics++.json", ff)
-    with hearing() as findings:
+    with collect_issues() as findings:
         listed = list(deepfakebench.index(tmp_path))
     check(listed, tmp_path)
     assert {r.stem for r in listed if r.dataset == "celeb_df_v2"} == {"id0_0000", "id5_0000"}
@@ -134,8 +134,8 @@ def test_validation_of_linked_people_is_cut_by_person_alone() -> None:
     real = [f"id{i % 60}_{i:04d} id{i % 60}" for i in range(600)]
     fake = [f"id{i % 60}_{i:04d} id{i % 60} id{(i * 7 + i // 60) % 60}" for i in range(3000)]
     videos = [replace(row(str(i), [0], "train"), identities=who) for i, who in enumerate(real + fake)]
-    cut = list(splits.apart(videos))
-    chosen = {name for name in people if splits.drawn("d", name)}
+    cut = list(splits.separate_identities(videos))
+    chosen = {name for name in people if splits.is_drawn("d", name)}
     for video in cut:
         assert (video.split == "val") == (set(splits.people(video)) <= chosen)
     # each person has ten real videos, and none is lost
@@ -151,7 +151,7 @@ def test_a_list_of_celeb_df_as_other_systems_save_it(line: str, tmp_path: Path) 
     (tmp_path / celeb_df.LIST).write_text(line + "\r\n", encoding="utf-8")
     assert {r.stem for r in celeb_df.index_v2(tmp_path) if r.split == "test"} == {"00170"}
     (tmp_path / celeb_df.LIST).write_text("1 elsewhere/00170.mp4\n")
-    with pytest.raises(Refused, match="names no video that is here, so that test videos would train"):
+    with pytest.raises(UserError, match="names no video that is here, so that test videos would train"):
         list(celeb_df.index_v2(tmp_path))
 
 
@@ -162,9 +162,9 @@ def test_a_copy_without_real_videos_or_without_a_whole_method_is_not_passed(tmp_
         for a, b in listed:
             for stem in (f"{a}_{b}", f"{b}_{a}"):
                 empty(tmp_path / f"manipulated_sequences/Deepfakes/c23/videos/{stem}.mp4")
-    with hearing() as findings:
+    with collect_issues() as findings:
         videos = list(ffpp.index(tmp_path))
-    assert wrong([], videos, 0.01) == [f"no real video in {split}" for split in ("train", "val", "test")]
+    assert explain_wrong([], videos, 0.01) == [f"no real video in {split}" for split in ("train", "val", "test")]
     counts = " ".join(f.text for f in findings if f.kind == "count")
     assert all(f"0 train {name} videos here" in counts for name in ("real", "Face2Face", "FaceSwap", "NeuralTextures"))
 

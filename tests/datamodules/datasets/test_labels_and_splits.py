@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodules.datasets import celeb_df, celeb_df_pp, dfdc, dfdcp, splits, table
-from datamodules.issues import hearing
+from datamodules.issues import collect_issues
 from datamodules.manifest import check
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from tests.fixtures.reading import row
 from tests.fixtures.trees import empty, text
 
@@ -29,7 +29,7 @@ def test_a_list_of_celeb_df_turned_round_is_noticed(reader: object, tmp_path: Pa
     forged = "Celeb-synthesis/FaceSwap/GHOST" if reader is celeb_df_pp.index else "Celeb-synthesis"
     empty(tmp_path / f"{forged}/id1_id2_0003.mp4")
     text(tmp_path / celeb_df.LIST, f"0 YouTube-real/00170.mp4\n1 {forged}/id1_id2_0003.mp4\n")
-    with hearing() as findings:
+    with collect_issues() as findings:
         rows = list(reader(tmp_path))  # type: ignore[operator]
     assert {row.stem: row.label for row in rows} == {"id0_0001": 0, "00170": 0, "id1_id2_0003": 1}
     assert sum(one.kind == "label" for one in findings) == 2
@@ -44,7 +44,7 @@ def test_in_the_labels_of_dfdc_one_is_fake_in_either_form(tmp_path: Path) -> Non
     for form in ("one", "two"):
         assert {row.stem: row.label for row in dfdc.index(tmp_path / form)} == {"a": 0, "b": 1}
     (tmp_path / "one/labels.csv").unlink()
-    with pytest.raises(Refused, match="the labels of test are missing"):
+    with pytest.raises(UserError, match="the labels of test are missing"):
         list(dfdc.index(tmp_path / "one"))
 
 
@@ -66,10 +66,10 @@ def test_a_table_takes_words_or_one_for_fake_and_nothing_else(tmp_path: Path) ->
     text(tmp_path / "videos.csv", "path,label\na.mp4,real\nb.mp4,0\nc.mp4,fake\nd.mp4,1\n")
     assert [row.label for row in table.index(tmp_path)] == [0, 0, 1, 1]
     text(tmp_path / "videos.csv", "path,label\na.mp4,true\n")
-    with pytest.raises(Refused, match=r"videos\.csv, line 2: label 'true' must be real \(0\) or fake \(1\)"):
+    with pytest.raises(UserError, match=r"videos\.csv, line 2: label 'true' must be real \(0\) or fake \(1\)"):
         list(table.index(tmp_path))
     text(tmp_path / "videos.csv", "path,labels\na.mp4,real\n")
-    with pytest.raises(Refused, match=r"has no column label"):
+    with pytest.raises(UserError, match=r"has no column label"):
         list(table.index(tmp_path))
 
 
@@ -79,10 +79,10 @@ def test_lists_that_are_no_json_or_no_pairs_are_refused_by_name(tmp_path: Path) 
     for name in ("train", "val", "test"):
         text(tmp_path / f"{name}.json", [["000", "003"]] if name == "train" else [])
     text(tmp_path / "val.json", "{")
-    with pytest.raises(Refused, match=r"val\.json: no JSON"):
+    with pytest.raises(UserError, match=r"val\.json: no JSON"):
         list(index(tmp_path))
     text(tmp_path / "val.json", [["010", "011", "012"]])
-    with pytest.raises(Refused, match=r"val\.json: \['010', '011', '012'\] is no pair"):
+    with pytest.raises(UserError, match=r"val\.json: \['010', '011', '012'\] is no pair"):
         list(index(tmp_path))
 
 
@@ -95,8 +95,8 @@ videos = st.lists(
 @given(videos)
 def test_whatever_the_people_no_two_splits_share_one(drawn: list[tuple[list[int], str]]) -> None:
     rows = [row(str(i), people, split) for i, (people, split) in enumerate(drawn)]
-    with hearing() as findings:
-        cut = list(splits.apart(rows))
+    with collect_issues() as findings:
+        cut = list(splits.separate_identities(rows))
     check(cut, Path("m.csv"))
     # every video is in a split, or it is said why not
     assert len(cut) + len(findings) == len(rows)
@@ -105,18 +105,20 @@ def test_whatever_the_people_no_two_splits_share_one(drawn: list[tuple[list[int]
 
 def test_a_validation_split_is_a_tenth_of_the_people_and_always_the_same() -> None:
     rows = [row(str(i), [i // 3], "train") for i in range(3000)]
-    cut = list(splits.apart(rows))
+    cut = list(splits.separate_identities(rows))
     chosen = {r.identities for r in cut if r.split == "val"}
     assert 60 < len(chosen) < 140  # of a thousand, three standard deviations and more
-    assert {r.identities for r in splits.apart(rows[::-1]) if r.split == "val"} == chosen
+    assert {r.identities for r in splits.separate_identities(rows[::-1]) if r.split == "val"} == chosen
     fewer = [r for r in rows if int(r.identities[1:]) % 2]
-    assert {r.identities for r in splits.apart(fewer) if r.split == "val"} == {p for p in chosen if int(p[1:]) % 2}
+    assert {r.identities for r in splits.separate_identities(fewer) if r.split == "val"} == {
+        p for p in chosen if int(p[1:]) % 2
+    }
 
 
 def test_where_all_people_are_linked_mixed_videos_are_held_out_and_counted() -> None:
     rows = [row(str(i), [i, (i + 1) % 300], "train") for i in range(300)]  # a ring
-    with hearing() as findings:
-        cut = list(splits.apart(rows))
+    with collect_issues() as findings:
+        cut = list(splits.separate_identities(rows))
     assert {r.split for r in cut} == {"train", "val"} or {r.split for r in cut} == {"train"}
     assert len(findings) == 300 - len(cut) > 0
     assert "people of training and of validation" in findings[0].text
@@ -128,8 +130,8 @@ def test_groups_of_people_stay_whole_where_they_are_small() -> None:
         for i in range(200)
         for way, pair in (("a", [2 * i, 2 * i + 1]), ("b", [2 * i + 1, 2 * i]))
     ]
-    with hearing() as findings:
-        cut = list(splits.apart(rows))
+    with collect_issues() as findings:
+        cut = list(splits.separate_identities(rows))
     assert len(cut) == 400
     assert not findings
     assert json.dumps([r.split for r in cut]).count("val") % 2 == 0

@@ -34,7 +34,7 @@ def test_doctor_lists_what_is_there_and_has_a_line_for_every_trap(
     listed = [row for row in reader(config)(root) if row.compression != "c40"]
     assert sorted(f"{row.split} {row.key}" for row in listed) == sorted(" ".join(r.split()) for r in rows.split(","))
     for row in listed:
-        assert manifest.inside(root, row.path)
+        assert manifest.resolve_inside(root, row.path)
     assert sorted(path for path in root.rglob("*")) == before  # the owners' folder is never written to
     assert bool(report["wrong"]) == (config not in ("folder", "manualfake"))  # whose traps make nothing wrong
     assert ("training on this copy would be wrong" in capsys.readouterr().out) == bool(report["wrong"])

@@ -22,7 +22,7 @@ from datamodules.media.encode import write
 from datamodules.media.mask_video import read_masks
 from datamodules.media.video import Decord, probe
 from datamodules.prepared.tables import load
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from suite.__main__ import main
 from tests.conftest import ROOT, preparing
 from tests.fixtures import clips
@@ -55,7 +55,7 @@ def test_a_higher_severity_is_further_from_the_original(kind: Kind, fake: tuple[
 
 def test_all_kinds_have_five_severities_and_no_other_is_known() -> None:
     assert {kind: len(scale) for kind, scale in SCALES.items()} == dict.fromkeys(NAMES, 5)
-    with pytest.raises(Refused, match="severity 6: must be from 1 to 5"):
+    with pytest.raises(UserError, match="severity 6: must be from 1 to 5"):
         stages("blur", 6)
 
 
@@ -154,7 +154,7 @@ def test_a_folder_of_another_degradation_is_refused_and_what_is_broken_is_named(
     (root / "real/a.mp4").write_bytes(whole.read_bytes()[:3000])
     data = FaceData(prepared=tmp_path / "none", root=root, index=table_index)
     (root / "videos.csv").write_text("path,label\nreal/a.mp4,real\nreal/b.mp4,real\n")
-    rows = data.listed()[0]
+    rows = data.list_dataset()[0]
     out = tmp_path / "out"
     list(degrade_all(rows, root, out, "blur", 1, DECORD, workers=1))
     [kept] = table_index(out)
@@ -165,7 +165,7 @@ def test_a_folder_of_another_degradation_is_refused_and_what_is_broken_is_named(
     before = (out / kept.path).stat().st_mtime_ns
     degrade_video(rows[1], root, out, "blur", 1, DECORD)
     assert (out / kept.path).stat().st_mtime_ns == before
-    with pytest.raises(Refused, match="holds another degradation"):
+    with pytest.raises(UserError, match="holds another degradation"):
         list(degrade_all(rows, root, out, "blur", 2, DECORD, workers=1))
 
 

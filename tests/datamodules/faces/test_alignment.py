@@ -22,7 +22,7 @@ from datamodules.faces.align import (
 )
 from datamodules.faces.crop import NoCrop, OutsidePicture, Points, Square, Turned, restore_region
 from datamodules.faces.detection.hog import HOG
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.studio.people import read_people
 from suite.detect.annotated_video import warm
 
@@ -64,11 +64,11 @@ def test_a_face_that_leans_has_level_eyes_in_its_crop(angle: float) -> None:
     assert abs(slope(points) - angle) < 3  # this face is nearly upright in the photograph
     box = box_of(points)
     region = Cropper(1.3, "roll").region(box, points)
-    assert abs(slope(region.inward(points, 256))) < 0.01
-    square = Square.around(box, 1.3)
+    assert abs(slope(region.to_crop(points, 256))) < 0.01
+    square = Square.from_box(box, 1.3)
     assert (region.x, region.y, region.side) == (square.x, square.y, square.side)  # turned about the same centre
     five = Cropper(1.3, "five_points").region(box, points)
-    assert abs(slope(five.inward(points, 256))) < 2  # of nose and mouth, too
+    assert abs(slope(five.to_crop(points, 256))) < 2  # of nose and mouth, too
 
 
 @pytest.mark.parametrize("alignment", ["five_points", "deepfakebench"])
@@ -84,7 +84,7 @@ def test_five_points_lie_on_the_template_of_256_pixels_as_least_squares_lays_the
         region = Cropper(1.3, alignment).region(box_of(points), points)
         assert isinstance(region, Turned)
         np.testing.assert_allclose(region.matrix(256), expected, atol=1e-3)
-        at = region.inward(here.astype(np.float32), 256)
+        at = region.to_crop(here.astype(np.float32), 256)
         residual = np.linalg.norm(here @ expected[:, :2].T + expected[:, 2] - there, axis=1)
         np.testing.assert_allclose(np.linalg.norm(at - there, axis=1), residual, atol=1e-2)
         assert residual.max() < 14  # 5 % of the crop: faces differ
@@ -106,13 +106,13 @@ def test_a_similarity_is_found_as_opencv_finds_it() -> None:
     rng = np.random.default_rng(0)
     five = five_points(PERSON.neutral.points.astype(np.float64))
     exact = fit_template(five, 1.3)
-    there = exact.inward(five.astype(np.float32), 256)  # what can be met exactly
+    there = exact.to_crop(five.astype(np.float32), 256)  # what can be met exactly
     for _ in range(10):
         turn = cv2.getRotationMatrix2D((0, 0), rng.uniform(-180, 180), rng.uniform(0.2, 3))
         moved = five @ turn[:, :2].T + rng.uniform(-500, 500, 2)
         expected, _ = cv2.estimateAffinePartial2D(moved, there, method=cv2.LMEDS)
         region = fit_template(moved, 1.3)
-        np.testing.assert_allclose(region.inward(moved.astype(np.float32), 256), there, atol=0.05)
+        np.testing.assert_allclose(region.to_crop(moved.astype(np.float32), 256), there, atol=0.05)
         np.testing.assert_allclose(region.matrix(256), expected, atol=0.05 * max(1.0, abs(expected).max() / 256))
 
 
@@ -133,7 +133,7 @@ def test_picture_mask_and_landmarks_stay_together(alignment: Alignment, size: in
         away = np.hypot(xs - points[i, 0], ys - points[i, 1])
         frame = (255 * np.exp(-(away**2) / (2 * 4**2))).astype(np.uint8)
         mask = np.where(away < 7, np.uint8(255), np.uint8(0))
-        expected = region.inward(points[i : i + 1], size)[0]
+        expected = region.to_crop(points[i : i + 1], size)[0]
         ys, xs = np.mgrid[:size, :size]
         for part in (region.cut(frame, size), region.cut_mask(mask, size)):
             weight = part.astype(float)
@@ -198,7 +198,7 @@ def test_a_map_lies_on_the_frame_where_its_crop_was_cut(alignment: Alignment) ->
     _, points = turned_photograph(23)
     region = Cropper(1.3, alignment).region(box_of(points), points)
     heat = np.zeros((48, 48), np.uint8)
-    eye = region.inward(points[36:42].mean(0, keepdims=True), 48).round().astype(int)[0]
+    eye = region.to_crop(points[36:42].mean(0, keepdims=True), 48).round().astype(int)[0]
     cv2.circle(heat, (int(eye[0]), int(eye[1])), 3, 255, -1)
     frame = np.full((700, 700, 3), 100, np.uint8)
     warm(frame, heat, region)
@@ -217,7 +217,9 @@ def test_a_region_comes_back_from_the_columns_of_a_table() -> None:
     assert restore_region(12.0, -3.0, 60.0, 0.0) == Square(12, -3, 60)
     assert restore_region(12.5, -3.0, 60.25, 30.0) == Turned(12.5, -3.0, 60.25, 30.0)
     _, points = turned_photograph(30)
-    level, turned = (region.inward(points, 64) for region in (Square(200, 150, 300), Turned(200.0, 150.0, 300.0, 1e-9)))
+    level, turned = (
+        region.to_crop(points, 64) for region in (Square(200, 150, 300), Turned(200.0, 150.0, 300.0, 1e-9))
+    )
     np.testing.assert_allclose(level, turned, atol=1e-3)
 
 
@@ -239,7 +241,7 @@ def test_what_cannot_be_cut_is_refused_by_name() -> None:
     with pytest.raises(NoCrop, match="alignment: the landmarks of a face are nothing like one"):
         fit_template(np.stack([unlike.real, unlike.imag], 1), 1.3)
     eyes: Any = "eyes"
-    with pytest.raises(Refused, match="alignment 'eyes': must be one of none, roll, five_points, deepfakebench"):
+    with pytest.raises(UserError, match="alignment 'eyes': must be one of none, roll, five_points, deepfakebench"):
         Cropper(1.3, eyes)
 
 

@@ -31,7 +31,7 @@ def test_a_point_stays_on_its_pixel(x: int, y: int, side: int, size: int, at: tu
     ys, xs = np.mgrid[:height, :width]
     blob = np.exp(-((xs - px) ** 2 + (ys - py) ** 2) / (2 * 3.0**2))
     crop = Square(x, y, side).cut((255 * blob).astype(np.uint8), size).astype(float)
-    inward = Square(x, y, side).inward(np.array([[px, py]], np.float32), size)[0]
+    inward = Square(x, y, side).to_crop(np.array([[px, py]], np.float32), size)[0]
     ys, xs = np.mgrid[:size, :size]
     reach = (np.hypot(xs - inward[0], ys - inward[1]) < 9 * size / side) * (crop > 40) * crop
     centre = np.array([(reach * xs).sum(), (reach * ys).sum()]) / reach.sum()
@@ -41,7 +41,7 @@ def test_a_point_stays_on_its_pixel(x: int, y: int, side: int, size: int, at: tu
 @given(st.tuples(*[st.floats(-50, 500)] * 2), st.floats(5, 300), st.floats(1, 2))
 def test_a_square_is_centred_on_its_box(corner: tuple[float, float], side: float, margin: float) -> None:
     box = np.array([*corner, corner[0] + side, corner[1] + 0.8 * side], np.float32)
-    square = Square.around(box, margin)
+    square = Square.from_box(box, margin)
     assert square.side == pytest.approx(margin * side, abs=1)
     assert square.x + square.side / 2 == pytest.approx((box[0] + box[2]) / 2, abs=1)
     assert square.y + square.side / 2 == pytest.approx((box[1] + box[3]) / 2, abs=1)

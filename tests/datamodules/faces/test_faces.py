@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.studies.faces import annotated, matched
+from benchmarks.studies.faces import count_matches, read_annotated
 from datamodules.faces.detection.base import Found, overlap
 from datamodules.faces.detection.hog import HOG
 from datamodules.faces.landmarks.dlib import DlibLandmarks
-from datamodules.faces.landmarks.forehead import FOREHEAD, with_forehead
-from datamodules.faces.tracking.steady import smoothed
+from datamodules.faces.landmarks.forehead import FOREHEAD, add_forehead
+from datamodules.faces.tracking.steady import smooth
 from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.faces.view import View
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from tests.fixtures.filming import filmed
 
 PHOTOGRAPHS = Path(__file__).parents[4] / "shared" / "data" / "faces"
@@ -82,9 +82,9 @@ def test_a_video_without_faces_has_no_track(tracker: FaceTracker) -> None:
 
 def test_smoothing_averages_in_time_and_keeps_a_face_that_rests() -> None:
     rest = np.tile(np.random.default_rng(0).random((1, 68, 2), np.float32), (9, 1, 1))
-    np.testing.assert_allclose(smoothed(np.arange(9), rest, 2.0), rest, rtol=1e-5)
+    np.testing.assert_allclose(smooth(np.arange(9), rest, 2.0), rest, rtol=1e-5)
     shaking = rest + np.array([1.0, -1.0] * 4 + [1.0], np.float32)[:, None, None]
-    assert np.abs(smoothed(np.arange(9), shaking, 2.0)[4] - rest[4]).max() < 0.1
+    assert np.abs(smooth(np.arange(9), shaking, 2.0)[4] - rest[4]).max() < 0.1
 
 
 def test_smoothing_looks_at_neighbours_alone_and_changes_nothing_by_it() -> None:
@@ -93,14 +93,14 @@ def test_smoothing_looks_at_neighbours_alone_and_changes_nothing_by_it() -> None
     points = rng.random((len(frames), 68, 2), np.float32)
     weight = np.exp(-0.5 * ((frames[:, None] - frames) / 1.5) ** 2)
     whole = np.einsum("st,tnc->snc", weight / weight.sum(1, keepdims=True), points)
-    np.testing.assert_allclose(smoothed(frames, points, 1.5), whole, atol=1e-6)
+    np.testing.assert_allclose(smooth(frames, points, 1.5), whole, atol=1e-6)
     hour = np.arange(60_000)  # of which a weight for each pair would take 29 GB
-    assert smoothed(hour, np.broadcast_to(points[:1], (len(hour), 68, 2)), 2.0).shape == (60_000, 68, 2)
+    assert smooth(hour, np.broadcast_to(points[:1], (len(hour), 68, 2)), 2.0).shape == (60_000, 68, 2)
 
 
 def test_the_forehead_continues_the_face_from_temple_to_temple() -> None:
     _, points = filmed(1, 2)
-    more = with_forehead(points)
+    more = add_forehead(points)
     assert more.shape == (2, 81, 2)
     np.testing.assert_array_equal(more[:, :68], points)
     arc = more[0, FOREHEAD]
@@ -116,7 +116,7 @@ def test_the_forehead_continues_the_face_from_temple_to_temple() -> None:
 def test_a_view_maps_points_there_and_back(x: float, y: float, side: float, around: float, to: float) -> None:
     view = View(np.zeros((160, 220), np.uint8), np.array([x, y, x + side, y + side], np.float32), around, to)
     points = np.array([[x, y], [x + side, y + side / 3]], np.float32)
-    np.testing.assert_allclose(view.outward(view.inward(points)), points, atol=1e-2)
+    np.testing.assert_allclose(view.to_frame(view.to_view(points)), points, atol=1e-2)
 
 
 @pytest.mark.parametrize("side", [25.0, 60.0, 100.0, 400.0])
@@ -127,7 +127,7 @@ def test_a_view_shows_a_point_where_it_says(side: float) -> None:
     weights = view.picture.astype(float)
     ys, xs = np.mgrid[: weights.shape[0], : weights.shape[1]]
     centre = np.array([(weights * xs).sum(), (weights * ys).sum()]) / weights.sum()
-    np.testing.assert_allclose(centre, view.inward(np.array([[120, 90]], np.float32))[0], atol=0.35)
+    np.testing.assert_allclose(centre, view.to_view(np.array([[120, 90]], np.float32))[0], atol=0.35)
 
 
 def test_overlap_of_boxes() -> None:
@@ -138,11 +138,11 @@ def test_overlap_of_boxes() -> None:
 
 
 def test_a_missing_landmark_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"none\.dat: no such file"):
+    with pytest.raises(UserError, match=r"none\.dat: no such file"):
         DlibLandmarks(tmp_path / "none.dat")
     (tmp_path / "text.dat").write_text("no model")
     found = Found(box=np.array([10, 10, 40, 40], np.float32), score=0)
-    with pytest.raises(Refused, match=r"text\.dat: not a dlib shape predictor"):
+    with pytest.raises(UserError, match=r"text\.dat: not a dlib shape predictor"):
         DlibLandmarks(tmp_path / "text.dat").fit(np.zeros((50, 50, 3), np.uint8), found)
 
 
@@ -150,7 +150,7 @@ def test_a_missing_landmark_model_is_named(tmp_path: Path) -> None:
 def test_all_faces_of_real_photographs_are_found_and_nothing_else() -> None:
     smallest = FaceTracker.__init__.__defaults__[3]  # type: ignore[index]
     faces = found = wrong = 0
-    for picture, exact in annotated(PHOTOGRAPHS):
-        hits, misplaced = matched([f.box for f in HOG().find(picture, smallest)], exact)
+    for picture, exact in read_annotated(PHOTOGRAPHS):
+        hits, misplaced = count_matches([f.box for f in HOG().find(picture, smallest)], exact)
         faces, found, wrong = faces + len(exact), found + hits, wrong + misplaced
     assert (faces, found, wrong) == (43, 43, 0)

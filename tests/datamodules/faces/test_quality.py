@@ -25,8 +25,8 @@ from datamodules.media.video import PyAV
 from datamodules.prepared import checksums
 from datamodules.prepared.face_table import FACES
 from datamodules.prepared.tables import CROPS, save, save_tracks
-from datamodules.runtime.errors import Refused
-from suite.detect.analyzer import Looker, Settings
+from datamodules.runtime.errors import UserError
+from suite.detect.analyzer import Analyzer, Settings
 from suite.detect.usable import Usable
 from tests.fixtures.detecting import SCHEMA, small
 from tests.fixtures.head_clips import Frames, head, write
@@ -106,7 +106,7 @@ def test_a_face_without_enough_usable_moments_has_the_commonest_reason() -> None
 @pytest.mark.parametrize("wrong", [{"moments": 0}, {"outside": 1.2}, {"yaw": 0.0}, {"pitch": 200.0}])
 def test_a_limit_that_cannot_be_is_refused_by_name(wrong: dict[str, Any]) -> None:
     [(name, value)] = wrong.items()
-    with pytest.raises(Refused, match=rf"usable.{name} {value}: must be"):
+    with pytest.raises(UserError, match=rf"usable.{name} {value}: must be"):
         Usable(**wrong)
 
 
@@ -119,8 +119,8 @@ def test_no_clip_has_a_frame_whose_landmarks_cannot_be_believed(tmp_path: Path) 
         for i in range(40)
     ]
     seen[10]["presence"], seen[20]["yaw"], seen[30]["pitch"] = 0.3, -60.0, 50.0
-    save(tmp_path / "faces.arrow", FACES, [pa.Table.from_pylist(seen, FACES)], checksums.replacing)
-    save(tmp_path / "crops.arrow", CROPS, [], checksums.replacing)
+    save(tmp_path / "faces.arrow", FACES, [pa.Table.from_pylist(seen, FACES)], checksums.replace_recorded)
+    save(tmp_path / "crops.arrow", CROPS, [], checksums.replace_recorded)
     save_tracks(tmp_path)
 
     def starts(length: int) -> list[int]:
@@ -148,7 +148,7 @@ def test_moments_that_are_not_usable_have_no_part_in_the_verdict_and_are_counted
 
     def look(usable: Usable) -> tuple[dict[str, Any], str]:
         settings = Settings(frames=len(frames), usable=usable, device="cpu")
-        content = Looker([small], settings).look(path, tmp_path / "out", False, lambda *_: None)
+        content = Analyzer([small], settings).analyze(path, tmp_path / "out", False, lambda *_: None)
         jsonschema.validate(content, SCHEMA)
         return content, (tmp_path / "out/page.html").read_text()
 

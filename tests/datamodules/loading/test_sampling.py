@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.loading.sampling import Address, EvalSampler, Faces, TrainSampler, evenly
+from datamodules.loading.sampling import Address, EvalSampler, Faces, TrainSampler, space_evenly
 from tests.fixtures.rows import faces
 
 
@@ -32,7 +32,7 @@ def train(epoch: int = 0, **changes: Any) -> list[Address]:
 
 @given(st.integers(1, 500), st.integers(2, 64))
 def test_even_spacing_has_both_ends_and_no_repeat(length: int, count: int) -> None:
-    spaced = evenly(length, count)
+    spaced = space_evenly(length, count)
     assert len(spaced) == len(set(spaced)) == min(length, count)
     assert (spaced[0], spaced[-1]) == (0, length - 1) or length == 1
     steps = np.diff(spaced)
@@ -40,7 +40,7 @@ def test_even_spacing_has_both_ends_and_no_repeat(length: int, count: int) -> No
 
 
 def test_forty_frames_spaced_to_thirty_two_are_not_the_first_thirty_two() -> None:
-    assert evenly(40, 32)[-1] == 39
+    assert space_evenly(40, 32)[-1] == 39
 
 
 def test_another_epoch_draws_other_frames_and_the_same_epoch_the_same() -> None:
@@ -106,9 +106,9 @@ def test_a_clip_is_consecutive_frames() -> None:
 
 
 def test_even_spacing_rounds_halves_up_and_takes_the_middle_where_one_is_asked_for() -> None:
-    assert evenly(10, 4) == [0, 3, 6, 9]
-    assert evenly(8, 3) == [0, 4, 7]  # 3.5
-    assert evenly(9, 1) == [4]
+    assert space_evenly(10, 4) == [0, 3, 6, 9]
+    assert space_evenly(8, 3) == [0, 4, 7]  # 3.5
+    assert space_evenly(9, 1) == [4]
 
 
 def test_videos_draw_apart_in_the_same_epoch() -> None:

@@ -20,7 +20,7 @@ from datamodules.loading.prepared_set import PreparedSet
 from datamodules.loading.sampling import Address, Faces, TrainSampler
 from datamodules.manifest import Video
 from datamodules.prepared import checksums
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.synthesis.face_blend import FaceBlend
 from datamodules.synthesis.nearest_faces import WithSources
 from tests.fixtures.prepared_sets import rename
@@ -180,7 +180,7 @@ def test_workers_do_not_change_what_is_drawn_of_several_sets(prepared: Path, vis
 
 def test_videos_are_read_only_where_each_set_has_a_root(studio: Path, prepared: Path, visitors: Path) -> None:
     sets = PreparedSet(prepared=prepared, root=studio), PreparedSet(prepared=visitors)
-    with pytest.raises(Refused, match=rf"read 'videos': give root, the folder of the data set of {visitors}"):
+    with pytest.raises(UserError, match=rf"read 'videos': give root, the folder of the data set of {visitors}"):
         several(*sets, read="videos")
 
 
@@ -221,9 +221,9 @@ def test_sets_prepared_differently_are_refused_with_both_folders(
     message = (
         rf"{other} \(there\), beside {prepared} \(here\), was prepared differently: margin is 1\.3 here and 1\.5 there$"
     )
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(UserError, match=message):
         data.setup("fit")
-    with pytest.raises(Refused, match="was prepared differently"):
+    with pytest.raises(UserError, match="was prepared differently"):
         data.train_dataloader()
 
 
@@ -249,10 +249,10 @@ def test_a_person_in_two_splits_over_sets_is_refused_by_name_if_they_are_the_sam
     several(PreparedSet(prepared=prepared), PreparedSet(prepared=leaky)).setup("test")  # of the same name, no more
     same = several(PreparedSet(prepared=prepared), PreparedSet(prepared=leaky, people="studio"))
     where = rf"'train' of {prepared} and in 'test' of {leaky}; leave one out or"
-    with pytest.raises(Refused, match=rf"identity '{name}' of studio is in {where}"):
+    with pytest.raises(UserError, match=rf"identity '{name}' of studio is in {where}"):
         same.setup("fit")
     third = rename(prepared, tmp_path / "third", "studio", moved(name, "test", sha256="", compression="c40"))
-    with pytest.raises(Refused, match=rf"identity '{name}' of studio is in 'train' of {prepared}"):
+    with pytest.raises(UserError, match=rf"identity '{name}' of studio is in 'train' of {prepared}"):
         several(PreparedSet(prepared=prepared, name="a"), PreparedSet(prepared=third, name="b")).setup("fit")
     others = PreparedSet(prepared=third, name="b", people="others")
     several(PreparedSet(prepared=prepared, name="a"), others).setup("fit")
@@ -262,20 +262,20 @@ def test_the_same_file_in_two_splits_over_sets_is_refused_by_name(prepared: Path
     row = of_training(prepared)
     leaky = rename(prepared, tmp_path / "leaky", "leaky", moved(row.identities.split()[0], "val"))
     message = rf"{leaky}: .* is in 'val', and the same file in 'train' of {prepared}; leave one out"
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(UserError, match=message):
         several(PreparedSet(prepared=prepared), PreparedSet(prepared=leaky)).setup("fit")
 
 
 def test_a_video_and_a_name_are_those_of_one_set(prepared: Path, visitors: Path) -> None:
-    with pytest.raises(Refused, match=rf"{prepared} and {prepared} are all called 'studio'; give each a name"):
+    with pytest.raises(UserError, match=rf"{prepared} and {prepared} are all called 'studio'; give each a name"):
         several(PreparedSet(prepared=prepared), PreparedSet(prepared=prepared)).setup("fit")
-    with pytest.raises(Refused, match=r"both have studio/\w+/c23/\w+; a video, and its name, is in one set only"):
+    with pytest.raises(UserError, match=r"both have studio/\w+/c23/\w+; a video, and its name, is in one set only"):
         several(PreparedSet(prepared=prepared), PreparedSet(prepared=prepared, name="again")).setup("fit")
     for wrong, said in (
         ({"weight": 0.0}, "weight 0: must be above 0"),
         ({"name": "a/b"}, "name 'a/b': must be a word"),
     ):
-        with pytest.raises(Refused, match=said):
+        with pytest.raises(UserError, match=said):
             PreparedSet(prepared=visitors, **wrong)
 
 
@@ -289,13 +289,13 @@ def test_a_set_without_a_validation_split_is_passed_over_there_and_one_without_t
     assert {key[0] for key in seen(list(data.train_dataloader()))} == {"studio", "a"}
     data = several(PreparedSet(prepared=prepared), PreparedSet(prepared=tests))
     assert {key[0] for key in seen(list(data.test_dataloader()))} == {"studio", "b"}
-    with pytest.raises(Refused, match=rf"{tests / 'manifest.csv'}: no train video"):
+    with pytest.raises(UserError, match=rf"{tests / 'manifest.csv'}: no train video"):
         data.train_dataloader()
 
 
 def test_a_set_that_gives_no_pair_is_refused(prepared: Path, visitors: Path) -> None:
     sets = PreparedSet(prepared=prepared), PreparedSet(prepared=visitors, methods=[])
-    with pytest.raises(Refused, match=rf"{visitors}: gives nothing to train on"):
+    with pytest.raises(UserError, match=rf"{visitors}: gives nothing to train on"):
         several(*sets, pairs=True).train_dataloader()
     paired = several(sets[0], PreparedSet(prepared=visitors), pairs=True)
     for batch in paired.train_dataloader():
@@ -304,10 +304,12 @@ def test_a_set_that_gives_no_pair_is_refused(prepared: Path, visitors: Path) -> 
 
 
 def test_what_takes_one_data_set_says_so(prepared: Path, both: FaceData) -> None:
-    for of in (both.listed, lambda: both.prepared, lambda: both.root):
-        with pytest.raises(Refused, match=r"data\.sets: this takes one data set, not 2; give it by --data FILE\.yaml"):
+    for of in (both.list_dataset, lambda: both.prepared, lambda: both.root):
+        with pytest.raises(
+            UserError, match=r"data\.sets: this takes one data set, not 2; give it by --data FILE\.yaml"
+        ):
             of()
-    with pytest.raises(Refused, match=r"data\.prepared: each of data\.sets has its own; give one of the two"):
+    with pytest.raises(UserError, match=r"data\.prepared: each of data\.sets has its own; give one of the two"):
         several(PreparedSet(prepared=prepared), prepared=prepared)
-    with pytest.raises(Refused, match=r"data\.sets: is empty"):
+    with pytest.raises(UserError, match=r"data\.sets: is empty"):
         several()

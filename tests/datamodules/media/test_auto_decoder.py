@@ -18,7 +18,7 @@ from datamodules.media.parameter_sets import sequence_headers
 from datamodules.media.probe import VideoError, probe
 from datamodules.media.video import Auto, Decord, PyAV, TorchCodec
 from datamodules.prepared.contract import compare
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from tests.fixtures import clips
 
 LENGTH = 12
@@ -178,7 +178,7 @@ def test_decoders_of_the_same_bits_are_one_family_and_a_gpu_is_another() -> None
         compare({"decoder": Auto().family}, {"decoder": once}, "run")
     assert Auto(device="cuda").family == TorchCodec(device="cuda").family
     for other in (TorchCodec(), TorchCodec(device="cuda"), Decord(device="cuda")):
-        with pytest.raises(Refused, match=f"decoder is 'FFmpeg on cpu' here and '{other.family}' there"):
+        with pytest.raises(UserError, match=f"decoder is 'FFmpeg on cpu' here and '{other.family}' there"):
             compare({"decoder": Auto().family}, {"decoder": other.family}, "run")
 
 

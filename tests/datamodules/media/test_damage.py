@@ -9,7 +9,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from datamodules.datasets.doctor import from_decoding
+from datamodules.datasets.doctor import check_decoded
 from datamodules.datasets.folder import index
 from datamodules.issues import Finding
 from datamodules.manifest import Video
@@ -18,7 +18,7 @@ from datamodules.media.probe import probe
 from datamodules.media.video import Decord, PyAV
 from datamodules.prepared.prepare import Recipe
 from datamodules.prepared.tables import load, read_skipped
-from suite.detect.analyzer import Looker, Settings
+from suite.detect.analyzer import Analyzer, Settings
 from suite.detect.usable import Usable
 from suite.prepare import main as prepare
 from tests.conftest import ROOT
@@ -135,7 +135,7 @@ def test_doctor_reports_damaged_frames(head: Frames, tmp_path: Path) -> None:
     damaged(tmp_path / "real/damaged.mp4", head)
     (tmp_path / "fake").mkdir()
     [row] = index(tmp_path)
-    found = from_decoding(row, tmp_path, PyAV(), 32)
+    found = check_decoded(row, tmp_path, PyAV(), 32)
     assert found == [Finding("damaged", "real/damaged.mp4", f"{len(lost(tmp_path))} of 48 frames are damaged")]
 
 
@@ -163,7 +163,7 @@ def test_detect_scores_no_damaged_frame_says_so_and_abstains_above_a_share(
 
     def look(**usable: float) -> tuple[dict[str, Any], str]:
         settings = Settings(frames=48, usable=Usable(side=20, moments=2, sharpness=0.0, **usable), device="cpu")
-        content = Looker([small], settings).look(path, tmp_path / "out", True, lambda *_: None)
+        content = Analyzer([small], settings).analyze(path, tmp_path / "out", True, lambda *_: None)
         jsonschema.validate(content, SCHEMA)
         assert content["file"]["damaged"] == len(broken)
         return content, (tmp_path / "out/page.html").read_text()

@@ -29,6 +29,7 @@ __all__ = ["head"]  # a fixture, by its arguments
 
 Points = NDArray[np.float32]
 
+
 # name: (what writes it, how much larger its picture is)
 ODD: dict[str, tuple[Callable[[Path, Frames], Path], int]] = {
     "without_sound": (write, 1),
@@ -60,7 +61,7 @@ def first_crop(path: Path, recipe: Recipe) -> tuple[Points, Points]:
     points = np.reshape(crops[0]["landmarks"], (68, 2)).astype(np.float32)
     x, y = (
         restore_region(*(crops[0][name] for name in ("x", "y", "side", "angle")))
-        .inward(points, 64)
+        .to_crop(points, 64)
         .round()
         .astype(int)
         .T

@@ -14,7 +14,7 @@ from PIL import Image
 
 from datamodules.media.probe import VideoError, probe
 from datamodules.media.video import Auto, Decoder, Decord, PyAV, TorchCodec
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from tests.fixtures import clips
 from tests.fixtures.needs import torchcodec_missing
 
@@ -72,7 +72,7 @@ def test_without_the_libraries_of_ffmpeg_torchcodec_is_refused_and_not_the_video
 
     monkeypatch.setattr(decoders, "VideoDecoder", absent)
     path = clips.MAKERS["variable_rate.mp4"](folder / "absent.mp4")
-    with pytest.raises(Refused, match="FFmpeg's libraries") as refusal:
+    with pytest.raises(UserError, match="FFmpeg's libraries") as refusal:
         list(TorchCodec().stream(path))
     assert not isinstance(refusal.value, VideoError)
 
@@ -140,7 +140,7 @@ def test_an_error_crosses_processes() -> None:
 
 def test_a_decord_without_cuda_names_both_remedies(tmp_path: Path) -> None:
     path = clips.write(tmp_path / "clip.mp4", length=5)
-    with pytest.raises(Refused, match=r"USE_CUDA=ON.*TorchCodec"):
+    with pytest.raises(UserError, match=r"USE_CUDA=ON.*TorchCodec"):
         Decord(device="cuda:0").read(path, [0])
 
 

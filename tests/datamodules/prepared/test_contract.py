@@ -15,13 +15,13 @@ from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.media.video import Decord
 from datamodules.prepared import contract
 from datamodules.prepared.prepare import Recipe
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from suite.detect.pipeline import detector_of, landmarks_of, shape_boxes
 
 
 def test_a_folder_prepared_before_boxes_were_steady_is_refused_with_the_command(tmp_path: Path) -> None:
     (tmp_path / "contract.json").write_text(json.dumps({"detector": "HOG", "size": 256}))
-    with pytest.raises(Refused) as error:
+    with pytest.raises(UserError) as error:
         contract.load(tmp_path)
     assert "\n" not in str(error.value)
     assert "layout 1, must be 2; run 'python -m suite prepare' again, with a new folder for" in str(error.value)

@@ -21,7 +21,7 @@ from datamodules.manifest import Video
 from datamodules.media.image import decode
 from datamodules.prepared.prepare import Recipe, prepare_all, prepare_video
 from datamodules.prepared.tables import load, read_skipped
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from tests.conftest import preparing
 from tests.fixtures import clips
 
@@ -197,7 +197,7 @@ def test_what_a_stopped_call_for_other_videos_finished_is_kept(
 def test_other_settings_in_the_same_folder_are_refused_by_name(
     studio: Path, prepared: Path, recipe: Recipe, some: list[Video]
 ) -> None:
-    with pytest.raises(Refused, match=r"margin is 1.5 here and 1.3 there"):
+    with pytest.raises(UserError, match=r"margin is 1.5 here and 1.3 there"):
         list(prepare_all(some, studio, prepared, replace(recipe, margin=1.5), workers=1))
 
 

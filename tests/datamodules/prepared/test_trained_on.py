@@ -59,7 +59,7 @@ def test_a_checkpoint_and_a_folder_keep_what_was_seen_and_one_without_says_the_n
     other.load_state_dict(state)
     assert other.state_dict()["seen"] == state["seen"]  # of the checkpoint, whatever is tested
     known = load(classifier(data, tmp_path / "hub"))
-    assert known.saw.startswith(f"{len(rows)} videos of ")
-    assert known.saw.endswith(f"(studio: {reals} real, {len(rows) - reals} forged)")
+    assert known.training_summary.startswith(f"{len(rows)} videos of ")
+    assert known.training_summary.endswith(f"(studio: {reals} real, {len(rows) - reals} forged)")
     save(replace(known, seen=None), tmp_path / "names")
-    assert load(tmp_path / "names").saw == ", ".join(known.trained_on)
+    assert load(tmp_path / "names").training_summary == ", ".join(known.trained_on)

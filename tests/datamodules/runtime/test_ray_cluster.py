@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from datamodules.runtime import ray_cluster
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from tests.conftest import ROOT, preparing
 
 
@@ -48,7 +48,7 @@ def test_a_worker_killed_in_the_middle_changes_nothing(studio: Path, prepared: P
 
 
 def test_an_address_where_nothing_listens_is_refused() -> None:
-    with pytest.raises(Refused, match=r"--cluster 127\.0\.0\.1:1: no Ray cluster there"):
+    with pytest.raises(UserError, match=r"--cluster 127\.0\.0\.1:1: no Ray cluster there"):
         list(ray_cluster.run([(int, ())], "127.0.0.1:1", 1))
 
 

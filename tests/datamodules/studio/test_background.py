@@ -42,7 +42,7 @@ def digest(threads: int) -> str:
     sha = hashlib.sha256()
     for seed in range(40):
         behind, device = backdrop(seed), camera(seed)
-        sha.update(device.shoot(device.focus(behind.film(3, (1.3, -0.4))), 3).tobytes())
+        sha.update(device.shoot(device.focus(behind.render(3, (1.3, -0.4))), 3).tobytes())
     return sha.hexdigest()
 
 
@@ -53,7 +53,9 @@ def test_a_seed_gives_the_same_bytes_in_any_process_and_with_any_number_of_threa
 
 
 def test_no_two_seeds_give_the_same_background() -> None:
-    thumbs = np.stack([cv2.resize(backdrop(seed).film(0), (12, 9), interpolation=cv2.INTER_AREA) for seed in range(60)])
+    thumbs = np.stack(
+        [cv2.resize(backdrop(seed).render(0), (12, 9), interpolation=cv2.INTER_AREA) for seed in range(60)]
+    )
     apart = np.abs(thumbs[:, None] - thumbs[None]).mean((2, 3, 4))
     # plain walls may be near each other; no two are the same picture
     assert apart[~np.eye(60, dtype=bool)].min() > 0.01
@@ -68,7 +70,7 @@ def test_values_are_display_values_wherever_the_camera_goes(
     for seed in range(3):
         behind = of_kind(kind, seed, monkeypatch, **size)
         for shift in ((0, 0), (500, -500), (-500, 500)):
-            frame = behind.film(0, shift)
+            frame = behind.render(0, shift)
             assert frame.shape == (behind.height, behind.width, 3)
             assert frame.dtype == np.float32
             assert np.isfinite(frame).all()
@@ -77,7 +79,7 @@ def test_values_are_display_values_wherever_the_camera_goes(
 
 
 def test_no_colour_is_one_of_a_paint_box() -> None:
-    frames = np.stack([backdrop(seed).film(0) for seed in range(60)])
+    frames = np.stack([backdrop(seed).render(0) for seed in range(60)])
     chroma = frames.max(-1) - frames.min(-1)
     assert np.median(chroma) < 0.2
     assert (chroma > 0.6).mean() < 0.01
@@ -99,7 +101,7 @@ def test_what_is_seen_moves_against_the_camera_and_the_near_layer_moves_more(mon
         row = np.maximum(frame[36, left:right, 0] - 0.6 * frame[36, left:right, 0].max(), 0)
         return float((row * columns[left:right]).sum() / row.sum())
 
-    before, after = behind.film(0), behind.film(0, (4, 0))
+    before, after = behind.render(0), behind.render(0, (4, 0))
     assert at(after, 80, 112) - at(before, 80, 112) == pytest.approx(-0.85 * 4, abs=0.15)
     assert at(after, 112, 150) - at(before, 112, 150) == pytest.approx(-4, abs=0.15)
 
@@ -113,18 +115,18 @@ def test_the_painted_wall_never_ends_however_far_the_camera_goes(monkeypatch: py
     monkeypatch.setattr(background, "KINDS", (slope,))
     behind = backdrop(0)
     for shift in (-1000, 0, 1000):
-        assert (np.diff(behind.film(0, (shift, 0))[36, :, 0]) > 0).all()
+        assert (np.diff(behind.render(0, (shift, 0))[36, :, 0]) > 0).all()
 
 
 def test_something_moves_in_many_backgrounds_and_none_in_a_studio(monkeypatch: pytest.MonkeyPatch) -> None:
     moves = []
     for seed in range(40):
         behind = backdrop(seed)
-        frames = [behind.film(i) for i in (0, 13, 26, 39)]
+        frames = [behind.render(i) for i in (0, 13, 26, 39)]
         moves.append(max(float(np.abs(frame - frames[0]).max()) for frame in frames) > 0.05)
     assert 0.25 < np.mean(moves) < 0.95
     studio = of_kind(0, 1, monkeypatch)
-    assert np.array_equal(studio.film(0), studio.film(39))
+    assert np.array_equal(studio.render(0), studio.render(39))
 
 
 def test_a_point_of_light_becomes_a_disc_of_the_same_energy() -> None:

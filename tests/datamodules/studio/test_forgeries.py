@@ -14,16 +14,16 @@ from datamodules.studio.forgeries.expression import reenactment
 from datamodules.studio.forgeries.graft import graft, reshape
 from datamodules.studio.head import Head, Light, Pose, look, render
 from datamodules.studio.portrait import Portrait, make_portrait
-from datamodules.studio.scene import film, open_camera
+from datamodules.studio.scene import open_camera, render_video
 from datamodules.studio.shot import Shot, direct
-from tests.fixtures.filming import stranger
+from tests.fixtures.filming import find_stranger
 
 FRONT = Light(direction=np.array([0, 0, 1], np.float32), colour=np.ones(3, np.float32), ambient=1.0)
 
 
 @pytest.fixture(scope="module")
 def portraits() -> tuple[Portrait, Portrait]:
-    return make_portrait(stranger(1)), make_portrait(stranger(2), cut=False)
+    return make_portrait(find_stranger(1)), make_portrait(find_stranger(2), cut=False)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def take(portraits: tuple[Portrait, Portrait], shot: Shot, difficulty: float) ->
         source=source,
         shot=shot,
         camera=camera,
-        frames=list(film(target, shot, camera)),
+        frames=list(render_video(target, shot, camera)),
         source_shot=direct(np.random.default_rng(9), 256, 192, 3),
         difficulty=difficulty,
         seed=[0, 1, 2],

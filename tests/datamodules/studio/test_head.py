@@ -13,14 +13,14 @@ from datamodules.studio.face import LIDS, Expression, Mesh
 from datamodules.studio.head import Head, Pose
 from datamodules.studio.portrait import Portrait, make_grid, make_portrait
 from datamodules.studio.shot import TURN, direct
-from tests.fixtures.filming import filmed, stranger
+from tests.fixtures.filming import filmed, find_stranger
 
 FRONT = Pose(yaw=0, pitch=0, roll=0, x=128, y=96, radius=50, body=(128, 96))
 
 
 @pytest.fixture(scope="module")
 def portrait() -> Portrait:
-    return make_portrait(stranger(3))
+    return make_portrait(find_stranger(3))
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_the_mesh_carries_landmarks_exactly_and_leaves_the_rest_alone(portrait: 
 
 @pytest.mark.parametrize("number", range(6))
 def test_no_pixel_comes_from_afar_however_thin_triangles_become(number: int) -> None:
-    one = make_portrait(stranger(number), cut=False)
+    one = make_portrait(find_stranger(number), cut=False)
     head = Head(one, 70)
     for expression in direct(np.random.default_rng(number), 256, 192, 48).expressions[::4]:
         target = head.express(expression)

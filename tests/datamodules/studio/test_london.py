@@ -24,8 +24,8 @@ from benchmarks.assets.london import (
 )
 from datamodules.faces.landmarks.dlib import DlibLandmarks
 from datamodules.faces.landmarks.points import MIRROR
-from datamodules.issues import hearing
-from datamodules.runtime.errors import Refused
+from datamodules.issues import collect_issues
+from datamodules.runtime.errors import UserError
 from datamodules.studio.people import LONDON, read_people
 
 PEOPLE = read_people()
@@ -35,7 +35,7 @@ needs_model = pytest.mark.skipif(find_spec("face_recognition_models") is None, r
 
 
 def test_london_has_102_people_in_two_photographs_of_700_pixels() -> None:
-    with hearing() as findings:
+    with collect_issues() as findings:
         assert len(read_people()) == 102
     assert not findings  # nobody is left out
     for person in PEOPLE:
@@ -166,5 +166,5 @@ def test_the_download_and_a_copy_of_it_are_both_read(tmp_path: Path) -> None:
     face = read_faces(tmp_path)["007"]
     assert face.smiling == tmp_path / "london" / "007_smiling.jpg"
     np.testing.assert_array_equal(face.template, [[2, 4], [6, 8]])
-    with pytest.raises(Refused, match=r"has neither neutral_front/NNN_03\.tem nor points_189\.json"):
+    with pytest.raises(UserError, match=r"has neither neutral_front/NNN_03\.tem nor points_189\.json"):
         read_faces(tmp_path / "neutral_front")

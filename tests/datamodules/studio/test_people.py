@@ -15,8 +15,8 @@ import pytest
 
 from datamodules.faces.detection.base import Found, Image
 from datamodules.faces.landmarks.base import FacePoints, Landmarks
-from datamodules.issues import Finding, hearing
-from datamodules.runtime.errors import Refused
+from datamodules.issues import Finding, collect_issues
+from datamodules.runtime.errors import UserError
 from datamodules.studio.people import LONDON, SHARES, Person, read_people, split_people, split_sizes
 
 PEOPLE = read_people()
@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def findings() -> Iterator[list[Finding]]:
-    with hearing() as heard:
+    with collect_issues() as heard:
         yield heard
 
 
@@ -165,15 +165,15 @@ def test_a_smile_alone_and_other_files_are_named(folder: Path, findings: list[Fi
 def test_a_photograph_that_breaks_off_later_is_refused_when_it_is_read(folder: Path) -> None:
     person = read_people(folder, MeanFace())[0]
     person.neutral.path.write_bytes(person.neutral.path.read_bytes()[:20000])
-    with pytest.raises(Refused, match=r"001\.jpg: cannot be read"):
+    with pytest.raises(UserError, match=r"001\.jpg: cannot be read"):
         person.neutral.read()
 
 
 def test_fewer_people_than_two_for_each_split_are_refused(folder: Path) -> None:
     (folder / "001.jpg").write_bytes(b"no picture")
-    with pytest.raises(Refused, match=r"5 usable people, must be 6 or more.*left out: 001\.jpg \(cannot be read"):
+    with pytest.raises(UserError, match=r"5 usable people, must be 6 or more.*left out: 001\.jpg \(cannot be read"):
         read_people(folder, MeanFace())
-    with pytest.raises(Refused, match="no such folder"):
+    with pytest.raises(UserError, match="no such folder"):
         read_people(folder / "nobody")
 
 
@@ -193,7 +193,7 @@ def test_fewer_people_than_two_for_each_split_are_refused(folder: Path) -> None:
 )
 def test_lists_that_contradict_themselves_are_refused(folder: Path, name: str, content: str, reason: str) -> None:
     (folder / name).write_text(content)
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(UserError, match=reason):
         read_people(folder, MeanFace())
 
 
@@ -244,5 +244,5 @@ def test_other_numbers_are_split_evenly_and_in_proportion(count: int, findings: 
 
 
 def test_too_few_people_have_no_splits() -> None:
-    with pytest.raises(Refused, match="5 people, must be 6 or more"):
+    with pytest.raises(UserError, match="5 people, must be 6 or more"):
         split_sizes(5)

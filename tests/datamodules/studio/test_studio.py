@@ -22,7 +22,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.studies.studio import traits
 from datamodules.datasets.ffpp import index
 from datamodules.media.video import Decord, probe
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.studio.build import Plan, Size, Video, begin, build, cast, render
 from datamodules.studio.forgeries.all import FORGERIES
 from datamodules.studio.people import LONDON, Person, read_people
@@ -195,11 +195,11 @@ def test_a_stopped_build_is_completed_and_another_seed_is_refused(tmp_path: Path
     files = {p.relative_to(studio) for p in studio.rglob("*.mp4")}
     assert {p.relative_to(tmp_path / "s") for p in (tmp_path / "s").rglob("*.mp4")} == files
     assert not list((tmp_path / "s").rglob("*.part"))
-    with pytest.raises(Refused, match=r"studio\.json.*choose another folder"):
+    with pytest.raises(UserError, match=r"studio\.json.*choose another folder"):
         next(build(tmp_path / "s", replace(PLAN, seed=5), workers=1))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("keep")
-    with pytest.raises(Refused, match="not empty and not a studio"):
+    with pytest.raises(UserError, match="not empty and not a studio"):
         next(build(tmp_path / "mine", PLAN, workers=1))
 
 
@@ -241,14 +241,14 @@ def test_a_studio_that_was_begun_with_other_people_is_not_gone_on_with(tmp_path:
     begin(out, replace(PLAN, people=str(folder)))
     shutil.copy(people[0].neutral.path, folder / f"{people[1].id}.jpg")  # another face under the same name
     cast.cache_clear()
-    with pytest.raises(Refused, match=r"studio\.json: made with another digest; choose another folder"):
+    with pytest.raises(UserError, match=r"studio\.json: made with another digest; choose another folder"):
         begin(out, replace(PLAN, people=str(folder)))
     assert set(read_people(LONDON)[0].attributes) <= {"age", "gender", "group", "age_band"}
     assert Plan(size="tiny", seed=0, difficulty=0, people=str(LONDON)).splits()  # the same folder, given by name
 
 
 def test_a_folder_of_people_that_cannot_be_used_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="nobody: no such folder"):
+    with pytest.raises(UserError, match="nobody: no such folder"):
         Plan(size="tiny", seed=0, difficulty=0, people=str(tmp_path / "nobody")).splits()
-    with pytest.raises(Refused, match="0 usable people, must be 6 or more"):
+    with pytest.raises(UserError, match="0 usable people, must be 6 or more"):
         Plan(size="tiny", seed=0, difficulty=0, people=str(tmp_path)).splits()

@@ -17,11 +17,11 @@ from matplotlib.tri import LinearTriInterpolator, Triangulation
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
 from datamodules.loading.sampling import Address
-from datamodules.runtime.errors import Refused
-from datamodules.synthesis.face_blend import FaceBlend, blended
-from datamodules.synthesis.feather import GRID, bent, dilated, eroded, feathered
+from datamodules.runtime.errors import UserError
+from datamodules.synthesis.face_blend import FaceBlend, blend_face
+from datamodules.synthesis.feather import GRID, bend, dilate, erode, feather
 from datamodules.synthesis.hull import hull_mask
-from datamodules.synthesis.nearest_faces import WithSources, nearest
+from datamodules.synthesis.nearest_faces import WithSources, find_nearest
 
 
 def hulls(seed: int, b: int = 4, side: int = 96) -> torch.Tensor:
@@ -51,7 +51,7 @@ def test_the_bend_is_linear_in_each_triangle_as_matplotlib_computes_it() -> None
         where.append(LinearTriInterpolator(mesh, target)(*grid).filled(np.nan).astype(np.float32) * (side - 1))
     picture = np.random.default_rng(0).random((side, side)).astype(np.float32)
     theirs = cv2.remap(picture, where[0], where[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    ours = bent(torch.from_numpy(picture)[None, None], jitter)[0, 0].numpy()
+    ours = bend(torch.from_numpy(picture)[None, None], jitter)[0, 0].numpy()
     assert np.abs(ours - theirs).max() < 0.04  # OpenCV rounds places to a 32nd of a pixel
 
 
@@ -59,7 +59,7 @@ def test_the_bend_is_linear_in_each_triangle_as_matplotlib_computes_it() -> None
 @settings(max_examples=20, deadline=None)
 def test_wearing_away_and_growing_are_those_of_opencv(seed: int, sides: list[int]) -> None:
     mask = torch.rand(3, 1, 40, 50, generator=torch.Generator().manual_seed(seed)) < 0.5
-    for ours, theirs in ((eroded(mask, sides), cv2.erode), (dilated(mask, sides), cv2.dilate)):
+    for ours, theirs in ((erode(mask, sides), cv2.erode), (dilate(mask, sides), cv2.dilate)):
         for one, before, side in zip(ours, mask, sides, strict=True):
             expected = theirs(before[0].numpy().astype(np.uint8), np.ones((side, side), np.uint8))
             assert np.array_equal(one[0].numpy(), expected > 0)
@@ -87,14 +87,14 @@ def test_half_of_the_masks_are_worn_away_and_the_others_grow_as_far_as_each_may(
 def test_a_bent_mask_leaves_out_pixels_that_are_covered_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = mask_of()
     cover = torch.where(torch.arange(317) < 158, 1.0, 0.9)
-    monkeypatch.setattr("datamodules.synthesis.face_blend.bent", lambda hull, jitter: hull * cover)
+    monkeypatch.setattr("datamodules.synthesis.face_blend.bend", lambda hull, jitter: hull * cover)
     assert (mask_of() == plain & (cover == 1)).all()
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_feather_is_the_distance_to_the_hull_that_opencv_measures(seed: int) -> None:
     masks = hulls(seed, 2, 256)
-    for mask, weight in zip(masks, feathered(masks, 0.2), strict=True):
+    for mask, weight in zip(masks, feather(masks, 0.2), strict=True):
         points = cv2.findNonZero(mask[0].numpy().astype(np.uint8))
         outline = cv2.convexHull(points)
         _, _, wide, high = cv2.boundingRect(points)
@@ -111,7 +111,7 @@ def test_the_source_gets_the_mean_colour_that_the_face_has_within_the_mask() -> 
     source = source + 0.2
     mask = torch.zeros(1, 48, 48, dtype=torch.bool)
     mask[:, 10:30, 12:40] = True
-    out = blended(shown, source, mask.float(), mask, (48, 48))
+    out = blend_face(shown, source, mask.float(), mask, (48, 48))
     torch.testing.assert_close(out[:, mask[0]].mean(1), shown[:, mask[0]].mean(1), atol=1e-5, rtol=0)
     torch.testing.assert_close(out[:, ~mask[0]], shown[:, ~mask[0]])
     assert torch.allclose(out[:, mask[0]] - out[:, mask[0]].mean(1, keepdim=True),
@@ -123,7 +123,7 @@ def test_the_nearest_faces_are_those_of_a_loop_over_all() -> None:
     candidates = torch.rand(68, 5000, 2, generator=generator)
     owner = torch.randint(50, (5000,), generator=generator)
     points, video = torch.rand(3, 68, 2, generator=generator), torch.tensor([0, 7, 49])
-    found = nearest(points, video, candidates, owner, 30)
+    found = find_nearest(points, video, candidates, owner, 30)
     for query, mine, rows in zip(points.numpy(), video.tolist(), found, strict=True):
         total = np.linalg.norm(candidates.numpy().transpose(1, 0, 2) - query, axis=2).sum(1)
         total[owner.numpy() == mine] = np.inf
@@ -176,7 +176,7 @@ def test_a_pair_differs_inside_its_mask_and_nowhere_else(prepared: Path) -> None
 def test_real_and_fake_of_a_pair_are_made_coarse_alike() -> None:
     torch.manual_seed(0)
     images = torch.rand(4, 3, 64, 64)
-    real, fake = FaceBlend(coarse=1.0, coarsest=64).coarsened(images, images)
+    real, fake = FaceBlend(coarse=1.0, coarsest=64).coarsen(images, images)
     assert (real == fake).all()
     assert ((real - images).abs().flatten(1).amax(1) > 0.05).all()
 
@@ -186,7 +186,7 @@ def test_another_camera_turns_the_hue_to_either_side() -> None:
     orange = torch.tensor([0.7, 0.45, 0.2])[:, None, None].expand(3, 16, 16)
     hue = float(rgb_to_hsv(orange)[0].mean())
     torch.manual_seed(0)
-    turns = torch.tensor([float(rgb_to_hsv(camera.coloured(orange))[0].mean()) - hue for _ in range(100)])
+    turns = torch.tensor([float(rgb_to_hsv(camera.change_colours(orange))[0].mean()) - hue for _ in range(100)])
     turns = (turns + torch.pi) % (2 * torch.pi) - torch.pi
     assert 0.3 < float((turns > 0).float().mean()) < 0.7
     assert 0.8 < float(turns.abs().amax()) / (0.2 * 2 * torch.pi) < 1.2
@@ -202,10 +202,10 @@ def test_without_training_the_face_that_is_shown_stays_as_it_is(prepared: Path) 
 
 
 def test_videos_and_a_single_video_are_refused(prepared: Path) -> None:
-    with pytest.raises(Refused, match="looked for among stored crops; set 'read: crops'"):
+    with pytest.raises(UserError, match="looked for among stored crops; set 'read: crops'"):
         data_of(prepared, read="videos", root=prepared)
     data = data_of(prepared)
     clips = data.clips("train")
     clips.known.owner[:] = 0
-    with pytest.raises(Refused, match="the faces of a single video; a source is of another one"):
+    with pytest.raises(UserError, match="the faces of a single video; a source is of another one"):
         WithSources(clips, 30, 100, 0)  # type: ignore[arg-type]

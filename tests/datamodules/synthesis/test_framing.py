@@ -11,8 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.runtime.errors import Refused
-from datamodules.synthesis.framing import Framing, Shape, draw_shape, framed
+from datamodules.runtime.errors import UserError
+from datamodules.synthesis.framing import Framing, Shape, apply_shape, draw_shape
 
 
 def picture(height: int = 60, width: int = 60) -> torch.Tensor:
@@ -23,7 +23,7 @@ def picture(height: int = 60, width: int = 60) -> torch.Tensor:
 
 def through(x: torch.Tensor, shape: Shape, compat: bool = False, side: int = 96) -> torch.Tensor:
     out = x.new_full((*x.shape[:2], side, side), 7)
-    framed(x, shape, compat, out)
+    apply_shape(x, shape, compat, out)
     return out
 
 
@@ -93,7 +93,7 @@ def test_what_face_x_ray_keeps_lies_below_the_middle() -> None:
     ],
 )
 def test_a_framing_that_leaves_nothing_or_leaves_the_crop_is_refused(options: dict[str, Any], reason: str) -> None:
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(UserError, match=reason):
         Framing(**options)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.synthesis.base import Synthesis
 from datamodules.synthesis.face_blend import FaceBlend
 from datamodules.synthesis.framing import Framing
@@ -25,7 +25,7 @@ def load_reals(prepared: Path, synthesis: Synthesis, size: int = 64) -> Batch:
     """With their sources, where the synthesis needs them."""
     data = FaceData(prepared=prepared, image_size=size, batch_size=8, num_workers=0, synthesis=synthesis)
     batch: Batch = next(iter(data.train_dataloader()))
-    return batch.scaled()
+    return batch.scale()
 
 
 @pytest.mark.parametrize("kind", PARTS)
@@ -57,10 +57,10 @@ def test_each_face_is_forged_by_one_of_the_syntheses_as_often_as_its_weight_says
             super().__init__(after_jpeg=0.0)
             self.seen = 0
 
-        def blended(self, faces: Tensor, landmarks: Tensor, drawn: object) -> object:  # type: ignore[override]
+        def blend_drawn(self, faces: Tensor, landmarks: Tensor, drawn: object) -> object:  # type: ignore[override]
             self.seen += len(faces)
             assert faces.shape[1] == 1  # without the source of another part
-            return super().blended(faces, landmarks, drawn)  # type: ignore[arg-type]
+            return super().blend_drawn(faces, landmarks, drawn)  # type: ignore[arg-type]
 
     few, many = Marked(), Marked()
     mixed = Mixture([few, many, FaceBlend(nearest=2)], weights=[1.0, 4.0, 0.01], size=48)
@@ -98,11 +98,11 @@ def test_what_a_method_is_shown_holds_for_every_synthesis_of_a_mixture(prepared:
 
 @pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, 1.0, 1.0]])
 def test_weights_that_fit_no_parts_are_refused(weights: list[float]) -> None:
-    with pytest.raises(Refused, match="must be 2 numbers above 0"):
+    with pytest.raises(UserError, match="must be 2 numbers above 0"):
         Mixture([SelfBlend(), SelfBlend()], weights=weights)
 
 
 def test_a_hull_that_does_not_exist_is_refused_by_both_syntheses() -> None:
     for kind in (SelfBlend, FaceBlend):
-        with pytest.raises(Refused, match=r"hulls chin: there are full, .*mouth"):
+        with pytest.raises(UserError, match=r"hulls chin: there are full, .*mouth"):
             kind(hulls=("full", "chin"))

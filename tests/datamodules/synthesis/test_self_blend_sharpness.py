@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.batch import Batch
-from datamodules.synthesis.base import drawing
+from datamodules.synthesis.base import seed_draws
 from datamodules.synthesis.self_blend import SelfBlend
 
 COUNT, SIDE = 200, 64
@@ -39,7 +39,7 @@ def test_a_copy_is_sharpened_as_often_as_not_or_else_coarse_by_two_or_by_four_al
     batch = faces()
     before = batch.frames[:, 0].clone()
     synthesis = SelfBlend(colour_shift=0.0, light=0.0, after_jpeg=0.0, flip=0.0, change=0.0).eval()
-    with drawing(0):
+    with seed_draws(0):
         real = synthesis(batch).frames[:COUNT, 0]
 
     def alike(other: Tensor) -> Tensor:

@@ -16,18 +16,18 @@ import torch
 from numpy.typing import NDArray
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from datamodules.augment.photometric import coarse, sharpened
+from datamodules.augment.photometric import coarsen, sharpen
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
 from datamodules.prepared import checksums
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.synthesis.framing import WHOLE, Framing
 from datamodules.synthesis.hull import COMPONENTS, FULL, KINDS, hull_mask, lifted_brows
 from datamodules.synthesis.self_blend import SelfBlend
 from datamodules.synthesis.soft_mask import elastic, soften
 from lightning_modules.classifier import Classifier
 from lightning_modules.laa_net.method import PUBLISHED
-from lightning_modules.laa_net.targets import vulnerable
+from lightning_modules.laa_net.targets import find_vulnerable
 
 Mask = NDArray[np.uint8]
 
@@ -112,11 +112,11 @@ def test_sharpening_and_coarsening_are_those_of_opencv() -> None:
     kernel[1, 1] = 8 + 0.7
     mixed = 0.7 * np.eye(3)[1][:, None] * np.eye(3)[1][None] + 0.3 * kernel
     theirs = cv2.filter2D(picture, -1, mixed, borderType=cv2.BORDER_REFLECT_101).clip(0, 1)
-    ours = sharpened(image, torch.tensor([0.3]), torch.tensor([0.7]))[0].permute(1, 2, 0).numpy()
+    ours = sharpen(image, torch.tensor([0.3]), torch.tensor([0.7]))[0].permute(1, 2, 0).numpy()
     assert np.abs(ours - theirs).max() < 1e-5
     small = cv2.resize(picture, (16, 16), interpolation=cv2.INTER_NEAREST)
     back = cv2.resize(small, (64, 64), interpolation=cv2.INTER_LINEAR)
-    assert np.abs(coarse(image, 4)[0].permute(1, 2, 0).numpy() - back).max() < 1e-5
+    assert np.abs(coarsen(image, 4)[0].permute(1, 2, 0).numpy() - back).max() < 1e-5
 
 
 def faces(prepared: Path) -> Batch:
@@ -169,7 +169,7 @@ def test_points_are_as_many_and_as_wide_as_the_specification_counted(prepared: P
     made = (blended(batch, seed, PUBLISHED, size=384) for seed in range(6))
     boundaries = [one.boundary for one in made]
     fake = torch.cat([boundary.chunk(2)[1][:, 0, 0].float() for boundary in boundaries if boundary is not None])
-    points = vulnerable(fake)
+    points = find_vulnerable(fake)
     image, sigma = points.image, points.sigma
     assert 10 <= float(torch.bincount(image, minlength=len(fake)).float().median()) <= 32  # 16
     assert float(sigma.median()) == pytest.approx(1.02, abs=0.15)
@@ -187,9 +187,9 @@ def test_the_size_is_the_one_asked_for_and_draws_repeat(prepared: Path) -> None:
 def test_fakes_and_clips_are_refused(prepared: Path) -> None:
     batch = faces(prepared)
     batch.label[0] = 1
-    with pytest.raises(Refused, match="are made from real faces"):
+    with pytest.raises(UserError, match="are made from real faces"):
         blended(batch)
-    with pytest.raises(Refused, match="pairs: not with synthesis, which makes its own"):
+    with pytest.raises(UserError, match="pairs: not with synthesis, which makes its own"):
         FaceData(prepared=prepared, synthesis=SelfBlend(), pairs=True)
 
 

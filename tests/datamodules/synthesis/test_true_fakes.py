@@ -14,8 +14,8 @@ from pytorch_lightning import Trainer
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
 from datamodules.loading.prepared_set import PreparedSet
-from datamodules.runtime.errors import Refused
-from datamodules.synthesis.base import Synthesis, drawing
+from datamodules.runtime.errors import UserError
+from datamodules.synthesis.base import Synthesis, seed_draws
 from datamodules.synthesis.face_blend import FaceBlend
 from datamodules.synthesis.framing import Framing
 from datamodules.synthesis.self_blend import SelfBlend
@@ -45,8 +45,8 @@ def test_a_quarter_of_the_forged_faces_of_a_batch_are_true_ones(
     for loaded in islice(loader, 4):
         assert loaded.label[:10].tolist() == [0] * 8 + [1] * 2
         assert not loaded.label[10:].any()  # sources
-        with drawing(0):
-            batch = mix(data.synthesis.train(), loaded.scaled())  # type: ignore[union-attr]
+        with seed_draws(0):
+            batch = mix(data.synthesis.train(), loaded.scale())  # type: ignore[union-attr]
         assert kinds(batch) == ["real"] * 6 + ["blended"] * 6 + ["real"] * 2 + ["Swap"] * 2
         assert batch.label.tolist() == [0] * 6 + [1] * 6 + [0] * 2 + [1] * 2
         assert batch.has_mask.all()
@@ -65,7 +65,7 @@ def test_a_quarter_of_the_forged_faces_of_a_batch_are_true_ones(
 def test_a_true_forgery_is_shown_in_the_framing_of_the_blended_ones(prepared: Path, visitors: Path) -> None:
     synthesis = SelfBlend(size=32, flip=0.0, change=0.0)
     synthesis.framing = Framing(cut=(0.25, 0.25))
-    loaded = next(iter(mixed(prepared, visitors, synthesis).train_dataloader())).scaled()
+    loaded = next(iter(mixed(prepared, visitors, synthesis).train_dataloader())).scale()
     shown = synthesis.eval().show(loaded.rows(torch.arange(8, 10)))
     assert shown.frames.shape == (2, 1, 3, 32, 32)
     assert shown.framed
@@ -125,16 +125,18 @@ def test_true_fakes_differ_between_epochs_and_two_ranks_take_the_batches_of_one(
 
 def test_true_fakes_without_a_synthesis_or_where_they_have_no_place_are_refused(prepared: Path, visitors: Path) -> None:
     with pytest.raises(
-        Refused, match=r"true_fakes 0\.25 of batch_size 8: must be some of the forged faces but not all"
+        UserError, match=r"true_fakes 0\.25 of batch_size 8: must be some of the forged faces but not all"
     ):
         FaceData(prepared=prepared, batch_size=8, true_fakes=0.25)
-    with pytest.raises(Refused, match=r"true_fakes 1 of batch_size 8"):
+    with pytest.raises(UserError, match=r"true_fakes 1 of batch_size 8"):
         mixed(prepared, visitors, SelfBlend(), true_fakes=1.0)
     data = mixed(prepared, visitors, SelfBlend(size=64), image_size=64)
     trainer = Trainer(
         accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False, fast_dev_run=1
     )
-    with pytest.raises(Refused, match="LAANet: learns from the soft edge of blended masks, which true forgeries lack"):
+    with pytest.raises(
+        UserError, match="LAANet: learns from the soft edge of blended masks, which true forgeries lack"
+    ):
         trainer.fit(LAANet(trunk="test_efficientnet", size=64), data)
 
 

@@ -74,7 +74,7 @@ def test_a_step_of_meta_learning_is_the_one_of_the_definition() -> None:
     assert line.w.item() == pytest.approx(2 - 0.1 * 2)
     line.w.grad = None
     (3 * (line.w + 1).square()).backward()  # gradient 6 (w + 1) at 1.8
-    meta_learning.come_home(home, weight)
+    meta_learning.restore(home, weight)
     assert line.w.item() == 2.0
     assert line.w.grad is not None
     assert line.w.grad.item() == pytest.approx(2 + 0.5 * 6 * 2.8)
@@ -114,7 +114,7 @@ def one_step(model: Delocate, batch: Batch, folder: Path) -> tuple[list[list[str
 
 def gradient(model: Delocate, batch: Batch) -> dict[str, Tensor]:
     model.zero_grad()
-    torch.stack(list(model.losses(model.predicted(batch), batch).values())).sum().backward()
+    torch.stack(list(model.losses(model.predict(batch), batch).values())).sum().backward()
     return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
 

@@ -13,8 +13,8 @@ from torch import nn
 
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
-from datamodules.runtime.errors import Refused
-from lightning_modules.delocate.method import Delocate, Mapped
+from datamodules.runtime.errors import UserError
+from lightning_modules.delocate.method import Delocate, MappingPrediction
 from lightning_modules.delocate.unet import Gates, UNet
 from suite.__main__ import main
 from tests.conftest import suite
@@ -27,9 +27,9 @@ def batch(prepared: Path) -> Batch:
     return data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
 
 
-def found_by(model: Delocate, batch: Batch) -> Mapped:
-    prediction = model.predicted(batch)
-    assert isinstance(prediction, Mapped)
+def found_by(model: Delocate, batch: Batch) -> MappingPrediction:
+    prediction = model.predict(batch)
+    assert isinstance(prediction, MappingPrediction)
     return prediction
 
 
@@ -40,7 +40,7 @@ def test_a_recovered_patch_fades_in_and_nothing_changes_outside(batch: Batch) ->
     assert torch.equal(found.recovered[outside], batch.frames[outside])
     one = torch.zeros(1, 1, 64, 64)
     one[..., 16:40, 16:40] = 1
-    weight = tiny(feather=2).feathered(one)[0, 0, 28]
+    weight = tiny(feather=2).feather_mask(one)[0, 0, 28]
     assert weight[14:16].tolist() == [0, 0]
     assert (weight[15:23].diff() >= 0).all()
     assert 0 < weight[16] < 0.5
@@ -73,8 +73,8 @@ def test_what_is_kept_of_a_face_is_what_would_be_recovered_again(batch: Batch, s
     order = torch.tensor([2, 0, 3, 1])
     again = found_by(some, batch.rows(order))
     torch.testing.assert_close(again.recovered, found.recovered[order], rtol=0, atol=1e-3)
-    made = plain.recovered(batch)
-    for mine, theirs in zip(some.kept.of(batch.rows(order), some.recovered), made, strict=True):
+    made = plain.recover_parts(batch)
+    for mine, theirs in zip(some.kept.get_or_make(batch.rows(order), some.recover_parts), made, strict=True):
         torch.testing.assert_close(mine, theirs[order], rtol=0, atol=4e-3)
     once = len(calls)
     with torch.autocast("cpu", torch.bfloat16):
@@ -138,7 +138,7 @@ def test_the_mapping_draws_reals_near_and_pushes_fakes_away(batch: Batch) -> Non
 
 def test_every_parameter_that_trains_has_a_gradient_and_the_generator_none(batch: Batch) -> None:
     model = tiny(mask_weight=0.0)  # as in the ablation, under several processes
-    torch.stack(list(model.losses(model.predicted(batch), batch).values())).sum().backward()
+    torch.stack(list(model.losses(model.predict(batch), batch).values())).sum().backward()
     for name, p in model.named_parameters():
         assert (p.grad is None) is name.startswith("generator."), name
 
@@ -204,5 +204,5 @@ def test_a_second_stage_without_what_it_needs_is_refused(
             main([*arguments(prepared, tmp_path / "run", stage_one), "--model.generator_weights", weights, *options])
         assert said in capsys.readouterr().err
     blind = replace(batch, has_landmarks=torch.arange(16) != 3)
-    with pytest.raises(Refused, match="was prepared without landmarks"):
-        tiny().predicted(blind)
+    with pytest.raises(UserError, match="was prepared without landmarks"):
+        tiny().predict(blind)

@@ -13,8 +13,8 @@ from pytorch_lightning import Trainer
 from callbacks.predictions import PredictionTable
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
-from datamodules.runtime.errors import Refused
-from datamodules.synthesis.base import drawing
+from datamodules.runtime.errors import UserError
+from datamodules.synthesis.base import seed_draws
 from datamodules.synthesis.self_blend import SelfBlend
 from lightning_modules.laa_net.method import LAANet, LAAPrediction
 from lightning_modules.laa_net.network import Network
@@ -76,8 +76,8 @@ def test_the_table_of_a_run_gives_the_figures_that_testing_gave(prepared: Path, 
 def pairs(prepared: Path) -> Batch:
     data = FaceData(prepared=prepared, batch_size=8, num_workers=0, synthesis=SelfBlend())
     batch = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
-    with drawing(0):
-        return data.changed(batch)
+    with seed_draws(0):
+        return data.change_batch(batch)
 
 
 def test_each_loss_falls_when_a_few_pairs_are_learnt(prepared: Path) -> None:
@@ -85,7 +85,7 @@ def test_each_loss_falls_when_a_few_pairs_are_learnt(prepared: Path) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
     history = []
     for _ in range(12):
-        losses = model.losses(model.predicted(batch), batch)
+        losses = model.losses(model.predict(batch), batch)
         optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
         optimizer.step()
@@ -106,7 +106,7 @@ def test_an_official_checkpoint_is_renamed_and_another_refused(
     ours = torch.load(tmp_path / "theirs.pth.ours.pt", weights_only=True)
     assert {value.dtype for value in ours.values()} == {torch.float32}
     with pytest.raises(
-        Refused, match=r"theirs\.pth\.ours\.pt: 783 keys do not fit, the first is 'trunk\.conv_stem\.weight'"
+        UserError, match=r"theirs\.pth\.ours\.pt: 783 keys do not fit, the first is 'trunk\.conv_stem\.weight'"
     ):
         LAANet(weights=tmp_path / "theirs.pth.ours.pt")
 
@@ -123,14 +123,14 @@ def test_converted_weights_are_tested_without_a_checkpoint(prepared: Path, tmp_p
 
 
 def test_weights_are_refused_by_a_trunk_that_sees_other_values(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"expect images normalized as trunk tf_efficientnet_b4\.ap_in1k does, not as"):
+    with pytest.raises(UserError, match=r"expect images normalized as trunk tf_efficientnet_b4\.ap_in1k does, not as"):
         LAANet("tf_efficientnet_b4.ns_jft_in1k", weights=tmp_path / "x.pt")
 
 
 def test_a_network_of_another_size_than_its_targets_is_refused(prepared: Path) -> None:
     data = FaceData(prepared=prepared, num_workers=0, synthesis=SelfBlend(size=96))
     trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, fast_dev_run=1)
-    with pytest.raises(Refused, match=r"size 64, but synthesis gives images of 96; set data\.synthesis\.size"):
+    with pytest.raises(UserError, match=r"size 64, but synthesis gives images of 96; set data\.synthesis\.size"):
         trainer.fit(tiny(), data)
 
 

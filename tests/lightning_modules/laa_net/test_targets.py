@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lightning_modules.laa_net.losses import consistency, focal
-from lightning_modules.laa_net.targets import Targets, draw, encode, listed, radius, vulnerable
+from lightning_modules.laa_net.targets import Targets, draw, encode, find_vulnerable, list_vulnerable, radius
 from tests.fixtures.counting import Operations
 
 
@@ -143,15 +143,15 @@ def test_without_any_point_the_heat_loss_is_a_plain_sum() -> None:
 @pytest.mark.parametrize("compat", [False, True])
 def test_a_gpu_draws_the_same_heat_maps_without_asking_how_many_points_there_are(compat: bool) -> None:
     boundary = torch.from_numpy(np.stack([blob(i, 48) for i in range(12)] + [np.zeros((48, 48), np.int64)] * 4))
-    heat = draw(boundary, vulnerable(boundary, compat), compat)
-    assert torch.equal(draw(boundary, listed(boundary, compat), compat), heat)
+    heat = draw(boundary, find_vulnerable(boundary, compat), compat)
+    assert torch.equal(draw(boundary, list_vulnerable(boundary, compat), compat), heat)
     assert heat[:12].any()
     assert not heat[12:].any()
 
 
 def test_a_boundary_with_more_points_than_there_is_room_for_is_drawn_as_far_as_it_goes() -> None:
     boundary = torch.full((1, 16, 16), 255)
-    listed_heat, heat = (draw(boundary, of(boundary), False) for of in (listed, vulnerable))
+    listed_heat, heat = (draw(boundary, of(boundary), False) for of in (list_vulnerable, find_vulnerable))
     assert (heat == 1).all()
     assert int((listed_heat == 1).sum()) == 16 * 16 // 32
 

@@ -15,8 +15,8 @@ from pytorch_lightning import Trainer
 from torch.utils.data import DataLoader
 
 from datamodules.batch import Batch
-from datamodules.runtime.errors import Refused
-from lightning_modules.lae.attention import attention_loss, evidence, normalized, unit_maps
+from datamodules.runtime.errors import UserError
+from lightning_modules.lae.attention import attention_loss, evidence, normalize, unit_maps
 from lightning_modules.lae.method import LAE
 from lightning_modules.lae.selection import Scored, choose, ranked_channels
 from tests.fixtures.tiny_lae import tiny
@@ -90,21 +90,21 @@ def test_the_latent_loss_is_zero_at_its_targets_and_the_same_with_halves_and_lab
 @pytest.mark.parametrize("form", ["square", "outside_mass", "outside_evidence"])
 def test_attention_trains_the_first_layer_and_no_picture_without_a_mask(form: Any) -> None:
     model, one = tiny(form=form, attention=1.0), batch()
-    loss = model.losses(model.predicted(one), one)["attention"]
+    loss = model.losses(model.predict(one), one)["attention"]
     loss.backward()
     assert model.encoder.trunk[0].weight.grad.abs().max() > 0  # type: ignore[index]
     assert model.encoder.latent.weight.grad.abs().max() > 0  # type: ignore[union-attr]
     assert not model.encoder.latent.weight.grad[:16].any()  # type: ignore[index]
     blind = batch(marked=False)
-    assert float(model.losses(model.predicted(blind), blind)["attention"]) == 0
+    assert float(model.losses(model.predict(blind), blind)["attention"]) == 0
     reals = batch()
     reals.label = torch.zeros_like(reals.label)
-    assert float(model.losses(model.predicted(reals), reals)["attention"]) == 0
+    assert float(model.losses(model.predict(reals), reals)["attention"]) == 0
 
 
 def test_the_first_stage_has_no_attention() -> None:
     model, one = tiny(first=3), batch()
-    assert "attention" not in model.losses(model.predicted(one), one)
+    assert "attention" not in model.losses(model.predict(one), one)
 
 
 @pytest.mark.parametrize("form", ["square", "outside_mass", "outside_evidence"])
@@ -126,7 +126,7 @@ def test_a_map_with_no_evidence_costs_its_mask_and_has_no_gradient() -> None:
     assert loss.item() == pytest.approx(0.5)
     assert features.grad is not None
     assert not features.grad.any()
-    assert normalized(torch.zeros(1, 4, 4)).max() == 0
+    assert normalize(torch.zeros(1, 4, 4)).max() == 0
 
 
 def test_sixteen_pictures_are_learnt_by_heart_with_attention_inside_their_masks() -> None:
@@ -134,13 +134,13 @@ def test_sixteen_pictures_are_learnt_by_heart_with_attention_inside_their_masks(
     optimizer = torch.optim.Adam(model.parameters(), 2e-3)
     for step in range(400):
         optimizer.zero_grad()
-        losses = model.losses(model.predicted(one), one)
+        losses = model.losses(model.predict(one), one)
         torch.stack(list(losses.values())).sum().backward()
         optimizer.step()
         if step > 60 and 1 - losses["attention"].item() / 3 > 0.95 and losses["latent"].item() < 0.2:
             break
     assert 1 - losses["attention"].item() / 3 > 0.9
-    prediction = model.predicted(one)
+    prediction = model.predict(one)
     assert torch.equal(prediction.logit > 0, one.label == 1)
 
 
@@ -150,7 +150,7 @@ def test_rows_that_only_bring_masks_change_nothing_else() -> None:
     more = batch()
     more.counts = torch.arange(8) < 4
     few = more.rows(torch.arange(4))
-    all_rows, first_rows = (model.losses(model.predicted(b), b) for b in (more, few))
+    all_rows, first_rows = (model.losses(model.predict(b), b) for b in (more, few))
     for name in ("latent", "pixels"):
         torch.testing.assert_close(all_rows[name], first_rows[name])
     assert all_rows["attention"] != first_rows["attention"]
@@ -165,7 +165,7 @@ def test_a_discriminator_is_trained_against_the_decoder(tmp_path: Path) -> None:
     trainer.fit(model, DataLoader([one] * 2, batch_size=None))  # type: ignore[arg-type]
     assert trainer.global_step == 4  # two of each optimizer
     assert all(not torch.equal(p, before[name]) for name, p in model.named_parameters() if name.endswith("weight"))
-    with pytest.raises(Refused, match=r"rho 0\.1: is not to be had with a discriminator"):
+    with pytest.raises(UserError, match=r"rho 0\.1: is not to be had with a discriminator"):
         tiny(adversarial=0.01, rho=0.1)
 
 
@@ -193,9 +193,9 @@ def test_what_is_decoded_is_as_large_as_what_was_shown(decodes: Any) -> None:
     assert LAE().decoder(torch.rand(1, 128)).shape == (1, 3, 256, 256)
     assert LAE().encoder(torch.rand(1, 3, 256, 256)).features.shape == (1, 512, 16, 16)
     for options, said in (({"size": 96}, "size 96: must be 8 times a power of two"), ({"latent": 7}, "latent 7: must")):
-        with pytest.raises(Refused, match=said):
+        with pytest.raises(UserError, match=said):
             tiny(**options)
-    with pytest.raises(Refused, match="faces of 32 pixels, size is 64"):
+    with pytest.raises(UserError, match="faces of 32 pixels, size is 64"):
         model(torch.rand(1, 1, 3, 32, 32))
 
 
@@ -265,12 +265,12 @@ def test_one_video_cannot_eat_the_budget_and_the_undecided_come_first() -> None:
     chosen = choose(faces, 12, "uncertainty", per_video=2)
     assert len(chosen.rows) == 8  # four videos
     assert chosen.rows[0] == int(np.abs(logit).argmin())
-    with pytest.raises(Refused, match="take 'uncertainty' or 'random'"):
+    with pytest.raises(UserError, match="take 'uncertainty' or 'random'"):
         choose(faces, 3, "active")
     still = Scored(names=names, videos=names, label=np.arange(40) % 2, logit=logit, channels=np.ones((40, 8)))
-    with pytest.raises(Refused, match="no channel of the method varies"):
+    with pytest.raises(UserError, match="no channel of the method varies"):
         choose(still, 3)
-    with pytest.raises(Refused, match="budget 0: there are 40 fakes"):
+    with pytest.raises(UserError, match="budget 0: there are 40 fakes"):
         choose(faces, 0)
 
 

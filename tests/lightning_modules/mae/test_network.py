@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.mae.block_grid import Grid
 from lightning_modules.mae.network import MAE, positions
-from lightning_modules.mae.reconstruction import recovered, residual
+from lightning_modules.mae.reconstruction import reconstruct, residual
 from lightning_modules.rffr.network import Network
 
 
@@ -38,9 +38,9 @@ def test_blocks_never_meet(block: int, side: int, border: int) -> None:
 
 
 def test_blocks_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(Refused, match="blocks of 5 patches: do not tile 14 less a border of 1"):
+    with pytest.raises(UserError, match="blocks of 5 patches: do not tile 14 less a border of 1"):
         Grid(block=5)
-    with pytest.raises(Refused, match="grid of 14 patches a side: the generator has 8"):
+    with pytest.raises(UserError, match="grid of 14 patches a side: the generator has 8"):
         Network("vit_tiny_patch16_224", generator=tiny())
 
 
@@ -97,9 +97,9 @@ def test_a_residual_is_zero_outside_its_blocks_and_each_block_is_recovered_alone
     outside[blocks.flatten()] = False
     assert not known[:, outside].any()
     assert known[:, ~outside].any()
-    whole, times = recovered(mae, images, alone(blocks, 2))
+    whole, times = reconstruct(mae, images, alone(blocks, 2))
     assert torch.equal(times.bool(), ~outside.expand(2, -1))
-    first, _ = recovered(mae, images, alone(blocks[:1], 2))
+    first, _ = reconstruct(mae, images, alone(blocks[:1], 2))
     torch.testing.assert_close(whole[:, :, 8:24, 8:24], first[:, :, 8:24, 8:24])
     assert torch.equal(rest, (4 * (whole - images)).clamp(-1, 1))
 
@@ -107,9 +107,9 @@ def test_a_residual_is_zero_outside_its_blocks_and_each_block_is_recovered_alone
 def test_what_two_passes_recover_is_averaged() -> None:
     mae, images = tiny(), torch.rand(2, 3, 64, 64)
     one, other = torch.tensor([[9, 10]] * 2), torch.tensor([[10, 20, 30]] * 2)
-    whole, times = recovered(mae, images, [one, other])
+    whole, times = reconstruct(mae, images, [one, other])
     assert times[0, [9, 10, 20, 0]].tolist() == [1, 2, 1, 0]
-    each = torch.stack([mae.patches(recovered(mae, images, [ids])[0])[:, 10] for ids in (one, other)])
+    each = torch.stack([mae.patches(reconstruct(mae, images, [ids])[0])[:, 10] for ids in (one, other)])
     torch.testing.assert_close(mae.patches(whole)[:, 10], each.mean(0))
 
 

@@ -12,7 +12,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from lightning_modules.metrics import pixel
-from lightning_modules.metrics.bootstrap import Videos, auroc_interval, interval, localization, resampled
+from lightning_modules.metrics.bootstrap import Videos, auroc_interval, interval, localization, resample
 from lightning_modules.metrics.pixel import BINS
 from suite.run_metrics import read_run, videos
 from tests.fixtures.runs import write_run
@@ -22,7 +22,7 @@ def test_the_fast_interval_is_the_slow_one(tmp_path: Path) -> None:
     from lightning_modules.metrics import functional
 
     v = videos(read_run(write_run(tmp_path / "a")))
-    draws = resampled(v)[:300]
+    draws = resample(v)[:300]
     fast, slow = auroc_interval(v, draws), interval(functional.auroc, v, draws)
     assert (fast.value, fast.low, fast.high) == pytest.approx((slow.value, slow.low, slow.high), abs=1e-6)
 
@@ -62,6 +62,6 @@ def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:
         rng = np.random.default_rng(seed)
         label = np.array([0] * 60 + [1] * 60)
         v = Videos(score=rng.normal(label, 1.0), label=label, method=np.array(["x"] * 120))
-        found = auroc_interval(v, resampled(v, seed))
+        found = auroc_interval(v, resample(v, seed))
         covered += found.low <= true <= found.high
     assert covered >= 52

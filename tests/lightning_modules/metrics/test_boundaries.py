@@ -39,7 +39,7 @@ def test_the_boundary_of_a_synthesis_is_the_one_that_was_trained_on() -> None:
 class Perfect(LAANet):
     """Its map is what LAA-Net is trained to show."""
 
-    def predicted(self, batch: Batch) -> Prediction:
+    def predict(self, batch: Batch) -> Prediction:
         on = on_boundary(batch.mask.flatten(0, 2), None).view_as(batch.mask)
         return Prediction(logit=batch.label.float(), mask_logit=8.0 * on - 4)
 
@@ -51,7 +51,7 @@ def test_the_map_of_laa_net_is_measured_against_the_boundary_alone(data: FaceDat
     batch.mask[batch.label == 1, ..., 20:50, 20:44] = 1
     model = Perfect(trunk="test_efficientnet", padding_of=None, size=64)
     model.evaluate("test", batch)
-    values = model.figures(model.pixels, "test").compute()
+    values = model.create_metrics(model.pixels, "test").compute()
     assert not [id for id in values if id.startswith("pixel_")]
     assert values["boundary_auroc"] == values["boundary_frame_iou_at_half"] == 1
     assert values["boundary_false_alarms_at_half"] == 0

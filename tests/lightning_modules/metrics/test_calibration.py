@@ -8,7 +8,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from lightning_modules.metrics import functional
-from lightning_modules.metrics.calibration import calibrated, platt
+from lightning_modules.metrics.calibration import calibrate, platt
 from lightning_modules.metrics.functional import log_odds
 
 
@@ -39,7 +39,7 @@ def test_calibrated_scores_are_as_sure_as_they_are_right_whatever_the_classes_we
     score, label = drawn(300, 2100)
     fresh, kinds = drawn(3000, 1000, seed=1)  # another prior than that of validation
     slope, bias = platt(score, label)
-    before, after = functional.ece(fresh, kinds), functional.ece(calibrated(fresh, slope, bias), kinds)
+    before, after = functional.ece(fresh, kinds), functional.ece(calibrate(fresh, slope, bias), kinds)
     assert before > 0.15
     assert after < 0.03
 

@@ -87,7 +87,7 @@ def test_the_best_threshold_is_the_best(seed: int) -> None:
 
 
 def test_a_video_is_the_mean_over_frames_of_its_worst_face() -> None:
-    videos = functional.by_video(
+    videos = functional.pool_by_video(
         torch.tensor([0.9, 0.1, 0.3, 0.2, 0.6]),
         label=torch.tensor([1, 1, 1, 0, 0]),
         video=torch.tensor([7, 7, 7, 5, 5]),
@@ -105,10 +105,10 @@ def test_the_mean_of_logits_lets_a_sure_frame_weigh_more() -> None:
         torch.tensor([1, 1, 1, 0, 0, 0]),
         torch.tensor([1, 1, 1, 0, 0, 0]),
     )
-    found = functional.by_video(score, label, video, torch.tensor([0, 1, 2, 0, 1, 2]), "logit").score.tolist()
+    found = functional.pool_by_video(score, label, video, torch.tensor([0, 1, 2, 0, 1, 2]), "logit").score.tolist()
     odds = [(1.5 * 7 / 3 * 4) ** (1 / 3), 99 ** (1 / 3)]  # the geometric mean of the frames' odds
     assert found == pytest.approx([o / (1 + o) for o in odds], rel=1e-5)
-    sure = functional.by_video(
+    sure = functional.pool_by_video(
         torch.tensor([1.0, 0.0]), torch.tensor([1, 1]), torch.tensor([1, 1]), torch.tensor([0, 1]), "logit"
     )
     assert sure.score.tolist() == pytest.approx([0.5], abs=0.01)  # and a frame that is quite sure is not infinitely so
@@ -127,11 +127,11 @@ def test_the_mean_of_logits_lets_a_sure_frame_weigh_more() -> None:
 def test_suspects_alone_decide_where_there_are_any() -> None:
     score, label = torch.tensor([0.9, 0.7, 0.1, 0.4, 0.2]), torch.tensor([1, 1, 1, 0, 0])
     video, frame = torch.tensor([1, 1, 1, 0, 0]), torch.tensor([0, 1, 2, 0, 1])
-    found = functional.by_video(score, label, video, frame, "suspects")
+    found = functional.pool_by_video(score, label, video, frame, "suspects")
     torch.testing.assert_close(found.score, torch.tensor([0.3, 0.8]))
     # two faces in one frame are two scores
     same = torch.zeros(2, dtype=torch.long)
-    both = functional.by_video(torch.tensor([0.9, 0.6]), same + 1, same, same, "suspects")
+    both = functional.pool_by_video(torch.tensor([0.9, 0.6]), same + 1, same, same, "suspects")
     assert both.score.tolist() == pytest.approx([0.75])
 
 

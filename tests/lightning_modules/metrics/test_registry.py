@@ -31,7 +31,7 @@ def test_every_metric_has_a_column_in_logs_tables_and_results(tmp_path: Path) ->
     logged = [*score_metrics(dict), *pixel_metrics(dict), *pixel_metrics(dict, "boundary")]
     assert sorted(logged) == sorted(IDS)
     of_validation = {*score_metrics(None), *pixel_metrics(None), *pixel_metrics(None, "boundary")}
-    assert of_validation == {m.id for m in METRICS if not m.fits} | {fit.id for fit in STORED}
+    assert of_validation == {m.id for m in METRICS if not m.required_fits} | {fit.id for fit in STORED}
     run = read_run(write_run(tmp_path / "a"))
     assert list(verdict(run)) == IDS
     assert {f"{id}{end}" for id in IDS for end in ("", "_low", "_high")} <= results.kinds().keys()
@@ -88,6 +88,6 @@ def test_what_validation_has_not_fixed_is_no_number(tmp_path: Path) -> None:
     run = read_run(write_run(tmp_path / "a"))
     bare = replace(run, about={name: value for name, value in run.about.items() if name not in {f.id for f in FITS}})
     found = verdict(bare)
-    boundary = {metric.id for metric in registry.of_unit(*registry.MAPS["boundary"])}
+    boundary = {metric.id for metric in registry.list_unit_metrics(*registry.MAPS["boundary"])}
     undefined = {id for id in IDS if np.isnan(found[id].value)}
-    assert undefined - boundary == {metric.id for metric in METRICS if metric.fits} - boundary
+    assert undefined - boundary == {metric.id for metric in METRICS if metric.required_fits} - boundary

@@ -12,7 +12,7 @@ from MLstatkit import Delong_test
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.metrics.bootstrap import aurocs
 from lightning_modules.metrics.significance import Claim, Shared, claims, delong, holm, smallest_resolvable, weights
 
@@ -81,7 +81,7 @@ def test_a_claim_without_a_difference_is_seldom_believed_and_one_with_it_often()
             shared = label + rng.normal(0, 1, 200)
             pair = {"a": shared + rng.normal(0, 0.5, 200), "b": shared + gain * label + rng.normal(0, 0.5, 200)}
             [claim] = claims([Shared(scores=pair, label=label)], [("b", "a")], draws=200)
-            believed[gain] += claim.holds
+            believed[gain] += claim.is_resolved
     assert believed[0.0] <= 5  # one in forty is expected of a one-sided look
     assert believed[0.9] >= 55
 
@@ -141,15 +141,15 @@ def test_in_a_large_family_what_is_plain_still_holds() -> None:
     rng = np.random.default_rng(0)
     scores = {f"{k}": 0.4 * k * label + rng.normal(0, 0.3, 60) for k in range(16)}
     found = claims([Shared(scores=scores, label=label, cluster=people)], [(f"{k}", "0") for k in range(1, 16)] * 10)
-    assert found[14].holds
+    assert found[14].is_resolved
     assert found[14].adjusted < 1e-3
 
 
 def test_a_claim_about_nobody_is_refused() -> None:
     scores, label = sample(30)
-    with pytest.raises(Refused, match="c: has no scores here; there are a, b"):
+    with pytest.raises(UserError, match="c: has no scores here; there are a, b"):
         claims([two(scores, label)], [("a", "c")])
-    with pytest.raises(Refused, match="1 fakes and 20 reals"):
+    with pytest.raises(UserError, match="1 fakes and 20 reals"):
         delong(scores[:, :21], np.arange(21) // 20)
 
 

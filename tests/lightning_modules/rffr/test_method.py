@@ -12,7 +12,7 @@ import torch
 
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.mae.convert import convert_generator
 from lightning_modules.mae.masking import Blocks, Parts
 from lightning_modules.mae.method import Recover, Recovered, generator_of
@@ -73,7 +73,7 @@ def test_the_first_stage_is_tested_on_forgeries_too(stage_one: Path, tmp_path: P
 def test_the_error_of_testing_is_that_of_what_was_hidden(batch: Batch) -> None:
     model = Recover(generator(), masking=Blocks(GRID)).eval()
     with torch.no_grad():
-        found = model.predicted(batch)
+        found = model.predict(batch)
     assert isinstance(found, Recovered)
     assert found.recovered is not None
     hidden = torch.zeros(8, 8, dtype=torch.bool)
@@ -89,9 +89,9 @@ def test_the_error_of_testing_is_that_of_what_was_hidden(batch: Batch) -> None:
 def test_parts_are_hidden_only_where_landmarks_are_known(batch: Batch) -> None:
     model = Recover(generator(), masking=Parts())
     blind = replace(batch, has_landmarks=torch.arange(8) != 3)
-    with pytest.raises(Refused, match=f"{batch.video[3]}: was prepared without landmarks"):
-        model.predicted(blind)
-    assert model.predicted(batch).logit.isfinite().all()
+    with pytest.raises(UserError, match=f"{batch.video[3]}: was prepared without landmarks"):
+        model.predict(blind)
+    assert model.predict(batch).logit.isfinite().all()
 
 
 def test_a_clip_is_as_badly_recovered_as_its_frames_on_average(batch: Batch) -> None:
@@ -102,19 +102,19 @@ def test_a_clip_is_as_badly_recovered_as_its_frames_on_average(batch: Batch) -> 
         landmarks=torch.cat([batch.landmarks[:4], batch.landmarks[4:]], 1),
         mask=torch.cat([batch.mask[:4], batch.mask[4:]], 1),
     )
-    alone, both = model.predicted(batch), model.predicted(clip)
+    alone, both = model.predict(batch), model.predict(clip)
     assert isinstance(alone, Recovered)
     assert isinstance(both, Recovered)
     assert both.mask_logit is not None
     torch.testing.assert_close(both.absolute, alone.absolute.view(2, 4).mean(0))
     assert both.mask_logit.shape == (4, 2, 1, 64, 64)
-    with pytest.raises(Refused, match="what is hidden depends on landmarks"):
+    with pytest.raises(UserError, match="what is hidden depends on landmarks"):
         model(batch.frames)
 
 
 @pytest.mark.parametrize("branch", ["test_vit2", "vit_base_patch16_clip_224", "vit_small_patch14_reg4_dinov2"])
 def test_a_branch_that_is_no_plain_transformer_is_refused(branch: str) -> None:
-    with pytest.raises(Refused, match=f"branch '{branch}': must be a plain vision transformer"):
+    with pytest.raises(UserError, match=f"branch '{branch}': must be a plain vision transformer"):
         RFFR(branch, generator=generator(), grid=GRID)
 
 
@@ -178,18 +178,18 @@ def test_a_detector_without_a_first_stage_is_refused(
 def test_training_draws_blocks_and_testing_takes_all(batch: Batch) -> None:
     model = tiny()
     generator = torch.Generator().manual_seed(0)
-    drawn = [len(model.drawn(generator)) for _ in range(2000)]
+    drawn = [len(model.draw_blocks(generator)) for _ in range(2000)]
     assert sum(drawn) / 2000 == pytest.approx(4.12, abs=0.2)  # four of sixteen, all where none was drawn
     assert 5 <= sum(n == 16 for n in drawn) <= 40  # 1 % of them
     model.eval()
-    assert torch.equal(model.predicted(batch).logit, model.predicted(batch).logit)
+    assert torch.equal(model.predict(batch).logit, model.predict(batch).logit)
 
 
 @pytest.mark.parametrize("passes", [16, 8, 4])
 def test_fewer_passes_recover_all_blocks(batch: Batch, passes: int) -> None:
     model, calls = tiny(passes=passes).eval(), []
     model.network.generator.register_forward_hook(lambda m, args, out: calls.append(args[1].shape))
-    found = model.predicted(batch)
+    found = model.predict(batch)
     assert found.recovered is not None
     assert sum(n for n, _ in calls) == passes * 8
     changed = (found.recovered != batch.frames).any(2)[:, 0].unflatten(2, (8, 8)).unflatten(1, (8, 8)).any(4).any(2)
@@ -205,28 +205,30 @@ def test_a_residual_that_is_kept_is_the_one_that_would_be_made_again(batch: Batc
     calls = []
     keeps.network.generator.register_forward_hook(lambda *_: calls.append(1))
     for _ in range(3):
-        torch.testing.assert_close(keeps.predicted(batch).logit, plain.predicted(batch).logit, rtol=0, atol=5e-3)
+        torch.testing.assert_close(keeps.predict(batch).logit, plain.predict(batch).logit, rtol=0, atol=5e-3)
     assert len(calls) == 1
     blocks = torch.tensor([0, 5])
-    whole = plain.network.rest(batch.frames[:, 0], plain.all_blocks)
-    torch.testing.assert_close(plain.network.kept(whole, blocks), plain.network.rest(batch.frames[:, 0], blocks))
+    whole = plain.network.residual(batch.frames[:, 0], plain.all_blocks)
+    torch.testing.assert_close(
+        plain.network.select_residual(whole, blocks), plain.network.residual(batch.frames[:, 0], blocks)
+    )
 
 
 @pytest.mark.parametrize("sees", ["pixels", "residual"])
 def test_one_branch_alone_sees_only_its_own(batch: Batch, sees: Any) -> None:
     model = tiny(sees=sees).eval()
-    logit = model.predicted(batch).logit
+    logit = model.predict(batch).logit
     with torch.no_grad():
         model.network.generator.decoder_pred.bias.add_(1.0)
-    assert torch.equal(model.predicted(batch).logit, logit) is (sees == "pixels")
+    assert torch.equal(model.predict(batch).logit, logit) is (sees == "pixels")
 
 
 def test_half_precision_moves_no_probability_by_half_a_hundredth(batch: Batch) -> None:
     model = tiny().eval()
     with torch.no_grad():
-        exact = model.predicted(batch).logit.sigmoid()
+        exact = model.predict(batch).logit.sigmoid()
         with torch.autocast("cpu", torch.bfloat16):
-            half = model.predicted(batch).logit.float().sigmoid()
+            half = model.predict(batch).logit.float().sigmoid()
     assert (half - exact).abs().max() < 5e-3
 
 
@@ -236,7 +238,7 @@ def test_a_detector_learns_a_few_faces_by_heart(batch: Batch) -> None:
     optimizer = model.configure_optimizers()
     losses = []
     for _ in range(80):
-        loss = model.losses(model.predicted(batch), batch)["label"]
+        loss = model.losses(model.predict(batch), batch)["label"]
         optimizer.zero_grad()  # type: ignore[union-attr]
         loss.backward()
         optimizer.step()  # type: ignore[union-attr]
@@ -256,9 +258,9 @@ def test_weights_bring_their_read_out_and_a_detector_alone_needs_a_generator(bat
     for other in (whole, both):
         assert other.is_trained
         assert other.network.compat
-        assert torch.equal(other.predicted(batch).logit, trained.predicted(batch).logit)
-    assert not torch.equal(tiny(compat=False).eval().predicted(batch).logit, trained.predicted(batch).logit)
-    with pytest.raises(Refused, match=r"detector\.pt: the detector alone; give --model\.generator_weights as well"):
+        assert torch.equal(other.predict(batch).logit, trained.predict(batch).logit)
+    assert not torch.equal(tiny(compat=False).eval().predict(batch).logit, trained.predict(batch).logit)
+    with pytest.raises(UserError, match=r"detector\.pt: the detector alone; give --model\.generator_weights as well"):
         tiny(weights=tmp_path / "detector.pt")
 
 
@@ -271,9 +273,9 @@ def test_a_generator_is_converted_whole_or_refused(tmp_path: Path) -> None:
     assert convert_generator({f"module.{name}": value for name, value in state.items()}).keys() == names.keys()
     whole = {f"rg.inpainter.{name}": value for name, value in state.items()} | {"dd.classifier.bias": torch.zeros(2)}
     assert convert_generator(whole).keys() == names.keys()
-    with pytest.raises(Refused, match="pos_embed: is not the table of sines and cosines"):
+    with pytest.raises(UserError, match="pos_embed: is not the table of sines and cosines"):
         convert_generator(state | {"pos_embed": state["pos_embed"].roll(1, 1)})
-    with pytest.raises(Refused, match="an encoder alone recovers nothing"):
+    with pytest.raises(UserError, match="an encoder alone recovers nothing"):
         convert_generator({name: value for name, value in state.items() if not name.startswith("decoder_pred")})
-    with pytest.raises(Refused, match=r"blocks\.12\.norm1\.weight: no key of MAE"):
+    with pytest.raises(UserError, match=r"blocks\.12\.norm1\.weight: no key of MAE"):
         convert_generator(state | {"blocks.12.norm1.weight": torch.zeros(768)})

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from lightning_modules.mae.block_grid import Grid
 from lightning_modules.mae.network import MAE
-from lightning_modules.mae.reconstruction import recovered
+from lightning_modules.mae.reconstruction import reconstruct
 from lightning_modules.rffr.method import RFFR
 
 GRID = Grid(patches=8, block=1, border=2)
@@ -20,8 +20,8 @@ def test_what_is_recovered_and_pointed_at_is_the_difference_itself_without_its_g
     with torch.no_grad():
         prediction = model(images[:, None])
         hidden = [block.expand(4, -1) for block in GRID.ids()]
-        apart = recovered(model.network.generator, images, hidden)[0] - images
-        shown = model.network.rest(images, model.all_blocks)
+        apart = reconstruct(model.network.generator, images, hidden)[0] - images
+        shown = model.network.residual(images, model.all_blocks)
     torch.testing.assert_close(shown, (4 * apart).clamp(-1, 1))  # for the detector
     apart = apart.clamp(-0.25, 0.25)  # where the enlarged one is cut off
     assert prediction.recovered is not None

@@ -16,8 +16,8 @@ from datamodules.augment.augment import Augment
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
 from datamodules.media.video import Decord, probe
-from datamodules.runtime.errors import Refused
-from datamodules.synthesis.base import drawing
+from datamodules.runtime.errors import UserError
+from datamodules.synthesis.base import seed_draws
 from lightning_modules.st_ddl.method import STDDL
 from lightning_modules.st_ddl.motion import MeshMotion, NoMotion
 from tests.conftest import suite
@@ -35,22 +35,22 @@ def batch(studio: Path, prepared: Path) -> Batch:
 
 def test_the_last_frame_says_only_where_the_others_go(batch: Batch) -> None:
     model = tiny().eval()
-    prediction = model.predicted(batch)
+    prediction = model.predict(batch)
     assert prediction.mask_logit is not None
     assert prediction.logit.shape == (8,)
     assert prediction.mask_logit.shape == (8, 3, 1, 64, 64)
     frames = batch.frames.clone()
     frames[:, -1] = 1 - frames[:, -1]
-    assert torch.equal(model.predicted(replace(batch, frames=frames)).logit, prediction.logit)
+    assert torch.equal(model.predict(replace(batch, frames=frames)).logit, prediction.logit)
     landmarks = batch.landmarks.clone()
     landmarks[:, -1, 48:] += 3
-    assert not torch.equal(model.predicted(replace(batch, landmarks=landmarks)).logit, prediction.logit)
+    assert not torch.equal(model.predict(replace(batch, landmarks=landmarks)).logit, prediction.logit)
 
 
 def test_without_motion_landmarks_say_nothing(batch: Batch) -> None:
     model = tiny(motion=NoMotion()).eval()
     moved = replace(batch, landmarks=batch.landmarks + torch.randn_like(batch.landmarks))
-    assert torch.equal(model.predicted(moved).logit, model.predicted(batch).logit)
+    assert torch.equal(model.predict(moved).logit, model.predict(batch).logit)
 
 
 @pytest.mark.parametrize("compat", [False, True])
@@ -67,14 +67,14 @@ def test_weights_bring_with_them_how_they_were_trained(batch: Batch, tmp_path: P
         trained = tiny(compat=compat).eval()
         torch.save(trained.network.state_dict(), tmp_path / "x.ours.pt")
         other = tiny(compat=not compat, weights=tmp_path / "x.ours.pt").eval()
-        assert torch.equal(other.predicted(batch).logit, trained.predicted(batch).logit)
+        assert torch.equal(other.predict(batch).logit, trained.predict(batch).logit)
 
 
 def test_a_clip_without_landmarks_is_refused_by_name(batch: Batch) -> None:
     blind = replace(batch, has_landmarks=torch.arange(8) != 2)
-    with pytest.raises(Refused, match=rf"{batch.video[2]}: was prepared without landmarks"):
-        tiny().predicted(blind)
-    assert tiny(motion=NoMotion()).predicted(blind).logit.isfinite().all()
+    with pytest.raises(UserError, match=rf"{batch.video[2]}: was prepared without landmarks"):
+        tiny().predict(blind)
+    assert tiny(motion=NoMotion()).predict(blind).logit.isfinite().all()
 
 
 @pytest.mark.parametrize("trunk", ["resnet18", "hrnet_w18_small", "efficientnet_b0"])
@@ -87,19 +87,19 @@ def test_every_parameter_that_trains_has_a_gradient(trunk: str) -> None:
 
 @pytest.mark.parametrize("trunk", ["vit_tiny_patch16_224", "resnet26d_none"])
 def test_a_trunk_that_cannot_serve_is_refused(trunk: str) -> None:
-    with pytest.raises(Refused, match=r"must be a convolutional network|no such timm model"):
+    with pytest.raises(UserError, match=r"must be a convolutional network|no such timm model"):
         STDDL(trunk, width=64)
 
 
 def test_half_precision_keeps_scores_apart(batch: Batch) -> None:
     with torch.autocast("cpu", torch.bfloat16):
-        prediction = tiny().eval().predicted(batch)
+        prediction = tiny().eval().predict(batch)
     assert prediction.logit.dtype == torch.float32
 
 
 def test_stills_are_refused(batch: Batch) -> None:
-    with pytest.raises(Refused, match="needs clips of two frames or more; set 'read: videos' and 'clip'"):
-        tiny().predicted(replace(batch, frames=batch.frames[:, :1], landmarks=batch.landmarks[:, :1]))
+    with pytest.raises(UserError, match="needs clips of two frames or more; set 'read: videos' and 'clip'"):
+        tiny().predict(replace(batch, frames=batch.frames[:, :1], landmarks=batch.landmarks[:, :1]))
 
 
 def test_a_mirror_image_moves_the_other_way(batch: Batch) -> None:
@@ -107,7 +107,7 @@ def test_a_mirror_image_moves_the_other_way(batch: Batch) -> None:
     before = motion(batch.frames, batch.landmarks)
     nothing: dict[str, float] = dict.fromkeys(("affine", "colour", "blur", "noise", "rescale", "jpeg"), 0.0)
     copy = batch.map(torch.Tensor.clone)
-    with drawing(0):
+    with seed_draws(0):
         mirrored = Augment(flip=1.0, **nothing)(copy)  # type: ignore[arg-type]
     after = motion(mirrored.frames, mirrored.landmarks).flip(-1)
     both = (before[:, :, 2] == 1) & (after[:, :, 2] == 1)
@@ -134,7 +134,7 @@ def test_each_loss_falls_when_a_few_clips_are_learnt(batch: Batch) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     history = []
     for _ in range(15):
-        losses = model.losses(model.predicted(batch), batch)
+        losses = model.losses(model.predict(batch), batch)
         optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
         optimizer.step()

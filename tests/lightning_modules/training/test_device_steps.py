@@ -10,17 +10,17 @@ import torch
 from torch import nn
 
 from datamodules.augment.augment import Augment
-from datamodules.augment.jpeg import Subsampling, through_jpeg
-from datamodules.augment.jpeg_blocks import compressed, tables
+from datamodules.augment.jpeg import Subsampling, code_jpeg
+from datamodules.augment.jpeg_blocks import compress, tables
 from datamodules.batch import Batch
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.synthesis.framing import Framing
 from datamodules.synthesis.self_blend import SelfBlend
 from lightning_modules.base import Method
 from lightning_modules.delocate import meta_learning
 from lightning_modules.laa_net.method import LAANet
 from lightning_modules.needed_landmarks import require_landmarks
-from lightning_modules.training.sam import climb, come_home
+from lightning_modules.training.sam import perturb, restore
 from tests.fixtures.counting import Operations
 
 OPERATIONS = 260  # of a synthesis
@@ -48,9 +48,9 @@ def test_the_way_to_the_second_pass_and_back_takes_few_operations_whatever_the_n
     for p in parameters:
         p.grad = torch.rand(4, 4, device="meta")
     with Operations() as sharpness:
-        come_home(climb(parameters, 0.05))
+        restore(perturb(parameters, 0.05))
     with Operations() as trial:
-        meta_learning.come_home(meta_learning.descend(parameters, 1e-3), 1.0)
+        meta_learning.restore(meta_learning.descend(parameters, 1e-3), 1.0)
     assert sharpness.total <= 12
     assert trial.total <= 10
 
@@ -58,9 +58,9 @@ def test_the_way_to_the_second_pass_and_back_takes_few_operations_whatever_the_n
 def test_parameters_that_overflowed_stay_where_they_are() -> None:
     p = nn.Parameter(torch.ones(3))
     p.grad = torch.tensor([1.0, torch.inf, torch.nan])
-    home = climb([p], 0.05, may_overflow=True)
+    home = perturb([p], 0.05, may_overflow=True)
     assert p.tolist() == [1.0, 1.0, 1.0]
-    come_home(home)
+    restore(home)
     assert p.tolist() == [1.0, 1.0, 1.0]
 
 
@@ -82,7 +82,7 @@ def test_labels_and_landmarks_are_learnt_from_without_a_wait() -> None:
     Method.label_loss(torch.zeros(4, device="meta"), one)
     assert require_landmarks(one).is_meta
     one.has_landmarks = torch.tensor([True, False, True, True])
-    with pytest.raises(Refused, match="studio/real/c23/1: was prepared without landmarks"):
+    with pytest.raises(UserError, match="studio/real/c23/1: was prepared without landmarks"):
         require_landmarks(one.to("meta"))
 
 
@@ -149,8 +149,8 @@ def test_self_blending_takes_as_many_operations_for_every_batch_and_no_wait(b: i
 @pytest.mark.parametrize(("subsampling", "quality"), [("4:2:0", 40), ("4:2:0", 90), ("4:4:4", 70)])
 def test_blocks_lose_what_a_jpeg_file_loses(subsampling: Subsampling, quality: int) -> None:
     pixels = (255 * face(6, 125).frames[:, 0]).round()
-    file = torch.stack([through_jpeg(one.to(torch.uint8), quality, subsampling) for one in pixels]).double()
-    ours = compressed(pixels, tables(torch.full((6,), quality), pixels.device), subsampling)
+    file = torch.stack([code_jpeg(one.to(torch.uint8), quality, subsampling) for one in pixels]).double()
+    ours = compress(pixels, tables(torch.full((6,), quality), pixels.device), subsampling)
     assert float((ours - file).abs().mean()) < 0.5
     assert float((ours - file).square().mean()) < 0.08 * float((pixels - file).square().mean())
 
@@ -164,13 +164,13 @@ def test_a_step_of_laa_net_with_two_passes_waits_for_nothing(monkeypatch: pytest
     optimizer = torch.optim.Adam(model.parameters(), fused=False)
     encoded = []
     for is_second in (False, True):
-        home = climb(model.parameters(), model.rho) if is_second else None
+        home = perturb(model.parameters(), model.rho) if is_second else None
         model.is_second_pass = is_second
         optimizer.zero_grad()
-        torch.stack(list(model.losses(model.predicted(made), made).values())).sum().backward()
+        torch.stack(list(model.losses(model.predict(made), made).values())).sum().backward()
         encoded.append(model.targets)
         if home is not None:
-            come_home(home)
+            restore(home)
     optimizer.step()
     assert encoded[0] is encoded[1]
 

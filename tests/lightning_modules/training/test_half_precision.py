@@ -21,7 +21,7 @@ from lightning_modules.mae.network import MAE
 from lightning_modules.rffr.method import RFFR
 from lightning_modules.st_ddl.method import STDDL
 from lightning_modules.training.precision import CPUPrecision, InFloat32, is_slow_in_bfloat16
-from lightning_modules.trunks.last_layer import Float32Linear, in_float32
+from lightning_modules.trunks.last_layer import Float32Linear, compute_in_float32
 from lightning_modules.trunks.weights import create_trunk
 from tests.fixtures.noise import batch
 
@@ -71,7 +71,7 @@ def test_the_last_layer_is_the_same_layer_in_another_precision() -> None:
     torch.manual_seed(0)
     for layer, x in ((nn.Linear(5, 3), torch.randn(4, 5)), (nn.Conv2d(2, 3, 3, 1, 1), torch.randn(4, 2, 6, 6))):
         names, expected = layer.state_dict().keys(), layer(x)
-        wide = in_float32(layer)
+        wide = compute_in_float32(layer)
         assert wide is layer
         assert wide.state_dict().keys() == names
         assert torch.equal(wide(x), expected)

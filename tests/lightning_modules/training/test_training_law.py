@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from datamodules.synthesis.self_blend import SelfBlend
 from lightning_modules.base import Method, Prediction
 from lightning_modules.laa_net.method import LAANet
@@ -188,7 +188,7 @@ def test_the_trunk_waits_for_its_epoch_but_its_statistics_do_not(prepared: Path)
 
 def test_a_training_without_blended_masks_is_refused(prepared: Path) -> None:
     model = LAANet(trunk="test_efficientnet", padding_of=None, size=64)
-    with pytest.raises(Refused, match="learns from the soft edge of blended masks"):
+    with pytest.raises(UserError, match="learns from the soft edge of blended masks"):
         Trainer(accelerator="cpu", **QUIET).fit(model, datamodule=FaceData(prepared=prepared, num_workers=0))
 
 
@@ -209,7 +209,7 @@ def test_a_warm_up_rises_in_a_line_and_falls_along_a_cosine() -> None:
     assert rates[12] == pytest.approx(0.5)
     assert rates[20] == pytest.approx(0)
     assert schedule.get_last_lr() == [0.5]
-    with pytest.raises(Refused, match="rise 1: must be at least 0 and below 1"):
+    with pytest.raises(UserError, match="rise 1: must be at least 0 and below 1"):
         WarmUpAndCosine(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0), epochs=20, rise=1)
 
 

@@ -91,15 +91,15 @@ def test_a_hook_of_the_last_layer_is_called_for_whole_faces_alone() -> None:
 
 def test_training_pays_for_no_map() -> None:
     batch, model = clips(), Classifier("test_efficientnet").train()
-    assert model.predicted(batch).mask_logit is None
-    assert model.eval().predicted(batch).mask_logit is not None
+    assert model.predict(batch).mask_logit is None
+    assert model.eval().predict(batch).mask_logit is not None
 
 
 def test_a_map_lies_where_the_network_looked() -> None:
     batch = clips()
     model = Classifier("test_efficientnet", framing=Framing(cut=(0.25, 0.25))).eval()
     with torch.inference_mode():
-        mask = model.predicted(batch).mask_logit
+        mask = model.predict(batch).mask_logit
         whole = activate(model.net, model.normalize(batch.frames, model.framing))[1]
     assert mask is not None
     assert whole is not None

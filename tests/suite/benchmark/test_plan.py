@@ -8,27 +8,27 @@ from typing import Any
 import pytest
 import yaml
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from suite.benchmark.conditions import Condition, Degradations, Preparation
-from suite.benchmark.overrides import Settings, merged
-from suite.benchmark.plan import Cell, Domain, Entrant, Sweep
+from suite.benchmark.overrides import Settings, merge
+from suite.benchmark.plan import DatasetSpec, MethodSpec, Sweep, SweepJob
 from suite.benchmark.runner import Failure
 from suite.benchmark.tables import latex, markdown, matrix, table
 from tests.conftest import ROOT
 
-STUDIO = Domain(data=ROOT / "configs/data/studio.yaml")
+STUDIO = DatasetSpec(data=ROOT / "configs/data/studio.yaml")
 
 
 def plain(**changes: Any) -> Sweep:
-    entrant = Entrant(config=[ROOT / "configs/classifier.yaml"])
+    entrant = MethodSpec(config=[ROOT / "configs/classifier.yaml"])
     settings: dict[str, Any] = {"methods": {"a": entrant}, "train": {"t": STUDIO}, "test": {"s": STUDIO}}
     return Sweep(**{**settings, "seeds": [0], "change": {}} | changes)
 
 
 def test_what_one_data_set_says_is_not_left_over_for_another() -> None:
-    celeb = Domain(data=ROOT / "configs/data/celeb_df_v2.yaml")
-    studio = Domain(data=ROOT / "configs/data/studio.yaml", change=Settings({"methods": ["Swap"]}))
-    both = merged(studio.settings(), celeb.settings())["data"]["init_args"]
+    celeb = DatasetSpec(data=ROOT / "configs/data/celeb_df_v2.yaml")
+    studio = DatasetSpec(data=ROOT / "configs/data/studio.yaml", change=Settings({"methods": ["Swap"]}))
+    both = merge(studio.settings(), celeb.settings())["data"]["init_args"]
     assert both["compression"] is None
     assert both["methods"] is None
     assert both["root"] == "data/Celeb-DF-v2"
@@ -38,36 +38,36 @@ def test_a_training_may_be_on_several_sets_each_prepared_as_the_method_wants_it(
     sets: list[dict[str, Any]] = [{"prepared": "data/a", "methods": ["Swap"]}, {"prepared": "data/b", "weight": 2.0}]
     data = tmp_path / "two.yaml"
     data.write_text(yaml.safe_dump({"class_path": "datamodules.face_data.FaceData", "init_args": {"sets": sets}}))
-    two = Domain(data=data)
-    found = merged(STUDIO.settings(), two.settings("_m15"))["data"]["init_args"]
+    two = DatasetSpec(data=data)
+    found = merge(STUDIO.settings(), two.settings("_m15"))["data"]["init_args"]
     assert found["sets"] == [sets[0] | {"prepared": "data/a_m15"}, sets[1] | {"prepared": "data/b_m15"}]
     assert {found[name] for name in ("prepared", "root", "index", "compression")} == {None}
-    assert merged(two.settings(), STUDIO.settings())["data"]["init_args"]["sets"] is None
-    with pytest.raises(Refused, match="test, t: sets: give each data set a test of its own"):
+    assert merge(two.settings(), STUDIO.settings())["data"]["init_args"]["sets"] is None
+    with pytest.raises(UserError, match="test, t: sets: give each data set a test of its own"):
         plain(test={"t": two})
     data.write_text(
         yaml.safe_dump({"class_path": "datamodules.face_data.FaceData", "init_args": {"sets": [{"root": "x"}]}})
     )
-    with pytest.raises(Refused, match="with 'prepared', or 'sets' with it"):
+    with pytest.raises(UserError, match="with 'prepared', or 'sets' with it"):
         two.settings()
 
 
 def test_a_first_stage_is_trained_before_those_that_wait_for_it() -> None:
-    entrant = Entrant(config=[ROOT / "configs/classifier.yaml"])
-    methods = {"late": Entrant(config=entrant.config, after="early"), "early": entrant, "other": entrant}
+    entrant = MethodSpec(config=[ROOT / "configs/classifier.yaml"])
+    methods = {"late": MethodSpec(config=entrant.config, after="early"), "early": entrant, "other": entrant}
     made = plain(methods=methods, seeds=[3, 4])
-    order = [cell.method for cell in made.cells()]
+    order = [job.method for job in made.jobs()]
     assert order == ["early", "early", "late", "late", "other", "other"]
-    settings = made.settings(Cell(method="late", train="t", seed=4), Path("/out"))
+    settings = made.settings(SweepJob(method="late", train="t", seed=4), Path("/out"))
     assert settings["model"]["init_args"]["generator_weights"] == "/out/runs/early/t/4/checkpoints/best.ckpt"
     assert settings["seed_everything"] == 4
 
 
 def test_what_is_not_trained_is_tested_once_as_its_configs_make_it() -> None:
-    still = Entrant(config=[ROOT / "configs/face_prior.yaml"], trained=False)
+    still = MethodSpec(config=[ROOT / "configs/face_prior.yaml"], trained=False)
     made = plain(methods={"still": still}, seeds=[0, 1])
-    assert [str(cell) for cell in made.cells()] == ["still"]
-    assert "data" not in made.settings(next(iter(made.cells())), Path("/out"))
+    assert [str(job) for job in made.jobs()] == ["still"]
+    assert "data" not in made.settings(next(iter(made.jobs())), Path("/out"))
 
 
 @pytest.mark.parametrize(
@@ -77,53 +77,53 @@ def test_what_is_not_trained_is_tested_once_as_its_configs_make_it() -> None:
         ({"seeds": []}, r"seeds \[\]"),
         ({"train": {}}, "train: there must be at least one"),
         ({"test": {"../x": STUDIO}}, r"test: '\.\./x' cannot be the name of a folder"),
-        ({"methods": {"a": Entrant(config=[], after="b")}}, "methods, a: after 'b', which is not among them"),
-        ({"methods": {"a": Entrant(config=[], after="a")}}, "methods, a: after 'a', which must not wait"),
+        ({"methods": {"a": MethodSpec(config=[], after="b")}}, "methods, a: after 'b', which is not among them"),
+        ({"methods": {"a": MethodSpec(config=[], after="a")}}, "methods, a: after 'a', which must not wait"),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused(changes: dict[str, Any], reason: str) -> None:
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(UserError, match=reason):
         plain(**changes)
 
 
 def test_a_file_that_is_not_there_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
     for make in (
-        lambda: Entrant(config=[Path("none.yaml")]),
-        lambda: Entrant(config=[], checkpoint=Path("none.yaml")),
-        lambda: Domain(data=Path("none.yaml")),
+        lambda: MethodSpec(config=[Path("none.yaml")]),
+        lambda: MethodSpec(config=[], checkpoint=Path("none.yaml")),
+        lambda: DatasetSpec(data=Path("none.yaml")),
     ):
-        with pytest.raises(Refused, match=r"none\.yaml: no such file"):
+        with pytest.raises(UserError, match=r"none\.yaml: no such file"):
             make()
     (tmp_path / "odd.yaml").write_text("a: 1")
-    with pytest.raises(Refused, match=r"odd\.yaml: must have class_path, and init_args"):
-        plain(train={"odd": Domain(data=tmp_path / "odd.yaml")})
+    with pytest.raises(UserError, match=r"odd\.yaml: must have class_path, and init_args"):
+        plain(train={"odd": DatasetSpec(data=tmp_path / "odd.yaml")})
 
 
 def test_a_method_may_want_other_faces_and_a_first_stage_may_be_given(tmp_path: Path) -> None:
     (tmp_path / "given.ckpt").touch()
     config = [ROOT / "configs/classifier.yaml"]
     methods = {
-        "early": Entrant(config=config, checkpoint=tmp_path / "given.ckpt"),
-        "late": Entrant(config=config, after="early", preparation="_wide"),
+        "early": MethodSpec(config=config, checkpoint=tmp_path / "given.ckpt"),
+        "late": MethodSpec(config=config, after="early", preparation="_wide"),
     }
     made = plain(methods=methods, seeds=[0, 1])
-    assert [str(cell) for cell in made.cells()] == ["early", *(f"late, trained on t, seed {n}" for n in (0, 1))]
-    settings = made.settings(Cell(method="late", train="t", seed=1), Path("/out"))
+    assert [str(job) for job in made.jobs()] == ["early", *(f"late, trained on t, seed {n}" for n in (0, 1))]
+    settings = made.settings(SweepJob(method="late", train="t", seed=1), Path("/out"))
     assert settings["model"]["init_args"]["generator_weights"] == str(tmp_path / "given.ckpt")
     assert settings["data"]["init_args"]["prepared"] == "data/studio/prepared_wide"
 
 
 def test_degradations_that_cannot_be_are_refused() -> None:
-    with pytest.raises(Refused, match="severity 6: must be from 1 to 5"):
+    with pytest.raises(UserError, match="severity 6: must be from 1 to 5"):
         Degradations(kinds=["blur"], severities=[6])
-    wide = Entrant(config=[ROOT / "configs/classifier.yaml"], preparation="_wide")
-    with pytest.raises(Refused, match="degraded, prepare: '_wide', which b wants, is not there; '' is"):
+    wide = MethodSpec(config=[ROOT / "configs/classifier.yaml"], preparation="_wide")
+    with pytest.raises(UserError, match="degraded, prepare: '_wide', which b wants, is not there; '' is"):
         plain(methods={"b": wide}, degraded=Degradations(kinds=["blur"], prepare={"": Preparation()}))
 
 
 def test_a_test_set_cannot_leave_forgeries_out() -> None:
-    with pytest.raises(Refused, match="test, s: methods: a test sees all forgeries"):
-        plain(test={"s": Domain(data=ROOT / "configs/data/studio.yaml", change=Settings({"methods": ["Swap"]}))})
+    with pytest.raises(UserError, match="test, s: methods: a test sees all forgeries"):
+        plain(test={"s": DatasetSpec(data=ROOT / "configs/data/studio.yaml", change=Settings({"methods": ["Swap"]}))})
 
 
 def test_the_matrix_has_means_of_seeds_intervals_of_one_and_failures() -> None:
@@ -132,14 +132,14 @@ def test_the_matrix_has_means_of_seeds_intervals_of_one_and_failures() -> None:
         same |= {"degradation": None, "severity": 0}
         return {**same, "test": "x|y", "video_auroc": value, "video_auroc_low": 0.6, "video_auroc_high": 0.9}
 
-    failures = [Failure(cell=Cell(method="d_1", train="t", seed=0), test=None, reason="no disk")]
-    failures.append(Failure(cell=Cell(method="a", train="t", seed=2), test=Condition(test="x|y"), reason="no disk"))
+    failures = [Failure(job=SweepJob(method="d_1", train="t", seed=0), test=None, reason="no disk")]
+    failures.append(Failure(job=SweepJob(method="a", train="t", seed=2), test=Condition(test="x|y"), reason="no disk"))
     found = matrix(
         [row("a", 0, 0.7), row("a", 1, 0.8), row("b", 0, 0.75), row("c", 0, None), row("e", 0, 0.7), row("e", 1, 0.8)],
         failures,
     )
-    cells = table(found)
-    assert cells == [
+    jobs = table(found)
+    assert jobs == [
         ["method", "trained on", "x|y"],
         ["a", "t", "0.750 (2 of 3 seeds)"],
         ["b", "t", "0.750 [0.600, 0.900]"],
@@ -147,6 +147,6 @@ def test_the_matrix_has_means_of_seeds_intervals_of_one_and_failures() -> None:
         ["e", "t", "0.750 ± 0.071"],
         ["d_1", "t", "failed"],
     ]
-    assert markdown(cells).splitlines()[0] == r"| method | trained on | x\|y |"
-    assert r"d\_1 & t & failed \\" in latex(cells)
-    assert r"$\pm$" in latex(cells)
+    assert markdown(jobs).splitlines()[0] == r"| method | trained on | x\|y |"
+    assert r"d\_1 & t & failed \\" in latex(jobs)
+    assert r"$\pm$" in latex(jobs)

@@ -18,11 +18,11 @@ import pytest
 import yaml
 
 from datamodules import manifest
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from suite.__main__ import main
-from suite.benchmark.overrides import Settings, merged
-from suite.benchmark.plan import Domain, Entrant, Sweep
-from suite.benchmark.runner import Command, Stopped, played
+from suite.benchmark.overrides import Settings, merge
+from suite.benchmark.plan import DatasetSpec, MethodSpec, Sweep
+from suite.benchmark.runner import Command, Stopped, run_job
 from suite.run_metrics import read_run, verdict
 from tests.conftest import ROOT, small_fit
 from tests.fixtures.runs import change, write_run
@@ -42,14 +42,14 @@ def sweep(prepared: Path, tmp_path: Path) -> Callable[..., list[str]]:
         here = {"data": str(ROOT / "configs/data/studio.yaml"), "change": {"prepared": str(prepared), "root": None}}
         content = {
             "methods": {"plain": {"config": [str(ROOT / "configs/classifier.yaml")]}},
-            "train": {"but Swap": merged(here, {"change": {"methods": ["NeuralTexture", "Reenactment"]}})},
+            "train": {"but Swap": merge(here, {"change": {"methods": ["NeuralTexture", "Reenactment"]}})},
             "test": {"studio": here},
             "seeds": [0],
             "change": SMALL,
             "learned": 0.0,  # nothing is, in an epoch
             "out": str(tmp_path / "sweep"),
         }
-        (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(merged(content, changes)))
+        (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(merge(content, changes)))
         return ["benchmark", "--config", str(tmp_path / "sweep.yaml")]
 
     return made
@@ -88,7 +88,7 @@ def test_what_fails_is_named_and_costs_no_other_and_nothing_is_done_twice(
     before = {path: path.stat().st_mtime_ns for path in (run / "metrics.csv", run / "tests/studio/predictions.parquet")}
     main(sweep())
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    changed = merged(SMALL, {"data": {"init_args": {"draws": 1}}})
+    changed = merge(SMALL, {"data": {"init_args": {"draws": 1}}})
     with pytest.raises(SystemExit):
         main(sweep(change=changed))
     said = capsys.readouterr()
@@ -163,11 +163,11 @@ def test_predictions_of_an_older_version_are_made_anew_by_the_next_call(
 ) -> None:
     (tmp_path / "data.yaml").write_text(yaml.safe_dump({"class_path": "x", "init_args": {"prepared": "prepared"}}))
     domain, still = (
-        Domain(data=tmp_path / "data.yaml"),
-        Entrant(config=[ROOT / "configs/face_prior.yaml"], trained=False),
+        DatasetSpec(data=tmp_path / "data.yaml"),
+        MethodSpec(config=[ROOT / "configs/face_prior.yaml"], trained=False),
     )
     sweep = Sweep(methods={"still": still}, train={"t": domain}, test={"t": domain}, seeds=[0], change=Settings())
-    [cell], calls = list(sweep.cells()), []
+    [job], calls = list(sweep.jobs()), []
 
     def run(command: Command, *_: object) -> None:
         """Instead of the test: at first as an older version does."""
@@ -179,7 +179,7 @@ def test_predictions_of_an_older_version_are_made_anew_by_the_next_call(
             change(written, lambda table: table.replace_schema_metadata({}))
 
     monkeypatch.setattr(Command, "run", run)
-    first, second, third = (played(sweep, cell, tmp_path, tmp_path, set()) for _ in range(3))
+    first, second, third = (run_job(sweep, job, tmp_path, tmp_path, set()) for _ in range(3))
     assert [failure.reason.partition("; ")[2] for failure in first.failures] == ["test again: the next call does"]
     assert second.failures == []
     assert second.rows == third.rows
@@ -241,9 +241,9 @@ def test_the_text_of_a_sweep_is_a_file_that_plans_the_same(
 
     def stop(made: Sweep, *_: Any) -> None:
         texts.append(made.text())
-        raise Refused("seen")
+        raise UserError("seen")
 
-    monkeypatch.setattr("suite.benchmark.command.play", stop)
+    monkeypatch.setattr("suite.benchmark.command.run_sweep", stop)
     optimizer = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
     change = {"model": {"init_args": {"optimizer": optimizer}}}
     for command in (sweep(change=change), ["benchmark", "--config", str(tmp_path / "sweep/sweep.yaml")]):

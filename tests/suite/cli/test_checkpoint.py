@@ -140,4 +140,4 @@ def test_a_checkpoint_of_before_scores_were_kept_gets_them_by_the_command_that_i
         torch.testing.assert_close(
             after["state_dict"][fit.id], before["state_dict"][fit.id], equal_nan=True, atol=1e-3, rtol=0
         )
-    assert load(run).at(0.5).reals > 0
+    assert load(run).find_point(0.5).reals > 0

@@ -16,7 +16,7 @@ import torch
 import yaml
 
 from lightning_modules.mae.network import MAE
-from suite.__main__ import main
+from suite.__main__ import VERSION, main
 
 ROOT = Path(__file__).parents[3]
 CONFIGS = sorted([*(ROOT / "configs").glob("*.yaml"), ROOT / "configs/studio/demo.yaml"])
@@ -267,10 +267,12 @@ def test_the_wheel_works_outside_the_clone(tmp_path: Path) -> None:
         str(ROOT),
     ]
     subprocess.run(build, check=True, cwd=tmp_path)
-    (wheel,) = tmp_path.glob("deepfake_suite-*.whl")
+    (wheel,) = tmp_path.glob(f"deepfake_suite-{VERSION}-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = {name.split("/")[0] for name in archive.namelist()}
+        scripts = next(archive.read(name).decode() for name in archive.namelist() if name.endswith("entry_points.txt"))
         archive.extractall(tmp_path / "site")
+    assert "deepfake-suite = suite.__main__:main" in scripts
     assert {"suite", "datamodules", "lightning_modules", "callbacks"} <= names
     assert not names & {"tests", "benchmarks", "configs"}
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "site")}

@@ -21,18 +21,18 @@ from datamodules.face_data import FaceData
 from datamodules.faces.landmarks.face_mesh import FaceMesh
 from datamodules.faces.stream import watch
 from datamodules.faces.tracking.tracker import FaceTracker
-from datamodules.loading.sampling import evenly
+from datamodules.loading.sampling import space_evenly
 from datamodules.media.video import Decord, PyAV, probe
 from datamodules.prepared.prepare import Recipe, prepare_all
 from lightning_modules.trained_method import load, save
 from lightning_modules.weights import digest
 from suite.__main__ import main
 from suite.detect import command as detect
-from suite.detect.analyzer import Looker, Settings
+from suite.detect.analyzer import Analyzer, Settings
 from suite.detect.pipeline import Limits
 from suite.detect.scorer import moments
 from suite.detect.usable import Usable
-from tests.fixtures.detecting import EASY, SCHEMA, classifier, examiner, gone, of_clips, small, validate
+from tests.fixtures.detecting import EASY, SCHEMA, classifier, gone, of_clips, pipeline, small, validate
 from tests.fixtures.head_clips import LENGTH, Frames, head, write
 
 __all__ = ["head", "small"]  # fixtures
@@ -65,13 +65,13 @@ def test_scores_are_those_that_a_test_gives_the_same_video(
     batch: Batch
     for batch in data.eval_loader("test"):
         with torch.inference_mode():
-            scores = known.method.outcome(batch.scaled()).score.tolist()
+            scores = known.method.outcome(batch.scale()).score.tolist()
         for video, frame, score in zip(batch.video, batch.numbers[:, 0].tolist(), scores, strict=True):
             expected.setdefault(video, {})[frame] = score
-    looking = examiner([folder], landmarks=FaceMesh())
+    looking = pipeline([folder], landmarks=FaceMesh())
     rows = {row.key: row for row in index(studio) if row.compression == "c23"}
     for video in (next(iter(expected)), list(expected)[-1]):
-        found = looking.examine(studio / rows[video].path, None, Limits())
+        found = looking.analyze(studio / rows[video].path, None, Limits())
         [face] = found.faces
         [said] = face.said
         assert {one.frame: one.score for one in said.moments} == pytest.approx(expected[video], abs=1e-5)
@@ -93,15 +93,15 @@ def test_the_film_shows_a_box_in_the_colour_of_what_is_said(head: Frames, small:
         known = load(folder)
         validate(known.method, reals, [0.5])
         save(replace(known, digest=digest(known.method.state_dict())), folder)
-        looker = Looker([folder], Settings(frames=8, usable=EASY, device="cpu"))
-        content = looker.look(path, tmp_path / "out", True, lambda *_: None)
+        analyzer = Analyzer([folder], Settings(frames=8, usable=EASY, device="cpu"))
+        content = analyzer.analyze(path, tmp_path / "out", True, lambda *_: None)
         jsonschema.validate(content, SCHEMA)
         assert content["verdict"] == verdict
-        assert detect.said(content).startswith(f"{verdict}, probability 0.")
+        assert detect.format_verdict(content).startswith(f"{verdict}, probability 0.")
         text = (tmp_path / "out/page.html").read_text()
         assert f'class="lead {verdict if verdict in ("forged", "unclear") else "real"}"' in text
         assert "of 40 real ones" in text
-        assert f"The detector was trained on {known.saw}." in text
+        assert f"The detector was trained on {known.training_summary}." in text
         film = PyAV().read(tmp_path / "out/annotated.mp4", [12])[0].numpy().astype(int)
         assert film.shape[0] > head.shape[1]  # the curve is below
         near = np.abs(film[: head.shape[1]] - colour).max(-1) < 60
@@ -114,7 +114,7 @@ def test_of_what_cannot_be_judged_the_reason_is_said_and_no_probability_of_nothi
     head: Frames, small: Path, tmp_path: Path
 ) -> None:
     strict = Usable(side=60, moments=4, sharpness=20.0)
-    looker = Looker([small], Settings(frames=8, usable=strict, device="cpu"))
+    analyzer = Analyzer([small], Settings(frames=8, usable=strict, device="cpu"))
     blurred = np.stack([cv2.GaussianBlur(frame, (0, 0), 4) for frame in head])
     tiny = np.stack([cv2.resize(frame, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA) for frame in head])
     tiny = np.pad(tiny, ((0, 0), (40, 40), (40, 40), (0, 0)), constant_values=90)
@@ -125,7 +125,7 @@ def test_of_what_cannot_be_judged_the_reason_is_said_and_no_probability_of_nothi
         "no face was found": np.full_like(head, 90),
     }
     for reason, frames in cases.items():
-        content = looker.look(write(tmp_path / "clip.mp4", frames), tmp_path / "out", False, lambda *_: None)
+        content = analyzer.analyze(write(tmp_path / "clip.mp4", frames), tmp_path / "out", False, lambda *_: None)
         jsonschema.validate(content, SCHEMA)
         assert content["verdict"] == "no verdict"
         assert any(reason in one for one in content["reasons"]), (reason, content["reasons"])
@@ -137,8 +137,8 @@ def test_of_what_cannot_be_judged_the_reason_is_said_and_no_probability_of_nothi
 def test_an_ensemble_is_the_mean_of_its_methods(head: Frames, small: Path, prepared: Path, tmp_path: Path) -> None:
     other = classifier(FaceData(prepared=prepared, image_size=48), tmp_path / "other", seed=1)
     path = write(tmp_path / "clip.mp4", head)
-    [face] = examiner([small, other]).examine(path, None, Limits()).faces
-    alone = [examiner([one]).examine(path, None, Limits()).faces[0] for one in (small, other)]
+    [face] = pipeline([small, other]).analyze(path, None, Limits()).faces
+    alone = [pipeline([one]).analyze(path, None, Limits()).faces[0] for one in (small, other)]
     assert face.probability == pytest.approx(np.mean([one.probability for one in alone]))
     for name in ("forged", "unclear"):
         assert getattr(face.thresholds, name) == pytest.approx(
@@ -154,10 +154,10 @@ def test_methods_of_pictures_and_of_clips_judge_the_same_face(
     clips = of_clips(data, tmp_path / "clips")
     points = FaceMesh()
     path = write(tmp_path / "clip.mp4", head)
-    both = examiner([small, clips], landmarks=points)
-    [face] = both.examine(path, tmp_path / "film.mp4", Limits()).faces
+    both = pipeline([small, clips], landmarks=points)
+    [face] = both.analyze(path, tmp_path / "film.mp4", Limits()).faces
     for said, folder in zip(face.said, (small, clips), strict=True):
-        [alone] = examiner([folder], landmarks=points).examine(path, None, Limits()).faces
+        [alone] = pipeline([folder], landmarks=points).analyze(path, None, Limits()).faces
         assert [one.frame for one in said.moments] == [one.frame for one in alone.said[0].moments]
         assert said.probability == pytest.approx(alone.said[0].probability, abs=1e-5)
     assert face.said[0].moments[-1].frame > face.said[1].moments[-1].frame  # where the last clip begins
@@ -220,11 +220,11 @@ def test_the_command_goes_on_past_what_cannot_be_read(
 
 def test_moments_are_those_of_a_test_and_more_where_they_are_far_apart_in_time() -> None:
     short = np.arange(300) / 30
-    assert moments(short, 0, 32, 0.5) == evenly(300, 32)
-    assert moments(short, 4, 32, 0.5) == evenly(296, 32)  # of clips that reach 4 frames further
+    assert moments(short, 0, 32, 0.5) == space_evenly(300, 32)
+    assert moments(short, 4, 32, 0.5) == space_evenly(296, 32)  # of clips that reach 4 frames further
     slow = np.concatenate([np.arange(300) / 30, 10 + np.arange(200) / 4])
     found = moments(slow, 0, 32, 0.5)
-    assert set(evenly(500, 32)) <= set(found)
+    assert set(space_evenly(500, 32)) <= set(found)
     assert np.diff(slow[found]).max() <= 0.5 + 0.25  # as far as there are frames
     assert moments(short[:3], 4, 32, 0.5) == []
 
@@ -233,10 +233,10 @@ def test_a_film_that_waits_for_nothing_has_every_frame(
     head: Frames, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path / "clip.mp4", np.concatenate([head, head]))
-    looker = Looker([small], Settings(frames=8, usable=EASY, device="cpu"))
-    usual = looker.look(path, tmp_path / "usual", True, lambda *_: None)
+    analyzer = Analyzer([small], Settings(frames=8, usable=EASY, device="cpu"))
+    usual = analyzer.analyze(path, tmp_path / "usual", True, lambda *_: None)
     monkeypatch.setattr("suite.detect.pipeline.HELD", 1)
-    found = looker.look(path, tmp_path / "out", True, lambda *_: None)
+    found = analyzer.analyze(path, tmp_path / "out", True, lambda *_: None)
     for ours, theirs in zip(found["faces"], usual["faces"], strict=True):
         assert ours["probability"] == pytest.approx(theirs["probability"], abs=1e-5)
     np.testing.assert_array_equal(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from datamodules.media.video import probe
-from suite.detect.analyzer import Looker, Settings
+from suite.detect.analyzer import Analyzer, Settings
 from tests.fixtures import clips
 from tests.fixtures.detecting import EASY, SCHEMA, gone, small
 from tests.fixtures.head_clips import Frames, copied, enlarged, head, remuxed, turned, write
@@ -63,9 +63,9 @@ LIFE: dict[str, tuple[Callable[[Path, Frames], Path], int]] = {
 def test_what_real_life_brings_is_judged_and_filmed(kind: str, head: Frames, small: Path, tmp_path: Path) -> None:
     make, people = LIFE[kind]
     path = make(tmp_path / "clip.mp4", head)
-    looker = Looker([small], Settings(frames=8, usable=EASY, device="cpu"))
+    analyzer = Analyzer([small], Settings(frames=8, usable=EASY, device="cpu"))
     steps: list[tuple[int, int]] = []
-    content = looker.look(path, tmp_path / "out", True, lambda *step: steps.append(step))
+    content = analyzer.analyze(path, tmp_path / "out", True, lambda *step: steps.append(step))
     jsonschema.validate(content, SCHEMA)
     assert json.loads((tmp_path / "out/result.json").read_text()) == content
     assert content["verdict"] != "no verdict", content["reasons"]

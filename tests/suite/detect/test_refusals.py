@@ -16,12 +16,12 @@ import torch
 from datamodules.datasets.ffpp import index
 from datamodules.face_data import FaceData
 from datamodules.faces.landmarks.face_mesh import FaceMesh
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.trained_method import load, save
 from suite.__main__ import main
-from suite.detect.analyzer import Looker, Settings
+from suite.detect.analyzer import Analyzer, Settings
 from suite.detect.pipeline import Limits
-from tests.fixtures.detecting import bomb, examiner, of_clips, small
+from tests.fixtures.detecting import bomb, of_clips, pipeline, small
 from tests.fixtures.head_clips import Frames, head, write
 
 __all__ = ["head", "small"]  # fixtures
@@ -38,19 +38,19 @@ def test_a_method_that_saw_other_faces_is_refused_by_name(
     ):
         other = replace(known, contract=known.contract | {name: value})
         save(other, tmp_path / name)
-        with pytest.raises(Refused, match=said):
-            examiner([tmp_path / name], landmarks=FaceMesh())
+        with pytest.raises(UserError, match=said):
+            pipeline([tmp_path / name], landmarks=FaceMesh())
     alike = [("decoder", "PyAV on cpu"), ("decoder", "Decord on cpu")]
     for name, value in [("landmarks", "others"), *alike]:  # neither seen nor held by a square, and of the same bits
         save(replace(known, contract=known.contract | {"room": 0, name: value}), tmp_path / "alike")
-        examiner([tmp_path / "alike"])
+        pipeline([tmp_path / "alike"])
     data = FaceData(prepared=prepared, root=studio, index=index, read="videos", clip=3)
     folder = of_clips(data, tmp_path / "clips")
     content = json.loads((folder / "config.json").read_text())
     content["contract"]["landmarks"] = "others"
     (folder / "config.json").write_text(json.dumps(content))
-    with pytest.raises(Refused, match=r"landmarks is .* here and 'others' there"):
-        examiner([folder], landmarks=FaceMesh())
+    with pytest.raises(UserError, match=r"landmarks is .* here and 'others' there"):
+        pipeline([folder], landmarks=FaceMesh())
 
 
 @pytest.mark.parametrize(
@@ -76,31 +76,31 @@ def test_a_wrong_argument_is_named(
 
 
 def test_what_is_too_large_is_refused_before_it_is_decoded(head: Frames, small: Path, tmp_path: Path) -> None:
-    looking = examiner([small])
+    looking = pipeline([small])
     path = write(tmp_path / "clip.mp4", head)
-    with pytest.raises(Refused, match=r"is 0.9 s long; the limit is 0.5 s"):
-        looking.examine(path, None, Limits(seconds=0.5))
-    with pytest.raises(Refused, match=r"has 49152 pixels a frame; the limit is 1000"):
-        looking.examine(path, None, Limits(pixels=1000))
+    with pytest.raises(UserError, match=r"is 0.9 s long; the limit is 0.5 s"):
+        looking.analyze(path, None, Limits(seconds=0.5))
+    with pytest.raises(UserError, match=r"has 49152 pixels a frame; the limit is 1000"):
+        looking.analyze(path, None, Limits(pixels=1000))
     photograph = tmp_path / "photograph.jpg"
     cv2.imwrite(str(photograph), np.full((3024, 4032, 3), 90, np.uint8))
-    assert looking.examine(photograph, None, Limits(pixels=1000)).verdict == "no verdict"
+    assert looking.analyze(photograph, None, Limits(pixels=1000)).verdict == "no verdict"
     picture = tmp_path / "bomb.png"
     picture.write_bytes(bomb(60_000, 60_000))
-    with pytest.raises(Refused, match=r"has 3600000000 pixels"):
-        looking.examine(picture, None, Limits())
+    with pytest.raises(UserError, match=r"has 3600000000 pixels"):
+        looking.analyze(picture, None, Limits())
 
 
 def test_a_network_that_says_no_number_says_nothing(head: Frames, small: Path, tmp_path: Path) -> None:
-    looking = examiner([small])
+    looking = pipeline([small])
     torch.nn.init.constant_(next(looking.methods[0].method.parameters()), float("nan"))
-    with pytest.raises(Refused, match="says no number of frame 0"):
-        looking.examine(write(tmp_path / "clip.mp4", head), None, Limits())
+    with pytest.raises(UserError, match="non-finite logit in the batch starting at frame 0"):
+        looking.analyze(write(tmp_path / "clip.mp4", head), None, Limits())
 
 
 def test_methods_of_the_same_name_are_called_by_their_paths(small: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(small, tmp_path / "2" / "small"))
-    looker = Looker([small, other], Settings(device="cpu"))
-    assert [one.name for one in looker.methods] == [str(small), str(other)]
-    with pytest.raises(Refused, match="was given twice"):
-        Looker([small, small], Settings(device="cpu"))
+    analyzer = Analyzer([small, other], Settings(device="cpu"))
+    assert [one.name for one in analyzer.methods] == [str(small), str(other)]
+    with pytest.raises(UserError, match="was given twice"):
+        Analyzer([small, small], Settings(device="cpu"))

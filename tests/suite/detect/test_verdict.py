@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from datamodules.faces.tracking.track import Track
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.classifier import Classifier
 from lightning_modules.trained_method import Trained
 from suite.detect.thresholds import Performance, Rates, Thresholds, thresholds_of
-from suite.detect.verdict import FaceVerdict, of_file
+from suite.detect.verdict import FaceVerdict, judge_file
 from tests.fixtures.detecting import validate
 
 BETWEEN = Thresholds(forged=0.6, unclear=0.3)
@@ -38,10 +38,10 @@ def test_a_probability_that_is_a_threshold_is_not_above_it() -> None:
 
 def test_a_file_is_as_suspicious_as_the_most_suspicious_face_that_can_be_judged() -> None:
     faces = {"real": face(0, 0.1), "none": face(1, None), "unclear": face(2, 0.5), "forged": face(3, 0.9)}
-    assert of_file(list(faces.values()), 0) == ("forged", [])
-    assert of_file([faces["real"], faces["none"], faces["unclear"]], 0) == ("unclear", ["face 1: too small"])
-    assert of_file([faces["real"], faces["none"]], 0) == ("no forgery found", ["face 1: too small"])
-    assert of_file([faces["none"]], 0) == ("no verdict", ["face 1: too small"])
+    assert judge_file(list(faces.values()), 0) == ("forged", [])
+    assert judge_file([faces["real"], faces["none"], faces["unclear"]], 0) == ("unclear", ["face 1: too small"])
+    assert judge_file([faces["real"], faces["none"]], 0) == ("no forgery found", ["face 1: too small"])
+    assert judge_file([faces["none"]], 0) == ("no verdict", ["face 1: too small"])
 
 
 @pytest.mark.parametrize(
@@ -55,24 +55,24 @@ def test_a_file_is_as_suspicious_as_the_most_suspicious_face_that_can_be_judged(
 def test_shares_that_are_none_or_the_wrong_way_round_are_refused(
     forged_at: float, unclear_at: float, rule: str
 ) -> None:
-    with pytest.raises(Refused, match=rule):
+    with pytest.raises(UserError, match=rule):
         Rates(forged_at=forged_at, unclear_at=unclear_at)
 
 
 def test_what_became_of_validation_is_counted_by_verdict() -> None:
     mine = method([0.3] * 30 + [0.4] * 8 + [0.5] * 2, [0.35] * 10 + [0.45] * 10 + [0.9] * 20)
-    did = Performance.of(mine, Rates())
+    did = Performance.measure(mine, Rates())
     assert [(row.reals, row.fakes) for row in did.rows] == [(0, 20), (2, 10), (38, 10)]
     assert [row.range for row in did.rows] == ["above 0.500", "above 0.400, up to 0.500", "up to 0.400"]
     assert (did.false_alarm_rate, did.miss_rate, did.alarm_rate, did.silent_rate) == ("0 %", "50 %", "5 %", "25 %")
     assert did.caution == ""
     assert "0 are called forged and 2 unclear, of 40 forged ones 20 and 10" in did.say()
-    wider = Performance.of(mine, Rates(forged_at=0.2, unclear_at=0.5))
+    wider = Performance.measure(mine, Rates(forged_at=0.2, unclear_at=0.5))
     assert [row.reals for row in wider.rows] == [2, 8, 30]
 
 
 def test_a_validation_that_is_too_small_says_so_and_never_says_unclear() -> None:
-    did = Performance.of(method([0.2, 0.1, 0.3], [0.6, 0.25]), Rates())
+    did = Performance.measure(method([0.2, 0.1, 0.3], [0.6, 0.25]), Rates())
     assert did.caution == (
         "3 real ones are too few to tell 5 % or 20 %: the threshold is the highest of their scores, which about 1 in "
         "4 others exceeds"
@@ -88,5 +88,5 @@ def test_a_method_that_keeps_no_scores_is_refused_with_the_command_that_adds_the
     mine = method([0.1], [0.2])
     mine.method.video_counts.fill_(float("nan"))
     command = "python -m suite validate --config runs/mine/config.yaml --ckpt_path runs/mine/checkpoints/best.ckpt"
-    with pytest.raises(Refused, match=f"runs/mine: keeps no scores of its validation.*{command}"):
+    with pytest.raises(UserError, match=f"runs/mine: keeps no scores of its validation.*{command}"):
         thresholds_of([mine], Rates())

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from datamodules.face_data import FaceData
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.base import Method, Prediction
 from lightning_modules.classifier import Classifier
 from lightning_modules.lae.method import LAE
@@ -22,7 +22,7 @@ from lightning_modules.mae.block_grid import Grid
 from lightning_modules.st_ddl.method import STDDL
 from lightning_modules.trained_method import Trained, load
 from suite.__main__ import main
-from suite.export.command import apart
+from suite.export.command import measure_difference
 from suite.export.deploy import Deployed, example, runner, write
 from tests.fixtures.detecting import classifier
 from tests.fixtures.runs import write_run
@@ -54,9 +54,9 @@ METHODS: dict[str, tuple[Callable[[], Method], int]] = {  # and how many things 
 @pytest.mark.parametrize("logit", [-40.0, 0.7, 40.0])
 def test_a_score_that_is_quite_sure_is_calibrated_as_elsewhere(logit: float, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = made(Classifier(backbone="test_resnet"), 64)
-    monkeypatch.setattr(trained.method, "predicted", lambda batch: Prediction(logit=torch.full((1,), logit)))
+    monkeypatch.setattr(trained.method, "predict", lambda batch: Prediction(logit=torch.full((1,), logit)))
     _, score, probability = Deployed(trained)(torch.zeros(1, 1, 3, 64, 64))
-    assert float(probability) == pytest.approx(trained.calibrated(float(score)), abs=1e-4)
+    assert float(probability) == pytest.approx(trained.calibrate(float(score)), abs=1e-4)
 
 
 @pytest.mark.parametrize("engine", ["onnx", "torch.export"])
@@ -66,7 +66,7 @@ def test_another_engine_says_the_same_of_any_number_of_faces(name: str, engine: 
     method, outputs = METHODS[name]
     trained = made(method(), 64)
     if (name, engine) == ("delocate", "onnx"):
-        with pytest.raises(Refused, match="Delocate has operations that ONNX lacks"):
+        with pytest.raises(UserError, match="Delocate has operations that ONNX lacks"):
             write(trained, engine, tmp_path)
         return
     run = runner(write(trained, engine, tmp_path))
@@ -90,13 +90,15 @@ def test_a_network_that_says_no_number_is_not_like_torch() -> None:
     trained = made(Classifier(backbone="test_resnet"), 64)
     alike = Deployed(trained).eval()
     with torch.inference_mode():
-        assert apart(trained, lambda *x: [one.numpy() for one in alike(*x)]) == 0.0
-        assert np.isnan(apart(trained, lambda *x: [one.numpy() * np.nan for one in alike(*x)]))
-        assert apart(trained, lambda *x: [one.numpy() + 0.01 for one in alike(*x)]) == pytest.approx(0.01, rel=0.1)
+        assert measure_difference(trained, lambda *x: [one.numpy() for one in alike(*x)]) == 0.0
+        assert np.isnan(measure_difference(trained, lambda *x: [one.numpy() * np.nan for one in alike(*x)]))
+        assert measure_difference(trained, lambda *x: [one.numpy() + 0.01 for one in alike(*x)]) == pytest.approx(
+            0.01, rel=0.1
+        )
 
 
 def test_what_cannot_be_exported_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="STDDL cannot be exported"):
+    with pytest.raises(UserError, match="STDDL cannot be exported"):
         write(made(STDDL(trunk="test_resnet", width=32), 64, clip=3), "torch.export", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -142,7 +144,7 @@ def test_a_folder_for_the_hub_is_read_again_and_says_what_it_is(
     content = json.loads((tmp_path / "hub/config.json").read_text())
     content["model"]["init_args"]["backbone"] = "test_vit"
     (tmp_path / "hub/config.json").write_text(json.dumps(content))
-    with pytest.raises(Refused, match=r"weights do not fit lightning_modules\.classifier\.Classifier"):
+    with pytest.raises(UserError, match=r"weights do not fit lightning_modules\.classifier\.Classifier"):
         load(tmp_path / "hub")
 
 

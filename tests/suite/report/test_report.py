@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from lightning_modules.metrics import registry
 from suite.__main__ import main
-from suite.report.test_sets import by_test_set
-from suite.run_metrics import by_forgery, pooled, read_run, verdict, videos
+from suite.report.test_sets import group_by_test_set
+from suite.run_metrics import measure_forgeries, pool_manipulations, read_run, verdict, videos
 from tests.fixtures.needs import chromium
 from tests.fixtures.runs import change, write_run
 
@@ -61,7 +61,7 @@ def test_runs_on_other_videos_are_in_a_table_and_a_drawing_of_their_own(
 def test_a_degraded_test_set_is_another_one(tmp_path: Path) -> None:
     paths = [write_run(tmp_path / name, masks=False) for name in "ab"]
     change(paths[1], lambda table: table.replace_schema_metadata({**table.schema.metadata, b"degradation": b"blur 5"}))
-    names = [one.name for one in by_test_set([read_run(path) for path in paths])]
+    names = [one.name for one in group_by_test_set([read_run(path) for path in paths])]
     assert names == ["d c23: 30 real and 20 fake videos", "d c23, blur 5: 30 real and 20 fake videos"]
 
 
@@ -70,7 +70,7 @@ def test_a_map_of_boundaries_has_its_own_columns_and_none_of_regions(tmp_path: P
     region = verdict(read_run(write_run(tmp_path / "b")))
     assert said["boundary_auroc"] == region["pixel_auroc"]
     for units, of in ((registry.MAPS["region"], said), (registry.MAPS["boundary"], region)):
-        assert {str(of[metric.id]) for metric in registry.of_unit(*units)} == {"-"}
+        assert {str(of[metric.id]) for metric in registry.list_unit_metrics(*units)} == {"-"}
 
 
 def test_a_report_says_of_class_activations_that_no_mask_trained_them(tmp_path: Path) -> None:
@@ -84,26 +84,26 @@ def test_histograms_of_other_bins_are_refused(tmp_path: Path) -> None:
     table = pq.read_table(path)
     about = {k: v for k, v in table.schema.metadata.items() if k != b"pixel_bins"}
     pq.write_table(table.replace_schema_metadata(about), path)
-    with pytest.raises(Refused, match=r"counts pixels in an older version's bins, must be 512 bins of log odds"):
+    with pytest.raises(UserError, match=r"counts pixels in an older version's bins, must be 512 bins of log odds"):
         read_run(tmp_path / "a")
 
 
 def test_forgeries_are_seen_or_unseen(tmp_path: Path) -> None:
     run = read_run(write_run(tmp_path / "a"))
-    rows = by_forgery(run)
+    rows = measure_forgeries(run)
     assert [(row.method, row.seen, row.count) for row in rows] == [("Swap", True, 10), ("Jitter", False, 10)]
     v = videos(run)
     for row in rows:
         mine = (v.label == 0) | (v.method == f"d/{row.method}")
         assert row.metrics["video_auroc"].value == pytest.approx(roc_auc_score(v.label[mine], v.score[mine]))
-    seen, unseen = pooled(run, True), pooled(run, False)
+    seen, unseen = pool_manipulations(run, True), pool_manipulations(run, False)
     assert seen is not None
     assert unseen is not None
     assert seen.value > unseen.value
 
 
 def test_a_run_that_was_not_tested_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"predictions\.parquet: no such file; run 'python -m suite test"):
+    with pytest.raises(UserError, match=r"predictions\.parquet: no such file; run 'python -m suite test"):
         read_run(tmp_path)
 
 

@@ -14,7 +14,7 @@ from datamodules.faces.detection.base import Detector, Found, overlap
 from datamodules.faces.detection.blaze_face import SIDE, BlazeFace, cut, measure_roll, merge
 from datamodules.faces.detection.hog import HOG
 from datamodules.faces.tflite import MODELS
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 from tests.fixtures.portraits import PEOPLE, placed, portrait
 
 DIGESTS = {
@@ -125,5 +125,5 @@ def test_other_processes_find_the_same(method: Literal["fork", "spawn"]) -> None
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0, -3])
 def test_a_threshold_that_is_no_score_is_refused(threshold: float) -> None:
-    with pytest.raises(Refused, match="must be between 0 and 1"):
+    with pytest.raises(UserError, match="must be between 0 and 1"):
         BlazeFace(threshold=threshold)

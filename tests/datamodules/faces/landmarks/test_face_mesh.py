@@ -11,7 +11,7 @@ from datamodules.faces.detection.base import Found, Image
 from datamodules.faces.detection.blaze_face import BlazeFace
 from datamodules.faces.landmarks.base import FacePoints, NoLandmarks
 from datamodules.faces.landmarks.face_mesh import FaceMesh
-from datamodules.faces.landmarks.mesh_points import WEIGHTS, WEIGHTS_OF_EYES, to_68
+from datamodules.faces.landmarks.mesh_points import WEIGHTS, WEIGHTS_OF_EYES, convert_to_68
 from datamodules.studio.face import Expression
 from tests.fixtures.filming import filmed
 from tests.fixtures.portraits import PEOPLE, placed, portrait, turned
@@ -45,7 +45,7 @@ def test_each_of_the_68_lies_between_vertices_of_the_mesh() -> None:
         assert (weights >= 0).all()
         assert ((weights > 0).sum(1) <= 5).all()
     shifted = np.random.default_rng(0).random((468, 3)).astype(np.float32)
-    np.testing.assert_allclose(to_68(2 * shifted + 5), 2 * to_68(shifted) + 5, rtol=1e-4)
+    np.testing.assert_allclose(convert_to_68(2 * shifted + 5), 2 * convert_to_68(shifted) + 5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("degrees", [-30, 30])

@@ -32,7 +32,7 @@ def test_every_cut_between_shots_of_one_face_in_one_place_is_found_and_nothing_e
     right = found = wanted = 0
     for one in range(len(SETS)):
         for other in (one + 1, one + 3):
-            staged = (shot(one) + shot(other % len(SETS))).coded()
+            staged = (shot(one) + shot(other % len(SETS))).encode()
             numbers = changes(shots(staged.frames))
             right += len(set(numbers) & set(staged.cuts))
             found += len(numbers)
@@ -44,15 +44,15 @@ def test_every_cut_between_shots_of_one_face_in_one_place_is_found_and_nothing_e
 @pytest.mark.parametrize("speed", [6, 14, 24])
 def test_a_fast_pan_is_no_cut(speed: int) -> None:
     for place in range(3):
-        assert set(shots(staging.pan(shot(place, 24), speed, 220).coded().frames)) == {0}
+        assert set(shots(staging.pan(shot(place, 24), speed, 220).encode().frames)) == {0}
 
 
 def test_what_passes_before_the_camera_is_no_cut() -> None:
     for staged in (
-        staging.hidden(3, 1.0),
-        staging.hidden(1, 0.5, True),
-        staging.replaced(1, 2),
-        staging.crossing(1, 4),
+        staging.stage_hidden(3, 1.0),
+        staging.stage_hidden(1, 0.5, True),
+        staging.stage_replaced(1, 2),
+        staging.stage_crossing(1, 4),
     ):
         assert set(shots(staged.frames)) == {0}
 

@@ -86,7 +86,7 @@ def test_a_square_holds_all_landmarks_and_these_stay_as_they_were(margin: float)
     track = track_of(list(range(40)), boxes, points)
     steady_all(track, REACH, 1.3)
     for one, exact in zip(track, points, strict=True):
-        inward = Square.around(one.box, margin).inward(one.face.points, 256)
+        inward = Square.from_box(one.box, margin).to_crop(one.face.points, 256)
         assert inward.min() > -0.5
         assert inward.max() < 255.5
         np.testing.assert_array_equal(one.face.points, exact)
@@ -102,8 +102,8 @@ def test_without_a_reach_and_without_room_boxes_are_as_they_were_found() -> None
 @pytest.mark.parametrize("kind", ["mesh", "HOG"])
 def test_boxes_are_the_same_while_watching_and_afterwards(kind: str, tmp_path: Path) -> None:
     tracker = FaceTracker(BlazeFace(), FaceMesh()) if kind == "mesh" else FaceTracker(HOG(), NoLandmarks())
-    cut = staging.cut(3, 5, (7, 8)).frames
-    write_h264(tmp_path / "video.mp4", staging.hidden(3, 1.0).frames + cut, staging.FPS, 20)
+    cut = staging.stage_cut(3, 5, (7, 8)).frames
+    write_h264(tmp_path / "video.mp4", staging.stage_hidden(3, 1.0).frames + cut, staging.FPS, 20)
     seen: dict[int, list[tuple[int, NDArray[np.float32]]]] = {}
     for frame in watch(PyAV(), tmp_path / "video.mp4", tracker):
         for face in frame.faces:

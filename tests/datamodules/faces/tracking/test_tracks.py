@@ -20,7 +20,7 @@ from datamodules.faces.tracking.appearance import describe, similarity
 from datamodules.faces.tracking.track import Track
 from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.prepared.face_table import FACES, tabulate
-from datamodules.runtime.errors import Refused
+from datamodules.runtime.errors import UserError
 
 TRACKERS: dict[str, Callable[[], FaceTracker]] = {
     "mesh": lambda: FaceTracker(BlazeFace(), FaceMesh()),
@@ -38,7 +38,7 @@ def tracked(kind: str, scene: Callable[..., Staged], *arguments: int | float) ->
 @both
 @pytest.mark.parametrize("scene", [(1, 0.5, True), (3, 1.0)])
 def test_a_face_that_is_hidden_for_up_to_a_second_stays_the_same(kind: str, scene: tuple[int, float]) -> None:
-    staged, tracks = tracked(kind, staging.hidden, *scene)
+    staged, tracks = tracked(kind, staging.stage_hidden, *scene)
     assert len(tracks) == 1
     outcome = staging.compare(staged, tracks)
     assert outcome.strays == 0
@@ -48,7 +48,7 @@ def test_a_face_that_is_hidden_for_up_to_a_second_stays_the_same(kind: str, scen
 
 
 @both
-@pytest.mark.parametrize("scene", [(staging.replaced, 1, 2), (staging.follow_each_other, 3, 4)])
+@pytest.mark.parametrize("scene", [(staging.stage_replaced, 1, 2), (staging.follow_each_other, 3, 4)])
 def test_another_face_in_its_place_within_a_second_is_another(
     kind: str, scene: tuple[Callable[..., Staged], int, int]
 ) -> None:
@@ -60,7 +60,7 @@ def test_another_face_in_its_place_within_a_second_is_another(
 
 @both
 def test_people_who_change_places_stay_who_they_are(kind: str) -> None:
-    staged, tracks = tracked(kind, staging.crossing, 1, 4)
+    staged, tracks = tracked(kind, staging.stage_crossing, 1, 4)
     outcome = staging.compare(staged, tracks)
     assert outcome.switches == 0
     assert outcome.tracks == {"1": 1, "4": 1}
@@ -77,7 +77,7 @@ def test_people_side_by_side_are_followed_in_every_frame(kind: str) -> None:
 @both
 @pytest.mark.parametrize("second", [3, 5])
 def test_a_cut_ends_every_track_also_of_one_who_is_in_both_shots(kind: str, second: int) -> None:
-    _, tracks = tracked(kind, staging.cut, 3, second, (7, 8))
+    _, tracks = tracked(kind, staging.stage_cut, 3, second, (7, 8))
     assert sorted((track.frames[0], track.frames[-1]) for track in tracks) == [(0, 24), (25, 49)]
     assert {track.shot for track in tracks} == {0, 1}
 
@@ -101,7 +101,7 @@ def test_one_who_comes_between_two_searches_is_followed_back() -> None:
 @pytest.mark.parametrize("held", [2**20, 2**27])
 def test_few_frames_are_kept_to_look_for_those_who_come(held: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pursuit, "HELD", held)
-    staged = staging.hidden(3, 1.0)
+    staged = staging.stage_hidden(3, 1.0)
     tracker = FaceTracker(BlazeFace(), FaceMesh(), every=30)
     started, most = tracker.start(), 0
     for frame in staged.frames:
@@ -164,5 +164,5 @@ def test_a_brighter_picture_looks_the_same() -> None:
     ],
 )
 def test_settings_that_mean_nothing_are_refused(name: str, value: float, rule: str) -> None:
-    with pytest.raises(Refused, match=rf"faces\.{name} {value}: must be {rule}"):
+    with pytest.raises(UserError, match=rf"faces\.{name} {value}: must be {rule}"):
         FaceTracker(BlazeFace(), FaceMesh(), **{name: value})  # type: ignore[arg-type]

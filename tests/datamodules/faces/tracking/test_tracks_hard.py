@@ -135,13 +135,13 @@ def test_a_change_of_light_ends_no_track(gain: tuple[float, float, float], numbe
 
 @both
 def test_another_face_in_the_same_place_after_a_cut_that_nobody_sees_is_another(kind: str) -> None:
-    staged = staging.cut(3, 5, (7, 7))
+    staged = staging.stage_cut(3, 5, (7, 7))
     tracker = TRACKERS[kind]() if kind == "mesh" else FaceTracker(HOG(), NoLandmarks())
     assert sorted(staging.compare(staged, tracker.track(staged.frames)).names) == [["3"], ["5"]]
 
 
 @both
-@pytest.mark.parametrize("scene", [(staging.replaced, 1, 2), (staging.follow_each_other, 3, 4)])
+@pytest.mark.parametrize("scene", [(staging.stage_replaced, 1, 2), (staging.follow_each_other, 3, 4)])
 def test_two_people_of_a_black_and_white_film_stay_two(
     kind: str, scene: tuple[Callable[..., staging.Staged], int, int]
 ) -> None:
@@ -169,7 +169,7 @@ def test_a_detector_is_told_how_a_followed_face_is_turned_by_now() -> None:
 
 
 def test_few_frames_are_kept_also_while_nobody_can_tell_who_came_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    staged = staging.hidden(1, 0.5, True)
+    staged = staging.stage_hidden(1, 0.5, True)
     monkeypatch.setattr(pursuit, "HELD", 4 * staged.frames[0].nbytes)
     monkeypatch.setattr(pursuit, "JOIN", 2.0)
     started, most = TRACKERS["mesh"]().start(), 0

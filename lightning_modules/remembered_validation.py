@@ -9,11 +9,11 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 
 from lightning_modules import fitted_values
-from lightning_modules.metrics.registry import FITS, known
+from lightning_modules.metrics.registry import FITS, select_fixed
 from lightning_modules.own_validation import KEY, METRIC, OwnValidation
 
 
-class Validated(LightningModule):
+class RemembersValidation(LightningModule):
     """What a checkpoint keeps of validation, beside the weights."""
 
     fixes_thresholds = True  # whether validation says where the decision lies
@@ -38,6 +38,6 @@ class Validated(LightningModule):
         fitted_values.complete(checkpoint)
         self.validated = checkpoint.get(KEY)
 
-    def fixed(self) -> dict[str, float]:
+    def fixed_values(self) -> dict[str, float]:
         """By validation, as far as it has."""
-        return known({fit.id: getattr(self, fit.id) for fit in FITS}) if self.fixes_thresholds else {}
+        return select_fixed({fit.id: getattr(self, fit.id) for fit in FITS}) if self.fixes_thresholds else {}
