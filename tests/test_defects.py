@@ -25,10 +25,9 @@ from datamodules.runtime.errors import UserError
 from datamodules.spacing import space_evenly
 from lightning_modules.metrics import functional
 from suite.__main__ import main
-from tests.datamodules.augment.test_augment import NONE
-from tests.datamodules.loading.test_sampling import faces
-from tests.datamodules.test_manifest import video
 from tests.fixtures import trees
+from tests.fixtures.augmenting import NONE
+from tests.fixtures.rows import faces, video
 from tests.fixtures.trees import Material
 
 ROOT = Path(__file__).parents[1]

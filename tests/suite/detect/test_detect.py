@@ -32,8 +32,8 @@ from suite.detect.analyzer import Analyzer, Settings
 from suite.detect.pipeline import Limits
 from suite.detect.scorer import moments
 from suite.detect.usable import Usable
-from tests.datamodules.media.test_odd_clips import LENGTH, Frames, head, write
 from tests.fixtures.detecting import EASY, SCHEMA, classifier, gone, of_clips, pipeline, small, validate
+from tests.fixtures.head_clips import LENGTH, Frames, head, write
 
 __all__ = ["head", "small"]  # fixtures
 
