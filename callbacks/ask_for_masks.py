@@ -13,7 +13,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_info
 
 from datamodules.annotation.label_studio import write_picture
 from datamodules.annotation.oracle import Missing
-from datamodules.annotation.request import Face, Request, read_request
+from datamodules.annotation.request import WAITING, Face, Request, read_request
 from datamodules.batch import collate
 from datamodules.face_data import FaceData
 from datamodules.runtime.atomic_files import write_text
@@ -22,8 +22,6 @@ from lightning_modules.base import Method
 from lightning_modules.finite import check_scores
 from lightning_modules.lae.method import LAE
 from lightning_modules.lae.selection import By, Scored, Strategy, choose
-
-WAITING = "waiting.txt"  # in a run that stopped for somebody to draw masks
 
 
 class AskForMasks(Callback):

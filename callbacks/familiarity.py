@@ -12,8 +12,8 @@ from torch import Tensor
 
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
-from datamodules.loading.spread import spread_batches
 from datamodules.runtime.errors import UserError
+from datamodules.spread import spread_batches
 from datamodules.synthesis.base import seed_draws
 from lightning_modules.base import Method
 from lightning_modules.familiarity import Familiarity, fit_familiarity

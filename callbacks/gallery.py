@@ -7,8 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from datamodules.batch import Batch
-from datamodules.synthesis.base import BLENDED
+from datamodules.batch import BLENDED, Batch
 from lightning_modules.base import Outcome
 
 Item = TypeVar("Item")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 POINTS = 68
+BLENDED = "#blended"  # ends the key of a forgery that a synthesis made
 
 
 def video_id(name: str) -> int:

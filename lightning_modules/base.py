@@ -33,7 +33,7 @@ from lightning_modules.metrics.collections import pixel_metrics, score_metrics
 from lightning_modules.metrics.functional import Pooled
 from lightning_modules.metrics.pixel import histogram
 from lightning_modules.metrics.registry import MapBy, MapOf
-from lightning_modules.own_validation import RemembersValidation
+from lightning_modules.remembered_validation import RemembersValidation
 from lightning_modules.training.precision import may_overflow
 from lightning_modules.training.sam import perturb, restore
 from lightning_modules.training.schedules import step_plateaus

@@ -18,13 +18,13 @@ from rich.table import Table
 from datamodules.datasets.doctor import check_decoded, check_listing, check_preparation, explain_wrong
 from datamodules.face_data import FaceData
 from datamodules.issues import KINDS, LACKING, WRONG, Finding
-from datamodules.loading.sampling import space_evenly
 from datamodules.manifest import SPLITS, Video
 from datamodules.prepared.doctor import ROWS, check_crops, check_tables
 from datamodules.prepared.tables import load
 from datamodules.runtime import process_pool
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
+from datamodules.spacing import space_evenly
 from suite.cli.parser import Parser, expand_flag
 from suite.cli.progress import bar
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from datamodules.manifest import Video
 from datamodules.media.video import Auto
 from datamodules.prepared.prepare import Recipe, prepare_all
 from datamodules.studio.build import Plan, build
+from lightning_modules.metrics import bootstrap
 from tests.fixtures.prepared_sets import rename
 from tests.fixtures.studio_only_landmarks import train_predictor
 from tests.fixtures.trees import Material
@@ -44,6 +46,13 @@ def one_thread() -> None:
     # more threads than cores wait for each other
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+
+
+@pytest.fixture
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where intervals are only shown: thousands of resamples are seconds for each table that is read."""
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 100)
+    monkeypatch.setattr(bootstrap, "localization", functools.partial(bootstrap.localization, draws=100))
 
 
 def shared(factory: pytest.TempPathFactory, name: str, fill: Callable[[Path], object]) -> Path:

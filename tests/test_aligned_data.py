@@ -38,8 +38,8 @@ from suite.detect.pipeline import Limits
 from suite.detect.result import describe_frame
 from suite.detect.scorer import Clip, Score, Scorer
 from suite.detect.thresholds import Rates, thresholds_of
-from tests.datamodules.media.test_image_sequences import prepare_here
 from tests.fixtures.detecting import classifier, pipeline
+from tests.fixtures.prepared_here import prepare_here
 from tests.fixtures.trees_of_pictures import picture
 
 CHOICES: list[Alignment] = ["roll", "five_points"]

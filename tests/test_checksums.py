@@ -31,9 +31,9 @@ from suite.benchmark.comparisons import clusters
 from suite.benchmark.subgroups import groups_of
 from suite.doctor import check_prepared
 from suite.run_metrics import read_run
-from tests.datamodules.media.test_image_sequences import prepare_here
 from tests.fixtures.detecting import small
-from tests.suite.report.test_report import write_run
+from tests.fixtures.prepared_here import prepare_here
+from tests.fixtures.runs import write_run
 
 __all__ = ["small"]  # fixtures
 

@@ -17,17 +17,17 @@ from datamodules.batch import video_id
 from datamodules.datasets import celeb_df, deeperforensics, dfd, dfdc, uadfv
 from datamodules.datasets.ffpp import index
 from datamodules.face_data import FaceData
-from datamodules.loading.sampling import EvalSampler, space_evenly
+from datamodules.loading.sampling import EvalSampler
 from datamodules.manifest import Video, check
 from datamodules.prepared.prepare import Recipe, prepare_all
 from datamodules.prepared.tables import load
 from datamodules.runtime.errors import UserError
+from datamodules.spacing import space_evenly
 from lightning_modules.metrics import functional
 from suite.__main__ import main
-from tests.datamodules.augment.test_augment import NONE
-from tests.datamodules.loading.test_sampling import faces
-from tests.datamodules.test_manifest import video
 from tests.fixtures import trees
+from tests.fixtures.augmenting import NONE
+from tests.fixtures.rows import faces, video
 from tests.fixtures.trees import Material
 
 ROOT = Path(__file__).parents[1]

@@ -14,10 +14,10 @@ from jsonargparse import auto_cli
 from benchmarks.record import record
 from benchmarks.speed.prepare import FPS, SIZES, enlarge
 from datamodules.datasets.ffpp import index
-from datamodules.loading.sampling import space_evenly
 from datamodules.media.encode import write_h264
 from datamodules.media.probe import probe
 from datamodules.media.video import Auto, Decoder, Decord, PyAV, TorchCodec
+from datamodules.spacing import space_evenly
 
 DECODERS: dict[str, Decoder] = {
     "decord": Decord(),

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
 
+WAITING = "waiting.txt"  # in a run that stopped for somebody to draw masks
 COLUMNS = ("video", "track", "frame", "score")
 
 

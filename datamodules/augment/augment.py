@@ -7,7 +7,6 @@ import math
 from dataclasses import dataclass, fields
 
 import torch
-from kornia.filters import filter2d_separable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -206,6 +205,8 @@ class Augment(nn.Module):
         return out.view_as(images).clamp_(0, 1)
 
     def apply_blur(self, images: Tensor, t: int, d: Draws) -> Tensor:
+        from kornia.filters import filter2d_separable  # half a second that only trainings have use for
+
         if not d.is_blurred.any():
             return images
         times = min(images.shape[-2:]) / SIDE

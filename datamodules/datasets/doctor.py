@@ -14,13 +14,13 @@ from datamodules import manifest
 from datamodules.faces.detection.base import SMALLEST, Found, search_frame
 from datamodules.faces.detection.hog import HOG
 from datamodules.issues import LACKING, WRONG, Finding, Kind
-from datamodules.loading.sampling import space_evenly
 from datamodules.manifest import MEMBER, SPLITS, Video
 from datamodules.media.damage import find_damage, read_damage, say_damage
 from datamodules.media.mask_video import damaged_masks, measure_cover, read_masks
 from datamodules.media.source_files import sha256
 from datamodules.media.video import Decoder, VideoError, probe
 from datamodules.prepared.tables import read_skipped
+from datamodules.spacing import space_evenly
 
 LOOKS = 5  # frames of a video in which faces are searched for
 COVERED = 0.05  # share of a face from which a mask touches it

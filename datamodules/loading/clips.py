@@ -21,7 +21,7 @@ from datamodules import manifest
 from datamodules.batch import Sample
 from datamodules.faces.align import Cropper
 from datamodules.faces.crop import NoCrop, Region, restore_region
-from datamodules.loading.sampling import Address, Faces, space_evenly
+from datamodules.loading.sampling import Address, Faces
 from datamodules.manifest import resolve_inside
 from datamodules.media.image import binarize, decode, resize
 from datamodules.media.mask_video import read_masks
@@ -30,6 +30,7 @@ from datamodules.prepared.face_index import FaceIndex, FaceRecord
 from datamodules.prepared.shards import Place
 from datamodules.prepared.tables import IMAGE_COLUMNS, PLACE
 from datamodules.runtime.errors import UserError
+from datamodules.spacing import space_evenly
 
 
 class Clips(Dataset[Sample]):

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import DistributedSampler
 
+from datamodules.spacing import space_evenly
+
 
 class Address(NamedTuple):
     """One sample: a face of a video and the frames of it."""
@@ -19,15 +21,6 @@ class Address(NamedTuple):
     numbers: tuple[int, ...]  # frame numbers, ascending
     counts: bool = True  # False where it only fills the last step of a rank
     epoch: int = 0  # of training
-
-
-def space_evenly(length: int, count: int) -> list[int]:
-    """``count`` of ``length`` positions from the first to the last, all of them where there are fewer."""
-    if count >= length:
-        return list(range(length))
-    if count == 1:
-        return [length // 2]
-    return [int(i) for i in np.floor(np.linspace(0, length - 1, count) + 0.5)]
 
 
 def generator(*address: int) -> np.random.Generator:

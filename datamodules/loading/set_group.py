@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from datamodules import manifest
+from datamodules.batch import BLENDED
 from datamodules.loading.clips import Clips, join
 from datamodules.loading.prepared_set import PreparedSet
 from datamodules.loading.sampling import TrainSampler
@@ -16,7 +17,6 @@ from datamodules.loading.set_rules import check_sets
 from datamodules.media.video import Decoder
 from datamodules.prepared.contract import Contract
 from datamodules.runtime.errors import UserError
-from datamodules.synthesis.base import BLENDED
 
 
 class SetGroup:

@@ -13,9 +13,9 @@ import torch
 from av.video.reformatter import VideoReformatter
 from torch import Tensor
 
+from datamodules.media.decoder_family import ON_CPU
 from datamodules.media.image_sequence import find
 from datamodules.media.probe import LARGEST, OPTIONS, Index, VideoError, film_of, name_errors, probe
-from datamodules.prepared.contract import ON_CPU
 from datamodules.runtime.errors import UserError
 
 # one byte a colour, which every version of FFmpeg turns into the same RGB

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
 
+from datamodules.media.decoder_family import ON_CPU
 from datamodules.prepared import checksums
 from datamodules.runtime.errors import UserError
 
@@ -20,10 +21,6 @@ def digest(contract: Contract) -> str:
 
 # what decides how prepared faces are read, and the options that change it
 READ_BY = {"size": "--data.image_size", "clip": "--data.read videos --data.clip", "every": "--data.every"}
-
-
-# who makes the same pixels, bit for bit: decord refuses the files on which it would not
-ON_CPU = "FFmpeg on cpu"
 SAME_PIXELS = {"Decord on cpu": ON_CPU, "PyAV on cpu": ON_CPU}  # as contracts were once written
 
 

@@ -21,7 +21,6 @@ from datamodules.faces.crop import NoCrop
 from datamodules.faces.provided import read_provided_track
 from datamodules.faces.tracking.track import Track
 from datamodules.faces.tracking.tracker import FaceTracker
-from datamodules.loading.sampling import space_evenly
 from datamodules.manifest import Video
 from datamodules.media.damage import Damage, find_damage, say_damage
 from datamodules.media.image import Format, encode
@@ -36,6 +35,7 @@ from datamodules.prepared.shards import write_tar
 from datamodules.prepared.tables import CROPS, PLACE, merge, part_name, read_skipped, relist, save
 from datamodules.runtime import process_pool, ray_cluster
 from datamodules.runtime.atomic_files import write_text
+from datamodules.spacing import space_evenly
 
 
 @dataclass(frozen=True, kw_only=True)

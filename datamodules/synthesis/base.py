@@ -15,14 +15,13 @@ from torch import Tensor, nn
 
 from datamodules.augment.augment import CHUNK
 from datamodules.augment.photometric import draw_flags
-from datamodules.batch import Batch
+from datamodules.batch import BLENDED, Batch
 from datamodules.faces.align import Cropper
 from datamodules.runtime.errors import UserError
 from datamodules.synthesis.batch_framing import cut_together
 from datamodules.synthesis.framing import WHOLE, Cut, Framing, Shape, apply_shape, draw_shape
 
 COARSER = 4  # than the mask is its boundary: few pixels are exactly half and half, and each resizing makes more of them
-BLENDED = "#blended"  # ends the key of a forgery that was made here
 LEVELS = 255  # a boundary of 1 is stored as this
 ROOM = 1.5  # of self-blended drawn heads, 25 % have a mask that reaches the border LAA-Net sees; 74 % with 1.3
 

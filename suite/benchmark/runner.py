@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from callbacks.ask_for_masks import WAITING
+from datamodules.annotation.request import WAITING
 from datamodules.degradation.dataset import LOST
 from datamodules.runtime import process_pool, ray_cluster
 from datamodules.runtime.atomic_files import write_text

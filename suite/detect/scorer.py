@@ -18,9 +18,9 @@ from datamodules.faces.crop import NoCrop, Region
 from datamodules.faces.quality import Quality, measure_quality, worsen
 from datamodules.faces.stream import Face, Frame
 from datamodules.loading.clips import to_frames
-from datamodules.loading.sampling import space_evenly
 from datamodules.media.image import decode, encode, resize
 from datamodules.runtime.errors import UserError
+from datamodules.spacing import space_evenly
 from lightning_modules.base import Prediction
 from lightning_modules.trained_method import Trained
 from lightning_modules.trunks.early_layers import watch

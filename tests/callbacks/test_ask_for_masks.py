@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from datamodules.annotation.request import Face, Request, read_request
 from datamodules.face_data import FaceData
 from datamodules.runtime.errors import UserError
 from suite.__main__ import main
+from tests.fixtures.asking import arguments, losses
 
 
 def asking(prepared: Path, budget: int = 6) -> FaceData:
@@ -98,20 +98,6 @@ def test_a_request_is_read_as_it_was_written(tmp_path: Path) -> None:
         read_request(tmp_path)
     with pytest.raises(UserError, match="'fit' writes it"):
         read_request(tmp_path / "none")
-
-
-def arguments(prepared: Path, run: Path, *options: str) -> list[str]:
-    files = ["--config", "configs/lae.yaml", "--config", "configs/studio/scratch/lae.yaml"]
-    small = ["--data.prepared", str(prepared), "--data.num_workers", "0", "--data.eval_clips", "2", "--run", str(run)]
-    small += ["--data.draws", "1", "--data.batch_size", "8", "--model.first", "2", "--trainer.max_epochs", "4"]
-    small += ["--model.scheduler.first", "2", "--model.scheduler.second", "2", "--model.widths", "[8, 16, 32]"]
-    asked = "[{class_path: callbacks.ask_for_masks.AskForMasks, init_args: {after: 2, frames: 4}}]"
-    return ["fit", *files, *small, "--trainer.callbacks", asked, "--trainer.accelerator", "cpu", *options]
-
-
-def losses(run: Path, name: str) -> dict[int, float]:
-    with (run / "metrics.csv").open() as f:
-        return {int(row["epoch"]): float(row[name]) for row in csv.DictReader(f) if row.get(name)}
 
 
 def test_the_data_set_plays_the_person_and_the_report_says_how_often(prepared: Path, tmp_path: Path) -> None:

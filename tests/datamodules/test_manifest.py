@@ -11,20 +11,7 @@ from datamodules import manifest
 from datamodules.datasets.ffpp import index
 from datamodules.manifest import Video, check, read, resolve_inside, write
 from datamodules.runtime.errors import UserError
-
-
-def video(stem: str, split: str, identities: str, **changes: object) -> Video:
-    row = Video(
-        dataset="d",
-        method="real",
-        compression="c23",
-        stem=stem,
-        path=f"{stem}.mp4",
-        label=0,
-        split=split,
-        identities=identities,
-    )
-    return replace(row, **changes)  # type: ignore[arg-type]
+from tests.fixtures.rows import video
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

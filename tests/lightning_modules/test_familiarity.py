@@ -17,8 +17,8 @@ from callbacks.familiarity import KEY, KnowTraining
 from datamodules.augment.augment import Augment
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
-from datamodules.loading.spread import spread_batches
 from datamodules.runtime.errors import UserError
+from datamodules.spread import spread_batches
 from datamodules.synthesis.self_blend import SelfBlend
 from lightning_modules.base import Method
 from lightning_modules.classifier import Classifier
@@ -27,11 +27,11 @@ from lightning_modules.mae.network import MAE
 from lightning_modules.trained_method import FAMILIARITY, load, save
 from lightning_modules.trunks.early_layers import summarize, watch
 from suite.detect.familiarity import Distance, explain_unlike
-from tests.lightning_modules.delocate import test_method as test_delocate
-from tests.lightning_modules.laa_net.test_method import tiny as tiny_laa_net
-from tests.lightning_modules.lae import test_method as test_lae
-from tests.lightning_modules.rffr import test_method as test_rffr
-from tests.lightning_modules.st_ddl import test_method as test_st_ddl
+from tests.fixtures.tiny_delocate import tiny as tiny_delocate
+from tests.fixtures.tiny_laa_net import tiny as tiny_laa_net
+from tests.fixtures.tiny_lae import tiny as tiny_lae
+from tests.fixtures.tiny_rffr import tiny as tiny_rffr
+from tests.fixtures.tiny_st_ddl import tiny as tiny_st_ddl
 
 
 def drawn(n: int, d: int, seed: int = 0) -> Tensor:
@@ -122,12 +122,12 @@ GENERATOR = (64, 8, 48, 2, 3, 32, 1, 2)
 METHODS: dict[str, tuple[Callable[[], Method], int]] = {
     "classifier": (lambda: Classifier("test_efficientnet"), 1),
     "LAA-Net": (tiny_laa_net, 1),
-    "RFFR": (lambda: test_rffr.tiny(generator=MAE(*GENERATOR)), 1),
-    "Delocate": (test_delocate.tiny, 1),
-    "LAE": (test_lae.tiny, 1),
-    "LAE on a trunk": (lambda: test_lae.tiny(trunk="test_resnet"), 1),
-    "ST-DDL": (test_st_ddl.tiny, 4),
-    "ST-DDL on an HRNet": (lambda: test_st_ddl.tiny(trunk="hrnet_w18_small"), 4),
+    "RFFR": (lambda: tiny_rffr(generator=MAE(*GENERATOR)), 1),
+    "Delocate": (tiny_delocate, 1),
+    "LAE": (tiny_lae, 1),
+    "LAE on a trunk": (lambda: tiny_lae(trunk="test_resnet"), 1),
+    "ST-DDL": (tiny_st_ddl, 4),
+    "ST-DDL on an HRNet": (lambda: tiny_st_ddl(trunk="hrnet_w18_small"), 4),
 }
 
 

@@ -24,7 +24,9 @@ from lightning_modules.metrics import functional
 from lightning_modules.metrics.calibration import platt
 from lightning_modules.metrics.significance import Shared, claims
 from suite.run_metrics import read_run
-from tests.suite.report.test_report import write_run
+from tests.fixtures.runs import write_run
+
+pytestmark = pytest.mark.usefixtures("few_resamples")
 
 LABEL = torch.tensor([0, 1, 1, 0])
 OF_SCORES: list[Callable[..., Any]] = [

@@ -16,17 +16,13 @@ from datamodules.synthesis.framing import Framing
 from lightning_modules.classifier import Classifier
 from lightning_modules.localizer import Localizer, Located
 from lightning_modules.mask_losses import balanced_cross_entropy
-from tests.lightning_modules.training.test_half_precision import batch as noise
+from tests.fixtures.noise import clips
 
 
 def tiny(**changes: Any) -> Localizer:
     torch.manual_seed(0)
     arguments: dict[str, Any] = {"backbone": "test_efficientnet", "map_width": 8}
     return Localizer(**arguments | changes)
-
-
-def clips(count: int = 4, clip: int = 2) -> Batch:
-    return noise(clip).rows(torch.arange(count))
 
 
 @pytest.mark.parametrize("backbone", ["test_efficientnet", "test_resnet", "test_convnext", "legacy_xception"])

@@ -30,8 +30,10 @@ from suite.benchmark.wandb_report import blocks, interface
 from suite.export.command import card
 from suite.run_metrics import read_run
 from tests.conftest import small_fit
-from tests.suite.benchmark.test_page import SECONDS, sweep
-from tests.suite.report.test_report import write_run
+from tests.fixtures.runs import write_run
+from tests.fixtures.sweeps import SECONDS, sweep
+
+pytestmark = pytest.mark.usefixtures("few_resamples")
 
 __all__ = ["sweep"]
 

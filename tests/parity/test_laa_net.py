@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +11,15 @@ import torch
 from datamodules.runtime.errors import UserError
 from lightning_modules.laa_net.convert import convert_reference
 from lightning_modules.laa_net.network import Network
+from tests.fixtures.tiny_laa_net import KEYS, small
 from tests.parity.compare import TOLERANCE, errors, laa_net, laa_net_arrays
 
-HERE = Path(__file__).parent
-KEYS: dict[str, list[int]] = json.loads((HERE / "laa_net_keys.json").read_text())
 ARRAYS = {"hm", "cls", "cstency", *(f"reduction_{i}" for i in (3, 4, 5, 6))}
 
 
 @pytest.fixture(scope="module")
 def recorded() -> dict[str, np.ndarray]:
-    with np.load(HERE / "laa_net_sharp_seed310.npz") as arrays:
+    with np.load(Path(__file__).parent / "laa_net_sharp_seed310.npz") as arrays:
         return dict(arrays)
 
 
@@ -46,11 +44,6 @@ def test_with_paddings_that_follow_the_image_it_would_not_be(recorded: dict[str,
     found = errors(laa_net_arrays(laa_net(KEYS, padding_of=None, factor=1.5), 310), recorded)
     assert found["reduction_3"] > 0.05
     assert found["hm"] > 1000 * TOLERANCE
-
-
-def small() -> dict[str, torch.Tensor]:
-    """A state dict that takes no time: the converter looks at names and aliases alone."""
-    return {name: torch.zeros(1) for name in KEYS}
 
 
 def test_the_converter_takes_all_keys_and_drops_the_aliases() -> None:

@@ -18,8 +18,8 @@ from suite.detect.analyzer import Analyzer, Settings
 from suite.detect.pipeline import Limits
 from suite.pretrained import from_pretrained
 from tests.conftest import ROOT
-from tests.datamodules.media.test_odd_clips import Frames, head, write
 from tests.fixtures.detecting import EASY, SCHEMA, pipeline, small
+from tests.fixtures.head_clips import Frames, head, write
 
 __all__ = ["head", "small"]  # fixtures
 

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -21,19 +20,10 @@ from lightning_modules.training.csv_logger import rewind
 from suite.__main__ import main
 from suite.run_metrics import read_run, videos
 from tests.conftest import ROOT, small_fit, suite
+from tests.fixtures.pickled_code import Code
 
 # those of a method are run with its configs in test_cli.py
 OVERLAYS = sorted(p for p in (ROOT / "configs/hardware").glob("*.yaml") if p.stem != "gpu")
-
-
-class Code:
-    """Creates a file when it is unpickled."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (os.system, (f"touch {self.mark}",))
 
 
 def test_a_checkpoint_with_code_in_it_is_refused(prepared: Path, tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from datamodules.batch import Batch
 from datamodules.face_data import FaceData
 from datamodules.faces.landmarks.points import MIRROR
 from datamodules.synthesis.base import seed_draws
+from tests.fixtures.augmenting import NONE
 
-NONE: dict[str, Any] = dict.fromkeys(("flip", "affine", "colour", "blur", "noise", "rescale", "jpeg"), 0.0)
 SIDE = 64
 
 

@@ -14,7 +14,7 @@ from datamodules.prepared.prepare import Recipe
 from datamodules.prepared.tables import load
 from datamodules.studio.forgeries.all import FORGERIES
 from suite.__main__ import main
-from tests.datamodules.media.test_image_sequences import prepare_here
+from tests.fixtures.prepared_here import prepare_here
 
 
 def test_what_is_written_for_deepfakebench_is_what_was_prepared(prepared: Path, recipe: Recipe, tmp_path: Path) -> None:

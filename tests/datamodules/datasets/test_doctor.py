@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from datamodules.prepared.prepare import Recipe
-from tests.datamodules.datasets.test_readers import examine, reader, said
-from tests.datamodules.media.test_image_sequences import prepare_here
 from tests.fixtures import trees
+from tests.fixtures.prepared_here import prepare_here
+from tests.fixtures.reading import examine, reader, said
 from tests.fixtures.trees import Material
 
 

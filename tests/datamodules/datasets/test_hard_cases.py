@@ -21,9 +21,9 @@ from datamodules.media.video import Index, VideoError
 from datamodules.prepared.prepare import Recipe, prepare_all
 from datamodules.prepared.tables import read_skipped
 from datamodules.runtime.errors import UserError
-from tests.datamodules.datasets.test_labels_and_splits import row
-from tests.datamodules.media.test_image_sequences import prepare_here
 from tests.fixtures import trees_of_pictures
+from tests.fixtures.prepared_here import prepare_here
+from tests.fixtures.reading import row
 from tests.fixtures.trees import Material, empty, text
 
 parts = st.text(st.sampled_from("ab./%-"), max_size=5)

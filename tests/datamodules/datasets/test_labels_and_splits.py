@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from datamodules.datasets import celeb_df, celeb_df_pp, dfdc, dfdcp, splits, table
 from datamodules.issues import collect_issues
-from datamodules.manifest import Video, check
+from datamodules.manifest import check
 from datamodules.runtime.errors import UserError
+from tests.fixtures.reading import row
 from tests.fixtures.trees import empty, text
 
 
@@ -83,11 +84,6 @@ def test_lists_that_are_no_json_or_no_pairs_are_refused_by_name(tmp_path: Path) 
     text(tmp_path / "val.json", [["010", "011", "012"]])
     with pytest.raises(UserError, match=r"val\.json: \['010', '011', '012'\] is no pair"):
         list(index(tmp_path))
-
-
-def row(stem: str, people: list[int], split: str) -> Video:
-    identities = " ".join(f"p{person}" for person in people)
-    return Video(dataset="d", method="fake", stem=stem, path=f"{stem}.mp4", label=1, split=split, identities=identities)
 
 
 videos = st.lists(

@@ -28,8 +28,8 @@ from datamodules.prepared.tables import CROPS, save, save_tracks
 from datamodules.runtime.errors import UserError
 from suite.detect.analyzer import Analyzer, Settings
 from suite.detect.usable import Usable
-from tests.datamodules.media.test_odd_clips import Frames, head, write
 from tests.fixtures.detecting import SCHEMA, small
+from tests.fixtures.head_clips import Frames, head, write
 
 __all__ = ["head", "small"]  # fixtures
 

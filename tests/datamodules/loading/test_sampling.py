@@ -11,18 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.loading.sampling import Address, EvalSampler, Faces, TrainSampler, space_evenly
-
-
-def faces(real: int = 4, fake: int = 12, frames: int = 32) -> Faces:
-    """The name of the i-th real face is i, that of the i-th fake 100 + i."""
-    return Faces(
-        label=np.repeat([0, 1], [real, fake]).astype(np.int8),
-        size=np.full(real + fake, frames),
-        name=np.r_[np.arange(real), 100 + np.arange(fake)].astype(np.uint32),
-        source=np.r_[np.arange(real), np.arange(fake) % real],
-        starts=lambda _: np.arange(frames),
-    )
+from datamodules.loading.sampling import Address, EvalSampler, Faces, TrainSampler
+from datamodules.spacing import space_evenly
+from tests.fixtures.rows import faces
 
 
 def some(all_faces: Faces, *names: int) -> Faces:

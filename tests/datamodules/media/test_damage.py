@@ -22,11 +22,11 @@ from suite.detect.analyzer import Analyzer, Settings
 from suite.detect.usable import Usable
 from suite.prepare import main as prepare
 from tests.conftest import ROOT
-from tests.datamodules.datasets.test_readers import examine
-from tests.datamodules.media.test_image_sequences import prepare_here
-from tests.datamodules.media.test_odd_clips import Frames, head, write
 from tests.fixtures import clips
 from tests.fixtures.detecting import SCHEMA, small
+from tests.fixtures.head_clips import Frames, head, write
+from tests.fixtures.prepared_here import prepare_here
+from tests.fixtures.reading import examine
 
 __all__ = ["head", "small"]  # fixtures
 

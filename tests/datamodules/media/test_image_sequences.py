@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,25 +11,14 @@ import pytest
 import torch
 
 from datamodules.face_data import FaceData
-from datamodules.manifest import Video
 from datamodules.media.image import decode
 from datamodules.media.video import VideoError, probe
-from datamodules.prepared.prepare import Recipe, prepare_video
-from datamodules.prepared.tables import load, merge, read_skipped
-from datamodules.runtime.atomic_files import write_text
-from tests.datamodules.datasets.test_readers import TREES, reader
+from datamodules.prepared.prepare import Recipe
+from datamodules.prepared.tables import load, read_skipped
 from tests.fixtures import trees_of_pictures
+from tests.fixtures.prepared_here import prepare_here
+from tests.fixtures.reading import TREES, reader
 from tests.fixtures.trees import Material
-
-
-def prepare_here(rows: list[Video], root: Path, out: Path, recipe: Recipe) -> None:
-    """In this process: starting others takes longer than these few videos."""
-    out.mkdir(exist_ok=True)
-    write_text(out / "contract.json", json.dumps(recipe.contract(), indent=1) + "\n")
-    for row in rows:
-        prepare_video(row, root, out, recipe)
-    merge(out, [row.key for row in rows])
-
 
 UNUSABLE = {  # an archive that is cut short, and a mask that lies where nobody looks for masks
     "wilddeepfake": {"wilddeepfake/real//real_test/2/1/real/7"},

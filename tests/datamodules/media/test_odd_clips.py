@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -23,77 +20,14 @@ from datamodules.media.image import decode
 from datamodules.media.video import Decord
 from datamodules.prepared.prepare import Recipe, prepare_video
 from datamodules.prepared.tables import load, read_skipped
-from tests.datamodules.media.test_image_sequences import prepare_here
 from tests.fixtures import clips
 from tests.fixtures.filming import filmed
-from tests.fixtures.trees import Material
+from tests.fixtures.head_clips import Frames, enlarged, head, remuxed, turned, write
+from tests.fixtures.prepared_here import prepare_here
 
-LENGTH = 24
-Frames = NDArray[np.uint8]
+__all__ = ["head"]  # a fixture, by its arguments
+
 Points = NDArray[np.float32]
-
-
-@pytest.fixture(scope="module")
-def head(material: Material) -> Frames:
-    """(N, 192, 256, 3) frames of a talking head."""
-    return Decord().read(material.videos[0], range(LENGTH)).numpy()
-
-
-def write(path: Path, frames: Frames, sound: bool = False, **options: object) -> Path:
-    """H.264 at 25 frames a second, or what the options of ``clips.write`` say."""
-    height, width = frames.shape[1:3]
-    clips.write(path, length=len(frames), size=(width, height), draw=lambda i, w, h: frames[i], **options)  # type: ignore[arg-type]
-    return with_sound(path) if sound else path
-
-
-def with_sound(path: Path) -> Path:
-    """Copies the pictures beside a second of silence."""
-    out = path.with_name(f"sound_{path.name}")
-    with av.open(str(path)) as old, av.open(str(out), "w") as new:
-        track = new.add_stream_from_template(old.streams.video[0])
-        voice = new.add_stream("aac", rate=16000)
-        for packet in old.demux(old.streams.video[0]):
-            if packet.dts is not None:
-                packet.stream = track
-                new.mux(packet)
-        for i in range(15):
-            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
-            frame.sample_rate, frame.pts, frame.time_base = 16000, 1024 * i, Fraction(1, 16000)
-            new.mux(voice.encode(frame))
-        new.mux(voice.encode())
-    return out
-
-
-def remuxed(path: Path) -> Path:
-    """Matroska and back, as downloaders do."""
-    for name in ("a.mkv", "b.mp4"):
-        path = copied(path, path.with_name(name))
-    return path
-
-
-def copied(path: Path, out: Path, grain: int = 1) -> Path:
-    """The pictures in another container.
-
-    Args:
-        grain: Of their times, in units of the old container.
-    """
-    with av.open(str(path)) as old, av.open(str(out), "w") as new:
-        track = new.add_stream_from_template(old.streams.video[0])
-        for packet in old.demux(old.streams.video[0]):
-            if packet.size:
-                if packet.pts is not None and packet.dts is not None:  # Matroska stores no decoding times
-                    packet.pts, packet.dts = packet.pts // grain * grain, packet.dts // grain * grain
-                packet.stream = track
-                new.mux(packet)
-    return out
-
-
-def turned(frames: Frames) -> Frames:
-    return np.ascontiguousarray(np.rot90(frames, axes=(1, 2)))
-
-
-def enlarged(frames: Frames, times: int) -> Frames:
-    return np.stack([cv2.resize(f, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC) for f in frames])
 
 
 # name: (what writes it, how much larger its picture is)

@@ -10,8 +10,8 @@ from datamodules.face_data import FaceData
 from datamodules.prepared.trained_on import count_seen, describe_seen
 from datamodules.synthesis.self_blend import SelfBlend
 from lightning_modules.trained_method import load, save
-from tests.datamodules.test_manifest import video
 from tests.fixtures.detecting import classifier
+from tests.fixtures.rows import video
 
 
 def test_photographs_videos_and_people_are_counted_for_each_data_set() -> None:

@@ -18,7 +18,7 @@ from datamodules.batch import Batch
 from datamodules.face_data import FaceData
 from lightning_modules.delocate import meta_learning
 from lightning_modules.delocate.method import Delocate
-from tests.lightning_modules.delocate.test_method import tiny
+from tests.fixtures.tiny_delocate import tiny
 
 
 @pytest.fixture(scope="module")

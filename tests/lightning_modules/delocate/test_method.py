@@ -16,16 +16,9 @@ from datamodules.face_data import FaceData
 from datamodules.runtime.errors import UserError
 from lightning_modules.delocate.method import Delocate, MappingPrediction
 from lightning_modules.delocate.unet import Gates, UNet
-from lightning_modules.mae.network import MAE
 from suite.__main__ import main
 from tests.conftest import suite
-
-
-def tiny(**changes: Any) -> Delocate:
-    torch.manual_seed(0)
-    settings: dict[str, Any] = {"generator": MAE(64, 8, 48, 2, 3, 32, 1, 2), "encoder": "test_resnet"}
-    settings |= {"widths": [32, 24, 16, 16], "mapping_width": 8, "feather": 1, "margin": 0.1}
-    return Delocate(**settings | changes)
+from tests.fixtures.tiny_delocate import tiny
 
 
 @pytest.fixture(scope="module")

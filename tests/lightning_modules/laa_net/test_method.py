@@ -15,7 +15,6 @@ from datamodules.batch import Batch
 from datamodules.face_data import FaceData
 from datamodules.runtime.errors import UserError
 from datamodules.synthesis.base import seed_draws
-from datamodules.synthesis.framing import Framing
 from datamodules.synthesis.self_blend import SelfBlend
 from lightning_modules.laa_net.method import LAANet, LAAPrediction
 from lightning_modules.laa_net.network import Network
@@ -23,15 +22,8 @@ from lightning_modules.metrics import functional
 from suite.__main__ import main
 from suite.run_metrics import read_run, videos
 from tests.conftest import ROOT
-from tests.parity.test_laa_net import small
-from tests.suite.test_train import Code
-
-CUT = Framing(cut=(0.1, 0.1))
-
-
-def tiny(**changes: Any) -> LAANet:
-    torch.manual_seed(0)
-    return LAANet(**{"trunk": "test_efficientnet", "padding_of": None, "size": 64, "framing": CUT} | changes)
+from tests.fixtures.pickled_code import Code
+from tests.fixtures.tiny_laa_net import small, tiny
 
 
 @pytest.mark.parametrize("side", [64, 80])  # 64 is the size of the network

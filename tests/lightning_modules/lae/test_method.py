@@ -19,12 +19,7 @@ from datamodules.runtime.errors import UserError
 from lightning_modules.lae.attention import attention_loss, evidence, normalize, unit_maps
 from lightning_modules.lae.method import LAE
 from lightning_modules.lae.selection import Scored, choose, ranked_channels
-
-
-def tiny(**changes: Any) -> LAE:
-    torch.manual_seed(0)
-    settings: dict[str, Any] = {"size": 64, "widths": [16, 32, 64], "latent": 32, "first": 0}
-    return LAE(**settings | changes)
+from tests.fixtures.tiny_lae import tiny
 
 
 def batch(n: int = 8, seed: int = 0, marked: bool = True) -> Batch:

@@ -20,7 +20,9 @@ from suite.__main__ import main
 from suite.benchmark import results, summary
 from suite.report import command as report
 from suite.run_metrics import read_run, verdict
-from tests.suite.report.test_report import write_run
+from tests.fixtures.runs import write_run
+
+pytestmark = pytest.mark.usefixtures("few_resamples")
 
 IDS = [metric.id for metric in METRICS]
 

@@ -13,7 +13,6 @@ import torch
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
 from datamodules.runtime.errors import UserError
-from lightning_modules.mae.block_grid import Grid
 from lightning_modules.mae.convert import convert_generator
 from lightning_modules.mae.masking import Blocks, Parts
 from lightning_modules.mae.method import Recover, Recovered, generator_of
@@ -21,26 +20,13 @@ from lightning_modules.mae.network import MAE
 from lightning_modules.rffr.method import RFFR
 from suite.__main__ import main
 from tests.conftest import suite
+from tests.fixtures.tiny_rffr import GRID, generator, tiny
 
 SIZE = ["--model.generator", "lightning_modules.mae.network.MAE"]
 for name, value in {"size": 64, "patch": 8, "width": 48, "depth": 2, "heads": 3}.items():
     SIZE += [f"--model.generator.{name}", str(value)]
 for name, value in {"width": 32, "depth": 1, "heads": 2}.items():
     SIZE += [f"--model.generator.decoder_{name}", str(value)]
-
-
-def generator() -> MAE:
-    torch.manual_seed(0)
-    return MAE(64, 8, 48, 2, 3, 32, 1, 2)
-
-
-GRID = Grid(patches=8, block=1, border=2)  # 16 blocks
-
-
-def tiny(**changes: Any) -> RFFR:
-    made = generator()
-    settings: dict[str, Any] = {"generator": made, "grid": GRID}
-    return RFFR("test_vit", **settings | changes)
 
 
 @pytest.fixture(scope="module")

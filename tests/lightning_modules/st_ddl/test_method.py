@@ -21,12 +21,7 @@ from datamodules.synthesis.base import seed_draws
 from lightning_modules.st_ddl.method import STDDL
 from lightning_modules.st_ddl.motion import MeshMotion, NoMotion
 from tests.conftest import suite
-
-
-def tiny(**changes: Any) -> STDDL:
-    torch.manual_seed(0)
-    settings: dict[str, Any] = {"trunk": "test_resnet", "width": 64}
-    return STDDL(**settings | changes)
+from tests.fixtures.tiny_st_ddl import tiny
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from datamodules.batch import POINTS, Batch
 from lightning_modules.base import Method
 from lightning_modules.classifier import Classifier
 from lightning_modules.delocate.method import Delocate
@@ -25,9 +23,9 @@ from lightning_modules.st_ddl.method import STDDL
 from lightning_modules.training.precision import CPUPrecision, InFloat32, is_slow_in_bfloat16
 from lightning_modules.trunks.last_layer import Float32Linear, compute_in_float32
 from lightning_modules.trunks.weights import create_trunk
+from tests.fixtures.noise import batch
 
 GRID = Grid(patches=8, block=2, border=0)
-COUNT = 100
 
 
 def mae() -> MAE:
@@ -48,25 +46,6 @@ METHODS: dict[str, Callable[[], Method]] = {
     "LAE": lambda: LAE(size=64, widths=[16, 32, 64], latent=32),
     "Recover": lambda: Recover(mae(), masking=Blocks(GRID)),
 }
-
-
-def batch(clip: int) -> Batch:
-    """Clips of noise, coarse and fine."""
-    generator = torch.Generator().manual_seed(0)
-    coarse = F.interpolate(torch.rand(COUNT * clip, 3, 6, 6, generator=generator), (64, 64), mode="bilinear")
-    frames = 0.8 * coarse + 0.2 * torch.rand(COUNT * clip, 3, 64, 64, generator=generator)
-    return Batch(
-        frames=frames.view(COUNT, clip, 3, 64, 64),
-        label=torch.zeros(COUNT, dtype=torch.long),
-        mask=torch.zeros(COUNT, clip, 1, 64, 64),
-        has_mask=torch.ones(COUNT, dtype=torch.bool),
-        landmarks=10 + 44 * torch.rand(COUNT, clip, POINTS, 2, generator=generator),
-        has_landmarks=torch.ones(COUNT, dtype=torch.bool),
-        video=[str(i) for i in range(COUNT)],
-        track=torch.zeros(COUNT, dtype=torch.long),
-        numbers=torch.zeros(COUNT, clip, dtype=torch.long),
-        counts=torch.ones(COUNT, dtype=torch.bool),
-    )
 
 
 @pytest.mark.parametrize("name", METHODS)

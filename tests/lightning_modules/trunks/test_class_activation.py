@@ -14,7 +14,7 @@ from torch import nn
 from datamodules.synthesis.framing import Framing
 from lightning_modules.classifier import Classifier
 from lightning_modules.trunks.class_activation import activate
-from tests.lightning_modules.test_localizer import clips
+from tests.fixtures.noise import clips
 
 NETWORKS = ["test_efficientnet", "test_resnet", "test_convnext", "dla34", "mobilenetv3_small_050", "test_vit"]
 NETWORKS += ["test_vit2", "test_vit3"]  # whose tokens are pooled: their mean, or by attention

@@ -27,8 +27,8 @@ from datamodules.annotation import brush
 from datamodules.annotation.request import Face, Request, read_request
 from datamodules.runtime.errors import UserError
 from suite.__main__ import main
-from tests.callbacks.test_ask_for_masks import arguments, losses
 from tests.conftest import ROOT
+from tests.fixtures.asking import arguments, losses
 from tests.fixtures.needs import label_studio
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"

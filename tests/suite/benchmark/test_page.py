@@ -11,62 +11,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from sklearn.metrics import roc_auc_score
 
-from datamodules import manifest
-from datamodules.manifest import Video
-from datamodules.prepared import checksums
 from datamodules.runtime.errors import UserError
 from suite.benchmark import plots, summary
 from suite.benchmark.comparisons import ALL_TESTS, UNSEEN, compare
 from suite.benchmark.conditions import Condition
-from suite.benchmark.overrides import Settings
 from suite.benchmark.page import PUBLISHED, PUBLISHED_BY, page, render_published
-from suite.benchmark.plan import DatasetSpec, MethodSpec, Sweep, SweepJob
+from suite.benchmark.plan import DatasetSpec, Sweep, SweepJob
 from suite.benchmark.results import ALL, rows_of
 from suite.benchmark.runner import Failure
 from suite.benchmark.subgroups import gaps, groups_of
 from suite.run_metrics import read_run, videos
-from tests.conftest import ROOT
 from tests.fixtures.browser import check_page
 from tests.fixtures.needs import chromium
-from tests.suite.report.test_report import write_run
+from tests.fixtures.sweeps import SECONDS, rows, sweep
 
-SECONDS = {"train": 60.0, "test": 10.0}
-
-
-@pytest.fixture
-def sweep(tmp_path: Path) -> Sweep:
-    """Two methods, two seeds, one test set of 50 videos of 10 people; nothing of it has run."""
-    prepared = tmp_path / "prepared"
-    prepared.mkdir()
-    rows = []
-    for i in range(50):
-        method = "real" if i < 30 else "Swap" if i < 40 else "Jitter"
-        about: dict[str, Any] = {"dataset": "d", "method": method, "compression": "c23", "label": int(i >= 30)}
-        rows.append(Video(**about, stem=f"{i:03d}", path=f"{i}.mp4", split="test", identities=f"p{i % 10} other{i}"))
-    manifest.write(rows, prepared / "manifest.csv", checksums.replace_recorded)
-    data = tmp_path / "data.yaml"
-    data.write_text(yaml.safe_dump({"class_path": "x", "init_args": {"prepared": str(prepared)}}))
-    config = [ROOT / "configs/classifier.yaml"]
-    return Sweep(
-        methods={"plain": MethodSpec(config=config), "better": MethodSpec(config=config)},
-        train={"t": DatasetSpec(data=data)},
-        test={"DFDC": DatasetSpec(data=data)},
-        seeds=[0, 1],
-        change=Settings(),
-    )
-
-
-@pytest.fixture
-def rows(sweep: Sweep, tmp_path: Path) -> list[dict[str, Any]]:
-    found = []
-    for job in sweep.jobs():
-        place = job.test_folder(tmp_path, Condition(test="DFDC"))
-        write_run(place, masks=job.method == "better", seed=10 * job.seed + (job.method == "better"))
-        found += rows_of(job, Condition(test="DFDC"), place, tmp_path / "prepared", SECONDS)
-    return found
+__all__ = ["rows", "sweep"]  # fixtures, by their arguments
+pytestmark = pytest.mark.usefixtures("few_resamples")
 
 
 def said(tmp_path: Path, method: str, seed: int) -> Any:

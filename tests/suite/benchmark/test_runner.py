@@ -25,7 +25,7 @@ from suite.benchmark.plan import DatasetSpec, MethodSpec, Sweep
 from suite.benchmark.runner import Command, Stopped, run_job
 from suite.run_metrics import read_run, verdict
 from tests.conftest import ROOT, small_fit
-from tests.suite.report.test_report import change, write_run
+from tests.fixtures.runs import change, write_run
 
 SMALL: dict[str, Any] = {
     "model": {"init_args": {"backbone": "test_efficientnet"}},

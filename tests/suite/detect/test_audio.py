@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from datamodules.media.video import probe
 from suite.detect.analyzer import Analyzer, Settings
-from tests.datamodules.media.test_odd_clips import Frames, head
 from tests.fixtures.detecting import EASY, small
+from tests.fixtures.head_clips import Frames, head
 
 __all__ = ["head", "small"]  # fixtures
 

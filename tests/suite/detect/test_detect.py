@@ -21,9 +21,9 @@ from datamodules.face_data import FaceData
 from datamodules.faces.landmarks.face_mesh import FaceMesh
 from datamodules.faces.stream import watch
 from datamodules.faces.tracking.tracker import FaceTracker
-from datamodules.loading.sampling import space_evenly
 from datamodules.media.video import Decord, PyAV, probe
 from datamodules.prepared.prepare import Recipe, prepare_all
+from datamodules.spacing import space_evenly
 from lightning_modules.trained_method import load, save
 from lightning_modules.weights import digest
 from suite.__main__ import main
@@ -32,8 +32,8 @@ from suite.detect.analyzer import Analyzer, Settings
 from suite.detect.pipeline import Limits
 from suite.detect.scorer import moments
 from suite.detect.usable import Usable
-from tests.datamodules.media.test_odd_clips import LENGTH, Frames, head, write
 from tests.fixtures.detecting import EASY, SCHEMA, classifier, gone, of_clips, pipeline, small, validate
+from tests.fixtures.head_clips import LENGTH, Frames, head, write
 
 __all__ = ["head", "small"]  # fixtures
 

@@ -14,10 +14,10 @@ import pytest
 
 from datamodules.media.video import probe
 from suite.detect.analyzer import Analyzer, Settings
-from tests.datamodules.media.test_odd_clips import Frames, copied, enlarged, head, remuxed, turned, write
 from tests.fixtures import clips
 from tests.fixtures.browser import check_page
 from tests.fixtures.detecting import EASY, SCHEMA, gone, small
+from tests.fixtures.head_clips import Frames, copied, enlarged, head, remuxed, turned, write
 from tests.fixtures.needs import chromium
 
 __all__ = ["head", "small"]  # fixtures

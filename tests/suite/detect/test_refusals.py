@@ -21,8 +21,8 @@ from lightning_modules.trained_method import load, save
 from suite.__main__ import main
 from suite.detect.analyzer import Analyzer, Settings
 from suite.detect.pipeline import Limits
-from tests.datamodules.media.test_odd_clips import Frames, head, write
 from tests.fixtures.detecting import bomb, of_clips, pipeline, small
+from tests.fixtures.head_clips import Frames, head, write
 
 __all__ = ["head", "small"]  # fixtures
 

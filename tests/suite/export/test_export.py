@@ -25,11 +25,11 @@ from suite.__main__ import main
 from suite.export.command import measure_difference
 from suite.export.deploy import Deployed, example, runner, write
 from tests.fixtures.detecting import classifier
-from tests.lightning_modules.delocate.test_method import tiny as delocate
-from tests.lightning_modules.laa_net.test_method import CUT
-from tests.lightning_modules.laa_net.test_method import tiny as laa_net
-from tests.lightning_modules.rffr.test_method import tiny as rffr
-from tests.suite.report.test_report import write_run
+from tests.fixtures.runs import write_run
+from tests.fixtures.tiny_delocate import tiny as delocate
+from tests.fixtures.tiny_laa_net import CUT
+from tests.fixtures.tiny_laa_net import tiny as laa_net
+from tests.fixtures.tiny_rffr import tiny as rffr
 
 
 def made(method: Method, size: int, clip: int = 1) -> Trained:

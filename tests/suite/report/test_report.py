@@ -2,85 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable
 from pathlib import Path
-from statistics import NormalDist
-from typing import Any
 
 import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
 from sklearn.metrics import roc_auc_score
 
-from callbacks.predictions import SCHEMA
 from datamodules.runtime.errors import UserError
-from lightning_modules.metrics import pixel, registry
-from lightning_modules.metrics.bootstrap import Videos, auroc_interval, interval, localization, resample
-from lightning_modules.metrics.pixel import BINNING, BINS
+from lightning_modules.metrics import registry
 from suite.__main__ import main
 from suite.html import plots
 from suite.report.test_sets import group_by_test_set
 from suite.run_metrics import measure_forgeries, pool_manipulations, read_run, verdict, videos
 from tests.fixtures.browser import check_page
 from tests.fixtures.needs import chromium
+from tests.fixtures.runs import change, write_run
 
-
-def write_run(
-    path: Path,
-    masks: bool = True,
-    seed: int = 0,
-    map_of: str = "region",
-    map_by: str = "head",
-    own_validation: str | None = None,
-) -> Path:
-    """A run of 30 reals and 20 fakes of two forgeries, 4 frames each."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for i in range(50):
-        method = "real" if i < 30 else "Swap" if i < 40 else "Jitter"
-        base = {"real": 0.35, "Swap": 0.75, "Jitter": 0.5}[method] + rng.normal(0, 0.12)
-        for frame in range(4):
-            row: dict[str, Any] = {
-                "video": f"d/{method}/c23/{i:03d}",
-                "dataset": "d",
-                "method": method,
-                "compression": "c23",
-            }
-            forged = rng.multinomial(100, np.linspace(1, 9, BINS) / np.linspace(1, 9, BINS).sum()) * (method != "real")
-            other = rng.multinomial(900, np.linspace(9, 1, BINS) / np.linspace(9, 1, BINS).sum())
-            row |= {"stem": f"{i:03d}", "track": 0, "frame": frame, "label": int(i >= 30), "has_mask": True}
-            row |= {"score": float(np.clip(base + rng.normal(0, 0.05), 0, 1))}
-            row |= {"forged": forged.tolist() if masks else None, "other": other.tolist() if masks else None}
-            rows.append(row)
-    about = {"video_threshold": "0.55", "frame_threshold": "0.5", "pixel_threshold": "0.6"}
-    about |= {
-        "video_slope": "2.0",
-        "video_bias": "0.1",
-        "checkpoint": "c.ckpt",
-        "pixel_bins": BINNING,
-        "map_of": map_of,
-        "map_by": map_by,
-    }
-    about |= {"trained_on": json.dumps(["d/Swap", "d/real"]), "contract": json.dumps({"margin": 1.3, "size": 64})}
-    about |= {} if own_validation is None else {"own_validation": own_validation}
-    path.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata(about), path / "predictions.parquet")
-    (path / "metrics.csv").write_text(
-        "step,train/loss,val/video_auroc,train/samples_per_s,train/waiting\n9,0.7,,,\n19,0.5,,,\n20,,0.8,,\n20,,,31.5,0.02\n"
-    )
-    (path / "config.yaml").write_text("model:\n  class_path: lightning_modules.classifier.Classifier\n")
-    return path
-
-
-def change(run: Path, to: Callable[[pa.Table], pa.Table]) -> None:
-    """Rewrites its table."""
-    path = run / "predictions.parquet"
-    pq.write_table(to(pq.read_table(path)), path)
+pytestmark = pytest.mark.usefixtures("few_resamples")
 
 
 def test_figures_of_the_table_agree_with_scikit_learn(tmp_path: Path) -> None:
@@ -93,43 +35,6 @@ def test_figures_of_the_table_agree_with_scikit_learn(tmp_path: Path) -> None:
     assert said["video_auroc"].value == pytest.approx(roc_auc_score(v.label, v.score))
     assert said["frame_auroc"].value == pytest.approx(roc_auc_score(run.table["label"], run.table["score"]))
     assert said["video_auroc"].low < said["video_auroc"].value < said["video_auroc"].high
-
-
-def test_the_fast_interval_is_the_slow_one(tmp_path: Path) -> None:
-    from lightning_modules.metrics import functional
-
-    v = videos(read_run(write_run(tmp_path / "a")))
-    draws = resample(v)[:300]
-    fast, slow = auroc_interval(v, draws), interval(functional.auroc, v, draws)
-    assert (fast.value, fast.low, fast.high) == pytest.approx((slow.value, slow.low, slow.high), abs=1e-6)
-
-
-def test_pixel_intervals_come_from_resampling_whole_videos(tmp_path: Path) -> None:
-    table = read_run(write_run(tmp_path / "a")).table
-    everything = np.ones(len(table["label"]), bool)
-    found = localization(table, everything, {"pixel_threshold": 0.6}, draws=400)
-    forged, other = (np.stack(table[name]).reshape(50, 4, BINS).sum(1) for name in ("forged", "other"))
-    centre, rng = np.arange(BINS), np.random.default_rng(1)
-
-    def auroc(fakes: Any) -> float:
-        weight = np.concatenate([forged[fakes].sum(0), other[fakes].sum(0)])
-        return float(roc_auc_score(np.repeat([1, 0], BINS), np.tile(centre, 2), sample_weight=weight))
-
-    one = found["pixel_auroc"]
-    assert one.value == pytest.approx(auroc(np.arange(30, 50)), abs=1e-6)
-    slow = np.percentile([auroc(rng.integers(30, 50, 20)) for _ in range(400)], [2.5, 97.5])
-    assert (one.low, one.high) == pytest.approx(slow, abs=0.15 * (slow[1] - slow[0]))
-    per_frame = found["pixel_frame_iou_at_half"]
-    each = pixel.iou(
-        pixel.Histograms(*(torch.from_numpy(np.stack(table[n])[120:]) for n in ("forged", "other", "other")))
-    )
-    assert per_frame.value == pytest.approx(float(each.mean()))
-    slow = np.percentile(each.view(20, 4).mean(1).numpy()[rng.integers(0, 20, (2000, 20))].mean(1), [2.5, 97.5])
-    assert (per_frame.low, per_frame.high) == pytest.approx(slow, abs=0.15 * (slow[1] - slow[0]))
-    alone = localization(table, table["label"] == 0, {})  # reals alone have no forged pixels, but false alarms
-    assert str(alone["pixel_auroc"]) == "-"
-    assert alone["pixel_false_alarms_at_half"].low > 0
-    assert localization(read_run(write_run(tmp_path / "b", masks=False)).table, everything, {}) == {}
 
 
 def test_runs_on_other_videos_are_in_a_table_and_a_drawing_of_their_own(
@@ -182,18 +87,6 @@ def test_histograms_of_other_bins_are_refused(tmp_path: Path) -> None:
     pq.write_table(table.replace_schema_metadata(about), path)
     with pytest.raises(UserError, match=r"counts pixels in an older version's bins, must be 512 bins of log odds"):
         read_run(tmp_path / "a")
-
-
-def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:
-
-    true, covered = NormalDist().cdf(1 / np.sqrt(2)), 0
-    for seed in range(60):
-        rng = np.random.default_rng(seed)
-        label = np.array([0] * 60 + [1] * 60)
-        v = Videos(score=rng.normal(label, 1.0), label=label, method=np.array(["x"] * 120))
-        found = auroc_interval(v, resample(v, seed))
-        covered += found.low <= true <= found.high
-    assert covered >= 52
 
 
 def test_forgeries_are_seen_or_unseen(tmp_path: Path) -> None:

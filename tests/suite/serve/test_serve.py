@@ -21,10 +21,10 @@ import pytest
 from lightning_modules.trained_method import load, save
 from suite.__main__ import main
 from tests.conftest import ROOT
-from tests.datamodules.media.test_odd_clips import Frames, head, write
 from tests.fixtures import clips
 from tests.fixtures.browser import WIDTHS
 from tests.fixtures.detecting import bomb, small
+from tests.fixtures.head_clips import Frames, head, write
 from tests.fixtures.needs import chromium
 
 __all__ = ["head", "small"]  # fixtures

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from datamodules.batch import Batch, collate
 from datamodules.face_data import FaceData
-from datamodules.loading.sampling import Address, EvalSampler, Faces, space_evenly
+from datamodules.loading.sampling import Address, EvalSampler, Faces
+from datamodules.spacing import space_evenly
 
 
 def spread_batches(data: FaceData, split: str, count: int, most_bytes: int) -> list[Batch]:

@@ -1,0 +1,43 @@
+"""What a method remembers of its last validation, apart from what is read of it without Lightning."""
+
+from __future__ import annotations
+
+from math import isnan
+from typing import Any
+
+from pytorch_lightning import LightningModule
+from torch import Tensor
+
+from lightning_modules import fitted_values
+from lightning_modules.metrics.registry import FITS, select_fixed
+from lightning_modules.own_validation import KEY, METRIC, OwnValidation
+
+
+class RemembersValidation(LightningModule):
+    """What a checkpoint keeps of validation, beside the weights."""
+
+    fixes_thresholds = True  # whether validation says where the decision lies
+    validated: float | None = None  # video AUROC of the last validation that trained weights have had
+
+    @property
+    def own_validation(self) -> OwnValidation:
+        return OwnValidation(auroc=self.validated, is_needed=self.fixes_thresholds)
+
+    def remember_validation(self, values: dict[str, Tensor]) -> None:
+        fitted_values.store(self, values)
+        if METRIC in values:
+            auroc = float(values[METRIC])
+            self.validated = None if isnan(auroc) else auroc
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """As validation has fixed it, where a callback has put averages of all else there."""
+        fitted_values.write_into(checkpoint["state_dict"], self)
+        checkpoint[KEY] = self.validated
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        fitted_values.complete(checkpoint)
+        self.validated = checkpoint.get(KEY)
+
+    def fixed_values(self) -> dict[str, float]:
+        """By validation, as far as it has."""
+        return select_fixed({fit.id: getattr(self, fit.id) for fit in FITS}) if self.fixes_thresholds else {}
