@@ -92,15 +92,15 @@ def benchmark(
     rows = withhold(rows, learned)
     groups = [row for row in groups if training_of(row) not in unlearned]
     write(rows, out)
-    jobs = table(matrix(rows, failures, learned))
-    write_text(out / "table.md", markdown(jobs))
-    write_text(out / "table.tex", latex(jobs))
+    cells = table(matrix(rows, failures, learned))
+    write_text(out / "table.md", markdown(cells))
+    write_text(out / "table.tex", latex(cells))
     families = compare(sweep, rows, out, Path.cwd())
     write_text(out / "claims.json", json.dumps([asdict(family) for family in families], indent=1) + "\n")
     write_text(out / "claims.csv", claims_csv(families))
     write_text(out / "groups.json", json.dumps(groups, indent=1) + "\n")
     write_text(out / "report.html", page(sweep, rows, failures, families, groups, out))
-    print(markdown(jobs), end="")
+    print(markdown(cells), end="")
     print(f"{out}: video AUROC above; report.html has all, and results.parquet, results.json, table.md, table.tex")
     for job in sweep.jobs():
         if (job.method, job.train, job.seed) in unlearned:
