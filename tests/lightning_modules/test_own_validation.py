@@ -93,10 +93,11 @@ def test_a_report_shows_no_metric_of_a_run_that_did_not_learn(
     assert said[2].endswith("; own validation unknown.")
     assert "validation" not in said[3]
     text = (tmp_path / "comparison.html").read_text()
-    [line] = re.findall(r"<tr><th>video AUROC</th>(.*?)</tr>", text)
+    metrics = text.split('<table class="metrics">')[1].split("</table>")[0]
+    [line] = re.findall(r"<tr><th>video AUROC</th>(.*?)</tr>", metrics)
     assert [cell.count("[") for cell in line.split("<td>")[1:]] == [0, 1, 1, 1]
     assert "<td>not trained (own validation 0.71, needs 0.90)</td>" in text
-    assert text.count('aria-label="Scores of real and fake videos"') == 3
+    assert text.count('aria-label="Scores of real and fake videos of ') == 3
     alone = tmp_path / "idle/report.html"
     main(["report", str(runs[0])])
     assert "ROC curves" not in alone.read_text()
@@ -176,7 +177,7 @@ def test_a_page_draws_how_own_validation_rose_as_the_mean_of_the_seeds(sweep: Sw
         history = SweepJob(method="better", train="t", seed=seed).run(tmp_path) / "metrics.csv"
         history.write_text(f"epoch,step,train/loss,val/video_auroc\n0,9,0.7,\n1,19,,0.6\n3,39,,{reached}\n")
     assert read_curves(rows, tmp_path) == {"t": {"better": [(2, 0.6), (4, pytest.approx(0.8))]}}
-    assert 'aria-label="own validation, video AUROC by epoch"' in page(sweep, rows, [], [], [], tmp_path)
+    assert 'aria-label="own validation, video AUROC by epoch: t"' in page(sweep, rows, [], [], [], tmp_path)
 
 
 def test_a_report_on_wandb_leaves_it_out_of_the_panels_of_tests(sweep: Sweep, tmp_path: Path) -> None:

@@ -49,7 +49,8 @@ def test_a_title_is_drawn_and_nothing_is_found_by_it(tmp_path: Path, monkeypatch
     monkeypatch.setattr(registry, "BY_ID", {metric.id: metric for metric in renamed})
     assert results.spread(verdict(read_run(tmp_path / "a"))) == before
     main(["report", str(tmp_path / "a")])
-    shown = re.findall(r"<tr><th>&lt;(\w+)&gt;</th><td>([^<]*)</td>", (tmp_path / "a/report.html").read_text())
+    metrics = (tmp_path / "a/report.html").read_text().split('<table class="metrics">')[1].split("</table>")[0]
+    shown = re.findall(r"<tr><th>&lt;(\w+)&gt;</th><td>([^<]*)</td>", metrics)
     assert {id: text.split(" [")[0] for id, text in shown} == {
         id: f"{before[id]:.3f}" for id in IDS if before[id] is not None
     }
