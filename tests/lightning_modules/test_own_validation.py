@@ -102,7 +102,7 @@ def test_a_report_shows_no_metric_of_a_run_that_did_not_learn(
     main(["report", str(runs[0])])
     assert "ROC curves" not in alone.read_text()
     assert "<h2>Forgeries" not in alone.read_text()
-    assert "training loss" in alone.read_text()  # what there is to see of why
+    assert "Training loss" in alone.read_text()  # what there is to see of why
     main(["report", str(runs[0]), "--learned", "0"])
     assert "ROC curves" in alone.read_text()
     with pytest.raises(SystemExit):
