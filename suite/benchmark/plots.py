@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lightning_modules.metrics.significance import Claim
-from suite.html.plots import COLOURS, DASHES, INK, SOFT, svg
+from suite.html.plots import COLOURS, DASHES, INK, SOFT, line_style, svg
 
 Curves = Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]  # points of each method, in each panel
 
@@ -63,13 +63,7 @@ def draw_panels(
         figure = Figure((3.2, 2.6))
         axes = figure.subplots()
         for method, line in lines.items():
-            i = methods.index(method)
-            axes.plot(
-                *zip(*line, strict=True),
-                color=COLOURS[i % len(COLOURS)],
-                linestyle=DASHES[i % len(DASHES)],
-                marker=".",
-            )
+            axes.plot(*zip(*line, strict=True), **line_style(methods.index(method)), marker=".")
         if limit is not None:
             axes.axhline(limit, color=SOFT, linewidth=1, linestyle=":")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import matplotlib as mpl
 import torch
@@ -47,6 +48,11 @@ def svg(figure: Figure, title: str) -> str:
     return text[text.index("<svg") :].replace("<svg", label, 1)
 
 
+def line_style(i: int) -> dict[str, Any]:
+    """Of the i-th of several lines in one plot."""
+    return {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i % len(DASHES)]}
+
+
 def draw_legend(axes: Axes) -> None:
     """Below the axis, where it covers no line and a long name finds room."""
     axes.legend(loc="upper left", bbox_to_anchor=(0, -0.2), borderaxespad=0, handlelength=2.6)
@@ -70,8 +76,7 @@ def draw_roc(runs: list[Run], test_set: str, low: float | None = None) -> str:
                 fpr if low is None else fpr.clamp(min=low),
                 tpr,
                 where="post",
-                color=COLOURS[i % len(COLOURS)],
-                linestyle=DASHES[i % len(DASHES)],
+                **line_style(i),
                 label=f"{run.name}, AUROC {float(functional.auroc(score, label)):.3f}",
             )
     axes.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
@@ -123,8 +128,7 @@ def curve(run: Run, names: dict[str, str], title: str, ylabel: str) -> str | Non
         if points:
             axes.plot(
                 *zip(*points, strict=True),
-                color=COLOURS[i % len(COLOURS)],
-                linestyle=DASHES[i % len(DASHES)],
+                **line_style(i),
                 label=label,
                 marker="." if len(points) < 40 else None,
             )
