@@ -13,7 +13,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_info
 
 from datamodules.annotation.label_studio import write_picture
 from datamodules.annotation.oracle import Missing
-from datamodules.annotation.request import WAITING, Face, Request, read_request
+from datamodules.annotation.request import WAITING, Request, RequestedFace, read_request
 from datamodules.batch import collate
 from datamodules.face_data import FaceData
 from datamodules.runtime.atomic_files import write_text
@@ -21,7 +21,7 @@ from datamodules.runtime.errors import UserError
 from lightning_modules.base import Method
 from lightning_modules.finite import check_scores
 from lightning_modules.lae.method import LAE
-from lightning_modules.lae.selection import By, Scored, Strategy, choose
+from lightning_modules.lae.selection import By, ScoredFaces, Strategy, choose
 
 
 class AskForMasks(Callback):
@@ -134,7 +134,7 @@ class AskForMasks(Callback):
         keep_pictures(data, method, new, run / "request")
         Request(faces=faces, scores=[*before.scores[: len(earlier)], *new.scores], about=about).write(run)
 
-    def choose(self, data: FaceData, method: Method, count: int, earlier: Sequence[Face]) -> Request:
+    def choose(self, data: FaceData, method: Method, count: int, earlier: Sequence[RequestedFace]) -> Request:
         faces, scored = score_faces(data, method, self.frames)
         names = [face.file for face in earlier]
         found = choose(scored, count, self.strategy, self.per_video, self.channels, self.by, self.seed, names)
@@ -157,7 +157,7 @@ def read_rounds(run: Path) -> list[int]:
 
 
 @torch.no_grad()
-def score_faces(data: FaceData, method: Method, frames: int) -> tuple[list[Face], Scored]:
+def score_faces(data: FaceData, method: Method, frames: int) -> tuple[list[RequestedFace], ScoredFaces]:
     """What the method makes of the faces of training with its weights of this moment, averaged or not."""
     was_training = method.training
     method.eval()
@@ -167,14 +167,14 @@ def score_faces(data: FaceData, method: Method, frames: int) -> tuple[list[Face]
         prediction = method.predict(batch)
         check_scores(prediction.logit, None, batch)
         known = zip(batch.video, batch.track.tolist(), batch.numbers[:, 0].tolist(), strict=True)
-        faces += [Face(*one) for one in known]
+        faces += [RequestedFace(*one) for one in known]
         label.append(batch.label.cpu())
         logit.append(prediction.logit.float().cpu())
         if prediction.channels is not None:
             channels.append(prediction.channels.float().cpu())
     method.train(was_training)
     concepts = torch.cat(channels).numpy().astype(np.float64) if channels else None
-    scored = Scored(
+    scored = ScoredFaces(
         names=[face.file for face in faces],
         videos=[face.video for face in faces],
         label=torch.cat(label).numpy(),

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from datamodules import manifest
 from datamodules.annotation.annotated_faces import AnnotatedFaces, find_samples
 from datamodules.annotation.oracle import MaskOracle
-from datamodules.annotation.request import Face
+from datamodules.annotation.request import RequestedFace
 from datamodules.augment.augment import Augment
 from datamodules.batch import Batch, Sample, collate
 from datamodules.issues import Finding
@@ -226,11 +226,11 @@ class FaceData(LightningDataModule):
         clips = self.clips("train")
         return self.loader(clips, EvalSampler(clips.faces(each), each), None)
 
-    def samples(self, faces: Sequence[Face]) -> list[Sample]:
+    def samples(self, faces: Sequence[RequestedFace]) -> list[Sample]:
         """Faces of training, without masks where these have to be asked for."""
         return find_samples(self.clips("train"), faces)
 
-    def ask(self, faces: Sequence[Face], about: dict[str, Any]) -> None:
+    def ask(self, faces: Sequence[RequestedFace], about: dict[str, Any]) -> None:
         """Asks the oracle for masks, which join the batches from now on."""
         assert self.granted is not None
         self.granted.ask(find_samples(self.known_clips("train"), faces), about)

@@ -18,7 +18,7 @@ from datamodules.loading.clips import to_frames
 from datamodules.media.image import resize
 from datamodules.runtime.errors import UserError
 from lightning_modules.trained_method import Trained, fetch
-from suite.detect.analyzer import DEFAULT, Analyzer, Settings
+from suite.detect.analyzer import DEFAULT, Analyzer, DetectSettings
 from suite.detect.familiarity import Distance, explain_unlike
 from suite.detect.scorer import predict
 from suite.detect.verdict import FaceVerdict, MethodVerdict
@@ -40,13 +40,13 @@ class FaceScore:
 class Detector:
     """Scores images and videos."""
 
-    def __init__(self, path: Path, settings: Settings | None = None) -> None:
+    def __init__(self, path: Path, settings: DetectSettings | None = None) -> None:
         """
         Args:
             path: A run, a checkpoint or an exported folder.
             settings: Those of 'detect'.
         """
-        self.analyzer = Analyzer([path], settings or Settings())
+        self.analyzer = Analyzer([path], settings or DetectSettings())
 
     @property
     def trained_method(self) -> Trained:
@@ -158,7 +158,7 @@ def sample_of(crops: Sequence[NDArray[np.uint8]]) -> Sample:
     )
 
 
-def from_pretrained(name: str | Path = DEFAULT, settings: Settings | None = None) -> Detector:
+def from_pretrained(name: str | Path = DEFAULT, settings: DetectSettings | None = None) -> Detector:
     """
     Args:
         name: A run, a checkpoint, a folder that 'export --format hub' wrote, or the name of such a repository on the

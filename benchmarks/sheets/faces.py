@@ -14,7 +14,7 @@ import numpy as np
 from jsonargparse import auto_cli
 
 from benchmarks.sheets.studio import write
-from benchmarks.studies.face_conditions import CHANGES, USUAL, Case, Change, Portrait, is_hit, london, place
+from benchmarks.studies.face_conditions import CHANGES, USUAL, Case, Change, TestPortrait, is_hit, london, place
 from benchmarks.studies.staging import (
     FPS,
     WIDTH,
@@ -181,7 +181,7 @@ def draw_tracked() -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Condition:
+class Distortion:
     title: str
     side: float = USUAL
     degrees: float = 0.0
@@ -191,14 +191,14 @@ class Condition:
 TURNS = {0: "upright", 30: "turned by 30 degrees", 60: "turned by 60 degrees", 90: "turned by 90 degrees"}
 CONDITIONS = [
     *(
-        Condition(title=f"{side} px, {title}", side=side, degrees=degrees)
+        Distortion(title=f"{side} px, {title}", side=side, degrees=degrees)
         for side in (240, 80, 40)
         for degrees, title in TURNS.items()
     ),
-    Condition(title="120 px, 3 % of the light", change=CHANGES["dark, 0.03 of the light"]),
-    Condition(title="120 px, blurred", change=CHANGES["blurred, sigma 8 % of the face"]),
-    Condition(title="120 px, eyes covered", change=CHANGES["eyes covered, grey"]),
-    Condition(title="120 px, half covered", change=CHANGES["left half covered, grey"]),
+    Distortion(title="120 px, 3 % of the light", change=CHANGES["dark, 0.03 of the light"]),
+    Distortion(title="120 px, blurred", change=CHANGES["blurred, sigma 8 % of the face"]),
+    Distortion(title="120 px, eyes covered", change=CHANGES["eyes covered, grey"]),
+    Distortion(title="120 px, half covered", change=CHANGES["left half covered, grey"]),
 ]
 COLUMNS = 8
 LEGEND = (
@@ -243,7 +243,7 @@ def show_photograph(case: Case) -> Picture:
 
 def photographs(people: int = 4) -> None:
     """Faces of London, small, turned, dark, blurred and covered."""
-    portraits: list[Portrait] = list(london(people))
+    portraits: list[TestPortrait] = list(london(people))
     rows = [[draw_heading(TILE * COLUMNS, LEGEND)]]
     for first in range(0, len(CONDITIONS), COLUMNS):
         shown = CONDITIONS[first : first + COLUMNS]

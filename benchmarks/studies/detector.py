@@ -28,7 +28,7 @@ from datamodules.media.image_sequence import PICTURES
 from datamodules.runtime.errors import UserError
 from datamodules.studio.people import read_table
 from lightning_modules.trained_method import load, round_to_half
-from suite.detect.analyzer import DEFAULT, Analyzer, Settings
+from suite.detect.analyzer import DEFAULT, Analyzer, DetectSettings
 from suite.run_metrics import Run, localization, measure_forgeries, pool_manipulations, read_run, verdict, videos
 
 VERDICTS = ("forged", "unclear", "no forgery found", "no verdict")
@@ -178,7 +178,7 @@ def main() -> None:
     for option in ("photographs", "others", "tested", "prior"):
         parser.add_argument(f"--{option}", nargs="*", default=[], metavar="NAME=FOLDER")
     given = parser.parse_args()
-    analyzer, priors = Analyzer([given.checkpoint], Settings()), parse_named(given.prior)
+    analyzer, priors = Analyzer([given.checkpoint], DetectSettings()), parse_named(given.prior)
     runs = {name: read_run(path) for name, path in parse_named(given.tested).items()}
     check_weights(runs, given.checkpoint, given.run)
     real = {name: judge_photographs(analyzer, folder) for name, folder in parse_named(given.photographs).items()}

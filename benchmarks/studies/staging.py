@@ -247,7 +247,7 @@ def pan(staged: Staged, speed: float, width: int = 256) -> Staged:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class TrackingOutcome:
     """Tracks compared to the truth."""
 
     coverage: float  # share of the frames with a face in sight in which it is followed
@@ -263,7 +263,7 @@ def box_of(points: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate([centre - side / 2, centre + side / 2]).astype(np.float32)
 
 
-def compare(staged: Staged, tracks: Sequence[Track]) -> Outcome:
+def compare(staged: Staged, tracks: Sequence[Track]) -> TrackingOutcome:
     seen, names, strays = set(), [], 0
     for track in tracks:
         mine: list[str] = []
@@ -282,7 +282,7 @@ def compare(staged: Staged, tracks: Sequence[Track]) -> Outcome:
                 mine.append(name)
         names.append(mine)
     wanted = {(name, i) for name, share in staged.share.items() for i in np.flatnonzero(share >= SEEN).tolist()}
-    return Outcome(
+    return TrackingOutcome(
         coverage=len(wanted & seen) / len(wanted),
         tracks={name: sum(name in mine for mine in names) for name in staged.points},
         switches=sum(max(0, len(mine) - 1) for mine in names),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.annotation import brush
-from datamodules.annotation.request import Face, Request
+from datamodules.annotation.request import Request, RequestedFace
 from datamodules.runtime.atomic_files import write_atomically
 from datamodules.runtime.errors import UserError
 
@@ -51,7 +51,9 @@ def write_picture(path: Path, picture: Bytes) -> None:
         part.write_bytes(png(picture))
 
 
-def task(face: Face, score: float, picture: Bytes, found: Bytes | None, image: str | None = None) -> dict[str, Any]:
+def task(
+    face: RequestedFace, score: float, picture: Bytes, found: Bytes | None, image: str | None = None
+) -> dict[str, Any]:
     """
     Args:
         picture: (H, W, 3) RGB.
@@ -75,14 +77,14 @@ def task(face: Face, score: float, picture: Bytes, found: Bytes | None, image: s
     return out
 
 
-def read_export(exported: Any, request: Request) -> dict[Face, Bytes]:
+def read_export(exported: Any, request: Request) -> dict[RequestedFace, Bytes]:
     """Masks from an export of Label Studio (JSON), each of a face that was asked for.
 
     Args:
         exported: Tasks with their annotations; of several of one task, the last counts.
     """
     asked = {face.file: face for face in request.faces}
-    out: dict[Face, Bytes] = {}
+    out: dict[RequestedFace, Bytes] = {}
     if not isinstance(exported, list):
         raise UserError("export: is not a list of tasks; choose the format JSON")
     for i, entry in enumerate(exported):

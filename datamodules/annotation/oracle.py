@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.annotation.request import Face
+from datamodules.annotation.request import RequestedFace
 from datamodules.batch import Sample
 from datamodules.media.image import binarize, resize
 from datamodules.runtime.errors import UserError
 
 
-def face_of(sample: Sample) -> Face:
-    return Face(sample.video, sample.track, int(sample.numbers[0]))
+def face_of(sample: Sample) -> RequestedFace:
+    return RequestedFace(sample.video, sample.track, int(sample.numbers[0]))
 
 
 class MaskOracle(ABC):
@@ -32,7 +32,7 @@ class MaskOracle(ABC):
         if budget < 1:
             raise UserError(f"budget {budget}: must be at least 1")
         self.budget, self.partial = budget, partial
-        self.asked: set[Face] = set()
+        self.asked: set[RequestedFace] = set()
 
     def request(self, samples: Sequence[Sample]) -> list[Sample]:
         """The samples with their masks."""
@@ -56,7 +56,7 @@ class MaskOracle(ABC):
 class Missing(UserError):
     """Masks that nobody has drawn yet."""
 
-    def __init__(self, faces: Sequence[Face], of: int) -> None:
+    def __init__(self, faces: Sequence[RequestedFace], of: int) -> None:
         super().__init__(f"masks: {len(faces)} of {of} are missing, the first is {faces[0].file!r}")
 
 

@@ -22,7 +22,7 @@ CHUNK = 8  # images at a time on a CPU: larger tensors are paged in anew by ever
 
 
 @dataclass(kw_only=True)
-class Draws:
+class AugmentDraws:
     """The numbers that change B clips, drawn on the CPU whatever the device; (B,) where nothing is said."""
 
     matrix: Tensor  # (B, 2, 3)
@@ -111,17 +111,17 @@ class Augment(nn.Module):
                 self.part(batch, slice(start, start + step), self.draws(min(step, b - start), t, *size))
         else:  # at once, from the numbers that a CPU would have drawn for each part
             drawn = [self.draws(min(step, b - start), t, *size) for start in range(0, b, step)]
-            together = {f.name: torch.cat([getattr(one, f.name) for one in drawn]) for f in fields(Draws)}
-            self.part(batch, slice(0, b), Draws(**together))
+            together = {f.name: torch.cat([getattr(one, f.name) for one in drawn]) for f in fields(AugmentDraws)}
+            self.part(batch, slice(0, b), AugmentDraws(**together))
         return batch
 
-    def draws(self, b: int, t: int, height: int, width: int) -> Draws:
+    def draws(self, b: int, t: int, height: int, width: int) -> AugmentDraws:
         matrix, mirrored = self.geometry(b, height, width)
         colour, lift, is_coloured = self.colours(b)
         is_blurred, sigma = draw_flags(self.blur, b), draw_between(*self.sigma, b)
         # reduced to another size, white noise falls as the side does
         level = draw_between(*self.deviation, b) * draw_flags(self.noise, b) * min(height, width) / SIDE
-        return Draws(
+        return AugmentDraws(
             matrix=matrix,
             mirrored=mirrored,
             colour=colour,
@@ -138,7 +138,7 @@ class Augment(nn.Module):
             quality=torch.randint(self.quality[0], self.quality[1] + 1, (b,)),
         )
 
-    def part(self, batch: Batch, rows: slice, d: Draws) -> None:
+    def part(self, batch: Batch, rows: slice, d: AugmentDraws) -> None:
         frames, mask = batch.frames[rows], batch.mask[rows]
         t, height, width = frames.shape[1], *frames.shape[-2:]
         images, regions = frames.flatten(0, 1), mask.flatten(0, 1)
@@ -193,7 +193,7 @@ class Augment(nn.Module):
         matrix = (gain * contrast)[:, None, None] * (torch.linalg.inv(to_yiq) @ middle @ to_yiq)
         return matrix, gain * (1 - contrast), chosen
 
-    def change_colours(self, images: Tensor, t: int, d: Draws) -> Tensor:
+    def change_colours(self, images: Tensor, t: int, d: AugmentDraws) -> Tensor:
         if not d.is_coloured.any():
             return images
         luma = torch.tensor(LUMA).expand(len(d.lift), 3)
@@ -204,7 +204,7 @@ class Augment(nn.Module):
         out = torch.baddbmm(lift[:, None, None].expand(-1, 3, 1), each, images.flatten(2))
         return out.view_as(images).clamp_(0, 1)
 
-    def apply_blur(self, images: Tensor, t: int, d: Draws) -> Tensor:
+    def apply_blur(self, images: Tensor, t: int, d: AugmentDraws) -> Tensor:
         from kornia.filters import filter2d_separable  # half a second that only trainings have use for
 
         if not d.is_blurred.any():
@@ -217,7 +217,7 @@ class Augment(nn.Module):
         images[rows] = filter2d_separable(images[rows], taps, taps, border_type="replicate")
         return images
 
-    def apply_noise(self, images: Tensor, t: int, d: Draws) -> Tensor:
+    def apply_noise(self, images: Tensor, t: int, d: AugmentDraws) -> Tensor:
         wanted = d.level > 0
         if not wanted.any():
             return images
@@ -227,7 +227,7 @@ class Augment(nn.Module):
         images[rows] = (images[rows] + noise).clamp_(0, 1)
         return images
 
-    def apply_rescale(self, images: Tensor, t: int, d: Draws) -> Tensor:
+    def apply_rescale(self, images: Tensor, t: int, d: AugmentDraws) -> Tensor:
         images = images.clone() if d.is_rescaled.any() else images
         for i in d.is_rescaled.nonzero().flatten().tolist():
             rows = slice(i * t, (i + 1) * t)
@@ -235,7 +235,7 @@ class Augment(nn.Module):
             images[rows] = apply_at_side(images[rows], SIDE, small)
         return images
 
-    def apply_jpeg(self, images: Tensor, t: int, d: Draws) -> Tensor:
+    def apply_jpeg(self, images: Tensor, t: int, d: AugmentDraws) -> Tensor:
         if not d.is_compressed.any():
             return images
         (rows,) = move([frames_of(d.is_compressed, t)], images.device)

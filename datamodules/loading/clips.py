@@ -27,7 +27,7 @@ from datamodules.media.image import binarize, decode, resize
 from datamodules.media.mask_video import read_masks
 from datamodules.media.video import Decoder, probe
 from datamodules.prepared.face_index import FaceIndex, FaceRecord
-from datamodules.prepared.shards import Place
+from datamodules.prepared.shards import ShardMember
 from datamodules.prepared.tables import IMAGE_COLUMNS, PLACE
 from datamodules.runtime.errors import UserError
 from datamodules.spacing import space_evenly
@@ -146,7 +146,7 @@ class CropClips(Clips):
 
     def read(self, face: FaceRecord, i: int, kind: str) -> NDArray[np.uint8]:
         folder, file = self.folders[face.home], face.where[kind][i]
-        place = Place(file, int(face.where[f"{kind}_offset"][i]), int(face.where[f"{kind}_length"][i]))
+        place = ShardMember(file, int(face.where[f"{kind}_offset"][i]), int(face.where[f"{kind}_length"][i]))
         try:
             content = place.read(folder)
             if crc32(content) != face.where[f"{kind}_crc"][i]:

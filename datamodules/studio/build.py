@@ -103,7 +103,7 @@ def cast(folder: Path) -> dict[str, list[Person]]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Video:
+class StudioVideo:
     """One video before it is encoded."""
 
     folder: str  # below the root, as FaceForensics++ names it
@@ -113,13 +113,13 @@ class Video:
     points: NDArray[np.float32]  # (T, 68, 2)
 
 
-def render(plan: Plan, target: Person, source: Person) -> Iterator[Video]:
+def render(plan: Plan, target: Person, source: Person) -> Iterator[StudioVideo]:
     """The real video of one id, then all its forgeries with the face of another."""
     shot, portrait = plan.shot(target.id), make_portrait(target)
     camera = open_camera(shot)
     frames = list(render_video(portrait, shot, camera))
     real = [camera.shoot(frame.picture, i) for i, frame in enumerate(frames)]
-    yield Video(
+    yield StudioVideo(
         folder="original_sequences/youtube",
         stem=target.id,
         frames=real,
@@ -143,7 +143,9 @@ def render(plan: Plan, target: Person, source: Person) -> Iterator[Video]:
             masks.append(((forged.alpha > 0) * 255).astype(np.uint8))
             moved.append(forged.points)
         folder = f"manipulated_sequences/{method}"
-        yield Video(folder=folder, stem=f"{target.id}_{source.id}", frames=fake, masks=masks, points=np.stack(moved))
+        yield StudioVideo(
+            folder=folder, stem=f"{target.id}_{source.id}", frames=fake, masks=masks, points=np.stack(moved)
+        )
 
 
 def film_id(plan: Plan, root: Path, target: Person, source: Person, forged: bool = True) -> None:

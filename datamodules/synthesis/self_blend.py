@@ -22,7 +22,7 @@ from datamodules.synthesis.soft_mask import elastic, sampling_coordinates, softe
 
 
 @dataclass(kw_only=True)
-class Draws:
+class BlendDraws:
     """The numbers of B forgeries, drawn on the CPU whatever the device."""
 
     mirrored: Tensor  # (B,) bool
@@ -123,10 +123,10 @@ class SelfBlend(Synthesis):
                 drawn.append(self.draws(min(step, b - start), *faces.shape[-2:]))
         yield slice(0, b), self.blend_drawn(faces, landmarks, join_draws(drawn))
 
-    def draws(self, b: int, height: int, width: int) -> Draws:
+    def draws(self, b: int, height: int, width: int) -> BlendDraws:
         """All numbers of the forgeries of b faces."""
         sides = [int(side * height / 256) for side in self.kernel]
-        return Draws(
+        return BlendDraws(
             mirrored=draw_flags(0.5 * self.training, b),
             high=draw_flags(self.forehead, b),
             hull=torch.randint(len(self.hulls), (b,)),
@@ -156,7 +156,7 @@ class SelfBlend(Synthesis):
             quality=torch.randint(self.quality[0], self.quality[1] + 1, (b,)),
         )
 
-    def blend_drawn(self, faces: Tensor, landmarks: Tensor, drawn: Draws) -> Blend:
+    def blend_drawn(self, faces: Tensor, landmarks: Tensor, drawn: BlendDraws) -> Blend:
         images, points, d = faces[:, 0], landmarks[:, 0], drawn
         h, w = images.shape[-2:]
         kinds = [(d.sharp if kind == 1 else ~d.sharp & (d.factor == kind)).nonzero().flatten() for kind in (1, 2, 4)]
@@ -193,7 +193,7 @@ class SelfBlend(Synthesis):
         source = F.grid_sample(source, straight, padding_mode="zeros", align_corners=True)
         return source, F.grid_sample(hull, bent, mode="nearest", padding_mode="zeros", align_corners=True)
 
-    def age(self, blend: Blend, d: Draws) -> Blend:
+    def age(self, blend: Blend, d: BlendDraws) -> Blend:
         """Real and fake alike shifted in colour, lit and compressed."""
         pairs = blend.pairs
         strength = 3 * self.light * d.is_lit
@@ -248,8 +248,8 @@ def mirror_points(points: Tensor, width: int) -> Tensor:
     return out
 
 
-def join_draws(draws: Sequence[Draws]) -> Draws:
+def join_draws(draws: Sequence[BlendDraws]) -> BlendDraws:
     """Of one batch, what was drawn for its parts."""
-    parts: dict[str, list[Any]] = {f.name: [getattr(one, f.name) for one in draws] for f in fields(Draws)}
+    parts: dict[str, list[Any]] = {f.name: [getattr(one, f.name) for one in draws] for f in fields(BlendDraws)}
     cuts = [cut for each in parts.pop("cuts") for cut in each]
-    return Draws(cuts=cuts, **{name: torch.cat(each) for name, each in parts.items()})
+    return BlendDraws(cuts=cuts, **{name: torch.cat(each) for name, each in parts.items()})

@@ -17,7 +17,7 @@ from datamodules.batch import Batch
 from datamodules.runtime.errors import UserError
 from lightning_modules.base import Method, Prediction
 from lightning_modules.lae.attention import Form, attention_loss, enlarge, evidence, normalize
-from lightning_modules.lae.network import Comparator, Decoder, Discriminator, Encoded, Encoder
+from lightning_modules.lae.network import Comparator, Discriminator, Encoded, Encoder, ImageDecoder
 from lightning_modules.trunks.weights import TrunkWeights
 from lightning_modules.weights import read
 
@@ -80,7 +80,7 @@ class LAE(Method):
             raise UserError(f"latent {latent}: must be even, one half is for real faces")
         self.encoder, self.decoder = (
             Encoder(trunk, trunk_weights, widths, latent, stride),
-            Decoder(size, latent, widths),
+            ImageDecoder(size, latent, widths),
         )
         self.size, self.units, self.first, self.decodes = size, latent // 2, first, decodes
         self.pixel_weight, self.perceptual, self.adversarial = pixels, perceptual, adversarial

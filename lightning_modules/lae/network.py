@@ -83,7 +83,7 @@ class Encoder(nn.Module):
         return Encoded(features, channels, self.latent(channels).relu())
 
 
-class Decoder(nn.Module):
+class ImageDecoder(nn.Module):
     def __init__(self, size: int, latent: int, widths: Sequence[int]) -> None:
         super().__init__()
         doublings = (size // SMALLEST).bit_length() - 1

@@ -21,7 +21,7 @@ RIDGE = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scored:
+class ScoredFaces:
     """Faces of the training set as a method sees them."""
 
     names: Sequence[str]  # of the sample, for ties: what is chosen must not depend on the order
@@ -52,7 +52,7 @@ def ranked_channels(channels: Floats, label: NDArray[np.int64], count: int) -> t
 
 
 def choose(
-    faces: Scored,
+    faces: ScoredFaces,
     budget: int,
     strategy: Strategy = "active",
     per_video: int = 2,
@@ -95,7 +95,7 @@ def choose(
 
 
 def take_by_turns(
-    orders: Sequence[Sequence[int]], faces: Scored, budget: int, per_video: int, earlier: Collection[str]
+    orders: Sequence[Sequence[int]], faces: ScoredFaces, budget: int, per_video: int, earlier: Collection[str]
 ) -> list[int]:
     """Rows from the beginning of each order in turn, none twice, and not too many of a video."""
     before = set(earlier)

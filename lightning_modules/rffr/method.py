@@ -17,7 +17,7 @@ from lightning_modules.mae.method import generator_of
 from lightning_modules.mae.network import MAE
 from lightning_modules.mae.reconstruction import GAIN, suspicion
 from lightning_modules.rffr.convert import convert_reference
-from lightning_modules.rffr.network import Branch, ConvolutionalBranch, Network, Sees
+from lightning_modules.rffr.network import Branch, ConvolutionalBranch, RFFRNetwork, Sees
 from lightning_modules.trunks.weights import TrunkWeights
 from lightning_modules.weights import fill, read
 
@@ -66,7 +66,7 @@ class RFFR(Method):
         super().__init__(**kwargs)
         if not 0 < chance <= 1:
             raise UserError(f"chance {chance}: must be above 0 and at most 1")
-        self.network = Network(
+        self.network = RFFRNetwork(
             branch, trunk_weights if weights is None else None, grid, generator, passes, sees, compat
         )
         if chance < 1 and self.network.is_convolutional:

@@ -22,7 +22,7 @@ class Straight(HTTPRedirectHandler):
         return None
 
 
-class Server:
+class LabelStudio:
     def __init__(self, url: str, token: str) -> None:
         """
         Args:

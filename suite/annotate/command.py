@@ -18,7 +18,7 @@ from datamodules.annotation.label_studio import CONFIG, enlarge, read_export, ta
 from datamodules.annotation.request import Request, read_request
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
-from suite.annotate.client import Server
+from suite.annotate.client import LabelStudio
 from suite.cli.parser import Parser
 from suite.cli.suggest import suggest_file
 
@@ -89,11 +89,11 @@ def import_masks(file: Path, run: Path) -> None:
     receive(exported, run)
 
 
-def server(url: str, token: SecretStr | None) -> Server:
+def server(url: str, token: SecretStr | None) -> LabelStudio:
     given = token.get_secret_value() if token else os.environ.get(TOKEN)
     if not given:
         raise UserError(f"token: give --token, or better set {TOKEN}, which other users of the machine do not see")
-    return Server(url, given)
+    return LabelStudio(url, given)
 
 
 def push(run: Path, url: str, token: SecretStr | None = None, title: str | None = None) -> None:

@@ -13,7 +13,7 @@ from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
 from suite.benchmark.comparisons import compare
 from suite.benchmark.conditions import Degradations
-from suite.benchmark.overrides import Settings
+from suite.benchmark.overrides import Overrides
 from suite.benchmark.page import page
 from suite.benchmark.plan import DatasetSpec, MethodSpec, Sweep, SweepJob
 from suite.benchmark.results import write
@@ -29,7 +29,7 @@ def benchmark(
     train: dict[str, DatasetSpec],
     test: dict[str, DatasetSpec],
     seeds: list[int] = [0],  # noqa: B006
-    change: Settings = Settings(),  # noqa: B008
+    change: Overrides = Overrides(),  # noqa: B008
     degraded: Degradations = Degradations(),  # noqa: B008
     least_coverage: float = 0.99,
     learned: float = 0.9,

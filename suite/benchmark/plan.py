@@ -12,7 +12,7 @@ import yaml
 from datamodules.runtime.errors import UserError
 from lightning_modules.own_validation import LIMIT, check_limit
 from suite.benchmark.conditions import Condition, Degradations
-from suite.benchmark.overrides import Settings, merge
+from suite.benchmark.overrides import Overrides, merge
 from suite.benchmark.subgroups import read_attributes
 
 # of a data set: what another one does not say must not be left over from it
@@ -36,7 +36,7 @@ class MethodSpec:
     """
 
     config: list[Path]
-    change: Settings = field(default_factory=Settings)
+    change: Overrides = field(default_factory=Overrides)
     checkpoint: Path | None = None
     trained: bool = True
     after: str | None = None
@@ -66,7 +66,7 @@ class DatasetSpec:
     """
 
     data: Path
-    change: Settings = field(default_factory=Settings)
+    change: Overrides = field(default_factory=Overrides)
     attributes: Path | None = None
 
     def __post_init__(self) -> None:

@@ -23,7 +23,7 @@ LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class MatrixCell:
     """One cell of the matrix: the seeds of a method, trained on one set and tested on another."""
 
     values: Sequence[float]
@@ -48,7 +48,9 @@ class Place:
 Key = tuple[str, str, str]  # method, training set, test set
 
 
-def matrix(rows: Sequence[Mapping[str, Any]], failures: Sequence[Failure], learned: float = LIMIT) -> dict[Key, Place]:
+def matrix(
+    rows: Sequence[Mapping[str, Any]], failures: Sequence[Failure], learned: float = LIMIT
+) -> dict[Key, MatrixCell]:
     """Of the video AUROC, of all forgeries together.
 
     Args:
@@ -71,12 +73,12 @@ def matrix(rows: Sequence[Mapping[str, Any]], failures: Sequence[Failure], learn
         seeds = [row for row in found.get(key, []) if row not in below]
         values = [row[AUROC] for row in seeds if row[AUROC] is not None]
         low, high = (seeds[0][f"{AUROC}_{end}"] if len(seeds) == 1 else None for end in ("low", "high"))
-        places[key] = Place(values=values, low=low, high=high, failed=failed[key])
+        places[key] = MatrixCell(values=values, low=low, high=high, failed=failed[key])
         places[key] = replace(places[key], untrained=len(below), reason=describe(below, learned))
     return places
 
 
-def table(places: Mapping[Key, Place]) -> list[list[str]]:
+def table(places: Mapping[Key, MatrixCell]) -> list[list[str]]:
     """With its heading: method, training set, then the test sets."""
     tests = list(dict.fromkeys(test for *_, test in places if test))
     rows = list(dict.fromkeys((method, train) for method, train, _ in places))

@@ -33,7 +33,7 @@ PRODUCTS = {DOCUMENT, PAGE, FILM, PICTURE}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class DetectSettings:
     """
     Args:
         frames: Moments of each file that are scored, at least; all of a shorter one.
@@ -83,11 +83,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         "the suite."
     )
     parser.add_argument("--checkpoint", type=Path, nargs="+", default=[DEFAULT], help=several)
-    parser.add_class_arguments(Settings, as_group=False)
+    parser.add_class_arguments(DetectSettings, as_group=False)
 
 
-def settings_of(given: Namespace) -> Settings:
-    return Settings(**{one.name: getattr(given, one.name) for one in fields(Settings)})
+def settings_of(given: Namespace) -> DetectSettings:
+    return DetectSettings(**{one.name: getattr(given, one.name) for one in fields(DetectSettings)})
 
 
 def introduce(methods: list[Trained], rates: Rates) -> list[str]:
@@ -113,7 +113,7 @@ def name_apart(methods: list[Trained]) -> list[Trained]:
 class Analyzer:
     """Trained methods, ready for files."""
 
-    def __init__(self, checkpoints: list[Path], settings: Settings) -> None:
+    def __init__(self, checkpoints: list[Path], settings: DetectSettings) -> None:
         """
         Args:
             checkpoints: Several are an ensemble.

@@ -12,7 +12,7 @@ from datamodules.media.image_sequence import PICTURES
 from datamodules.runtime.errors import UserError
 from suite.cli.parser import Parser, expand_flag
 from suite.cli.progress import bar
-from suite.detect.analyzer import PAGE, Analyzer, Settings, add_arguments, introduce, settings_of
+from suite.detect.analyzer import PAGE, Analyzer, DetectSettings, add_arguments, introduce, settings_of
 
 FILMS = {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif", ".3gp", ".wmv", ".flv", ".mpg", ".mpeg", ".ts"}
 
@@ -37,7 +37,7 @@ def list_inputs(given: Sequence[Path], out: Path) -> dict[str, Path]:
     return found
 
 
-def detect(files: list[Path], checkpoint: list[Path], out: Path, film: bool, settings: Settings) -> None:
+def detect(files: list[Path], checkpoint: list[Path], out: Path, film: bool, settings: DetectSettings) -> None:
     found = list_inputs(files, out)
     analyzer = Analyzer(checkpoint, settings)
     print("\n".join(introduce(analyzer.methods, settings.rates)))

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.faces.align import ALIGNMENTS, Alignment
-from datamodules.faces.detection.base import Detector
+from datamodules.faces.detection.base import FaceDetector
 from datamodules.faces.detection.blaze_face import BlazeFace
 from datamodules.faces.detection.hog import HOG
 from datamodules.faces.landmarks.base import Landmarks, NoLandmarks
@@ -78,7 +78,7 @@ def shape_boxes(contract: Contract) -> bool:
     return contract.get("room", 0) != 0 or mesh_of(contract) is not None
 
 
-def detector_of(contract: Contract) -> Detector:
+def detector_of(contract: Contract) -> FaceDetector:
     """As it is set there, or dlib's; the model itself is compared."""
     name, *settings = str(contract["detector"]).split()
     return BlazeFace(float(settings[-1])) if name == BlazeFace.__name__ and settings else HOG()

@@ -10,7 +10,7 @@ from typing import Any
 from datamodules.runtime.errors import UserError
 from suite.cli.extras import require_extra
 from suite.cli.parser import Parser
-from suite.detect.analyzer import Analyzer, Settings, add_arguments, introduce, settings_of
+from suite.detect.analyzer import Analyzer, DetectSettings, add_arguments, introduce, settings_of
 from suite.serve.limits import Bounds
 from suite.serve.worker import Asked, Worker
 
@@ -18,13 +18,17 @@ LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
 SHORT = {"seconds": 600.0, "pixels": 4096 * 2304}  # of what strangers send, see Limits
 
 
-def create_analysis(checkpoints: list[Path], settings: Settings) -> Callable[[Asked, Callable[[int, int], None]], Any]:
+def create_analysis(
+    checkpoints: list[Path], settings: DetectSettings
+) -> Callable[[Asked, Callable[[int, int], None]], Any]:
     """What the worker does with each file."""
     analyzer = Analyzer(checkpoints, settings)
     return lambda file, progress: analyzer.analyze(file.path, file.out, True, progress, file.name)
 
 
-def serve(checkpoint: list[Path], settings: Settings, bounds: Bounds, host: str, port: int, names: list[str]) -> None:
+def serve(
+    checkpoint: list[Path], settings: DetectSettings, bounds: Bounds, host: str, port: int, names: list[str]
+) -> None:
     require_extra("serve", ("starlette", "uvicorn"), "serve")
     import uvicorn
 

@@ -13,7 +13,7 @@ import torch
 
 from datamodules.annotation.annotated_faces import AnnotatedFaces
 from datamodules.annotation.oracle import DatasetMasks, DrawnMasks, face_of
-from datamodules.annotation.request import Face, Request, read_request
+from datamodules.annotation.request import Request, RequestedFace, read_request
 from datamodules.face_data import FaceData
 from datamodules.runtime.errors import UserError
 from suite.__main__ import main
@@ -25,11 +25,11 @@ def asking(prepared: Path, budget: int = 6) -> FaceData:
     return FaceData(prepared=prepared, batch_size=8, num_workers=0, draws=2, oracle=oracle, annotated=4)
 
 
-def fakes(data: FaceData, count: int, start: int = 0) -> list[Face]:
-    out: list[Face] = []
+def fakes(data: FaceData, count: int, start: int = 0) -> list[RequestedFace]:
+    out: list[RequestedFace] = []
     for batch in data.candidates(4):
         known = zip(batch.video, batch.track.tolist(), batch.numbers[:, 0].tolist(), batch.label.tolist(), strict=True)
-        out += [Face(*one) for *one, label in known if label]
+        out += [RequestedFace(*one) for *one, label in known if label]
     return out[start : start + count]
 
 
@@ -54,7 +54,7 @@ def test_masks_are_counted_once_and_never_beyond_the_budget(prepared: Path) -> N
     with pytest.raises(UserError, match="masks: 7 were asked for, the budget is 6"):
         data.ask(fakes(data, 1, start=6), {})
     assert data.granted.state()["masks"] == 6
-    for face in (Face("nobody", 0, 0), fakes(data, 1)[0]._replace(frame=10**6)):
+    for face in (RequestedFace("nobody", 0, 0), fakes(data, 1)[0]._replace(frame=10**6)):
         with pytest.raises(UserError, match="is not among the faces of training"):
             data.ask([face], {})
     assert not any(sample.mask is not None for sample in data.samples(fakes(data, 3)))
@@ -89,7 +89,7 @@ def test_granted_faces_join_every_batch_and_count_for_nothing_else(prepared: Pat
 
 
 def test_a_request_is_read_as_it_was_written(tmp_path: Path) -> None:
-    faces = [Face("d/a,b/c23/x y", 0, 3), Face('d/"q"/c23/1', 2, 10)]
+    faces = [RequestedFace("d/a,b/c23/x y", 0, 3), RequestedFace('d/"q"/c23/1', 2, 10)]
     request = Request(faces=faces, scores=[0.1, -1 / 3], about={"strategy": "active"})
     request.write(tmp_path)
     assert read_request(tmp_path) == request
@@ -158,7 +158,7 @@ def test_masks_are_asked_for_in_rounds_and_a_resumed_training_knows_those_of_its
     command = arguments(prepared, run, *oracle, "--data.oracle.budget", "5", "--trainer.callbacks", asked)
     mask = np.zeros((64, 64), np.uint8)
     mask[:32] = 255
-    found: list[list[Face]] = []
+    found: list[list[RequestedFace]] = []
     for part in range(2):
         main([*command, "--ckpt_path", "last"] if part else command)
         request = read_request(run)

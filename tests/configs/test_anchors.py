@@ -14,7 +14,7 @@ import yaml
 from datamodules.runtime.errors import UserError
 from lightning_modules.classifier import Classifier
 from lightning_modules.rffr.method import RFFR
-from lightning_modules.rffr.network import Network
+from lightning_modules.rffr.network import RFFRNetwork
 from lightning_modules.trunks.weights import TrunkWeights
 from tests.conftest import ROOT
 
@@ -65,7 +65,8 @@ def test_an_anchor_starts_from_the_weights_it_is_known_for(config: str, weights:
 
 def test_the_branch_of_the_network_alone_is_that_of_the_method() -> None:
     assert (
-        inspect.signature(Network).parameters["branch"].default == inspect.signature(RFFR).parameters["branch"].default
+        inspect.signature(RFFRNetwork).parameters["branch"].default
+        == inspect.signature(RFFR).parameters["branch"].default
     )
 
 

@@ -14,7 +14,7 @@ from datamodules.face_data import FaceData
 from datamodules.runtime.errors import UserError
 from lightning_modules.familiarity import Familiarity, fit_familiarity
 from lightning_modules.trained_method import load, save
-from suite.detect.analyzer import Analyzer, Settings
+from suite.detect.analyzer import Analyzer, DetectSettings
 from suite.detect.pipeline import Limits
 from suite.pretrained import from_pretrained
 from tests.conftest import ROOT
@@ -23,7 +23,7 @@ from tests.fixtures.head_clips import Frames, head, write
 
 __all__ = ["head", "small"]  # fixtures
 
-SETTINGS = Settings(frames=8, spacing=1e9, usable=EASY, device="cpu")
+SETTINGS = DetectSettings(frames=8, spacing=1e9, usable=EASY, device="cpu")
 
 
 def test_images_arrays_tensors_and_files_of_the_same_pixels_have_the_same_scores(

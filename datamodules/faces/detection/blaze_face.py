@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.faces import tflite
-from datamodules.faces.detection.base import SAME, Detector, Floats, Found, Image, find_same, overlap
+from datamodules.faces.detection.base import SAME, FaceDetector, Floats, Found, Image, find_same, overlap
 from datamodules.faces.view import View
 from datamodules.runtime.errors import UserError
 
@@ -30,7 +30,7 @@ row, column = np.mgrid[: SIDE // STRIDE, : SIDE // STRIDE]
 ANCHORS = (np.stack([column, row], -1).reshape(-1, 1, 2) + 0.5).astype(np.float32) * STRIDE
 
 
-class BlazeFace(Detector):
+class BlazeFace(FaceDetector):
     def __init__(self, threshold: float = 0.5) -> None:
         """
         Args:

@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from datamodules.faces.detection.base import Detector, Floats, Found, Grey, Image, find_same
+from datamodules.faces.detection.base import FaceDetector, Floats, Found, Grey, Image, find_same
 from datamodules.faces.view import View
 
 WINDOW = 76  # side of the smallest face that it sees, pixels
@@ -17,7 +17,7 @@ LOOSER = -0.4  # threshold inside that region, where a face is expected
 FACE = 92.0  # side that a known face is resized to
 
 
-class HOG(Detector):
+class HOG(FaceDetector):
     def find(self, image: Image, smallest: float) -> list[Found]:
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         factor = WINDOW / smallest

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
-from datamodules.faces.detection.base import SAME, Detector, Floats, Found, Image, overlap, search_frame
+from datamodules.faces.detection.base import SAME, FaceDetector, Floats, Found, Image, overlap, search_frame
 from datamodules.faces.landmarks.base import PRESENCE, Landmarks
 from datamodules.faces.tracking.appearance import correlate, describe
 from datamodules.faces.tracking.cuts import Cuts
@@ -33,7 +33,7 @@ class Pursuit:
 
     def __init__(
         self,
-        detector: Detector,
+        detector: FaceDetector,
         landmarks: Landmarks,
         every: int,
         smallest: float,

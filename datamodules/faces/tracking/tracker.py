@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.faces.detection.base import SMALLEST, Detector
+from datamodules.faces.detection.base import SMALLEST, FaceDetector
 from datamodules.faces.detection.blaze_face import BlazeFace
 from datamodules.faces.landmarks.base import Landmarks, NoLandmarks
 from datamodules.faces.landmarks.face_mesh import FaceMesh
@@ -23,7 +23,7 @@ class FaceTracker:
 
     def __init__(
         self,
-        detector: Detector | None = None,
+        detector: FaceDetector | None = None,
         landmarks: Landmarks | None = None,
         every: int = 45,
         smallest: float = SMALLEST,

@@ -15,7 +15,7 @@ from datamodules.studio.camera import Camera
 from datamodules.studio.face import Array, Expression
 from datamodules.studio.head import Head, render
 from datamodules.studio.portrait import Portrait
-from datamodules.studio.scene import Frame, composite
+from datamodules.studio.scene import RenderedFrame, composite
 from datamodules.studio.shot import Shot
 
 Box = tuple[int, int, int, int]
@@ -30,7 +30,7 @@ class Take:
     source: Portrait
     shot: Shot
     camera: Camera
-    frames: list[Frame]
+    frames: list[RenderedFrame]
     source_shot: Shot
     difficulty: float  # 0 leaves strong traces, 1 faint ones
     seed: list[int]
@@ -139,7 +139,7 @@ def outline_face(points: Array) -> Array:
 
 
 def repaint_frames(
-    take: Take, head: Head, cover: Callable[[Frame, Array], Array], expressions: list[Expression] | None = None
+    take: Take, head: Head, cover: Callable[[RenderedFrame, Array], Array], expressions: list[Expression] | None = None
 ) -> Iterator[Forged]:
     """Another head in what cover makes of a frame and its new points, with the target's expressions or with others."""
     for i, (frame, expression) in enumerate(zip(take.frames, expressions or take.shot.expressions, strict=True)):

@@ -23,7 +23,7 @@ from datamodules.studio.forgeries.base import (
 )
 from datamodules.studio.forgeries.graft import graft, reshape
 from datamodules.studio.relief import smooth
-from datamodules.studio.scene import Frame, head_for
+from datamodules.studio.scene import RenderedFrame, head_for
 from datamodules.studio.scenery.background import Background
 
 INSIDE = ["eyes", "nose", "lips", "cheeks", "brows"]
@@ -42,7 +42,7 @@ def local_edit(take: Take) -> Iterator[Forged]:
     part = draw_part(take, INSIDE)
     head = graft(head_for(take.target, take.shot, take.interpolate(0.45, 1.0)), take.source, take.interpolate(1.0, 0.5))
 
-    def cover(frame: Frame, theirs: Array) -> Array:
+    def cover(frame: RenderedFrame, theirs: Array) -> Array:
         groups = pair_groups(group_parts(frame.points)[part], group_parts(theirs)[part])
         return cover_groups(frame.picture.shape, groups, GROW[part], take.interpolate(0.04, 0.1) * take.radius)
 
@@ -71,7 +71,7 @@ def reshape_jaw(take: Take) -> Iterator[Forged]:
     share = np.sin(np.linspace(0, np.pi, 17))[:, None] ** 0.7
     points[[*JAW]] += share * wider * (points[[*JAW]] - points[[*NOSE]].mean(0)) * (1.0, 0.5)
 
-    def band(frame: Frame, theirs: Array) -> Array:
+    def band(frame: RenderedFrame, theirs: Array) -> Array:
         middle = frame.points[[*NOSE]].mean(0)
         reach = [p[2:15] - middle for p in (frame.points, theirs)]
         far = np.maximum(*(np.linalg.norm(r, axis=1, keepdims=True) for r in reach)) + 0.2 * take.radius
@@ -89,7 +89,7 @@ def replace_forehead(take: Take) -> Iterator[Forged]:
     """The forehead of the source."""
     head = graft(head_for(take.target, take.shot, take.interpolate(0.45, 1.0)), take.source, 0.0)
 
-    def above_brows(frame: Frame, theirs: Array) -> Array:
+    def above_brows(frame: RenderedFrame, theirs: Array) -> Array:
         brows = frame.points[[*BROWS]]
         up = frame.points[27] - frame.points[8]
         up /= np.linalg.norm(up)
@@ -99,7 +99,7 @@ def replace_forehead(take: Take) -> Iterator[Forged]:
     return repaint_frames(take, head, above_brows)
 
 
-def find_hair(frame: Frame) -> Array:
+def find_hair(frame: RenderedFrame) -> Array:
     """The share of hair in each pixel, (H, W): of the person, above the chin, beside the face and unlike skin."""
     picture, points = frame.picture, frame.points
     outside = 1 - cover_groups(picture.shape, [outline_face(points)], 1.15, 0.5)

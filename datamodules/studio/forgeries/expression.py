@@ -20,7 +20,7 @@ from datamodules.studio.forgeries.base import (
     pair_groups,
     repaint_frames,
 )
-from datamodules.studio.scene import Frame, head_for
+from datamodules.studio.scene import RenderedFrame, head_for
 
 
 def reenactment(take: Take) -> Iterator[Forged]:
@@ -29,7 +29,7 @@ def reenactment(take: Take) -> Iterator[Forged]:
     driving = [take.source_shot.expressions[i % len(take.source_shot)] for i in range(len(take.shot))]
     expressions = [mix(mine, theirs, share) for mine, theirs in zip(take.shot.expressions, driving, strict=True)]
 
-    def cover(frame: Frame, theirs: Array) -> Array:
+    def cover(frame: RenderedFrame, theirs: Array) -> Array:
         mine, new = group_parts(frame.points), group_parts(theirs)
         groups = [group for part in ("lips", "eyes") for group in pair_groups(mine[part], new[part])]
         return cover_groups(frame.picture.shape, groups, 1.5, 0.06 * take.radius)

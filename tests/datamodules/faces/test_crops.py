@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from datamodules.faces.crop import Square
 from datamodules.media.image import Format, decode, encode
 from datamodules.media.mask_video import align
-from datamodules.prepared.shards import Place, join_tars, write_tar
+from datamodules.prepared.shards import ShardMember, join_tars, write_tar
 
 
 @given(
@@ -78,7 +78,7 @@ def test_tars_are_read_by_offset_and_by_anybody(tmp_path: Path) -> None:
     for content, place, shift in zip(contents, places, shifts, strict=True):
         for name, expected in content.items():
             assert place[name].read(tmp_path) == expected
-            assert Place("all.tar", place[name].offset + shift, place[name].length).read(tmp_path) == expected
+            assert ShardMember("all.tar", place[name].offset + shift, place[name].length).read(tmp_path) == expected
     with tarfile.open(tmp_path / "all.tar") as tar:
         assert tar.getnames() == [name for content in contents for name in content]
 

@@ -26,7 +26,7 @@ from datamodules.prepared import checksums
 from datamodules.prepared.face_table import FACES
 from datamodules.prepared.tables import CROPS, save, save_tracks
 from datamodules.runtime.errors import UserError
-from suite.detect.analyzer import Analyzer, Settings
+from suite.detect.analyzer import Analyzer, DetectSettings
 from suite.detect.usable import Usable
 from tests.fixtures.detecting import SCHEMA, small
 from tests.fixtures.head_clips import Frames, head, write
@@ -147,7 +147,7 @@ def test_moments_that_are_not_usable_have_no_part_in_the_verdict_and_are_counted
     usable = Usable(side=20, moments=2, sharpness=0.0)
 
     def look(usable: Usable) -> tuple[dict[str, Any], str]:
-        settings = Settings(frames=len(frames), usable=usable, device="cpu")
+        settings = DetectSettings(frames=len(frames), usable=usable, device="cpu")
         content = Analyzer([small], settings).analyze(path, tmp_path / "out", False, lambda *_: None)
         jsonschema.validate(content, SCHEMA)
         return content, (tmp_path / "out/page.html").read_text()

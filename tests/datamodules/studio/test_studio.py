@@ -23,7 +23,7 @@ from benchmarks.studies.studio import traits
 from datamodules.datasets.ffpp import index
 from datamodules.media.video import Decord, probe
 from datamodules.runtime.errors import UserError
-from datamodules.studio.build import Plan, Size, Video, begin, build, cast, render
+from datamodules.studio.build import Plan, Size, StudioVideo, begin, build, cast, render
 from datamodules.studio.forgeries.all import FORGERIES
 from datamodules.studio.people import LONDON, Person, read_people
 from tests.conftest import PLAN
@@ -139,7 +139,7 @@ def test_mask_videos_show_the_altered_region(studio: Path) -> None:
 
 
 @functools.cache
-def rendered(difficulty: float = PLAN.difficulty) -> dict[str, Video]:
+def rendered(difficulty: float = PLAN.difficulty) -> dict[str, StudioVideo]:
     """The real video and all forgeries of one person before coding, by the name of their folder."""
     plan = replace(PLAN, difficulty=difficulty)
     return {Path(video.folder).name: video for video in render(plan, TARGET, SOURCE)}

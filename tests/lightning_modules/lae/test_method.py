@@ -18,7 +18,7 @@ from datamodules.batch import Batch
 from datamodules.runtime.errors import UserError
 from lightning_modules.lae.attention import attention_loss, evidence, normalize, unit_maps
 from lightning_modules.lae.method import LAE
-from lightning_modules.lae.selection import Scored, choose, ranked_channels
+from lightning_modules.lae.selection import ScoredFaces, choose, ranked_channels
 from tests.fixtures.tiny_lae import tiny
 
 
@@ -199,7 +199,7 @@ def test_what_is_decoded_is_as_large_as_what_was_shown(decodes: Any) -> None:
         model(torch.rand(1, 1, 3, 32, 32))
 
 
-def scored(n: int = 200, seed: int = 0) -> Scored:
+def scored(n: int = 200, seed: int = 0) -> ScoredFaces:
     """Channel 7 fires on a tenth of the fakes, and on them alone."""
     rng = np.random.default_rng(seed)
     label = np.arange(n) % 2
@@ -208,7 +208,7 @@ def scored(n: int = 200, seed: int = 0) -> Scored:
     planted = np.flatnonzero(label)[: n // 20]
     channels[planted, 7] += 12
     names = [f"{i:04d}" for i in range(n)]
-    return Scored(names=names, videos=names, label=label, logit=rng.normal(0, 1, n), channels=channels)
+    return ScoredFaces(names=names, videos=names, label=label, logit=rng.normal(0, 1, n), channels=channels)
 
 
 def test_a_planted_channel_is_found_and_its_fakes_are_asked_for() -> None:
@@ -228,7 +228,7 @@ def test_the_order_of_the_data_does_not_change_the_choice(seed: int, strategy: A
     faces = scored(60)
     assert faces.channels is not None
     order = np.random.default_rng(seed).permutation(60)
-    other = Scored(
+    other = ScoredFaces(
         names=[faces.names[i] for i in order],
         videos=[faces.videos[i] for i in order],
         label=faces.label[order],
@@ -251,7 +251,7 @@ def test_channels_take_turns_and_a_later_round_takes_others() -> None:
         assert first.rows[turn] == next(i for i in best if i not in first.rows[:turn])
     later = choose(faces, 8, channels=4, by="turns", earlier=[faces.names[i] for i in first.rows])
     assert len(set(first.rows + later.rows)) == 16
-    twice = Scored(names=faces.names, videos=["a"] * 200, label=faces.label, logit=faces.logit)
+    twice = ScoredFaces(names=faces.names, videos=["a"] * 200, label=faces.label, logit=faces.logit)
     asked = choose(twice, 8, "random", per_video=3)
     assert len(asked.rows) == 3
     assert not choose(twice, 8, "random", per_video=3, earlier=[twice.names[i] for i in asked.rows]).rows
@@ -261,13 +261,13 @@ def test_one_video_cannot_eat_the_budget_and_the_undecided_come_first() -> None:
     rng = np.random.default_rng(0)
     logit = rng.normal(0, 1, 40)
     names = [f"{i:02d}" for i in range(40)]
-    faces = Scored(names=names, videos=[n[0] for n in names], label=np.ones(40, np.int64), logit=logit)
+    faces = ScoredFaces(names=names, videos=[n[0] for n in names], label=np.ones(40, np.int64), logit=logit)
     chosen = choose(faces, 12, "uncertainty", per_video=2)
     assert len(chosen.rows) == 8  # four videos
     assert chosen.rows[0] == int(np.abs(logit).argmin())
     with pytest.raises(UserError, match="take 'uncertainty' or 'random'"):
         choose(faces, 3, "active")
-    still = Scored(names=names, videos=names, label=np.arange(40) % 2, logit=logit, channels=np.ones((40, 8)))
+    still = ScoredFaces(names=names, videos=names, label=np.arange(40) % 2, logit=logit, channels=np.ones((40, 8)))
     with pytest.raises(UserError, match="no channel of the method varies"):
         choose(still, 3)
     with pytest.raises(UserError, match="budget 0: there are 40 fakes"):

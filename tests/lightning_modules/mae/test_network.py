@@ -12,7 +12,7 @@ from datamodules.runtime.errors import UserError
 from lightning_modules.mae.block_grid import Grid
 from lightning_modules.mae.network import MAE, positions
 from lightning_modules.mae.reconstruction import reconstruct, residual
-from lightning_modules.rffr.network import Network
+from lightning_modules.rffr.network import RFFRNetwork
 
 
 def tiny(size: int = 64) -> MAE:
@@ -41,7 +41,7 @@ def test_blocks_that_do_not_fit_are_refused() -> None:
     with pytest.raises(UserError, match="blocks of 5 patches: do not tile 14 less a border of 1"):
         Grid(block=5)
     with pytest.raises(UserError, match="grid of 14 patches a side: the generator has 8"):
-        Network("vit_tiny_patch16_224", generator=tiny())
+        RFFRNetwork("vit_tiny_patch16_224", generator=tiny())
 
 
 def test_patches_become_the_picture_that_they_were_cut_from() -> None:
@@ -114,7 +114,7 @@ def test_what_two_passes_recover_is_averaged() -> None:
 
 
 def test_the_generator_learns_nothing_from_the_detector() -> None:
-    network = Network("vit_tiny_patch16_224", grid=Grid(patches=8, block=2), generator=tiny(64))
+    network = RFFRNetwork("vit_tiny_patch16_224", grid=Grid(patches=8, block=2), generator=tiny(64))
     logits, _ = network(torch.rand(2, 3, 64, 64), torch.tensor([0, 3]))
     logits.sum().backward()
     assert all(p.grad is None for p in network.generator.parameters())

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from datamodules.annotation import brush
-from datamodules.annotation.request import Face, Request, read_request
+from datamodules.annotation.request import Request, RequestedFace, read_request
 from datamodules.runtime.errors import UserError
 from suite.__main__ import main
 from tests.conftest import ROOT
@@ -72,7 +72,7 @@ def painted(name: str, mask: np.ndarray) -> dict[str, object]:
 def asked(tmp_path: Path) -> Path:
     """A run that asked for three masks, with pictures of the faces."""
     run = tmp_path / "run"
-    faces = [Face(f"d/Swap/c23/{i}", 0, i) for i in range(3)]
+    faces = [RequestedFace(f"d/Swap/c23/{i}", 0, i) for i in range(3)]
     Request(faces=faces, scores=[3.0, 2.0, 1.0], about={"strategy": "active"}).write(run)
     for folder, picture in (("faces", np.full((64, 64, 3), 90, np.uint8)), ("found", np.eye(64, dtype=np.uint8) * 255)):
         (run / "request" / folder).mkdir(parents=True)

@@ -20,7 +20,7 @@ import yaml
 from datamodules import manifest
 from datamodules.runtime.errors import UserError
 from suite.__main__ import main
-from suite.benchmark.overrides import Settings, merge
+from suite.benchmark.overrides import Overrides, merge
 from suite.benchmark.plan import DatasetSpec, MethodSpec, Sweep
 from suite.benchmark.runner import Command, Stopped, run_job
 from suite.run_metrics import read_run, verdict
@@ -166,7 +166,7 @@ def test_predictions_of_an_older_version_are_made_anew_by_the_next_call(
         DatasetSpec(data=tmp_path / "data.yaml"),
         MethodSpec(config=[ROOT / "configs/face_prior.yaml"], trained=False),
     )
-    sweep = Sweep(methods={"still": still}, train={"t": domain}, test={"t": domain}, seeds=[0], change=Settings())
+    sweep = Sweep(methods={"still": still}, train={"t": domain}, test={"t": domain}, seeds=[0], change=Overrides())
     [job], calls = list(sweep.jobs()), []
 
     def run(command: Command, *_: object) -> None:

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from datamodules.media.video import probe
-from suite.detect.analyzer import Analyzer, Settings
+from suite.detect.analyzer import Analyzer, DetectSettings
 from tests.fixtures.detecting import EASY, small
 from tests.fixtures.head_clips import Frames, head
 
@@ -74,7 +74,7 @@ def test_a_tone_is_heard_when_it_was(
 ) -> None:
     path = film(tmp_path / "clip.mkv", head, codec, rate, late)
     assert heard(path) == (codec, pytest.approx(BEGIN, abs=0.03), pytest.approx(440, abs=5))
-    Analyzer([small], Settings(frames=4, usable=EASY, device="cpu")).analyze(
+    Analyzer([small], DetectSettings(frames=4, usable=EASY, device="cpu")).analyze(
         path, tmp_path / "out", True, lambda *_: None
     )
     made = tmp_path / "out/annotated.mp4"
@@ -84,7 +84,7 @@ def test_a_tone_is_heard_when_it_was(
 
 def test_without_a_sound_that_an_mp4_can_hold_there_are_the_pictures(head: Frames, small: Path, tmp_path: Path) -> None:
     path = film(tmp_path / "clip.mkv", head, "pcm_s16le", 37800, 0.0)
-    Analyzer([small], Settings(frames=4, usable=EASY, device="cpu")).analyze(
+    Analyzer([small], DetectSettings(frames=4, usable=EASY, device="cpu")).analyze(
         path, tmp_path / "out", True, lambda *_: None
     )
     with av.open(str(tmp_path / "out/annotated.mp4")) as made:

@@ -28,7 +28,7 @@ from lightning_modules.trained_method import load, save
 from lightning_modules.weights import digest
 from suite.__main__ import main
 from suite.detect import command as detect
-from suite.detect.analyzer import Analyzer, Settings
+from suite.detect.analyzer import Analyzer, DetectSettings
 from suite.detect.pipeline import Limits
 from suite.detect.scorer import moments
 from suite.detect.usable import Usable
@@ -93,7 +93,7 @@ def test_the_film_shows_a_box_in_the_colour_of_what_is_said(head: Frames, small:
         known = load(folder)
         validate(known.method, reals, [0.5])
         save(replace(known, digest=digest(known.method.state_dict())), folder)
-        analyzer = Analyzer([folder], Settings(frames=8, usable=EASY, device="cpu"))
+        analyzer = Analyzer([folder], DetectSettings(frames=8, usable=EASY, device="cpu"))
         content = analyzer.analyze(path, tmp_path / "out", True, lambda *_: None)
         jsonschema.validate(content, SCHEMA)
         assert content["verdict"] == verdict
@@ -114,7 +114,7 @@ def test_of_what_cannot_be_judged_the_reason_is_said_and_no_probability_of_nothi
     head: Frames, small: Path, tmp_path: Path
 ) -> None:
     strict = Usable(side=60, moments=4, sharpness=20.0)
-    analyzer = Analyzer([small], Settings(frames=8, usable=strict, device="cpu"))
+    analyzer = Analyzer([small], DetectSettings(frames=8, usable=strict, device="cpu"))
     blurred = np.stack([cv2.GaussianBlur(frame, (0, 0), 4) for frame in head])
     tiny = np.stack([cv2.resize(frame, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA) for frame in head])
     tiny = np.pad(tiny, ((0, 0), (40, 40), (40, 40), (0, 0)), constant_values=90)
@@ -233,7 +233,7 @@ def test_a_film_that_waits_for_nothing_has_every_frame(
     head: Frames, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path / "clip.mp4", np.concatenate([head, head]))
-    analyzer = Analyzer([small], Settings(frames=8, usable=EASY, device="cpu"))
+    analyzer = Analyzer([small], DetectSettings(frames=8, usable=EASY, device="cpu"))
     usual = analyzer.analyze(path, tmp_path / "usual", True, lambda *_: None)
     monkeypatch.setattr("suite.detect.pipeline.HELD", 1)
     found = analyzer.analyze(path, tmp_path / "out", True, lambda *_: None)

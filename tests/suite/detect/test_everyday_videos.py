@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from datamodules.media.video import probe
-from suite.detect.analyzer import Analyzer, Settings
+from suite.detect.analyzer import Analyzer, DetectSettings
 from tests.fixtures import clips
 from tests.fixtures.browser import check_page
 from tests.fixtures.detecting import EASY, SCHEMA, gone, small
@@ -65,7 +65,7 @@ LIFE: dict[str, tuple[Callable[[Path, Frames], Path], int]] = {
 @pytest.mark.parametrize("kind", ["a picture", "upright", "two people"])
 def test_a_browser_shows_all_of_the_page_at_any_width(kind: str, head: Frames, small: Path, tmp_path: Path) -> None:
     make, _ = LIFE[kind]
-    analyzer = Analyzer([small], Settings(frames=8, usable=EASY, device="cpu"))
+    analyzer = Analyzer([small], DetectSettings(frames=8, usable=EASY, device="cpu"))
     analyzer.analyze(make(tmp_path / "clip.mp4", head), tmp_path / "out", True, lambda *_: None)
     check_page(tmp_path / "out/page.html")
 
@@ -74,7 +74,7 @@ def test_a_browser_shows_all_of_the_page_at_any_width(kind: str, head: Frames, s
 def test_what_real_life_brings_is_judged_and_filmed(kind: str, head: Frames, small: Path, tmp_path: Path) -> None:
     make, people = LIFE[kind]
     path = make(tmp_path / "clip.mp4", head)
-    analyzer = Analyzer([small], Settings(frames=8, usable=EASY, device="cpu"))
+    analyzer = Analyzer([small], DetectSettings(frames=8, usable=EASY, device="cpu"))
     steps: list[tuple[int, int]] = []
     content = analyzer.analyze(path, tmp_path / "out", True, lambda *step: steps.append(step))
     jsonschema.validate(content, SCHEMA)

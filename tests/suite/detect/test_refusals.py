@@ -19,7 +19,7 @@ from datamodules.faces.landmarks.face_mesh import FaceMesh
 from datamodules.runtime.errors import UserError
 from lightning_modules.trained_method import load, save
 from suite.__main__ import main
-from suite.detect.analyzer import Analyzer, Settings
+from suite.detect.analyzer import Analyzer, DetectSettings
 from suite.detect.pipeline import Limits
 from tests.fixtures.detecting import bomb, of_clips, pipeline, small
 from tests.fixtures.head_clips import Frames, head, write
@@ -100,7 +100,7 @@ def test_a_network_that_says_no_number_says_nothing(head: Frames, small: Path, t
 
 def test_methods_of_the_same_name_are_called_by_their_paths(small: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(small, tmp_path / "2" / "small"))
-    analyzer = Analyzer([small, other], Settings(device="cpu"))
+    analyzer = Analyzer([small, other], DetectSettings(device="cpu"))
     assert [one.name for one in analyzer.methods] == [str(small), str(other)]
     with pytest.raises(UserError, match="was given twice"):
-        Analyzer([small, small], Settings(device="cpu"))
+        Analyzer([small, small], DetectSettings(device="cpu"))
