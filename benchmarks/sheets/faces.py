@@ -14,7 +14,7 @@ import numpy as np
 from jsonargparse import auto_cli
 
 from benchmarks.sheets.studio import write
-from benchmarks.studies.face_conditions import CHANGES, USUAL, Case, Change, TestPortrait, is_hit, london, place
+from benchmarks.studies.face_conditions import CHANGES, USUAL, Case, Change, KnownPortrait, is_hit, london, place
 from benchmarks.studies.staging import (
     FPS,
     WIDTH,
@@ -243,7 +243,7 @@ def show_photograph(case: Case) -> Picture:
 
 def photographs(people: int = 4) -> None:
     """Faces of London, small, turned, dark, blurred and covered."""
-    portraits: list[TestPortrait] = list(london(people))
+    portraits: list[KnownPortrait] = list(london(people))
     rows = [[draw_heading(TILE * COLUMNS, LEGEND)]]
     for first in range(0, len(CONDITIONS), COLUMNS):
         shown = CONDITIONS[first : first + COLUMNS]
