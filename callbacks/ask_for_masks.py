@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.rank_zero import rank_zero_info
 
-from datamodules.annotation.label_studio import write_picture
+from datamodules.annotation.label_studio import write_image
 from datamodules.annotation.oracle import Missing
 from datamodules.annotation.request import WAITING, Request, RequestedFace, read_request
 from datamodules.batch import collate
@@ -25,7 +25,7 @@ from lightning_modules.lae.selection import By, ScoredFaces, Strategy, choose
 
 
 class AskForMasks(Callback):
-    """Writes request.csv and pictures into the run; goes on with the masks, or stops until they are there."""
+    """Writes request.csv and images into the run; goes on with the masks, or stops until they are there."""
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ class AskForMasks(Callback):
         new = self.choose(data, method, self.count_wanted(data) * rounds // self.rounds - len(earlier), earlier)
         faces = [*earlier, *new.faces]
         about = new.about | {"rounds": [*sizes, len(faces)]}
-        keep_pictures(data, method, new, run / "request")
+        keep_images(data, method, new, run / "request")
         Request(faces=faces, scores=[*before.scores[: len(earlier)], *new.scores], about=about).write(run)
 
     def choose(self, data: FaceData, method: Method, count: int, earlier: Sequence[RequestedFace]) -> Request:
@@ -158,7 +158,7 @@ def read_rounds(run: Path) -> list[int]:
 
 @torch.no_grad()
 def score_faces(data: FaceData, method: Method, frames: int) -> tuple[list[RequestedFace], ScoredFaces]:
-    """What the method makes of the faces of training with its weights of this moment, averaged or not."""
+    """What the method makes of the faces of training with its present weights, averaged or not."""
     was_training = method.training
     method.eval()
     faces, label, logit, channels = [], [], [], []
@@ -185,7 +185,7 @@ def score_faces(data: FaceData, method: Method, frames: int) -> tuple[list[Reque
 
 
 @torch.no_grad()
-def keep_pictures(data: FaceData, method: Method, request: Request, folder: Path) -> None:
+def keep_images(data: FaceData, method: Method, request: Request, folder: Path) -> None:
     """What a person is shown: the faces, and where the method points, each in a folder of its own."""
     was_training = method.training
     method.eval()
@@ -194,9 +194,9 @@ def keep_pictures(data: FaceData, method: Method, request: Request, folder: Path
         batch = collate(samples[i : i + data.batch_size]).to(method.device).scale()
         found = method.predict(batch).mask_logit
         for k, face in enumerate(request.faces[i : i + data.batch_size]):
-            picture = samples[i + k].frames[0].permute(1, 2, 0).numpy()
-            write_picture(folder / "faces" / face.file, picture)
+            image = samples[i + k].frames[0].permute(1, 2, 0).numpy()
+            write_image(folder / "faces" / face.file, image)
             if found is not None:
                 painted = (found[k, 0, 0].sigmoid() > 0.5).to(torch.uint8).mul(255).cpu().numpy()
-                write_picture(folder / "found" / face.file, painted)
+                write_image(folder / "found" / face.file, painted)
     method.train(was_training)

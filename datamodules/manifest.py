@@ -30,14 +30,14 @@ class Video:
     method: str  # generator; "real" where label is 0
     compression: str = ""  # release such as c23; empty where there is one
     stem: str
-    path: str  # a video, a picture, a folder of numbered pictures, or such a folder in ARCHIVE.tar.gz::FOLDER
+    path: str  # a video, an image, a folder of numbered images, or such a folder in ARCHIVE.tar.gz::FOLDER
     label: int  # 0 real, 1 fake
     split: str
     identities: str  # people or source clips in it, separated by spaces; none may be in two splits
-    mask: str = ""  # of the altered region, as a video or as pictures; empty where there is none
-    box: str = ""  # x0 y0 x1 y1 of the face where the owners mark it, "all" where pictures are faces already cut out
-    landmarks: str = ""  # folder of .npy files named as the pictures, where the owners ship them
-    fps: float = 0.0  # rate, count and hash are known once prepared; pictures have no rate
+    mask: str = ""  # of the altered region, as a video or as images; empty where there is none
+    box: str = ""  # x0 y0 x1 y1 of the face where the owners mark it, "all" where images are faces already cut out
+    landmarks: str = ""  # folder of .npy files named as the images, where the owners ship them
+    fps: float = 0.0  # rate, count and hash are known once prepared; images have no rate
     frames: int = 0
     sha256: str = ""  # first 16 hex digits
 

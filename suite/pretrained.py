@@ -61,7 +61,7 @@ class Detector:
         """
         Args:
             images: RGB: (H, W, 3) or (N, H, W, 3) bytes; a tensor of (3, H, W) or (N, 3, H, W), bytes or numbers in
-                [0, 1]; or the path of a picture or a video, of which each face gets one score.
+                [0, 1]; or the path of an image or a video, of which each face gets one score.
             are_crops: Faces that were cut as the contract says, in which none is looked for; (N, T, ...) for a
                 detector of clips.
         """
@@ -123,7 +123,7 @@ def distance_of(trained: Trained, value: float) -> Distance:
 
 
 def score_of(face: FaceVerdict, said: MethodVerdict, image: int) -> FaceScore:
-    worst = max(said.usable_scores or said.moments, key=lambda moment: moment.score)
+    worst = max(said.usable_scores or said.scores, key=lambda one: one.score)
     return FaceScore(
         image=image,
         square=(worst.region.x, worst.region.y, worst.region.side),

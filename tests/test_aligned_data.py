@@ -40,7 +40,7 @@ from suite.detect.scorer import Clip, Score, Scorer
 from suite.detect.thresholds import Rates, thresholds_of
 from tests.fixtures.detecting import classifier, pipeline
 from tests.fixtures.prepared_here import prepare_here
-from tests.fixtures.trees_of_pictures import picture
+from tests.fixtures.trees_of_images import write_image
 
 CHOICES: list[Alignment] = ["roll", "five_points"]
 
@@ -140,18 +140,18 @@ def test_detect_cuts_the_bytes_that_were_stored(
     monkeypatch.setattr(Scorer, "score", remembered)
     points = FaceMesh()
     folder = classifier(FaceData(prepared=prepared), tmp_path / "m")  # does not see landmarks, but its crops need them
-    found = pipeline([folder], landmarks=points).analyze(studio / rows[2].path, tmp_path / "film.mp4", Limits())
+    found = pipeline([folder], landmarks=points).analyze(studio / rows[2].path, tmp_path / "annotated.mp4", Limits())
     stored = [row for row in load(prepared / "crops.arrow").to_pylist() if row["video"] == rows[2].key]
     assert [clip.start for clip in cut] == [row["frame"] for row in stored]
     for clip, row in zip(cut, stored, strict=True):
         assert clip.region.angle == pytest.approx(row["angle"], abs=1e-4)
         np.testing.assert_array_equal(clip.crops[0], decode((prepared / row["image"]).read_bytes()))
     [said] = found.faces[0].said
-    moment = describe_frame(said, said.moments[0])
-    assert [*moment["square"], moment["angle"]] == pytest.approx([stored[0][name] for name in PLACE], abs=0.006)
+    described = describe_frame(said, said.scores[0])
+    assert [*described["square"], described["angle"]] == pytest.approx([stored[0][name] for name in PLACE], abs=0.006)
 
 
-def test_the_film_lays_a_map_on_the_face_it_was_made_of(
+def test_the_annotated_copy_lays_a_map_on_the_face_it_was_made_of(
     aligned: dict[Alignment, Path], rows: list[Video], studio: Path, tmp_path: Path
 ) -> None:
     prepared, path = aligned["five_points"], studio / rows[0].path
@@ -162,15 +162,15 @@ def test_the_film_lays_a_map_on_the_face_it_was_made_of(
     eye = face.landmarks[0][36:42].mean(0)
     x, y = region.to_crop(eye[None], 64)[0].round().astype(int)
     heat = cv2.circle(np.zeros((64, 64), np.uint8), (int(x), int(y)), 3, 255, -1)
-    film, pictures = NoAnnotation(probe(path), [known], thresholds_of([known], Rates())), []
-    film.scale = 0.5  # of a copy of half the side
+    annotation, images = NoAnnotation(probe(path), [known], thresholds_of([known], Rates())), []
+    annotation.scale = 0.5  # of a copy of half the side
     quality = measure_quality(np.zeros((192, 256, 3), np.uint8), box, region)
     for laid in (heat, None):
         score = Score(track=0, frame=0, seconds=0.0, region=region, score=0.9, quality=quality, fault=None, heat=laid)
-        film.now = {0: [score]}
-        pictures.append(np.full((96, 128, 3), 100, np.uint8))
-        film.draw(pictures[-1], Face(track=Track(0), box=box, landmarks=face.landmarks[0]))
-    ys, xs = np.nonzero((pictures[0] != pictures[1]).any(2))
+        annotation.now = {0: [score]}
+        images.append(np.full((96, 128, 3), 100, np.uint8))
+        annotation.draw(images[-1], Face(track=Track(0), box=box, landmarks=face.landmarks[0]))
+    ys, xs = np.nonzero((images[0] != images[1]).any(2))
     np.testing.assert_allclose([xs.mean(), ys.mean()], eye / 2, atol=1.0)
 
 
@@ -227,7 +227,7 @@ def test_boxes_of_the_owners_are_aligned_where_their_landmarks_are_and_named_whe
     points[:, 42:48] += (40, 0)  # of the eye that is seen on the right
     for stem, shipped in (("good", points), ("bad", np.full_like(points, 77))):
         for i in range(2):
-            picture(root / stem / f"{i}.png", frames[i])
+            write_image(root / stem / f"{i}.png", frames[i])
             (root / f"{stem}_points").mkdir(exist_ok=True)
             np.save(root / f"{stem}_points/{i}.npy", shipped[i])
     row = replace(rows[0], compression="", identities="a", box="all")

@@ -144,7 +144,7 @@ def test_every_other_command_of_the_pages_names_what_is_there() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_and_picture_of_a_page_is_there(page: Path) -> None:
+def test_every_link_and_image_of_a_page_is_there(page: Path) -> None:
     for target in LINK.findall(page.read_text()):
         if target.startswith(("http://", "https://")):
             continue

@@ -24,7 +24,7 @@ from scipy.stats import binomtest
 from benchmarks.record import record
 from datamodules.datasets import ffpp, photographs
 from datamodules.manifest import Video
-from datamodules.media.image_sequence import PICTURES
+from datamodules.media.image_sequence import IMAGE_SUFFIXES
 from datamodules.runtime.errors import UserError
 from datamodules.studio.people import read_table
 from lightning_modules.trained_method import load, round_to_half
@@ -86,7 +86,7 @@ def judge_photographs(analyzer: Analyzer, folder: Path) -> dict[str, Any]:
 
 
 def judge_others(analyzer: Analyzer, folder: Path) -> dict[str, Any]:
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     found = judge(analyzer, files)
     return {"photographs": len(files)} | count_verdicts(verdict for faces in found.values() for verdict in faces)
 

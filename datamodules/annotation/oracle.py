@@ -95,5 +95,5 @@ class DrawnMasks(MaskOracle):
     def answer(self, sample: Sample) -> Tensor:
         mask = cv2.imdecode(np.fromfile(self.path(sample), np.uint8), cv2.IMREAD_GRAYSCALE)
         if mask is None:
-            raise UserError(f"{self.path(sample)}: is not a picture")
+            raise UserError(f"{self.path(sample)}: is not an image")
         return torch.from_numpy(binarize(resize(mask, sample.frames.shape[-1])))[None, None]

@@ -25,7 +25,7 @@ class RequestedFace(NamedTuple):
 
     @property
     def file(self) -> str:
-        """A name for a picture of it."""
+        """A name for an image of it."""
         return f"{self.video.replace('%', '%25').replace('/', '%2F')} {self.track} {self.frame}.png"
 
 

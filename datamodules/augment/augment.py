@@ -17,7 +17,7 @@ from datamodules.batch import Batch
 from datamodules.faces.landmarks.points import MIRROR
 
 LUMA = (0.299, 0.587, 0.114)
-SIDE = 256  # of a picture, in whose pixels blur, noise, rescaling and JPEG are stated
+SIDE = 256  # of an image, in whose pixels blur, noise, rescaling and JPEG are stated
 CHUNK = 8  # images at a time on a CPU: larger tensors are paged in anew by every operation
 
 
@@ -43,7 +43,7 @@ class AugmentDraws:
 class Augment(nn.Module):
     """Each transform is drawn once per clip; those of lower quality come last, as in a file's life.
 
-    What lowers quality is stated for a picture of 256 pixels and does to a smaller one what would be left of it there:
+    What lowers quality is stated for an image of 256 pixels and does to a smaller one what would be left of it there:
     a face loses as much at every size.
     """
 
@@ -75,10 +75,10 @@ class Augment(nn.Module):
             affine: Probability of a turn, a zoom and a shift together.
             degrees: Largest turn to either side.
             scale: Zoom.
-            shift: Largest shift, over the side of the picture.
+            shift: Largest shift, over the side of the image.
             colour: Probability of the four changes of colour together.
             brightness: Largest change of the gain.
-            contrast: Largest change around the mean of the picture.
+            contrast: Largest change around the mean of the image.
             saturation: Largest change of the chroma.
             hue: Largest turn of the chroma, in turns.
             blur: Probability of a Gaussian blur.

@@ -33,7 +33,7 @@ class Face:
 class Frame:
     number: int
     seconds: float
-    picture: NDArray[np.uint8]  # (H, W, 3)
+    image: NDArray[np.uint8]  # (H, W, 3)
     faces: list[Face]
 
 
@@ -51,7 +51,7 @@ def watch(decoder: Decoder, path: Path, tracker: FaceTracker, damaged: Collectio
 
     def take_ready(until: int) -> Iterator[Frame]:
         while held and held[0][0] < until:
-            number, seconds, picture = held.popleft()
+            number, seconds, image = held.popleft()
             faces = []
             for track in pursuit.tracks:
                 at = place.setdefault(track.id, 0)
@@ -62,18 +62,16 @@ def watch(decoder: Decoder, path: Path, tracker: FaceTracker, damaged: Collectio
                         about = {"presence": one.face.presence, "pose": one.pose}
                         faces.append(Face(track=track, box=one.box, landmarks=one.face.points, **about))  # type: ignore[arg-type]
                     place[track.id] = at + 1
-            yield Frame(number=number, seconds=seconds, picture=picture, faces=faces)
+            yield Frame(number=number, seconds=seconds, image=image, faces=faces)
 
     size = None
     for number, seconds, frame in decoder.stream(path):
-        picture = frame.cpu().numpy()
-        size = size or picture.shape
-        if picture.shape != size:
-            raise VideoError(
-                path, f"has frames of {size[1]} x {size[0]} and of {picture.shape[1]} x {picture.shape[0]}"
-            )
-        held.append((number, seconds, picture))
-        pursuit.update(picture)
+        image = frame.cpu().numpy()
+        size = size or image.shape
+        if image.shape != size:
+            raise VideoError(path, f"has frames of {size[1]} x {size[0]} and of {image.shape[1]} x {image.shape[0]}")
+        held.append((number, seconds, image))
+        pursuit.update(image)
         yield from take_ready(pursuit.final_until - tracker.steady)
     pursuit.end()
     yield from take_ready(pursuit.count)

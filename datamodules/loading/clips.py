@@ -128,9 +128,9 @@ def join(parts: Sequence[Clips]) -> Clips:
     return out
 
 
-def to_frames(pictures: list[NDArray[np.uint8]]) -> Tensor:
-    """(H, W[, 3]) pictures to (T, 3 or 1, H, W)."""
-    stacked = torch.from_numpy(np.stack(pictures))
+def to_frames(images: list[NDArray[np.uint8]]) -> Tensor:
+    """(H, W[, 3]) images to (T, 3 or 1, H, W)."""
+    stacked = torch.from_numpy(np.stack(images))
     return stacked[:, None] if stacked.ndim == 3 else stacked.permute(0, 3, 1, 2).contiguous()
 
 
@@ -222,22 +222,22 @@ class VideoClips(Clips):
             row, root = face.row, self.folders[face.home]
             path = resolve_inside(root, row.path)
             numbers = sorted({n for i in places for n in addresses[i].numbers})
-            pictures = dict(zip(numbers, self.decoder.read(path, numbers).cpu().numpy(), strict=True))
+            images = dict(zip(numbers, self.decoder.read(path, numbers).cpu().numpy(), strict=True))
             masks: dict[int, NDArray[np.uint8] | None] = {}
             if row.mask and not self.hides_masks:
-                size = pictures[numbers[0]].shape[:2]
+                size = images[numbers[0]].shape[:2]
                 found = read_masks(self.decoder, resolve_inside(root, row.mask), probe(path), numbers, size)
                 masks = dict(zip(numbers, found, strict=True))
             for i in places:
-                samples[i] = self.cut(addresses[i], pictures, masks)
+                samples[i] = self.cut(addresses[i], images, masks)
         return [samples[i] for i in range(len(addresses))]
 
     def cut(
-        self, address: Address, pictures: dict[int, NDArray[np.uint8]], masks: dict[int, NDArray[np.uint8] | None]
+        self, address: Address, images: dict[int, NDArray[np.uint8]], masks: dict[int, NDArray[np.uint8] | None]
     ) -> Sample:
         # the region of the first frame serves the whole clip: a crop that followed the head would hide its motion
         region = self.region(self.face_record(address.face), address.numbers[0])
-        frames = to_frames([region.cut(pictures[n], self.size) for n in address.numbers])
+        frames = to_frames([region.cut(images[n], self.size) for n in address.numbers])
         known = [mask for n in address.numbers if (mask := masks.get(n)) is not None]
         cut: Tensor | None = None
         if len(known) == len(address.numbers):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from datamodules.media.decoder_family import ON_CPU
 from datamodules.media.image_sequence import find
-from datamodules.media.probe import LARGEST, OPTIONS, Index, VideoError, film_of, name_errors, probe
+from datamodules.media.probe import LARGEST, OPTIONS, Index, VideoError, find_video_stream, name_errors, probe
 from datamodules.runtime.errors import UserError
 
 # one byte a colour, which every version of FFmpeg turns into the same RGB
@@ -23,7 +23,7 @@ EXACT = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "g
 AHEAD = 4 * 2**30  # bytes of decoded frames that decord may pile up behind a slow reader
 
 
-def pictures(path: Path, wanted: Sequence[int]) -> Iterator[Tensor]:
+def images(path: Path, wanted: Sequence[int]) -> Iterator[Tensor]:
     with name_errors(path):
         found = find(path)
         for i in wanted:
@@ -55,7 +55,7 @@ class Decoder(ABC):
         return None
 
     def frames(self, path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Tensor]:
-        return self.decode(path, index, wanted) if index.has_rate else pictures(path, wanted)
+        return self.decode(path, index, wanted) if index.has_rate else images(path, wanted)
 
     def stream(self, path: Path, index: Index | None = None) -> Iterator[tuple[int, float, Tensor]]:
         """Yields (number, seconds, (H, W, 3) uint8 frame) of every frame."""
@@ -116,8 +116,8 @@ class Decord(OnCPU):
             return f"decord is not known to be right on {index.codec} in {index.container}"
         if index.pixels not in EXACT:
             return f"decord rounds {index.pixels} in its own way"
-        if count == len(index) and count * index.picture_bytes > AHEAD:
-            return f"decord may hold {count * index.picture_bytes / 2**30:.0f} GiB"
+        if count == len(index) and count * index.frame_bytes > AHEAD:
+            return f"decord may hold {count * index.frame_bytes / 2**30:.0f} GiB"
         return ""
 
     def decode(self, path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Tensor]:
@@ -165,7 +165,7 @@ class PyAV(Watched):
         convert = VideoReformatter()  # one for all: to make its tables costs as much as to convert a frame
         try:
             with av.open(str(path), options=OPTIONS) as container:
-                track = film_of(container)
+                track = find_video_stream(container)
                 assert track is not None
                 track.thread_count, track.thread_type = self.num_threads, "AUTO"
                 track.codec_context.options = {"max_pixels": str(LARGEST)}
@@ -174,8 +174,8 @@ class PyAV(Watched):
                     if corrupt is not None and frame.is_corrupt:
                         corrupt.append(i)
                     if i in kept:
-                        picture = convert.reformat(drop_interlacing(frame), format="rgb24").to_ndarray()
-                        yield torch.from_numpy(np.ascontiguousarray(np.rot90(picture, frame.rotation // 90)))
+                        image = convert.reformat(drop_interlacing(frame), format="rgb24").to_ndarray()
+                        yield torch.from_numpy(np.ascontiguousarray(np.rot90(image, frame.rotation // 90)))
                     if i == last and i < len(index) - 1:
                         return
         except av.FFmpegError as error:

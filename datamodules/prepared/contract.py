@@ -1,4 +1,4 @@
-"""How faces were prepared, so that a checkpoint meets the same pictures it was trained on."""
+"""How faces were prepared, so that a checkpoint meets the same images it was trained on."""
 
 from __future__ import annotations
 

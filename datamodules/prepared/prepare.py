@@ -1,4 +1,4 @@
-"""From a manifest to tracked faces and their crops; may be killed at any moment and called again."""
+"""From a manifest to tracked faces and their crops; may be killed at any time and called again."""
 
 from __future__ import annotations
 
@@ -156,27 +156,29 @@ def write_part(
     times: dict[int, float] = {}
     sizes: set[tuple[int, ...]] = set()
 
-    def pictures() -> Iterator[NDArray[np.uint8]]:
+    def decode_frames() -> Iterator[NDArray[np.uint8]]:
         every = range(len(index))
         for number, frame in enumerate(
             watcher.decode(path, index, every, corrupt) if watcher else recipe.decoder.frames(path, index, every)
         ):
-            picture = frame.cpu().numpy()
-            sizes.add(picture.shape[1::-1])
+            pixels = frame.cpu().numpy()
+            sizes.add(pixels.shape[1::-1])
             if len(sizes) > 1:
                 raise VideoError(path, "has frames of " + " and of ".join(f"{w} x {h}" for w, h in sorted(sizes)))
             times[number] = float(index.times[number])
             if number in wanted:
-                kept[number] = picture.copy()
-            yield picture
+                kept[number] = pixels.copy()
+            yield pixels
 
     if row.box:
         files = manifest.resolve_inside(root, row.landmarks) if row.landmarks else None
         numbers = index.times.astype(int).tolist() if files else range(row.frames)
-        tracks = [read_provided_track(pictures(), numbers, row.box, recipe.margin, recipe.tracker.landmarks, files)]
+        tracks = [
+            read_provided_track(decode_frames(), numbers, row.box, recipe.margin, recipe.tracker.landmarks, files)
+        ]
         tracks[0].drop(damaged)
     else:
-        tracks = recipe.tracker.track(pictures(), damaged)
+        tracks = recipe.tracker.track(decode_frames(), damaged)
     if corrupt:
         write_part(part, row, index, root, out, recipe, damage | find_damage(path, index))
         return

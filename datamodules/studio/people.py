@@ -1,4 +1,4 @@
-"""Who is filmed: people of whom there is a photograph, or a neutral and a smiling one."""
+"""Who is rendered: people of whom there is a photograph, or a neutral and a smiling one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from datamodules.faces.detection.blaze_face import BlazeFace, measure_roll
 from datamodules.faces.landmarks.base import Landmarks
 from datamodules.faces.landmarks.face_mesh import FaceMesh
 from datamodules.issues import Kind, report_issue
-from datamodules.media.image_sequence import PICTURES, is_picture
+from datamodules.media.image_sequence import IMAGE_SUFFIXES, is_image
 from datamodules.runtime.errors import UserError
 
 LONDON = Path(__file__).parent / "london"
@@ -114,9 +114,11 @@ def find_photographs(folder: Path) -> dict[str, dict[str, Path]]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.is_dir():
             continue
-        if not is_picture(path.name):
+        if not is_image(path.name):
             if path.suffix.lower() not in BESIDE:
-                report_issue("unexpected", path.name, f"left out: photographs end in {', '.join(sorted(PICTURES))}")
+                report_issue(
+                    "unexpected", path.name, f"left out: photographs end in {', '.join(sorted(IMAGE_SUFFIXES))}"
+                )
             continue
         id, _, expression = path.stem.rpartition("_")
         if not id or expression not in (NEUTRAL, SMILING):
@@ -231,7 +233,9 @@ def split_people(people: list[Person]) -> dict[str, list[Person]]:
     drawn = sorted(people, key=lambda person: draw_key(person.id))
     if len(drawn) % 2:
         odd = drawn.pop()
-        report_issue("held out", odd.neutral.path.name, "people are filmed in pairs: one of an odd number is left out")
+        report_issue(
+            "held out", odd.neutral.path.name, "people are rendered in pairs: one of an odd number is left out"
+        )
     sizes = split_sizes(len(drawn))
     values = {person.id: [(name, person.attributes.get(name, "")) for name in BALANCED] for person in drawn}
     totals = Counter(value for mine in values.values() for value in mine)

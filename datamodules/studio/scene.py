@@ -1,4 +1,4 @@
-"""A person filmed: before a background, through a lens."""
+"""A person rendered: before a background, through a lens."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHARPNESS = 1.35  # canvas pixels per pixel of the frame
 class RenderedFrame:
     """One frame before the sensor."""
 
-    picture: Array  # (H, W, 3)
+    image: Array  # (H, W, 3)
     person: Array  # (H, W), the share of the person
     behind: Array  # (H, W, 3), without the person and before the lens
     points: Array  # (68, 2) exact landmarks
@@ -62,7 +62,7 @@ def render_video(portrait: Portrait, shot: Shot, camera: Camera) -> Iterator[Ren
         layer = render(head, head.texture(shot.expressions[i]), view, box)
         behind = background.render(i, shot.camera_shift(i))
         yield RenderedFrame(
-            picture=camera.focus(composite(layer, behind)),
+            image=camera.focus(composite(layer, behind)),
             person=layer[..., 3].copy(),  # a view would keep the layer
             behind=behind,
             points=head.project(head.express(shot.expressions[i]), pose),
@@ -74,4 +74,4 @@ def shoot(portrait: Portrait, shot: Shot) -> Iterator[tuple[NDArray[np.uint8], A
     """The frames of a real video, each with its 68 exact landmarks."""
     camera = open_camera(shot)
     for i, frame in enumerate(render_video(portrait, shot, camera)):
-        yield camera.shoot(frame.picture, i), frame.points
+        yield camera.shoot(frame.image, i), frame.points

@@ -32,7 +32,7 @@ def warn_of_margin(prepared: Path, cropper: Cropper) -> None:
     if cropper.margin < needed:
         rank_zero_warn(
             f"{prepared}: prepared with margin {cropper.margin:g}, a synthesis needs {needed:g}: many masks of "
-            f"forgeries will reach the border of the picture; run 'python -m suite prepare' with --margin {needed:g} "
+            f"forgeries will reach the border of the image; run 'python -m suite prepare' with --margin {needed:g} "
             f"--data.prepared {prepared}_m{10 * needed:.0f}"
         )
 
@@ -87,7 +87,7 @@ class Synthesis(nn.Module, ABC):
             change: Probability that a pair is cropped, rescaled or partly erased: one of the three.
             crop: Largest part of height, and of width, that a crop takes away.
             rescale: Smallest and largest zoom on the way.
-            erase: Smallest and largest part of the picture that is erased.
+            erase: Smallest and largest part of the image that is erased.
             compat: Crop and zoom stay at the upper left, black beyond or cut off, as released code has it.
         """
         super().__init__()

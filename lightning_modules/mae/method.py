@@ -92,7 +92,7 @@ class Recover(Method):
     def trained_on(self, images: Tensor, points: Tensor, side: int) -> Recovered:
         hidden = self.masking.draw(side, points, self.draws())
         found = self.generator(self.generator.embed(images), hidden)
-        true = self.generator.patches(images).gather(1, hidden[..., None].expand_as(found))
+        true = self.generator.patchify(images).gather(1, hidden[..., None].expand_as(found))
         apart = (found.float() - true).flatten(1)
         absolute = apart.detach().abs().mean(1)
         return Recovered(logit=self.to_logits(absolute), squared=apart.square().mean(1), absolute=absolute)

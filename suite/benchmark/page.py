@@ -37,7 +37,7 @@ class Section:
     title: str
     tables: list[Table] = field(default_factory=list)
     drawings: list[Markup] = field(default_factory=list)
-    pictures: list[tuple[str, str]] = field(default_factory=list)  # name, and PNG in base 64
+    images: list[tuple[str, str]] = field(default_factory=list)  # name, and PNG in base 64
 
 
 def heat_map(rows: Sequence[Row], failures: Sequence[Failure], learned: float) -> Section:
@@ -166,19 +166,19 @@ def faces(sweep: Sweep, rows: Sequence[Row], out: Path) -> Section | None:
     """Those of the first training and seed of each method, on the first test set of which any left some."""
     mine = [row for row in summary.select_totals(summary.select_clean(rows)) if not is_untrained(row, sweep.learned)]
     for test in sweep.test:
-        pictures: dict[str, tuple[str, str]] = {}
+        images: dict[str, tuple[str, str]] = {}
         for row in mine:
             job = SweepJob(method=row["method"], train=row["train"], seed=row["seed"])
             panel = job.test_folder(out, Condition(test=test)) / "panels/test.png"
-            if row["test"] == test and job.method not in pictures and panel.is_file():
-                pictures[job.method] = (str(job), base64.b64encode(panel.read_bytes()).decode())
-        if pictures:
+            if row["test"] == test and job.method not in images and panel.is_file():
+                images[job.method] = (str(job), base64.b64encode(panel.read_bytes()).decode())
+        if images:
             note = "Above the face with its score, below with the border of the true mask, then the predicted one."
             return Section(
                 name="faces",
                 title=f"The same faces of {test}",
                 tables=[Table(head=[], rows=[], note=note)],
-                pictures=list(pictures.values()),
+                images=list(images.values()),
             )
     return None
 

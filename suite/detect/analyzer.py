@@ -28,16 +28,16 @@ from suite.detect.usable import Usable
 
 DEFAULT = Path(__file__).parent / "default_detector"  # made by 'make detector'
 DOCUMENT, PAGE = "result.json", "page.html"
-FILM, PICTURE = "annotated.mp4", "annotated.png"
-PRODUCTS = {DOCUMENT, PAGE, FILM, PICTURE}
+VIDEO_FILE, IMAGE_FILE = "annotated.mp4", "annotated.png"
+PRODUCTS = {DOCUMENT, PAGE, VIDEO_FILE, IMAGE_FILE}
 
 
 @dataclass(frozen=True, kw_only=True)
 class DetectSettings:
     """
     Args:
-        frames: Moments of each file that are scored, at least; all of a shorter one.
-        spacing: Seconds from one scored moment to the next, at most.
+        frames: Frames of each file that are sampled, at least; all of a shorter one.
+        spacing: Seconds from one sampled frame to the next, at most.
         forged_at: Largest share of real videos that may be called forged, as validation saw them.
         unclear_at: Largest share of real videos that may be called forged or unclear.
         usable: What a face must have to be judged.
@@ -140,18 +140,18 @@ class Analyzer:
         self.limits, self.rates = settings.limits, settings.rates
 
     def analyze(
-        self, path: Path, out: Path, film: bool, progress: Callable[[int, int], None], name: str | None = None
+        self, path: Path, out: Path, annotated_copy: bool, progress: Callable[[int, int], None], name: str | None = None
     ) -> dict[str, Any]:
         """
         Args:
-            film: Whether to write an annotated copy.
+            annotated_copy: Whether to write an annotated copy.
             progress: Is told of the frames that were seen, and of all.
             name: That is shown, where the file has another one.
         """
         name, files, target = name or path.name, {"page": PAGE}, None
         try:
-            if film:
-                kind, file = ("picture", PICTURE) if len(probe(path)) == 1 else ("film", FILM)
+            if annotated_copy:
+                kind, file = ("image", IMAGE_FILE) if len(probe(path)) == 1 else ("video", VIDEO_FILE)
                 target, files[kind] = out / file, file
             found = self.pipeline.analyze(path, target, self.limits, progress)
         except av.FFmpegError as error:

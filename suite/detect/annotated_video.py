@@ -25,7 +25,7 @@ from suite.detect.audio import Sound
 from suite.detect.scorer import Score
 from suite.detect.thresholds import Thresholds, Verdict
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 LONGEST = 1280  # side of the copy
 COLOURS: dict[Verdict, tuple[int, int, int]] = {
     "forged": (225, 45, 45),
@@ -48,8 +48,8 @@ class Annotation:
         self.at = [0] * len(methods)  # scores that were looked at
         self.now: dict[int, list[Score | None]] = {}  # of each face, what each method said last
         self.points: dict[int, tuple[int, int]] = {}  # where the curve of each face ended
-        self.strip: Picture | None = None
-        self.canvas: Picture | None = None
+        self.strip: Image | None = None
+        self.canvas: Image | None = None
         self.scale = 1.0
 
     @staticmethod
@@ -59,47 +59,47 @@ class Annotation:
     ) -> Iterator[Annotation]:
         """
         Args:
-            path: To write, mp4 or png; nothing is filmed without it.
+            path: To write, mp4 or png; nothing is drawn without it.
         """
         if path is None:
             yield NoAnnotation(index, methods, thresholds)
             return
         with write_atomically(path) as part:
-            film = (
+            annotation = (
                 AnnotatedImage(index, methods, thresholds, part)
                 if path.suffix == ".png"
                 else AnnotatedVideo(index, methods, thresholds, part, source)
             )
             try:
-                yield film
-                film.end()
+                yield annotation
+                annotation.end()
             finally:
-                film.close()
+                annotation.close()
 
     def put(self, frame: Frame, scores: Sequence[list[Score]]) -> None:
         """
         Args:
             scores: Of each method, all that it said of frames up to this one, perhaps of later ones.
         """
-        height, width = frame.picture.shape[:2]
+        height, width = frame.image.shape[:2]
         self.scale = min(1.0, LONGEST / max(height, width))
         size = (max(2, round(width * self.scale) // 2 * 2), max(2, round(height * self.scale) // 2 * 2))
         self.add_scores(frame, scores)
         curves = self.curves(frame, size[0])
         if self.canvas is None:
             self.canvas = np.empty((size[1] + len(curves), size[0], 3), np.uint8)
-        picture = self.canvas[: size[1]]
+        image = self.canvas[: size[1]]
         if size == (width, height):
-            picture[:] = frame.picture
+            image[:] = frame.image
         else:
-            cv2.resize(frame.picture, size, picture, interpolation=cv2.INTER_AREA)
+            cv2.resize(frame.image, size, image, interpolation=cv2.INTER_AREA)
         self.canvas[size[1] :] = curves
         for face in frame.faces:
-            self.draw(picture, face)
+            self.draw(image, face)
         self.show(self.canvas, frame.seconds)
 
     def add_scores(self, frame: Frame, scores: Sequence[list[Score]]) -> None:
-        """Takes what was said of moments up to this one."""
+        """Takes the scores of frames up to this one."""
         for i, mine in enumerate(scores):
             while self.at[i] < len(mine) and mine[self.at[i]].frame <= frame.number:
                 score = mine[self.at[i]]
@@ -117,7 +117,7 @@ class Annotation:
         ]
         return float(np.mean(said)) if said else None
 
-    def draw(self, picture: Picture, face: Face) -> None:
+    def draw(self, image: Image, face: Face) -> None:
         p = self.probability(face.track.id)
         colour = COLOURS["no verdict" if p is None else self.thresholds.verdict(p)]
         for by, one in zip(self.methods, self.now.get(face.track.id, []), strict=False):
@@ -126,13 +126,13 @@ class Annotation:
                     region = Cropper.from_contract(by.contract).region(
                         face.box * self.scale, face.landmarks * self.scale
                     )
-                    warm(picture, one.heat, region)
+                    warm(image, one.heat, region)
                 break
         x0, y0, x1, y1 = (round(float(v) * self.scale) for v in face.box)
-        cv2.rectangle(picture, (x0, y0), (x1, y1), colour, 2, cv2.LINE_AA)
-        label(picture, f"{face.track.id}" + ("" if p is None else f"  {p:.2f}"), (x0, y0), colour)
+        cv2.rectangle(image, (x0, y0), (x1, y1), colour, 2, cv2.LINE_AA)
+        label(image, f"{face.track.id}" + ("" if p is None else f"  {p:.2f}"), (x0, y0), colour)
 
-    def curves(self, frame: Frame, width: int) -> Picture:
+    def curves(self, frame: Frame, width: int) -> Image:
         """A strip with the whole length of the video, drawn up to now."""
         height = max(48, min(120, width // 9)) // 2 * 2
         left, right, top, bottom = 34, width - 8, 8, height - 16
@@ -167,7 +167,7 @@ class Annotation:
         for x in range(left, right, 8):
             cv2.line(self.strip, (x, y), (min(x + 4, right), y), COLOURS[verdict], 1)
 
-    def show(self, picture: Picture, seconds: float) -> None:
+    def show(self, image: Image, seconds: float) -> None:
         raise NotImplementedError
 
     def end(self) -> None: ...
@@ -183,17 +183,17 @@ class NoAnnotation(Annotation):
 
 
 class AnnotatedImage(Annotation):
-    """One picture."""
+    """One image."""
 
     def __init__(self, index: Index, methods: Sequence[Trained], thresholds: Thresholds, path: Path) -> None:
         super().__init__(index, methods, thresholds)
         self.path = path
 
-    def curves(self, frame: Frame, width: int) -> Picture:
+    def curves(self, frame: Frame, width: int) -> Image:
         return np.empty((0, width, 3), np.uint8)
 
-    def show(self, picture: Picture, seconds: float) -> None:
-        self.path.write_bytes(cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
+    def show(self, image: Image, seconds: float) -> None:
+        self.path.write_bytes(cv2.imencode(".png", image[..., ::-1])[1].tobytes())
 
 
 class AnnotatedVideo(Annotation):
@@ -211,16 +211,16 @@ class AnnotatedVideo(Annotation):
         coder = self.stream.codec_context
         coder.pix_fmt, coder.time_base = "yuv420p", Fraction(1, TICKS)
         coder.colorspace, coder.color_range = Colorspace.ITU601, ColorRange.MPEG  # as OpenCV converts
-        coder.thread_type = "FRAME"  # nothing waits for the picture that it gave
+        coder.thread_type = "FRAME"  # nothing waits for the image that it gave
         self.sound = Sound(source, self.container)
         self.last = -1
         self.is_open = False  # before, its size can be set
 
-    def show(self, picture: Picture, seconds: float) -> None:
+    def show(self, image: Image, seconds: float) -> None:
         if not self.is_open:
-            self.stream.height, self.stream.width = picture.shape[:2]
+            self.stream.height, self.stream.width = image.shape[:2]
             self.is_open = True
-        frame = av.VideoFrame.from_ndarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), "yuv420p")
+        frame = av.VideoFrame.from_ndarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), "yuv420p")
         self.last = max(round(seconds * TICKS), self.last + 1)  # some files have a time twice, which no mp4 can
         frame.pts, frame.time_base = self.last, Fraction(1, TICKS)
         packets = self.stream.encode(frame)
@@ -237,26 +237,26 @@ class AnnotatedVideo(Annotation):
         self.sound.close()
 
 
-def text(picture: Picture, words: str, at: tuple[int, int], size: float = 0.36) -> None:
-    cv2.putText(picture, words, at, cv2.FONT_HERSHEY_SIMPLEX, size, (70, 70, 70), 1, cv2.LINE_AA)
+def text(image: Image, words: str, at: tuple[int, int], size: float = 0.36) -> None:
+    cv2.putText(image, words, at, cv2.FONT_HERSHEY_SIMPLEX, size, (70, 70, 70), 1, cv2.LINE_AA)
 
 
-def label(picture: Picture, words: str, corner: tuple[int, int], colour: tuple[int, int, int]) -> None:
+def label(image: Image, words: str, corner: tuple[int, int], colour: tuple[int, int, int]) -> None:
     """Above a box, or inside where there is no room."""
-    size = 0.5 if min(picture.shape[:2]) >= 360 else 0.38
+    size = 0.5 if min(image.shape[:2]) >= 360 else 0.38
     (w, h), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
-    x = max(0, min(corner[0], picture.shape[1] - w - 6))
+    x = max(0, min(corner[0], image.shape[1] - w - 6))
     y = corner[1] - h - 8 if corner[1] >= h + 8 else corner[1]
-    cv2.rectangle(picture, (x, y), (x + w + 6, y + h + 8), colour, -1)
-    cv2.putText(picture, words, (x + 3, y + h + 3), cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), 1, cv2.LINE_AA)
+    cv2.rectangle(image, (x, y), (x + w + 6, y + h + 8), colour, -1)
+    cv2.putText(image, words, (x + 3, y + h + 3), cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), 1, cv2.LINE_AA)
 
 
-def warm(picture: Picture, heat: Picture, region: Region) -> None:
-    """Lays a map over a part of a picture: nothing where it is 0."""
-    if (laid := region.spread(heat, picture.shape)) is None:
+def warm(image: Image, heat: Image, region: Region) -> None:
+    """Lays a map over a part of an image: nothing where it is 0."""
+    if (laid := region.spread(heat, image.shape)) is None:
         return
     part, x, y = laid
     colours = cv2.applyColorMap(part, cv2.COLORMAP_INFERNO)[..., ::-1]
     share = (part.astype(np.float32) / 255 * 0.6)[..., None]
-    under = picture[y : y + part.shape[0], x : x + part.shape[1]]
+    under = image[y : y + part.shape[0], x : x + part.shape[1]]
     under[:] = (under * (1 - share) + colours * share).astype(np.uint8)

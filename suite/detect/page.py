@@ -23,7 +23,7 @@ from suite.detect.thresholds import Performance, Rates, Verdict
 from suite.detect.verdict import FaceVerdict, MethodVerdict
 from suite.html.render import render
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 WIDTH, HEIGHT = 560, 172  # of a time line
 LEFT, RIGHT, TOP, BOTTOM = 44, 505, 26, 132
 SERIES = 6  # colours of style.css
@@ -33,7 +33,7 @@ SERIES = 6  # colours of style.css
 class KeyFrame:
     seconds: float
     probability: float
-    picture: str  # JPEG in base64: the face, and beside it the map of a method that has one
+    image: str  # JPEG in base64: the face, and beside it the map of a method that has one
 
 
 def lead(found: Analysis) -> str:
@@ -115,20 +115,20 @@ def key_frames(said: MethodVerdict) -> list[KeyFrame]:
     """The most suspicious frames, in their order."""
     shown = [one for one in said.usable_scores if one.crop is not None]
     return [
-        KeyFrame(seconds=one.seconds, probability=said.by.calibrate(one.score), picture=jpeg(join_images(one)))
+        KeyFrame(seconds=one.seconds, probability=said.by.calibrate(one.score), image=jpeg(join_images(one)))
         for one in shown
     ]
 
 
-def join_images(moment: Score) -> Picture:
-    assert moment.crop is not None
-    if moment.heat is None:
-        return moment.crop
-    return np.hstack([moment.crop, overlay(moment.crop, cv2.resize(moment.heat, (TILE, TILE)))])
+def join_images(score: Score) -> Image:
+    assert score.crop is not None
+    if score.heat is None:
+        return score.crop
+    return np.hstack([score.crop, overlay(score.crop, cv2.resize(score.heat, (TILE, TILE)))])
 
 
-def jpeg(picture: Picture) -> str:
-    content = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
+def jpeg(image: Image) -> str:
+    content = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
     return base64.b64encode(content.tobytes()).decode()
 
 
@@ -151,10 +151,10 @@ def page(found: Analysis, asked: Sequence[Trained], rates: Rates, files: dict[st
     is_video = len(found.index) > 1
     for face in found.faces:
         is_judged = face.probability is not None
-        pictures = [(said.by.name, key_frames(said)) for said in face.said] if is_judged else []
+        images = [(said.by.name, key_frames(said)) for said in face.said] if is_judged else []
         line = timeline(face, found.index.seconds) if is_video and is_judged else None
         where = explain_range(face) if is_judged else ""
-        faces.append({"face": face, "range": where, "timeline": line, "pictures": pictures})
+        faces.append({"face": face, "range": where, "timeline": line, "images": images})
     return render(
         "detect/page.html",
         title=name,

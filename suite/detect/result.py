@@ -40,17 +40,17 @@ def describe_method(trained: Trained, rates: Rates) -> dict[str, Any]:
     }
 
 
-def describe_frame(said: MethodVerdict, moment: Score) -> dict[str, Any]:
-    region = moment.region
+def describe_frame(said: MethodVerdict, score: Score) -> dict[str, Any]:
+    region = score.region
     return {
-        "frame": moment.frame,
-        "seconds": round_value(moment.seconds, 3),
+        "frame": score.frame,
+        "seconds": round_value(score.seconds, 3),
         "square": [round(v, 2) for v in (region.x, region.y, region.side)],
         "angle": round(region.angle, 2),
-        "score": round_value(moment.score, 6),
-        "probability": round_value(said.by.calibrate(moment.score), 6),
-        "distance": round_value(moment.distance),
-        "left_out": moment.fault.say() if moment.fault else None,
+        "score": round_value(score.score, 6),
+        "probability": round_value(said.by.calibrate(score.score), 6),
+        "distance": round_value(score.distance),
+        "left_out": score.fault.say() if score.fault else None,
     }
 
 
@@ -72,7 +72,7 @@ def describe_face(face: FaceVerdict) -> dict[str, Any]:
                 "score": round_value(said.score, 6),
                 "probability": round_value(said.probability, 6),
                 "distance": said.distance and round_value(said.distance.value),
-                "moments": [describe_frame(said, moment) for moment in said.moments],
+                "frames": [describe_frame(said, score) for score in said.scores],
             }
             for said in face.said
         ],

@@ -197,5 +197,5 @@ def test_a_drawn_mask_is_read_at_the_size_of_the_face(prepared: Path, tmp_path: 
     assert answered.mask[0, 0, :32].eq(255).all()
     assert not answered.mask[0, 0, 32:].any()
     (tmp_path / face_of(sample).file).write_bytes(b"none")
-    with pytest.raises(UserError, match="is not a picture"):
+    with pytest.raises(UserError, match="is not an image"):
         DrawnMasks(tmp_path, 1).request([sample])

@@ -45,7 +45,7 @@ def test_a_config_says_which_of_the_pretrained_weights_of_a_network(config: Path
 @pytest.mark.parametrize(
     ("config", "weights", "mean"),
     [
-        # AutoAugment, not noisy student, which saw 300 million pictures more
+        # AutoAugment, not noisy student, which saw 300 million images more
         ("classifier_efficientnet", "tf_efficientnet_b4_aa-818f208c", 0.485),
         ("classifier_xception", "v0.1-cadene/xception-43020ad28", 0.5),
         ("classifier_sbi", "tf_efficientnet_b4_ap-dedb23e6", 0.5),  # AdvProp
@@ -107,7 +107,7 @@ def test_a_clip_without_weights_or_with_weights_of_its_own_activation_is_not_ref
 
 
 def seen(**given: Any) -> torch.Tensor:
-    """What the network gets of a picture that is 0.25 everywhere: (3,)."""
+    """What the network gets of an image that is 0.25 everywhere: (3,)."""
     model = Classifier("test_efficientnet", **given).eval()
     shown: list[torch.Tensor] = []
     model.net.conv_stem.register_forward_pre_hook(lambda _, inputs: shown.append(inputs[0]))

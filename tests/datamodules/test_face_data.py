@@ -269,5 +269,5 @@ def test_frames_are_the_pixels_of_the_video(studio: Path, prepared: Path) -> Non
     row = next(r for r in manifest.rows(data.videos("test")) if r.key == batch.video[0])
     frame = Decord().read(studio / row.path, batch.numbers[0].tolist())[0].numpy()
     mean = batch.frames[0, 0].float().mean((1, 2)).numpy()
-    assert np.abs(mean - frame.reshape(-1, 3).mean(0)).max() < 80  # a face of this picture, RGB
+    assert np.abs(mean - frame.reshape(-1, 3).mean(0)).max() < 80  # a face of this image, RGB
     assert batch.frames[0, 0, 0].float().mean() > batch.frames[0, 0, 2].float().mean()  # skin is redder than blue

@@ -117,7 +117,7 @@ def test_a_face_that_is_unlike_the_training_gets_no_verdict(head: Frames, small:
     assert face["reasons"][0].startswith("unlike the faces it was trained on (distance ")
     assert content["methods"][0]["distance_limit"] == 0.001
     [method] = face["methods"]
-    assert method["distance"] == pytest.approx(np.median([one["distance"] for one in method["moments"]]), rel=1e-3)
+    assert method["distance"] == pytest.approx(np.median([one["distance"] for one in method["frames"]]), rel=1e-3)
     page = (tmp_path / "out/page.html").read_text()
     assert "unlike the faces it was trained on" in page
     assert "cannot tell" not in page

@@ -37,7 +37,7 @@ class FaceDetector(ABC):
 
     @abstractmethod
     def follow(self, image: Image, last: Found) -> Found | None:
-        """A face near where it was a moment ago; cheaper than to search all of the image."""
+        """A face near where it was just before; cheaper than to search all of the image."""
 
     def fingerprint(self) -> str:
         """Tells one detector, as it is set, from another in the preprocessing contract."""

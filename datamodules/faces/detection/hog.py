@@ -28,11 +28,11 @@ class HOG(FaceDetector):
         return [Found(box=(box + 0.5) / scale - 0.5, score=score) for box, score in detect(resized)]
 
     def follow(self, image: Image, last: Found) -> Found | None:
-        """Looks again in a larger picture where it finds nothing in a small one."""
+        """Looks again in a larger image where it finds nothing in a small one."""
         grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
         for side in (FACE, 1.7 * FACE):
             view = View(grey, last.box, AROUND, side)
-            boxes = [(view.to_frame(box.reshape(2, 2)).ravel(), score) for box, score in detect(view.picture, LOOSER)]
+            boxes = [(view.to_frame(box.reshape(2, 2)).ravel(), score) for box, score in detect(view.image, LOOSER)]
             best = find_same([Found(box=box, score=score) for box, score in boxes], last.box)
             if best is not None:
                 return best

@@ -96,7 +96,7 @@ class Pursuit:
             self.due = i + 1  # what stood in for it was searched
 
     def enter(self, shot: int) -> None:
-        """The next frame is of another shot, perhaps of one that was left a moment ago."""
+        """The next frame is of another shot, perhaps of one that was left just before."""
         self.close()
         if all(shot != track.shot for track in self.tracks) and self.count:
             self.due = self.count + SETTLE
@@ -118,7 +118,7 @@ class Pursuit:
         gap = abs(i - last.frame)
         h, w = image.shape[:2]
         if (place[2:] <= 0).any() or (place[:2] >= (w, h)).any():
-            return None  # it has left the picture
+            return None  # it has left the image
         if gap == 1 and (face := self.landmarks.follow(image, last.face)) is not None and face.presence >= PRESENCE:
             keypoints = move_keypoints(last.found.keypoints, face.points)
             found = Found(box=box_around(face.points), score=float("nan"), keypoints=keypoints)
@@ -146,7 +146,7 @@ class Pursuit:
     ) -> list[Sighting]:
         """Gives each face to the one track that it is most like, if it is like one.
 
-        Without colours nobody is known again who was hidden: a black-and-white film has more and shorter tracks.
+        Without colours nobody is known again who was hidden: a black-and-white video has more and shorter tracks.
 
         Args:
             sightings: Sightings, each with the track that it was followed from.

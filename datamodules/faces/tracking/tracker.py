@@ -69,7 +69,7 @@ class FaceTracker:
     def track(self, frames: Iterable[NDArray[np.uint8]], damaged: Collection[int] = ()) -> list[Track]:
         """
         Args:
-            frames: (H, W, 3) pictures in order.
+            frames: (H, W, 3) images in order.
             damaged: Numbers of those that are not looked at.
 
         Returns:

@@ -57,14 +57,14 @@ def test_beyond_the_edge_the_last_pixel_repeats() -> None:
 
 @pytest.mark.parametrize("format", ["png", "webp"])
 def test_lossless_formats_keep_every_bit(format: Format) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(decode(encode(picture, format)), picture)
+    image = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(decode(encode(image, format)), image)
 
 
 def test_jpg_is_near_and_keeps_the_order_of_colours() -> None:
-    picture = np.zeros((40, 40, 3), np.uint8)
-    picture[..., 0] = np.linspace(100, 250, 40)
-    assert np.abs(decode(encode(picture, "jpg")).astype(int) - picture).max() < 8
+    image = np.zeros((40, 40, 3), np.uint8)
+    image[..., 0] = np.linspace(100, 250, 40)
+    assert np.abs(decode(encode(image, "jpg")).astype(int) - image).max() < 8
 
 
 def test_tars_are_read_by_offset_and_by_anybody(tmp_path: Path) -> None:

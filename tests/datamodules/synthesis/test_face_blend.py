@@ -49,9 +49,9 @@ def test_the_bend_is_linear_in_each_triangle_as_matplotlib_computes_it() -> None
     for own, moved in ((x, jitter[0, 0]), (y, jitter[0, 1])):
         target = (own + moved.numpy().ravel()).clip(0, 1)
         where.append(LinearTriInterpolator(mesh, target)(*grid).filled(np.nan).astype(np.float32) * (side - 1))
-    picture = np.random.default_rng(0).random((side, side)).astype(np.float32)
-    theirs = cv2.remap(picture, where[0], where[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    ours = bend(torch.from_numpy(picture)[None, None], jitter)[0, 0].numpy()
+    image = np.random.default_rng(0).random((side, side)).astype(np.float32)
+    theirs = cv2.remap(image, where[0], where[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    ours = bend(torch.from_numpy(image)[None, None], jitter)[0, 0].numpy()
     assert np.abs(ours - theirs).max() < 0.04  # OpenCV rounds places to a 32nd of a pixel
 
 

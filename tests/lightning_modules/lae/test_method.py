@@ -23,7 +23,7 @@ from tests.fixtures.tiny_lae import tiny
 
 
 def batch(n: int = 8, seed: int = 0, marked: bool = True) -> Batch:
-    """Noise; every second picture a fake, whose mask is a square that is brighter."""
+    """Noise; every second image a fake, whose mask is a square that is brighter."""
     g = torch.Generator().manual_seed(seed)
     frames, label = 0.2 * torch.rand(n, 1, 3, 64, 64, generator=g) + 0.3, torch.arange(n) % 2
     mask = torch.zeros(n, 1, 1, 64, 64)
@@ -88,7 +88,7 @@ def test_the_latent_loss_is_zero_at_its_targets_and_the_same_with_halves_and_lab
 
 
 @pytest.mark.parametrize("form", ["square", "outside_mass", "outside_evidence"])
-def test_attention_trains_the_first_layer_and_no_picture_without_a_mask(form: Any) -> None:
+def test_attention_trains_the_first_layer_and_no_image_without_a_mask(form: Any) -> None:
     model, one = tiny(form=form, attention=1.0), batch()
     loss = model.losses(model.predict(one), one)["attention"]
     loss.backward()
@@ -129,7 +129,7 @@ def test_a_map_with_no_evidence_costs_its_mask_and_has_no_gradient() -> None:
     assert normalize(torch.zeros(1, 4, 4)).max() == 0
 
 
-def test_sixteen_pictures_are_learnt_by_heart_with_attention_inside_their_masks() -> None:
+def test_sixteen_images_are_learnt_by_heart_with_attention_inside_their_masks() -> None:
     model, one = tiny(attention=3.0, form="outside_mass"), batch(16)
     optimizer = torch.optim.Adam(model.parameters(), 2e-3)
     for step in range(400):

@@ -144,14 +144,14 @@ def test_each_loss_falls_when_a_few_clips_are_learnt(batch: Batch) -> None:
     assert all(p.grad is not None for p in model.parameters())  # none would stop DDP
 
 
-def test_a_test_leaves_a_film_of_its_clips(studio: Path, prepared: Path, tmp_path: Path) -> None:
+def test_a_test_writes_a_video_of_its_clips(studio: Path, prepared: Path, tmp_path: Path) -> None:
     data = FaceData(prepared=prepared, root=studio, read="videos", clip=4, image_size=64, eval_clips=1, num_workers=0)
     plain: dict[str, Any] = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False}
     Trainer(**plain, default_root_dir=tmp_path, callbacks=[ClipVideo(clips=1)]).test(tiny(), data, verbose=False)
-    pictures = Decord().read(tmp_path / "panels/test.mp4", range(3))
+    images = Decord().read(tmp_path / "panels/test.mp4", range(3))
     kinds = len(set(data.videos("test")["method"].to_pylist()))
     assert len(probe(tmp_path / "panels/test.mp4")) == 3 * kinds  # three masks a clip
-    assert pictures.shape[1:] == (146, 4 * 128, 3)  # frame, motion, predicted and true mask, with a line of text
+    assert images.shape[1:] == (146, 4 * 128, 3)  # frame, motion, predicted and true mask, with a line of text
 
 
 def test_two_processes_train_on_clips(studio: Path, prepared: Path, tmp_path: Path) -> None:

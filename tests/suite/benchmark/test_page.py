@@ -247,7 +247,7 @@ def test_the_page_holds_what_was_found_and_nothing_from_elsewhere(
         SweepJob(method="better", train="t", seed=0).test_folder(tmp_path, Condition(test="DFDC")) / "panels/test.png"
     )
     panel.parent.mkdir()
-    panel.write_bytes(b"a picture")
+    panel.write_bytes(b"an image")
     failures = [Failure(job=None, test=Condition(test="DFDC", kind="blur", severity=5), reason="<no> disk")]
     claims = compare(sweep, rows, tmp_path, tmp_path)
     text = page(sweep, rows, failures, claims, [], tmp_path)

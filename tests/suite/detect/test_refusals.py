@@ -57,7 +57,7 @@ def test_a_method_that_saw_other_faces_is_refused_by_name(
     ("arguments", "reason"),
     [
         (["gone.mp4"], "gone.mp4: no such file"),
-        (["."], "has no videos and no pictures"),
+        (["."], "has no videos and no images"),
         (["run.txt", "--device", "tpu"], "device tpu"),
         (["run.txt", "--frames", "0"], "frames 0: must be above 0"),
         (["run.txt", "--usabel.side", "3"], "unknown key 'usabel.side', did you mean"),
@@ -85,10 +85,10 @@ def test_what_is_too_large_is_refused_before_it_is_decoded(head: Frames, small: 
     photograph = tmp_path / "photograph.jpg"
     cv2.imwrite(str(photograph), np.full((3024, 4032, 3), 90, np.uint8))
     assert looking.analyze(photograph, None, Limits(pixels=1000)).verdict == "no verdict"
-    picture = tmp_path / "bomb.png"
-    picture.write_bytes(bomb(60_000, 60_000))
+    image = tmp_path / "bomb.png"
+    image.write_bytes(bomb(60_000, 60_000))
     with pytest.raises(UserError, match=r"has 3600000000 pixels"):
-        looking.analyze(picture, None, Limits())
+        looking.analyze(image, None, Limits())
 
 
 def test_a_network_that_says_no_number_says_nothing(head: Frames, small: Path, tmp_path: Path) -> None:

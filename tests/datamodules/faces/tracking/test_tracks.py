@@ -144,7 +144,7 @@ def test_people_of_one_scene_differ_more_than_one_person_in_time() -> None:
         assert max(similarity(looks[mine][0], look) for look in looks[others]) < pursuit.KEEP
 
 
-def test_a_brighter_picture_looks_the_same() -> None:
+def test_a_brighter_image_looks_the_same() -> None:
     staged = staging.side_by_side(0, 4)
     frame, box = staged.frames[0], staging.box_of(staged.points["0"][0])
     brighter = cv2.convertScaleAbs(frame, alpha=1.15)
