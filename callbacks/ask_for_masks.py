@@ -21,7 +21,7 @@ from datamodules.runtime.errors import UserError
 from lightning_modules.base import Method
 from lightning_modules.finite import check_scores
 from lightning_modules.lae.method import LAE
-from lightning_modules.lae.selection import By, ScoredFaces, Strategy, choose
+from lightning_modules.lae.selection import ChannelRule, ScoredFaces, Strategy, choose
 
 
 class AskForMasks(Callback):
@@ -34,11 +34,11 @@ class AskForMasks(Callback):
         count: int | None = None,
         per_video: int = 2,
         channels: int = 10,
-        by: By = "max",
+        channel_rule: ChannelRule = "max",
         frames: int = 32,
         seed: int = 0,
         rounds: int = 1,
-        apart: int = 1,
+        epochs_between_rounds: int = 1,
     ) -> None:
         """
         Args:
@@ -47,17 +47,17 @@ class AskForMasks(Callback):
             count: Masks to ask for; as many as the oracle's budget allows without it.
             per_video: Fakes of one video at most.
             channels: Attention channels that the active choice ranks by.
-            by: The largest of them, their mean, or each in turn.
+            channel_rule: The largest of them, their mean, or each in turn.
             frames: Number of frames of each face to choose from.
             seed: Seed of the random choice.
             rounds: In which the masks are asked for, each a part of them.
-            apart: Epochs from one round to the next.
+            epochs_between_rounds: Epochs from one round to the next.
         """
-        if rounds < 1 or apart < 1:
-            raise UserError(f"rounds {rounds}, apart {apart}: must be at least 1")
+        if rounds < 1 or epochs_between_rounds < 1:
+            raise UserError(f"rounds {rounds}, epochs_between_rounds {epochs_between_rounds}: must be at least 1")
         self.after, self.strategy, self.count, self.per_video = after, strategy, count, per_video
-        self.channels, self.by, self.frames, self.seed = channels, by, frames, seed
-        self.rounds, self.apart = rounds, apart
+        self.channels, self.channel_rule, self.frames, self.seed = channels, channel_rule, frames, seed
+        self.rounds, self.epochs_between_rounds = rounds, epochs_between_rounds
 
     @staticmethod
     def data(trainer: Trainer) -> FaceData:
@@ -72,7 +72,7 @@ class AskForMasks(Callback):
             raise UserError(f"AskForMasks: after {self.after} epochs; the first stage of LAE has {pl_module.first}")
         if (wanted := self.count_wanted(data)) < self.rounds:
             raise UserError(f"rounds {self.rounds}: of {wanted} masks")
-        end = self.after + (self.rounds - 1) * self.apart
+        end = self.after + (self.rounds - 1) * self.epochs_between_rounds
         if self.rounds > 1 and trainer.max_epochs is not None and self.after < trainer.max_epochs <= end:
             raise UserError(f"rounds {self.rounds}: the last is after {end} epochs, of {trainer.max_epochs}")
         if due := self.due(trainer.current_epoch):
@@ -101,7 +101,7 @@ class AskForMasks(Callback):
 
     def due(self, epochs: int) -> int:
         """Rounds by the end of so many epochs."""
-        return min(self.rounds, (epochs - self.after) // self.apart + 1) if epochs >= self.after else 0
+        return min(self.rounds, (epochs - self.after) // self.epochs_between_rounds + 1) if epochs >= self.after else 0
 
     def ask(self, trainer: Trainer, method: LightningModule, rounds: int, again: bool) -> None:
         """
@@ -137,7 +137,7 @@ class AskForMasks(Callback):
     def choose(self, data: FaceData, method: Method, count: int, earlier: Sequence[RequestedFace]) -> Request:
         faces, scored = score_faces(data, method, self.frames)
         names = [face.file for face in earlier]
-        found = choose(scored, count, self.strategy, self.per_video, self.channels, self.by, self.seed, names)
+        found = choose(scored, count, self.strategy, self.per_video, self.channels, self.channel_rule, self.seed, names)
         about: dict[str, Any] = {
             "strategy": self.strategy,
             "of_frames": len(faces),

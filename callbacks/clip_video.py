@@ -47,13 +47,13 @@ def render_clip(prediction: Prediction, batch: Batch, i: int, text: str) -> Iter
 class ClipVideo(Gallery[list[Image]]):
     """Writes panels/<split>.mp4 into the run of a method that sees clips."""
 
-    def __init__(self, clips: int = 2, kinds: int = 10) -> None:
+    def __init__(self, clips_per_method: int = 2, max_methods: int = 10) -> None:
         """
         Args:
-            clips: Per manipulation.
-            kinds: Manipulations at the most, the reals counted in.
+            clips_per_method: Per manipulation.
+            max_methods: Manipulations at the most, the reals counted in.
         """
-        super().__init__(clips, kinds)
+        super().__init__(clips_per_method, max_methods)
 
     def is_wanted(self, outcome: Outcome, batch: Batch) -> bool:
         return batch.frames.shape[1] > 1

@@ -59,13 +59,13 @@ class Panels(Gallery[Image]):
     """Writes panels/<split>.png into the run: faces of each manipulation, their true masks, the
     predicted ones, and what was recovered of them."""
 
-    def __init__(self, faces: int = 2, kinds: int = 10) -> None:
+    def __init__(self, faces_per_method: int = 2, max_methods: int = 10) -> None:
         """
         Args:
-            faces: Per manipulation.
-            kinds: Manipulations at the most, the reals counted in.
+            faces_per_method: Per manipulation.
+            max_methods: Manipulations at the most, the reals counted in.
         """
-        super().__init__(faces, kinds)
+        super().__init__(faces_per_method, max_methods)
 
     def item(self, outcome: Outcome, batch: Batch, i: int, kind: str) -> Image:
         face = tile(batch.frames[i, 0])

@@ -50,7 +50,7 @@ class FaceData(LightningDataModule):
         index: Callable[[Path], Iterable[Video]] | None = None,
         compression: str | None = None,
         methods: list[str] | None = None,
-        read: Literal["crops", "videos"] = "crops",
+        frame_source: Literal["crops", "videos"] = "crops",
         decoder: Decoder | None = None,
         image_size: int | None = None,
         clip: int = 1,
@@ -66,7 +66,7 @@ class FaceData(LightningDataModule):
         synthesis: Synthesis | None = None,
         augment: Augment | None = None,
         oracle: MaskOracle | None = None,
-        annotated: int = 8,
+        annotated_per_batch: int = 8,
         sets: list[PreparedSet] | None = None,
         true_fakes: float = 0.0,
     ) -> None:
@@ -77,10 +77,10 @@ class FaceData(LightningDataModule):
             index: Lists the videos in root, for instance datamodules.datasets.ffpp.index.
             compression: Only videos of this release, for instance c23.
             methods: Manipulations used for training and validation: all if unset, none if []. Testing uses all.
-            read: Stored crops, or the videos in root, which clips of several frames need.
+            frame_source: Stored crops, or the videos in root, which clips of several frames need.
             decoder: Reads the videos; without it decord, or PyAV where decord would be wrong: the bits are the same.
             image_size: Side of the crop, in pixels; as prepared without it.
-            clip: Frames per sample; more than one needs 'read: videos'.
+            clip: Frames per sample; more than one needs 'frame_source: videos'.
             every: Step from one frame of a clip to the next.
             draws: Clips per face and epoch in training.
             train_clips: Evenly spaced clips per face that they are drawn from; all if unset.
@@ -94,7 +94,7 @@ class FaceData(LightningDataModule):
                 counts the real ones.
             augment: Changes training batches on the device; none without it.
             oracle: Source of masks for active learning; all masks are known if unset.
-            annotated: Faces with such a mask that join each batch, once there are any.
+            annotated_per_batch: Faces with such a mask that join each batch, once there are any.
             sets: Several data sets, each with prepared and, if need be, root, compression, methods, weight, name and
                 people, instead of those above.
             true_fakes: Share of true forgeries among the forged faces of a training batch, beside those of synthesis.
@@ -102,13 +102,13 @@ class FaceData(LightningDataModule):
         super().__init__()
         alone = {"prepared": prepared, "root": root, "index": index, "compression": compression, "methods": methods}
         self.group = SetGroup(sets, alone)
-        self.read, self.decoder = read, decoder or Auto()
+        self.frame_source, self.decoder = frame_source, decoder or Auto()
         self.asked_size, self.clip, self.every, self.draws = image_size, clip, every, draws
         self.train_clips, self.eval_clips, self.batch_size = train_clips, eval_clips, batch_size
         self.num_workers, self.balance, self.pairs, self.seed = num_workers, balance, pairs, seed
         self.synthesis, self.augment, self.true_fakes = synthesis, augment, true_fakes
         self.true_count = round(true_fakes * batch_size)
-        self.granted = None if oracle is None else AnnotatedFaces(oracle, annotated)
+        self.granted = None if oracle is None else AnnotatedFaces(oracle, annotated_per_batch)
         check_options(self)
 
     @property
@@ -159,15 +159,15 @@ class FaceData(LightningDataModule):
         return clips
 
     def known_clips(self, split: str) -> Clips:
-        decoder = self.decoder if self.read == "videos" else None
+        decoder = self.decoder if self.frame_source == "videos" else None
         only_real = self.sees_only_real(split)
         return self.group.clips(split, only_real, self.image_size, decoder, self.clip, self.every)
 
     def loader(self, clips: Clips, sampler: Sampler[Address], synthesis: Synthesis | None) -> DataLoader[Sample]:
         faces: Dataset[Sample] = clips
-        if synthesis is not None and synthesis.nearest:
+        if synthesis is not None and synthesis.neighbours:
             assert isinstance(clips, CropClips)
-            faces = WithSources(clips, synthesis.nearest, synthesis.among, self.seed)
+            faces = WithSources(clips, synthesis.neighbours, synthesis.candidates, self.seed)
         return BatchLoader(
             dataset=faces,  # by name: Lightning builds it again to predict
             batch_size=self.batch_size + self.true_count * isinstance(sampler, MixedSampler),
@@ -200,7 +200,7 @@ class FaceData(LightningDataModule):
             self.seed,
             balance=self.balance,
             pairs=self.pairs,
-            together=self.read == "videos",
+            together=self.frame_source == "videos",
             rank=rank,
             world=world,
             weights=self.group.weights,
@@ -279,12 +279,12 @@ class FaceData(LightningDataModule):
     def seen_pixels(self) -> Contract:
         """What decides the pixels that a network gets: how they are stored, and how many, does not."""
         read = pixels_of(self.contract) | {"size": self.image_size, "clip": self.clip, "every": self.every}
-        if self.read == "videos":
+        if self.frame_source == "videos":
             read["decoder"] = self.decoder.family
         return read
 
     def state_dict(self) -> dict[str, Any]:
-        stored = int(self.contract["size"]) if self.read == "crops" else None  # size of crops before image_size
+        stored = int(self.contract["size"]) if self.frame_source == "crops" else None  # size of crops before image_size
         known = self.trained_on or self.training_methods()
         seen = self.seen or count_seen(self.videos("train"), self.synthesis.makers if self.synthesis else ())
         state: dict[str, Any] = {"contract": self.seen_pixels(), "stored": stored, "trained_on": known, "seen": seen}

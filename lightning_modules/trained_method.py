@@ -23,7 +23,7 @@ from lightning_modules.base import Method
 from lightning_modules.familiarity import Familiarity
 from lightning_modules.fitted_values import check_fixed, complete
 from lightning_modules.metrics.calibration import Calibration, calibrate
-from lightning_modules.metrics.operating import FORGED_AT, UNCLEAR_AT, OperatingPoint, ValidationScores
+from lightning_modules.metrics.operating import FORGED_FPR, UNCLEAR_FPR, OperatingPoint, ValidationScores
 from lightning_modules.metrics.registry import CALIBRATION
 from lightning_modules.own_validation import KEY as OWN_VALIDATION
 from lightning_modules.weights import FROM_FILES, digest, read
@@ -119,8 +119,8 @@ class Trained:
             "is_resolved": point.is_resolved,
         }
 
-    def write_points(self, forged_at: float = FORGED_AT, unclear_at: float = UNCLEAR_AT) -> dict[str, Any]:
-        return {"forged": self.write_point(forged_at), "unclear": self.write_point(unclear_at)}
+    def write_points(self, forged_fpr: float = FORGED_FPR, unclear_fpr: float = UNCLEAR_FPR) -> dict[str, Any]:
+        return {"forged": self.write_point(forged_fpr), "unclear": self.write_point(unclear_fpr)}
 
 
 def load(path: Path) -> Trained:

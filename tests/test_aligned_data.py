@@ -91,7 +91,7 @@ def test_videos_are_cut_as_they_were_prepared(
 ) -> None:
     prepared = aligned[alignment]
     crops = FaceData(prepared=prepared).clips("train")
-    videos = FaceData(prepared=prepared, root=studio, index=index, read="videos").clips("train")
+    videos = FaceData(prepared=prepared, root=studio, index=index, frame_source="videos").clips("train")
     for i in range(len(crops)):
         numbers = crops.known.frames(i)
         for number in numbers[::3].tolist():
@@ -107,7 +107,7 @@ def test_videos_are_cut_as_they_were_prepared(
 
 
 def test_a_clip_is_cut_by_the_face_of_its_first_frame(aligned: dict[Alignment, Path], studio: Path) -> None:
-    data = FaceData(prepared=aligned["five_points"], root=studio, index=index, read="videos", clip=2, every=10)
+    data = FaceData(prepared=aligned["five_points"], root=studio, index=index, frame_source="videos", clip=2, every=10)
     clips = data.clips("train")
     assert isinstance(clips, VideoClips)
     sample, face = clips[Address(0, (0, 10))], clips.face_record(0)
@@ -156,7 +156,7 @@ def test_the_annotated_copy_lays_a_map_on_the_face_it_was_made_of(
 ) -> None:
     prepared, path = aligned["five_points"], studio / rows[0].path
     known = load_trained(classifier(FaceData(prepared=prepared), tmp_path / "m"))
-    face = FaceData(prepared=prepared, root=studio, index=index, read="videos").clips("train").face_record(0)
+    face = FaceData(prepared=prepared, root=studio, index=index, frame_source="videos").clips("train").face_record(0)
     box = np.array([face.where[name][0] for name in ("x0", "y0", "x1", "y1")])
     region = Cropper(1.3, "five_points").region(box, face.landmarks[0])
     eye = face.landmarks[0][36:42].mean(0)

@@ -23,15 +23,15 @@ def face_of(sample: Sample) -> RequestedFace:
 
 
 class MaskOracle(ABC):
-    def __init__(self, budget: int, partial: bool = False) -> None:
+    def __init__(self, budget: int, allow_missing: bool = False) -> None:
         """
         Args:
             budget: Masks that may be asked for in all; the same one again is not counted.
-            partial: Go on without the masks that are missing, if there are any at all.
+            allow_missing: Go on without the masks that are missing, if there are any at all.
         """
         if budget < 1:
             raise UserError(f"budget {budget}: must be at least 1")
-        self.budget, self.partial = budget, partial
+        self.budget, self.allow_missing = budget, allow_missing
         self.asked: set[RequestedFace] = set()
 
     def request(self, samples: Sequence[Sample]) -> list[Sample]:
@@ -40,7 +40,7 @@ class MaskOracle(ABC):
         if len(asked) > self.budget:
             raise UserError(f"masks: {len(asked)} were asked for, the budget is {self.budget}")
         known = [sample for sample in samples if self.can_answer(sample)]
-        if len(known) < len(samples) and not (self.partial and known):
+        if len(known) < len(samples) and not (self.allow_missing and known):
             raise Missing([face_of(sample) for sample in samples if not self.can_answer(sample)], len(samples))
         self.asked = asked
         return [replace(sample, mask=self.answer(sample)) for sample in known]
@@ -76,14 +76,14 @@ class DatasetMasks(MaskOracle):
 class DrawnMasks(MaskOracle):
     """Masks that 'python -m suite annotate import' has put into a folder."""
 
-    def __init__(self, folder: Path, budget: int, partial: bool = False) -> None:
+    def __init__(self, folder: Path, budget: int, allow_missing: bool = False) -> None:
         """
         Args:
             folder: Folder of mask images, white where forged, named as their faces.
             budget: Masks that may be asked for in all.
-            partial: Go on without the masks that are missing.
+            allow_missing: Go on without the masks that are missing.
         """
-        super().__init__(budget, partial)
+        super().__init__(budget, allow_missing)
         self.folder = folder
 
     def path(self, sample: Sample) -> Path:

@@ -40,7 +40,7 @@ class Frame:
 def watch(decoder: Decoder, path: Path, tracker: FaceTracker, damaged: Collection[int] = ()) -> Iterator[Frame]:
     """The frames in order, each as soon as its faces are known and their boxes are as they will stay.
 
-    That is at most ``tracker.every + tracker.steady`` frames later, some more where a face is missing.
+    That is at most ``tracker.search_every + tracker.box_smoothing`` frames later, some more where a face is missing.
 
     Args:
         damaged: Numbers of frames in which no face is looked for.
@@ -56,7 +56,7 @@ def watch(decoder: Decoder, path: Path, tracker: FaceTracker, damaged: Collectio
             for track in pursuit.tracks:
                 at = place.setdefault(track.id, 0)
                 if at < len(track) and track.sightings[at].frame == number:
-                    steady(track, at, tracker.steady, tracker.room)
+                    steady(track, at, tracker.box_smoothing, tracker.landmark_margin)
                     one = track.sightings[at]
                     if number not in pursuit.damaged:
                         about = {"presence": one.face.presence, "pose": one.pose}
@@ -72,6 +72,6 @@ def watch(decoder: Decoder, path: Path, tracker: FaceTracker, damaged: Collectio
             raise VideoError(path, f"has frames of {size[1]} x {size[0]} and of {image.shape[1]} x {image.shape[0]}")
         held.append((number, seconds, image))
         pursuit.update(image)
-        yield from take_ready(pursuit.final_until - tracker.steady)
+        yield from take_ready(pursuit.final_until - tracker.box_smoothing)
     pursuit.end()
     yield from take_ready(pursuit.count)

@@ -87,10 +87,10 @@ def mix(synthesis: Synthesis, batch: Batch, seeds: Sequence[int] | None = None, 
     if not any(map(is_forged, batch.video)):
         return synthesis(batch, seeds)
     fakes = [i for i, video in enumerate(batch.video) if is_forged(video)]
-    shown = (len(batch) + len(fakes)) // 2 if synthesis.nearest else len(batch)
+    shown = (len(batch) + len(fakes)) // 2 if synthesis.neighbours else len(batch)
     reals = sorted(set(range(shown)) - set(fakes))
     count = len(reals) - len(fakes) if only_some else len(reals)
-    sources = list(range(shown, shown + count)) if synthesis.nearest else []
+    sources = list(range(shown, shown + count)) if synthesis.neighbours else []
     whole = reals[count:] + fakes
     parts = []
     if count:

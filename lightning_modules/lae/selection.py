@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from datamodules.runtime.errors import UserError
 
 Strategy = Literal["active", "random", "uncertainty"]
-By = Literal["mean", "max", "turns"]
+ChannelRule = Literal["mean", "max", "turns"]
 Floats = NDArray[np.float64]
 STILL = 1e-8  # variance below which a channel says nothing
 RIDGE = 1e-3
@@ -57,7 +57,7 @@ def choose(
     strategy: Strategy = "active",
     per_video: int = 2,
     channels: int = 10,
-    by: By = "max",
+    channel_rule: ChannelRule = "max",
     seed: int = 0,
     earlier: Collection[str] = (),
 ) -> Chosen:
@@ -67,8 +67,8 @@ def choose(
         strategy: Most active on the channels that tell fakes best; at random; or nearest to being undecided.
         per_video: Fakes of one video at most.
         channels: Attention channels that the active choice ranks by.
-        by: The largest of them, which finds what a single channel fires on; their mean, which nine others drown; or
-            each in turn takes the face on which it is most active.
+        channel_rule: The largest of them, which finds what a single channel fires on; their mean, which nine others
+            drown; or each in turn takes the face on which it is most active.
         seed: Seed of the random choice.
         earlier: Names of faces that were chosen before, and are not again.
     """
@@ -82,8 +82,8 @@ def choose(
             raise UserError("strategy 'active': the method does not say what it uses; take 'uncertainty' or 'random'")
         used, standard = ranked_channels(faces.channels, faces.label, channels)
         active = standard[:, list(used)]
-        scores: Floats = active.mean(1) if by == "mean" else active.max(1)
-        sides = list(active.T) if by == "turns" else []
+        scores: Floats = active.mean(1) if channel_rule == "mean" else active.max(1)
+        sides = list(active.T) if channel_rule == "turns" else []
     elif strategy == "uncertainty":
         scores = -np.abs(faces.logit)
     else:

@@ -55,8 +55,8 @@ class RFFR(Method):
             passes: In which all blocks are recovered; each block alone without it, which is as published. Fewer passes
                 hide several at once, for which the generator should have been trained.
             sees: Inputs of the detector.
-            Probability of each block to be shown in a training step; testing shows all. A convolutional branch needs 1:
-                its batch statistics of faces that are half blank are not those of whole ones.
+            chance: Probability of each block to be shown in a training step; testing shows all. A convolutional branch
+                needs 1: its batch statistics of faces that are half blank are not those of whole ones.
             cache: Keep the residual of every face of training, which stays the same where faces are not augmented: 6
                 bytes a pixel.
             compat: Read-out as in released code: no class token, and the residual a patch to the right. Weights and

@@ -78,7 +78,7 @@ class STDDL(Method):
             motion: (B, T - 1, C, H, W); none moves without it.
         """
         if frames.shape[1] < 2:
-            raise UserError("STDDL: needs clips of two frames or more; set 'read: videos' and 'clip'")
+            raise UserError("STDDL: needs clips of two frames or more; set 'frame_source: videos' and 'clip'")
         frames = frames[:, :-1]
         if motion is None:
             motion = frames.new_zeros(*frames.shape[:2], self.motion.channels, *frames.shape[-2:])

@@ -49,12 +49,12 @@ Key = tuple[str, str, str]  # method, training set, test set
 
 
 def matrix(
-    rows: Sequence[Mapping[str, Any]], failures: Sequence[Failure], learned: float = LIMIT
+    rows: Sequence[Mapping[str, Any]], failures: Sequence[Failure], min_validation_auroc: float = LIMIT
 ) -> dict[Key, MatrixCell]:
     """Of the video AUROC, of all forgeries together.
 
     Args:
-        learned: What a training must reach on its own validation.
+        min_validation_auroc: What a training must reach on its own validation.
     """
     found: dict[Key, list[Mapping[str, Any]]] = {}
     failed = Counter[Key]()
@@ -69,12 +69,12 @@ def matrix(
             failed[failure.job.method, failure.job.train, test] += 1
     places = {}
     for key in [*found, *(key for key in failed if key not in found)]:
-        below = [row for row in found.get(key, []) if is_untrained(row, learned)]
+        below = [row for row in found.get(key, []) if is_untrained(row, min_validation_auroc)]
         seeds = [row for row in found.get(key, []) if row not in below]
         values = [row[AUROC] for row in seeds if row[AUROC] is not None]
         low, high = (seeds[0][f"{AUROC}_{end}"] if len(seeds) == 1 else None for end in ("low", "high"))
         places[key] = MatrixCell(values=values, low=low, high=high, failed=failed[key])
-        places[key] = replace(places[key], untrained=len(below), reason=describe(below, learned))
+        places[key] = replace(places[key], untrained=len(below), reason=describe(below, min_validation_auroc))
     return places
 
 

@@ -38,8 +38,8 @@ class DetectSettings:
     Args:
         frames: Frames of each file that are sampled, at least; all of a shorter one.
         spacing: Seconds from one sampled frame to the next, at most.
-        forged_at: Largest share of real videos that may be called forged, as validation saw them.
-        unclear_at: Largest share of real videos that may be called forged or unclear.
+        forged_fpr: Largest share of real videos that may be called forged, as validation saw them.
+        unclear_fpr: Largest share of real videos that may be called forged or unclear.
         usable: What a face must have to be judged.
         limits: Of a file; larger ones are refused before they are decoded.
         landmarks: Model of 68 points, for methods that need one or whose squares hold all points; without it that of
@@ -51,8 +51,8 @@ class DetectSettings:
 
     frames: int = 32
     spacing: float = 0.5
-    forged_at: float = Rates.forged_at
-    unclear_at: float = Rates.unclear_at
+    forged_fpr: float = Rates.forged_fpr
+    unclear_fpr: float = Rates.unclear_fpr
     usable: Usable = field(default_factory=Usable)
     limits: Limits = field(default_factory=Limits)
     landmarks: Landmarks | None = None
@@ -62,7 +62,7 @@ class DetectSettings:
 
     @property
     def rates(self) -> Rates:
-        return Rates(forged_at=self.forged_at, unclear_at=self.unclear_at)
+        return Rates(forged_fpr=self.forged_fpr, unclear_fpr=self.unclear_fpr)
 
     def __post_init__(self) -> None:
         self.rates  # noqa: B018  refuses what are none

@@ -34,6 +34,15 @@ from suite.detect.thresholds import Rates, Verdict, thresholds_of
 from suite.detect.usable import Usable
 from suite.detect.verdict import FaceVerdict, judge_face, judge_file
 
+# what a contract calls the options of a FaceTracker on which boxes depend
+TRACKER_OPTIONS = {
+    "search_every": "search_every",
+    "smallest": "min_face",
+    "patience": "patience",
+    "shortest": "min_frames",
+    "steady": "box_smoothing",
+    "room": "landmark_margin",
+}
 HELD = 256 * 2**20  # bytes of frames that wait for scores, to be drawn
 TIDY = 600  # frames after which memory is given back, which costs a sixth of a second
 
@@ -61,14 +70,14 @@ class Limits:
     """Of a file.
 
     Args:
-        seconds: Of its length.
-        pixels: Of a frame of a video.
-        image: Pixels of an image.
+        seconds: Its length.
+        frame_pixels: Pixels of a frame of a video.
+        image_pixels: Pixels of an image.
     """
 
     seconds: float = 6 * 3600.0
-    pixels: int = 8192 * 4608
-    image: int = 64_000_000
+    frame_pixels: int = 8192 * 4608
+    image_pixels: int = 64_000_000
 
 
 def shape_boxes(contract: Contract) -> bool:
@@ -132,9 +141,7 @@ class Pipeline:
         self.scorers = [Scorer(one, device, batch, usable) for one in methods]
 
     def tracker_of(self, contract: Contract) -> FaceTracker:
-        same = ("smallest", "patience", "shortest", "steady", "room")
-        names = {"every": "search_every"} | {name: name for name in same}
-        wanted = {mine: contract[theirs] for mine, theirs in names.items() if theirs in contract}
+        wanted = {option: contract[name] for name, option in TRACKER_OPTIONS.items() if name in contract}
         return FaceTracker(detector_of(contract), self.landmarks, **wanted)  # type: ignore[arg-type]
 
     def check(self, one: Trained) -> None:
@@ -162,7 +169,7 @@ class Pipeline:
         index = probe(path)
         if index.seconds > limits.seconds:
             raise VideoError(path, f"is {index.seconds:.1f} s long; the limit is {limits.seconds:g} s")
-        largest = limits.image if len(index) == 1 else limits.pixels
+        largest = limits.image_pixels if len(index) == 1 else limits.frame_pixels
         if index.frame_bytes > 3 * largest:
             raise VideoError(path, f"has {index.frame_bytes // 3} pixels a frame; the limit is {largest}")
         damage = find_damage(path, index)
@@ -213,7 +220,7 @@ class Pipeline:
     def judge(
         self, index: Index, size: tuple[int, int], tracks: dict[int, Track], most: int, damage: NDArray[np.bool_]
     ) -> Analysis:
-        shortest = min(self.tracker.shortest, int((~damage).sum()))
+        shortest = min(self.tracker.min_frames, int((~damage).sum()))
         reason = self.usable.reject_damage(damage) or (
             "" if most else f"{say_damage(damage)}: no sampled frame is intact"
         )

@@ -32,7 +32,7 @@ def describe_method(trained: Trained, rates: Rates) -> dict[str, Any]:
         "weights": trained.digest,
         "trained_on": trained.trained_on,
         "saw": trained.training_summary,
-        "thresholds": trained.write_points(rates.forged_at, rates.unclear_at),
+        "thresholds": trained.write_points(rates.forged_fpr, rates.unclear_fpr),
         "calibration": trained.calibration and trained.calibration._asdict(),
         "distance_limit": known and round_value(float(known.limit)),
         "contract": trained.contract,

@@ -15,7 +15,7 @@ from suite.serve.limits import Bounds
 from suite.serve.worker import Asked, Worker
 
 LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
-SHORT = {"seconds": 600.0, "pixels": 4096 * 2304}  # of what strangers send, see Limits
+SHORT = {"seconds": 600.0, "frame_pixels": 4096 * 2304}  # of what strangers send, see Limits
 
 
 def create_analysis(
@@ -45,7 +45,7 @@ def serve(
     name = f"[{host}]" if ":" in host else host
     app = application(server, [*LOOPBACK, name, *names])
     at = f"http://{name}:{listening.getsockname()[1]}/"
-    print(f"serve: {at} takes files up to {bounds.megabytes:g} MB; Ctrl-C ends it", flush=True)
+    print(f"serve: {at} takes files up to {bounds.max_megabytes:g} MB; Ctrl-C ends it", flush=True)
     config = uvicorn.Config(
         app, log_level="warning", limit_concurrency=64, timeout_keep_alive=5, timeout_graceful_shutdown=5
     )

@@ -22,7 +22,7 @@ from tests.fixtures.asking import arguments, losses
 
 def asking(prepared: Path, budget: int = 6) -> FaceData:
     oracle = DatasetMasks(budget)
-    return FaceData(prepared=prepared, batch_size=8, num_workers=0, draws=2, oracle=oracle, annotated=4)
+    return FaceData(prepared=prepared, batch_size=8, num_workers=0, draws=2, oracle=oracle, annotated_per_batch=4)
 
 
 def fakes(data: FaceData, count: int, start: int = 0) -> list[RequestedFace]:
@@ -141,7 +141,7 @@ def test_a_training_waits_for_a_person_and_goes_on_with_their_masks(
     assert next(v for k, v in state.items() if "FaceData" in k)["asked"]["masks"] == 3
     for face in read_request(run).faces[1:]:
         (drawn / face.file).unlink()
-    sure = FaceData(prepared=prepared, oracle=DrawnMasks(drawn, 3, partial=True))
+    sure = FaceData(prepared=prepared, oracle=DrawnMasks(drawn, 3, allow_missing=True))
     sure.ask(read_request(run).faces, {})
     assert sure.granted is not None
     assert sure.granted.faces is not None

@@ -141,7 +141,7 @@ def stills(prepared: Path) -> Batch:
 
 @pytest.fixture(scope="module")
 def clips(prepared: Path, studio: Path) -> Batch:
-    how: dict[str, Any] = {"read": "videos", "root": studio, "clip": 3, "image_size": SIDE}
+    how: dict[str, Any] = {"frame_source": "videos", "root": studio, "clip": 3, "image_size": SIDE}
     return everybody(FaceData(prepared=prepared, num_workers=0, **how))
 
 

@@ -181,7 +181,7 @@ def test_workers_do_not_change_what_is_drawn_of_several_sets(prepared: Path, vis
 def test_videos_are_read_only_where_each_set_has_a_root(studio: Path, prepared: Path, visitors: Path) -> None:
     sets = PreparedSet(prepared=prepared, root=studio), PreparedSet(prepared=visitors)
     with pytest.raises(UserError, match=rf"read 'videos': give root, the folder of the data set of {visitors}"):
-        several(*sets, read="videos")
+        several(*sets, frame_source="videos")
 
 
 def test_each_set_trains_on_its_own_forgeries(prepared: Path, visitors: Path) -> None:

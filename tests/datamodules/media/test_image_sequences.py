@@ -39,7 +39,7 @@ def test_images_and_faces_that_are_cut_out_already_become_crops(
     assert skipped == UNUSABLE.get(config, set())
     options: dict[str, Any] = {"prepared": tmp_path / "prepared", "batch_size": 64, "num_workers": 0, "eval_clips": 8}
     stored = next(iter(FaceData(**options).test_dataloader()))
-    decoded = next(iter(FaceData(**options, root=root, read="videos").test_dataloader()))
+    decoded = next(iter(FaceData(**options, root=root, frame_source="videos").test_dataloader()))
     for name in ("frames", "mask", "has_mask", "label"):
         assert torch.equal(getattr(stored, name), getattr(decoded, name)), name
     masked = {row.key for row in rows if row.mask or row.label == 0}

@@ -149,14 +149,14 @@ def test_a_softened_mask_keeps_most_of_the_face(prepared: Path) -> None:
     batch = faces(prepared)
     face = hull_mask(batch.landmarks[:, 0], "extended", 128, 128).float().mean((1, 2))
     shares = torch.cat(
-        [blended(faces(prepared), seed, change=0.0).mask.chunk(2)[1].mean((1, 2, 3, 4)) / face for seed in range(8)]
+        [blended(faces(prepared), seed, distort=0.0).mask.chunk(2)[1].mean((1, 2, 3, 4)) / face for seed in range(8)]
     )
     assert 0.65 < float(shares.mean()) < 0.95
     assert 0.4 < float(shares.min()) < float(shares.max()) < 1.4
 
 
 def test_a_boundary_is_that_of_the_mask_before_it_is_enlarged(prepared: Path) -> None:
-    before, out = (blended(faces(prepared), size=size, change=0.0) for size in (128, 512))
+    before, out = (blended(faces(prepared), size=size, distort=0.0) for size in (128, 512))
     assert out.boundary is not None
     for mask, boundary in zip(before.mask[:, 0, 0].numpy(), out.boundary[:, 0, 0].numpy(), strict=True):
         levels = np.floor(4 * 255 * mask * (1 - mask))  # a quarter of 512 is 128

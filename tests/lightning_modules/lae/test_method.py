@@ -244,12 +244,12 @@ def test_channels_take_turns_and_a_later_round_takes_others() -> None:
     faces = scored()
     assert faces.channels is not None
     used, standard = ranked_channels(faces.channels, faces.label, 4)
-    first = choose(faces, 8, channels=4, by="turns")
+    first = choose(faces, 8, channels=4, channel_rule="turns")
     fakes = np.flatnonzero(faces.label)
     for turn, channel in enumerate(used):
         best = fakes[np.argsort(-standard[fakes, channel])]
         assert first.rows[turn] == next(i for i in best if i not in first.rows[:turn])
-    later = choose(faces, 8, channels=4, by="turns", earlier=[faces.names[i] for i in first.rows])
+    later = choose(faces, 8, channels=4, channel_rule="turns", earlier=[faces.names[i] for i in first.rows])
     assert len(set(first.rows + later.rows)) == 16
     twice = ScoredFaces(names=faces.names, videos=["a"] * 200, label=faces.label, logit=faces.logit)
     asked = choose(twice, 8, "random", per_video=3)

@@ -117,8 +117,8 @@ def test_degradations_that_cannot_be_are_refused() -> None:
     with pytest.raises(UserError, match="severity 6: must be from 1 to 5"):
         Degradations(kinds=["blur"], severities=[6])
     wide = MethodSpec(config=[ROOT / "configs/classifier.yaml"], preparation="_wide")
-    with pytest.raises(UserError, match="degraded, prepare: '_wide', which b wants, is not there; '' is"):
-        plain(methods={"b": wide}, degraded=Degradations(kinds=["blur"], prepare={"": Preparation()}))
+    with pytest.raises(UserError, match="degradations, prepare: '_wide', which b wants, is not there; '' is"):
+        plain(methods={"b": wide}, degradations=Degradations(kinds=["blur"], prepare={"": Preparation()}))
 
 
 def test_a_test_set_cannot_leave_forgeries_out() -> None:

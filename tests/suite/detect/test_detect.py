@@ -43,7 +43,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "crops": {},
     "smaller crops": {"image_size": 48},
     "crops in JPEG": {},
-    "clips with landmarks": {"read": "videos", "clip": 3},
+    "clips with landmarks": {"frame_source": "videos", "clip": 3},
 }
 
 
@@ -152,7 +152,7 @@ def test_an_ensemble_is_the_mean_of_its_methods(head: Frames, small: Path, prepa
 def test_methods_of_images_and_of_clips_judge_the_same_face(
     head: Frames, small: Path, prepared: Path, studio: Path, tmp_path: Path
 ) -> None:
-    data = FaceData(prepared=prepared, root=studio, index=index, read="videos", clip=3)
+    data = FaceData(prepared=prepared, root=studio, index=index, frame_source="videos", clip=3)
     clips = of_clips(data, tmp_path / "clips")
     points = FaceMesh()
     path = write(tmp_path / "clip.mp4", head)

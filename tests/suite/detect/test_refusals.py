@@ -44,7 +44,7 @@ def test_a_method_that_saw_other_faces_is_refused_by_name(
     for name, value in [("landmarks", "others"), *alike]:  # neither seen nor held by a square, and of the same bits
         save(replace(known, contract=known.contract | {"room": 0, name: value}), tmp_path / "alike")
         pipeline([tmp_path / "alike"])
-    data = FaceData(prepared=prepared, root=studio, index=index, read="videos", clip=3)
+    data = FaceData(prepared=prepared, root=studio, index=index, frame_source="videos", clip=3)
     folder = of_clips(data, tmp_path / "clips")
     content = json.loads((folder / "config.json").read_text())
     content["contract"]["landmarks"] = "others"
@@ -81,10 +81,10 @@ def test_what_is_too_large_is_refused_before_it_is_decoded(head: Frames, small: 
     with pytest.raises(UserError, match=r"is 0.9 s long; the limit is 0.5 s"):
         looking.analyze(path, None, Limits(seconds=0.5))
     with pytest.raises(UserError, match=r"has 49152 pixels a frame; the limit is 1000"):
-        looking.analyze(path, None, Limits(pixels=1000))
+        looking.analyze(path, None, Limits(frame_pixels=1000))
     photograph = tmp_path / "photograph.jpg"
     cv2.imwrite(str(photograph), np.full((3024, 4032, 3), 90, np.uint8))
-    assert looking.analyze(photograph, None, Limits(pixels=1000)).verdict == "no verdict"
+    assert looking.analyze(photograph, None, Limits(frame_pixels=1000)).verdict == "no verdict"
     image = tmp_path / "bomb.png"
     image.write_bytes(bomb(60_000, 60_000))
     with pytest.raises(UserError, match=r"has 3600000000 pixels"):

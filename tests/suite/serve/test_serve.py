@@ -81,7 +81,7 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(small: Path) -> Iterator[Served]:
-    server = Served(small, "--bounds.megabytes", "2", "--bounds.seconds", "60", "--limits.seconds", "20")
+    server = Served(small, "--bounds.max_megabytes", "2", "--bounds.analysis_seconds", "60", "--limits.seconds", "20")
     try:
         yield server
     finally:
@@ -156,7 +156,7 @@ def test_no_file_makes_the_server_open_another_address(served: Served) -> None:
 
 
 def test_who_sends_too_slowly_makes_nobody_wait(small: Path, clip: bytes) -> None:
-    server = Served(small, "--bounds.sending", "1", "--bounds.waiting", "1")
+    server = Served(small, "--bounds.upload_seconds", "1", "--bounds.max_waiting", "1")
     try:
         host, port = server.address.removeprefix("http://").split(":")
         head = f"POST /files HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100\r\n\r\nx".encode()
@@ -201,7 +201,7 @@ def test_pages_of_others_cannot_use_it(served: Served, clip: bytes) -> None:
 
 
 def test_what_takes_too_long_is_ended_and_the_next_file_is_judged(small: Path, clip: bytes, tmp_path: Path) -> None:
-    server = Served(small, "--bounds.seconds", "0.05", "--bounds.keep", "1")
+    server = Served(small, "--bounds.analysis_seconds", "0.05", "--bounds.keep_seconds", "1")
     try:
         job = server.send(clip)
         assert job["state"] == "failed"

@@ -21,7 +21,7 @@ from tests.fixtures.portraits import placed
 
 TRACKERS: dict[str, Callable[[], FaceTracker]] = {
     "mesh": lambda: FaceTracker(BlazeFace(), FaceMesh()),
-    "HOG": lambda: FaceTracker(HOG(), NoLandmarks(), smallest=100),
+    "HOG": lambda: FaceTracker(HOG(), NoLandmarks(), min_face=100),
 }
 both = pytest.mark.parametrize("kind", TRACKERS)
 
@@ -87,7 +87,7 @@ def test_many_damaged_frames_do_not_count_as_searched(monkeypatch: pytest.Monkey
 
 def test_a_search_that_is_due_on_a_damaged_frame_waits_for_the_next() -> None:
     detector = Counting()
-    started = FaceTracker(detector, FaceMesh(), every=10).start(damaged=[10, 21])
+    started = FaceTracker(detector, FaceMesh(), search_every=10).start(damaged=[10, 21])
     seen = []
     for i, frame in enumerate(staging.one_shot(0, 24, 1011).frames):
         before = detector.searches
