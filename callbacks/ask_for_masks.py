@@ -62,7 +62,7 @@ class AskForMasks(Callback):
     @staticmethod
     def data(trainer: Trainer) -> FaceData:
         data = trainer.datamodule  # type: ignore[attr-defined]
-        if not isinstance(data, FaceData) or data.granted is None:
+        if not isinstance(data, FaceData) or data.annotated_faces is None:
             raise UserError("AskForMasks: give --data.oracle, whom the masks are asked of")
         return data
 
@@ -96,8 +96,8 @@ class AskForMasks(Callback):
 
     def count_wanted(self, data: FaceData) -> int:
         """Masks, in all rounds."""
-        assert data.granted is not None
-        return self.count or data.granted.oracle.budget
+        assert data.annotated_faces is not None
+        return self.count or data.annotated_faces.oracle.budget
 
     def due(self, epochs: int) -> int:
         """Rounds by the end of so many epochs."""

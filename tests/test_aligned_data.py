@@ -167,7 +167,7 @@ def test_the_annotated_copy_lays_a_map_on_the_face_it_was_made_of(
     quality = measure_quality(np.zeros((192, 256, 3), np.uint8), box, region)
     for laid in (heat, None):
         score = Score(track=0, frame=0, seconds=0.0, region=region, score=0.9, quality=quality, fault=None, heat=laid)
-        annotation.now = {0: [score]}
+        annotation.last_scores = {0: [score]}
         images.append(np.full((96, 128, 3), 100, np.uint8))
         annotation.draw(images[-1], Face(track=Track(0), box=box, landmarks=face.landmarks[0]))
     ys, xs = np.nonzero((images[0] != images[1]).any(2))

@@ -58,7 +58,7 @@ class AnnotatedFaces:
         generator = torch.Generator().manual_seed(seed)
         rows = torch.randint(len(self.faces), (self.each,), generator=generator)
         more = self.faces.rows(rows).to(batch.frames.device).scale()
-        more.counts = torch.zeros_like(more.counts)
+        more.is_counted = torch.zeros_like(more.is_counted)
         return join([batch, more])
 
 

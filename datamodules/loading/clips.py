@@ -116,7 +116,7 @@ class Clips(Dataset[Sample]):
             people=face.row.identities,
             track=face.track,
             numbers=torch.tensor(address.numbers),
-            counts=address.counts,
+            is_counted=address.is_counted,
         )
 
 

@@ -24,7 +24,7 @@ def check_options(data: FaceData) -> None:
         raise UserError(
             "frame_source 'videos': faces to blend in are looked for among stored crops; set 'frame_source: crops'"
         )
-    if data.granted is not None and (videos or synthesis is not None):
+    if data.annotated_faces is not None and (videos or synthesis is not None):
         raise UserError("oracle: masks are asked for of stored crops; set 'frame_source: crops', without synthesis")
     if data.true_fakes and (synthesis is None or not 0 < data.true_count < data.batch_size):
         share = f"true_fakes {data.true_fakes:g} of batch_size {data.batch_size}"

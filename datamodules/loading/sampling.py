@@ -19,7 +19,7 @@ class Address(NamedTuple):
 
     face: int  # position in the list of faces
     numbers: tuple[int, ...]  # frame numbers, ascending
-    counts: bool = True  # False where it only fills the last step of a rank
+    is_counted: bool = True  # False where it only fills the last step of a rank
     epoch: int = 0  # of training
 
 
@@ -70,7 +70,7 @@ class EvalSampler(DistributedSampler[Address]):
     def __iter__(self) -> Iterator[Address]:
         # every rank takes the same number of steps, or those that wait for each other hang
         for i in range(self.rank, len(self) * self.num_replicas, self.num_replicas):
-            yield self.address(i) if i < len(self.face) else self.address(0)._replace(counts=False)
+            yield self.address(i) if i < len(self.face) else self.address(0)._replace(is_counted=False)
 
     def __len__(self) -> int:
         return -(-len(self.face) // self.num_replicas)

@@ -134,10 +134,10 @@ class Decord(OnCPU):
                 raise VideoError(
                     path, f"decord sees {len(reader)} frames of {len(index)}; use datamodules.media.video.Auto"
                 )
-            kept = set(wanted)
+            wanted_set = set(wanted)
             for i in range(max(wanted) + 1):
                 frame = reader.next()
-                if i in kept:
+                if i in wanted_set:
                     # dlpack: the frame is not copied
                     yield torch.utils.dlpack.from_dlpack(frame.to_dlpack())
         except (DECORDError, RuntimeError, IndexError, StopIteration) as error:
@@ -161,27 +161,27 @@ class PyAV(Watched):
         """
         if self.device.type != "cpu":
             raise UserError(f"PyAV decodes on the CPU, not on {self.device}; use datamodules.media.video.TorchCodec")
-        kept, last, seen = set(wanted), max(wanted), 0
+        wanted_set, last, count = set(wanted), max(wanted), 0
         convert = VideoReformatter()  # one for all: to make its tables costs as much as to convert a frame
         try:
             with av.open(str(path), options=OPTIONS) as container:
-                track = find_video_stream(container)
-                assert track is not None
-                track.thread_count, track.thread_type = self.num_threads, "AUTO"
-                track.codec_context.options = {"max_pixels": str(LARGEST)}
-                for i, frame in enumerate(container.decode(track)):
-                    seen += 1
+                stream = find_video_stream(container)
+                assert stream is not None
+                stream.thread_count, stream.thread_type = self.num_threads, "AUTO"
+                stream.codec_context.options = {"max_pixels": str(LARGEST)}
+                for i, frame in enumerate(container.decode(stream)):
+                    count += 1
                     if corrupt is not None and frame.is_corrupt:
                         corrupt.append(i)
-                    if i in kept:
+                    if i in wanted_set:
                         image = convert.reformat(drop_interlacing(frame), format="rgb24").to_ndarray()
                         yield torch.from_numpy(np.ascontiguousarray(np.rot90(image, frame.rotation // 90)))
                     if i == last and i < len(index) - 1:
                         return
         except av.FFmpegError as error:
-            raise VideoError(path, f"frame {seen}: {error.strerror or error}") from error
-        if seen != len(index):
-            raise VideoError(path, f"is damaged: {seen} of {len(index)} frames can be decoded")
+            raise VideoError(path, f"frame {count}: {error.strerror or error}") from error
+        if count != len(index):
+            raise VideoError(path, f"is damaged: {count} of {len(index)} frames can be decoded")
 
 
 def drop_interlacing(frame: av.VideoFrame) -> av.VideoFrame:

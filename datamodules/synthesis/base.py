@@ -164,7 +164,7 @@ class Synthesis(nn.Module, ABC):
             people=batch.people[:b] * 2,
             track=batch.track[twice],
             numbers=batch.numbers[twice],
-            counts=batch.counts[twice],
+            is_counted=batch.is_counted[twice],
         )
 
     @torch.no_grad()

@@ -37,8 +37,8 @@ class Mapping(nn.Module):
             nn.Conv2d(6, width, 3, padding=1), *(Residual(width) for _ in range(depth)), nn.Conv2d(width, 3, 1)
         )
 
-    def forward(self, whole: Tensor, apart: Tensor) -> Tensor:
-        out: Tensor = whole + 0.5 * torch.tanh(self.layers(torch.cat([whole, apart], 1)))
+    def forward(self, reconstruction: Tensor, residual: Tensor) -> Tensor:
+        out: Tensor = reconstruction + 0.5 * torch.tanh(self.layers(torch.cat([reconstruction, residual], 1)))
         return out
 
 

@@ -124,7 +124,7 @@ class Recover(Method):
     def validation_step(self, batch: Batch, batch_idx: int) -> Outcome:  # type: ignore[override]
         outcome = self.outcome(batch)
         assert isinstance(outcome.prediction, Recovered)
-        reals = batch.counts & (batch.label == 0)  # what is chosen here must not have seen a forgery
+        reals = batch.is_counted & (batch.label == 0)  # what is chosen here must not have seen a forgery
         for name, metric in self.of_reals.items():
             metric.update(getattr(outcome.prediction, name)[reals])  # type: ignore[operator]
         return outcome

@@ -45,9 +45,9 @@ class Annotation:
         self.seconds = index.seconds
         self.methods = methods
         self.thresholds = thresholds
-        self.at = [0] * len(methods)  # scores that were looked at
-        self.now: dict[int, list[Score | None]] = {}  # of each face, what each method said last
-        self.points: dict[int, tuple[int, int]] = {}  # where the curve of each face ended
+        self.next_score = [0] * len(methods)  # scores that were looked at
+        self.last_scores: dict[int, list[Score | None]] = {}  # of each face, what each method said last
+        self.curve_ends: dict[int, tuple[int, int]] = {}  # where the curve of each face ended
         self.strip: Image | None = None
         self.canvas: Image | None = None
         self.scale = 1.0
@@ -100,37 +100,37 @@ class Annotation:
 
     def add_scores(self, frame: Frame, scores: Sequence[list[Score]]) -> None:
         """Takes the scores of frames up to this one."""
-        for i, mine in enumerate(scores):
-            while self.at[i] < len(mine) and mine[self.at[i]].frame <= frame.number:
-                score = mine[self.at[i]]
-                said = self.now.setdefault(score.track, [None] * len(self.methods))
-                if (old := said[i]) is not None and old.crop is None:
+        for i, method_scores in enumerate(scores):
+            while self.next_score[i] < len(method_scores) and method_scores[self.next_score[i]].frame <= frame.number:
+                score = method_scores[self.next_score[i]]
+                last_scores = self.last_scores.setdefault(score.track, [None] * len(self.methods))
+                if (old := last_scores[i]) is not None and old.crop is None:
                     old.heat = None  # of an hour, only what is shown
-                said[i] = score
-                self.at[i] += 1
+                last_scores[i] = score
+                self.next_score[i] += 1
 
     def probability(self, track: int) -> float | None:
-        said = [
-            by.calibrate(one.score)
-            for by, one in zip(self.methods, self.now.get(track, []), strict=False)
+        probabilities = [
+            method.calibrate(one.score)
+            for method, one in zip(self.methods, self.last_scores.get(track, []), strict=False)
             if one is not None
         ]
-        return float(np.mean(said)) if said else None
+        return float(np.mean(probabilities)) if probabilities else None
 
     def draw(self, image: Image, face: Face) -> None:
-        p = self.probability(face.track.id)
-        colour = COLOURS["no verdict" if p is None else self.thresholds.verdict(p)]
-        for by, one in zip(self.methods, self.now.get(face.track.id, []), strict=False):
+        probability = self.probability(face.track.id)
+        colour = COLOURS["no verdict" if probability is None else self.thresholds.verdict(probability)]
+        for method, one in zip(self.methods, self.last_scores.get(face.track.id, []), strict=False):
             if one is not None and one.heat is not None:
                 with suppress(NoCrop):
-                    region = Cropper.from_contract(by.contract).region(
+                    region = Cropper.from_contract(method.contract).region(
                         face.box * self.scale, face.landmarks * self.scale
                     )
                     warm(image, one.heat, region)
                 break
         x0, y0, x1, y1 = (round(float(v) * self.scale) for v in face.box)
         cv2.rectangle(image, (x0, y0), (x1, y1), colour, 2, cv2.LINE_AA)
-        label(image, f"{face.track.id}" + ("" if p is None else f"  {p:.2f}"), (x0, y0), colour)
+        label(image, f"{face.track.id}" + ("" if probability is None else f"  {probability:.2f}"), (x0, y0), colour)
 
     def curves(self, frame: Frame, width: int) -> Image:
         """A strip with the whole length of the video, drawn up to now."""
@@ -150,13 +150,13 @@ class Annotation:
             text(self.strip, f"{self.seconds:.1f} s", (right - 40, height - 4))
         x = left + round((right - left) * frame.seconds / max(self.seconds, 1e-6))
         for face in frame.faces:
-            if (p := self.probability(face.track.id)) is not None:
-                here = (x, round(bottom - p * (bottom - top)))
-                there = self.points.get(face.track.id, here)
-                cv2.line(self.strip, there, here, CURVES[face.track.id % len(CURVES)], 2, cv2.LINE_AA)
-                self.points[face.track.id] = here
-        for gone in self.points.keys() - {face.track.id for face in frame.faces}:
-            del self.points[gone]
+            if (probability := self.probability(face.track.id)) is not None:
+                point = (x, round(bottom - probability * (bottom - top)))
+                last_point = self.curve_ends.get(face.track.id, point)
+                cv2.line(self.strip, last_point, point, CURVES[face.track.id % len(CURVES)], 2, cv2.LINE_AA)
+                self.curve_ends[face.track.id] = point
+        for lost in self.curve_ends.keys() - {face.track.id for face in frame.faces}:
+            del self.curve_ends[lost]
         out = self.strip.copy()
         cv2.line(out, (x, top), (x, bottom), (60, 60, 60), 1)
         text(out, f"{frame.seconds:.1f} s", (min(max(left, x - 14), right - 90), height - 4))
@@ -237,18 +237,18 @@ class AnnotatedVideo(Annotation):
         self.sound.close()
 
 
-def text(image: Image, words: str, at: tuple[int, int], size: float = 0.36) -> None:
-    cv2.putText(image, words, at, cv2.FONT_HERSHEY_SIMPLEX, size, (70, 70, 70), 1, cv2.LINE_AA)
+def text(image: Image, content: str, at: tuple[int, int], size: float = 0.36) -> None:
+    cv2.putText(image, content, at, cv2.FONT_HERSHEY_SIMPLEX, size, (70, 70, 70), 1, cv2.LINE_AA)
 
 
-def label(image: Image, words: str, corner: tuple[int, int], colour: tuple[int, int, int]) -> None:
+def label(image: Image, content: str, corner: tuple[int, int], colour: tuple[int, int, int]) -> None:
     """Above a box, or inside where there is no room."""
     size = 0.5 if min(image.shape[:2]) >= 360 else 0.38
-    (w, h), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
+    (w, h), _ = cv2.getTextSize(content, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
     x = max(0, min(corner[0], image.shape[1] - w - 6))
     y = corner[1] - h - 8 if corner[1] >= h + 8 else corner[1]
     cv2.rectangle(image, (x, y), (x + w + 6, y + h + 8), colour, -1)
-    cv2.putText(image, words, (x + 3, y + h + 3), cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), 1, cv2.LINE_AA)
+    cv2.putText(image, content, (x + 3, y + h + 3), cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), 1, cv2.LINE_AA)
 
 
 def warm(image: Image, heat: Image, region: Region) -> None:

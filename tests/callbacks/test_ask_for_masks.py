@@ -47,36 +47,36 @@ def test_training_and_validation_know_no_mask_of_a_fake(prepared: Path) -> None:
 
 def test_masks_are_counted_once_and_never_beyond_the_budget(prepared: Path) -> None:
     data = asking(prepared, budget=6)
-    assert data.granted is not None
+    assert data.annotated_faces is not None
     data.ask(fakes(data, 4), {})
     data.ask(fakes(data, 6), {})
-    assert (data.granted.state()["masks"], data.granted.state()["budget"]) == (6, 6)
+    assert (data.annotated_faces.state()["masks"], data.annotated_faces.state()["budget"]) == (6, 6)
     with pytest.raises(UserError, match="masks: 7 were asked for, the budget is 6"):
         data.ask(fakes(data, 1, start=6), {})
-    assert data.granted.state()["masks"] == 6
+    assert data.annotated_faces.state()["masks"] == 6
     for face in (RequestedFace("nobody", 0, 0), fakes(data, 1)[0]._replace(frame=10**6)):
         with pytest.raises(UserError, match="is not among the faces of training"):
             data.ask([face], {})
     assert not any(sample.mask is not None for sample in data.samples(fakes(data, 3)))
     later = asking(prepared, budget=6)  # goes on from a checkpoint
-    assert later.granted is not None
-    later.granted.remember(data.granted.state())
+    assert later.annotated_faces is not None
+    later.annotated_faces.remember(data.annotated_faces.state())
     with pytest.raises(UserError, match="masks: 7 were asked for, the budget is 6"):
         later.ask(fakes(later, 1, start=6), {})
 
 
 def test_granted_faces_join_every_batch_and_count_for_nothing_else(prepared: Path) -> None:
     data = asking(prepared)
-    assert data.granted is not None
+    assert data.annotated_faces is not None
     chosen = fakes(data, 5)
     data.ask(chosen, {})
     batch = next(iter(data.train_dataloader()))
     batch.frames, batch.mask = batch.frames.float() / 255, batch.mask.float() / 255
-    joined = data.granted.append_to(batch, 3)
-    again = data.granted.append_to(batch, 3)
+    joined = data.annotated_faces.append_to(batch, 3)
+    again = data.annotated_faces.append_to(batch, 3)
     assert len(joined) == 12
     assert torch.equal(joined.frames[:8], batch.frames)
-    assert not joined.counts[8:].any()
+    assert not joined.is_counted[8:].any()
     assert joined.has_mask[8:].all()
     assert joined.mask[8:].flatten(1).any(1).all()
     assert joined.label[8:].all()
@@ -84,7 +84,7 @@ def test_granted_faces_join_every_batch_and_count_for_nothing_else(prepared: Pat
     names = list(zip(joined.video[8:], joined.track[8:].tolist(), joined.numbers[8:, 0].tolist(), strict=True))
     assert set(names) <= set(chosen)
     assert torch.equal(joined.frames, again.frames)
-    assert joined.video[8:] != data.granted.append_to(batch, 4).video[8:]
+    assert joined.video[8:] != data.annotated_faces.append_to(batch, 4).video[8:]
     assert AnnotatedFaces(DatasetMasks(3), 4).append_to(batch, 0) is batch
 
 
@@ -143,9 +143,9 @@ def test_a_training_waits_for_a_person_and_goes_on_with_their_masks(
         (drawn / face.file).unlink()
     sure = FaceData(prepared=prepared, oracle=DrawnMasks(drawn, 3, allow_missing=True))
     sure.ask(read_request(run).faces, {})
-    assert sure.granted is not None
-    assert sure.granted.faces is not None
-    assert len(sure.granted.faces) == 1
+    assert sure.annotated_faces is not None
+    assert sure.annotated_faces.faces is not None
+    assert len(sure.annotated_faces.faces) == 1
 
 
 def test_masks_are_asked_for_in_rounds_and_a_resumed_training_knows_those_of_its_epoch(
@@ -154,7 +154,8 @@ def test_masks_are_asked_for_in_rounds_and_a_resumed_training_knows_those_of_its
     run, drawn = tmp_path / "run", tmp_path / "drawn"
     drawn.mkdir()
     oracle = ["--data.oracle", "datamodules.annotation.oracle.DrawnMasks", "--data.oracle.folder", str(drawn)]
-    asked = "[{class_path: callbacks.ask_for_masks.AskForMasks, init_args: {after: 2, frames: 4, rounds: 2, apart: 1}}]"
+    rounds = "{after: 2, frames: 4, rounds: 2, epochs_between_rounds: 1}"
+    asked = f"[{{class_path: callbacks.ask_for_masks.AskForMasks, init_args: {rounds}}}]"
     command = arguments(prepared, run, *oracle, "--data.oracle.budget", "5", "--trainer.callbacks", asked)
     mask = np.zeros((64, 64), np.uint8)
     mask[:32] = 255
@@ -187,7 +188,7 @@ def test_averaged_weights_are_kept_with_the_threshold_that_validation_found(prep
 
 def test_a_drawn_mask_is_read_at_the_size_of_the_face(prepared: Path, tmp_path: Path) -> None:
     data = asking(prepared)
-    sample = data.known_clips("train")[next(iter(data.eval_loader("train").sampler))]
+    sample = data.clips_with_masks("train")[next(iter(data.eval_loader("train").sampler))]
     mask = np.zeros((128, 128), np.uint8)
     mask[:64] = 255
     cv2.imwrite(str(tmp_path / face_of(sample).file), mask)

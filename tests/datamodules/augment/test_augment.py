@@ -38,7 +38,7 @@ def batch(points: torch.Tensor | None = None, b: int = 3, t: int = 2, seed: int 
         video=[str(i) for i in range(b)],
         track=torch.zeros(b, dtype=torch.long),
         numbers=torch.zeros(b, t, dtype=torch.long),
-        counts=torch.ones(b, dtype=torch.bool),
+        is_counted=torch.ones(b, dtype=torch.bool),
     )
 
 

@@ -29,7 +29,7 @@ def changed(frames: Tensor, **change: float) -> Tensor:
         video=[str(i) for i in range(b)],
         track=torch.zeros(b, dtype=torch.long),
         numbers=torch.zeros(b, t, dtype=torch.long),
-        counts=torch.ones(b, dtype=torch.bool),
+        is_counted=torch.ones(b, dtype=torch.bool),
     )
     return Augment(**NOTHING | change, colour=1.0)(batch).frames
 

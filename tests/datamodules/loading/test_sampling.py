@@ -99,7 +99,7 @@ def test_evaluation_deals_every_sample_once_and_marks_the_copies() -> None:
     ranks = [list(EvalSampler(all_faces, 3, rank, 2)) for rank in range(2)]
     assert len(one) == 9
     assert [len(rank) for rank in ranks] == [5, 5]
-    assert sorted(a for rank in ranks for a in rank if a.counts) == sorted(one)
+    assert sorted(a for rank in ranks for a in rank if a.is_counted) == sorted(one)
 
 
 def test_a_clip_is_consecutive_frames() -> None:

@@ -150,9 +150,11 @@ def test_each_set_is_read_from_its_own_folder_and_root(studio: Path, prepared: P
     shutil.copytree(studio, root, copy_function=os.link)
     shutil.rmtree(root / "original_sequences")
     expected = by_frame(several(PreparedSet(prepared=prepared)))
-    for read in ("crops", "videos"):
+    for source in ("crops", "videos"):
         found = by_frame(
-            several(PreparedSet(prepared=fakes, root=root), PreparedSet(prepared=reals, root=studio), read=read)
+            several(
+                PreparedSet(prepared=fakes, root=root), PreparedSet(prepared=reals, root=studio), frame_source=source
+            )
         )
         assert found.keys() == expected.keys()
         for key, parts in found.items():
@@ -180,7 +182,7 @@ def test_workers_do_not_change_what_is_drawn_of_several_sets(prepared: Path, vis
 
 def test_videos_are_read_only_where_each_set_has_a_root(studio: Path, prepared: Path, visitors: Path) -> None:
     sets = PreparedSet(prepared=prepared, root=studio), PreparedSet(prepared=visitors)
-    with pytest.raises(UserError, match=rf"read 'videos': give root, the folder of the data set of {visitors}"):
+    with pytest.raises(UserError, match=rf"frame_source 'videos': give root, the folder of the data set of {visitors}"):
         several(*sets, frame_source="videos")
 
 

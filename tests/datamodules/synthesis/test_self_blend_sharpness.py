@@ -27,7 +27,7 @@ def faces() -> Batch:
         video=[f"d/real/c23/{i}" for i in range(COUNT)],
         track=torch.zeros(COUNT, dtype=torch.long),
         numbers=torch.zeros(COUNT, 1, dtype=torch.long),
-        counts=torch.ones(COUNT, dtype=torch.bool),
+        is_counted=torch.ones(COUNT, dtype=torch.bool),
     )
 
 

@@ -44,7 +44,7 @@ def batch(n: int = 8, seed: int = 0, marked: bool = True) -> Batch:
         video=names,
         track=numbers[:, 0],
         numbers=numbers,
-        counts=torch.ones(n, dtype=torch.bool),
+        is_counted=torch.ones(n, dtype=torch.bool),
     )
 
 
@@ -148,7 +148,7 @@ def test_rows_that_only_bring_masks_change_nothing_else() -> None:
     model, one = tiny(), batch()
     model.eval()  # batch norms would see the others
     more = batch()
-    more.counts = torch.arange(8) < 4
+    more.is_counted = torch.arange(8) < 4
     few = more.rows(torch.arange(4))
     all_rows, first_rows = (model.losses(model.predict(b), b) for b in (more, few))
     for name in ("latent", "pixels"):

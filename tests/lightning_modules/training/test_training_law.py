@@ -65,7 +65,7 @@ def batch(dtype: torch.dtype = torch.float32) -> Batch:
         video=[f"d/real/c23/{i}" for i in range(6)],
         track=torch.zeros(6, dtype=torch.long),
         numbers=torch.zeros(6, 1, dtype=torch.long),
-        counts=~unknown,
+        is_counted=~unknown,
     )
 
 

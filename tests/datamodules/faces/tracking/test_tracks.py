@@ -106,7 +106,7 @@ def test_few_frames_are_kept_to_look_for_those_who_come(held: int, monkeypatch: 
     started, most = tracker.start(), 0
     for frame in staged.frames:
         started.update(frame)
-        most = max(most, len(started.recent))
+        most = max(most, len(started.pending))
     assert most <= min(30 + pursuit.SEARCH_LOST, 1 + held // staged.frames[0].nbytes)
     assert most > 2
 

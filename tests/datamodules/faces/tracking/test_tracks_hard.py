@@ -173,6 +173,6 @@ def test_few_frames_are_kept_also_while_nobody_can_tell_who_came_back(monkeypatc
     started, most = TRACKERS["mesh"]().start(), 0
     for frame in staged.frames:
         started.update(frame)
-        most = max(most, len(started.recent))
+        most = max(most, len(started.pending))
     assert 2 < most <= 4
     assert len(started.tracks) == 2
