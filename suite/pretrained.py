@@ -86,7 +86,7 @@ class Detector:
 
     def score_file(self, path: Path, image: int) -> list[FaceScore]:
         found = self.analyzer.pipeline.analyze(path, None, self.analyzer.limits)
-        return [score_of(face, face.said[0], image) for face in found.faces if face.said]
+        return [score_of(face, face.method_verdicts[0], image) for face in found.faces if face.method_verdicts]
 
     def score_crops(self, pixels: NDArray[np.uint8]) -> list[FaceScore]:
         trained = self.trained_method
@@ -122,12 +122,12 @@ def distance_of(trained: Trained, value: float) -> Distance:
     return Distance(name=trained.name, value=value, limit=float(trained.method.familiarity.limit))
 
 
-def score_of(face: FaceVerdict, said: MethodVerdict, image: int) -> FaceScore:
-    worst = max(said.usable_scores or said.scores, key=lambda one: one.score)
+def score_of(face: FaceVerdict, method_verdict: MethodVerdict, image: int) -> FaceScore:
+    worst = max(method_verdict.usable_scores or method_verdict.scores, key=lambda one: one.score)
     return FaceScore(
         image=image,
         square=(worst.region.x, worst.region.y, worst.region.side),
-        probability=said.probability,
+        probability=method_verdict.probability,
         map=None if worst.heat is None else (worst.heat / 255).astype(np.float32),
         reasons=face.reasons,
     )

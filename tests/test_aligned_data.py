@@ -146,8 +146,8 @@ def test_detect_cuts_the_bytes_that_were_stored(
     for clip, row in zip(cut, stored, strict=True):
         assert clip.region.angle == pytest.approx(row["angle"], abs=1e-4)
         np.testing.assert_array_equal(clip.crops[0], decode((prepared / row["image"]).read_bytes()))
-    [said] = found.faces[0].said
-    described = describe_frame(said, said.scores[0])
+    [method_verdict] = found.faces[0].method_verdicts
+    described = describe_frame(method_verdict, method_verdict.scores[0])
     assert [*described["square"], described["angle"]] == pytest.approx([stored[0][name] for name in PLACE], abs=0.006)
 
 

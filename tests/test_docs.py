@@ -111,7 +111,9 @@ def accept(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         pytest.fail(capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("words", [["detect", "a.mp4", "--chekpoint", "x"], ["report", "runs/demo", "--min_validation_aurok", "0"]])
+@pytest.mark.parametrize(
+    "words", [["detect", "a.mp4", "--chekpoint", "x"], ["report", "runs/demo", "--min_validation_aurok", "0"]]
+)
 def test_a_command_with_an_unknown_option_is_not_accepted(
     words: list[str], clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

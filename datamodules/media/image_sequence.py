@@ -50,7 +50,7 @@ class ImageSequence:
         return decode(content) if isinstance(content, bytes) else content
 
 
-def pixels(path: Path) -> int:
+def count_pixels(path: Path) -> int:
     """Of a single image, as its header has it: nothing is decoded."""
     before, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None  # the limit is ours
     try:
@@ -62,13 +62,13 @@ def pixels(path: Path) -> int:
         PIL.Image.MAX_IMAGE_PIXELS = before
 
 
-def find(path: Path) -> ImageSequence:
+def find_images(path: Path) -> ImageSequence:
     archive, _, member = str(path).partition(MEMBER)
     if archive.endswith(".json"):
-        return ImageSequence(np.zeros(1, np.int64), [functools.partial(polygon, Path(archive), int(member))])
+        return ImageSequence(np.zeros(1, np.int64), [functools.partial(fill_polygon, Path(archive), int(member))])
     if member:
         return order_by_number(
-            {name: functools.partial(member_bytes, archive, name) for name in members(archive, member)}
+            {name: functools.partial(read_member, archive, name) for name in list_members(archive, member)}
         )
     if path.is_dir():
         return order_by_number({str(p): p.read_bytes for p in path.iterdir() if is_image(p.name)})
@@ -94,7 +94,7 @@ def order_by_number(contents: dict[str, Callable[[], bytes]]) -> ImageSequence:
 
 
 @functools.lru_cache(maxsize=1)
-def shard(archive: str) -> dict[str, bytes]:
+def read_archive(archive: str) -> dict[str, bytes]:
     """All images of one archive: a compressed one can only be read from its beginning."""
     images = {}
     try:
@@ -109,12 +109,12 @@ def shard(archive: str) -> dict[str, bytes]:
     return images
 
 
-def members(archive: str, folder: str) -> list[str]:
-    return [name for name in shard(archive) if name.rpartition("/")[0] == folder]
+def list_members(archive: str, folder: str) -> list[str]:
+    return [name for name in read_archive(archive) if name.rpartition("/")[0] == folder]
 
 
-def member_bytes(archive: str, name: str) -> bytes:
-    return shard(archive)[name]
+def read_member(archive: str, name: str) -> bytes:
+    return read_archive(archive)[name]
 
 
 @functools.lru_cache(maxsize=1)
@@ -130,7 +130,7 @@ def compact(outline: Any) -> Any:
     return [np.array(p, np.float32) for p in outline] if isinstance(outline, list) else outline
 
 
-def polygon(path: Path, annotation: int) -> NDArray[np.uint8]:
+def fill_polygon(path: Path, annotation: int) -> NDArray[np.uint8]:
     """(H, W, 3) mask of one face."""
     sizes, faces = outlines(path)
     image, found = faces.get(annotation, (None, None))

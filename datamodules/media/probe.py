@@ -12,7 +12,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.media.image_sequence import IMAGE_SUFFIXES, ImageError, find, holds_images, pixels
+from datamodules.media.image_sequence import IMAGE_SUFFIXES, ImageError, count_pixels, find_images, holds_images
 from datamodules.media.parameter_sets import sequence_headers
 from datamodules.runtime.errors import UserError
 
@@ -68,8 +68,8 @@ def probe(path: Path) -> Index:
     """Lists the frames of a clip without decoding any, and refuses what is cut short or is no video."""
     if holds_images(path):
         with name_errors(path):
-            numbers = find(path).numbers
-            size = 3 * pixels(path) if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES else 0
+            numbers = find_images(path).numbers
+            size = 3 * count_pixels(path) if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES else 0
         if not len(numbers):
             raise VideoError(path, "has no images")
         return Index(times=numbers.astype(np.float64), frame_bytes=size, has_rate=False)

@@ -14,7 +14,7 @@ from av.video.reformatter import VideoReformatter
 from torch import Tensor
 
 from datamodules.media.decoder_family import ON_CPU
-from datamodules.media.image_sequence import find
+from datamodules.media.image_sequence import find_images
 from datamodules.media.probe import LARGEST, OPTIONS, Index, VideoError, find_video_stream, name_errors, probe
 from datamodules.runtime.errors import UserError
 
@@ -25,7 +25,7 @@ AHEAD = 4 * 2**30  # bytes of decoded frames that decord may pile up behind a sl
 
 def images(path: Path, wanted: Sequence[int]) -> Iterator[Tensor]:
     with name_errors(path):
-        found = find(path)
+        found = find_images(path)
         for i in wanted:
             yield torch.from_numpy(found.get(i))
 

@@ -93,9 +93,9 @@ def timeline(face: FaceVerdict, seconds: float) -> Markup:
         )
         if verdict == "forged" or y(at.unclear) - y(at.forged) > 11:  # or one word would be upon the other
             parts.append(f'<text x="{RIGHT + 5}" y="{y(p) + 4:.1f}" fill="{colour}">{verdict}</text>')
-    for i, said in enumerate(face.said):
+    for i, method_verdict in enumerate(face.method_verdicts):
         colour = f"var(--s{i % SERIES})"
-        points = [(x(one.seconds), y(said.by.calibrate(one.score))) for one in said.usable_scores]
+        points = [(x(one.seconds), y(method_verdict.by.calibrate(one.score))) for one in method_verdict.usable_scores]
         line = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
         if len(points) <= 100:
@@ -111,11 +111,11 @@ def timeline(face: FaceVerdict, seconds: float) -> Markup:
     )
 
 
-def key_frames(said: MethodVerdict) -> list[KeyFrame]:
+def key_frames(method_verdict: MethodVerdict) -> list[KeyFrame]:
     """The most suspicious frames, in their order."""
-    shown = [one for one in said.usable_scores if one.crop is not None]
+    shown = [one for one in method_verdict.usable_scores if one.crop is not None]
     return [
-        KeyFrame(seconds=one.seconds, probability=said.by.calibrate(one.score), image=jpeg(join_images(one)))
+        KeyFrame(seconds=one.seconds, probability=method_verdict.by.calibrate(one.score), image=jpeg(join_images(one)))
         for one in shown
     ]
 
@@ -151,7 +151,11 @@ def page(found: Analysis, asked: Sequence[Trained], rates: Rates, files: dict[st
     is_video = len(found.index) > 1
     for face in found.faces:
         is_judged = face.probability is not None
-        images = [(said.by.name, key_frames(said)) for said in face.said] if is_judged else []
+        images = (
+            [(method_verdict.by.name, key_frames(method_verdict)) for method_verdict in face.method_verdicts]
+            if is_judged
+            else []
+        )
         line = timeline(face, found.index.seconds) if is_video and is_judged else None
         where = explain_range(face) if is_judged else ""
         faces.append({"face": face, "range": where, "timeline": line, "images": images})

@@ -40,7 +40,7 @@ def describe_method(trained: Trained, rates: Rates) -> dict[str, Any]:
     }
 
 
-def describe_frame(said: MethodVerdict, score: Score) -> dict[str, Any]:
+def describe_frame(method_verdict: MethodVerdict, score: Score) -> dict[str, Any]:
     region = score.region
     return {
         "frame": score.frame,
@@ -48,7 +48,7 @@ def describe_frame(said: MethodVerdict, score: Score) -> dict[str, Any]:
         "square": [round(v, 2) for v in (region.x, region.y, region.side)],
         "angle": round(region.angle, 2),
         "score": round_value(score.score, 6),
-        "probability": round_value(said.by.calibrate(score.score), 6),
+        "probability": round_value(method_verdict.by.calibrate(score.score), 6),
         "distance": round_value(score.distance),
         "left_out": score.fault.say() if score.fault else None,
     }
@@ -68,13 +68,13 @@ def describe_face(face: FaceVerdict) -> dict[str, Any]:
         "left_out": face.left_out,
         "methods": [
             {
-                "name": said.by.name,
-                "score": round_value(said.score, 6),
-                "probability": round_value(said.probability, 6),
-                "distance": said.distance and round_value(said.distance.value),
-                "frames": [describe_frame(said, score) for score in said.scores],
+                "name": method_verdict.by.name,
+                "score": round_value(method_verdict.score, 6),
+                "probability": round_value(method_verdict.probability, 6),
+                "distance": method_verdict.distance and round_value(method_verdict.distance.value),
+                "frames": [describe_frame(method_verdict, score) for score in method_verdict.scores],
             }
-            for said in face.said
+            for method_verdict in face.method_verdicts
         ],
     }
 

@@ -49,7 +49,7 @@ class FaceVerdict:
     last: float
     quality: dict[str, float]  # medians over its sampled frames, of what is known
     left_out: dict[str, int]  # sampled frames that have no part in the verdict, by the kind of their fault
-    said: list[MethodVerdict]
+    method_verdicts: list[MethodVerdict]
     probability: float | None  # mean over the methods; None where nothing can be said
     thresholds: Thresholds
     reasons: list[str]  # why nothing is said
@@ -90,25 +90,27 @@ def judge_face(
         most: Sampled frames that any face of this file could have.
         damage: Why the whole file is not judged, if it is not.
     """
-    said = []
+    method_verdicts = []
     for trained, mine in scores:
         if mine:
             score = pool_scores(trained, [one for one in mine if one.fault is None] or mine)
-            said.append(MethodVerdict(by=trained, scores=mine, score=score, probability=trained.calibrate(score)))
+            method_verdicts.append(
+                MethodVerdict(by=trained, scores=mine, score=score, probability=trained.calibrate(score))
+            )
     # methods cut the same face by margins of their own: the one that has least of it decides
     least = min((mine for _, mine in scores), key=lambda mine: sum(one.fault is None for one in mine))
     faults = [one.fault for one in least if one.fault is not None]
     reasons = [damage] if damage else usable.explain(len(least) - len(faults), faults, most)
-    distances = [one.distance for one in said if one.distance is not None]
+    distances = [one.distance for one in method_verdicts if one.distance is not None]
     reasons = reasons or explain_unlike(distances, usable.distance)
     return FaceVerdict(
         track=track,
         first=times[track.frames[0]],
         last=times[track.frames[-1]],
-        quality=take_medians([score.quality for one in said for score in one.scores]),
+        quality=take_medians([score.quality for one in method_verdicts for score in one.scores]),
         left_out=dict(Counter(fault.kind for fault in faults).most_common()),
-        said=said,
-        probability=None if reasons or not said else fmean(one.probability for one in said),
+        method_verdicts=method_verdicts,
+        probability=None if reasons or not method_verdicts else fmean(one.probability for one in method_verdicts),
         thresholds=thresholds,
         reasons=reasons,
     )

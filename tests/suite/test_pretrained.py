@@ -33,7 +33,7 @@ def test_images_arrays_tensors_and_files_of_the_same_pixels_have_the_same_scores
     path = write(tmp_path / "clip.mp4", head)
     [of_video] = detector.score(path)
     [face] = pipeline([small]).analyze(path, None, Limits()).faces
-    assert of_video.probability == pytest.approx(face.said[0].probability)
+    assert of_video.probability == pytest.approx(face.method_verdicts[0].probability)
     assert of_video.map is not None  # the class activation
     image = head[3]
     [one] = detector.score(image)

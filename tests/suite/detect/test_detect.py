@@ -73,12 +73,14 @@ def test_scores_are_those_that_a_test_gives_the_same_video(
     for video in (next(iter(expected)), list(expected)[-1]):
         found = looking.analyze(studio / rows[video].path, None, Limits())
         [face] = found.faces
-        [said] = face.said
-        assert {one.frame: one.score for one in said.scores} == pytest.approx(expected[video], abs=1e-5)
-        assert said.score == pytest.approx(np.mean(list(expected[video].values())), abs=1e-5)
-        logit = np.log(said.score / (1 - said.score)) / 2
-        assert said.probability == pytest.approx(1 / (1 + np.exp(-logit)))
-        assert face.verdict == ("forged" if said.score > 0.5 else "unclear" if said.score > 0.4 else "no forgery found")
+        [method_verdict] = face.method_verdicts
+        assert {one.frame: one.score for one in method_verdict.scores} == pytest.approx(expected[video], abs=1e-5)
+        assert method_verdict.score == pytest.approx(np.mean(list(expected[video].values())), abs=1e-5)
+        logit = np.log(method_verdict.score / (1 - method_verdict.score)) / 2
+        assert method_verdict.probability == pytest.approx(1 / (1 + np.exp(-logit)))
+        assert face.verdict == (
+            "forged" if method_verdict.score > 0.5 else "unclear" if method_verdict.score > 0.4 else "no forgery found"
+        )
 
 
 def test_the_annotated_copy_shows_a_box_in_the_colour_of_what_is_said(
@@ -146,7 +148,7 @@ def test_an_ensemble_is_the_mean_of_its_methods(head: Frames, small: Path, prepa
         assert getattr(face.thresholds, name) == pytest.approx(
             np.mean([getattr(one.thresholds, name) for one in alone])
         )
-    assert [said.by.name for said in face.said] == ["small", "other"]
+    assert [said.by.name for said in face.method_verdicts] == ["small", "other"]
 
 
 def test_methods_of_images_and_of_clips_judge_the_same_face(
@@ -158,11 +160,13 @@ def test_methods_of_images_and_of_clips_judge_the_same_face(
     path = write(tmp_path / "clip.mp4", head)
     both = pipeline([small, clips], landmarks=points)
     [face] = both.analyze(path, tmp_path / "annotated.mp4", Limits()).faces
-    for said, folder in zip(face.said, (small, clips), strict=True):
+    for said, folder in zip(face.method_verdicts, (small, clips), strict=True):
         [alone] = pipeline([folder], landmarks=points).analyze(path, None, Limits()).faces
-        assert [one.frame for one in said.scores] == [one.frame for one in alone.said[0].scores]
-        assert said.probability == pytest.approx(alone.said[0].probability, abs=1e-5)
-    assert face.said[0].scores[-1].frame > face.said[1].scores[-1].frame  # where the last clip begins
+        assert [one.frame for one in said.scores] == [one.frame for one in alone.method_verdicts[0].scores]
+        assert said.probability == pytest.approx(alone.method_verdicts[0].probability, abs=1e-5)
+    assert (
+        face.method_verdicts[0].scores[-1].frame > face.method_verdicts[1].scores[-1].frame
+    )  # where the last clip begins
     assert len(probe(tmp_path / "annotated.mp4")) == len(head)
 
 
