@@ -200,9 +200,9 @@ class FaceData(LightningDataModule):
             self.seed,
             balance=self.balance,
             pairs=self.pairs,
-            together=self.frame_source == "videos",
+            group_by_face=self.frame_source == "videos",
             rank=rank,
-            world=world,
+            world_size=world,
             weights=self.group.weights,
         )
         self.group.check_drawn(sampler)

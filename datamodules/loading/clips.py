@@ -90,7 +90,7 @@ class Clips(Dataset[Sample]):
             name=known.names,
             source=source[known.owner],
             starts=self.starts if evenly_spaced is None else functools.partial(self.space_starts, count=evenly_spaced),
-            home=known.home,
+            set_index=known.set_index,
             length=self.length,
             every=self.every,
         )
@@ -145,7 +145,7 @@ class CropClips(Clips):
         return self.known.count if evenly_spaced is None else np.minimum(self.known.count, evenly_spaced)
 
     def read(self, face: FaceRecord, i: int, kind: str) -> NDArray[np.uint8]:
-        folder, file = self.folders[face.home], face.where[kind][i]
+        folder, file = self.folders[face.set_index], face.where[kind][i]
         place = ShardMember(file, int(face.where[f"{kind}_offset"][i]), int(face.where[f"{kind}_length"][i]))
         try:
             content = place.read(folder)
@@ -219,7 +219,7 @@ class VideoClips(Clips):
             by_video.setdefault(self.face_record(address.face).row.key, []).append(i)
         for places in by_video.values():
             face = self.face_record(addresses[places[0]].face)
-            row, root = face.row, self.folders[face.home]
+            row, root = face.row, self.folders[face.set_index]
             path = resolve_inside(root, row.path)
             numbers = sorted({n for i in places for n in addresses[i].numbers})
             images = dict(zip(numbers, self.decoder.read(path, numbers).cpu().numpy(), strict=True))

@@ -31,7 +31,15 @@ class MixedSampler(DistributedSampler[Address]):
 
     @classmethod
     def create(
-        cls, faces: Faces, draws: int, real: int, fake: int, seed: int, rank: int, world: int, weights: Sequence[float]
+        cls,
+        faces: Faces,
+        draws: int,
+        real: int,
+        fake: int,
+        seed: int,
+        rank: int,
+        world_size: int,
+        weights: Sequence[float],
     ) -> MixedSampler:
         """
         Args:
@@ -40,8 +48,8 @@ class MixedSampler(DistributedSampler[Address]):
         each = []
         for label, count in ((0, real), (1, fake)):
             mine = replace(faces, size=np.where(faces.label == label, faces.size, 0))
-            about = {"balance": False, "rank": rank, "world": world, "weights": weights}
-            each.append(TrainSampler(mine, draws, count * world, seed, **about))  # type: ignore[arg-type]
+            about = {"balance": False, "rank": rank, "world_size": world_size, "weights": weights}
+            each.append(TrainSampler(mine, draws, count * world_size, seed, **about))  # type: ignore[arg-type]
         return cls(each[0], each[1], real, fake)
 
     def set_epoch(self, epoch: int) -> None:

@@ -87,7 +87,7 @@ def test_a_pair_is_a_fake_and_the_same_frames_of_its_source() -> None:
 @pytest.mark.parametrize("pairs", [False, True])
 def test_two_ranks_take_the_same_steps_as_one(pairs: bool) -> None:
     one = train(pairs=pairs)
-    ranks = [train(pairs=pairs, rank=rank, world=2) for rank in range(2)]
+    ranks = [train(pairs=pairs, rank=rank, world_size=2) for rank in range(2)]
     for step in range(len(one) // 8):
         together = sorted(a for rank in ranks for a in rank[4 * step : 4 * step + 4])
         assert together == sorted(one[8 * step : 8 * step + 8])
