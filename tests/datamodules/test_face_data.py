@@ -37,7 +37,7 @@ def same(a: list[Batch], b: list[Batch]) -> None:
     assert len(a) == len(b) > 0
     for one, other in zip(a, b, strict=True):
         assert one.video == other.video
-        for name in ("frames", "label", "mask", "has_mask", "landmarks", "track", "numbers", "counts"):
+        for name in ("frames", "label", "mask", "has_mask", "landmarks", "track", "numbers", "is_counted"):
             torch.testing.assert_close(getattr(one, name), getattr(other, name), rtol=0, atol=0, msg=name)
 
 

@@ -20,7 +20,7 @@ BETWEEN = Thresholds(forged=0.6, unclear=0.3)
 
 def face(number: int, probability: float | None) -> FaceVerdict:
     track = Track(number)
-    about: dict[str, Any] = {"first": 0.0, "last": 1.0, "quality": {}, "left_out": {}, "said": []}
+    about: dict[str, Any] = {"first": 0.0, "last": 1.0, "quality": {}, "left_out": {}, "method_verdicts": []}
     reasons = ["too small"] if probability is None else []
     return FaceVerdict(track=track, probability=probability, thresholds=BETWEEN, reasons=reasons, **about)
 
