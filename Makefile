@@ -23,7 +23,7 @@ demo: $(VENV)/ready
 	$(BIN)/python -m suite prepare --config configs/prepare/studio.yaml
 	$(BIN)/python -m suite fit --config configs/studio/demo.yaml --ckpt_path last
 	$(BIN)/python -m suite test --config configs/studio/demo.yaml --ckpt_path runs/demo/checkpoints/best.ckpt
-	$(BIN)/python -m suite report runs/demo --learned 0
+	$(BIN)/python -m suite report runs/demo --min_validation_auroc 0
 
 # the detector that 'detect' takes without a checkpoint, anew; PEOPLE is a folder of photographs of real people, NAME.jpg
 RECIPE := --config configs/prepare/detector.yaml
@@ -34,7 +34,7 @@ detector: $(VENV)/ready
 	$(BIN)/python -m suite prepare $(RECIPE) --data.root "$(PEOPLE)" --data.prepared data/detector/people
 	$(BIN)/python -m suite prepare $(RECIPE) --data configs/data/studio.yaml --data.root data/detector/videos --data.prepared data/detector/studio
 	$(BIN)/python -m suite fit --config configs/detector.yaml --ckpt_path last
-	$(BIN)/python -m suite export --checkpoint runs/detector --half true --out suite/detect/default_detector
+	$(BIN)/python -m suite export --checkpoint runs/detector --half_precision true --out suite/detect/default_detector
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

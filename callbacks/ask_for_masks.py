@@ -11,9 +11,9 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.rank_zero import rank_zero_info
 
-from datamodules.annotation.label_studio import write_picture
+from datamodules.annotation.label_studio import write_image
 from datamodules.annotation.oracle import Missing
-from datamodules.annotation.request import WAITING, Face, Request, read_request
+from datamodules.annotation.request import WAITING, Request, RequestedFace, read_request
 from datamodules.batch import collate
 from datamodules.face_data import FaceData
 from datamodules.runtime.atomic_files import write_text
@@ -21,11 +21,11 @@ from datamodules.runtime.errors import UserError
 from lightning_modules.base import Method
 from lightning_modules.finite import check_scores
 from lightning_modules.lae.method import LAE
-from lightning_modules.lae.selection import By, Scored, Strategy, choose
+from lightning_modules.lae.selection import ChannelRule, ScoredFaces, Strategy, choose
 
 
 class AskForMasks(Callback):
-    """Writes request.csv and pictures into the run; goes on with the masks, or stops until they are there."""
+    """Writes request.csv and images into the run; goes on with the masks, or stops until they are there."""
 
     def __init__(
         self,
@@ -34,11 +34,11 @@ class AskForMasks(Callback):
         count: int | None = None,
         per_video: int = 2,
         channels: int = 10,
-        by: By = "max",
+        channel_rule: ChannelRule = "max",
         frames: int = 32,
         seed: int = 0,
         rounds: int = 1,
-        apart: int = 1,
+        epochs_between_rounds: int = 1,
     ) -> None:
         """
         Args:
@@ -47,22 +47,22 @@ class AskForMasks(Callback):
             count: Masks to ask for; as many as the oracle's budget allows without it.
             per_video: Fakes of one video at most.
             channels: Attention channels that the active choice ranks by.
-            by: The largest of them, their mean, or each in turn.
+            channel_rule: The largest of them, their mean, or each in turn.
             frames: Number of frames of each face to choose from.
             seed: Seed of the random choice.
             rounds: In which the masks are asked for, each a part of them.
-            apart: Epochs from one round to the next.
+            epochs_between_rounds: Epochs from one round to the next.
         """
-        if rounds < 1 or apart < 1:
-            raise UserError(f"rounds {rounds}, apart {apart}: must be at least 1")
+        if rounds < 1 or epochs_between_rounds < 1:
+            raise UserError(f"rounds {rounds}, epochs_between_rounds {epochs_between_rounds}: must be at least 1")
         self.after, self.strategy, self.count, self.per_video = after, strategy, count, per_video
-        self.channels, self.by, self.frames, self.seed = channels, by, frames, seed
-        self.rounds, self.apart = rounds, apart
+        self.channels, self.channel_rule, self.frames, self.seed = channels, channel_rule, frames, seed
+        self.rounds, self.epochs_between_rounds = rounds, epochs_between_rounds
 
     @staticmethod
     def data(trainer: Trainer) -> FaceData:
         data = trainer.datamodule  # type: ignore[attr-defined]
-        if not isinstance(data, FaceData) or data.granted is None:
+        if not isinstance(data, FaceData) or data.annotated_faces is None:
             raise UserError("AskForMasks: give --data.oracle, whom the masks are asked of")
         return data
 
@@ -72,7 +72,7 @@ class AskForMasks(Callback):
             raise UserError(f"AskForMasks: after {self.after} epochs; the first stage of LAE has {pl_module.first}")
         if (wanted := self.count_wanted(data)) < self.rounds:
             raise UserError(f"rounds {self.rounds}: of {wanted} masks")
-        end = self.after + (self.rounds - 1) * self.apart
+        end = self.after + (self.rounds - 1) * self.epochs_between_rounds
         if self.rounds > 1 and trainer.max_epochs is not None and self.after < trainer.max_epochs <= end:
             raise UserError(f"rounds {self.rounds}: the last is after {end} epochs, of {trainer.max_epochs}")
         if due := self.due(trainer.current_epoch):
@@ -96,12 +96,12 @@ class AskForMasks(Callback):
 
     def count_wanted(self, data: FaceData) -> int:
         """Masks, in all rounds."""
-        assert data.granted is not None
-        return self.count or data.granted.oracle.budget
+        assert data.annotated_faces is not None
+        return self.count or data.annotated_faces.oracle.budget
 
     def due(self, epochs: int) -> int:
         """Rounds by the end of so many epochs."""
-        return min(self.rounds, (epochs - self.after) // self.apart + 1) if epochs >= self.after else 0
+        return min(self.rounds, (epochs - self.after) // self.epochs_between_rounds + 1) if epochs >= self.after else 0
 
     def ask(self, trainer: Trainer, method: LightningModule, rounds: int, again: bool) -> None:
         """
@@ -131,13 +131,13 @@ class AskForMasks(Callback):
         new = self.choose(data, method, self.count_wanted(data) * rounds // self.rounds - len(earlier), earlier)
         faces = [*earlier, *new.faces]
         about = new.about | {"rounds": [*sizes, len(faces)]}
-        keep_pictures(data, method, new, run / "request")
+        keep_images(data, method, new, run / "request")
         Request(faces=faces, scores=[*before.scores[: len(earlier)], *new.scores], about=about).write(run)
 
-    def choose(self, data: FaceData, method: Method, count: int, earlier: Sequence[Face]) -> Request:
+    def choose(self, data: FaceData, method: Method, count: int, earlier: Sequence[RequestedFace]) -> Request:
         faces, scored = score_faces(data, method, self.frames)
         names = [face.file for face in earlier]
-        found = choose(scored, count, self.strategy, self.per_video, self.channels, self.by, self.seed, names)
+        found = choose(scored, count, self.strategy, self.per_video, self.channels, self.channel_rule, self.seed, names)
         about: dict[str, Any] = {
             "strategy": self.strategy,
             "of_frames": len(faces),
@@ -157,8 +157,8 @@ def read_rounds(run: Path) -> list[int]:
 
 
 @torch.no_grad()
-def score_faces(data: FaceData, method: Method, frames: int) -> tuple[list[Face], Scored]:
-    """What the method makes of the faces of training with its weights of this moment, averaged or not."""
+def score_faces(data: FaceData, method: Method, frames: int) -> tuple[list[RequestedFace], ScoredFaces]:
+    """What the method makes of the faces of training with its present weights, averaged or not."""
     was_training = method.training
     method.eval()
     faces, label, logit, channels = [], [], [], []
@@ -167,14 +167,14 @@ def score_faces(data: FaceData, method: Method, frames: int) -> tuple[list[Face]
         prediction = method.predict(batch)
         check_scores(prediction.logit, None, batch)
         known = zip(batch.video, batch.track.tolist(), batch.numbers[:, 0].tolist(), strict=True)
-        faces += [Face(*one) for one in known]
+        faces += [RequestedFace(*one) for one in known]
         label.append(batch.label.cpu())
         logit.append(prediction.logit.float().cpu())
         if prediction.channels is not None:
             channels.append(prediction.channels.float().cpu())
     method.train(was_training)
     concepts = torch.cat(channels).numpy().astype(np.float64) if channels else None
-    scored = Scored(
+    scored = ScoredFaces(
         names=[face.file for face in faces],
         videos=[face.video for face in faces],
         label=torch.cat(label).numpy(),
@@ -185,7 +185,7 @@ def score_faces(data: FaceData, method: Method, frames: int) -> tuple[list[Face]
 
 
 @torch.no_grad()
-def keep_pictures(data: FaceData, method: Method, request: Request, folder: Path) -> None:
+def keep_images(data: FaceData, method: Method, request: Request, folder: Path) -> None:
     """What a person is shown: the faces, and where the method points, each in a folder of its own."""
     was_training = method.training
     method.eval()
@@ -194,9 +194,9 @@ def keep_pictures(data: FaceData, method: Method, request: Request, folder: Path
         batch = collate(samples[i : i + data.batch_size]).to(method.device).scale()
         found = method.predict(batch).mask_logit
         for k, face in enumerate(request.faces[i : i + data.batch_size]):
-            picture = samples[i + k].frames[0].permute(1, 2, 0).numpy()
-            write_picture(folder / "faces" / face.file, picture)
+            image = samples[i + k].frames[0].permute(1, 2, 0).numpy()
+            write_image(folder / "faces" / face.file, image)
             if found is not None:
                 painted = (found[k, 0, 0].sigmoid() > 0.5).to(torch.uint8).mul(255).cpu().numpy()
-                write_picture(folder / "found" / face.file, painted)
+                write_image(folder / "found" / face.file, painted)
     method.train(was_training)

@@ -1,4 +1,4 @@
-"""What is kept of some videos of each manipulation while a split is watched, and written when it ends."""
+"""What is kept of some videos of videos_per_method manipulation while a split is watched, and written when it ends."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def kind_of(key: str) -> str:
 
 
 class Gallery(Callback, Generic[Item]):
-    """One item for each of the first videos of the first manipulations."""
+    """One item for videos_per_method of the first videos of the first manipulations."""
 
-    def __init__(self, each: int, kinds: int) -> None:
+    def __init__(self, videos_per_method: int, max_methods: int) -> None:
         """
         Args:
-            each: Videos of a manipulation.
-            kinds: Manipulations at the most, the reals counted in.
+            videos_per_method: Videos of a manipulation.
+            max_methods: Manipulations at the most, the reals counted in.
         """
-        self.each, self.kinds = each, kinds
+        self.videos_per_method, self.max_methods = videos_per_method, max_methods
         self.kept: dict[str, dict[str, Item]] = {}  # by manipulation, then by video
 
     def is_wanted(self, outcome: Outcome, batch: Batch) -> bool:
@@ -45,10 +45,10 @@ class Gallery(Callback, Generic[Item]):
             return
         for i, key in enumerate(batch.video):
             kind = kind_of(key)
-            if kind not in self.kept and len(self.kept) >= self.kinds:
+            if kind not in self.kept and len(self.kept) >= self.max_methods:
                 continue
             kept = self.kept.setdefault(kind, {})
-            if len(kept) < self.each and key not in kept:
+            if len(kept) < self.videos_per_method and key not in kept:
                 kept[key] = self.item(outcome, batch, i, kind)
 
     def finish(self, trainer: Trainer, split: str) -> None:

@@ -37,7 +37,7 @@ class MetricsBySet(Callback):
         ids = torch.tensor(list(map(video_id, batch.video)), device=batch.label.device)
         for name, metrics in self.metrics.items():
             # without a row, too: a rank that has none of a set would not take part in what all compute together
-            mine = batch.counts & torch.tensor([title == name for title in titles], device=batch.counts.device)
+            mine = batch.is_counted & torch.tensor([title == name for title in titles], device=batch.is_counted.device)
             metrics.update(outcome.score[mine], batch.label[mine], ids[mine], batch.numbers[mine, 0])
 
     def conclude(self, trainer: Trainer, module: LightningModule, split: str) -> None:

@@ -46,7 +46,7 @@ class PredictionTable(Callback):
         about["parameters"] = str(sum(p.numel() for p in module.parameters()))
         data = trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, FaceData):
-            if data.granted is not None:  # validation hides the masks that have to be asked for
+            if data.annotated_faces is not None:  # validation hides the masks that have to be asked for
                 about.pop("pixel_threshold", None)
             about |= {"contract": json.dumps(data.seen_pixels()), "trained_on": json.dumps(data.trained_on or [])}
             about |= {"asked": json.dumps({name: value for name, value in data.asked.items() if name != "faces"})}
@@ -70,11 +70,11 @@ class PredictionTable(Callback):
         )
         known = zip(batch.video, batch.track.tolist(), batch.numbers[:, 0].tolist(), strict=True)
         said = zip(outcome.score.tolist(), batch.label.tolist(), batch.has_mask.tolist(), strict=True)
-        masks = zip(forged, other, batch.counts.tolist(), strict=True)
-        for (video, track, frame), (score, label, has_mask), (inside, outside, counts) in zip(
+        masks = zip(forged, other, batch.is_counted.tolist(), strict=True)
+        for (video, track, frame), (score, label, has_mask), (inside, outside, is_counted) in zip(
             known, said, masks, strict=True
         ):
-            if counts:
+            if is_counted:
                 dataset, method, compression, stem = video.split("/", 3)
                 row = {"video": video, "dataset": dataset, "method": method, "compression": compression, "stem": stem}
                 row |= {"track": track, "frame": frame, "score": score, "label": label, "has_mask": has_mask}

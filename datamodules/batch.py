@@ -31,7 +31,7 @@ class Sample:
     track: int
     numbers: Tensor  # (T,) int64, frame numbers in the video
     people: str = ""  # in the video, separated by spaces
-    counts: bool = True  # False for a copy that only fills the last step of a rank
+    is_counted: bool = True  # False for a copy that only fills the last step of a rank
 
 
 @dataclass(kw_only=True, slots=True)
@@ -47,7 +47,7 @@ class Batch:
     video: list[str]
     track: Tensor  # (B,) int64
     numbers: Tensor  # (B, T) int64
-    counts: Tensor  # (B,) bool, metrics pass over the others
+    is_counted: Tensor  # (B,) bool, metrics pass over the others
     people: list[str] = field(default_factory=list)  # of each video, separated by spaces
     boundary: Tensor | None = None  # (B, T, 1, h, w) uint8 from synthesis, 255 where a blend is half and half
     framed: bool = False  # whether a synthesis has left of each crop what the method is to be shown
@@ -105,5 +105,5 @@ def collate(samples: Sequence[Sample]) -> Batch:
         people=[s.people for s in samples],
         track=torch.tensor([s.track for s in samples]),
         numbers=torch.stack([s.numbers for s in samples]),
-        counts=torch.tensor([s.counts for s in samples]),
+        is_counted=torch.tensor([s.is_counted for s in samples]),
     )

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from datamodules import manifest
 from datamodules.annotation.annotated_faces import AnnotatedFaces, find_samples
 from datamodules.annotation.oracle import MaskOracle
-from datamodules.annotation.request import Face
+from datamodules.annotation.request import RequestedFace
 from datamodules.augment.augment import Augment
 from datamodules.batch import Batch, Sample, collate
 from datamodules.issues import Finding
@@ -50,7 +50,7 @@ class FaceData(LightningDataModule):
         index: Callable[[Path], Iterable[Video]] | None = None,
         compression: str | None = None,
         methods: list[str] | None = None,
-        read: Literal["crops", "videos"] = "crops",
+        frame_source: Literal["crops", "videos"] = "crops",
         decoder: Decoder | None = None,
         image_size: int | None = None,
         clip: int = 1,
@@ -66,7 +66,7 @@ class FaceData(LightningDataModule):
         synthesis: Synthesis | None = None,
         augment: Augment | None = None,
         oracle: MaskOracle | None = None,
-        annotated: int = 8,
+        annotated_per_batch: int = 8,
         sets: list[PreparedSet] | None = None,
         true_fakes: float = 0.0,
     ) -> None:
@@ -77,10 +77,10 @@ class FaceData(LightningDataModule):
             index: Lists the videos in root, for instance datamodules.datasets.ffpp.index.
             compression: Only videos of this release, for instance c23.
             methods: Manipulations used for training and validation: all if unset, none if []. Testing uses all.
-            read: Stored crops, or the videos in root, which clips of several frames need.
+            frame_source: Stored crops, or the videos in root, which clips of several frames need.
             decoder: Reads the videos; without it decord, or PyAV where decord would be wrong: the bits are the same.
             image_size: Side of the crop, in pixels; as prepared without it.
-            clip: Frames per sample; more than one needs 'read: videos'.
+            clip: Frames per sample; more than one needs 'frame_source: videos'.
             every: Step from one frame of a clip to the next.
             draws: Clips per face and epoch in training.
             train_clips: Evenly spaced clips per face that they are drawn from; all if unset.
@@ -94,21 +94,21 @@ class FaceData(LightningDataModule):
                 counts the real ones.
             augment: Changes training batches on the device; none without it.
             oracle: Source of masks for active learning; all masks are known if unset.
-            annotated: Faces with such a mask that join each batch, once there are any.
+            annotated_per_batch: Faces with such a mask that join each batch, once there are any.
             sets: Several data sets, each with prepared and, if need be, root, compression, methods, weight, name and
                 people, instead of those above.
             true_fakes: Share of true forgeries among the forged faces of a training batch, beside those of synthesis.
         """
         super().__init__()
-        alone = {"prepared": prepared, "root": root, "index": index, "compression": compression, "methods": methods}
-        self.group = SetGroup(sets, alone)
-        self.read, self.decoder = read, decoder or Auto()
+        single = {"prepared": prepared, "root": root, "index": index, "compression": compression, "methods": methods}
+        self.group = SetGroup(sets, single)
+        self.frame_source, self.decoder = frame_source, decoder or Auto()
         self.asked_size, self.clip, self.every, self.draws = image_size, clip, every, draws
         self.train_clips, self.eval_clips, self.batch_size = train_clips, eval_clips, batch_size
         self.num_workers, self.balance, self.pairs, self.seed = num_workers, balance, pairs, seed
         self.synthesis, self.augment, self.true_fakes = synthesis, augment, true_fakes
         self.true_count = round(true_fakes * batch_size)
-        self.granted = None if oracle is None else AnnotatedFaces(oracle, annotated)
+        self.annotated_faces = None if oracle is None else AnnotatedFaces(oracle, annotated_per_batch)
         check_options(self)
 
     @property
@@ -154,20 +154,20 @@ class FaceData(LightningDataModule):
         return sorted(pc.unique(manifest.join_columns(videos["dataset"], videos["method"])).to_pylist())
 
     def clips(self, split: str) -> Clips:
-        clips = self.known_clips(split)
-        clips.hides_masks = self.granted is not None and split != "test"
+        clips = self.clips_with_masks(split)
+        clips.hides_masks = self.annotated_faces is not None and split != "test"
         return clips
 
-    def known_clips(self, split: str) -> Clips:
-        decoder = self.decoder if self.read == "videos" else None
+    def clips_with_masks(self, split: str) -> Clips:
+        decoder = self.decoder if self.frame_source == "videos" else None
         only_real = self.sees_only_real(split)
         return self.group.clips(split, only_real, self.image_size, decoder, self.clip, self.every)
 
     def loader(self, clips: Clips, sampler: Sampler[Address], synthesis: Synthesis | None) -> DataLoader[Sample]:
         faces: Dataset[Sample] = clips
-        if synthesis is not None and synthesis.nearest:
+        if synthesis is not None and synthesis.neighbours:
             assert isinstance(clips, CropClips)
-            faces = WithSources(clips, synthesis.nearest, synthesis.among, self.seed)
+            faces = WithSources(clips, synthesis.neighbours, synthesis.candidates, self.seed)
         return BatchLoader(
             dataset=faces,  # by name: Lightning builds it again to predict
             batch_size=self.batch_size + self.true_count * isinstance(sampler, MixedSampler),
@@ -189,8 +189,8 @@ class FaceData(LightningDataModule):
         clips = self.clips("train")
         rank, world = self.rank_and_world
         if self.true_fakes:
-            about = self.draws, self.batch_size, self.true_count, self.seed, rank, world, self.group.weights
-            mixed = MixedSampler.create(clips.faces(self.train_clips), *about)
+            settings = self.draws, self.batch_size, self.true_count, self.seed, rank, world, self.group.weights
+            mixed = MixedSampler.create(clips.faces(self.train_clips), *settings)
             self.group.check_drawn(mixed.reals, mixed.fakes)
             return self.loader(clips, mixed, self.synthesis)
         sampler = TrainSampler(
@@ -200,9 +200,9 @@ class FaceData(LightningDataModule):
             self.seed,
             balance=self.balance,
             pairs=self.pairs,
-            together=self.read == "videos",
+            group_by_face=self.frame_source == "videos",
             rank=rank,
-            world=world,
+            world_size=world,
             weights=self.group.weights,
         )
         self.group.check_drawn(sampler)
@@ -226,14 +226,14 @@ class FaceData(LightningDataModule):
         clips = self.clips("train")
         return self.loader(clips, EvalSampler(clips.faces(each), each), None)
 
-    def samples(self, faces: Sequence[Face]) -> list[Sample]:
+    def samples(self, faces: Sequence[RequestedFace]) -> list[Sample]:
         """Faces of training, without masks where these have to be asked for."""
         return find_samples(self.clips("train"), faces)
 
-    def ask(self, faces: Sequence[Face], about: dict[str, Any]) -> None:
+    def ask(self, faces: Sequence[RequestedFace], about: dict[str, Any]) -> None:
         """Asks the oracle for masks, which join the batches from now on."""
-        assert self.granted is not None
-        self.granted.ask(find_samples(self.known_clips("train"), faces), about)
+        assert self.annotated_faces is not None
+        self.annotated_faces.ask(find_samples(self.clips_with_masks("train"), faces), about)
 
     arrived = 0.0  # when the last batch came from the workers
 
@@ -252,8 +252,8 @@ class FaceData(LightningDataModule):
             # counted in batches, not optimizer steps: those of one accumulated step must differ
             step = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
             seed = self.seed_of(self.trainer.current_epoch, step, self.trainer.global_rank)
-            if self.granted is not None:
-                batch = self.granted.append_to(batch, seed)
+            if self.annotated_faces is not None:
+                batch = self.annotated_faces.append_to(batch, seed)
             with seed_draws(seed):
                 return self.change_batch(batch)
         if self.trainer is not None and self.synthesis is not None and self.trainer.validating:
@@ -278,23 +278,23 @@ class FaceData(LightningDataModule):
 
     def seen_pixels(self) -> Contract:
         """What decides the pixels that a network gets: how they are stored, and how many, does not."""
-        read = pixels_of(self.contract) | {"size": self.image_size, "clip": self.clip, "every": self.every}
-        if self.read == "videos":
-            read["decoder"] = self.decoder.family
-        return read
+        pixels = pixels_of(self.contract) | {"size": self.image_size, "clip": self.clip, "every": self.every}
+        if self.frame_source == "videos":
+            pixels["decoder"] = self.decoder.family
+        return pixels
 
     def state_dict(self) -> dict[str, Any]:
-        stored = int(self.contract["size"]) if self.read == "crops" else None  # size of crops before image_size
-        known = self.trained_on or self.training_methods()
+        stored = int(self.contract["size"]) if self.frame_source == "crops" else None  # size of crops before image_size
+        methods = self.trained_on or self.training_methods()
         seen = self.seen or count_seen(self.videos("train"), self.synthesis.makers if self.synthesis else ())
-        state: dict[str, Any] = {"contract": self.seen_pixels(), "stored": stored, "trained_on": known, "seen": seen}
+        state: dict[str, Any] = {"contract": self.seen_pixels(), "stored": stored, "trained_on": methods, "seen": seen}
         state |= {"fixed_by_set": self.fixed_by_set}
-        return state if self.granted is None else state | {"asked": self.granted.state()}
+        return state if self.annotated_faces is None else state | {"asked": self.annotated_faces.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         contracts.compare(self.seen_pixels(), state_dict["contract"], "the data of the checkpoint", contracts.READ_BY)
         self.trained_on, self.seen = state_dict["trained_on"], state_dict.get("seen")
         self.asked = state_dict.get("asked", {})
         self.fixed_by_set = state_dict.get("fixed_by_set", {})
-        if self.granted is not None:
-            self.granted.remember(self.asked)
+        if self.annotated_faces is not None:
+            self.annotated_faces.remember(self.asked)

@@ -30,14 +30,14 @@ class Video:
     method: str  # generator; "real" where label is 0
     compression: str = ""  # release such as c23; empty where there is one
     stem: str
-    path: str  # a video, a picture, a folder of numbered pictures, or such a folder in ARCHIVE.tar.gz::FOLDER
+    path: str  # a video, an image, a folder of numbered images, or such a folder in ARCHIVE.tar.gz::FOLDER
     label: int  # 0 real, 1 fake
     split: str
     identities: str  # people or source clips in it, separated by spaces; none may be in two splits
-    mask: str = ""  # of the altered region, as a video or as pictures; empty where there is none
-    box: str = ""  # x0 y0 x1 y1 of the face where the owners mark it, "all" where pictures are faces already cut out
-    landmarks: str = ""  # folder of .npy files named as the pictures, where the owners ship them
-    fps: float = 0.0  # rate, count and hash are known once prepared; pictures have no rate
+    mask: str = ""  # of the altered region, as a video or as images; empty where there is none
+    box: str = ""  # x0 y0 x1 y1 of the face where the owners mark it, "all" where images are faces already cut out
+    landmarks: str = ""  # folder of .npy files named as the images, where the owners ship them
+    fps: float = 0.0  # rate, count and hash are known once prepared; images have no rate
     frames: int = 0
     sha256: str = ""  # first 16 hex digits
 
@@ -105,21 +105,21 @@ def faults(videos: pa.Table) -> Iterator[Finding]:
 
     for row in select(pc.invert(pc.is_in(videos["split"], pa.array(SPLITS, pa.large_string())))):
         yield Finding(kind="row", path=row.path, text=f"has split {row.split!r}, not one of {', '.join(SPLITS)}")
-    good = pc.or_(
+    is_consistent = pc.or_(
         pc.and_(pc.equal(videos["label"], 0), pc.equal(videos["method"], "real")),
         pc.and_(pc.equal(videos["label"], 1), pc.not_equal(videos["method"], "real")),
     )
-    for row in select(pc.invert(good)):
+    for row in select(pc.invert(is_consistent)):
         text = f"has label {row.label} and method {row.method!r}; real is 0, a forgery is 1"
         yield Finding(kind="row", path=row.path, text=text)
-    for name, allowed in ALLOWED.items():
-        for row in select(pc.invert(pc.match_substring_regex(videos[name], allowed))):
+    for name, pattern in ALLOWED.items():
+        for row in select(pc.invert(pc.match_substring_regex(videos[name], pattern))):
             yield Finding(kind="row", path=row.path, text=f"has {name} {getattr(row, name)!r}")
     yield from find_repeated(videos)
     yield from leaks(videos)
     for name in ("path", "mask", "landmarks"):
-        suspect = pc.or_(pc.starts_with(videos[name], "/"), pc.match_substring(videos[name], ".."))
-        for row in select(suspect):
+        is_suspect = pc.or_(pc.starts_with(videos[name], "/"), pc.match_substring(videos[name], ".."))
+        for row in select(is_suspect):
             path = getattr(row, name)
             for part in map(PurePosixPath, path.split(MEMBER)):
                 if part.is_absolute() or ".." in part.parts:
@@ -130,11 +130,11 @@ def find_repeated(videos: pa.Table) -> Iterator[Finding]:
     key = keys(videos)
     if pc.count_distinct(key).as_py() == len(key):
         return
-    seen: dict[str, str] = {}
+    path_of: dict[str, str] = {}
     for name, path in zip(key.to_pylist(), videos["path"].to_pylist(), strict=True):
-        if name in seen:
-            yield Finding(kind="duplicate", path=path, text=f"{name} stands for {seen[name]} and for {path}")
-        seen.setdefault(name, path)
+        if name in path_of:
+            yield Finding(kind="duplicate", path=path, text=f"{name} stands for {path_of[name]} and for {path}")
+        path_of.setdefault(name, path)
 
 
 def people(videos: pa.Table) -> pa.Table:
@@ -153,23 +153,25 @@ def people(videos: pa.Table) -> pa.Table:
 
 def leaks(videos: pa.Table) -> Iterator[Finding]:
     """One fault for each identity, or source clip, that is in two splits."""
-    each = people(videos)
-    homes = each.group_by(["dataset", "identity", "split"]).aggregate([("row", "min")])
-    if pc.count_distinct(join_columns(homes["dataset"], homes["identity"])).as_py() == len(homes):
+    memberships = people(videos)
+    splits_of_identity = memberships.group_by(["dataset", "identity", "split"]).aggregate([("row", "min")])
+    if pc.count_distinct(join_columns(splits_of_identity["dataset"], splits_of_identity["identity"])).as_py() == len(
+        splits_of_identity
+    ):
         return
-    first: dict[tuple[str, str], str] = {}
-    for home in homes.sort_by("row_min").to_pylist():
-        split = first.setdefault((home["dataset"], home["identity"]), home["split"])
-        if split != home["split"]:
-            path = videos["path"][home["row_min"]].as_py()
-            text = f"identity {home['identity']!r} of {home['dataset']} is in {split!r} and in {home['split']!r}"
+    first_split: dict[tuple[str, str], str] = {}
+    for row in splits_of_identity.sort_by("row_min").to_pylist():
+        split = first_split.setdefault((row["dataset"], row["identity"]), row["split"])
+        if split != row["split"]:
+            path = videos["path"][row["row_min"]].as_py()
+            text = f"identity {row['identity']!r} of {row['dataset']} is in {split!r} and in {row['split']!r}"
             yield Finding(kind="leak", path=path, text=text)
 
 
-def check(videos: pa.Table | Sequence[Video], where: Path) -> None:
+def check(videos: pa.Table | Sequence[Video], source: Path) -> None:
     """Refuses what would make results wrong."""
     for fault in faults(videos if isinstance(videos, pa.Table) else table(videos)):
-        raise UserError(f"{where}: {fault.text} ({fault.path})")
+        raise UserError(f"{source}: {fault.text} ({fault.path})")
 
 
 class Outside(UserError):
@@ -262,11 +264,11 @@ def list_dataset(
     """What lies in the folder of a data set, and the issues found there."""
     if not root.is_dir():
         raise UserError(f"{root}: no such folder")
-    with collect_issues() as heard:
-        every = list(index(root))
-    rows = [row for row in every if compression in (None, row.compression)]
-    others = {row.compression for row in every} - {row.compression for row in rows} - {""}
-    findings = [one for one in dict.fromkeys(heard) if not others & set(one.path.split("/"))]
+    with collect_issues() as issues:
+        listed = list(index(root))
+    rows = [row for row in listed if compression in (None, row.compression)]
+    others = {row.compression for row in listed} - {row.compression for row in rows} - {""}
+    findings = [one for one in dict.fromkeys(issues) if not others & set(one.path.split("/"))]
     if not rows:
         which = f" with compression {compression!r}" if compression is not None else ""
         raise UserError(f"{root}: no video found{which}")

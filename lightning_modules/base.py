@@ -105,8 +105,10 @@ class Method(RemembersValidation, ABC):
         self.scores = nn.ModuleDict(
             {"val": score_metrics(None, mean_of), "test": score_metrics(self.fixed_values, mean_of)}
         )
-        of = self.map_of
-        self.pixels = nn.ModuleDict({"val": pixel_metrics(None, of), "test": pixel_metrics(self.fixed_values, of)})
+        map_of = self.map_of
+        self.pixels = nn.ModuleDict(
+            {"val": pixel_metrics(None, map_of), "test": pixel_metrics(self.fixed_values, map_of)}
+        )
 
     @abstractmethod
     def forward(self, frames: Tensor) -> Prediction: ...
@@ -131,8 +133,8 @@ class Method(RemembersValidation, ABC):
     @staticmethod
     def label_loss(logit: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy of the rows that count; the others only bring their masks."""
-        each = F.binary_cross_entropy_with_logits(logit.float(), batch.label.float(), reduction="none")
-        return (each * batch.counts).sum() / batch.counts.sum()  # to select rows would wait for a GPU
+        losses = F.binary_cross_entropy_with_logits(logit.float(), batch.label.float(), reduction="none")
+        return (losses * batch.is_counted).sum() / batch.is_counted.sum()  # to select rows would wait for a GPU
 
     @abstractmethod
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]: ...
@@ -182,11 +184,11 @@ class Method(RemembersValidation, ABC):
     @contextmanager
     def perturbed_weights(self) -> Iterator[None]:
         """The parameters are where the second pass is wanted; afterwards they are home, with the gradient to take."""
-        home = perturb(self.parameters(), self.rho, may_overflow(self.trainer.precision_plugin))
+        weights = perturb(self.parameters(), self.rho, may_overflow(self.trainer.precision_plugin))
         try:
             yield
         finally:
-            restore(home)
+            restore(weights)
 
     def draws(self) -> torch.Generator:
         """For draws of a step of training: of (seed, epoch, step, rank) alone, the same in both passes of a batch."""
@@ -234,21 +236,21 @@ class Method(RemembersValidation, ABC):
 
     def evaluate(self, split: str, batch: Batch) -> Outcome:
         outcome = self.outcome(batch)
-        counts = batch.counts
+        is_counted = batch.is_counted
         ids = torch.tensor(list(map(video_id, batch.video)), device=self.device)
         self.create_metrics(self.scores, split).update(
-            outcome.score[counts], batch.label[counts], ids[counts], batch.numbers[counts, 0]
+            outcome.score[is_counted], batch.label[is_counted], ids[is_counted], batch.numbers[is_counted, 0]
         )
         if outcome.forged is not None and outcome.other is not None:
-            fake, real = counts & (batch.label == 1), counts & (batch.label == 0)
+            fake, real = is_counted & (batch.label == 1), is_counted & (batch.label == 0)
             self.create_metrics(self.pixels, split).update(
                 outcome.forged[fake].flatten(0, 1), outcome.other[fake].flatten(0, 1), outcome.other[real].flatten(0, 1)
             )
         return outcome
 
     @staticmethod
-    def create_metrics(of: nn.ModuleDict, split: str) -> MetricCollection:
-        metrics = of[split]
+    def create_metrics(by_split: nn.ModuleDict, split: str) -> MetricCollection:
+        metrics = by_split[split]
         assert isinstance(metrics, MetricCollection)
         return metrics
 
@@ -267,8 +269,8 @@ class Method(RemembersValidation, ABC):
     def conclude(self, split: str) -> dict[str, Tensor]:
         """Computes over all ranks, logs and starts anew."""
         values: dict[str, Tensor] = {}
-        for of in (self.scores, self.pixels):
-            metrics = self.create_metrics(of, split)
+        for by_split in (self.scores, self.pixels):
+            metrics = self.create_metrics(by_split, split)
             if next(iter(metrics.values())).update_called:
                 values |= {f"{split}/{name}": value for name, value in metrics.compute().items()}
                 metrics.reset()

@@ -15,7 +15,9 @@ UNKNOWN, NOT_NEEDED = "unknown", "none"
 
 def check_limit(limit: float) -> None:
     if not 0 <= limit <= 1:
-        raise UserError(f"learned {limit:g}: must be a video AUROC, from 0 (no limit) to 1; the default is {LIMIT:g}")
+        raise UserError(
+            f"min_validation_auroc {limit:g}: must be a video AUROC, from 0 (no limit) to 1; the default is {LIMIT:g}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from lightning_modules.base import Method
 from lightning_modules.familiarity import Familiarity
 from lightning_modules.fitted_values import check_fixed, complete
 from lightning_modules.metrics.calibration import Calibration, calibrate
-from lightning_modules.metrics.operating import FORGED_AT, UNCLEAR_AT, OperatingPoint, ValidationScores
+from lightning_modules.metrics.operating import FORGED_FPR, UNCLEAR_FPR, OperatingPoint, ValidationScores
 from lightning_modules.metrics.registry import CALIBRATION
 from lightning_modules.own_validation import KEY as OWN_VALIDATION
 from lightning_modules.weights import FROM_FILES, digest, read
@@ -77,8 +77,8 @@ class Trained:
 
     def calibrate(self, score: float) -> float:
         """A probability, after Platt scaling; the score itself where there is none."""
-        at = self.calibration or Calibration(slope=1.0, bias=0.0)
-        return float(calibrate(torch.tensor(score, dtype=torch.float64), *at))
+        calibration = self.calibration or Calibration(slope=1.0, bias=0.0)
+        return float(calibrate(torch.tensor(score, dtype=torch.float64), *calibration))
 
     @property
     def validation_scores(self) -> ValidationScores:
@@ -119,8 +119,8 @@ class Trained:
             "is_resolved": point.is_resolved,
         }
 
-    def write_points(self, forged_at: float = FORGED_AT, unclear_at: float = UNCLEAR_AT) -> dict[str, Any]:
-        return {"forged": self.write_point(forged_at), "unclear": self.write_point(unclear_at)}
+    def write_points(self, forged_fpr: float = FORGED_FPR, unclear_fpr: float = UNCLEAR_FPR) -> dict[str, Any]:
+        return {"forged": self.write_point(forged_fpr), "unclear": self.write_point(unclear_fpr)}
 
 
 def load(path: Path) -> Trained:
@@ -129,21 +129,21 @@ def load(path: Path) -> Trained:
         path: A run, one of its checkpoints, or a folder that 'export --format hub' wrote.
     """
     if (path / CONFIG).is_file():
-        about = json.loads((path / CONFIG).read_text())
-        if not isinstance(about, dict) or not about.keys() >= NEEDED:
+        metadata = json.loads((path / CONFIG).read_text())
+        if not isinstance(metadata, dict) or not metadata.keys() >= NEEDED:
             raise UserError(f"{path / CONFIG}: must have {', '.join(sorted(NEEDED))}; is it of another library?")
         state = {name: widen(value) for name, value in read(path / WEIGHTS).items()}
-        if digest(state) != about["weights"]:
+        if digest(state) != metadata["weights"]:
             raise UserError(
                 f"{path / WEIGHTS}: is damaged or of another method: its digest is {digest(state)}, and "
-                f"{about['weights']} in {CONFIG}"
+                f"{metadata['weights']} in {CONFIG}"
             )
-        known = read(path / FAMILIARITY) if about.get("familiarity") is not None else None
-        if known is not None and digest(known) != about["familiarity"]:
+        familiarity = read(path / FAMILIARITY) if metadata.get("familiarity") is not None else None
+        if familiarity is not None and digest(familiarity) != metadata["familiarity"]:
             raise UserError(
-                f"{path / FAMILIARITY}: is damaged: its digest is not the {about['familiarity']} in {CONFIG}"
+                f"{path / FAMILIARITY}: is damaged: its digest is not the {metadata['familiarity']} in {CONFIG}"
             )
-        return build(path, about["model"], about, state, known)
+        return build(path, metadata["model"], metadata, state, familiarity)
     checkpoint = path if path.suffix == ".ckpt" else path / "checkpoints/best.ckpt"
     config = checkpoint.parent.parent / "config.yaml"
     for file in (checkpoint, config):
@@ -154,14 +154,14 @@ def load(path: Path) -> Trained:
     if not abouts or "stored" not in abouts[0]:
         raise UserError(f"{checkpoint}: does not say how its faces were prepared; it is of an older version")
     model = yaml.safe_load(config.read_text())["model"]
-    about = abouts[0] | {OWN_VALIDATION: content.get(OWN_VALIDATION)}
-    return build(path, model, about, content["state_dict"], content.get("familiarity"))
+    metadata = abouts[0] | {OWN_VALIDATION: content.get(OWN_VALIDATION)}
+    return build(path, model, metadata, content["state_dict"], content.get("familiarity"))
 
 
 def build(
     path: Path,
     model: dict[str, Any],
-    about: dict[str, Any],
+    metadata: dict[str, Any],
     state: dict[str, Tensor],
     familiarity: dict[str, Tensor] | None = None,
 ) -> Trained:
@@ -175,25 +175,25 @@ def build(
     parser.add_subclass_arguments(Method, "model")
     method: Method = parser.instantiate_classes(parser.parse_object({"model": model})).model
     complete({"state_dict": state})
-    own = method.state_dict()
-    wrong = list(own.keys() ^ state.keys())
-    wrong += [n for n, value in state.items() if n in own and own[n].shape != value.shape]
-    if wrong:
+    expected = method.state_dict()
+    misfits = list(expected.keys() ^ state.keys())
+    misfits += [n for n, value in state.items() if n in expected and expected[n].shape != value.shape]
+    if misfits:
         raise UserError(
-            f"{path}: {len(wrong)} weights do not fit {model['class_path']}, the first is {sorted(wrong)[0]!r}"
+            f"{path}: {len(misfits)} weights do not fit {model['class_path']}, the first is {sorted(misfits)[0]!r}"
         )
     check_fixed(state, path)
     method.load_state_dict(state)
-    method.validated = about.get(OWN_VALIDATION)
+    method.validated = metadata.get(OWN_VALIDATION)
     if not method.fixes_thresholds:
         raise UserError(f"{path}: {model['class_path']} does not tell real from fake")
     if "video_threshold" not in method.fixed_values():
         raise UserError(f"{path}: validation has fixed no threshold; it must see real and fake videos")
     if familiarity is not None:
         method.familiarity = Familiarity.from_state(familiarity)
-    known = {"contract": about["contract"], "stored": about["stored"], "trained_on": about["trained_on"]}
-    known["seen"] = about.get("seen")
-    return Trained(path=path, method=method.eval(), model=model, digest=digest(method.state_dict()), **known)
+    provenance = {"contract": metadata["contract"], "stored": metadata["stored"], "trained_on": metadata["trained_on"]}
+    provenance["seen"] = metadata.get("seen")
+    return Trained(path=path, method=method.eval(), model=model, digest=digest(method.state_dict()), **provenance)
 
 
 def widen(value: Tensor) -> Tensor:
@@ -224,15 +224,15 @@ def save(trained: Trained, folder: Path, half: bool = False) -> None:
         state |= {name: state[name].half() for name, _ in trained.method.named_parameters()}
     with write_atomically(folder / WEIGHTS) as part:
         save_file(state, part, {"format": "pt"})
-    about: dict[str, Any] = {"library_name": "deepfake-suite", "model": trained.model, "contract": trained.contract}
-    about |= {"stored": trained.stored, "trained_on": trained.trained_on, "weights": trained.digest}
-    if (known := trained.method.familiarity) is not None:
+    metadata: dict[str, Any] = {"library_name": "deepfake-suite", "model": trained.model, "contract": trained.contract}
+    metadata |= {"stored": trained.stored, "trained_on": trained.trained_on, "weights": trained.digest}
+    if (familiarity := trained.method.familiarity) is not None:
         with write_atomically(folder / FAMILIARITY) as part:
-            save_file(known.state(), part, {"format": "pt"})
-        about["familiarity"] = digest(known.state())
-    about |= {"thresholds": thresholds} | ({"seen": trained.seen} if trained.seen else {})
-    about[OWN_VALIDATION] = trained.method.validated
-    write_text(folder / CONFIG, json.dumps(about, indent=1) + "\n")
+            save_file(familiarity.state(), part, {"format": "pt"})
+        metadata["familiarity"] = digest(familiarity.state())
+    metadata |= {"thresholds": thresholds} | ({"seen": trained.seen} if trained.seen else {})
+    metadata[OWN_VALIDATION] = trained.method.validated
+    write_text(folder / CONFIG, json.dumps(metadata, indent=1) + "\n")
 
 
 def fetch(name: str | Path) -> Path:

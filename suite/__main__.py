@@ -14,7 +14,7 @@ VERSION = "0.1.0"  # setup.cfg reads it from here: asking the installed metadata
 
 # verb -> (module that owns it, help). The module is imported only once its verb is chosen.
 VERBS = {
-    "studio": ("suite.studio", "film people from photographs, and forge them"),
+    "studio": ("suite.studio", "render videos of people from photographs, and forge them"),
     "doctor": ("suite.doctor", "compare a copy of a data set with what its owners list"),
     "prepare": ("suite.prepare", "find, track and crop the faces of a data set"),
     "deepfakebench": ("suite.deepfakebench", "write prepared faces as DeepfakeBench's tree and JSON"),
@@ -23,7 +23,7 @@ VERBS = {
     "validate": ("suite.train", "one pass over the validation split"),
     "test": ("suite.train", "one pass over the test split"),
     "predict": ("suite.train", "score the test split, without metrics"),
-    "detect": ("suite.detect.command", "score anybody's videos and pictures, and show where and why"),
+    "detect": ("suite.detect.command", "score anybody's videos and images, and show where and why"),
     "serve": ("suite.serve.command", "the same as a page to drop a video on"),
     "export": ("suite.export.command", "make of a run what other engines and people can use"),
     "annotate": ("suite.annotate.command", "let people draw the masks that a training asks for"),

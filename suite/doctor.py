@@ -37,7 +37,7 @@ def doctor(
     prepared: bool = False,
     videos: int | None = None,
     frames: int = 32,
-    max_lacking: float = 0.01,
+    max_unusable: float = 0.01,
     workers: int = os.cpu_count() or 1,
     out: Path | None = None,
 ) -> None:
@@ -49,7 +49,7 @@ def doctor(
         prepared: Also read every file of the prepared folder, and compare its checksum with that of what was written.
         videos: Decode only this many of each split and method, evenly spaced.
         frames: A video with fewer is short.
-        max_lacking: Share of videos that may be missing or unusable.
+        max_unusable: Share of videos that may be missing or unusable.
         workers: Processes that decode and read.
         out: File to write; doctor.json in the prepared folder without it.
     """
@@ -71,7 +71,7 @@ def doctor(
     if prepared:
         findings += check_prepared(data.prepared, workers)
     findings = list(dict.fromkeys(findings))  # what 'prepare' has left out, decoding finds, too
-    reasons = explain_wrong(findings, rows, max_lacking)
+    reasons = explain_wrong(findings, rows, max_unusable)
     findings.sort(key=lambda one: (KINDS.index(one.kind), one.path))
     show_tables(rows, findings, data)
     path = out or data.prepared / "doctor.json"

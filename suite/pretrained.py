@@ -18,7 +18,7 @@ from datamodules.loading.clips import to_frames
 from datamodules.media.image import resize
 from datamodules.runtime.errors import UserError
 from lightning_modules.trained_method import Trained, fetch
-from suite.detect.analyzer import DEFAULT, Analyzer, Settings
+from suite.detect.analyzer import DEFAULT, Analyzer, DetectSettings
 from suite.detect.familiarity import Distance, explain_unlike
 from suite.detect.scorer import predict
 from suite.detect.verdict import FaceVerdict, MethodVerdict
@@ -40,13 +40,13 @@ class FaceScore:
 class Detector:
     """Scores images and videos."""
 
-    def __init__(self, path: Path, settings: Settings | None = None) -> None:
+    def __init__(self, path: Path, settings: DetectSettings | None = None) -> None:
         """
         Args:
             path: A run, a checkpoint or an exported folder.
             settings: Those of 'detect'.
         """
-        self.analyzer = Analyzer([path], settings or Settings())
+        self.analyzer = Analyzer([path], settings or DetectSettings())
 
     @property
     def trained_method(self) -> Trained:
@@ -61,7 +61,7 @@ class Detector:
         """
         Args:
             images: RGB: (H, W, 3) or (N, H, W, 3) bytes; a tensor of (3, H, W) or (N, 3, H, W), bytes or numbers in
-                [0, 1]; or the path of a picture or a video, of which each face gets one score.
+                [0, 1]; or the path of an image or a video, of which each face gets one score.
             are_crops: Faces that were cut as the contract says, in which none is looked for; (N, T, ...) for a
                 detector of clips.
         """
@@ -86,7 +86,7 @@ class Detector:
 
     def score_file(self, path: Path, image: int) -> list[FaceScore]:
         found = self.analyzer.pipeline.analyze(path, None, self.analyzer.limits)
-        return [score_of(face, face.said[0], image) for face in found.faces if face.said]
+        return [score_of(face, face.method_verdicts[0], image) for face in found.faces if face.method_verdicts]
 
     def score_crops(self, pixels: NDArray[np.uint8]) -> list[FaceScore]:
         trained = self.trained_method
@@ -122,12 +122,12 @@ def distance_of(trained: Trained, value: float) -> Distance:
     return Distance(name=trained.name, value=value, limit=float(trained.method.familiarity.limit))
 
 
-def score_of(face: FaceVerdict, said: MethodVerdict, image: int) -> FaceScore:
-    worst = max(said.usable_scores or said.moments, key=lambda moment: moment.score)
+def score_of(face: FaceVerdict, method_verdict: MethodVerdict, image: int) -> FaceScore:
+    worst = max(method_verdict.usable_scores or method_verdict.scores, key=lambda one: one.score)
     return FaceScore(
         image=image,
         square=(worst.region.x, worst.region.y, worst.region.side),
-        probability=said.probability,
+        probability=method_verdict.probability,
         map=None if worst.heat is None else (worst.heat / 255).astype(np.float32),
         reasons=face.reasons,
     )
@@ -158,7 +158,7 @@ def sample_of(crops: Sequence[NDArray[np.uint8]]) -> Sample:
     )
 
 
-def from_pretrained(name: str | Path = DEFAULT, settings: Settings | None = None) -> Detector:
+def from_pretrained(name: str | Path = DEFAULT, settings: DetectSettings | None = None) -> Detector:
     """
     Args:
         name: A run, a checkpoint, a folder that 'export --format hub' wrote, or the name of such a repository on the

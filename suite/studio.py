@@ -1,4 +1,4 @@
-"""The verb that films people from photographs, and forges them."""
+"""The verb that renders videos of people from photographs, and forges them."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def studio(
     people: Path | None = None,
     workers: int = os.cpu_count() or 1,
 ) -> None:
-    """Film people from photographs and forge each of them in nine ways, in the folder layout of FaceForensics++.
+    """Render people from photographs and forge each of them in nine ways, in the folder layout of FaceForensics++.
 
     Args:
         out: Folder to fill; one that an earlier, interrupted call began is completed.
-        size: tiny films 8 people (for tests), small 32 (the demo), medium everybody, in longer and larger videos.
+        size: tiny renders 8 people (for tests), small 32 (the demo), medium everybody, in longer and larger videos.
         seed: Other seeds make other shots and other pairs; who is in which split never changes.
         difficulty: 0 leaves strong traces of forgery, 1 faint ones.
         people: Folder of photographs NAME.jpg, or NAME_neutral.jpg and NAME_smiling.jpg, with people.csv (id and any
             attributes) where groups are to be compared. Without it, the 102 people that come with the suite.
-        workers: Processes. The pictures do not depend on it.
+        workers: Processes. The images do not depend on it.
     """
     if not 0 <= difficulty <= 1:
         raise UserError(f"--difficulty {difficulty}: must be between 0 and 1")
@@ -48,7 +48,7 @@ def studio(
         print(f"{issue.path}: {issue.text}", file=sys.stderr)
     if len(issues) > SHOWN:
         print(f"... and {len(issues) - SHOWN} more photographs", file=sys.stderr)
-    with bar("filming") as show:
+    with bar("rendering") as show:
         for done, total in build(out, plan, workers):
             show(done, total)
 

@@ -40,7 +40,7 @@ from suite.detect.scorer import Clip, Score, Scorer
 from suite.detect.thresholds import Rates, thresholds_of
 from tests.fixtures.detecting import classifier, pipeline
 from tests.fixtures.prepared_here import prepare_here
-from tests.fixtures.trees_of_pictures import picture
+from tests.fixtures.trees_of_images import write_image
 
 CHOICES: list[Alignment] = ["roll", "five_points"]
 
@@ -91,7 +91,7 @@ def test_videos_are_cut_as_they_were_prepared(
 ) -> None:
     prepared = aligned[alignment]
     crops = FaceData(prepared=prepared).clips("train")
-    videos = FaceData(prepared=prepared, root=studio, index=index, read="videos").clips("train")
+    videos = FaceData(prepared=prepared, root=studio, index=index, frame_source="videos").clips("train")
     for i in range(len(crops)):
         numbers = crops.known.frames(i)
         for number in numbers[::3].tolist():
@@ -107,7 +107,7 @@ def test_videos_are_cut_as_they_were_prepared(
 
 
 def test_a_clip_is_cut_by_the_face_of_its_first_frame(aligned: dict[Alignment, Path], studio: Path) -> None:
-    data = FaceData(prepared=aligned["five_points"], root=studio, index=index, read="videos", clip=2, every=10)
+    data = FaceData(prepared=aligned["five_points"], root=studio, index=index, frame_source="videos", clip=2, every=10)
     clips = data.clips("train")
     assert isinstance(clips, VideoClips)
     sample, face = clips[Address(0, (0, 10))], clips.face_record(0)
@@ -140,37 +140,37 @@ def test_detect_cuts_the_bytes_that_were_stored(
     monkeypatch.setattr(Scorer, "score", remembered)
     points = FaceMesh()
     folder = classifier(FaceData(prepared=prepared), tmp_path / "m")  # does not see landmarks, but its crops need them
-    found = pipeline([folder], landmarks=points).analyze(studio / rows[2].path, tmp_path / "film.mp4", Limits())
+    found = pipeline([folder], landmarks=points).analyze(studio / rows[2].path, tmp_path / "annotated.mp4", Limits())
     stored = [row for row in load(prepared / "crops.arrow").to_pylist() if row["video"] == rows[2].key]
     assert [clip.start for clip in cut] == [row["frame"] for row in stored]
     for clip, row in zip(cut, stored, strict=True):
         assert clip.region.angle == pytest.approx(row["angle"], abs=1e-4)
         np.testing.assert_array_equal(clip.crops[0], decode((prepared / row["image"]).read_bytes()))
-    [said] = found.faces[0].said
-    moment = describe_frame(said, said.moments[0])
-    assert [*moment["square"], moment["angle"]] == pytest.approx([stored[0][name] for name in PLACE], abs=0.006)
+    [method_verdict] = found.faces[0].method_verdicts
+    described = describe_frame(method_verdict, method_verdict.scores[0])
+    assert [*described["square"], described["angle"]] == pytest.approx([stored[0][name] for name in PLACE], abs=0.006)
 
 
-def test_the_film_lays_a_map_on_the_face_it_was_made_of(
+def test_the_annotated_copy_lays_a_map_on_the_face_it_was_made_of(
     aligned: dict[Alignment, Path], rows: list[Video], studio: Path, tmp_path: Path
 ) -> None:
     prepared, path = aligned["five_points"], studio / rows[0].path
     known = load_trained(classifier(FaceData(prepared=prepared), tmp_path / "m"))
-    face = FaceData(prepared=prepared, root=studio, index=index, read="videos").clips("train").face_record(0)
+    face = FaceData(prepared=prepared, root=studio, index=index, frame_source="videos").clips("train").face_record(0)
     box = np.array([face.where[name][0] for name in ("x0", "y0", "x1", "y1")])
     region = Cropper(1.3, "five_points").region(box, face.landmarks[0])
     eye = face.landmarks[0][36:42].mean(0)
     x, y = region.to_crop(eye[None], 64)[0].round().astype(int)
     heat = cv2.circle(np.zeros((64, 64), np.uint8), (int(x), int(y)), 3, 255, -1)
-    film, pictures = NoAnnotation(probe(path), [known], thresholds_of([known], Rates())), []
-    film.scale = 0.5  # of a copy of half the side
+    annotation, images = NoAnnotation(probe(path), [known], thresholds_of([known], Rates())), []
+    annotation.scale = 0.5  # of a copy of half the side
     quality = measure_quality(np.zeros((192, 256, 3), np.uint8), box, region)
     for laid in (heat, None):
         score = Score(track=0, frame=0, seconds=0.0, region=region, score=0.9, quality=quality, fault=None, heat=laid)
-        film.now = {0: [score]}
-        pictures.append(np.full((96, 128, 3), 100, np.uint8))
-        film.draw(pictures[-1], Face(track=Track(0), box=box, landmarks=face.landmarks[0]))
-    ys, xs = np.nonzero((pictures[0] != pictures[1]).any(2))
+        annotation.last_scores = {0: [score]}
+        images.append(np.full((96, 128, 3), 100, np.uint8))
+        annotation.draw(images[-1], Face(track=Track(0), box=box, landmarks=face.landmarks[0]))
+    ys, xs = np.nonzero((images[0] != images[1]).any(2))
     np.testing.assert_allclose([xs.mean(), ys.mean()], eye / 2, atol=1.0)
 
 
@@ -227,7 +227,7 @@ def test_boxes_of_the_owners_are_aligned_where_their_landmarks_are_and_named_whe
     points[:, 42:48] += (40, 0)  # of the eye that is seen on the right
     for stem, shipped in (("good", points), ("bad", np.full_like(points, 77))):
         for i in range(2):
-            picture(root / stem / f"{i}.png", frames[i])
+            write_image(root / stem / f"{i}.png", frames[i])
             (root / f"{stem}_points").mkdir(exist_ok=True)
             np.save(root / f"{stem}_points/{i}.npy", shipped[i])
     row = replace(rows[0], compression="", identities="a", box="all")

@@ -111,7 +111,9 @@ def accept(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         pytest.fail(capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("words", [["detect", "a.mp4", "--chekpoint", "x"], ["report", "runs/demo", "--learnt", "0"]])
+@pytest.mark.parametrize(
+    "words", [["detect", "a.mp4", "--chekpoint", "x"], ["report", "runs/demo", "--min_validation_aurok", "0"]]
+)
 def test_a_command_with_an_unknown_option_is_not_accepted(
     words: list[str], clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -144,7 +146,7 @@ def test_every_other_command_of_the_pages_names_what_is_there() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_and_picture_of_a_page_is_there(page: Path) -> None:
+def test_every_link_and_image_of_a_page_is_there(page: Path) -> None:
     for target in LINK.findall(page.read_text()):
         if target.startswith(("http://", "https://")):
             continue

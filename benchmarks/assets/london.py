@@ -99,7 +99,7 @@ CORRECTIONS = """
 
 
 @dataclass(frozen=True, kw_only=True)
-class Face:
+class LondonFace:
     """What is known of one person, in pixels of the photographs as they came."""
 
     neutral: Path
@@ -107,21 +107,21 @@ class Face:
     template: Floats  # (189, 2) of the neutral one
 
 
-def read_faces(source: Path) -> dict[str, Face]:
+def read_faces(source: Path) -> dict[str, LondonFace]:
     """The owners' folders, or a copy of them with all points in one file."""
     copied = source / "points_189.json"
     if copied.is_file():
         placed = {Path(name).stem[:3]: np.array(points) for name, points in json.loads(copied.read_text()).items()}
         folder = source / "london"
         return {
-            id: Face(neutral=folder / f"{id}_neutral.jpg", smiling=folder / f"{id}_smiling.jpg", template=points)
+            id: LondonFace(neutral=folder / f"{id}_neutral.jpg", smiling=folder / f"{id}_smiling.jpg", template=points)
             for id, points in sorted(placed.items())
         }
     found = sorted((source / "neutral_front").glob("*_03.tem"))
     if not found:
         raise UserError(f"{source}: has neither neutral_front/NNN_03.tem nor points_189.json")
     return {
-        path.stem[:3]: Face(
+        path.stem[:3]: LondonFace(
             neutral=path.with_suffix(".jpg"),
             smiling=source / "smiling_front" / f"{path.stem[:3]}_08.jpg",
             template=read_tem(path.read_text()),

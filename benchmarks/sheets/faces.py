@@ -1,4 +1,4 @@
-"""Pictures of faces that were found and followed: film strips of the studio, and photographs of London.
+"""Images of faces that were found and followed: strips of frames of the studio, and photographs of London.
 
 Boxes are the steady ones that crops are cut around, each track in its colour, with the 68 points and the pose.
 python -m benchmarks.sheets.faces
@@ -14,11 +14,11 @@ import numpy as np
 from jsonargparse import auto_cli
 
 from benchmarks.sheets.studio import write
-from benchmarks.studies.face_conditions import CHANGES, USUAL, Case, Change, Portrait, is_hit, london, place
+from benchmarks.studies.face_conditions import CHANGES, USUAL, Case, Change, KnownPortrait, is_hit, london, place
 from benchmarks.studies.staging import (
     FPS,
     WIDTH,
-    Picture,
+    Image,
     Staged,
     act,
     stage,
@@ -50,20 +50,20 @@ TURN = 0.5  # radians, further than the shots of the studio
 FAR = 6.0  # half width of a face that is too small to be searched for
 
 
-def write_text(picture: Picture, text: str, x: int, y: int, colour: Colour = WHITE, size: float = 0.45) -> None:
+def write_text(image: Image, text: str, x: int, y: int, colour: Colour = WHITE, size: float = 0.45) -> None:
     """From a point of the base line on; the ground has to be dark."""
-    cv2.putText(picture, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
+    cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
 
 
-def caption(width: int, lines: Sequence[tuple[str, Colour]], count: int) -> Picture:
-    """Room for so many lines below a picture."""
+def caption(width: int, lines: Sequence[tuple[str, Colour]], count: int) -> Image:
+    """Room for so many lines below an image."""
     out = np.full((count * LINE + 5, width, 3), PAPER, np.uint8)
     for number, (text, colour) in enumerate(lines):
         write_text(out, text, 5, (number + 1) * LINE - 3, colour)
     return out
 
 
-def draw_heading(width: int, text: str) -> Picture:
+def draw_heading(width: int, text: str) -> Image:
     out = np.full((26, width, 3), INK, np.uint8)
     write_text(out, text, 5, 18, size=0.5)
     return out
@@ -71,9 +71,9 @@ def draw_heading(width: int, text: str) -> Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class Enlarged:
-    """A part of a picture, to be drawn on."""
+    """A part of an image, to be drawn on."""
 
-    picture: Picture
+    image: Image
     corner: Floats  # (2,)
     zoom: float
 
@@ -84,21 +84,21 @@ class Enlarged:
 
     def draw_box(self, box: Floats, colour: Colour) -> None:
         a, b = self.locate(box)
-        cv2.rectangle(self.picture, a, b, colour, 2, cv2.LINE_AA, 4)
+        cv2.rectangle(self.image, a, b, colour, 2, cv2.LINE_AA, 4)
 
     def draw_points(self, points: Floats, colour: Colour) -> None:
         for at in self.locate(points):
-            cv2.circle(self.picture, at, 22, colour, -1, cv2.LINE_AA, 4)
+            cv2.circle(self.image, at, 22, colour, -1, cv2.LINE_AA, 4)
 
 
-def enlarge(picture: Picture, box: tuple[float, float, float, float], width: int, height: int) -> Enlarged:
+def enlarge(image: Image, box: tuple[float, float, float, float], width: int, height: int) -> Enlarged:
     corner, zoom = np.array(box[:2], np.float32), width / (box[2] - box[0])
     shift = (0.5 - corner) * zoom - 0.5
     matrix = np.array([[zoom, 0, shift[0]], [0, zoom, shift[1]]])
     if zoom < 0.7:
-        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.4 / zoom), np.uint8)
-    out = cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_CUBIC, borderValue=(118, 120, 122))
-    return Enlarged(picture=np.asarray(out, np.uint8), corner=corner, zoom=zoom)
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.4 / zoom), np.uint8)
+    out = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderValue=(118, 120, 122))
+    return Enlarged(image=np.asarray(out, np.uint8), corner=corner, zoom=zoom)
 
 
 def describe(one: Sighting) -> str:
@@ -106,7 +106,7 @@ def describe(one: Sighting) -> str:
     return f"presence {one.face.presence:.2f}  yaw {pose.yaw:+.0f}  pitch {pose.pitch:+.0f}  roll {pose.roll:+.0f}"
 
 
-# film strips
+# strips of frames
 
 
 def stage_turning(number: int) -> Staged:
@@ -146,14 +146,14 @@ SCENES: list[Scene] = [
 ]
 
 
-def strip(title: str, staged: Staged, moments: Sequence[int]) -> list[list[Picture]]:
-    """A heading, and a row of moments with everybody who is followed there."""
+def strip(title: str, staged: Staged, chosen: Sequence[int]) -> list[list[Image]]:
+    """A heading, and a row of frames with everybody who is followed there."""
     x0, y0, x1, y1 = SEEN_OF_FRAME
     width, height = round(ZOOM * (x1 - x0)), round(ZOOM * (y1 - y0))
     tracks = sorted(FaceTracker(BlazeFace(), FaceMesh()).track(staged.frames), key=lambda track: track.id)
-    row: list[Picture] = []
+    row: list[Image] = []
     captions: list[list[tuple[str, Colour]]] = []
-    for i in moments:
+    for i in chosen:
         tile = enlarge(staged.frames[i], SEEN_OF_FRAME, width, height)
         lines: list[tuple[str, Colour]] = []
         for track in tracks:
@@ -162,18 +162,18 @@ def strip(title: str, staged: Staged, moments: Sequence[int]) -> list[list[Pictu
                 tile.draw_points(one.face.points, colour)
                 tile.draw_box(one.box, colour)
                 lines.append((f"track {track.id}  {describe(one)}", colour))
-        tile.picture[:20, :54] = PAPER
-        write_text(tile.picture, f"{i / FPS:.2f} s", 5, 14)
-        row.append(tile.picture)
+        tile.image[:20, :54] = PAPER
+        write_text(tile.image, f"{i / FPS:.2f} s", 5, 14)
+        row.append(tile.image)
         captions.append(lines or [("no face", GREY)])
     most = max(map(len, captions))
     row = [np.vstack([tile, caption(width, lines, most)]) for tile, lines in zip(row, captions, strict=True)]
-    return [[draw_heading(width * len(moments), title)], row]
+    return [[draw_heading(width * len(chosen), title)], row]
 
 
 def draw_tracked() -> None:
-    """Moments of scenes of the studio."""
-    rows = [row for title, scene, moments in SCENES for row in strip(title, scene(), moments)]
+    """Frames of scenes of the studio."""
+    rows = [row for title, scene, chosen in SCENES for row in strip(title, scene(), chosen)]
     write("faces_tracked", rows, 78)
 
 
@@ -181,7 +181,7 @@ def draw_tracked() -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Condition:
+class Distortion:
     title: str
     side: float = USUAL
     degrees: float = 0.0
@@ -191,14 +191,14 @@ class Condition:
 TURNS = {0: "upright", 30: "turned by 30 degrees", 60: "turned by 60 degrees", 90: "turned by 90 degrees"}
 CONDITIONS = [
     *(
-        Condition(title=f"{side} px, {title}", side=side, degrees=degrees)
+        Distortion(title=f"{side} px, {title}", side=side, degrees=degrees)
         for side in (240, 80, 40)
         for degrees, title in TURNS.items()
     ),
-    Condition(title="120 px, 3 % of the light", change=CHANGES["dark, 0.03 of the light"]),
-    Condition(title="120 px, blurred", change=CHANGES["blurred, sigma 8 % of the face"]),
-    Condition(title="120 px, eyes covered", change=CHANGES["eyes covered, grey"]),
-    Condition(title="120 px, half covered", change=CHANGES["left half covered, grey"]),
+    Distortion(title="120 px, 3 % of the light", change=CHANGES["dark, 0.03 of the light"]),
+    Distortion(title="120 px, blurred", change=CHANGES["blurred, sigma 8 % of the face"]),
+    Distortion(title="120 px, eyes covered", change=CHANGES["eyes covered, grey"]),
+    Distortion(title="120 px, half covered", change=CHANGES["left half covered, grey"]),
 ]
 COLUMNS = 8
 LEGEND = (
@@ -213,7 +213,7 @@ def measure_error(points: Floats, case: Case) -> float:
     return float(np.linalg.norm(points - case.points, axis=1).mean() / case.side)
 
 
-def show_photograph(case: Case) -> Picture:
+def show_photograph(case: Case) -> Image:
     """The face with what FaceTracker says of it, and the box of dlib's HOG."""
     half = AROUND * case.side / 2
     x, y = case.centre
@@ -238,12 +238,12 @@ def show_photograph(case: Case) -> Picture:
     wrong = len(ours) - len(hits[:1]) + len(usual) - len(known[:1])
     if wrong:
         lines[-1] = (f"{lines[-1][0]}, {wrong} wrong", HOG_COLOUR)
-    return np.vstack([tile.picture, caption(TILE, lines, 3)])
+    return np.vstack([tile.image, caption(TILE, lines, 3)])
 
 
 def photographs(people: int = 4) -> None:
     """Faces of London, small, turned, dark, blurred and covered."""
-    portraits: list[Portrait] = list(london(people))
+    portraits: list[KnownPortrait] = list(london(people))
     rows = [[draw_heading(TILE * COLUMNS, LEGEND)]]
     for first in range(0, len(CONDITIONS), COLUMNS):
         shown = CONDITIONS[first : first + COLUMNS]

@@ -63,9 +63,9 @@ def pseudo_fakes(prepared: Path, size: int = 256, out: int = 384, draws: int = 5
             masks, boundary = made.mask.chunk(2)[1][:, 0, 0], made.boundary.chunk(2)[1][:, 0, 0].float()
             if not share:
                 real, fake = (half[:SHOWN, 0] for half in made.frames.chunk(2))
-                picture = columns(real, fake, masks[:SHOWN, None], boundary[:SHOWN])
+                image = columns(real, fake, masks[:SHOWN, None], boundary[:SHOWN])
                 path = RESULTS / f"{re.sub('[ -]', '_', name)}.jpg"
-                cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+                cv2.imwrite(str(path), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
             found = find_vulnerable(boundary)
             share += masks.mean((1, 2)).tolist()
             points += torch.bincount(found.image, minlength=len(masks)).tolist()

@@ -1,4 +1,4 @@
-"""Pictures of the studio: its people, a shot of some, how far a head turns, every forgery at three difficulties."""
+"""Images of the studio: its people, a shot of some, how far a head turns, every forgery at three difficulties."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from datamodules.studio.portrait import make_portrait
 from datamodules.studio.scene import composite, open_camera, render_video, shoot
 from datamodules.studio.shot import direct
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 PLAN = Plan(size="tiny", seed=0, difficulty=0.1)
 
 
-def write(name: str, rows: list[list[Picture]], quality: int = 85) -> None:
+def write(name: str, rows: list[list[Image]], quality: int = 85) -> None:
     sheet = np.vstack([np.hstack(row) for row in rows])
     cv2.imwrite(str(RESULTS / f"{name}.jpg"), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
-def write_name(picture: Picture, text: str) -> Picture:
-    """The picture with a name in its corner."""
-    out = picture.copy()
+def write_name(image: Image, text: str) -> Image:
+    """The image with a name in its corner."""
+    out = image.copy()
     for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
         cv2.putText(out, text, (5, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, width, cv2.LINE_AA)
     return out
 
 
-def outline(picture: Picture, mask: NDArray[np.bool_]) -> Picture:
-    """The picture with the border of a mask drawn in."""
+def outline(image: Image, mask: NDArray[np.bool_]) -> Image:
+    """The image with the border of a mask drawn in."""
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return np.asarray(cv2.drawContours(picture.copy(), contours, -1, (255, 60, 60), 1), np.uint8)
+    return np.asarray(cv2.drawContours(image.copy(), contours, -1, (255, 60, 60), 1), np.uint8)
 
 
 def draw_everybody() -> list[Person]:
@@ -63,7 +63,7 @@ def shots(count: int = 6, frames: int = 8) -> None:
     rows = []
     for number, person in enumerate(draw_everybody()[:: len(draw_everybody()) // count][:count]):
         shot = direct(np.random.default_rng([4, number]), 240, 200, 8 * frames)
-        rows.append([picture for i, (picture, _) in enumerate(shoot(make_portrait(person), shot)) if i % 8 == 0])
+        rows.append([image for i, (image, _) in enumerate(shoot(make_portrait(person), shot)) if i % 8 == 0])
     write("studio_shots", rows)
 
 
@@ -78,8 +78,8 @@ def turns(angles: tuple[float, ...] = (-0.6, -0.45, -0.3, -0.15, 0.0, 0.15, 0.3,
             pose = Pose(yaw=yaw, pitch=0, roll=0, x=110, y=105, radius=62, body=(110, 105))
             view = look(head, pose, light, 220, 220)
             layer = render(head, head.texture(Expression()), view, (0, 0, 220, 220))
-            picture = composite(layer, np.full((220, 220, 3), 0.45, np.float32))
-            row.append(write_name(cv2.convertScaleAbs(np.clip(picture, 0, 1), alpha=255), f"{yaw:+.2f} rad"))
+            image = composite(layer, np.full((220, 220, 3), 0.45, np.float32))
+            row.append(write_name(cv2.convertScaleAbs(np.clip(image, 0, 1), alpha=255), f"{yaw:+.2f} rad"))
         rows.append(row)
     write("studio_turns", rows)
 
@@ -103,15 +103,15 @@ def forgeries(pairs: int = 2, difficulties: tuple[float, ...] = (0.0, 0.5, 1.0))
             difficulty=0,
             seed=[0, 0, pair],
         )
-        real = camera.shoot(frames[12].picture, 12)
+        real = camera.shoot(frames[12].image, 12)
         for difficulty in difficulties:
             row = [write_name(real, "real")]
             for name, forge in FORGERIES.items():
                 forged = list(forge(replace(take, difficulty=difficulty)))[12]
-                picture = forged.shoot(camera, 12, real, difficulty)
-                row.append(write_name(picture, f"{name} {difficulty:g}"))
+                image = forged.shoot(camera, 12, real, difficulty)
+                row.append(write_name(image, f"{name} {difficulty:g}"))
                 if difficulty == difficulties[-1]:
-                    row[-1] = np.vstack([row[-1], outline(picture, forged.alpha > 0)])
+                    row[-1] = np.vstack([row[-1], outline(image, forged.alpha > 0)])
             if difficulty == difficulties[-1]:
                 row[0] = np.vstack([row[0], np.full_like(real, 255)])
             rows.append(row)

@@ -54,7 +54,7 @@ def detect(checkpoint: Path, source: Path, folder: Path, device: torch.device, s
     out: dict[str, Any] = {"seconds_of_video": seconds}
     for name, drawn in (("verdict", "false"), ("verdict and video", "true")):
         command = [sys.executable, "-m", "suite", "detect", str(path), "--checkpoint", str(checkpoint)]
-        command += ["--out", str(folder / "detected"), "--film", drawn, "--device", device.type]
+        command += ["--out", str(folder / "detected"), "--annotated_copy", drawn, "--device", device.type]
         start = time.perf_counter()
         done = run(command, capture_output=True, text=True)
         out[name] = round(time.perf_counter() - start, 1) if done.returncode == 0 else done.stderr[-300:]

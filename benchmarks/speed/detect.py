@@ -38,10 +38,10 @@ def render_frames(source: Path, seconds: float) -> Iterator[tuple[float, NDArray
     room = cv2.GaussianBlur(rng.integers(60, 200, (HEIGHT, WIDTH, 3), dtype=np.uint8), (0, 0), 12)
     large = []
     for frame in frames:
-        picture = room.copy()
+        image = room.copy()
         x = (WIDTH - side) // 2
-        picture[:, x : x + side] = cv2.resize(frame, (side, side), interpolation=cv2.INTER_CUBIC)
-        large.append(picture)
+        image[:, x : x + side] = cv2.resize(frame, (side, side), interpolation=cv2.INTER_CUBIC)
+        large.append(image)
     for i in range(round(seconds * FPS)):
         yield i / FPS, large[i % len(large)]
 
@@ -72,26 +72,28 @@ def detect(checkpoint: Path, files: list[Path], out: Path, *options: str) -> tup
 
 
 def speed(checkpoint: Path, path: Path, home: Path) -> dict[str, Any]:
-    pictures = [frame.numpy().copy() for _, _, frame in PyAV(num_threads=0).stream(path)]
+    images = [frame.numpy().copy() for _, _, frame in PyAV(num_threads=0).stream(path)]
 
     def decode() -> None:
         for _ in PyAV(num_threads=0).stream(path):
             pass
 
     def search() -> None:
-        FaceTracker(landmarks=NoLandmarks()).track(pictures)
+        FaceTracker(landmarks=NoLandmarks()).track(images)
 
-    found: dict[str, Any] = {"frames": len(pictures), "decode": time_call(decode), "search": time_call(search)}
-    pictures.clear()
+    found: dict[str, Any] = {"frames": len(images), "decode": time_call(decode), "search": time_call(search)}
+    images.clear()
     several = [path, *(home / f"short_{i}.mp4" for i in range(3))]
     for other in several[1:]:
         other.write_bytes(path.read_bytes())
-    for name, film in (("whole", "false"), ("whole_with_film", "true")):
+    for name, copy in (("whole", "false"), ("whole_with_copy", "true")):
         # what comes on top of the first file is without the start of the command
-        one, four = (detect(checkpoint, files, home / "out", "--film", film)[0] for files in (several[:1], several))
+        one, four = (
+            detect(checkpoint, files, home / "out", "--annotated_copy", copy)[0] for files in (several[:1], several)
+        )
         found[name], found["start"] = round((four - one) / 3, 2), round(one - (four - one) / 3, 2)
     both = found["decode"] + found["search"]
-    return found | {f"{name}_over_both": round(found[name] / both, 2) for name in ("whole", "whole_with_film")}
+    return found | {f"{name}_over_both": round(found[name] / both, 2) for name in ("whole", "whole_with_copy")}
 
 
 def memory(checkpoint: Path, path: Path, home: Path) -> dict[str, Any]:
@@ -103,7 +105,7 @@ def memory(checkpoint: Path, path: Path, home: Path) -> dict[str, Any]:
 def main() -> None:
     parser = ArgumentParser()
     parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--source", type=Path, required=True, help="a film of one person")
+    parser.add_argument("--source", type=Path, required=True, help="a video of one person")
     parser.add_argument("--minutes", type=float, default=10.0)
     given = parser.parse_args()
     result: dict[str, Any] = {}

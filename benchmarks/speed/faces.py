@@ -45,6 +45,6 @@ def real_batch(count: int, side: int, clip: int = 1, forged: bool = True) -> Bat
         video=[f"d/{'fake' if one else 'real'}/c23/{i}" for i, one in enumerate(label.tolist())],
         track=torch.zeros(count, dtype=torch.long),
         numbers=torch.arange(clip).expand(count, -1).clone(),
-        counts=torch.ones(count, dtype=torch.bool),
+        is_counted=torch.ones(count, dtype=torch.bool),
         people=[str(i) for i in range(count)],
     )

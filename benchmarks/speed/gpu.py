@@ -47,7 +47,7 @@ def gpu(
         work: Folder of what is made on the way.
         stages: In this order.
         device: Whose results and times are wanted; cpu shows that the script itself runs.
-        tiny: Networks and pictures small enough for a test.
+        tiny: Networks and images small enough for a test.
         precision: Precision of the timed trainings: gpu is that of configs/hardware/gpu.yaml; or a name of Lightning's.
         steps: Timed ones.
         workers: Loader processes.
@@ -56,7 +56,7 @@ def gpu(
         trunk: State dict of tf_efficientnet_lite0 to start that training from; random weights without it.
         seconds: Length of the video that is scored.
         row_seconds: Time that one row of a table may take.
-        people: Size of the studio that is filmed.
+        people: Size of the studio that is rendered.
     """
     torch.set_float32_matmul_precision("high")
     place, studio, run = torch.device(device), work / "studio", work / "run"

@@ -23,7 +23,7 @@ MARGINS = {"prepared": 1.3, "prepared_m15": 1.5}
 
 
 def make_studio(folder: Path, size: str, crop: int, workers: int) -> dict[str, float]:
-    """Films people and prepares their faces twice."""
+    """Renders videos of people and prepares their faces twice."""
     taken = {"studio": command("studio", "--out", folder, "--size", size, "--difficulty", 0.3, "--workers", workers)}
     for name, margin in MARGINS.items():
         taken[name] = command(

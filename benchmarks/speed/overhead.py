@@ -30,7 +30,7 @@ def batch(size: int, side: int) -> Batch:
         video=[f"d/real/c23/{i}" for i in range(size)],
         track=torch.zeros(size, dtype=torch.long),
         numbers=torch.zeros(size, 1, dtype=torch.long),
-        counts=torch.ones(size, dtype=torch.bool),
+        is_counted=torch.ones(size, dtype=torch.bool),
     )
 
 

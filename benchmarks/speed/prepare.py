@@ -23,11 +23,11 @@ from datamodules.prepared.prepare import Recipe, prepare_video
 
 SIZES = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080)}
 SECONDS, FPS = 10, 30
-HEAD = 0.5  # height of the studio's picture over that of the frame: the face of a person who sits at a desk
+HEAD = 0.5  # height of the studio's image over that of the frame: the face of a person who sits at a desk
 
 
 def enlarge(frames: NDArray[np.uint8], size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
-    """The studio's picture before a noisy wall, forth and back until the time is up."""
+    """The studio's image before a noisy wall, forth and back until the time is up."""
     width, height = size
     high = int(height * HEAD)
     wide = frames.shape[2] * high // frames.shape[1]

@@ -52,7 +52,7 @@ def create_blends(side: int) -> dict[str, Any]:
 
 
 def sbi(side: int) -> dict[str, Any]:
-    return {"synthesis": SelfBlend(size=side, resize=(0.75, 1.0), ratio_in_mask=True, change=0.0)}
+    return {"synthesis": SelfBlend(size=side, resize=(0.75, 1.0), ratio_in_mask=True, distort=0.0)}
 
 
 def presets(tiny: bool = False) -> dict[str, Preset]:
@@ -84,7 +84,7 @@ def published_presets() -> dict[str, Preset]:
         "SBI B4, 16 pairs": Preset(build=b4_sbi, side=380, batch=16, folder="prepared_m15", data=sbi(380)),
         "ST-DDL, 4 clips": Preset(
             build=lambda: STDDL(**common), side=512, batch=4, clip=4,
-            data={"read": "videos", "augment": Augment()},
+            data={"frame_source": "videos", "augment": Augment()},
         ),
         "RFFR, 16 passes": Preset(build=rffr(None), side=224, batch=32, needs_generator=True),
         "RFFR, 8 passes": Preset(build=rffr(8), side=224, batch=32, needs_generator=True),
@@ -124,7 +124,8 @@ def tiny_presets() -> dict[str, Preset]:
         ),
         "classifier": Preset(build=lambda: Classifier("test_efficientnet", **common), side=64, batch=4),
         "ST-DDL": Preset(
-            build=lambda: STDDL("resnet18", width=32, **common), side=64, batch=2, clip=3, data={"read": "videos"}
+            build=lambda: STDDL("resnet18", width=32, **common),
+            side=64, batch=2, clip=3, data={"frame_source": "videos"},
         ),
         "RFFR": Preset(build=rffr, side=64, batch=4, needs_generator=True),
         "MAE": Preset(

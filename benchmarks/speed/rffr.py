@@ -1,4 +1,4 @@
-"""What RFFR costs beside a plain ViT-B of the same size: operations, and seconds for a picture."""
+"""What RFFR costs beside a plain ViT-B of the same size: operations, and seconds for an image."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def seconds(call: Callable[[], Any], repeats: int) -> float:
 
 
 def recovery_cost(
-    pictures: int = 1,
+    batch_size: int = 1,
     repeats: int = 2,
     threads: int = 1,
     passes: list[int] = [16, 8, 4],  # noqa: B006
@@ -47,7 +47,7 @@ def recovery_cost(
     """Measure and record.
 
     Args:
-        pictures: In a batch.
+        batch_size: Images in a batch.
         repeats: Number of repeats of each, after one that is not counted.
         threads: Number of threads.
         passes: In which all blocks are recovered.
@@ -55,22 +55,22 @@ def recovery_cost(
     """
     torch.set_num_threads(threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    images: Tensor = torch.rand(pictures, 3, 224, 224, device=device)
+    images: Tensor = torch.rand(batch_size, 3, 224, 224, device=device)
     plain: Any = timm.create_model(BRANCH, pretrained=False).eval().to(device)
     calls: dict[str, Callable[[], Any]] = {"plain ViT-B": lambda: plain(images)}
     for count in passes:
         model = RFFR(BRANCH, passes=count).eval().to(device)
         calls[f"{count} passes"] = lambda model=model: model(images[:, None])  # type: ignore[misc]
-    result: dict[str, Any] = {"pictures": pictures, "threads": threads}
+    result: dict[str, Any] = {"batch_size": batch_size, "threads": threads}
     with torch.inference_mode():
         for name, call in calls.items():
             mine: dict[str, Any] = {
-                "gflop": round(operations(call) / pictures, 1),
-                "seconds": round(seconds(call, repeats) / pictures, 3),
+                "gflop": round(operations(call) / batch_size, 1),
+                "seconds": round(seconds(call, repeats) / batch_size, 3),
             }
             if half:
                 with torch.autocast(device.type, torch.bfloat16):
-                    mine["seconds_bfloat16"] = round(seconds(call, repeats) / pictures, 3)
+                    mine["seconds_bfloat16"] = round(seconds(call, repeats) / batch_size, 3)
             first = result.setdefault("plain ViT-B", mine)
             mine["times_plain"] = {key: round(mine[key] / first[key], 1) for key in first if key != "times_plain"}
             result[name] = mine

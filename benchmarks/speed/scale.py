@@ -1,4 +1,4 @@
-"""Does a prepared folder of a million videos open in seconds? Made up: one picture stands for all crops."""
+"""Does a prepared folder of a million videos open in seconds? Made up: one image stands for all crops."""
 
 from __future__ import annotations
 

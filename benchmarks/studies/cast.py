@@ -13,12 +13,12 @@ from datamodules.media.video import Auto
 from datamodules.prepared.prepare import Recipe, prepare_all
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.process_pool import Job, run
-from datamodules.studio.build import Plan, begin, film_id
+from datamodules.studio.build import Plan, begin, write_identity
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cast(Plan):
-    """As many pairs of people as are asked for, filmed as in the small studio."""
+    """As many pairs of people as are asked for, rendered as in the small studio."""
 
     train: int
     val: int
@@ -41,7 +41,7 @@ def cast(
     side: int = 128,
     workers: int = 2,
 ) -> None:
-    """Film, and prepare the crops, a second time with more room for methods that blend faces.
+    """Render, and prepare the crops, a second time with more room for methods that blend faces.
 
     Args:
         out: Folder to fill.
@@ -62,10 +62,12 @@ def cast(
     work: list[Job] = []
     for split, pairs in plan.splits().items():
         work += [
-            (film_id, (plan, out, x, y, everyone or split == "test")) for a, b in pairs for x, y in ((a, b), (b, a))
+            (write_identity, (plan, out, x, y, everyone or split == "test"))
+            for a, b in pairs
+            for x, y in ((a, b), (b, a))
         ]
     for done, _ in enumerate(run(work, workers), 1):
-        print(f"\rfilmed {done} of {len(work)}", end="")
+        print(f"\rrendered {done} of {len(work)}", end="")
     rows = [row for row in index(out) if row.compression == "c23"]
     for name, margin in (("prepared", 1.3), ("prepared_m15", 1.5)):
         recipe = Recipe(decoder=Auto(), tracker=FaceTracker(), size=side, margin=margin)

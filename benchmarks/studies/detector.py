@@ -24,11 +24,11 @@ from scipy.stats import binomtest
 from benchmarks.record import record
 from datamodules.datasets import ffpp, photographs
 from datamodules.manifest import Video
-from datamodules.media.image_sequence import PICTURES
+from datamodules.media.image_sequence import IMAGE_SUFFIXES
 from datamodules.runtime.errors import UserError
 from datamodules.studio.people import read_table
 from lightning_modules.trained_method import load, round_to_half
-from suite.detect.analyzer import DEFAULT, Analyzer, Settings
+from suite.detect.analyzer import DEFAULT, Analyzer, DetectSettings
 from suite.run_metrics import Run, localization, measure_forgeries, pool_manipulations, read_run, verdict, videos
 
 VERDICTS = ("forged", "unclear", "no forgery found", "no verdict")
@@ -86,7 +86,7 @@ def judge_photographs(analyzer: Analyzer, folder: Path) -> dict[str, Any]:
 
 
 def judge_others(analyzer: Analyzer, folder: Path) -> dict[str, Any]:
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     found = judge(analyzer, files)
     return {"photographs": len(files)} | count_verdicts(verdict for faces in found.values() for verdict in faces)
 
@@ -178,7 +178,7 @@ def main() -> None:
     for option in ("photographs", "others", "tested", "prior"):
         parser.add_argument(f"--{option}", nargs="*", default=[], metavar="NAME=FOLDER")
     given = parser.parse_args()
-    analyzer, priors = Analyzer([given.checkpoint], Settings()), parse_named(given.prior)
+    analyzer, priors = Analyzer([given.checkpoint], DetectSettings()), parse_named(given.prior)
     runs = {name: read_run(path) for name, path in parse_named(given.tested).items()}
     check_weights(runs, given.checkpoint, given.run)
     real = {name: judge_photographs(analyzer, folder) for name, folder in parse_named(given.photographs).items()}

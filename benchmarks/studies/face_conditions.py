@@ -29,7 +29,7 @@ Change = Callable[[Image, Floats], Image]  # of an upright face of USUAL pixels 
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Portrait:
+class KnownPortrait:
     """One face, upright."""
 
     image: Image
@@ -55,14 +55,14 @@ def box_of(points: Floats) -> Floats:
     return np.concatenate([centre - half, centre + half]).astype(np.float32)
 
 
-def london(count: int) -> Iterator[Portrait]:
+def london(count: int) -> Iterator[KnownPortrait]:
     people = read_people()
     for person in people[:: len(people) // count][:count]:
         points = person.neutral.points
-        yield Portrait(image=person.neutral.read(), box=box_of(points), points=points)
+        yield KnownPortrait(image=person.neutral.read(), box=box_of(points), points=points)
 
 
-def portraits(folder: Path, count: int) -> Iterator[Portrait]:
+def portraits(folder: Path, count: int) -> Iterator[KnownPortrait]:
     """Photographs of one face each; where it is say two detectors that agree."""
     paths = sorted(folder.glob("*.jpg"))
     for path in paths[:: max(1, len(paths) // count)][:count]:
@@ -70,11 +70,11 @@ def portraits(folder: Path, count: int) -> Iterator[Portrait]:
         for one in HOG().find(image, 60)[:1]:
             for other in BlazeFace().find(image, 60)[:1]:
                 if overlap(one.box, other.box) > 0.5:
-                    yield Portrait(image=image, box=((one.box + other.box) / 2).astype(np.float32), points=None)
+                    yield KnownPortrait(image=image, box=((one.box + other.box) / 2).astype(np.float32), points=None)
 
 
 def place(
-    portrait: Portrait, condition: str, side: float = USUAL, degrees: float = 0.0, change: Change | None = None
+    portrait: KnownPortrait, condition: str, side: float = USUAL, degrees: float = 0.0, change: Change | None = None
 ) -> Case:
     """In the middle of a grey canvas, turned clockwise."""
     centre, scale = portrait.box.reshape(2, 2).mean(0), side / float(portrait.box[2] - portrait.box[0])
@@ -139,7 +139,7 @@ CHANGES: dict[str, Change] = {
 }
 
 
-def conditions(portrait: Portrait) -> Iterator[Case]:
+def conditions(portrait: KnownPortrait) -> Iterator[Case]:
     for side in SIZES:
         yield place(portrait, f"{side} px", side)
     for degrees in TURNS:

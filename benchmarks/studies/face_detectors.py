@@ -30,14 +30,14 @@ from benchmarks.studies.face_conditions import (
 )
 from benchmarks.studies.face_landmarks import find_packaged
 from benchmarks.studies.faces import count_matches, read_annotated
-from datamodules.faces.detection.base import Detector, Found, Image, find_same
+from datamodules.faces.detection.base import FaceDetector, Found, Image, find_same
 from datamodules.faces.detection.blaze_face import BlazeFace
 from datamodules.faces.detection.hog import HOG
 
 CNN_WINDOW = 80  # side of the smallest face that dlib's CNN sees
 
 
-class CNN(Detector):
+class CNN(FaceDetector):
     """dlib's max-margin network; on a CPU for comparison alone."""
 
     def __init__(self, path: Path) -> None:
@@ -77,7 +77,7 @@ class Count:
         }
 
 
-def search(detectors: dict[str, Detector], cases: list[Case], few: int) -> dict[str, dict[str, dict[str, float]]]:
+def search(detectors: dict[str, FaceDetector], cases: list[Case], few: int) -> dict[str, dict[str, dict[str, float]]]:
     """By condition and detector; the slow CNN sees every ``few``-th face."""
     counts: dict[str, dict[str, Count]] = {}
     seen: dict[str, int] = {}
@@ -96,7 +96,7 @@ def search(detectors: dict[str, Detector], cases: list[Case], few: int) -> dict[
     return {condition: {name: one.summary() for name, one in row.items()} for condition, row in counts.items()}
 
 
-def measure_unchanged(detectors: dict[str, Detector], folder: Path) -> dict[str, dict[str, float]]:
+def measure_unchanged(detectors: dict[str, FaceDetector], folder: Path) -> dict[str, dict[str, float]]:
     out = {}
     for name, detector in detectors.items():
         count = Count()
@@ -122,7 +122,7 @@ def costs(cases: list[Case]) -> dict[str, float]:
     return {name: measure_cost(call, 3 if "a frame" in name else 20) for name, call in calls.items()}
 
 
-def least_size(detector: Detector, side: float) -> float:
+def least_size(detector: FaceDetector, side: float) -> float:
     """What is searched for: what all videos are searched for; the slow CNN is told a little."""
     return 0.7 * side if isinstance(detector, CNN) else min(38, 0.9 * side)
 

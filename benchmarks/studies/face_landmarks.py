@@ -16,7 +16,7 @@ from jsonargparse import auto_cli
 
 from benchmarks.record import record
 from benchmarks.studies.face_conditions import Case, box_of, conditions, is_hit, known_face, london, measure_cost, show
-from datamodules.faces.detection.base import Detector, Floats, Found, Image
+from datamodules.faces.detection.base import FaceDetector, Floats, Found, Image
 from datamodules.faces.detection.blaze_face import BlazeFace
 from datamodules.faces.detection.hog import HOG
 from datamodules.faces.landmarks.base import Landmarks
@@ -111,7 +111,7 @@ class Followed:
     seconds: float = 0.0
 
 
-def ways() -> dict[str, tuple[Detector, Landmarks, bool]]:
+def ways() -> dict[str, tuple[FaceDetector, Landmarks, bool]]:
     """Detector, landmarks, and whether the mesh alone goes from frame to frame."""
     mesh, eyes = FaceMesh(), FaceMesh(eyes=True)
     return {
@@ -123,7 +123,7 @@ def ways() -> dict[str, tuple[Detector, Landmarks, bool]]:
     }
 
 
-def follow(images: list[Image], detector: Detector, model: Landmarks, alone: bool) -> Followed:
+def follow(images: list[Image], detector: FaceDetector, model: Landmarks, alone: bool) -> Followed:
     out, last, face = Followed(), None, None
     for image in images:
         start = time.process_time()

@@ -1,6 +1,6 @@
 """Does tracking find as many faces as dlib's HOG, up-sampled once, on every frame, and what does each cost?
 
-The reference is the usual recipe of the field. Pictures are the studio's, at 720p and several face sizes, and
+The reference is the usual recipe of the field. Images are the studio's, at 720p and several face sizes, and
 photographs.
 """
 
@@ -37,8 +37,8 @@ def clips(size: int, count: int, frames: int) -> Iterator[tuple[list[np.ndarray]
         margin = 2 * radius + 20
         centre = (rng.uniform(margin, 1280 - margin), rng.uniform(min(margin, 359), max(720 - margin, 361)))
         shot = direct(rng, 1280, 720, frames, radius, centre)
-        pictures, points = zip(*shoot(make_portrait(people[i % len(people)]), shot), strict=True)
-        yield list(pictures), list(points)
+        images, points = zip(*shoot(make_portrait(people[i % len(people)]), shot), strict=True)
+        yield list(images), list(points)
 
 
 def box_around(points: Floats) -> Floats:
@@ -48,8 +48,8 @@ def box_around(points: Floats) -> Floats:
     return np.concatenate([centre - side / 2, centre + side / 2]).astype(np.float32)
 
 
-def detect_usual(picture: np.ndarray) -> list[Floats]:
-    boxes, _, _ = hog().run(picture, 1, 0.0)
+def detect_usual(image: np.ndarray) -> list[Floats]:
+    boxes, _, _ = hog().run(image, 1, 0.0)
     return [np.array([b.left(), b.top(), b.right(), b.bottom()], np.float32) for b in boxes]
 
 
@@ -60,16 +60,16 @@ def studio(sizes: list[int], count: int, frames: int) -> list[dict[str, float]]:
         totals = {"frames": 0, "usual_found": 0, "tracked_found": 0, "usual_false": 0, "tracked_false": 0}
         usual_s = tracked_s = 0.0
         error: list[float] = []
-        for pictures, points in clips(size, count, frames):
+        for images, points in clips(size, count, frames):
             exact = [box_around(p) for p in points]
             start = time.process_time()
-            tracks = tracker.track(pictures)
+            tracks = tracker.track(images)
             tracked_s += time.process_time() - start
             start = time.process_time()
-            boxes = [detect_usual(picture) for picture in pictures]
+            boxes = [detect_usual(image) for image in images]
             usual_s += time.process_time() - start
-            totals["frames"] += len(pictures)
-            ours: list[list[Floats]] = [[] for _ in pictures]
+            totals["frames"] += len(images)
+            ours: list[list[Floats]] = [[] for _ in images]
             for track in tracks:
                 for i, box, found in zip(track.frames, track.boxes, track.landmarks, strict=True):
                     ours[i].append(box)
@@ -118,10 +118,10 @@ def count_matches(boxes: list[Floats], exact: list[Floats]) -> tuple[int, int]:
 
 def photographs(folder: Path) -> dict[str, int]:
     totals = {"faces": 0, "usual_found": 0, "found": 0, "usual_false": 0, "false": 0}
-    for picture, exact in read_annotated(folder):
-        ours = [f.box for f in HOG().find(picture, 38.0)]
+    for image, exact in read_annotated(folder):
+        ours = [f.box for f in HOG().find(image, 38.0)]
         totals["faces"] += len(exact)
-        for prefix, boxes in (("usual_", detect_usual(picture)), ("", ours)):
+        for prefix, boxes in (("usual_", detect_usual(image)), ("", ours)):
             found, wrong = count_matches(boxes, exact)
             totals[f"{prefix}found"] += found
             totals[f"{prefix}false"] += wrong

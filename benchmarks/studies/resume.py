@@ -112,10 +112,15 @@ def fit(run: Path, settings: dict[str, Any], *options: str) -> int:
     return process.exitcode
 
 
-def data_of(studio: Path, prepared: Path, read: str) -> dict[str, Any]:
+def data_of(studio: Path, prepared: Path, frame_source: str) -> dict[str, Any]:
     """Arguments of single crops, or of clips of two frames of the videos."""
-    data = {"root": str(studio.resolve()), "prepared": str(prepared.resolve()), "read": read, "compression": "c23"}
-    return {**data, "draws": 2} if read == "crops" else {**data, "draws": 1, "clip": 2}
+    data = {
+        "root": str(studio.resolve()),
+        "prepared": str(prepared.resolve()),
+        "frame_source": frame_source,
+        "compression": "c23",
+    }
+    return {**data, "draws": 2} if frame_source == "crops" else {**data, "draws": 1, "clip": 2}
 
 
 def training_settings(data: dict[str, Any], workers: int, persistent: bool) -> dict[str, Any]:
@@ -168,9 +173,9 @@ def resume(studio: Path, prepared: Path, work: Path) -> None:
         work: Folder for the runs, empty.
     """
     rows = []
-    for read in ("crops", "videos"):
-        data = data_of(studio, prepared, read)
-        unstopped = work.resolve() / read / "unstopped"
+    for frame_source in ("crops", "videos"):
+        data = data_of(studio, prepared, frame_source)
+        unstopped = work.resolve() / frame_source / "unstopped"
         fit(unstopped, training_settings(data, 0, True))
         signals: tuple[Signal, ...] = ("KILL", "INT", "TERM")
         cases = [(workers, True, by) for workers, by in product((0, 1, 2), signals)]
@@ -181,7 +186,8 @@ def resume(studio: Path, prepared: Path, work: Path) -> None:
             code = fit(run, add_signal(settings, by))
             epoch = int(torch.load(run / "checkpoints/last.ckpt", weights_only=True)["epoch"])
             fit(run, settings, "--ckpt_path", "last")
-            how = {"read": read, "workers": workers, "persistent": persistent, "signal": by, "exit_status": code}
+            how = {"frame_source": frame_source, "workers": workers, "persistent": persistent}
+            how |= {"signal": by, "exit_status": code}
             how |= {"resumed_after_epoch": epoch, "steps": len(logged_losses(run))}
             rows.append({**how, **compare(unstopped, run)})
             print(rows[-1], flush=True)

@@ -24,7 +24,7 @@ from datamodules.studio.scene import composite, dye, head_for, open_camera
 from datamodules.studio.scenery.background import Background
 from datamodules.studio.shot import Shot, direct
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 Path2D = NDArray[np.float64]  # (T, 2), by which somebody is moved
 Cover = Callable[[int], NDArray[np.float32]]  # (H, W, 4) that is before everything in a frame
 FPS = 25
@@ -35,7 +35,7 @@ GONE = 0.3  # below it, nobody can tell that there is a face
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Staged:
-    frames: list[Picture]
+    frames: list[Image]
     points: dict[str, NDArray[np.float32]]  # (T, 68, 2) of each person; nan before and after the shots with them
     share: dict[str, NDArray[np.float64]]  # (T,) of the points that nothing covers
     cuts: list[int]  # first frames of all shots but the first
@@ -95,20 +95,20 @@ def stage(cast: Sequence[tuple[str, Shot]], set_seed: int, cover: Cover | None =
     points: dict[str, list[NDArray[np.float32]]] = {name: [] for name, _ in cast}
     share: dict[str, list[float]] = {name: [] for name, _ in cast}
     for i in range(length):
-        picture = background.render(i)
+        image = background.render(i)
         covering: list[NDArray] = []
         for head, (name, shot) in zip(heads, cast, strict=True):
             view = look(head, shot.poses[i], shot.lights[i], WIDTH, HEIGHT)
             layer = render(head, head.texture(shot.expressions[i]), view, (0, 0, WIDTH, HEIGHT))
-            picture = composite(layer, picture)
+            image = composite(layer, image)
             points[name].append(head.project(head.express(shot.expressions[i]), shot.poses[i]))
             covering.append(layer[..., 3].copy())
         front = cover(i) if cover is not None else np.zeros((HEIGHT, WIDTH, 4), np.float32)
-        picture = composite(front, camera.focus(picture))
+        image = composite(front, camera.focus(image))
         covering.append(front[..., 3])
         for place, (name, _) in enumerate(cast):
             share[name].append(share_in_sight(points[name][-1], covering[place + 1 :]))
-        frames.append(camera.shoot(picture, i))
+        frames.append(camera.shoot(image, i))
     return Staged(
         frames=frames,
         points={name: np.stack(all_of_them) for name, all_of_them in points.items()},
@@ -188,7 +188,7 @@ def stage_replaced(first: int, second: int) -> Staged:
 
 @functools.cache
 def follow_each_other(first: int, second: int) -> Staged:
-    """One leaves the picture at a run, another comes to the same place at once."""
+    """One leaves the image at a run, another comes to the same place at once."""
     frames, middle = 70, WIDTH / 2
     out = act(first, 34, walk({0: (middle, 100), 22: (middle, 100), 32: (-120, 100)}, frames))
     come = act(second, 34, walk({0: (WIDTH + 160, 100), 28: (WIDTH + 120, 100), 40: (middle, 100)}, frames))
@@ -217,7 +217,7 @@ def one_shot(number: int, frames: int, set_seed: int, seed: int = 0) -> Staged:
 
 @functools.cache
 def stage_cut(first: int, second: int, set_seeds: tuple[int, int], frames: int = 25) -> Staged:
-    """Two shots with a face in the same place of the picture."""
+    """Two shots with a face in the same place of the image."""
     return (one_shot(first, frames, set_seeds[0]) + one_shot(second, frames, set_seeds[1], 1)).encode()
 
 
@@ -230,7 +230,7 @@ def flash(staged: Staged, at: int, frames: int, gain: float = 4.0) -> Staged:
 
 
 def pan(staged: Staged, speed: float, width: int = 256) -> Staged:
-    """The part of the picture that a camera sees that turns to and fro, at most so many pixels a frame."""
+    """The part of the image that a camera sees that turns to and fro, at most so many pixels a frame."""
     t = np.arange(len(staged.frames))
     room = WIDTH - width
     left = room / 2 * (1 - np.cos(t * 2 * speed / room))
@@ -247,7 +247,7 @@ def pan(staged: Staged, speed: float, width: int = 256) -> Staged:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class TrackingOutcome:
     """Tracks compared to the truth."""
 
     coverage: float  # share of the frames with a face in sight in which it is followed
@@ -263,7 +263,7 @@ def box_of(points: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate([centre - side / 2, centre + side / 2]).astype(np.float32)
 
 
-def compare(staged: Staged, tracks: Sequence[Track]) -> Outcome:
+def compare(staged: Staged, tracks: Sequence[Track]) -> TrackingOutcome:
     seen, names, strays = set(), [], 0
     for track in tracks:
         mine: list[str] = []
@@ -282,7 +282,7 @@ def compare(staged: Staged, tracks: Sequence[Track]) -> Outcome:
                 mine.append(name)
         names.append(mine)
     wanted = {(name, i) for name, share in staged.share.items() for i in np.flatnonzero(share >= SEEN).tolist()}
-    return Outcome(
+    return TrackingOutcome(
         coverage=len(wanted & seen) / len(wanted),
         tracks={name: sum(name in mine for mine in names) for name in staged.points},
         switches=sum(max(0, len(mine) - 1) for mine in names),

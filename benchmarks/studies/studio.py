@@ -35,7 +35,7 @@ def traits(path: Path) -> dict[str, float]:
         "frames": len(found),
         "frame rate": found.fps,
         "pixels": frames.shape[1] * frames.shape[2],
-        "sharpness": float(np.mean([cv2.Laplacian(picture, cv2.CV_64F).var() for picture in grey])),
+        "sharpness": float(np.mean([cv2.Laplacian(image, cv2.CV_64F).var() for image in grey])),
         "brightness": float(pixels.mean()),
         "contrast": float(pixels.std()),
         "saturation": float((pixels.max(1) - pixels.min(1)).mean()),
@@ -89,7 +89,7 @@ def studio(
     """Measure, print and record.
 
     Args:
-        work: Folder that the studios are filmed in.
+        work: Folder that the studios are rendered in.
         size: Sizes of studio; tiny and small if unset.
         workers: Processes.
         every: Only each n-th frame is searched for faces.

@@ -106,8 +106,8 @@ def measure(name: str) -> dict[str, Any]:
 def clock(count: int, frames: int) -> dict[str, float]:
     """CPU milliseconds of a 720p frame with one face; the least of several runs."""
     out: dict[str, float] = {}
-    for pictures, _ in clips(170, count, frames):
-        there_and_back = pictures + pictures[::-1]
+    for images, _ in clips(170, count, frames):
+        there_and_back = images + images[::-1]
         for name, tracker in TRACKERS.items():
             for _ in range(3):
                 begin = time.process_time()

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from datamodules.annotation.oracle import MaskOracle
-from datamodules.annotation.request import Face
+from datamodules.annotation.request import RequestedFace
 from datamodules.batch import Batch, Sample, collate, join
 from datamodules.loading.clips import Clips
 from datamodules.loading.sampling import Address
@@ -45,7 +45,7 @@ class AnnotatedFaces:
         }
 
     def remember(self, state: Mapping[str, Any]) -> None:
-        self.oracle.asked |= {Face(*face) for face in state.get("faces", ())}
+        self.oracle.asked |= {RequestedFace(*face) for face in state.get("faces", ())}
 
     def append_to(self, batch: Batch, seed: int) -> Batch:
         """The batch, and behind it some faces that count for nothing but their masks.
@@ -58,11 +58,11 @@ class AnnotatedFaces:
         generator = torch.Generator().manual_seed(seed)
         rows = torch.randint(len(self.faces), (self.each,), generator=generator)
         more = self.faces.rows(rows).to(batch.frames.device).scale()
-        more.counts = torch.zeros_like(more.counts)
+        more.is_counted = torch.zeros_like(more.is_counted)
         return join([batch, more])
 
 
-def find_samples(clips: Clips, faces: Sequence[Face]) -> list[Sample]:
+def find_samples(clips: Clips, faces: Sequence[RequestedFace]) -> list[Sample]:
     """Faces by their names, each of which must be there."""
     place = {owner: i for i, owner in enumerate(clips.known.owners())}
     out = []

@@ -1,4 +1,4 @@
-"""Label Studio's run lengths of a brush: bits of the four channels of a picture, the mask in each."""
+"""Label Studio's run lengths of a brush: bits of the four channels of an image, the mask in each."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def decode(rle: Sequence[int], height: int, width: int) -> Bytes:
         is_run = read(1)
         end = i + 1 + read(sizes[read(2)])
         if end > count:
-            raise UserError("brush: a run goes beyond the picture")
+            raise UserError("brush: a run goes beyond the image")
         if is_run:
             values[i:end] = min(read(word), 255)
         else:

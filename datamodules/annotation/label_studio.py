@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.annotation import brush
-from datamodules.annotation.request import Face, Request
+from datamodules.annotation.request import Request, RequestedFace
 from datamodules.runtime.atomic_files import write_atomically
 from datamodules.runtime.errors import UserError
 
@@ -29,39 +29,41 @@ CONFIG = """<View>
 """
 
 
-def enlarge(picture: Bytes) -> Bytes:
-    factor = max(1, -(-COMFORT // picture.shape[0]))
-    size = (picture.shape[1] * factor, picture.shape[0] * factor)
-    out: Bytes = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC if picture.ndim == 3 else cv2.INTER_NEAREST)
+def enlarge(image: Bytes) -> Bytes:
+    factor = max(1, -(-COMFORT // image.shape[0]))
+    size = (image.shape[1] * factor, image.shape[0] * factor)
+    out: Bytes = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC if image.ndim == 3 else cv2.INTER_NEAREST)
     return out
 
 
-def png(picture: Bytes) -> bytes:
+def png(image: Bytes) -> bytes:
     """
     Args:
-        picture: (H, W[, 3]), RGB.
+        image: (H, W[, 3]), RGB.
     """
-    ok, content = cv2.imencode(".png", picture if picture.ndim == 2 else picture[..., ::-1])
+    ok, content = cv2.imencode(".png", image if image.ndim == 2 else image[..., ::-1])
     assert ok
     return content.tobytes()
 
 
-def write_picture(path: Path, picture: Bytes) -> None:
+def write_image(path: Path, image: Bytes) -> None:
     with write_atomically(path) as part:
-        part.write_bytes(png(picture))
+        part.write_bytes(png(image))
 
 
-def task(face: Face, score: float, picture: Bytes, found: Bytes | None, image: str | None = None) -> dict[str, Any]:
+def task(
+    face: RequestedFace, score: float, image: Bytes, found: Bytes | None, url: str | None = None
+) -> dict[str, Any]:
     """
     Args:
-        picture: (H, W, 3) RGB.
+        image: (H, W, 3) RGB.
         found: (H, W) 255 where a method points, drawn before the person begins.
-        image: Address of the image; it is embedded in the task if unset.
+        url: Address of the image; it is embedded in the task if unset.
     """
-    address = image or f"data:image/png;base64,{base64.b64encode(png(picture)).decode()}"
+    address = url or f"data:image/png;base64,{base64.b64encode(png(image)).decode()}"
     out: dict[str, Any] = {"data": {"image": address, "face": face.file, "score": round(score, 4)}}
     if found is not None and found.any():
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         value = {"format": "rle", "rle": brush.encode(found), "brushlabels": ["forged"]}
         region: dict[str, Any] = {
             "id": "found",
@@ -75,14 +77,14 @@ def task(face: Face, score: float, picture: Bytes, found: Bytes | None, image: s
     return out
 
 
-def read_export(exported: Any, request: Request) -> dict[Face, Bytes]:
+def read_export(exported: Any, request: Request) -> dict[RequestedFace, Bytes]:
     """Masks from an export of Label Studio (JSON), each of a face that was asked for.
 
     Args:
         exported: Tasks with their annotations; of several of one task, the last counts.
     """
     asked = {face.file: face for face in request.faces}
-    out: dict[Face, Bytes] = {}
+    out: dict[RequestedFace, Bytes] = {}
     if not isinstance(exported, list):
         raise UserError("export: is not a list of tasks; choose the format JSON")
     for i, entry in enumerate(exported):
@@ -113,7 +115,7 @@ def union(regions: Iterable[Mapping[str, Any]], name: str) -> Bytes | None:
         try:
             height, width = int(region["original_height"]), int(region["original_width"])
             if height != width or not 0 < height <= LARGEST or region.get("image_rotation"):
-                raise UserError(f"{width} x {height} pixels, turned or not square: not the picture that was exported")
+                raise UserError(f"{width} x {height} pixels, turned or not square: not the image that was exported")
             mask = brush.decode(value["rle"], height, width)
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"export, {name!r}: {error}") from error

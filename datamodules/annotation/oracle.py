@@ -12,27 +12,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.annotation.request import Face
+from datamodules.annotation.request import RequestedFace
 from datamodules.batch import Sample
 from datamodules.media.image import binarize, resize
 from datamodules.runtime.errors import UserError
 
 
-def face_of(sample: Sample) -> Face:
-    return Face(sample.video, sample.track, int(sample.numbers[0]))
+def face_of(sample: Sample) -> RequestedFace:
+    return RequestedFace(sample.video, sample.track, int(sample.numbers[0]))
 
 
 class MaskOracle(ABC):
-    def __init__(self, budget: int, partial: bool = False) -> None:
+    def __init__(self, budget: int, allow_missing: bool = False) -> None:
         """
         Args:
             budget: Masks that may be asked for in all; the same one again is not counted.
-            partial: Go on without the masks that are missing, if there are any at all.
+            allow_missing: Go on without the masks that are missing, if there are any at all.
         """
         if budget < 1:
             raise UserError(f"budget {budget}: must be at least 1")
-        self.budget, self.partial = budget, partial
-        self.asked: set[Face] = set()
+        self.budget, self.allow_missing = budget, allow_missing
+        self.asked: set[RequestedFace] = set()
 
     def request(self, samples: Sequence[Sample]) -> list[Sample]:
         """The samples with their masks."""
@@ -40,7 +40,7 @@ class MaskOracle(ABC):
         if len(asked) > self.budget:
             raise UserError(f"masks: {len(asked)} were asked for, the budget is {self.budget}")
         known = [sample for sample in samples if self.can_answer(sample)]
-        if len(known) < len(samples) and not (self.partial and known):
+        if len(known) < len(samples) and not (self.allow_missing and known):
             raise Missing([face_of(sample) for sample in samples if not self.can_answer(sample)], len(samples))
         self.asked = asked
         return [replace(sample, mask=self.answer(sample)) for sample in known]
@@ -56,7 +56,7 @@ class MaskOracle(ABC):
 class Missing(UserError):
     """Masks that nobody has drawn yet."""
 
-    def __init__(self, faces: Sequence[Face], of: int) -> None:
+    def __init__(self, faces: Sequence[RequestedFace], of: int) -> None:
         super().__init__(f"masks: {len(faces)} of {of} are missing, the first is {faces[0].file!r}")
 
 
@@ -76,14 +76,14 @@ class DatasetMasks(MaskOracle):
 class DrawnMasks(MaskOracle):
     """Masks that 'python -m suite annotate import' has put into a folder."""
 
-    def __init__(self, folder: Path, budget: int, partial: bool = False) -> None:
+    def __init__(self, folder: Path, budget: int, allow_missing: bool = False) -> None:
         """
         Args:
             folder: Folder of mask images, white where forged, named as their faces.
             budget: Masks that may be asked for in all.
-            partial: Go on without the masks that are missing.
+            allow_missing: Go on without the masks that are missing.
         """
-        super().__init__(budget, partial)
+        super().__init__(budget, allow_missing)
         self.folder = folder
 
     def path(self, sample: Sample) -> Path:
@@ -95,5 +95,5 @@ class DrawnMasks(MaskOracle):
     def answer(self, sample: Sample) -> Tensor:
         mask = cv2.imdecode(np.fromfile(self.path(sample), np.uint8), cv2.IMREAD_GRAYSCALE)
         if mask is None:
-            raise UserError(f"{self.path(sample)}: is not a picture")
+            raise UserError(f"{self.path(sample)}: is not an image")
         return torch.from_numpy(binarize(resize(mask, sample.frames.shape[-1])))[None, None]

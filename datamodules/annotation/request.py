@@ -16,7 +16,7 @@ WAITING = "waiting.txt"  # in a run that stopped for somebody to draw masks
 COLUMNS = ("video", "track", "frame", "score")
 
 
-class Face(NamedTuple):
+class RequestedFace(NamedTuple):
     """One face in one frame."""
 
     video: str
@@ -25,13 +25,13 @@ class Face(NamedTuple):
 
     @property
     def file(self) -> str:
-        """A name for a picture of it."""
+        """A name for an image of it."""
         return f"{self.video.replace('%', '%25').replace('/', '%2F')} {self.track} {self.frame}.png"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    faces: list[Face]  # the first choice first
+    faces: list[RequestedFace]  # the first choice first
     scores: list[float]
     about: dict[str, Any]  # how they were chosen
 
@@ -55,7 +55,7 @@ def read_request(run: Path) -> Request:
             raise UserError(f"{path}: has no column {absent[0]!r}")
         for row in rows:
             try:
-                faces.append(Face(row["video"], int(row["track"]), int(row["frame"])))
+                faces.append(RequestedFace(row["video"], int(row["track"]), int(row["frame"])))
                 scores.append(float(row["score"]))
             except (TypeError, ValueError) as error:
                 raise UserError(f"{path}, line {rows.line_num}: {error}") from error

@@ -17,12 +17,12 @@ from datamodules.batch import Batch
 from datamodules.faces.landmarks.points import MIRROR
 
 LUMA = (0.299, 0.587, 0.114)
-SIDE = 256  # of a picture, in whose pixels blur, noise, rescaling and JPEG are stated
+SIDE = 256  # of an image, in whose pixels blur, noise, rescaling and JPEG are stated
 CHUNK = 8  # images at a time on a CPU: larger tensors are paged in anew by every operation
 
 
 @dataclass(kw_only=True)
-class Draws:
+class AugmentDraws:
     """The numbers that change B clips, drawn on the CPU whatever the device; (B,) where nothing is said."""
 
     matrix: Tensor  # (B, 2, 3)
@@ -43,7 +43,7 @@ class Draws:
 class Augment(nn.Module):
     """Each transform is drawn once per clip; those of lower quality come last, as in a file's life.
 
-    What lowers quality is stated for a picture of 256 pixels and does to a smaller one what would be left of it there:
+    What lowers quality is stated for an image of 256 pixels and does to a smaller one what would be left of it there:
     a face loses as much at every size.
     """
 
@@ -75,10 +75,10 @@ class Augment(nn.Module):
             affine: Probability of a turn, a zoom and a shift together.
             degrees: Largest turn to either side.
             scale: Zoom.
-            shift: Largest shift, over the side of the picture.
+            shift: Largest shift, over the side of the image.
             colour: Probability of the four changes of colour together.
             brightness: Largest change of the gain.
-            contrast: Largest change around the mean of the picture.
+            contrast: Largest change around the mean of the image.
             saturation: Largest change of the chroma.
             hue: Largest turn of the chroma, in turns.
             blur: Probability of a Gaussian blur.
@@ -105,25 +105,25 @@ class Augment(nn.Module):
             batch: On its device, frames and mask in [0, 1].
         """
         b, (t, _, *size) = len(batch), batch.frames.shape[1:]
-        step = max(1, CHUNK // t)
+        chunk = max(1, CHUNK // t)
         if batch.frames.is_cpu:
-            for start in range(0, b, step):
-                self.part(batch, slice(start, start + step), self.draws(min(step, b - start), t, *size))
+            for start in range(0, b, chunk):
+                self.augment_rows(batch, slice(start, start + chunk), self.draws(min(chunk, b - start), t, *size))
         else:  # at once, from the numbers that a CPU would have drawn for each part
-            drawn = [self.draws(min(step, b - start), t, *size) for start in range(0, b, step)]
+            drawn = [self.draws(min(chunk, b - start), t, *size) for start in range(0, b, chunk)]
             # the noise, megabytes for each image, is put together where it is wanted
             drawn = [replace(one, noise=one.noise.to(batch.frames.device, non_blocking=True)) for one in drawn]
-            together = {f.name: torch.cat([getattr(one, f.name) for one in drawn]) for f in fields(Draws)}
-            self.part(batch, slice(0, b), Draws(**together))
+            together = {f.name: torch.cat([getattr(one, f.name) for one in drawn]) for f in fields(AugmentDraws)}
+            self.augment_rows(batch, slice(0, b), AugmentDraws(**together))
         return batch
 
-    def draws(self, b: int, t: int, height: int, width: int) -> Draws:
+    def draws(self, b: int, t: int, height: int, width: int) -> AugmentDraws:
         matrix, mirrored = self.geometry(b, height, width)
         colour, lift, is_coloured = self.colours(b)
         is_blurred, sigma = draw_flags(self.blur, b), draw_between(*self.sigma, b)
         # reduced to another size, white noise falls as the side does
         level = draw_between(*self.deviation, b) * draw_flags(self.noise, b) * min(height, width) / SIDE
-        return Draws(
+        return AugmentDraws(
             matrix=matrix,
             mirrored=mirrored,
             colour=colour,
@@ -140,22 +140,22 @@ class Augment(nn.Module):
             quality=torch.randint(self.quality[0], self.quality[1] + 1, (b,)),
         )
 
-    def part(self, batch: Batch, rows: slice, d: Draws) -> None:
+    def augment_rows(self, batch: Batch, rows: slice, drawn: AugmentDraws) -> None:
         frames, mask = batch.frames[rows], batch.mask[rows]
         t, height, width = frames.shape[1], *frames.shape[-2:]
         images, regions = frames.flatten(0, 1), mask.flatten(0, 1)
-        if (d.matrix != torch.eye(2, 3)).any():
-            way = [invert(d.matrix, height, width), d.matrix, d.mirrored, batch.has_landmarks[rows]]
-            theta, matrix, mirrored, known = move(way, frames.device)
+        if (drawn.matrix != torch.eye(2, 3)).any():
+            tensors = [invert(drawn.matrix, height, width), drawn.matrix, drawn.mirrored, batch.has_landmarks[rows]]
+            theta, matrix, mirrored, has_landmarks = move(tensors, frames.device)
             grid = grid_of(theta, height, width).repeat_interleave(t, 0)
             images = F.grid_sample(images, grid, padding_mode="border", align_corners=True)
             regions = F.grid_sample(regions, grid, mode="nearest", align_corners=True)
-            batch.landmarks[rows] = self.points(batch.landmarks[rows], known, matrix, mirrored)
-        images = self.change_colours(images, t, d)
-        images = self.apply_blur(images, t, d)
-        images = self.apply_noise(images, t, d)
-        images = self.apply_rescale(images, t, d)
-        images = self.apply_jpeg(images, t, d)
+            batch.landmarks[rows] = self.points(batch.landmarks[rows], has_landmarks, matrix, mirrored)
+        images = self.change_colours(images, t, drawn)
+        images = self.apply_blur(images, t, drawn)
+        images = self.apply_noise(images, t, drawn)
+        images = self.apply_rescale(images, t, drawn)
+        images = self.apply_jpeg(images, t, drawn)
         batch.frames[rows], batch.mask[rows] = images.view_as(frames), regions.view_as(mask)
 
     def geometry(self, b: int, height: int, width: int) -> tuple[Tensor, Tensor]:
@@ -171,21 +171,22 @@ class Augment(nn.Module):
         return torch.cat([linear, (centre + shift * is_moved[:, None] - linear @ centre)[..., None]], 2), mirrored
 
     @staticmethod
-    def points(points: Tensor, known: Tensor, matrix: Tensor, mirrored: Tensor) -> Tensor:
+    def points(points: Tensor, has_landmarks: Tensor, matrix: Tensor, mirrored: Tensor) -> Tensor:
         # no matrix product, which a GPU may round to tenths of a pixel
         x, y = points[..., :1], points[..., 1:]
         across, down, offset = matrix[:, None, None].unbind(-1)
-        there = x * across + y * down + offset
-        there = torch.where(mirrored[:, None, None, None], there[:, :, mirror(points.device)], there)
-        return torch.where(known[:, None, None, None], there, points)
+        moved = x * across + y * down + offset
+        moved = torch.where(mirrored[:, None, None, None], moved[:, :, mirror(points.device)], moved)
+        return torch.where(has_landmarks[:, None, None, None], moved, points)
 
     def colours(self, b: int) -> tuple[Tensor, Tensor, Tensor]:
         """Gain, contrast and chroma as one matrix per clip, what is added of its mean, and where; hue turns in YIQ."""
-        chosen = draw_flags(self.colour, b)
+        is_chosen = draw_flags(self.colour, b)
         gain, contrast, chroma = (
-            1 + amount * draw_between(-1, 1, b) * chosen for amount in (self.brightness, self.contrast, self.saturation)
+            1 + amount * draw_between(-1, 1, b) * is_chosen
+            for amount in (self.brightness, self.contrast, self.saturation)
         )
-        turn = 2 * math.pi * self.hue * draw_between(-1, 1, b) * chosen
+        turn = 2 * math.pi * self.hue * draw_between(-1, 1, b) * is_chosen
         to_yiq = torch.tensor([LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)])
         middle = torch.zeros(b, 3, 3)
         middle[:, 0, 0] = 1
@@ -193,56 +194,56 @@ class Augment(nn.Module):
         middle[:, 2, 1] = chroma * turn.sin()
         middle[:, 1, 2] = -middle[:, 2, 1]
         matrix = (gain * contrast)[:, None, None] * (torch.linalg.inv(to_yiq) @ middle @ to_yiq)
-        return matrix, gain * (1 - contrast), chosen
+        return matrix, gain * (1 - contrast), is_chosen
 
-    def change_colours(self, images: Tensor, t: int, d: Draws) -> Tensor:
-        if not d.is_coloured.any():
+    def change_colours(self, images: Tensor, t: int, drawn: AugmentDraws) -> Tensor:
+        if not drawn.is_coloured.any():
             return images
-        luma = torch.tensor(LUMA).expand(len(d.lift), 3)
-        matrix, weight = move([d.colour, d.lift[:, None] * luma], images.device)
+        luma = torch.tensor(LUMA).expand(len(drawn.lift), 3)
+        matrix, weight = move([drawn.colour, drawn.lift[:, None] * luma], images.device)
         mean = images.unflatten(0, (-1, t)).mean((1, 3, 4))  # (B, 3)
         lift = (mean * weight).sum(1).repeat_interleave(t)
-        each = matrix.repeat_interleave(t, 0)
-        out = torch.baddbmm(lift[:, None, None].expand(-1, 3, 1), each, images.flatten(2))
+        matrices = matrix.repeat_interleave(t, 0)
+        out = torch.baddbmm(lift[:, None, None].expand(-1, 3, 1), matrices, images.flatten(2))
         return out.view_as(images).clamp_(0, 1)
 
-    def apply_blur(self, images: Tensor, t: int, d: Draws) -> Tensor:
+    def apply_blur(self, images: Tensor, t: int, drawn: AugmentDraws) -> Tensor:
         from kornia.filters import filter2d_separable  # half a second that only trainings have use for
 
-        if not d.is_blurred.any():
+        if not drawn.is_blurred.any():
             return images
-        times = min(images.shape[-2:]) / SIDE
-        size = 2 * math.ceil(3 * self.sigma[1] * times + 1) + 1
-        weights = gaussian(d.sigma[d.is_blurred].repeat_interleave(t) * times, size)
-        rows, taps = move([frames_of(d.is_blurred, t), weights], images.device)
+        side_ratio = min(images.shape[-2:]) / SIDE
+        size = 2 * math.ceil(3 * self.sigma[1] * side_ratio + 1) + 1
+        weights = gaussian(drawn.sigma[drawn.is_blurred].repeat_interleave(t) * side_ratio, size)
+        rows, taps = move([frames_of(drawn.is_blurred, t), weights], images.device)
         images = images.clone()
         images[rows] = filter2d_separable(images[rows], taps, taps, border_type="replicate")
         return images
 
-    def apply_noise(self, images: Tensor, t: int, d: Draws) -> Tensor:
-        wanted = d.level > 0
-        if not wanted.any():
+    def apply_noise(self, images: Tensor, t: int, drawn: AugmentDraws) -> Tensor:
+        is_noisy = drawn.level > 0
+        if not is_noisy.any():
             return images
-        level = d.level[wanted].repeat_interleave(t)[:, None, None, None]
-        rows, level = move([frames_of(wanted, t), level], images.device)
+        level = drawn.level[is_noisy].repeat_interleave(t)[:, None, None, None]
+        rows, level = move([frames_of(is_noisy, t), level], images.device)
         images = images.clone()
-        images[rows] = (images[rows] + d.noise * level).clamp_(0, 1)
+        images[rows] = (images[rows] + drawn.noise * level).clamp_(0, 1)
         return images
 
-    def apply_rescale(self, images: Tensor, t: int, d: Draws) -> Tensor:
-        images = images.clone() if d.is_rescaled.any() else images
-        for i in d.is_rescaled.nonzero().flatten().tolist():
+    def apply_rescale(self, images: Tensor, t: int, drawn: AugmentDraws) -> Tensor:
+        images = images.clone() if drawn.is_rescaled.any() else images
+        for i in drawn.is_rescaled.nonzero().flatten().tolist():
             rows = slice(i * t, (i + 1) * t)
-            small = functools.partial(shrink_and_enlarge, side=float(d.share[i]) * SIDE)
+            small = functools.partial(shrink_and_enlarge, side=float(drawn.share[i]) * SIDE)
             images[rows] = apply_at_side(images[rows], SIDE, small)
         return images
 
-    def apply_jpeg(self, images: Tensor, t: int, d: Draws) -> Tensor:
-        if not d.is_compressed.any():
+    def apply_jpeg(self, images: Tensor, t: int, drawn: AugmentDraws) -> Tensor:
+        if not drawn.is_compressed.any():
             return images
-        (rows,) = move([frames_of(d.is_compressed, t)], images.device)
+        (rows,) = move([frames_of(drawn.is_compressed, t)], images.device)
         images = images.clone()
-        quality = d.quality[d.is_compressed].repeat_interleave(t)
+        quality = drawn.quality[drawn.is_compressed].repeat_interleave(t)
         images[rows] = jpegs(images[rows], quality, SIDE, self.subsampling)
         return images
 
@@ -258,8 +259,8 @@ def invert(matrix: Tensor, height: int, width: int) -> Tensor:
         [[2 / max(1, width - 1), 0, -1], [0, 2 / max(1, height - 1), -1], [0, 0, 1]], dtype=torch.float64
     )
     last = torch.tensor([0, 0, 1], dtype=torch.float64).expand(len(matrix), 1, 3)
-    whole = torch.cat([matrix.double(), last], 1)
-    return (unit @ torch.linalg.inv(whole) @ torch.linalg.inv(unit))[:, :2].float()
+    square = torch.cat([matrix.double(), last], 1)
+    return (unit @ torch.linalg.inv(square) @ torch.linalg.inv(unit))[:, :2].float()
 
 
 def grid_of(theta: Tensor, height: int, width: int) -> Tensor:

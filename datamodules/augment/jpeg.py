@@ -1,4 +1,4 @@
-"""Pictures through real JPEG files; batches on a GPU through what such files do, a level off here and there."""
+"""Images through real JPEG files; batches on a GPU through what such files do, a level off here and there."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def code_jpeg(pixels: Tensor, quality: int, subsampling: Subsampling = "4:2:0") 
 
 
 def jpeg(image: Tensor, quality: int, least: int = 0, subsampling: Subsampling = "4:2:0") -> Tensor:
-    """A (3, H, W) picture in [0, 1].
+    """A (3, H, W) image in [0, 1].
 
     Args:
-        least: Side of a picture that is smaller when it is compressed: a block covers no larger part of a face.
+        least: Side of an image that is smaller when it is compressed: a block covers no larger part of a face.
     """
 
     def change(images: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ def jpeg(image: Tensor, quality: int, least: int = 0, subsampling: Subsampling =
 
 
 def jpegs(images: Tensor, quality: Tensor, least: int = 0, subsampling: Subsampling = "4:2:0") -> Tensor:
-    """(B, 3, H, W) pictures in [0, 1]; on a GPU in blocks, since for files and their sizes it would be waited.
+    """(B, 3, H, W) images in [0, 1]; on a GPU in blocks, since for files and their sizes it would be waited.
 
     Args:
         quality: (B,), on the CPU.

@@ -1,4 +1,4 @@
-"""What a JPEG does to a batch of pictures, without the file, as libjpeg does it but for a rounding here or there.
+"""What a JPEG does to a batch of images, without the file, as libjpeg does it but for a rounding here or there.
 
 In double precision, which no GPU shortens: a coefficient that is rounded otherwise changes its whole block.
 """

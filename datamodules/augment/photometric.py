@@ -1,4 +1,4 @@
-"""Changes of colour, light and sharpness; every one is given its numbers, one for each picture."""
+"""Changes of colour, light and sharpness; every one is given its numbers, one for each image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DeepfakeBench's processed faces: folders of pictures, listed in its JSON files."""
+"""DeepfakeBench's processed faces: folders of images, listed in its JSON files."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def videos(content: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]
 
 
 def frames_folder(root: Path, entry: dict[str, Any]) -> Path | None:
-    """Where the pictures are here: the lists keep the folders, and the slashes, of the machine they were written on."""
+    """Where the images are here: the lists keep the folders, and the slashes, of the machine they were written on."""
     if not entry.get("frames"):
         return None
     parts = PurePosixPath(entry["frames"][0].replace("\\", "/")).parent.parts
@@ -131,7 +131,7 @@ def frames_folder(root: Path, entry: dict[str, Any]) -> Path | None:
 
 
 def find_siblings(folder: Path) -> tuple[Path | None, Path | None]:
-    """Folders of the landmarks and of the masks, which lie beside that of the pictures."""
+    """Folders of the landmarks and of the masks, which lie beside that of the images."""
     if folder.parent.name != "frames":
         return None, None
     landmarks, masks = (folder.parent.with_name(name) / folder.name for name in ("landmarks", "masks"))

@@ -1,4 +1,4 @@
-"""Prepared faces as DeepfakeBench's processed tree: pictures, landmarks, masks and the JSON that lists them."""
+"""Prepared faces as DeepfakeBench's processed tree: images, landmarks, masks and the JSON that lists them."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def write_video(clips: CropClips, i: int, out: Path, home: Path, stem: str) -> d
         files = {"frames": encode(sample.frames[0].permute(1, 2, 0).numpy(), "png")}
         if sample.label == 1 and sample.mask is not None:
             files["masks"] = encode(np.repeat(sample.mask[0, 0].numpy()[..., None], 3, 2), "png")
-        for kind, picture in files.items():
+        for kind, image in files.items():
             name = home / kind / stem / f"{number:03d}.png"
             with write_atomically(out / name) as part:
-                part.write_bytes(picture)
+                part.write_bytes(image)
             listed.setdefault(kind, []).append(name.as_posix())
         with write_atomically(out / home / "landmarks" / stem / f"{number:03d}.npy") as part, part.open("wb") as f:
             np.save(f, points)

@@ -12,7 +12,7 @@ from datamodules.datasets.listing import one_of, resolve_inside, word
 from datamodules.datasets.splits import separate_identities
 from datamodules.issues import report_issue
 from datamodules.manifest import Video
-from datamodules.media.image_sequence import is_picture
+from datamodules.media.image_sequence import is_image
 
 HOMES = {"DF40": "test", "DF40_train": "train"}
 DOMAINS = {"ff": "ff", "ffpp": "ff", "cdf": "cdf", "cdfv2": "cdf"}  # the older spelling too
@@ -43,16 +43,16 @@ def index(root: Path) -> Iterator[Video]:
 
 
 def clips(root: Path, folder: Path) -> Iterator[Path]:
-    """Folders of pictures, in ``frames`` or without it; single pictures where a method makes no videos."""
+    """Folders of images, in ``frames`` or without it; single images where a method makes no videos."""
     home = folder / "frames" if (folder / "frames").is_dir() else folder
     for path in sorted(home.iterdir()):
         if path.name.startswith("."):
             continue
-        if path.is_dir() and any(is_picture(p.name) for p in path.iterdir()):
+        if path.is_dir() and any(is_image(p.name) for p in path.iterdir()):
             yield path
         elif path.is_dir():
-            report_issue("corrupt", resolve_inside(root, path), "a folder without pictures")
-        elif is_picture(path.name):
+            report_issue("corrupt", resolve_inside(root, path), "a folder without images")
+        elif is_image(path.name):
             yield path
 
 

@@ -1,4 +1,4 @@
-"""DeepFakeDetection: paid actors in sixteen scenes, often several in a picture, so that the mask says who is forged."""
+"""DeepFakeDetection: paid actors in sixteen scenes, often several in an image, so that the mask says who is forged."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def check_decoded(row: Video, root: Path, decoder: Decoder, frames: int) -> list
     except manifest.Outside as error:
         return [Finding("link", row.path, str(error))]
     found = [Finding("damaged", row.path, say_damage(damage))] if damage.any() else []
-    if all(map(is_mask, kept.values())) and any(picture.max() > 255 - DARK for picture in kept.values()):
+    if all(map(is_mask, kept.values())) and any(image.max() > 255 - DARK for image in kept.values()):
         text = f"is black and white alone, as a mask is, and listed as {('real', 'fake')[row.label]}"
         found.append(Finding("label", row.path, text))
     if len(index) < frames and index.has_rate:
@@ -117,9 +117,9 @@ def check_decoded(row: Video, root: Path, decoder: Decoder, frames: int) -> list
     return found
 
 
-def is_mask(picture: NDArray[np.uint8]) -> bool:
+def is_mask(image: NDArray[np.uint8]) -> bool:
     """Grey, and of all its pixels but those at edges, which video coding blurs, each is black or white."""
-    low, high = picture.min(-1), picture.max(-1)
+    low, high = image.min(-1), image.max(-1)
     is_grey = bool((high - low <= GREY).all())
     return is_grey and float(((high < DARK) | (low > 255 - DARK)).mean()) > BLACK_AND_WHITE
 
@@ -131,13 +131,13 @@ def differ(frames: int, fps: float, mask_frames: int, mask_fps: float) -> Iterat
         yield f"has {mask_fps:.3f} frames a second, its video {fps:.3f}"
 
 
-def faces(row: Video, pictures: list[NDArray[np.uint8]], masks: list[NDArray[np.uint8] | None]) -> Iterator[Finding]:
+def faces(row: Video, images: list[NDArray[np.uint8]], masks: list[NDArray[np.uint8] | None]) -> Iterator[Finding]:
     seen = []
-    for picture, mask in zip(pictures, masks, strict=True):
-        found = search_frame(HOG(), picture, SMALLEST)
+    for image, mask in zip(images, masks, strict=True):
+        found = search_frame(HOG(), image, SMALLEST)
         seen.append((sorted(found, key=area, reverse=True), mask))
     if not any(found for found, _ in seen):
-        yield Finding("no face", row.path, f"no face in {len(pictures)} evenly spaced frames")
+        yield Finding("no face", row.path, f"no face in {len(images)} evenly spaced frames")
         return
     found, mask = max(seen, key=lambda one: (len(one[0]), one[1] is not None))
     if len(found) > 1:

@@ -1,4 +1,4 @@
-"""FFIW-10K: several people in a picture, some of them forged."""
+"""FFIW-10K: several people in an image, some of them forged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One's own data: folders ``real``, ``fake`` and ``masks`` of videos or pictures."""
+"""One's own data: folders ``real``, ``fake`` and ``masks`` of videos or images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from datamodules.datasets.listing import VIDEOS, list_visible, one_of, resolve_inside, word
 from datamodules.issues import report_issue
 from datamodules.manifest import SPLITS, Video
-from datamodules.media.image_sequence import PICTURES
+from datamodules.media.image_sequence import IMAGE_SUFFIXES
 
 MASKS = ("masks", "mask")
 
@@ -73,8 +73,8 @@ def group_of(home: Path, path: Path) -> tuple[str, ...]:
 
 
 def walk(root: Path, folder: Path) -> Iterator[Path]:
-    """Videos and pictures of a folder and of those in it."""
-    kinds = VIDEOS | PICTURES
+    """Videos and images of a folder and of those in it."""
+    kinds = VIDEOS | IMAGE_SUFFIXES
     yield from list_visible(root, folder, kinds)
     for inner in sorted(path for path in folder.rglob("*") if path.is_dir() and not path.name.startswith(".")):
         yield from list_visible(root, inner, kinds)

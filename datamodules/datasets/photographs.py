@@ -16,10 +16,10 @@ TRAIN, VAL = 0.72, 0.86  # ends of their shares of all people
 def index(root: Path) -> Iterator[Video]:
     """Lists NAME.jpg, or NAME_neutral.jpg and NAME_smiling.jpg, of a folder; a person is in one split.
 
-    The people that come with the suite are in the same splits as where the studio films them.
+    The people that come with the suite are in the same splits as where the studio renders them.
     """
-    is_filmed = root.resolve() == LONDON.resolve()
-    splits = {person.id: split for split, people in cast(LONDON).items() for person in people} if is_filmed else {}
+    is_london = root.resolve() == LONDON.resolve()
+    splits = {person.id: split for split, people in cast(LONDON).items() for person in people} if is_london else {}
     for person, photographs in find_photographs(root).items():
         for path in photographs.values():
             yield Video(

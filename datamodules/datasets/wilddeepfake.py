@@ -10,7 +10,7 @@ from datamodules.datasets.listing import check_count, one_of, resolve_inside
 from datamodules.datasets.splits import separate_identities
 from datamodules.issues import report_issue
 from datamodules.manifest import MEMBER, Video
-from datamodules.media.image_sequence import ARCHIVES, is_picture
+from datamodules.media.image_sequence import ARCHIVES, is_image
 
 OWNERS = {"train real": 3409, "train fake": 3099, "test real": 396, "test fake": 410}
 
@@ -56,16 +56,16 @@ def sequences(root: Path, shard: Path, label: int, split: str) -> Iterator[Video
 
 
 def folders(shard: Path) -> list[str]:
-    return sorted({p.parent.relative_to(shard).as_posix() for p in shard.rglob("*") if is_picture(p.name)})
+    return sorted({p.parent.relative_to(shard).as_posix() for p in shard.rglob("*") if is_image(p.name)})
 
 
 def list_archived(root: Path, shard: Path) -> list[str]:
-    """Folders of an archive that hold pictures."""
+    """Folders of an archive that hold images."""
     names = set()
     try:
         with tarfile.open(shard) as tar:
             for info in tar:
-                if info.isfile() and is_picture(info.name):
+                if info.isfile() and is_image(info.name):
                     names.add(info.name.removeprefix("./").rpartition("/")[0])
     except (tarfile.TarError, EOFError, OSError) as error:
         report_issue("corrupt", resolve_inside(root, shard), f"cannot be read to its end ({error})")

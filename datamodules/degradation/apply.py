@@ -10,7 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
-from datamodules.degradation.operations import Coded, Even, FrameDrop, Picture, Stage, Step
+from datamodules.degradation.operations import Coded, Even, FrameDrop, Image, Stage, Step
 from datamodules.media.encode import write
 from datamodules.media.mask_video import stream_masks
 from datamodules.media.video import Decoder, VideoError, probe
@@ -18,7 +18,7 @@ from datamodules.media.video import Decoder, VideoError, probe
 LOSSLESS = Coded("libx264", 0)
 PRESETS = {"libx264": "medium", "libx265": "fast"}
 
-Shown = tuple[int, float, Picture]  # number, seconds, and what is seen
+Shown = tuple[int, float, Image]  # number, seconds, and what is seen
 
 
 def create_generator(key: str, *address: int) -> np.random.Generator:
@@ -27,7 +27,7 @@ def create_generator(key: str, *address: int) -> np.random.Generator:
 
 
 def save(path: Path, frames: Iterable[Shown], fps: float, coded: Coded) -> None:
-    timed = ((seconds, picture) for _, seconds, picture in frames)
+    timed = ((seconds, image) for _, seconds, image in frames)
     write(path, timed, fps, coded.crf, coded.codec, PRESETS[coded.codec])
 
 
@@ -73,21 +73,21 @@ def degrade_frames(
         number: Number of the pass.
         is_mask: Only places and times change.
     """
-    for old, seconds, picture in frames:
+    for old, seconds, image in frames:
         if old not in places:
             continue
         rng = create_generator(key, number, len(steps), old)
         for step in steps:
             if isinstance(step, Step):
-                picture = step.mask(picture) if is_mask else step(picture, rng)
-        yield places[old], seconds, picture
+                image = step.mask(image) if is_mask else step(image, rng)
+        yield places[old], seconds, image
 
 
 def degrade(source: Path, out: Path, key: str, stages: Sequence[Stage], decoder: Decoder) -> None:
     """Writes the degraded video."""
     index = probe(source)
     if not index.has_rate:
-        raise VideoError(source, "is stored as pictures; only videos can be degraded as such")
+        raise VideoError(source, "is stored as images; only videos can be degraded as such")
     with TemporaryDirectory(prefix="degrade") as folder:
         frames, count = read(decoder, source), len(index)
         for number, (steps, coded) in enumerate(done := passes(stages)):

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from datamodules.media.encode import Codec, Picture
+from datamodules.media.encode import Codec, Image
 from datamodules.media.image import binarize, decode
 
 
 class Step(ABC):
-    """A change of every picture."""
+    """A change of every image."""
 
     @abstractmethod
-    def __call__(self, picture: Picture, rng: np.random.Generator) -> Picture:
+    def __call__(self, image: Image, rng: np.random.Generator) -> Image:
         """(H, W, 3) to (H', W', 3)"""
 
-    def mask(self, mask: Picture) -> Picture:
-        """(H, W) of the altered region, moved as the picture is."""
+    def mask(self, mask: Image) -> Image:
+        """(H, W) of the altered region, moved as the image is."""
         return mask
 
 
@@ -33,10 +33,10 @@ def round_to_even(size: float) -> int:
 class Even(Step):
     """Cuts off a last odd row or column."""
 
-    def __call__(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        return self.mask(picture)
+    def __call__(self, image: Image, rng: np.random.Generator) -> Image:
+        return self.mask(image)
 
-    def mask(self, mask: Picture) -> Picture:
+    def mask(self, mask: Image) -> Image:
         return mask[: mask.shape[0] // 2 * 2, : mask.shape[1] // 2 * 2]
 
 
@@ -47,17 +47,17 @@ class Resize(Step):
     scale: float
     back: bool = True
 
-    def sizes(self, picture: Picture) -> tuple[tuple[int, int], tuple[int, int]]:
+    def sizes(self, image: Image) -> tuple[tuple[int, int], tuple[int, int]]:
         """Width and height, of before and small."""
-        h, w = picture.shape[:2]
+        h, w = image.shape[:2]
         return (w, h), (round_to_even(w * self.scale), round_to_even(h * self.scale))
 
-    def __call__(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        whole, small = self.sizes(picture)
-        out: Picture = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
+    def __call__(self, image: Image, rng: np.random.Generator) -> Image:
+        whole, small = self.sizes(image)
+        out: Image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
         return cv2.resize(out, whole, interpolation=cv2.INTER_CUBIC) if self.back else out
 
-    def mask(self, mask: Picture) -> Picture:
+    def mask(self, mask: Image) -> Image:
         if self.back:
             return mask
         return binarize(cv2.resize(mask, self.sizes(mask)[1], interpolation=cv2.INTER_AREA))
@@ -69,10 +69,10 @@ class Crop(Step):
 
     share: float
 
-    def __call__(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        return self.mask(picture)
+    def __call__(self, image: Image, rng: np.random.Generator) -> Image:
+        return self.mask(image)
 
-    def mask(self, mask: Picture) -> Picture:
+    def mask(self, mask: Image) -> Image:
         h, w = mask.shape[:2]
         y, x = round(h * self.share), round(w * self.share)
         return mask[y : y + round_to_even(h - 2 * y), x : x + round_to_even(w - 2 * x)]
@@ -82,8 +82,8 @@ class Crop(Step):
 class Jpeg(Step):
     quality: int
 
-    def __call__(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        content = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, self.quality])[1]
+    def __call__(self, image: Image, rng: np.random.Generator) -> Image:
+        content = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, self.quality])[1]
         return decode(content.tobytes())
 
 
@@ -93,8 +93,8 @@ class Blur(Step):
 
     kernel: int
 
-    def __call__(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        return cv2.GaussianBlur(picture, (self.kernel, self.kernel), 0)
+    def __call__(self, image: Image, rng: np.random.Generator) -> Image:
+        return cv2.GaussianBlur(image, (self.kernel, self.kernel), 0)
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,9 @@ class Noise(Step):
 
     variance: float
 
-    def __call__(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        noise = rng.standard_normal(picture.shape, np.float32) * np.float32(255 * self.variance**0.5)
-        return np.rint(picture + noise).clip(0, 255).astype(np.uint8)
+    def __call__(self, image: Image, rng: np.random.Generator) -> Image:
+        noise = rng.standard_normal(image.shape, np.float32) * np.float32(255 * self.variance**0.5)
+        return np.rint(image + noise).clip(0, 255).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -114,32 +114,32 @@ class Contrast(Step):
 
     factor: float
 
-    def __call__(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        return np.rint((picture - 127.5) * self.factor + 127.5).clip(0, 255).astype(np.uint8)
+    def __call__(self, image: Image, rng: np.random.Generator) -> Image:
+        return np.rint((image - 127.5) * self.factor + 127.5).clip(0, 255).astype(np.uint8)
 
 
 @dataclass(frozen=True)
 class Saturation(Step):
-    """Between the picture, 1, and its grey, 0."""
+    """Between the image, 1, and its grey, 0."""
 
     factor: float
 
-    def __call__(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None]
-        return np.rint(grey + (picture.astype(np.float32) - grey) * self.factor).clip(0, 255).astype(np.uint8)
+    def __call__(self, image: Image, rng: np.random.Generator) -> Image:
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None]
+        return np.rint(grey + (image.astype(np.float32) - grey) * self.factor).clip(0, 255).astype(np.uint8)
 
 
 @dataclass(frozen=True)
 class BlockDrop(Step):
-    """Squares of a picture come through grey, elsewhere in each frame."""
+    """Squares of an image come through grey, elsewhere in each frame."""
 
     blocks: int
-    side: float = 1 / 32  # of the longer side of the picture
+    side: float = 1 / 32  # of the longer side of the image
 
-    def __call__(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        h, w = picture.shape[:2]
+    def __call__(self, image: Image, rng: np.random.Generator) -> Image:
+        h, w = image.shape[:2]
         side = max(1, round(max(h, w) * self.side))
-        out = picture.copy()
+        out = image.copy()
         for y, x in zip(
             rng.integers(0, max(1, h - side), self.blocks), rng.integers(0, max(1, w - side), self.blocks), strict=True
         ):
@@ -153,9 +153,9 @@ class Pixelation(Step):
 
     side: int
 
-    def __call__(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        h, w = picture.shape[:2]
-        small = cv2.resize(picture, (max(1, w // self.side), max(1, h // self.side)), interpolation=cv2.INTER_AREA)
+    def __call__(self, image: Image, rng: np.random.Generator) -> Image:
+        h, w = image.shape[:2]
+        small = cv2.resize(image, (max(1, w // self.side), max(1, h // self.side)), interpolation=cv2.INTER_AREA)
         return cv2.resize(small, (w, h), interpolation=cv2.INTER_NEAREST)
 
 

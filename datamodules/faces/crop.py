@@ -22,8 +22,8 @@ class NoCrop(UserError):
     """A face that cannot be cut out of its frame."""
 
 
-class OutsidePicture(NoCrop):
-    """A face that is marked where there is no picture."""
+class OutsideImage(NoCrop):
+    """A face that is marked where there is no image."""
 
 
 class Region(ABC):
@@ -126,8 +126,8 @@ class Turned(Region):
 
     def cut(self, frame: Image, size: int) -> Image:
         h, w = frame.shape[:2]
-        picture = np.array([[-0.5, -0.5], [w - 0.5, -0.5], [w - 0.5, h - 0.5], [-0.5, h - 0.5]], np.float32)
-        if not cv2.intersectConvexConvex(self.corners(), picture)[0] > 0:
+        image = np.array([[-0.5, -0.5], [w - 0.5, -0.5], [w - 0.5, h - 0.5], [-0.5, h - 0.5]], np.float32)
+        if not cv2.intersectConvexConvex(self.corners(), image)[0] > 0:
             raise explain_outside(self, frame)
         check_size(self, frame)
         finer = max(1, ceil(self.side / size))  # shrinking by interpolation alone would alias
@@ -157,10 +157,10 @@ class Turned(Region):
         return cv2.warpAffine(heat, matrix, (x1 - x0, y1 - y0), flags=flags), x0, y0
 
 
-def explain_outside(region: Region, frame: Image) -> OutsidePicture:
+def explain_outside(region: Region, frame: Image) -> OutsideImage:
     h, w = frame.shape[:2]
-    return OutsidePicture(
-        f"the square of {region.side:g} pixels at {region.x:g}, {region.y:g} is outside the {w} x {h} picture"
+    return OutsideImage(
+        f"the square of {region.side:g} pixels at {region.x:g}, {region.y:g} is outside the {w} x {h} image"
     )
 
 
@@ -174,4 +174,4 @@ def restore_region(x: float, y: float, side: float, angle: float) -> Region:
 def check_size(region: Region, frame: Image) -> None:
     h, w = frame.shape[:2]
     if region.side > LARGEST * max(h, w):
-        raise NoCrop(f"the crop of {region.side:.0f} pixels is more than {LARGEST} times the {w} x {h} picture")
+        raise NoCrop(f"the crop of {region.side:.0f} pixels is more than {LARGEST} times the {w} x {h} image")

@@ -15,7 +15,7 @@ from datamodules.media.video import VideoError
 
 
 def box_whole_image(shape: tuple[int, ...], margin: float) -> Floats:
-    """The box around which a square with this margin is the whole picture."""
+    """The box around which a square with this margin is the whole image."""
     height, width = shape[:2]
     half = max(height, width) / margin / 2
     # a quarter of a pixel off the middle, so that rounding cannot move the square
@@ -24,7 +24,7 @@ def box_whole_image(shape: tuple[int, ...], margin: float) -> Floats:
 
 
 def read_provided_track(
-    pictures: Iterable[NDArray[np.uint8]],
+    images: Iterable[NDArray[np.uint8]],
     numbers: Sequence[int],
     box: str,
     margin: float,
@@ -40,15 +40,15 @@ def read_provided_track(
     """
     track = Track(0)
     shipped = {int(p.stem): p for p in files.glob("*.npy") if p.stem.isdigit()} if files is not None else {}
-    for i, (number, picture) in enumerate(zip(numbers, pictures, strict=True)):
-        here = box_whole_image(picture.shape, margin) if box == "all" else corners(box)
+    for i, (number, image) in enumerate(zip(numbers, images, strict=True)):
+        here = box_whole_image(image.shape, margin) if box == "all" else corners(box)
         found = Found(box=here, score=float("nan"))
         if files is None:
-            face = landmarks.fit(picture, found)
+            face = landmarks.fit(image, found)
         elif number in shipped:
             face = FacePoints(points=read_landmarks(shipped[number]))
         else:
-            raise VideoError(files, f"has no landmarks for picture {number}")
+            raise VideoError(files, f"has no landmarks for image {number}")
         track.sightings.append(Sighting(frame=i, found=found, face=face, found_by=""))
         track.sightings[-1].forget_mesh()
     return track

@@ -33,14 +33,14 @@ class Face:
 class Frame:
     number: int
     seconds: float
-    picture: NDArray[np.uint8]  # (H, W, 3)
+    image: NDArray[np.uint8]  # (H, W, 3)
     faces: list[Face]
 
 
 def watch(decoder: Decoder, path: Path, tracker: FaceTracker, damaged: Collection[int] = ()) -> Iterator[Frame]:
     """The frames in order, each as soon as its faces are known and their boxes are as they will stay.
 
-    That is at most ``tracker.every + tracker.steady`` frames later, some more where a face is missing.
+    That is at most ``tracker.search_every + tracker.box_smoothing`` frames later, some more where a face is missing.
 
     Args:
         damaged: Numbers of frames in which no face is looked for.
@@ -51,29 +51,27 @@ def watch(decoder: Decoder, path: Path, tracker: FaceTracker, damaged: Collectio
 
     def take_ready(until: int) -> Iterator[Frame]:
         while held and held[0][0] < until:
-            number, seconds, picture = held.popleft()
+            number, seconds, image = held.popleft()
             faces = []
             for track in pursuit.tracks:
                 at = place.setdefault(track.id, 0)
                 if at < len(track) and track.sightings[at].frame == number:
-                    steady(track, at, tracker.steady, tracker.room)
+                    steady(track, at, tracker.box_smoothing, tracker.landmark_margin)
                     one = track.sightings[at]
                     if number not in pursuit.damaged:
                         about = {"presence": one.face.presence, "pose": one.pose}
                         faces.append(Face(track=track, box=one.box, landmarks=one.face.points, **about))  # type: ignore[arg-type]
                     place[track.id] = at + 1
-            yield Frame(number=number, seconds=seconds, picture=picture, faces=faces)
+            yield Frame(number=number, seconds=seconds, image=image, faces=faces)
 
     size = None
     for number, seconds, frame in decoder.stream(path):
-        picture = frame.cpu().numpy()
-        size = size or picture.shape
-        if picture.shape != size:
-            raise VideoError(
-                path, f"has frames of {size[1]} x {size[0]} and of {picture.shape[1]} x {picture.shape[0]}"
-            )
-        held.append((number, seconds, picture))
-        pursuit.update(picture)
-        yield from take_ready(pursuit.final_until - tracker.steady)
+        image = frame.cpu().numpy()
+        size = size or image.shape
+        if image.shape != size:
+            raise VideoError(path, f"has frames of {size[1]} x {size[0]} and of {image.shape[1]} x {image.shape[0]}")
+        held.append((number, seconds, image))
+        pursuit.update(image)
+        yield from take_ready(pursuit.final_until - tracker.box_smoothing)
     pursuit.end()
     yield from take_ready(pursuit.count)

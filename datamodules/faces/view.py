@@ -45,7 +45,7 @@ class View:
             matrix = matrix * true[:, None]
             matrix[:, 2] += (0.5 - np.array([x, y])) * true - 0.5
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        self.picture = np.asarray(
+        self.image = np.asarray(
             cv2.warpAffine(image, matrix, (out, out), flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8
         )
 

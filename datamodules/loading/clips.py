@@ -27,7 +27,7 @@ from datamodules.media.image import binarize, decode, resize
 from datamodules.media.mask_video import read_masks
 from datamodules.media.video import Decoder, probe
 from datamodules.prepared.face_index import FaceIndex, FaceRecord
-from datamodules.prepared.shards import Place
+from datamodules.prepared.shards import ShardMember
 from datamodules.prepared.tables import IMAGE_COLUMNS, PLACE
 from datamodules.runtime.errors import UserError
 from datamodules.spacing import space_evenly
@@ -90,7 +90,7 @@ class Clips(Dataset[Sample]):
             name=known.names,
             source=source[known.owner],
             starts=self.starts if evenly_spaced is None else functools.partial(self.space_starts, count=evenly_spaced),
-            home=known.home,
+            set_index=known.set_index,
             length=self.length,
             every=self.every,
         )
@@ -116,7 +116,7 @@ class Clips(Dataset[Sample]):
             people=face.row.identities,
             track=face.track,
             numbers=torch.tensor(address.numbers),
-            counts=address.counts,
+            is_counted=address.is_counted,
         )
 
 
@@ -128,9 +128,9 @@ def join(parts: Sequence[Clips]) -> Clips:
     return out
 
 
-def to_frames(pictures: list[NDArray[np.uint8]]) -> Tensor:
-    """(H, W[, 3]) pictures to (T, 3 or 1, H, W)."""
-    stacked = torch.from_numpy(np.stack(pictures))
+def to_frames(images: list[NDArray[np.uint8]]) -> Tensor:
+    """(H, W[, 3]) images to (T, 3 or 1, H, W)."""
+    stacked = torch.from_numpy(np.stack(images))
     return stacked[:, None] if stacked.ndim == 3 else stacked.permute(0, 3, 1, 2).contiguous()
 
 
@@ -145,8 +145,8 @@ class CropClips(Clips):
         return self.known.count if evenly_spaced is None else np.minimum(self.known.count, evenly_spaced)
 
     def read(self, face: FaceRecord, i: int, kind: str) -> NDArray[np.uint8]:
-        folder, file = self.folders[face.home], face.where[kind][i]
-        place = Place(file, int(face.where[f"{kind}_offset"][i]), int(face.where[f"{kind}_length"][i]))
+        folder, file = self.folders[face.set_index], face.where[kind][i]
+        place = ShardMember(file, int(face.where[f"{kind}_offset"][i]), int(face.where[f"{kind}_length"][i]))
         try:
             content = place.read(folder)
             if crc32(content) != face.where[f"{kind}_crc"][i]:
@@ -219,25 +219,25 @@ class VideoClips(Clips):
             by_video.setdefault(self.face_record(address.face).row.key, []).append(i)
         for places in by_video.values():
             face = self.face_record(addresses[places[0]].face)
-            row, root = face.row, self.folders[face.home]
+            row, root = face.row, self.folders[face.set_index]
             path = resolve_inside(root, row.path)
             numbers = sorted({n for i in places for n in addresses[i].numbers})
-            pictures = dict(zip(numbers, self.decoder.read(path, numbers).cpu().numpy(), strict=True))
+            images = dict(zip(numbers, self.decoder.read(path, numbers).cpu().numpy(), strict=True))
             masks: dict[int, NDArray[np.uint8] | None] = {}
             if row.mask and not self.hides_masks:
-                size = pictures[numbers[0]].shape[:2]
+                size = images[numbers[0]].shape[:2]
                 found = read_masks(self.decoder, resolve_inside(root, row.mask), probe(path), numbers, size)
                 masks = dict(zip(numbers, found, strict=True))
             for i in places:
-                samples[i] = self.cut(addresses[i], pictures, masks)
+                samples[i] = self.cut(addresses[i], images, masks)
         return [samples[i] for i in range(len(addresses))]
 
     def cut(
-        self, address: Address, pictures: dict[int, NDArray[np.uint8]], masks: dict[int, NDArray[np.uint8] | None]
+        self, address: Address, images: dict[int, NDArray[np.uint8]], masks: dict[int, NDArray[np.uint8] | None]
     ) -> Sample:
         # the region of the first frame serves the whole clip: a crop that followed the head would hide its motion
         region = self.region(self.face_record(address.face), address.numbers[0])
-        frames = to_frames([region.cut(pictures[n], self.size) for n in address.numbers])
+        frames = to_frames([region.cut(images[n], self.size) for n in address.numbers])
         known = [mask for n in address.numbers if (mask := masks.get(n)) is not None]
         cut: Tensor | None = None
         if len(known) == len(address.numbers):

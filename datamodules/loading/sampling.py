@@ -19,7 +19,7 @@ class Address(NamedTuple):
 
     face: int  # position in the list of faces
     numbers: tuple[int, ...]  # frame numbers, ascending
-    counts: bool = True  # False where it only fills the last step of a rank
+    is_counted: bool = True  # False where it only fills the last step of a rank
     epoch: int = 0  # of training
 
 
@@ -39,7 +39,7 @@ class Faces:
     starts: Callable[[int], NDArray[np.int64]]  # first frame of each clip of a face
     length: int = 1  # frames of a clip
     every: int = 1  # step from one frame of a clip to the next
-    home: NDArray[np.int64] | None = None  # (F,) number of the set of each, where there are several
+    set_index: NDArray[np.int64] | None = None  # (F,) number of the set of each, where there are several
 
     def __len__(self) -> int:
         return len(self.label)
@@ -57,8 +57,8 @@ def slots(count: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64
 class EvalSampler(DistributedSampler[Address]):
     """Evenly spaced clips of every face, always the same; dealt to the ranks in turn."""
 
-    def __init__(self, faces: Faces, clips: int, rank: int = 0, world: int = 1) -> None:
-        super().__init__(faces, num_replicas=world, rank=rank)  # type: ignore[arg-type]
+    def __init__(self, faces: Faces, clips: int, rank: int = 0, world_size: int = 1) -> None:
+        super().__init__(faces, num_replicas=world_size, rank=rank)  # type: ignore[arg-type]
         self.faces = faces
         self.face, self.place = slots(np.minimum(faces.size, clips))
         self.clips = clips
@@ -70,7 +70,7 @@ class EvalSampler(DistributedSampler[Address]):
     def __iter__(self) -> Iterator[Address]:
         # every rank takes the same number of steps, or those that wait for each other hang
         for i in range(self.rank, len(self) * self.num_replicas, self.num_replicas):
-            yield self.address(i) if i < len(self.face) else self.address(0)._replace(counts=False)
+            yield self.address(i) if i < len(self.face) else self.address(0)._replace(is_counted=False)
 
     def __len__(self) -> int:
         return -(-len(self.face) // self.num_replicas)
@@ -93,9 +93,9 @@ class TrainSampler(DistributedSampler[Address]):
         seed: int,
         balance: bool = True,
         pairs: bool = False,
-        together: bool = False,
+        group_by_face: bool = False,
         rank: int = 0,
-        world: int = 1,
+        world_size: int = 1,
         weights: Sequence[float] = (1.0,),
     ) -> None:
         """
@@ -106,23 +106,25 @@ class TrainSampler(DistributedSampler[Address]):
             seed: Seed of the draws and their order.
             balance: The rarer class gives more different clips, and the other is thinned to match.
             pairs: A fake is followed by the same frames of its source.
-            together: Draws of one face follow each other, so that its video is decoded once.
+            group_by_face: Draws of one face follow each other, so that its video is decoded once.
             weights: Weights of the sets.
         """
-        super().__init__(faces, num_replicas=world, rank=rank, seed=seed)  # type: ignore[arg-type]
+        super().__init__(faces, num_replicas=world_size, rank=rank, seed=seed)  # type: ignore[arg-type]
         self.faces, self.draws, self.batch = faces, draws, batch
-        self.balance, self.pairs, self.together = balance, pairs, together
+        self.balance, self.pairs, self.group_by_face = balance, pairs, group_by_face
         self.weights = np.array(weights, float)
-        self.home = np.zeros(len(faces), np.int64) if faces.home is None else faces.home
+        self.set_index = np.zeros(len(faces), np.int64) if faces.set_index is None else faces.set_index
 
     def count_clips(self) -> NDArray[np.int64]:
         """(F,) clips that each face gives in an epoch."""
-        sets = [self.home == i for i in range(len(self.weights))]
+        sets = [self.set_index == i for i in range(len(self.weights))]
         count = np.sum([self.count_clips_alone(mine) for mine in sets], 0)
         if len(sets) == 1:
             return count
         classes = (
-            [self.faces.label == label for label in (0, 1)] if self.balance and not self.pairs else [self.home >= 0]
+            [self.faces.label == label for label in (0, 1)]
+            if self.balance and not self.pairs
+            else [self.set_index >= 0]
         )
         cells = [[mine & of_class for mine in sets] for of_class in classes]
         totals = np.array([[count[cell].sum() for cell in row] for row in cells])  # (classes, sets)
@@ -169,7 +171,7 @@ class TrainSampler(DistributedSampler[Address]):
         """(face, number of the draw) of every unit of this epoch, in order; a pair is one unit."""
         count = self.count_clips()
         rng = generator(self.seed, self.epoch, 1)
-        if self.together:
+        if self.group_by_face:
             faces = rng.permutation(len(count))
             which, number = slots(count[faces])
             face = faces[which]

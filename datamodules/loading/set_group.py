@@ -88,7 +88,7 @@ class SetGroup:
 
     def check_drawn(self, *samplers: TrainSampler) -> None:
         """Refuses a set that a training would pass over in silence."""
-        drawn = {home for sampler in samplers for home in sampler.home[sampler.count_clips() > 0].tolist()}
+        drawn = {i for sampler in samplers for i in sampler.set_index[sampler.count_clips() > 0].tolist()}
         if len(self) > 1 and (idle := [one for i, one in enumerate(self.sets) if i not in drawn]):
             raise UserError(f"{idle[0].prepared}: gives nothing to train on; leave it out of data.sets")
         for sampler in samplers:

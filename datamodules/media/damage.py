@@ -11,7 +11,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.media.video import LARGEST, OPTIONS, Index, VideoError, film_of
+from datamodules.media.video import LARGEST, OPTIONS, Index, VideoError, find_video_stream
 from datamodules.runtime.atomic_files import write_atomically
 
 # errors show while bits are parsed: what comes after costs a third of decoding and is not looked at
@@ -30,7 +30,7 @@ def find_damage(path: Path, index: Index) -> NDArray[np.bool_]:
     times, is_key = [], []  # of the packets that are shown, in the order of decoding
     try:
         with av.open(str(path), options=OPTIONS) as container:
-            track = film_of(container)
+            track = find_video_stream(container)
             assert track is not None
             track.thread_count = 1  # several threads lose some of the errors, not always the same ones
             track.codec_context.options = PARSE

@@ -1,4 +1,4 @@
-"""Writing videos: the same bits for the same pictures, whatever the machine does beside."""
+"""Writing videos: the same bits for the same images, whatever the machine does beside."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from datamodules.runtime.atomic_files import write_atomically
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 Codec = Literal["libx264", "libx265"]
 TICKS = 90_000  # of a second
 # one thread, since bits depend on their number; without macroblock trees, in which x264 165 with its assembler made
@@ -26,7 +26,7 @@ ALIKE = {
 
 def write(
     path: Path,
-    frames: Iterable[tuple[float, Picture]],
+    frames: Iterable[tuple[float, Image]],
     fps: float,
     crf: int,
     codec: Codec = "libx264",
@@ -43,16 +43,16 @@ def write(
         # what is to be kept keeps its colours, too
         stream.pix_fmt, stream.thread_count = "yuv420p" if crf else "yuv444p", 1
         stream.codec_context.time_base = Fraction(1, TICKS)
-        for i, (seconds, picture) in enumerate(frames):
+        for i, (seconds, image) in enumerate(frames):
             if i == 0:
-                stream.height, stream.width = picture.shape[:2]
-            layout = "rgb24" if picture.ndim == 3 else "gray"
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), layout)
+                stream.height, stream.width = image.shape[:2]
+            layout = "rgb24" if image.ndim == 3 else "gray"
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), layout)
             frame.pts, frame.time_base = round(seconds * TICKS), Fraction(1, TICKS)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
 
 
-def write_h264(path: Path, frames: Iterable[Picture], fps: int, crf: int) -> None:
+def write_h264(path: Path, frames: Iterable[Image], fps: int, crf: int) -> None:
     """At a constant rate, as the data sets of the field are shipped."""
-    write(path, ((i / fps, picture) for i, picture in enumerate(frames)), fps, crf)
+    write(path, ((i / fps, image) for i, image in enumerate(frames)), fps, crf)

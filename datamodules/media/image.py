@@ -17,31 +17,31 @@ def binarize(mask: Image) -> Image:
     return np.where(mask > 127, np.uint8(255), np.uint8(0))
 
 
-def resize(picture: Image, size: int) -> Image:
-    if picture.shape[0] == size:
-        return picture
-    how = cv2.INTER_AREA if picture.shape[0] > size else cv2.INTER_CUBIC
-    out: Image = cv2.resize(picture, (size, size), interpolation=how)
+def resize(image: Image, size: int) -> Image:
+    if image.shape[0] == size:
+        return image
+    how = cv2.INTER_AREA if image.shape[0] > size else cv2.INTER_CUBIC
+    out: Image = cv2.resize(image, (size, size), interpolation=how)
     return out
 
 
-def encode(picture: Image, format: Format) -> bytes:
+def encode(image: Image, format: Format) -> bytes:
     """RGB (H, W, 3) or grey (H, W); png and webp keep every bit."""
     options = {
         "png": [cv2.IMWRITE_PNG_COMPRESSION, 1],
         "webp": [cv2.IMWRITE_WEBP_QUALITY, 101],  # above 100 is lossless
         "jpg": [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444],
     }[format]
-    ok, content = cv2.imencode(f".{format}", picture[..., ::-1] if picture.ndim == 3 else picture, options)
+    ok, content = cv2.imencode(f".{format}", image[..., ::-1] if image.ndim == 3 else image, options)
     if not ok:
-        raise ValueError(f"cannot write {picture.shape} as {format}")
+        raise ValueError(f"cannot write {image.shape} as {format}")
     return content.tobytes()
 
 
 def decode(content: bytes, grey: bool = False) -> Image:
     """RGB (H, W, 3), or (H, W)."""
     flag = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR_RGB
-    picture: Image | None = cv2.imdecode(np.frombuffer(content, np.uint8), flag)
-    if picture is None:
+    image: Image | None = cv2.imdecode(np.frombuffer(content, np.uint8), flag)
+    if image is None:
         raise OSError(f"{len(content)} bytes that are no image")
-    return picture
+    return image

@@ -1,4 +1,4 @@
-"""Clips that are stored as pictures: one picture, a folder of numbered ones, such a folder in a tar, or a polygon."""
+"""Clips that are stored as images: one image, a folder of numbered ones, such a folder in a tar, or a polygon."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from datamodules.manifest import MEMBER
 from datamodules.media.image import decode
 from datamodules.runtime.errors import UserError
 
-PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
 NUMBER = re.compile(r"(\d+)$")
 
 
-class PictureError(UserError):
+class ImageError(UserError):
     """Says what is wrong, without the path."""
 
 
-def holds_pictures(path: Path) -> bool:
-    return MEMBER in str(path) or path.suffix.lower() in PICTURES or path.is_dir()
+def holds_images(path: Path) -> bool:
+    return MEMBER in str(path) or path.suffix.lower() in IMAGE_SUFFIXES or path.is_dir()
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures:
+class ImageSequence:
     """What to read, in order."""
 
-    numbers: NDArray[np.int64]  # (N,) frame numbers that the names carry; 0 for a single picture
+    numbers: NDArray[np.int64]  # (N,) frame numbers that the names carry; 0 for a single image
     contents: Sequence[Callable[[], bytes | NDArray[np.uint8]]]
 
     def __len__(self) -> int:
@@ -50,76 +50,76 @@ class Pictures:
         return decode(content) if isinstance(content, bytes) else content
 
 
-def pixels(path: Path) -> int:
-    """Of a single picture, as its header has it: nothing is decoded."""
+def count_pixels(path: Path) -> int:
+    """Of a single image, as its header has it: nothing is decoded."""
     before, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None  # the limit is ours
     try:
         with PIL.Image.open(path) as header:
             return header.width * header.height
     except (PIL.UnidentifiedImageError, ValueError) as error:  # the latter of texts that are too large, for one
-        raise PictureError(f"is no picture that can be read: {error}") from error
+        raise ImageError(f"is no image that can be read: {error}") from error
     finally:
         PIL.Image.MAX_IMAGE_PIXELS = before
 
 
-def find(path: Path) -> Pictures:
+def find_images(path: Path) -> ImageSequence:
     archive, _, member = str(path).partition(MEMBER)
     if archive.endswith(".json"):
-        return Pictures(np.zeros(1, np.int64), [functools.partial(polygon, Path(archive), int(member))])
+        return ImageSequence(np.zeros(1, np.int64), [functools.partial(fill_polygon, Path(archive), int(member))])
     if member:
         return order_by_number(
-            {name: functools.partial(member_bytes, archive, name) for name in members(archive, member)}
+            {name: functools.partial(read_member, archive, name) for name in list_members(archive, member)}
         )
     if path.is_dir():
-        return order_by_number({str(p): p.read_bytes for p in path.iterdir() if is_picture(p.name)})
-    return Pictures(np.zeros(1, np.int64), [path.read_bytes])
+        return order_by_number({str(p): p.read_bytes for p in path.iterdir() if is_image(p.name)})
+    return ImageSequence(np.zeros(1, np.int64), [path.read_bytes])
 
 
-def is_picture(name: str) -> bool:
-    return Path(name).suffix.lower() in PICTURES and not Path(name).name.startswith(".")
+def is_image(name: str) -> bool:
+    return Path(name).suffix.lower() in IMAGE_SUFFIXES and not Path(name).name.startswith(".")
 
 
-def order_by_number(contents: dict[str, Callable[[], bytes]]) -> Pictures:
+def order_by_number(contents: dict[str, Callable[[], bytes]]) -> ImageSequence:
     """Frames are known by the number in their name: by order alone, one missing would shift all others."""
     numbers = {}
     for name in contents:
         number = NUMBER.search(Path(name).stem)
         if number is None:
-            raise PictureError(f"{Path(name).name} has no frame number at the end of its name")
+            raise ImageError(f"{Path(name).name} has no frame number at the end of its name")
         numbers[name] = int(number[1])
     names = sorted(contents, key=numbers.__getitem__)
     if len(set(numbers.values())) < len(numbers):
-        raise PictureError("two pictures have the same frame number")
-    return Pictures(np.array([numbers[n] for n in names], np.int64), [contents[n] for n in names])
+        raise ImageError("two images have the same frame number")
+    return ImageSequence(np.array([numbers[n] for n in names], np.int64), [contents[n] for n in names])
 
 
 @functools.lru_cache(maxsize=1)
-def shard(archive: str) -> dict[str, bytes]:
-    """All pictures of one archive: a compressed one can only be read from its beginning."""
-    pictures = {}
+def read_archive(archive: str) -> dict[str, bytes]:
+    """All images of one archive: a compressed one can only be read from its beginning."""
+    images = {}
     try:
         with tarfile.open(archive) as tar:
             for info in tar:
-                if info.isfile() and is_picture(info.name):
+                if info.isfile() and is_image(info.name):
                     file = tar.extractfile(info)
                     assert file is not None
-                    pictures[info.name.removeprefix("./")] = file.read()
+                    images[info.name.removeprefix("./")] = file.read()
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise PictureError(f"cannot be read to its end ({error})") from error
-    return pictures
+        raise ImageError(f"cannot be read to its end ({error})") from error
+    return images
 
 
-def members(archive: str, folder: str) -> list[str]:
-    return [name for name in shard(archive) if name.rpartition("/")[0] == folder]
+def list_members(archive: str, folder: str) -> list[str]:
+    return [name for name in read_archive(archive) if name.rpartition("/")[0] == folder]
 
 
-def member_bytes(archive: str, name: str) -> bytes:
-    return shard(archive)[name]
+def read_member(archive: str, name: str) -> bytes:
+    return read_archive(archive)[name]
 
 
 @functools.lru_cache(maxsize=1)
 def outlines(path: Path) -> tuple[dict[int, tuple[int, int]], dict[int, tuple[int, Any]]]:
-    """Sizes of the pictures, and the picture and outline of each face, of a file in COCO's format."""
+    """Sizes of the images, and the image and outline of each face, of a file in COCO's format."""
     content: dict[str, Any] = json.loads(path.read_text())
     sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
     return sizes, {one["id"]: (one["image_id"], compact(one.get("segmentation"))) for one in content["annotations"]}
@@ -130,12 +130,12 @@ def compact(outline: Any) -> Any:
     return [np.array(p, np.float32) for p in outline] if isinstance(outline, list) else outline
 
 
-def polygon(path: Path, annotation: int) -> NDArray[np.uint8]:
+def fill_polygon(path: Path, annotation: int) -> NDArray[np.uint8]:
     """(H, W, 3) mask of one face."""
     sizes, faces = outlines(path)
     image, found = faces.get(annotation, (None, None))
     if image not in sizes or not isinstance(found, list):
-        raise PictureError(f"has no polygon of annotation {annotation}")
+        raise ImageError(f"has no polygon of annotation {annotation}")
     mask = np.zeros(sizes[image], np.uint8)
     for points in found:
         cv2.fillPoly(mask, [np.rint(points.reshape(-1, 2)).astype(np.int32)], 255)

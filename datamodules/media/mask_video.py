@@ -28,11 +28,11 @@ def match(path: Path, mask: Index, index: Index, numbers: Sequence[int]) -> NDAr
     """For each frame the one of the mask that belongs to it, or -1."""
     if mask.has_rate:
         if not index.has_rate:
-            raise VideoError(path, "is a video, what it masks are pictures")
+            raise VideoError(path, "is a video, what it masks are images")
         return align(index.times[list(numbers)], mask.times)
     if len(mask) == 1 < len(index):
-        raise VideoError(path, f"is one picture, what it masks has {len(index)} frames")
-    # pictures belong to the frames whose number they carry
+        raise VideoError(path, f"is one image, what it masks has {len(index)} frames")
+    # images belong to the frames whose number they carry
     place = {int(number): i for i, number in enumerate(mask.times)}
     wanted = numbers if index.has_rate else index.times[list(numbers)]
     return np.array([place.get(int(number), -1) for number in wanted], np.int64)
@@ -52,10 +52,10 @@ def read_masks(
     wanted = sorted({int(i) for i in found if i >= 0})
     if not wanted:
         return [None] * len(found)
-    pictures = decoder.read(path, wanted)[..., 1].cpu().numpy()  # green: the mask is grey
-    if pictures.shape[1:] != size:
-        raise VideoError(path, f"is {pictures.shape[2]} x {pictures.shape[1]}, its video {size[1]} x {size[0]}")
-    by_number = {number: binarize(picture) for number, picture in zip(wanted, pictures, strict=True)}
+    images = decoder.read(path, wanted)[..., 1].cpu().numpy()  # green: the mask is grey
+    if images.shape[1:] != size:
+        raise VideoError(path, f"is {images.shape[2]} x {images.shape[1]}, its video {size[1]} x {size[0]}")
+    by_number = {number: binarize(image) for number, image in zip(wanted, images, strict=True)}
     return [by_number.get(int(i)) for i in found]
 
 
@@ -66,13 +66,13 @@ def stream_masks(decoder: Decoder, path: Path, index: Index) -> Iterator[tuple[i
         index: Index of the clip that is masked.
     """
     found = match(path, probe(path), index, range(len(index)))
-    masks, at, picture = decoder.stream(path), -1, None
+    masks, at, image = decoder.stream(path), -1, None
     for number in np.flatnonzero(found >= 0).tolist():
         while at < found[number]:
             at, _, frame = next(masks)
-            picture = binarize(frame[..., 1].cpu().numpy())
-        assert picture is not None
-        yield number, float(index.times[number]), picture
+            image = binarize(frame[..., 1].cpu().numpy())
+        assert image is not None
+        yield number, float(index.times[number]), image
 
 
 def damaged_masks(path: Path, index: Index) -> NDArray[np.bool_]:

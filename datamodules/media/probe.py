@@ -12,7 +12,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.media.image_sequence import PICTURES, PictureError, find, holds_pictures, pixels
+from datamodules.media.image_sequence import IMAGE_SUFFIXES, ImageError, count_pixels, find_images, holds_images
 from datamodules.media.parameter_sets import sequence_headers
 from datamodules.runtime.errors import UserError
 
@@ -37,9 +37,9 @@ class VideoError(UserError):
 class Index:
     """What the container says of each frame that is shown, without decoding any."""
 
-    times: NDArray[np.float64]  # (N,) seconds since the first; of pictures, the numbers in their names
+    times: NDArray[np.float64]  # (N,) seconds since the first; of images, the numbers in their names
     trimmed: bool = False  # an edit list hides some frames
-    picture_bytes: int = 0
+    frame_bytes: int = 0
     has_rate: bool = True
     container: str = ""  # as FFmpeg calls it
     codec: str = ""
@@ -58,31 +58,31 @@ class Index:
         return (len(self) - 1) / self.seconds if self.seconds else 0.0
 
 
-def film_of(container: Any) -> Any:
+def find_video_stream(container: Any) -> Any:
     """Its video track; the cover of an album is none."""
-    films = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
-    return films[0] if films else None
+    streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    return streams[0] if streams else None
 
 
 def probe(path: Path) -> Index:
     """Lists the frames of a clip without decoding any, and refuses what is cut short or is no video."""
-    if holds_pictures(path):
+    if holds_images(path):
         with name_errors(path):
-            numbers = find(path).numbers
-            size = 3 * pixels(path) if path.is_file() and path.suffix.lower() in PICTURES else 0
+            numbers = find_images(path).numbers
+            size = 3 * count_pixels(path) if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES else 0
         if not len(numbers):
-            raise VideoError(path, "has no pictures")
-        return Index(times=numbers.astype(np.float64), picture_bytes=size, has_rate=False)
+            raise VideoError(path, "has no images")
+        return Index(times=numbers.astype(np.float64), frame_bytes=size, has_rate=False)
     try:
         with av.open(str(path), options=OPTIONS) as container:
             name = container.format.name
             if name.endswith("_pipe") or name == "image2":
-                raise VideoError(path, f"a picture ({name}), not a video")
+                raise VideoError(path, f"an image ({name}), not a video")
             if name == "mpegts":
                 raise VideoError(
                     path, "an MPEG transport stream has no index; copy it: ffmpeg -i IN.ts -c copy OUT.mp4"
                 )
-            track = film_of(container)
+            track = find_video_stream(container)
             if track is None:
                 raise VideoError(path, "has no video track")
             times, hidden, packets, end = [], 0, 0, 0.0
@@ -116,13 +116,13 @@ def probe(path: Path) -> Index:
         raise VideoError(path, f"is cut short: {end:.2f} of {duration:.2f} s")
     shown = np.sort(np.asarray(times))
     changes = len(headers) > 1
-    return Index(times=shown - shown[0], trimmed=hidden > 0, picture_bytes=size, changes=changes, **about)
+    return Index(times=shown - shown[0], trimmed=hidden > 0, frame_bytes=size, changes=changes, **about)
 
 
 @contextmanager
 def name_errors(path: Path) -> Iterator[None]:
-    """Pictures that cannot be read are an error of the clip they belong to."""
+    """Images that cannot be read are an error of the clip they belong to."""
     try:
         yield
-    except (PictureError, OSError) as error:
+    except (ImageError, OSError) as error:
         raise VideoError(path, getattr(error, "strerror", None) or str(error)) from error

@@ -14,8 +14,8 @@ from av.video.reformatter import VideoReformatter
 from torch import Tensor
 
 from datamodules.media.decoder_family import ON_CPU
-from datamodules.media.image_sequence import find
-from datamodules.media.probe import LARGEST, OPTIONS, Index, VideoError, film_of, name_errors, probe
+from datamodules.media.image_sequence import find_images
+from datamodules.media.probe import LARGEST, OPTIONS, Index, VideoError, find_video_stream, name_errors, probe
 from datamodules.runtime.errors import UserError
 
 # one byte a colour, which every version of FFmpeg turns into the same RGB
@@ -23,9 +23,9 @@ EXACT = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "g
 AHEAD = 4 * 2**30  # bytes of decoded frames that decord may pile up behind a slow reader
 
 
-def pictures(path: Path, wanted: Sequence[int]) -> Iterator[Tensor]:
+def images(path: Path, wanted: Sequence[int]) -> Iterator[Tensor]:
     with name_errors(path):
-        found = find(path)
+        found = find_images(path)
         for i in wanted:
             yield torch.from_numpy(found.get(i))
 
@@ -55,7 +55,7 @@ class Decoder(ABC):
         return None
 
     def frames(self, path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Tensor]:
-        return self.decode(path, index, wanted) if index.has_rate else pictures(path, wanted)
+        return self.decode(path, index, wanted) if index.has_rate else images(path, wanted)
 
     def stream(self, path: Path, index: Index | None = None) -> Iterator[tuple[int, float, Tensor]]:
         """Yields (number, seconds, (H, W, 3) uint8 frame) of every frame."""
@@ -116,8 +116,8 @@ class Decord(OnCPU):
             return f"decord is not known to be right on {index.codec} in {index.container}"
         if index.pixels not in EXACT:
             return f"decord rounds {index.pixels} in its own way"
-        if count == len(index) and count * index.picture_bytes > AHEAD:
-            return f"decord may hold {count * index.picture_bytes / 2**30:.0f} GiB"
+        if count == len(index) and count * index.frame_bytes > AHEAD:
+            return f"decord may hold {count * index.frame_bytes / 2**30:.0f} GiB"
         return ""
 
     def decode(self, path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Tensor]:
@@ -134,10 +134,10 @@ class Decord(OnCPU):
                 raise VideoError(
                     path, f"decord sees {len(reader)} frames of {len(index)}; use datamodules.media.video.Auto"
                 )
-            kept = set(wanted)
+            wanted_set = set(wanted)
             for i in range(max(wanted) + 1):
                 frame = reader.next()
-                if i in kept:
+                if i in wanted_set:
                     # dlpack: the frame is not copied
                     yield torch.utils.dlpack.from_dlpack(frame.to_dlpack())
         except (DECORDError, RuntimeError, IndexError, StopIteration) as error:
@@ -161,27 +161,27 @@ class PyAV(Watched):
         """
         if self.device.type != "cpu":
             raise UserError(f"PyAV decodes on the CPU, not on {self.device}; use datamodules.media.video.TorchCodec")
-        kept, last, seen = set(wanted), max(wanted), 0
+        wanted_set, last, count = set(wanted), max(wanted), 0
         convert = VideoReformatter()  # one for all: to make its tables costs as much as to convert a frame
         try:
             with av.open(str(path), options=OPTIONS) as container:
-                track = film_of(container)
-                assert track is not None
-                track.thread_count, track.thread_type = self.num_threads, "AUTO"
-                track.codec_context.options = {"max_pixels": str(LARGEST)}
-                for i, frame in enumerate(container.decode(track)):
-                    seen += 1
+                stream = find_video_stream(container)
+                assert stream is not None
+                stream.thread_count, stream.thread_type = self.num_threads, "AUTO"
+                stream.codec_context.options = {"max_pixels": str(LARGEST)}
+                for i, frame in enumerate(container.decode(stream)):
+                    count += 1
                     if corrupt is not None and frame.is_corrupt:
                         corrupt.append(i)
-                    if i in kept:
-                        picture = convert.reformat(drop_interlacing(frame), format="rgb24").to_ndarray()
-                        yield torch.from_numpy(np.ascontiguousarray(np.rot90(picture, frame.rotation // 90)))
+                    if i in wanted_set:
+                        image = convert.reformat(drop_interlacing(frame), format="rgb24").to_ndarray()
+                        yield torch.from_numpy(np.ascontiguousarray(np.rot90(image, frame.rotation // 90)))
                     if i == last and i < len(index) - 1:
                         return
         except av.FFmpegError as error:
-            raise VideoError(path, f"frame {seen}: {error.strerror or error}") from error
-        if seen != len(index):
-            raise VideoError(path, f"is damaged: {seen} of {len(index)} frames can be decoded")
+            raise VideoError(path, f"frame {count}: {error.strerror or error}") from error
+        if count != len(index):
+            raise VideoError(path, f"is damaged: {count} of {len(index)} frames can be decoded")
 
 
 def drop_interlacing(frame: av.VideoFrame) -> av.VideoFrame:

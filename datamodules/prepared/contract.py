@@ -1,4 +1,4 @@
-"""How faces were prepared, so that a checkpoint meets the same pictures it was trained on."""
+"""How faces were prepared, so that a checkpoint meets the same images it was trained on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def digest(contract: Contract) -> str:
 
 
 # what decides how prepared faces are read, and the options that change it
-READ_BY = {"size": "--data.image_size", "clip": "--data.read videos --data.clip", "every": "--data.every"}
+READ_BY = {"size": "--data.image_size", "clip": "--data.frame_source videos --data.clip", "every": "--data.every"}
 SAME_PIXELS = {"Decord on cpu": ON_CPU, "PyAV on cpu": ON_CPU}  # as contracts were once written
 
 

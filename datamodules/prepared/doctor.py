@@ -7,7 +7,7 @@ from zlib import crc32
 
 from datamodules.issues import Finding
 from datamodules.prepared import checksums
-from datamodules.prepared.shards import Place
+from datamodules.prepared.shards import ShardMember
 from datamodules.prepared.tables import IMAGE_COLUMNS, load
 from datamodules.runtime.errors import UserError
 
@@ -35,7 +35,7 @@ def check_crops(prepared: Path, first: int) -> list[Finding]:
             if not file:
                 continue
             try:
-                content = Place(file, offset, length).read(prepared)
+                content = ShardMember(file, offset, length).read(prepared)
             except OSError as error:
                 found.append(Finding("prepared", file, f"cannot be read ({error.strerror or error})"))
                 continue

@@ -31,7 +31,7 @@ class FaceRecord:
     frames: NDArray[np.int64]  # (N,) ascending
     landmarks: NDArray[np.float32]  # (N, 68, 2), pixels of the frame
     where: dict[str, NDArray[Any]]  # (N,) columns that the source needs
-    home: int = 0  # number of its prepared set, where there are several
+    set_index: int = 0  # number of its prepared set, where there are several
 
     def find_rows(self, numbers: Sequence[int]) -> NDArray[np.int64]:
         return np.searchsorted(self.frames, numbers)
@@ -63,7 +63,7 @@ class FaceIndex:
         self.owner, self.count = owner[known], count[known]  # (F,) row of the manifest, rows of the table
         self.track = index["track"].to_numpy()[known]
         self.first = index[f"{name}_first"].to_numpy()[known]
-        self.home = np.zeros(len(known), np.int64)  # (F,) number of the set of each
+        self.set_index = np.zeros(len(known), np.int64)  # (F,) number of the set of each
 
     @classmethod
     def join(cls, parts: Sequence[FaceIndex]) -> FaceIndex:
@@ -78,7 +78,7 @@ class FaceIndex:
         videos, rows = ([0, *np.cumsum(sizes)] for sizes in zip(*(part.sizes() for part in parts), strict=True))
         out.owner = np.concatenate([part.owner + begin for part, begin in zip(parts, videos, strict=False)])
         out.first = np.concatenate([part.first + begin for part, begin in zip(parts, rows, strict=False)])
-        out.home = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        out.set_index = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
         return out
 
     def sizes(self) -> tuple[int, int]:
@@ -115,4 +115,4 @@ class FaceIndex:
         points = rows["landmarks"].combine_chunks().flatten().to_numpy().reshape(-1, POINTS, 2)
         (row,) = manifest.rows(self.videos.slice(self.owner[i], 1))
         where = {name: rows[name].to_numpy() for name in self.columns}
-        return FaceRecord(row, int(self.track[i]), self.frames(i), points, where, int(self.home[i]))
+        return FaceRecord(row, int(self.track[i]), self.frames(i), points, where, int(self.set_index[i]))

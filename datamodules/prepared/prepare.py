@@ -1,4 +1,4 @@
-"""From a manifest to tracked faces and their crops; may be killed at any moment and called again."""
+"""From a manifest to tracked faces and their crops; may be killed at any time and called again."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ class Recipe:
             "decoder": self.decoder.family,
             "detector": t.detector.fingerprint(),
             "landmarks": t.landmarks.fingerprint(),
-            "search_every": t.every,
+            "search_every": t.search_every,
             "search_last": 1,  # the last frame, too
-            "smallest": t.smallest,
+            "smallest": t.min_face,
             "patience": t.patience,
-            "shortest": t.shortest,
-            "smooth": t.smooth,
-            "steady": t.steady,
-            "room": t.room,
+            "shortest": t.min_frames,
+            "smooth": t.landmark_smoothing,
+            "steady": t.box_smoothing,
+            "room": t.landmark_margin,
             "alignment": self.alignment,
             "margin": self.margin,
             "size": self.size,
@@ -146,37 +146,39 @@ def write_part(
             damage |= damaged_masks(manifest.resolve_inside(root, row.mask), index)
     corrupt: list[int] = []
     if damage.any():
-        content = Damage(video=row.key, path=row.path, damaged=int(damage.sum()), frames=len(damage))
-        (part / "damaged.json").write_text(json.dumps(asdict(content)))
+        report = Damage(video=row.key, path=row.path, damaged=int(damage.sum()), frames=len(damage))
+        (part / "damaged.json").write_text(json.dumps(asdict(report)))
     if damage.all():
         raise VideoError(path, say_damage(damage))
     damaged = set(np.flatnonzero(damage).tolist())
     wanted = set(space_evenly(row.frames, recipe.frames)) - damaged
-    kept: dict[int, NDArray[np.uint8]] = {}
+    frames: dict[int, NDArray[np.uint8]] = {}
     times: dict[int, float] = {}
     sizes: set[tuple[int, ...]] = set()
 
-    def pictures() -> Iterator[NDArray[np.uint8]]:
+    def decode_frames() -> Iterator[NDArray[np.uint8]]:
         every = range(len(index))
         for number, frame in enumerate(
             watcher.decode(path, index, every, corrupt) if watcher else recipe.decoder.frames(path, index, every)
         ):
-            picture = frame.cpu().numpy()
-            sizes.add(picture.shape[1::-1])
+            pixels = frame.cpu().numpy()
+            sizes.add(pixels.shape[1::-1])
             if len(sizes) > 1:
                 raise VideoError(path, "has frames of " + " and of ".join(f"{w} x {h}" for w, h in sorted(sizes)))
             times[number] = float(index.times[number])
             if number in wanted:
-                kept[number] = picture.copy()
-            yield picture
+                frames[number] = pixels.copy()
+            yield pixels
 
     if row.box:
         files = manifest.resolve_inside(root, row.landmarks) if row.landmarks else None
         numbers = index.times.astype(int).tolist() if files else range(row.frames)
-        tracks = [read_provided_track(pictures(), numbers, row.box, recipe.margin, recipe.tracker.landmarks, files)]
+        tracks = [
+            read_provided_track(decode_frames(), numbers, row.box, recipe.margin, recipe.tracker.landmarks, files)
+        ]
         tracks[0].drop(damaged)
     else:
-        tracks = recipe.tracker.track(pictures(), damaged)
+        tracks = recipe.tracker.track(decode_frames(), damaged)
     if corrupt:
         write_part(part, row, index, root, out, recipe, damage | find_damage(path, index))
         return
@@ -185,26 +187,26 @@ def write_part(
         raise VideoError(path, f"no face found{of_damage}")
     masks: dict[int, NDArray[np.uint8]] = {}
     if row.mask and wanted:
-        size = kept[min(wanted)].shape[:2]
-        read = read_masks(recipe.decoder, manifest.resolve_inside(root, row.mask), index, sorted(wanted), size)
-        masks = {n: mask for n, mask in zip(sorted(wanted), read, strict=True) if mask is not None}
+        size = frames[min(wanted)].shape[:2]
+        mask_frames = read_masks(recipe.decoder, manifest.resolve_inside(root, row.mask), index, sorted(wanted), size)
+        masks = {n: mask for n, mask in zip(sorted(wanted), mask_frames, strict=True) if mask is not None}
         tracks.sort(key=lambda track: -coverage(track, masks))  # stable: equal ones stay in order of size
     nan = float("nan")
-    seen = [tabulate(row.key, track, times, coverage(track, masks) if masks else nan) for track in tracks]
-    save(part / "faces.arrow", FACES, seen)
+    face_tables = [tabulate(row.key, track, times, coverage(track, masks) if masks else nan) for track in tracks]
+    save(part / "faces.arrow", FACES, face_tables)
 
     images: list[tuple[str, bytes]] = []
     rows: list[dict[str, Any]] = []
-    impossible: NoCrop | None = None
+    crop_error: NoCrop | None = None
     for track in tracks[: recipe.tracks]:
-        for one in track:
-            if (number := one.frame) not in kept:
+        for sighting in track:
+            if (number := sighting.frame) not in frames:
                 continue
             try:
-                region = recipe.cropper.region(one.box, one.face.points)
-                crop = region.cut(kept[number], recipe.size)
+                region = recipe.cropper.region(sighting.box, sighting.face.points)
+                crop = region.cut(frames[number], recipe.size)
             except NoCrop as error:  # costs this frame alone
-                impossible = error
+                crop_error = error
                 continue
             image = f"{row.folder}/{track.id}_{number:06d}.{recipe.format}"
             images.append((image, encode(crop, recipe.format)))
@@ -212,11 +214,11 @@ def write_part(
             if number in masks:
                 mask = f"{row.folder}/{track.id}_{number:06d}.mask.png"
                 images.append((mask, encode(region.cut_mask(masks[number], recipe.size), "png")))
-            about = {"video": row.key, "track": track.id, "frame": number, "time": times[number]}
+            source = {"video": row.key, "track": track.id, "frame": number, "time": times[number]}
             place = {name: getattr(region, name) for name in PLACE}
-            rows.append({**about, **place, "landmarks": one.face.points.ravel(), "image": image, "mask": mask})
-    if not rows and impossible is not None:
-        raise impossible
+            rows.append({**source, **place, "landmarks": sighting.face.points.ravel(), "image": image, "mask": mask})
+    if not rows and crop_error is not None:
+        raise crop_error
     if not rows:
         raise VideoError(path, f"no face in the {len(wanted)} frames that are cropped{of_damage}")
     store(part, out, recipe, row.folder, images, rows)
@@ -227,9 +229,9 @@ def store(
     part: Path, out: Path, recipe: Recipe, name: str, images: list[tuple[str, bytes]], rows: list[dict[str, Any]]
 ) -> None:
     """Writes the images of one video and says in its rows where their bytes are."""
-    sums = {image: crc32(content) for image, content in images}
+    checksums_of = {image: crc32(content) for image, content in images}
     for row in rows:
-        row |= {f"{kind}_crc": sums.get(row[kind], 0) for kind in ("image", "mask")}
+        row |= {f"{kind}_crc": checksums_of.get(row[kind], 0) for kind in ("image", "mask")}
     if recipe.store == "shards":
         # webdataset takes what is before the first dot for the sample
         places = write_tar(part / "crops.tar", images)
@@ -240,8 +242,8 @@ def store(
         return
     folder = out / "crops" / name
     temporary = folder.with_name(f".{folder.name}.part")
-    for gone in (folder, temporary):  # of a run that was killed between the images and the table
-        shutil.rmtree(gone, ignore_errors=True)
+    for leftover in (folder, temporary):  # of a run that was killed between the images and the table
+        shutil.rmtree(leftover, ignore_errors=True)
     temporary.mkdir(parents=True)
     for image, content in images:
         (temporary / Path(image).name).write_bytes(content)
@@ -265,18 +267,18 @@ def prepare_all(
     if without := [row for row in rows if not row.landmarks]:
         recipe.cropper.check_landmarks(recipe.tracker.landmarks, f", which {without[0].path} does not bring")
     out.mkdir(parents=True, exist_ok=True)
-    stamp = out / "contract.json"
-    if stamp.exists():
+    contract_file = out / "contract.json"
+    if contract_file.exists():
         contracts.compare(recipe.contract(), contracts.load(out), str(out))
     else:
-        write_text(stamp, json.dumps(recipe.contract(), indent=1) + "\n")
+        write_text(contract_file, json.dumps(recipe.contract(), indent=1) + "\n")
     for stale in (out / "parts").glob(".*"):
         shutil.rmtree(stale, ignore_errors=True)
-    have = {row.key for row in relist(out, rows)}
+    done_keys = {row.key for row in relist(out, rows)}
     for skipped in read_skipped(out):
         if size_of(root / skipped.path) == skipped.bytes:
-            have.add(skipped.video)
-    todo = [row for row in rows if row.key not in have]
+            done_keys.add(skipped.video)
+    todo = [row for row in rows if row.key not in done_keys]
     done = len(rows) - len(todo)
     yield done, len(rows)
     jobs = ((prepare_video, (row, root.resolve(), out.resolve(), recipe)) for row in todo)

@@ -14,7 +14,7 @@ BLOCK = 512  # of a tar file
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ShardMember:
     """Where the bytes of one image lie; a file of its own has offset 0."""
 
     file: str  # relative to the prepared folder
@@ -27,7 +27,7 @@ class Place:
             return f.read(self.length)
 
 
-def write_tar(path: Path, images: Iterable[tuple[str, bytes]]) -> dict[str, Place]:
+def write_tar(path: Path, images: Iterable[tuple[str, bytes]]) -> dict[str, ShardMember]:
     """A plain tar and where each member's bytes begin; the file appears only when it is complete."""
     places = {}
     with write_atomically(path) as part, tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as tar:
@@ -36,7 +36,7 @@ def write_tar(path: Path, images: Iterable[tuple[str, bytes]]) -> dict[str, Plac
             info.size = len(content)
             tar.addfile(info, BytesIO(content))
             padded = -(-len(content) // BLOCK) * BLOCK
-            places[name] = Place(path.name, tar.offset - padded, len(content))
+            places[name] = ShardMember(path.name, tar.offset - padded, len(content))
     return places
 
 

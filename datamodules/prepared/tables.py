@@ -61,15 +61,15 @@ def save(
     Args:
         appear: How the file comes to its place.
     """
-    held: list[pa.Table] = []
+    buffer: list[pa.Table] = []
     with appear(path) as part, pa.OSFile(str(part), "wb") as f, pa.ipc.new_file(f, schema) as writer:
         for table in tables:
-            held.append(table.cast(schema))
-            if sum(map(len, held)) >= BLOCK:
-                writer.write_table(pa.concat_tables(held).combine_chunks())
-                held = []
-        if held:
-            writer.write_table(pa.concat_tables(held).combine_chunks())
+            buffer.append(table.cast(schema))
+            if sum(map(len, buffer)) >= BLOCK:
+                writer.write_table(pa.concat_tables(buffer).combine_chunks())
+                buffer = []
+        if buffer:
+            writer.write_table(pa.concat_tables(buffer).combine_chunks())
 
 
 def load_tracks(out: Path) -> pa.Table:
@@ -126,17 +126,17 @@ def read_manifest(out: Path) -> list[Video]:
 def relist(out: Path, listed: list[Video]) -> list[Video]:
     """What is prepared and stays so: a list that was mended since then is believed, a file that moved is read again."""
     by_key = {row.key: row for row in listed}
-    before = read_manifest(out)
-    after, kept = [], []
-    for old in before:
+    old_rows = read_manifest(out)
+    new_rows, unchanged = [], []
+    for old in old_rows:
         new = replace(by_key.get(old.key, old), fps=old.fps, frames=old.frames, sha256=old.sha256)
-        after.append(new)
+        new_rows.append(new)
         if [getattr(new, name) for name in FILES] == [getattr(old, name) for name in FILES]:
-            kept.append(new)
-    if after != before:
-        manifest.write(after, out / "manifest.csv", checksums.replace_recorded)
+            unchanged.append(new)
+    if new_rows != old_rows:
+        manifest.write(new_rows, out / "manifest.csv", checksums.replace_recorded)
         checksums.settle(out)
-    return kept
+    return unchanged
 
 
 def merge(out: Path, order: list[str]) -> None:
@@ -144,22 +144,24 @@ def merge(out: Path, order: list[str]) -> None:
     checksums.check_all(out)
     new = sorted(path for path in (out / "parts").iterdir() if not path.name.startswith("."))
     rows = [Video(**json.loads((path / "row.json").read_text())) for path in new]
-    place = {key: i for i, key in enumerate(order)}
+    position = {key: i for i, key in enumerate(order)}
     # also those of a stopped call for other videos; in the order of the data set, so that the tables come out alike
-    both = sorted(zip(rows, new, strict=True), key=lambda pair: (place.get(pair[0].key, len(place)), pair[0].key))
-    rows, new = [row for row, _ in both], [path for _, path in both]
-    good = [(row, path) for row, path in zip(rows, new, strict=True) if not (path / "skipped.json").exists()]
-    fresh = {row.key for row in rows}
-    if any((path / "crops.tar").exists() for _, path in good):
-        join_shards(out, [path for _, path in good], fresh)
-    for table, schema in (("faces", FACES), ("crops", CROPS)):
-        replace_rows(out / f"{table}.arrow", schema, [path / f"{table}.arrow" for _, path in good], fresh)
-    save_tracks(out)
-    together = sorted(
-        [r for r in read_manifest(out) if r.key not in fresh] + [row for row, _ in good],
-        key=lambda row: (place.get(row.key, -1), row.key),
+    pairs = sorted(
+        zip(rows, new, strict=True), key=lambda pair: (position.get(pair[0].key, len(position)), pair[0].key)
     )
-    skipped = [s for s in read_skipped(out) if s.video not in fresh]
+    rows, new = [row for row, _ in pairs], [path for _, path in pairs]
+    usable = [(row, path) for row, path in zip(rows, new, strict=True) if not (path / "skipped.json").exists()]
+    new_keys = {row.key for row in rows}
+    if any((path / "crops.tar").exists() for _, path in usable):
+        join_shards(out, [path for _, path in usable], new_keys)
+    for table, schema in (("faces", FACES), ("crops", CROPS)):
+        replace_rows(out / f"{table}.arrow", schema, [path / f"{table}.arrow" for _, path in usable], new_keys)
+    save_tracks(out)
+    merged = sorted(
+        [r for r in read_manifest(out) if r.key not in new_keys] + [row for row, _ in usable],
+        key=lambda row: (position.get(row.key, -1), row.key),
+    )
+    skipped = [s for s in read_skipped(out) if s.video not in new_keys]
     skipped += [
         Skipped(**json.loads((path / "skipped.json").read_text())) for path in new if (path / "skipped.json").exists()
     ]
@@ -167,12 +169,12 @@ def merge(out: Path, order: list[str]) -> None:
         writer = csv.DictWriter(f, NAMES)
         writer.writeheader()
         writer.writerows(map(asdict, sorted(skipped, key=lambda s: s.video)))
-    damaged = [one for one in read_damage(out) if one.video not in fresh]
+    damaged = [one for one in read_damage(out) if one.video not in new_keys]
     damaged += [
         Damage(**json.loads(path.read_text())) for path in (part / "damaged.json" for part in new) if path.exists()
     ]
     write_damage(out, damaged)
-    manifest.write(together, out / "manifest.csv", checksums.replace_recorded)
+    manifest.write(merged, out / "manifest.csv", checksums.replace_recorded)
     checksums.settle(out)
     forget(out)
 
@@ -186,18 +188,18 @@ def forget(out: Path) -> None:
     shutil.rmtree(merged, ignore_errors=True)
 
 
-def join_shards(out: Path, parts: list[Path], fresh: set[str]) -> None:
+def join_shards(out: Path, parts: list[Path], new_keys: set[str]) -> None:
     """Concatenates the tars of the videos to shards and moves the offsets along."""
-    used: set[str] = set()
+    used_shards: set[str] = set()
     if (out / "crops.arrow").exists():
         crops = load(out / "crops.arrow")
-        used = set(pc.unique(exclude(crops, pa.array(sorted(fresh), pa.string()))["image"]).to_pylist())
+        used_shards = set(pc.unique(exclude(crops, pa.array(sorted(new_keys), pa.string()))["image"]).to_pylist())
     folder = out / "shards"
     folder.mkdir(exist_ok=True)
     for path in folder.iterdir():  # of a merge that was killed
-        if f"shards/{path.name}" not in used:
+        if f"shards/{path.name}" not in used_shards:
             path.unlink()
-    number = 1 + max((int(Path(shard).stem.rsplit("-", 1)[1]) for shard in used), default=-1)
+    number = 1 + max((int(Path(shard).stem.rsplit("-", 1)[1]) for shard in used_shards), default=-1)
     group: list[Path] = []
     for i, part in enumerate(parts):
         group.append(part)
@@ -220,16 +222,16 @@ def exclude(table: pa.Table, videos: pa.Array) -> pa.Table:
     return table.filter(pc.invert(pc.is_in(table["video"], videos)))
 
 
-def replace_rows(path: Path, schema: pa.Schema, parts: list[Path], fresh: set[str]) -> None:
+def replace_rows(path: Path, schema: pa.Schema, parts: list[Path], new_keys: set[str]) -> None:
     """Streams the old rows but those of fresh videos, then the new ones."""
 
-    gone = pa.array(sorted(fresh), pa.string())
+    replaced = pa.array(sorted(new_keys), pa.string())
 
     def tables() -> Iterable[pa.Table]:
         if path.exists():
             before = load(path)
             for batch in before.to_batches():
-                yield exclude(pa.Table.from_batches([batch]), gone)
+                yield exclude(pa.Table.from_batches([batch]), replaced)
         for part in parts:
             moved = part.with_suffix(".moved.arrow")
             yield load(moved if moved.exists() else part)
@@ -240,26 +242,26 @@ def replace_rows(path: Path, schema: pa.Schema, parts: list[Path], fresh: set[st
 def runs(table: pa.Table) -> pa.Table:
     """Where the rows of each (video, track) begin, and how many there are."""
     starts: list[NDArray[np.int64]] = []
-    at, before = 0, None
+    offset, last_key = 0, None
     for batch in table.select(["video", "track"]).to_batches():
         video = batch["video"].dictionary_encode().indices.to_numpy()
         track = batch["track"].to_numpy()
-        new = np.flatnonzero((np.diff(video) != 0) | (np.diff(track) != 0)) + 1
-        first = (batch["video"][0].as_py(), int(track[0])) if len(track) else before
-        starts.append(at + (new if first == before else np.concatenate([[0], new])))
-        at, before = at + len(track), (batch["video"][-1].as_py(), int(track[-1])) if len(track) else before
+        changes_at = np.flatnonzero((np.diff(video) != 0) | (np.diff(track) != 0)) + 1
+        first = (batch["video"][0].as_py(), int(track[0])) if len(track) else last_key
+        starts.append(offset + (changes_at if first == last_key else np.concatenate([[0], changes_at])))
+        offset, last_key = offset + len(track), (batch["video"][-1].as_py(), int(track[-1])) if len(track) else last_key
     begin = np.concatenate([*starts, np.empty(0, np.int64)]).astype(np.int64)
-    places: dict[str, Any] = {"video": table["video"].take(begin), "track": table["track"].take(begin)}
-    return pa.table(places | {"first": begin, "count": np.diff(begin, append=at)})
+    columns: dict[str, Any] = {"video": table["video"].take(begin), "track": table["track"].take(begin)}
+    return pa.table(columns | {"first": begin, "count": np.diff(begin, append=offset)})
 
 
 def save_tracks(out: Path) -> None:
     paths = {name: out / f"{name}.arrow" for name in ("faces", "crops")}
     faces, crops = (runs(load(path)) for path in paths.values())
-    both = faces.join(crops, ["video", "track"], right_suffix="_crops").sort_by("first")
-    both = both.rename_columns(["video", "track", "faces_first", "faces", "crops_first", "crops"])
-    counts = {name: pc.fill_null(both[name], 0) for name in ("crops_first", "crops")}
-    table = pa.table({name: counts.get(name, both[name]) for name in TRACKS.names})
+    joined = faces.join(crops, ["video", "track"], right_suffix="_crops").sort_by("first")
+    joined = joined.rename_columns(["video", "track", "faces_first", "faces", "crops_first", "crops"])
+    filled = {name: pc.fill_null(joined[name], 0) for name in ("crops_first", "crops")}
+    table = pa.table({name: filled.get(name, joined[name]) for name in TRACKS.names})
     # the sizes tell tables that belong together from those of a call that was killed in between
     sizes = {name: str(path.stat().st_size) for name, path in paths.items()}
     save(out / "tracks.arrow", TRACKS.with_metadata(sizes), [table], checksums.replace_recorded)

@@ -1,4 +1,4 @@
-"""Giving back what was freed: among arrays that come and go, glibc's heap otherwise grows with the length of a film."""
+"""Giving back what was freed: among arrays that come and go, the heap of glibc otherwise grows with the video."""
 
 from __future__ import annotations
 

@@ -38,12 +38,12 @@ RESOLUTIONS = {
     "medium": [(320, 240), (480, 360), (640, 360), (360, 480)],
 }
 UNIQUE = ("identity", "name", "age")  # attributes that make no groups
-LAYOUT = 2  # raise when the same seed gives other pictures
+LAYOUT = 2  # raise when the same seed gives other images
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Everything that decides the pictures of a studio."""
+    """Everything that decides the images of a studio."""
 
     size: Size
     seed: int
@@ -62,16 +62,16 @@ class Plan:
         return 96 if self.size == "medium" else 48
 
     def cast(self) -> dict[str, list[Person]]:
-        """Everybody of each split, filmed or not: the same people whatever the size and the seed."""
+        """Everybody of each split, rendered or not: the same people whatever the size and the seed."""
         return cast(Path(self.people) if self.people else LONDON)
 
     def splits(self) -> dict[str, list[tuple[Person, Person]]]:
-        """The pairs that are filmed, each with the face of the other."""
+        """The pairs that are rendered, each with the face of the other."""
         out = {}
         for split, people in self.cast().items():
-            filmed = people[: 2 * self.pairs[split]]
-            random.Random(f"{self.seed} {split}").shuffle(filmed)
-            out[split] = list(zip(filmed[::2], filmed[1::2], strict=True))
+            chosen = people[: 2 * self.pairs[split]]
+            random.Random(f"{self.seed} {split}").shuffle(chosen)
+            out[split] = list(zip(chosen[::2], chosen[1::2], strict=True))
         return out
 
     def digest(self) -> str:
@@ -103,7 +103,7 @@ def cast(folder: Path) -> dict[str, list[Person]]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Video:
+class StudioVideo:
     """One video before it is encoded."""
 
     folder: str  # below the root, as FaceForensics++ names it
@@ -113,13 +113,13 @@ class Video:
     points: NDArray[np.float32]  # (T, 68, 2)
 
 
-def render(plan: Plan, target: Person, source: Person) -> Iterator[Video]:
+def render(plan: Plan, target: Person, source: Person) -> Iterator[StudioVideo]:
     """The real video of one id, then all its forgeries with the face of another."""
     shot, portrait = plan.shot(target.id), make_portrait(target)
     camera = open_camera(shot)
     frames = list(render_video(portrait, shot, camera))
-    real = [camera.shoot(frame.picture, i) for i, frame in enumerate(frames)]
-    yield Video(
+    real = [camera.shoot(frame.image, i) for i, frame in enumerate(frames)]
+    yield StudioVideo(
         folder="original_sequences/youtube",
         stem=target.id,
         frames=real,
@@ -143,10 +143,12 @@ def render(plan: Plan, target: Person, source: Person) -> Iterator[Video]:
             masks.append(((forged.alpha > 0) * 255).astype(np.uint8))
             moved.append(forged.points)
         folder = f"manipulated_sequences/{method}"
-        yield Video(folder=folder, stem=f"{target.id}_{source.id}", frames=fake, masks=masks, points=np.stack(moved))
+        yield StudioVideo(
+            folder=folder, stem=f"{target.id}_{source.id}", frames=fake, masks=masks, points=np.stack(moved)
+        )
 
 
-def film_id(plan: Plan, root: Path, target: Person, source: Person, forged: bool = True) -> None:
+def write_identity(plan: Plan, root: Path, target: Person, source: Person, forged: bool = True) -> None:
     """Renders and writes one id; the exact truth goes to a folder beside the videos."""
     cv2.setNumThreads(1)
     done = root / "truth" / "done" / target.id
@@ -214,6 +216,6 @@ def build(root: Path, plan: Plan, workers: int) -> Iterator[tuple[int, int]]:
     """Fills the folder, yielding (done, all); what an earlier run finished is kept."""
     begin(root, plan)
     jobs = [pair for pairs in plan.splits().values() for a, b in pairs for pair in ((a, b), (b, a))]
-    work: list[Job] = [(film_id, (plan, root, target, source)) for target, source in jobs]
+    work: list[Job] = [(write_identity, (plan, root, target, source)) for target, source in jobs]
     for done, _ in enumerate(run(work, workers), 1):
         yield done, len(work)

@@ -220,7 +220,7 @@ class Head:
 
 
 @dataclass(frozen=True, kw_only=True)
-class View:
+class HeadView:
     """What is seen where in a frame, at every fourth pixel; the same for whatever is painted on the head."""
 
     places: Array  # (h, w, 2) half face widths
@@ -228,16 +228,16 @@ class View:
     colour: Array  # (3,), of the light
 
 
-def look(head: Head, pose: Pose, light: Light, width: int, height: int) -> View:
+def look(head: Head, pose: Pose, light: Light, width: int, height: int) -> HeadView:
     x, y = np.arange(0, width + STEP, STEP), np.arange(0, height + STEP, STEP)
     places = head.unproject(pose, np.stack(np.meshgrid(x, y), -1).astype(np.float32))
     towards = pose.matrix().T @ light.direction
     shade = light.ambient + (1 - light.ambient) * np.clip(head.sample(head.normal, places) @ towards, 0, None)
     front = light.ambient + (1 - light.ambient) * light.direction[2]
-    return View(places=places, shade=(shade / front).astype(np.float32), colour=head.exposure * light.colour)
+    return HeadView(places=places, shade=(shade / front).astype(np.float32), colour=head.exposure * light.colour)
 
 
-def render(head: Head, texture: Array, view: View, box: tuple[int, int, int, int]) -> Array:
+def render(head: Head, texture: Array, view: HeadView, box: tuple[int, int, int, int]) -> Array:
     """The lit person over a box (x0, y0, x1, y1) of the frame, (h, w, 4) with alpha."""
     x0, y0, x1, y1 = box
     field = enlarge(np.dstack([head.pixels(view.places), view.shade]), STEP, x1 - x0, y1 - y0, x0, y0)

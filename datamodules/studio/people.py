@@ -1,4 +1,4 @@
-"""Who is filmed: people of whom there is a photograph, or a neutral and a smiling one."""
+"""Who is rendered: people of whom there is a photograph, or a neutral and a smiling one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from datamodules.faces.detection.blaze_face import BlazeFace, measure_roll
 from datamodules.faces.landmarks.base import Landmarks
 from datamodules.faces.landmarks.face_mesh import FaceMesh
 from datamodules.issues import Kind, report_issue
-from datamodules.media.image_sequence import PICTURES, is_picture
+from datamodules.media.image_sequence import IMAGE_SUFFIXES, is_image
 from datamodules.runtime.errors import UserError
 
 LONDON = Path(__file__).parent / "london"
@@ -82,9 +82,9 @@ def read_people(folder: Path = LONDON, landmarks: Landmarks | None = None) -> li
     for id in [id for id in {**table, **points} if id not in files]:
         report_issue("missing", f"{id}.jpg", "listed, but there is no photograph")
     people, reasons = [], []
-    for id, mine in sorted(files.items()):
+    for id, files_of_person in sorted(files.items()):
         photographs = {}
-        for expression, path in mine.items():
+        for expression, path in files_of_person.items():
             try:
                 photographs[expression] = open_photograph(path, points.get(id, {}).get(expression), landmarks)
             except Unusable as error:
@@ -114,9 +114,11 @@ def find_photographs(folder: Path) -> dict[str, dict[str, Path]]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.is_dir():
             continue
-        if not is_picture(path.name):
+        if not is_image(path.name):
             if path.suffix.lower() not in BESIDE:
-                report_issue("unexpected", path.name, f"left out: photographs end in {', '.join(sorted(PICTURES))}")
+                report_issue(
+                    "unexpected", path.name, f"left out: photographs end in {', '.join(sorted(IMAGE_SUFFIXES))}"
+                )
             continue
         id, _, expression = path.stem.rpartition("_")
         if not id or expression not in (NEUTRAL, SMILING):
@@ -124,7 +126,7 @@ def find_photographs(folder: Path) -> dict[str, dict[str, Path]]:
         if expression in found.setdefault(id, {}):
             raise UserError(f"{path}: {id} has a {expression} photograph already, {found[id][expression].name}")
         found[id][expression] = path
-    for id in [id for id, mine in found.items() if NEUTRAL not in mine]:
+    for id in [id for id, photographs in found.items() if NEUTRAL not in photographs]:
         report_issue("missing", f"{id}_{NEUTRAL}.jpg", f"left out: {found.pop(id)[SMILING].name} alone is not enough")
     return found
 
@@ -153,11 +155,14 @@ def read_points(path: Path) -> dict[str, dict[str, NDArray[np.float32]]]:
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        out = {id: {name: np.array(p, np.float32) for name, p in mine.items()} for id, mine in content.items()}
+        out = {
+            id: {name: np.array(p, np.float32) for name, p in by_expression.items()}
+            for id, by_expression in content.items()
+        }
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f'{path}: must hold {{"ID": {{"neutral": [[x, y], ...]}}}} ({error})') from error
-    for id, mine in out.items():
-        for name, points in mine.items():
+    for id, by_expression in out.items():
+        for name, points in by_expression.items():
             if points.shape != (68, 2) or not np.isfinite(points).all():
                 raise UserError(f"{path}: {id}, {name}: must be 68 finite points, is of shape {points.shape}")
     return out
@@ -175,9 +180,9 @@ def open_photograph(path: Path, points: NDArray[np.float32] | None, landmarks: L
     assert points is not None
     if (points.min(0) < -0.5).any() or (points.max(0) > (width - 0.5, height - 0.5)).any():
         raise Unusable("no face", f"the face reaches over the edge of its {width} x {height} pixels")
-    across = float(np.linalg.norm(points[16] - points[0]))
-    if across < LEAST:
-        raise Unusable("no face", f"the face is {across:.0f} pixels wide, must be {LEAST} or more")
+    jaw_width = float(np.linalg.norm(points[16] - points[0]))
+    if jaw_width < LEAST:
+        raise Unusable("no face", f"the face is {jaw_width:.0f} pixels wide, must be {LEAST} or more")
     return Photograph(path=path, points=points)
 
 
@@ -228,26 +233,28 @@ def split_people(people: list[Person]) -> dict[str, list[Person]]:
 
     Depends on ids, gender, group and age band alone. In the order of a draw: the first of a split are a fair sample.
     """
-    drawn = sorted(people, key=lambda person: draw_key(person.id))
-    if len(drawn) % 2:
-        odd = drawn.pop()
-        report_issue("held out", odd.neutral.path.name, "people are filmed in pairs: one of an odd number is left out")
-    sizes = split_sizes(len(drawn))
-    values = {person.id: [(name, person.attributes.get(name, "")) for name in BALANCED] for person in drawn}
-    totals = Counter(value for mine in values.values() for value in mine)
-    given: dict[str, Counter[tuple[str, str]]] = {split: Counter() for split in sizes}
+    shuffled = sorted(people, key=lambda person: draw_key(person.id))
+    if len(shuffled) % 2:
+        odd = shuffled.pop()
+        report_issue(
+            "held out", odd.neutral.path.name, "people are rendered in pairs: one of an odd number is left out"
+        )
+    sizes = split_sizes(len(shuffled))
+    groups_of = {person.id: [(name, person.attributes.get(name, "")) for name in BALANCED] for person in shuffled}
+    group_sizes = Counter(value for mine in groups_of.values() for value in mine)
+    assigned: dict[str, Counter[tuple[str, str]]] = {split: Counter() for split in sizes}
     out: dict[str, list[Person]] = {split: [] for split in sizes}
     # the rarest first, each to the split where the sum of squares of counts over expected counts grows least
-    for person in sorted(drawn, key=lambda person: min(totals[value] for value in values[person.id])):
-        mine = values[person.id]
+    for person in sorted(shuffled, key=lambda person: min(group_sizes[value] for value in groups_of[person.id])):
+        mine = groups_of[person.id]
         growth = {
-            split: sum((2 * given[split][value] + 1) / (size * totals[value]) for value in mine)
+            split: sum((2 * assigned[split][value] + 1) / (size * group_sizes[value]) for value in mine)
             for split, size in sizes.items()
             if len(out[split]) < size
         }
         split = min(growth, key=lambda one: growth[one])
         out[split].append(person)
-        given[split].update(mine)
+        assigned[split].update(mine)
     return {split: sorted(mine, key=lambda person: draw_key(person.id)) for split, mine in out.items()}
 
 

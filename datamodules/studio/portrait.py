@@ -20,7 +20,7 @@ FACE = 230.0  # pixels of the width of a face in the largest photograph that is 
 class Upright:
     """One photograph with its (2, 3) map from half face widths to its pixels."""
 
-    picture: Array  # (H, W, 3) in [0, 1]
+    image: Array  # (H, W, 3) in [0, 1]
     alpha: Array  # (H, W)
     points: Array  # (68, 2) in half face widths
     to_pixels: Array
@@ -28,15 +28,15 @@ class Upright:
 
 def rectify(photograph: Photograph, cut: bool) -> Upright:
     """Eyes level, the centre of the face at 0, half a face width long 1."""
-    picture, p = photograph.read(), photograph.points
+    image, p = photograph.read(), photograph.points
     shrink = FACE / float(np.linalg.norm(p[16] - p[0]))
     if shrink < 0.9:  # more than any shot shows
-        picture = cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+        image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
         p = ((p + 0.5) * shrink - 0.5).astype(np.float32)
     if cut:
-        foreground, alpha = cut_out(picture, p)
+        foreground, alpha = cut_out(image, p)
     else:
-        foreground, alpha = picture.astype(np.float32) / np.float32(255), np.ones(picture.shape[:2], np.float32)
+        foreground, alpha = image.astype(np.float32) / np.float32(255), np.ones(image.shape[:2], np.float32)
     across = p[42:48].mean(0) - p[36:42].mean(0)
     right = across / np.linalg.norm(across)
     down = np.array([-right[1], right[0]])
@@ -45,7 +45,7 @@ def rectify(photograph: Photograph, cut: bool) -> Upright:
     centre = (p[0] + p[16]) / 2
     centre = centre + (np.linalg.solve(axes, p[8] - centre)[1] - CHIN) * axes[:, 1]
     points = np.linalg.solve(axes, (p - centre).T).T.astype(np.float32)
-    return Upright(picture=foreground, alpha=alpha, points=points, to_pixels=np.column_stack([axes, centre]))
+    return Upright(image=foreground, alpha=alpha, points=points, to_pixels=np.column_stack([axes, centre]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ def align_smile(smiling: Upright, neutral: Array) -> Upright:
     full = np.vstack([move, [0, 0, 1]])  # from the neutral one's half face widths to its own
     back = np.linalg.inv(full)
     return Upright(
-        picture=smiling.picture,
+        image=smiling.image,
         alpha=smiling.alpha,
         points=(smiling.points @ back[:2, :2].T + back[:2, 2]).astype(np.float32),
         to_pixels=smiling.to_pixels @ full,
@@ -97,7 +97,7 @@ def draw_canvas(photo: Upright, scale: float) -> Array:
     m = photo.to_pixels
     pixels = np.column_stack([m[:, :2] / scale, m[:, :2] @ [LEFT + 0.5 / scale, TOP + 0.5 / scale] + m[:, 2]])
     shrink = float(np.linalg.norm(m[:, 0]) / scale)
-    layer = np.dstack([photo.picture, photo.alpha])
+    layer = np.dstack([photo.image, photo.alpha])
     if shrink > 1:  # sampled more coarsely than it is: without this, lashes and hair flicker
         layer = cv2.GaussianBlur(layer, (0, 0), 0.42 * np.sqrt(shrink**2 - 1) + 1e-3)
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP

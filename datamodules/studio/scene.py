@@ -1,4 +1,4 @@
-"""A person filmed: before a background, through a lens."""
+"""A person rendered: before a background, through a lens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from datamodules.studio.camera import Camera
 from datamodules.studio.face import Array
-from datamodules.studio.head import Head, View, look, render
+from datamodules.studio.head import Head, HeadView, look, render
 from datamodules.studio.portrait import CHIN, Portrait, make_grid
 from datamodules.studio.relief import smooth
 from datamodules.studio.scenery.background import Background
@@ -20,14 +20,14 @@ SHARPNESS = 1.35  # canvas pixels per pixel of the frame
 
 
 @dataclass(frozen=True, kw_only=True)
-class Frame:
+class RenderedFrame:
     """One frame before the sensor."""
 
-    picture: Array  # (H, W, 3)
+    image: Array  # (H, W, 3)
     person: Array  # (H, W), the share of the person
     behind: Array  # (H, W, 3), without the person and before the lens
     points: Array  # (68, 2) exact landmarks
-    view: View
+    view: HeadView
 
 
 def head_for(portrait: Portrait, shot: Shot, resolution: float = 1.0) -> Head:
@@ -51,7 +51,7 @@ def composite(layer: Array, behind: Array) -> Array:
     return behind + layer[..., 3:] * (layer[..., :3] - behind)
 
 
-def render_video(portrait: Portrait, shot: Shot, camera: Camera) -> Iterator[Frame]:
+def render_video(portrait: Portrait, shot: Shot, camera: Camera) -> Iterator[RenderedFrame]:
     """The frames of a real video, before the sensor adds its noise."""
     head = head_for(portrait, shot)
     dye(head, shot.clothes)
@@ -61,8 +61,8 @@ def render_video(portrait: Portrait, shot: Shot, camera: Camera) -> Iterator[Fra
         view = look(head, pose, light, shot.width, shot.height)
         layer = render(head, head.texture(shot.expressions[i]), view, box)
         behind = background.render(i, shot.camera_shift(i))
-        yield Frame(
-            picture=camera.focus(composite(layer, behind)),
+        yield RenderedFrame(
+            image=camera.focus(composite(layer, behind)),
             person=layer[..., 3].copy(),  # a view would keep the layer
             behind=behind,
             points=head.project(head.express(shot.expressions[i]), pose),
@@ -74,4 +74,4 @@ def shoot(portrait: Portrait, shot: Shot) -> Iterator[tuple[NDArray[np.uint8], A
     """The frames of a real video, each with its 68 exact landmarks."""
     camera = open_camera(shot)
     for i, frame in enumerate(render_video(portrait, shot, camera)):
-        yield camera.shoot(frame.picture, i), frame.points
+        yield camera.shoot(frame.image, i), frame.points

@@ -23,7 +23,7 @@ class Shot:
     poses: list[Pose]
     expressions: list[Expression]
     lights: list[Light]
-    shake: Array  # (T, 2), pixels by which a hand that holds the camera moves the picture
+    shake: Array  # (T, 2), pixels by which a hand that holds the camera moves the image
     clothes: Array  # (3,), what a white shirt is dyed with
     seed: int  # of background and camera
 
@@ -31,7 +31,7 @@ class Shot:
         return len(self.poses)
 
     def camera_shift(self, i: int) -> tuple[float, float]:
-        """Pixels by which the camera has moved, against which the picture moves."""
+        """Pixels by which the camera has moved, against which the image moves."""
         return float(-self.shake[i, 0]), float(-self.shake[i, 1])
 
 

@@ -32,7 +32,7 @@ def warn_of_margin(prepared: Path, cropper: Cropper) -> None:
     if cropper.margin < needed:
         rank_zero_warn(
             f"{prepared}: prepared with margin {cropper.margin:g}, a synthesis needs {needed:g}: many masks of "
-            f"forgeries will reach the border of the picture; run 'python -m suite prepare' with --margin {needed:g} "
+            f"forgeries will reach the border of the image; run 'python -m suite prepare' with --margin {needed:g} "
             f"--data.prepared {prepared}_m{10 * needed:.0f}"
         )
 
@@ -67,14 +67,14 @@ class Synthesis(nn.Module, ABC):
     """Its pairs of real and fake come from the same frame. In ``eval`` mode nothing is mirrored or changed in shape."""
 
     framing: Framing = WHOLE  # that of the method, which hands it over
-    nearest = 0  # of how many most alike faces of other videos one is the source; 0 where a face is its own
-    among = 0  # how many faces these are looked for among
+    neighbours = 0  # of how many most alike faces of other videos one is the source; 0 where a face is its own
+    candidates = 0  # how many faces these are looked for among
 
     def __init__(
         self,
         size: int | None = None,
         flip: float = 0.5,
-        change: float = 0.5,
+        distort: float = 0.5,
         crop: float = 0.14,
         rescale: tuple[float, float] = (0.85, 1.15),
         erase: tuple[float, float] = (0.02, 0.33),
@@ -84,14 +84,14 @@ class Synthesis(nn.Module, ABC):
         Args:
             size: Side of what is given back; that of the faces without it.
             flip: Probability of a mirror image at the end.
-            change: Probability that a pair is cropped, rescaled or partly erased: one of the three.
+            distort: Probability that a pair is cropped, rescaled or partly erased: one of the three.
             crop: Largest part of height, and of width, that a crop takes away.
             rescale: Smallest and largest zoom on the way.
-            erase: Smallest and largest part of the picture that is erased.
+            erase: Smallest and largest part of the image that is erased.
             compat: Crop and zoom stay at the upper left, black beyond or cut off, as released code has it.
         """
         super().__init__()
-        self.size, self.flip, self.change = size, flip, change
+        self.size, self.flip, self.distort = size, flip, distort
         self.crop, self.rescale, self.erase, self.compat = crop, rescale, erase, compat
 
     @property
@@ -134,7 +134,7 @@ class Synthesis(nn.Module, ABC):
             raise UserError(f"synthesis: clips of {batch.frames.shape[1]} frames; set clip to 1")
         if batch.label.is_cpu:
             self.check(batch)
-        k = 2 if self.nearest else 1
+        k = 2 if self.neighbours else 1
         b = len(batch) // k
         faces, landmarks = (
             torch.stack(list(x[:, 0].chunk(k)), 1) for x in (batch.frames, batch.landmarks)
@@ -164,7 +164,7 @@ class Synthesis(nn.Module, ABC):
             people=batch.people[:b] * 2,
             track=batch.track[twice],
             numbers=batch.numbers[twice],
-            counts=batch.counts[twice],
+            is_counted=batch.is_counted[twice],
         )
 
     @torch.no_grad()
@@ -188,12 +188,12 @@ class Synthesis(nn.Module, ABC):
 
     def cuts(self, b: int, height: int, width: int) -> list[Cut]:
         """Drawn, for pairs of this size."""
-        flip, change = draw_flags(self.flip * self.training, b), draw_flags(self.change * self.training, b)
+        flip, distort = draw_flags(self.flip * self.training, b), draw_flags(self.distort * self.training, b)
         out = []
         for i in range(b):
             window = self.framing.draw(height, width) if self.training else self.framing.middle(height, width)
             changes = self.crop, self.rescale, self.erase
-            shape = draw_shape(window[2], window[3], *changes) if change[i] else Shape()
+            shape = draw_shape(window[2], window[3], *changes) if distort[i] else Shape()
             out.append(Cut(window=window, flip=bool(flip[i]), shape=shape))
         return out
 

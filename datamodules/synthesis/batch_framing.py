@@ -16,7 +16,7 @@ from datamodules.synthesis.resize import line, sample_grid
 class Side(NamedTuple):
     """Of one pair along one axis, in pixels."""
 
-    first: float  # place in the picture of what comes first on the canvas
+    first: float  # place in the image of what comes first on the canvas
     step: float  # from one place to the next
     filled: int  # places; the canvas is black beyond
     length: int  # of the canvas that is shown

@@ -25,52 +25,59 @@ class FaceBlend(Synthesis):
     def __init__(
         self,
         hulls: tuple[str, ...] = KINDS,
-        nearest: int = 30,
-        among: int = 10_000,
-        smallest: int = 128,
-        bend: tuple[float, float] = (0.01, 0.15),
-        wear: int = 21,
-        grow: int = 5,
+        neighbours: int = 30,
+        candidates: int = 10_000,
+        min_side: int = 128,
+        displacement: tuple[float, float] = (0.01, 0.15),
+        max_erosion: int = 21,
+        max_dilation: int = 5,
         feather: float = 0.2,
-        coarse: float = 0.5,
-        coarsest: int = 64,
+        downscale: float = 0.5,
+        min_downscaled_side: int = 64,
         colour: float = 0.3,
         light: float = 0.5,
-        after_jpeg: float = 0.5,
+        jpeg: float = 0.5,
         quality: tuple[int, int] = (40, 100),
         **kwargs: Any,
     ) -> None:
         """
         Args:
             hulls: Kinds of mask, as datamodules.synthesis.hull has them: the whole face, or a part of it.
-            nearest: Faces of other videos, those with the most alike landmarks, of which one is blended in.
-            among: Faces that these are looked for among, at most.
-            smallest: Least side at which faces are blended, in pixels of a face of 317.
-            bend: Standard deviation of the shift of the mask's grid points, over its side.
-            wear: Largest odd side of the square by which half of the masks are worn away, at the size of blending.
-            grow: Largest odd side of the square by which the others grow.
+            neighbours: Faces of other videos, those with the most alike landmarks, of which one is blended in.
+            candidates: Faces that these are looked for among, at most.
+            min_side: Least side at which faces are blended, in pixels of a face of 317.
+            displacement: Standard deviation of the shift of the mask's grid points, over its side.
+            max_erosion: Largest odd side of the square by which half of the masks are eroded, at the size of
+                blending.
+            max_dilation: Largest odd side of the square by which the others grow.
             feather: Part of the mask's extent over which the blend fades in.
-            coarse: Probability that a finished pair is made smaller and enlarged again.
-            coarsest: Least side on that way, in pixels of a face of 317.
+            downscale: Probability that a finished pair is made smaller and enlarged again.
+            min_downscaled_side: Least side on that way, in pixels of a face of 317.
             colour: Probability that the shown face is seen by another camera, and that its channels are shifted.
             light: Probability of another gamma there, of blur or noise, and of another brightness or hue.
-            after_jpeg: Probability of a JPEG of the face that is shown, before another is blended in.
+            jpeg: Probability of a JPEG of the face that is shown, before another is blended in.
             quality: Quality range of that JPEG.
             **kwargs: See Synthesis.
         """
         super().__init__(**kwargs)
         check_hulls(hulls)
-        self.hulls, self.nearest, self.among, self.smallest, self.bend = hulls, nearest, among, smallest, bend
-        self.wear, self.grow, self.feather = wear, grow, feather
-        self.coarse, self.coarsest = coarse, coarsest
-        self.colour, self.light, self.after_jpeg, self.quality = colour, light, after_jpeg, quality
+        self.hulls, self.neighbours, self.candidates, self.min_side, self.displacement = (
+            hulls,
+            neighbours,
+            candidates,
+            min_side,
+            displacement,
+        )
+        self.max_erosion, self.max_dilation, self.feather = max_erosion, max_dilation, feather
+        self.downscale, self.min_downscaled_side = downscale, min_downscaled_side
+        self.colour, self.light, self.jpeg, self.quality = colour, light, jpeg, quality
 
     def blend(self, faces: Tensor, landmarks: Tensor) -> Blend:
         shown, source = faces.unbind(1)
         b, _, h, w = shown.shape
         if self.training:
             shown = torch.stack([self.change_colours(image) for image in shown])
-        share = torch.randint(self.smallest, UNIT + 1, (b,)) / UNIT  # at which they are blended
+        share = torch.randint(self.min_side, UNIT + 1, (b,)) / UNIT  # at which they are blended
         mask = self.mask(landmarks[:, 0], share, h, w)
         weight = feather(mask, self.feather)
         fake = torch.empty_like(shown)
@@ -84,11 +91,11 @@ class FaceBlend(Synthesis):
         b, device = len(landmarks), landmarks.device
         kind = torch.randint(len(self.hulls), (b,))
         hull = hull_masks(landmarks, [self.hulls[i] for i in kind.tolist()], height, width)
-        jitter = torch.randn(b, 2, GRID, GRID) * draw_between(*self.bend, b)[:, None, None, None]
+        jitter = torch.randn(b, 2, GRID, GRID) * draw_between(*self.displacement, b)[:, None, None, None]
         whole = bend(hull, jitter.to(device)) > 1 - 1e-4  # what is partly covered is not
         worn = draw_flags(0.5, b)
         changed = torch.empty_like(whole)
-        for chosen, change, most in ((worn, erode, self.wear), (~worn, dilate, self.grow)):
+        for chosen, change, most in ((worn, erode, self.max_erosion), (~worn, dilate, self.max_dilation)):
             sides = 2 * torch.randint(0, (most + 1) // 2, (b,)) + 1
             # those of a square at the size of blending
             sides = 2 * (sides * height / UNIT / share / 2).floor().long() + 1
@@ -100,8 +107,8 @@ class FaceBlend(Synthesis):
     def coarsen(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Real and fake of some pairs made smaller and enlarged again."""
         b, _, h, w = real.shape
-        chosen, nearest = draw_flags(self.coarse, b), draw_flags(0.5, b)
-        share = torch.randint(self.coarsest, UNIT + 1, (b,)) / UNIT
+        chosen, nearest = draw_flags(self.downscale, b), draw_flags(0.5, b)
+        share = torch.randint(self.min_downscaled_side, UNIT + 1, (b,)) / UNIT
         real, fake = real.clone(), fake.clone()
         for i in chosen.nonzero().flatten().tolist():
             small = (round(float(share[i]) * h), round(float(share[i]) * w))
@@ -121,7 +128,7 @@ class FaceBlend(Synthesis):
             image = vision.adjust_contrast(image, gain[1])
             image = vision.adjust_saturation(image, gain[2])
             image = turn_colours(image, 0.4 * u[3] - 0.2, 0, 0)
-        if does["jpeg"] < self.after_jpeg:
+        if does["jpeg"] < self.jpeg:
             image = jpeg(image, int(torch.randint(self.quality[0], self.quality[1] + 1, ())), UNIT)
         if does["shift"] < self.colour:
             image = add_shift(image[None], draw_between(-1, 1, 1, 3) * 20 / 255)[0]

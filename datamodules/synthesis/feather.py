@@ -18,7 +18,7 @@ def bend(mask: Tensor, jitter: Tensor) -> Tensor:
 
     Args:
         mask: (B, 1, H, W).
-        jitter: (B, 2, GRID, GRID) shift of the points, over width and height; they stay in the picture.
+        jitter: (B, 2, GRID, GRID) shift of the points, over width and height; they stay in the image.
     """
     h, w = mask.shape[-2:]
     line = torch.linspace(0, 1, GRID, device=mask.device)

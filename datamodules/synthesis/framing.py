@@ -122,7 +122,7 @@ def resize(x: Tensor, height: int, width: int) -> Tensor:
 def apply_shape(x: Tensor, shape: Shape, compat: bool, out: Tensor) -> None:
     """
     Args:
-        x: (B, C, H, W), pictures in bytes or masks in [0, 1]; stretched where the proportions differ.
+        x: (B, C, H, W), images in bytes or masks in [0, 1]; stretched where the proportions differ.
         compat: The shape changes after it was decided where pixels go: at the upper left, black beyond or cut off.
         out: (B, C, h, w) to fill, black where a crop changed the proportions.
     """

@@ -11,7 +11,7 @@ from datamodules.runtime.errors import UserError
 from datamodules.synthesis.base import COARSER, Blend, Synthesis
 from datamodules.synthesis.framing import Framing
 
-SHARED = ("size", "flip", "change", "crop", "rescale", "erase", "compat")
+SHARED = ("size", "flip", "distort", "crop", "rescale", "erase", "compat")
 
 
 class Mixture(Synthesis):
@@ -29,8 +29,8 @@ class Mixture(Synthesis):
         if not parts or len(weights) != len(parts) or min(weights) <= 0:
             raise UserError(f"weights {weights}: must be {len(parts)} numbers above 0, one for each of parts")
         self.parts, self.weights = nn.ModuleList(parts), torch.tensor(weights)
-        self.nearest = max(part.nearest for part in parts)
-        self.among = max(part.among for part in parts)
+        self.neighbours = max(part.neighbours for part in parts)
+        self.candidates = max(part.candidates for part in parts)
         for part in parts:
             for name in SHARED:
                 setattr(part, name, getattr(self, name))
@@ -65,7 +65,7 @@ class Mixture(Synthesis):
             rows = (which == i).nonzero().flatten().to(faces.device)
             if not len(rows):
                 continue
-            k = 2 if part.nearest else 1  # a face, and its source where one is needed
+            k = 2 if part.neighbours else 1  # a face, and its source where one is needed
             blend = part.blend(faces[rows, :k], landmarks[rows, :k])
             out.pairs[rows], out.mask[rows], out.boundary[rows] = blend.pairs, blend.mask, blend.boundary
         return out

@@ -58,18 +58,18 @@ class Candidates:
 class WithSources(Dataset[Sample]):
     """The samples asked for, then the source of each real one; nothing but the address decides which."""
 
-    def __init__(self, clips: CropClips, count: int, among: int, seed: int) -> None:
+    def __init__(self, clips: CropClips, count: int, most: int, seed: int) -> None:
         """
         Args:
             count: Number of nearest faces among which one is drawn.
-            among: At most so many are compared, drawn once.
+            most: At most so many are compared, drawn once.
             seed: Seed of both draws.
         """
         self.clips, self.count, self.seed = clips, count, seed
         self.is_real = clips.known.videos["label"].to_numpy()[clips.known.owner] == 0
         rows = np.flatnonzero(np.repeat(self.is_real, clips.known.count))
-        if len(rows) > among:
-            rows = rows[np.sort(generator(seed).choice(len(rows), among, replace=False))]
+        if len(rows) > most:
+            rows = rows[np.sort(generator(seed).choice(len(rows), most, replace=False))]
         self.candidates = gather(clips, rows)
         if self.candidates.fewest < 1:
             folders = ", ".join(map(str, clips.folders))

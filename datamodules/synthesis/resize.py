@@ -1,4 +1,4 @@
-"""Pictures of a batch cut, resized and padded each in its own way, in one operation: on a GPU a loop would be slow."""
+"""Images of a batch cut, resized and padded each in its own way, in one operation: on a GPU a loop would be slow."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from datamodules.synthesis.soft_mask import elastic, sampling_coordinates, softe
 
 
 @dataclass(kw_only=True)
-class Draws:
+class BlendDraws:
     """The numbers of B forgeries, drawn on the CPU whatever the device."""
 
     mirrored: Tensor  # (B,) bool
@@ -123,10 +123,10 @@ class SelfBlend(Synthesis):
                 drawn.append(self.draws(min(step, b - start), *faces.shape[-2:]))
         yield slice(0, b), self.blend_drawn(faces, landmarks, join_draws(drawn))
 
-    def draws(self, b: int, height: int, width: int) -> Draws:
+    def draws(self, b: int, height: int, width: int) -> BlendDraws:
         """All numbers of the forgeries of b faces."""
         sides = [int(side * height / 256) for side in self.kernel]
-        return Draws(
+        return BlendDraws(
             mirrored=draw_flags(0.5 * self.training, b),
             high=draw_flags(self.forehead, b),
             hull=torch.randint(len(self.hulls), (b,)),
@@ -156,29 +156,35 @@ class SelfBlend(Synthesis):
             quality=torch.randint(self.quality[0], self.quality[1] + 1, (b,)),
         )
 
-    def blend_drawn(self, faces: Tensor, landmarks: Tensor, drawn: Draws) -> Blend:
-        images, points, d = faces[:, 0], landmarks[:, 0], drawn
+    def blend_drawn(self, faces: Tensor, landmarks: Tensor, drawn: BlendDraws) -> Blend:
+        images, points = faces[:, 0], landmarks[:, 0]
         h, w = images.shape[-2:]
-        kinds = [(d.sharp if kind == 1 else ~d.sharp & (d.factor == kind)).nonzero().flatten() for kind in (1, 2, 4)]
-        colours = [d.shift, d.contrast, d.brightness, d.amount[kinds[0]], d.lightness[kinds[0]]]
-        chosen = [d.mirrored.nonzero().flatten(), d.swapped.nonzero().flatten()]
-        way = [*sampling_coordinates(1 / d.zoom, -d.move / d.zoom, h, w), d.noise]
-        mirrored, swapped, *numbers, ratio = move([*chosen, *kinds, *colours, *way, d.ratio], images.device)
+        kinds = [
+            (drawn.sharp if kind == 1 else ~drawn.sharp & (drawn.factor == kind)).nonzero().flatten()
+            for kind in (1, 2, 4)
+        ]
+        colours = [drawn.shift, drawn.contrast, drawn.brightness, drawn.amount[kinds[0]], drawn.lightness[kinds[0]]]
+        row_tensors = [drawn.mirrored.nonzero().flatten(), drawn.swapped.nonzero().flatten()]
+        displacement = [*sampling_coordinates(1 / drawn.zoom, -drawn.move / drawn.zoom, h, w), drawn.noise]
+        mirrored, swapped, *tensors, ratio = move(
+            [*row_tensors, *kinds, *colours, *displacement, drawn.ratio], images.device
+        )
         images[mirrored] = images[mirrored].flip(-1)
         points[mirrored] = mirror_points(points[mirrored], w)
         names = [
-            HIGH if high and name == "all" else name for name, high in zip(self.names(d.hull), d.high, strict=True)
+            HIGH if high and name == "all" else name
+            for name, high in zip(self.names(drawn.hull), drawn.high, strict=True)
         ]
         hull = hull_masks(points, names, h, w)  # the others do not use the forehead
-        source, target = change_colours(images, numbers[:3], *numbers[3:8]), images
+        source, target = change_colours(images, tensors[:3], *tensors[3:8]), images
         source[swapped], target[swapped] = target[swapped], source[swapped]
-        source, hull = self.displace(source, hull, *numbers[8:])
+        source, hull = self.displace(source, hull, *tensors[8:])
         kernel = 2 * (int(self.kernel[1] * h / 256) // 2) + 1
-        mask = soften(hull, d.resize, d.erode, d.blur, d.sigma, self.resize[1], kernel)
+        mask = soften(hull, drawn.resize, drawn.erode, drawn.blur, drawn.sigma, self.resize[1], kernel)
         ratio = ratio[:, None, None, None]
         fake = torch.lerp(target, source, ratio * mask)
         region = ratio * mask if self.ratio_in_mask else mask
-        return self.age(self.frame_blend(target, fake, region, d.cuts), d)
+        return self.age(self.frame_blend(target, fake, region, drawn.cuts), drawn)
 
     def names(self, hull: Tensor) -> list[str]:
         return [self.hulls[i] for i in hull.tolist()]
@@ -193,21 +199,25 @@ class SelfBlend(Synthesis):
         source = F.grid_sample(source, straight, padding_mode="zeros", align_corners=True)
         return source, F.grid_sample(hull, bent, mode="nearest", padding_mode="zeros", align_corners=True)
 
-    def age(self, blend: Blend, d: Draws) -> Blend:
+    def age(self, blend: Blend, drawn: BlendDraws) -> Blend:
         """Real and fake alike shifted in colour, lit and compressed."""
         pairs = blend.pairs
-        strength = 3 * self.light * d.is_lit
-        change = 255 * (self.colour_shift * d.is_shifted[:, None] * d.after_shift + (strength * d.lift)[:, None])
-        changed, compressed = (chosen.nonzero().flatten() for chosen in (d.is_shifted | d.is_lit, d.is_compressed))
-        numbers = [changed, (1 + strength * d.gain)[changed], change[changed], compressed]
-        rows, gain, lift, others = move(numbers, pairs.device)
-        for some in parts(len(rows), pairs):
-            seen = (pairs[rows[some]] * gain[some, None, None, None, None]).add_(lift[some, None, :, None, None])
-            pairs[rows[some]] = seen.clamp_(0, 255).round_().to(torch.uint8)
-        for some in parts(len(others), pairs):
-            images = pairs[others[some]].flatten(0, 1).float() / 255
-            after = jpegs(images, d.quality[compressed[some]].repeat_interleave(2), SIDE)
-            pairs[others[some]] = to_uint8(after).view(-1, *pairs.shape[1:])
+        strength = 3 * self.light * drawn.is_lit
+        offset = 255 * (
+            self.colour_shift * drawn.is_shifted[:, None] * drawn.after_shift + (strength * drawn.lift)[:, None]
+        )
+        changed, compressed = (
+            is_chosen.nonzero().flatten() for is_chosen in (drawn.is_shifted | drawn.is_lit, drawn.is_compressed)
+        )
+        tensors = [changed, (1 + strength * drawn.gain)[changed], offset[changed], compressed]
+        rows, gain, lift, jpeg_rows = move(tensors, pairs.device)
+        for part in parts(len(rows), pairs):
+            lit = (pairs[rows[part]] * gain[part, None, None, None, None]).add_(lift[part, None, :, None, None])
+            pairs[rows[part]] = lit.clamp_(0, 255).round_().to(torch.uint8)
+        for part in parts(len(jpeg_rows), pairs):
+            images = pairs[jpeg_rows[part]].flatten(0, 1).float() / 255
+            decoded = jpegs(images, drawn.quality[compressed[part]].repeat_interleave(2), SIDE)
+            pairs[jpeg_rows[part]] = to_uint8(decoded).view(-1, *pairs.shape[1:])
         return blend
 
 
@@ -248,8 +258,8 @@ def mirror_points(points: Tensor, width: int) -> Tensor:
     return out
 
 
-def join_draws(draws: Sequence[Draws]) -> Draws:
+def join_draws(draws: Sequence[BlendDraws]) -> BlendDraws:
     """Of one batch, what was drawn for its parts."""
-    parts: dict[str, list[Any]] = {f.name: [getattr(one, f.name) for one in draws] for f in fields(Draws)}
+    parts: dict[str, list[Any]] = {f.name: [getattr(one, f.name) for one in draws] for f in fields(BlendDraws)}
     cuts = [cut for each in parts.pop("cuts") for cut in each]
-    return Draws(cuts=cuts, **{name: torch.cat(each) for name, each in parts.items()})
+    return BlendDraws(cuts=cuts, **{name: torch.cat(each) for name, each in parts.items()})

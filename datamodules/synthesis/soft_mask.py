@@ -1,4 +1,4 @@
-"""From the hull of a face to the soft mask that two pictures are blended with; every step is given its numbers."""
+"""From the hull of a face to the soft mask that two images are blended with; every step is given its numbers."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def convolve(x: Tensor, weight: Tensor) -> Tensor:
     """(B, H, W) convolved along both axes with a kernel (B, K) for each; zeros beyond the edge."""
     half = weight.shape[1] // 2
     flat = x[None]
-    if x.is_cpu:  # side by side in memory, eight pictures are convolved at once: eight times as fast
+    if x.is_cpu:  # side by side in memory, eight images are convolved at once: eight times as fast
         flat = flat.contiguous(memory_format=torch.channels_last)
     flat = F.conv2d(flat, weight[:, None, None], padding=(0, half), groups=len(x))
     return F.conv2d(flat, weight[:, None, :, None], padding=(half, 0), groups=len(x))[0]

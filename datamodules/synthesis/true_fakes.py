@@ -31,7 +31,15 @@ class MixedSampler(DistributedSampler[Address]):
 
     @classmethod
     def create(
-        cls, faces: Faces, draws: int, real: int, fake: int, seed: int, rank: int, world: int, weights: Sequence[float]
+        cls,
+        faces: Faces,
+        draws: int,
+        real: int,
+        fake: int,
+        seed: int,
+        rank: int,
+        world_size: int,
+        weights: Sequence[float],
     ) -> MixedSampler:
         """
         Args:
@@ -40,8 +48,8 @@ class MixedSampler(DistributedSampler[Address]):
         each = []
         for label, count in ((0, real), (1, fake)):
             mine = replace(faces, size=np.where(faces.label == label, faces.size, 0))
-            about = {"balance": False, "rank": rank, "world": world, "weights": weights}
-            each.append(TrainSampler(mine, draws, count * world, seed, **about))  # type: ignore[arg-type]
+            about = {"balance": False, "rank": rank, "world_size": world_size, "weights": weights}
+            each.append(TrainSampler(mine, draws, count * world_size, seed, **about))  # type: ignore[arg-type]
         return cls(each[0], each[1], real, fake)
 
     def set_epoch(self, epoch: int) -> None:
@@ -87,10 +95,10 @@ def mix(synthesis: Synthesis, batch: Batch, seeds: Sequence[int] | None = None, 
     if not any(map(is_forged, batch.video)):
         return synthesis(batch, seeds)
     fakes = [i for i, video in enumerate(batch.video) if is_forged(video)]
-    shown = (len(batch) + len(fakes)) // 2 if synthesis.nearest else len(batch)
+    shown = (len(batch) + len(fakes)) // 2 if synthesis.neighbours else len(batch)
     reals = sorted(set(range(shown)) - set(fakes))
     count = len(reals) - len(fakes) if only_some else len(reals)
-    sources = list(range(shown, shown + count)) if synthesis.nearest else []
+    sources = list(range(shown, shown + count)) if synthesis.neighbours else []
     whole = reals[count:] + fakes
     parts = []
     if count:

@@ -38,7 +38,7 @@ class MappingPrediction(Prediction):
     """With what the loss of the mapping needs."""
 
     distance: Tensor  # (B, T, 1, H, W) of the mapped from the shown
-    where: Tensor  # (B, T, 1, H, W) 1 where something was recovered
+    is_recovered: Tensor  # (B, T, 1, H, W) 1 where something was recovered
 
 
 class Delocate(Method):
@@ -108,10 +108,10 @@ class Delocate(Method):
         self.register_buffer("margin", torch.tensor(float("nan") if margin is None else margin))
         self.mapping = Mapping(mapping_width, mapping_depth) if mapping_width else None
         self.unet = UNet(encoder, 9, trunk_weights, widths, groups=groups)
-        told = self.unet.width + len(face_parts.PARTS) + (self.generator.width if sees_class else 0)
+        in_features = self.unet.width + len(face_parts.PARTS) + (self.generator.width if sees_class else 0)
         self.sees_class, self.feather = sees_class, feather
-        last = compute_in_float32(nn.Linear(256, 1))
-        self.classifier = nn.Sequential(nn.LayerNorm(told), nn.Linear(told, 256), nn.GELU(), last)
+        output = compute_in_float32(nn.Linear(256, 1))
+        self.classifier = nn.Sequential(nn.LayerNorm(in_features), nn.Linear(in_features, 256), nn.GELU(), output)
         self.kept = ReconstructionCache() if cache else None
         self.mask_weight, self.map_weight = mask_weight, map_weight
         self.split, self.meta_step, self.meta_weight = split, meta_step, meta_weight
@@ -152,18 +152,18 @@ class Delocate(Method):
 
     def predict(self, batch: Batch) -> Prediction:
         if self.training and self.kept is not None:
-            found = self.kept.get_or_make(batch, self.recover_parts)
+            recovered = self.kept.get_or_make(batch, self.recover_parts)
         else:
-            found = self.recover_parts(batch)
-        return self.map_forgery(batch, *found)
+            recovered = self.recover_parts(batch)
+        return self.map_forgery(batch, *recovered)
 
     @torch.no_grad()
     def recover_parts(self, batch: Batch) -> tuple[Tensor, ...]:
         """(B * T, 3, H, W) with parts recovered, (B * T, 1, side, side) where, and the class token if it is seen."""
         images, side = batch.frames.flatten(0, 1), self.generator.side
-        whole, times = reconstruct(self.generator, images, self.masking.passes(side, self.points(batch)))
-        where = (times > 0).float().view(-1, 1, side, side)
-        return whole, where, *([self.generator.summary(images)] if self.sees_class else [])
+        reconstruction, times = reconstruct(self.generator, images, self.masking.passes(side, self.points(batch)))
+        is_recovered = (times > 0).float().view(-1, 1, side, side)
+        return reconstruction, is_recovered, *([self.generator.summary(images)] if self.sees_class else [])
 
     def points(self, batch: Batch) -> Tensor:
         """(B * T, 68, 2) landmarks, in patches."""
@@ -172,26 +172,28 @@ class Delocate(Method):
     def forward(self, frames: Tensor) -> Prediction:
         raise UserError("Delocate: needs landmarks")
 
-    def feather_mask(self, where: Tensor) -> Tensor:
+    def feather_mask(self, is_recovered: Tensor) -> Tensor:
         """Falls to 0 at the border of what was recovered."""
-        inward = 1 - F.max_pool2d(1 - where, 2 * self.feather + 1, 1, self.feather)
-        return where * F.avg_pool2d(inward, 2 * self.feather + 1, 1, self.feather)
+        inward = 1 - F.max_pool2d(1 - is_recovered, 2 * self.feather + 1, 1, self.feather)
+        return is_recovered * F.avg_pool2d(inward, 2 * self.feather + 1, 1, self.feather)
 
-    def map_forgery(self, batch: Batch, whole: Tensor, where: Tensor, *known: Tensor) -> MappingPrediction:
+    def map_forgery(
+        self, batch: Batch, reconstruction: Tensor, is_recovered: Tensor, *class_token: Tensor
+    ) -> MappingPrediction:
         images, clip = batch.frames.flatten(0, 1), batch.frames.shape[1]
-        where = F.interpolate(where, size=images.shape[-2:])
-        whole = images + self.feather_mask(where) * (whole - images)
-        apart = (images - whole).abs()
-        mapped = whole if self.mapping is None else self.mapping(whole, apart)
+        is_recovered = F.interpolate(is_recovered, size=images.shape[-2:])
+        reconstruction = images + self.feather_mask(is_recovered) * (reconstruction - images)
+        residual = (images - reconstruction).abs()
+        mapped = reconstruction if self.mapping is None else self.mapping(reconstruction, residual)
         distance = (mapped - images).abs()
-        shown = torch.cat([(images - self.mean) / self.std, (mapped - self.mean) / self.std, distance / self.std], 1)
-        mask, coarsest = self.unet(shown)
-        per_patch = F.avg_pool2d(apart.mean(1, keepdim=True), self.generator.patch).flatten(1)
+        inputs = torch.cat([(images - self.mean) / self.std, (mapped - self.mean) / self.std, distance / self.std], 1)
+        mask, coarsest = self.unet(inputs)
+        per_patch = F.avg_pool2d(residual.mean(1, keepdim=True), self.generator.patch).flatten(1)
         parts = torch.stack(
             list(face_parts.parts(self.points(batch), self.generator.side).values()), 1
         ).float()  # (B, 3, N)
         errors = (parts * per_patch[:, None]).sum(2) / parts.sum(2).clamp(min=1)
-        logit = self.classifier(torch.cat([coarsest, errors, *known], 1))[:, 0]
+        logit = self.classifier(torch.cat([coarsest, errors, *class_token], 1))[:, 0]
 
         def clips(frames: Tensor) -> Tensor:
             return frames.unflatten(0, (-1, clip))
@@ -199,18 +201,20 @@ class Delocate(Method):
         return MappingPrediction(
             logit=clips(logit).mean(1),
             mask_logit=clips(mask),
-            recovered=clips(whole),
+            recovered=clips(reconstruction),
             distance=clips(distance.mean(1, keepdim=True)),
-            where=clips(where),
+            is_recovered=clips(is_recovered),
         )
 
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         assert isinstance(prediction, MappingPrediction)
         assert prediction.mask_logit is not None
-        found = mask_losses.cross_entropy(prediction.mask_logit, batch) + mask_losses.dice(prediction.mask_logit, batch)
+        mask_loss = mask_losses.cross_entropy(prediction.mask_logit, batch) + mask_losses.dice(
+            prediction.mask_logit, batch
+        )
         out = {
             "label": self.label_loss(prediction.logit, batch),
-            "mask": self.mask_weight * found,
+            "mask": self.mask_weight * mask_loss,
         }
         if self.mapping is not None:
             out["mapping"] = self.map_weight * self.mapping_loss(prediction, batch)
@@ -218,20 +222,22 @@ class Delocate(Method):
 
     def mapping_loss(self, prediction: MappingPrediction, batch: Batch) -> Tensor:
         """Reals near to what is shown; fakes, where they are forged, at least the margin away."""
-        fake, known = batch.label == 1, batch.has_mask
-        region = torch.where((fake & known)[:, None, None, None, None], batch.mask > 0.5, True) * prediction.where
+        fake, has_mask = batch.label == 1, batch.has_mask
+        region = (
+            torch.where((fake & has_mask)[:, None, None, None, None], batch.mask > 0.5, True) * prediction.is_recovered
+        )
         count = region.flatten(1).sum(1)
         mean = (prediction.distance.float() * region).flatten(1).sum(1) / count.clamp(min=1)
-        each = torch.where(fake, (self.margin - mean).clamp(min=0), mean)
-        return (each * (count > 0)).sum() / max(1, len(each))
+        losses = torch.where(fake, (self.margin - mean).clamp(min=0), mean)
+        return (losses * (count > 0)).sum() / max(1, len(losses))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         if self.split == "none":
             return super().training_step(batch, batch_idx)
         methods = [name.split("/")[1] for name in batch.video]
-        found = meta_learning.halves(methods, batch.people, self.split, self.draws())
-        if found is not None:
-            return super().training_step(batch.rows(found[self.is_second_pass]), batch_idx)
+        split_rows = meta_learning.halves(methods, batch.people, self.split, self.draws())
+        if split_rows is not None:
+            return super().training_step(batch.rows(split_rows[self.is_second_pass]), batch_idx)
         # an ordinary step; other processes may have found a split, and wait for a second pass of this one
         loss = super().training_step(batch, batch_idx)
         return 0 * loss if self.is_second_pass else loss
@@ -247,9 +253,9 @@ class Delocate(Method):
             with super().perturbed_weights():
                 yield
             return
-        home = meta_learning.descend(list(self.parameters()), self.meta_step)
+        weights = meta_learning.descend(list(self.parameters()), self.meta_step)
         try:
             with meta_learning.still_statistics(self.unet):
                 yield
         finally:
-            meta_learning.restore(home, self.meta_weight)
+            meta_learning.restore(weights, self.meta_weight)

@@ -37,8 +37,8 @@ class Mapping(nn.Module):
             nn.Conv2d(6, width, 3, padding=1), *(Residual(width) for _ in range(depth)), nn.Conv2d(width, 3, 1)
         )
 
-    def forward(self, whole: Tensor, apart: Tensor) -> Tensor:
-        out: Tensor = whole + 0.5 * torch.tanh(self.layers(torch.cat([whole, apart], 1)))
+    def forward(self, reconstruction: Tensor, residual: Tensor) -> Tensor:
+        out: Tensor = reconstruction + 0.5 * torch.tanh(self.layers(torch.cat([reconstruction, residual], 1)))
         return out
 
 
@@ -55,7 +55,7 @@ class Gates(nn.Module):
         return x * torch.maximum(channel, self.place(x).sigmoid())
 
 
-class Up(nn.Module):
+class UpBlock(nn.Module):
     """Twice the size, or as large as what it is joined with."""
 
     def __init__(self, width: int, beside: int, out: int, gated: bool) -> None:
@@ -98,7 +98,7 @@ class UNet(nn.Module):
             raise UserError(f"widths {list(widths)}: encoder {encoder!r} wants {len(beside)} of them")
         inward = [self.width, *widths]
         parts = zip(inward, reversed(beside), widths, strict=False)
-        self.decoder = nn.ModuleList(Up(width, skip, out, gated) for width, skip, out in parts)
+        self.decoder = nn.ModuleList(UpBlock(width, skip, out, gated) for width, skip, out in parts)
         last = inward[len(self.decoder)]
         self.last = nn.Sequential(
             nn.Conv2d(last, last // 2, 3, padding=1), nn.ReLU(), compute_in_float32(nn.Conv2d(last // 2, 1, 1))

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from lightning_modules.laa_net.losses import similarity
-from lightning_modules.laa_net.network import Heads
+from lightning_modules.laa_net.network import LAAHeads
 
 
-def boundary_logit(heads: Heads) -> Tensor:
+def boundary_logit(heads: LAAHeads) -> Tensor:
     """(B, h, w) logit that there is a vulnerable point, and that a place agrees with it."""
     points, embedding = heads.points.float().flatten(1), heads.embedding.float()
     anchor = anchor_of(points, embedding.flatten(2))

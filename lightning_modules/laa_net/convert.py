@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from datamodules.runtime.errors import UserError
-from lightning_modules.laa_net.network import Network
+from lightning_modules.laa_net.network import LAANetwork
 from lightning_modules.weights import rename_state, strip_prefix
 
 REPEATS = (2, 4, 4, 6, 6, 8, 2)  # blocks of each stage of EfficientNet-B4
@@ -73,4 +73,4 @@ def convert_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         twin = given.get(ALIASED + name.removeprefix(ALIAS))
         if twin is None or not torch.equal(twin, given.pop(name)):
             raise UserError(f"{name}: differs from {ALIASED + name.removeprefix(ALIAS)}, whose alias it is")
-    return rename_state(given, rules(), Network, "LAA-Net with EfficientNet-B4")
+    return rename_state(given, rules(), LAANetwork, "LAA-Net with EfficientNet-B4")

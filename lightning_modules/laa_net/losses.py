@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from lightning_modules.laa_net.network import Heads
+from lightning_modules.laa_net.network import LAAHeads
 from lightning_modules.laa_net.targets import Targets
 
 POSITIVE = 0.65 + 0.35 * 0.2  # weight of the points, a label smoothing that the released code holds
 
 
-def losses(heads: Heads, label: Tensor, targets: Targets) -> dict[str, Tensor]:
+def losses(heads: LAAHeads, label: Tensor, targets: Targets) -> dict[str, Tensor]:
     """Unweighted; ``label`` is (B,)."""
     return {
         "points": focal(heads.points.float(), targets.heat),

@@ -17,7 +17,7 @@ from lightning_modules.base import Method, Prediction
 from lightning_modules.laa_net.boundary_map import boundary_logit
 from lightning_modules.laa_net.convert import convert_reference
 from lightning_modules.laa_net.losses import losses
-from lightning_modules.laa_net.network import NATIVE, PUBLISHED_MOMENTUM, RELEASED, Heads, Network
+from lightning_modules.laa_net.network import NATIVE, PUBLISHED_MOMENTUM, RELEASED, LAAHeads, LAANetwork
 from lightning_modules.laa_net.targets import Targets, boundary_of, encode, on_boundary
 from lightning_modules.metrics.functional import Pooled
 from lightning_modules.trunks.last_layer import no_autocast
@@ -31,7 +31,7 @@ PUBLISHED = Framing(cut=(5 / 256, 24 / 256))  # in training; testing of released
 
 @dataclass(kw_only=True)
 class LAAPrediction(Prediction):
-    heads: Heads | None = None  # in training; of a test set they would fill the memory
+    heads: LAAHeads | None = None  # in training; of a test set they would fill the memory
 
 
 class LAANet(Method):
@@ -81,7 +81,7 @@ class LAANet(Method):
         super().__init__(mean_of=mean_of, **kwargs)
         if size % 32:
             raise UserError(f"size {size}: must be a multiple of 32")
-        self.network = Network(trunk, trunk_weights if weights is None else None, padding_of, gated, momentum)
+        self.network = LAANetwork(trunk, trunk_weights if weights is None else None, padding_of, gated, momentum)
         if weights is not None:
             if self.network.mean.flatten().tolist() != [0.5] * 3:
                 raise UserError(f"weights {weights}: expect images normalized as trunk {RELEASED} does, not as {trunk}")

@@ -22,7 +22,7 @@ PUBLISHED_MOMENTUM = 0.01  # of the trunk's batch norms; torch's is 0.1
 
 
 @dataclass(kw_only=True)
-class Heads:
+class LAAHeads:
     """What the network says of B images; h and w are a quarter of the image's."""
 
     points: Tensor  # (B, 1, h, w) logit of a vulnerable point
@@ -162,7 +162,7 @@ def head(channels: int) -> list[nn.Module]:
     return [nn.Conv2d(channels, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU()]
 
 
-class Network(nn.Module):
+class LAANetwork(nn.Module):
     """The whole, on images that the trunk's own statistics normalize."""
 
     mean: Tensor
@@ -198,10 +198,10 @@ class Network(nn.Module):
         for name in ("mean", "std"):
             self.register_buffer(name, torch.tensor(getattr(self.trunk, name)).view(3, 1, 1), persistent=False)
 
-    def forward(self, images: Tensor) -> Heads:
+    def forward(self, images: Tensor) -> LAAHeads:
         """(B, 3, H, W) in [0, 1]; H and W multiples of 32."""
         return self.heads(self.trunk((images - self.mean) / self.std))
 
-    def heads(self, features: list[Tensor]) -> Heads:
+    def heads(self, features: list[Tensor]) -> LAAHeads:
         z = self.pyramid([self.drop(feature) for feature in features])
-        return Heads(points=self.points(z), label=self.label(z).flatten(), embedding=self.embedding(z))
+        return LAAHeads(points=self.points(z), label=self.label(z).flatten(), embedding=self.embedding(z))

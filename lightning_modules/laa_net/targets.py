@@ -46,7 +46,7 @@ def on_boundary(mask: Tensor, boundary: Tensor | None) -> Tensor:
     sigma = SOFT * max(size)
     half = int(3 * sigma) + 1
     weight = taps(2 * half + 1, torch.full((len(mask),), sigma, device=mask.device), 2 * half + 1)
-    # a region goes on beyond the picture: where it is cut off, there is no boundary
+    # a region goes on beyond the image: where it is cut off, there is no boundary
     wide = F.pad((mask > 0.5).float()[:, None], [half] * 4, mode="replicate")[:, 0]
     soft = convolve(wide, weight)[:, half : half + size[0], half : half + size[1]]
     return boundary_levels(soft.clamp(0, 1)) > INSIDE

@@ -43,7 +43,7 @@ def enlarge(found: Tensor, height: int, width: int) -> Tensor:
 
 
 def attention_loss(features: Tensor, weight: Tensor, latent: Tensor, mask: Tensor, form: Form) -> Tensor:
-    """(B,) one for each picture.
+    """(B,) one for each image.
 
     Args:
         features: (B, K, h, w).

@@ -17,7 +17,7 @@ from datamodules.batch import Batch
 from datamodules.runtime.errors import UserError
 from lightning_modules.base import Method, Prediction
 from lightning_modules.lae.attention import Form, attention_loss, enlarge, evidence, normalize
-from lightning_modules.lae.network import Comparator, Decoder, Discriminator, Encoded, Encoder
+from lightning_modules.lae.network import Comparator, Discriminator, Encoded, Encoder, ImageDecoder
 from lightning_modules.trunks.weights import TrunkWeights
 from lightning_modules.weights import read
 
@@ -80,7 +80,7 @@ class LAE(Method):
             raise UserError(f"latent {latent}: must be even, one half is for real faces")
         self.encoder, self.decoder = (
             Encoder(trunk, trunk_weights, widths, latent, stride),
-            Decoder(size, latent, widths),
+            ImageDecoder(size, latent, widths),
         )
         self.size, self.units, self.first, self.decodes = size, latent // 2, first, decodes
         self.pixel_weight, self.perceptual, self.adversarial = pixels, perceptual, adversarial
@@ -136,12 +136,12 @@ class LAE(Method):
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         assert isinstance(prediction, Autoencoded)
         t, encoded = batch.frames.shape[1], prediction.encoded
-        counts = batch.counts.repeat_interleave(t)  # rows that only bring their masks have no say in the rest
+        is_counted = batch.is_counted.repeat_interleave(t)  # rows that only bring their masks have no say in the rest
         label = batch.label.repeat_interleave(t).float()
         real, forged = self.halves(encoded.latent)
         latent = (forged - label).abs() + (real - (1 - label)).abs()
-        shown, decoded = 2 * batch.frames.flatten(0, 1)[counts] - 1, prediction.decoded[counts].float()
-        out = {"latent": latent[counts].mean(), "pixels": self.pixel_weight * (decoded - shown).abs().mean()}
+        shown, decoded = 2 * batch.frames.flatten(0, 1)[is_counted] - 1, prediction.decoded[is_counted].float()
+        out = {"latent": latent[is_counted].mean(), "pixels": self.pixel_weight * (decoded - shown).abs().mean()}
         if self.comparator is not None:
             apart = self.comparator(decoded) - self.comparator(shown)
             out["perceptual"] = self.perceptual * apart.square().mean()
@@ -187,7 +187,7 @@ class LAE(Method):
         ours.step()
         self.untoggle_optimizer(ours)
         self.toggle_optimizer(theirs)
-        counts = batch.counts.repeat_interleave(batch.frames.shape[1])
+        counts = batch.is_counted.repeat_interleave(batch.frames.shape[1])
         shown = self.discriminator(2 * batch.frames.flatten(0, 1)[counts] - 1)
         decoded = self.discriminator(prediction.decoded.detach()[counts])
         told = F.softplus(-shown).mean() + F.softplus(decoded).mean()

@@ -15,7 +15,7 @@ from lightning_modules.trunks.early_layers import find_early
 from lightning_modules.trunks.last_layer import compute_in_float32
 from lightning_modules.trunks.weights import TrunkWeights, create_trunk
 
-SMALLEST = 8  # side of the picture that the decoder begins with
+SMALLEST = 8  # side of the image that the decoder begins with
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Encoder(nn.Module):
         return Encoded(features, channels, self.latent(channels).relu())
 
 
-class Decoder(nn.Module):
+class ImageDecoder(nn.Module):
     def __init__(self, size: int, latent: int, widths: Sequence[int]) -> None:
         super().__init__()
         doublings = (size // SMALLEST).bit_length() - 1
@@ -120,7 +120,7 @@ class Discriminator(nn.Module):
 
 
 class Comparator(nn.Module):
-    """VGG-16 up to relu3_3, with frozen weights of ImageNet: how alike two pictures look."""
+    """VGG-16 up to relu3_3, with frozen weights of ImageNet: how alike two images look."""
 
     mean: Tensor
     std: Tensor

@@ -14,14 +14,14 @@ from sklearn.linear_model import LogisticRegression
 from datamodules.runtime.errors import UserError
 
 Strategy = Literal["active", "random", "uncertainty"]
-By = Literal["mean", "max", "turns"]
+ChannelRule = Literal["mean", "max", "turns"]
 Floats = NDArray[np.float64]
 STILL = 1e-8  # variance below which a channel says nothing
 RIDGE = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scored:
+class ScoredFaces:
     """Faces of the training set as a method sees them."""
 
     names: Sequence[str]  # of the sample, for ties: what is chosen must not depend on the order
@@ -52,12 +52,12 @@ def ranked_channels(channels: Floats, label: NDArray[np.int64], count: int) -> t
 
 
 def choose(
-    faces: Scored,
+    faces: ScoredFaces,
     budget: int,
     strategy: Strategy = "active",
     per_video: int = 2,
     channels: int = 10,
-    by: By = "max",
+    channel_rule: ChannelRule = "max",
     seed: int = 0,
     earlier: Collection[str] = (),
 ) -> Chosen:
@@ -67,8 +67,8 @@ def choose(
         strategy: Most active on the channels that tell fakes best; at random; or nearest to being undecided.
         per_video: Fakes of one video at most.
         channels: Attention channels that the active choice ranks by.
-        by: The largest of them, which finds what a single channel fires on; their mean, which nine others drown; or
-            each in turn takes the face on which it is most active.
+        channel_rule: The largest of them, which finds what a single channel fires on; their mean, which nine others
+            drown; or each in turn takes the face on which it is most active.
         seed: Seed of the random choice.
         earlier: Names of faces that were chosen before, and are not again.
     """
@@ -82,8 +82,8 @@ def choose(
             raise UserError("strategy 'active': the method does not say what it uses; take 'uncertainty' or 'random'")
         used, standard = ranked_channels(faces.channels, faces.label, channels)
         active = standard[:, list(used)]
-        scores: Floats = active.mean(1) if by == "mean" else active.max(1)
-        sides = list(active.T) if by == "turns" else []
+        scores: Floats = active.mean(1) if channel_rule == "mean" else active.max(1)
+        sides = list(active.T) if channel_rule == "turns" else []
     elif strategy == "uncertainty":
         scores = -np.abs(faces.logit)
     else:
@@ -95,7 +95,7 @@ def choose(
 
 
 def take_by_turns(
-    orders: Sequence[Sequence[int]], faces: Scored, budget: int, per_video: int, earlier: Collection[str]
+    orders: Sequence[Sequence[int]], faces: ScoredFaces, budget: int, per_video: int, earlier: Collection[str]
 ) -> list[int]:
     """Rows from the beginning of each order in turn, none twice, and not too many of a video."""
     before = set(earlier)

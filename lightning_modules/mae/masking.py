@@ -1,4 +1,4 @@
-"""Which patches are hidden: drawn anew in training, the same few passes for every picture in testing."""
+"""Which patches are hidden: drawn anew in training, the same few passes for every image in testing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def draw_fixed(draw: Callable[..., Tensor], *shape: int) -> Tensor:
 
 
 class Masking(ABC):
-    """Ids of patches to hide, each (B, K): a pass hides the same number in every picture."""
+    """Ids of patches to hide, each (B, K): a pass hides the same number in every image."""
 
     needs_landmarks = False
 

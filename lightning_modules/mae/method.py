@@ -92,7 +92,7 @@ class Recover(Method):
     def trained_on(self, images: Tensor, points: Tensor, side: int) -> Recovered:
         hidden = self.masking.draw(side, points, self.draws())
         found = self.generator(self.generator.embed(images), hidden)
-        true = self.generator.patches(images).gather(1, hidden[..., None].expand_as(found))
+        true = self.generator.patchify(images).gather(1, hidden[..., None].expand_as(found))
         apart = (found.float() - true).flatten(1)
         absolute = apart.detach().abs().mean(1)
         return Recovered(logit=self.to_logits(absolute), squared=apart.square().mean(1), absolute=absolute)
@@ -124,7 +124,7 @@ class Recover(Method):
     def validation_step(self, batch: Batch, batch_idx: int) -> Outcome:  # type: ignore[override]
         outcome = self.outcome(batch)
         assert isinstance(outcome.prediction, Recovered)
-        reals = batch.counts & (batch.label == 0)  # what is chosen here must not have seen a forgery
+        reals = batch.is_counted & (batch.label == 0)  # what is chosen here must not have seen a forgery
         for name, metric in self.of_reals.items():
             metric.update(getattr(outcome.prediction, name)[reals])  # type: ignore[operator]
         return outcome

@@ -115,12 +115,12 @@ class MAE(nn.Module):
         """(B, 3, H, W) to (B, N, C): patches with their places."""
         return self.patch_embed(images) + self.pos_embed[:, 1:]
 
-    def patches(self, images: Tensor) -> Tensor:
+    def patchify(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) to (B, N, patch * patch * 3), as ``forward`` gives them."""
         b, p, s = images.shape[0], self.patch, self.side
         return images.view(b, 3, s, p, s, p).permute(0, 2, 4, 3, 5, 1).reshape(b, s * s, 3 * p * p)
 
-    def pictures(self, patches: Tensor) -> Tensor:
-        """The inverse of ``patches``."""
+    def unpatchify(self, patches: Tensor) -> Tensor:
+        """The inverse of ``patchify``."""
         b, p, s = patches.shape[0], self.patch, self.side
         return patches.view(b, s, s, p, p, 3).permute(0, 5, 1, 3, 2, 4).reshape(b, 3, s * p, s * p)

@@ -12,7 +12,7 @@ from lightning_modules.mae.network import MAE
 
 GAIN = 4.0
 LARGE = 0.1  # an error that is as likely forged as not, where nothing better is known
-AT_ONCE = 256  # pictures in a pass of the network, so that memory does not grow with the number of passes
+AT_ONCE = 256  # images in a pass of the network, so that memory does not grow with the number of passes
 
 
 def reconstruct(mae: MAE, images: Tensor, passes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -22,7 +22,7 @@ def reconstruct(mae: MAE, images: Tensor, passes: Sequence[Tensor]) -> tuple[Ten
         images: (B, 3, H, W) in [0, 1].
         passes: (B, K) patches that each hides.
     """
-    tokens, known = mae.embed(images), mae.patches(images)  # made once for all passes
+    tokens, known = mae.embed(images), mae.patchify(images)  # made once for all passes
     b, n, width = known.shape
     total, times = known.new_zeros(b, n, width), known.new_zeros(b, n)
     most = 1 if torch.compiler.is_exporting() else max(1, AT_ONCE // b)  # of one exported batch size it would be
@@ -32,7 +32,7 @@ def reconstruct(mae: MAE, images: Tensor, passes: Sequence[Tensor]) -> tuple[Ten
             total.scatter_add_(1, hidden[..., None].expand(-1, -1, width), pixels)
             times.scatter_add_(1, hidden, torch.ones_like(times[:, : hidden.shape[1]]))
     whole = torch.where(times[..., None] > 0, total / times[..., None].clamp(min=1), known)
-    return mae.pictures(whole), times
+    return mae.unpatchify(whole), times
 
 
 def batch_passes(passes: Sequence[Tensor], most: int) -> list[list[Tensor]]:

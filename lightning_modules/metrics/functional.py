@@ -173,9 +173,9 @@ class Scored:
 @require_finite
 def pool_by_frame(score: Tensor, label: Tensor, video: Tensor, frame: Tensor) -> Scored:
     """The most suspicious face of each frame: a bystander beside a forged face is no miss."""
-    moments, moment = torch.unique(torch.stack([video, frame], 1), dim=0, return_inverse=True)
-    worst = score.new_zeros(len(moments)).scatter_reduce_(0, moment, score, "amax", include_self=False)
-    return Scored(worst, label.new_zeros(len(moments)).scatter_(0, moment, label), moments[:, 0])
+    frames, index = torch.unique(torch.stack([video, frame], 1), dim=0, return_inverse=True)
+    worst = score.new_zeros(len(frames)).scatter_reduce_(0, index, score, "amax", include_self=False)
+    return Scored(worst, label.new_zeros(len(frames)).scatter_(0, index, label), frames[:, 0])
 
 
 @require_finite

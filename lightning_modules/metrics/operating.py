@@ -12,7 +12,7 @@ from torch import Tensor
 from datamodules.runtime.errors import UserError
 from lightning_modules.metrics.functional import require_finite
 
-FORGED_AT, UNCLEAR_AT = 0.05, 0.2  # largest shares of real videos that are called so, or more, by mistake
+FORGED_FPR, UNCLEAR_FPR = 0.05, 0.2  # largest shares of real videos that are called so, or more, by mistake
 KEPT = 512  # scores of each class that a checkpoint keeps; of more videos, that many evenly spaced in their order
 
 

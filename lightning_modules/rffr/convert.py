@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from lightning_modules.rffr.network import Network
+from lightning_modules.rffr.network import RFFRNetwork
 from lightning_modules.weights import rename_state, strip_prefix
 
 RULES = {
@@ -30,4 +30,4 @@ def convert_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if alone := not any(name.startswith("dd.") for name in state):
         state = {f"dd.{name}": value for name, value in state.items()}
     used = {name: value for name, value in state.items() if not UNUSED.fullmatch(name)}
-    return rename_state(used, RULES, Network, "RFFR", but="generator." if alone else None)
+    return rename_state(used, RULES, RFFRNetwork, "RFFR", but="generator." if alone else None)

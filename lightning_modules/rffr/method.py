@@ -17,7 +17,7 @@ from lightning_modules.mae.method import generator_of
 from lightning_modules.mae.network import MAE
 from lightning_modules.mae.reconstruction import GAIN, suspicion
 from lightning_modules.rffr.convert import convert_reference
-from lightning_modules.rffr.network import Branch, ConvolutionalBranch, Network, Sees
+from lightning_modules.rffr.network import Branch, ConvolutionalBranch, RFFRNetwork, Sees
 from lightning_modules.trunks.weights import TrunkWeights
 from lightning_modules.weights import fill, read
 
@@ -55,8 +55,8 @@ class RFFR(Method):
             passes: In which all blocks are recovered; each block alone without it, which is as published. Fewer passes
                 hide several at once, for which the generator should have been trained.
             sees: Inputs of the detector.
-            Probability of each block to be shown in a training step; testing shows all. A convolutional branch needs 1:
-                its batch statistics of faces that are half blank are not those of whole ones.
+            chance: Probability of each block to be shown in a training step; testing shows all. A convolutional branch
+                needs 1: its batch statistics of faces that are half blank are not those of whole ones.
             cache: Keep the residual of every face of training, which stays the same where faces are not augmented: 6
                 bytes a pixel.
             compat: Read-out as in released code: no class token, and the residual a patch to the right. Weights and
@@ -66,7 +66,7 @@ class RFFR(Method):
         super().__init__(**kwargs)
         if not 0 < chance <= 1:
             raise UserError(f"chance {chance}: must be above 0 and at most 1")
-        self.network = Network(
+        self.network = RFFRNetwork(
             branch, trunk_weights if weights is None else None, grid, generator, passes, sees, compat
         )
         if chance < 1 and self.network.is_convolutional:

@@ -84,7 +84,7 @@ def create_branch(name: str, weights: TrunkWeights, size: int, patch: int) -> Br
     return ConvolutionalBranch(name, weights) if is_convolutional else Branch(name, weights, size, patch)
 
 
-class Network(Released):
+class RFFRNetwork(Released):
     mean: Tensor
     std: Tensor
     blocks: Tensor

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from lightning_modules.st_ddl.network import Network
+from lightning_modules.st_ddl.network import STDDLNetwork
 from lightning_modules.weights import rename_state, strip_prefix
 
 RULES = {
@@ -28,4 +28,4 @@ def convert_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Args:
         state: 3560 tensors, with or without ``module.`` before their names.
     """
-    return rename_state(strip_prefix(state), RULES, Network, "ST-DDL with HRNet-W32")
+    return rename_state(strip_prefix(state), RULES, STDDLNetwork, "ST-DDL with HRNet-W32")

@@ -14,7 +14,7 @@ from lightning_modules.base import Method, Prediction
 from lightning_modules.needed_landmarks import require_landmarks
 from lightning_modules.st_ddl.convert import convert_reference
 from lightning_modules.st_ddl.motion import MeshMotion, Motion
-from lightning_modules.st_ddl.network import Network
+from lightning_modules.st_ddl.network import STDDLNetwork
 from lightning_modules.trunks.weights import TrunkWeights
 from lightning_modules.weights import load
 
@@ -52,7 +52,9 @@ class STDDL(Method):
         """
         super().__init__(**kwargs)
         self.motion = motion or MeshMotion()
-        self.network = Network(trunk, trunk_weights if weights is None else None, width, self.motion.channels, compat)
+        self.network = STDDLNetwork(
+            trunk, trunk_weights if weights is None else None, width, self.motion.channels, compat
+        )
         if weights is not None:
             load(self.network, weights)
             self.is_trained = True
@@ -76,7 +78,7 @@ class STDDL(Method):
             motion: (B, T - 1, C, H, W); none moves without it.
         """
         if frames.shape[1] < 2:
-            raise UserError("STDDL: needs clips of two frames or more; set 'read: videos' and 'clip'")
+            raise UserError("STDDL: needs clips of two frames or more; set 'frame_source: videos' and 'clip'")
         frames = frames[:, :-1]
         if motion is None:
             motion = frames.new_zeros(*frames.shape[:2], self.motion.channels, *frames.shape[-2:])

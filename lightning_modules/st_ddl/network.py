@@ -21,7 +21,7 @@ HEAD = 32  # channels of one head of attention
 
 
 @dataclass(kw_only=True)
-class Heads:
+class STDDLHeads:
     """Of B clips of T frames; the second of two channels is forged."""
 
     label: Tensor  # (B, 2)
@@ -115,14 +115,14 @@ class Fusion(Released):
         return x.transpose(1, 2).reshape(n, c, h, w)
 
 
-class Up(nn.Module):
+class FusionUp(nn.Module):
     """Four times as large; corners stay corners."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.interpolate(x, scale_factor=4, mode="bilinear", align_corners=True)
 
 
-class Network(nn.Module):
+class STDDLNetwork(nn.Module):
     def __init__(
         self,
         trunk: str = "hrnet_w32",
@@ -144,11 +144,11 @@ class Network(nn.Module):
             nn.Conv2d(width, 32, 3, 1, 1),
             nn.BatchNorm2d(32),
             nn.ReLU(),
-            Up(),
+            FusionUp(),
             nn.Conv2d(32, 8, 3, 1, 1),
             nn.BatchNorm2d(8),
             nn.ReLU(),
-            Up(),
+            FusionUp(),
             compute_in_float32(nn.Conv2d(8, 2, 3, 1, 1)),
         )
         self.label = compute_in_float32(nn.Linear(width, 2))
@@ -158,10 +158,10 @@ class Network(nn.Module):
         x, m = self.pixels(pixels), self.motion(motion)
         return x, m, self.fusion(x, m)
 
-    def heads(self, fused: Tensor, clips: int) -> Heads:
+    def heads(self, fused: Tensor, clips: int) -> STDDLHeads:
         mask, label = self.mask(fused), self.label(fused.mean((2, 3)))
-        return Heads(label=label.view(clips, -1, 2).mean(1), mask=mask.view(clips, -1, *mask.shape[1:]))
+        return STDDLHeads(label=label.view(clips, -1, 2).mean(1), mask=mask.view(clips, -1, *mask.shape[1:]))
 
-    def forward(self, pixels: Tensor, motion: Tensor) -> Heads:
+    def forward(self, pixels: Tensor, motion: Tensor) -> STDDLHeads:
         """(B, T, 3, H, W) in [-1, 1] and (B, T, C, H, W)."""
         return self.heads(self.fuse(pixels.flatten(0, 1), motion.flatten(0, 1))[2], len(pixels))

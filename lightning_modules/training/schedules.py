@@ -16,22 +16,22 @@ from datamodules.runtime.errors import UserError
 class RiseAndFall(LRScheduler):
     """In a straight line from lr to a multiple of it, then in another to 0."""
 
-    def __init__(self, optimizer: Optimizer, epochs: int, rise: float = 0.25, booster: float = 4.0) -> None:
+    def __init__(self, optimizer: Optimizer, epochs: int, warmup: float = 0.25, peak_factor: float = 4.0) -> None:
         """
         Args:
             epochs: At which 0 is reached.
-            rise: Part of them after which the rate falls.
-            booster: The highest rate over the first.
+            warmup: Part of them after which the rate falls.
+            peak_factor: The highest rate over the first.
         """
-        if not 0 <= rise < 1:
-            raise UserError(f"rise {rise}: must be at least 0 and below 1")
-        self.epochs, self.top, self.booster = epochs, rise * epochs, booster
+        if not 0 <= warmup < 1:
+            raise UserError(f"warmup {warmup}: must be at least 0 and below 1")
+        self.epochs, self.top, self.peak_factor = epochs, warmup * epochs, peak_factor
         super().__init__(optimizer)
 
     def factor(self, epoch: int) -> float:
         if epoch < self.top:
-            return 1 + (self.booster - 1) * epoch / self.top
-        return self.booster * max(0, self.epochs - epoch) / (self.epochs - self.top)
+            return 1 + (self.peak_factor - 1) * epoch / self.top
+        return self.peak_factor * max(0, self.epochs - epoch) / (self.epochs - self.top)
 
     def get_lr(self) -> list[float | Tensor]:
         return [lr * self.factor(self.last_epoch) for lr in self.base_lrs]
@@ -40,15 +40,15 @@ class RiseAndFall(LRScheduler):
 class WarmUpAndCosine(LRScheduler):
     """In a straight line up to lr, then down to 0 along half a cosine."""
 
-    def __init__(self, optimizer: Optimizer, epochs: int, rise: float = 0.1) -> None:
+    def __init__(self, optimizer: Optimizer, epochs: int, warmup: float = 0.1) -> None:
         """
         Args:
             epochs: At which 0 is reached.
-            rise: Part of them until lr is reached.
+            warmup: Part of them until lr is reached.
         """
-        if not 0 <= rise < 1:
-            raise UserError(f"rise {rise}: must be at least 0 and below 1")
-        self.epochs, self.top = epochs, round(rise * epochs)
+        if not 0 <= warmup < 1:
+            raise UserError(f"warmup {warmup}: must be at least 0 and below 1")
+        self.epochs, self.top = epochs, round(warmup * epochs)
         super().__init__(optimizer)
 
     def factor(self, epoch: int) -> float:
@@ -64,21 +64,21 @@ class WarmUpAndCosine(LRScheduler):
 class TwoStages(LRScheduler):
     """Half a cosine down to a hundredth of lr, then another from a part of lr down to 0."""
 
-    def __init__(self, optimizer: Optimizer, first: int, second: int, part: float = 0.1) -> None:
+    def __init__(self, optimizer: Optimizer, first: int, second: int, restart_factor: float = 0.1) -> None:
         """
         Args:
             first: Epochs of the first stage.
             second: Length of the second stage.
-            part: Share of lr with which the second stage begins.
+            restart_factor: Share of lr with which the second stage begins.
         """
-        self.first, self.second, self.part = first, second, part
+        self.first, self.second, self.restart_factor = first, second, restart_factor
         super().__init__(optimizer)
 
     def factor(self, epoch: int) -> float:
         if epoch < self.first:
             return 0.01 + 0.99 * (1 + math.cos(math.pi * epoch / self.first)) / 2
         done = min(1.0, (epoch - self.first) / max(1, self.second))
-        return self.part * (1 + math.cos(math.pi * done)) / 2
+        return self.restart_factor * (1 + math.cos(math.pi * done)) / 2
 
     def get_lr(self) -> list[float | Tensor]:
         return [lr * self.factor(self.last_epoch) for lr in self.base_lrs]

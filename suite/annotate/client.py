@@ -11,7 +11,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from datamodules.runtime.errors import UserError
 
-AT_ONCE = 20  # tasks in one request: pictures are in them
+AT_ONCE = 20  # tasks in one request: images are in them
 SECONDS = 60
 
 
@@ -22,7 +22,7 @@ class Straight(HTTPRedirectHandler):
         return None
 
 
-class Server:
+class LabelStudio:
     def __init__(self, url: str, token: str) -> None:
         """
         Args:

@@ -1,4 +1,4 @@
-"""The verb that lets people draw the masks that a training asks for, in Label Studio or in any editor of pictures."""
+"""The verb that lets people draw the masks that a training asks for, in Label Studio or in any image editor."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from jsonargparse import auto_cli
 from jsonargparse.typing import SecretStr
 from numpy.typing import NDArray
 
-from datamodules.annotation.label_studio import CONFIG, enlarge, read_export, task, write_picture
+from datamodules.annotation.label_studio import CONFIG, enlarge, read_export, task, write_image
 from datamodules.annotation.request import Request, read_request
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
-from suite.annotate.client import Server
+from suite.annotate.client import LabelStudio
 from suite.cli.parser import Parser
 from suite.cli.suggest import suggest_file
 
 TOKEN = "LABEL_STUDIO_TOKEN"
 
 
-def picture(path: Path, flags: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8]:
+def read_image(path: Path, flags: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8]:
     if not path.is_file():
         raise UserError(f"{path}: no such file; 'fit' writes it when it asks for masks")
     found = cv2.imdecode(np.fromfile(path, np.uint8), flags)
     if found is None:
-        raise UserError(f"{path}: is not a picture")
+        raise UserError(f"{path}: is not an image")
     return np.asarray(found if found.ndim == 2 else found[..., ::-1], np.uint8)
 
 
 def tasks(run: Path, request: Request, out: Path | None = None) -> list[dict[str, Any]]:
-    """One for each face; their pictures in ``out``, or in the tasks themselves."""
+    """One for each face; their images in ``out``, or in the tasks themselves."""
     made = []
     for face, score in zip(request.faces, request.scores, strict=True):
-        shown, found = enlarge(picture(run / "request/faces" / face.file)), run / "request/found" / face.file
-        where = enlarge(picture(found, cv2.IMREAD_GRAYSCALE)) if found.is_file() else None
+        shown, found = enlarge(read_image(run / "request/faces" / face.file)), run / "request/found" / face.file
+        where = enlarge(read_image(found, cv2.IMREAD_GRAYSCALE)) if found.is_file() else None
         if out is None:
             made.append(task(face, score, shown, where))
             continue
-        write_picture(out / "images" / face.file, shown)
+        write_image(out / "images" / face.file, shown)
         made.append(task(face, score, shown, where, f"/data/local-files/?d={quote(f'images/{face.file}')}"))
     return made
 
@@ -54,7 +54,7 @@ def export(run: Path, out: Path | None = None, inline: bool = True) -> None:
     Args:
         run: Folder of a training that asked for masks.
         out: Folder to write; RUN/annotate without it.
-        inline: Put the pictures into the tasks, which any server then shows; else into a folder that a server must be
+        inline: Put the images into the tasks, which any server then shows; else into a folder that a server must be
             told of (LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED, with OUT as its root).
     """
     request, folder = read_request(run), out or run / "annotate"
@@ -67,7 +67,7 @@ def export(run: Path, out: Path | None = None, inline: bool = True) -> None:
 def receive(exported: Any, run: Path) -> None:
     request = read_request(run)
     for face, mask in read_export(exported, request).items():
-        write_picture(run / "masks" / face.file, mask)
+        write_image(run / "masks" / face.file, mask)
     missing = [face for face in request.faces if not (run / "masks" / face.file).is_file()]
     said = f"{run / 'masks'}: {len(request.faces) - len(missing)} of {len(request.faces)} masks"
     print(said + (f"; missing, the first of them: {', '.join(face.file for face in missing[:3])}" if missing else ""))
@@ -89,11 +89,11 @@ def import_masks(file: Path, run: Path) -> None:
     receive(exported, run)
 
 
-def server(url: str, token: SecretStr | None) -> Server:
+def server(url: str, token: SecretStr | None) -> LabelStudio:
     given = token.get_secret_value() if token else os.environ.get(TOKEN)
     if not given:
         raise UserError(f"token: give --token, or better set {TOKEN}, which other users of the machine do not see")
-    return Server(url, given)
+    return LabelStudio(url, given)
 
 
 def push(run: Path, url: str, token: SecretStr | None = None, title: str | None = None) -> None:

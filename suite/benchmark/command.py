@@ -13,7 +13,7 @@ from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
 from suite.benchmark.comparisons import compare
 from suite.benchmark.conditions import Degradations
-from suite.benchmark.overrides import Settings
+from suite.benchmark.overrides import Overrides
 from suite.benchmark.page import page
 from suite.benchmark.plan import DatasetSpec, MethodSpec, Sweep, SweepJob
 from suite.benchmark.results import write
@@ -29,10 +29,10 @@ def benchmark(
     train: dict[str, DatasetSpec],
     test: dict[str, DatasetSpec],
     seeds: list[int] = [0],  # noqa: B006
-    change: Settings = Settings(),  # noqa: B008
-    degraded: Degradations = Degradations(),  # noqa: B008
-    least_coverage: float = 0.99,
-    learned: float = 0.9,
+    change: Overrides = Overrides(),  # noqa: B008
+    degradations: Degradations = Degradations(),  # noqa: B008
+    min_coverage: float = 0.99,
+    min_validation_auroc: float = 0.9,
     out: Path = Path("runs/benchmark"),
     workers: int = 1,
     cluster: str | None = None,
@@ -48,11 +48,11 @@ def benchmark(
         test: Test sets.
         seeds: Of the trainings.
         change: Of the configs of all methods, for instance how long they train.
-        degraded: What else the test videos go through, before faces are looked for.
-        least_coverage: Share of the videos of a test set that must have a face, or the test has failed; of what was
+        degradations: What else the test videos go through, before faces are looked for.
+        min_coverage: Share of the videos of a test set that must have a face, or the test has failed; of what was
             degraded the share is only told.
-        learned: Video AUROC that a training must reach on its own validation: below it, its tests give no metric and
-            no comparison; 0 is without.
+        min_validation_auroc: Video AUROC that a training must reach on its own validation: below it, its tests give
+            no metric and no comparison; 0 is without.
         out: Folder of the runs and the tables.
         workers: Trainings at the same time on this machine.
         cluster: Address of a Ray cluster that sees the same folders, where each training has a GPU of its own; local
@@ -65,9 +65,9 @@ def benchmark(
         test=test,
         seeds=seeds,
         change=change,
-        degraded=degraded,
-        least_coverage=least_coverage,
-        learned=learned,
+        degradations=degradations,
+        min_coverage=min_coverage,
+        min_validation_auroc=min_validation_auroc,
         wandb=wandb,
     )
     out = out.absolute()
@@ -88,11 +88,11 @@ def benchmark(
     write_text(out / "failures.txt", "".join(f"{failure}\n" for failure in failures))
     order = list(sweep.jobs())
     rows.sort(key=lambda row: order.index(SweepJob(method=row["method"], train=row["train"], seed=row["seed"])))
-    unlearned = find_untrained(rows, learned)
-    rows = withhold(rows, learned)
+    unlearned = find_untrained(rows, min_validation_auroc)
+    rows = withhold(rows, min_validation_auroc)
     groups = [row for row in groups if training_of(row) not in unlearned]
     write(rows, out)
-    cells = table(matrix(rows, failures, learned))
+    cells = table(matrix(rows, failures, min_validation_auroc))
     write_text(out / "table.md", markdown(cells))
     write_text(out / "table.tex", latex(cells))
     families = compare(sweep, rows, out, Path.cwd())
@@ -104,7 +104,7 @@ def benchmark(
     print(f"{out}: video AUROC above; report.html has all, and results.parquet, results.json, table.md, table.tex")
     for job in sweep.jobs():
         if (job.method, job.train, job.seed) in unlearned:
-            print(f"{job}: not trained; --learned 0 shows its tests all the same")
+            print(f"{job}: not trained; --min_validation_auroc 0 shows its tests all the same")
     if failures:
         more = f" and {len(failures) - 3} more" if len(failures) > 3 else ""
         raise UserError(

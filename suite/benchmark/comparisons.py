@@ -103,7 +103,7 @@ def compare(sweep: Sweep, rows: Sequence[Mapping[str, Any]], out: Path, where: P
     tested = [
         row
         for row in select_totals(select_clean(rows))
-        if row["method"] not in silent and not is_untrained(row, sweep.learned)
+        if row["method"] not in silent and not is_untrained(row, sweep.min_validation_auroc)
     ]
     methods = sorted({row["method"] for row in tested})
     sets: dict[str, dict[str, Shared]] = {UNSEEN: {}, ALL_TESTS: {}}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from datamodules.degradation.severities import Kind, stages
 from datamodules.runtime.errors import UserError
-from suite.benchmark.overrides import Settings
+from suite.benchmark.overrides import Overrides
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Preparation:
     """
 
     config: list[Path] = field(default_factory=list)
-    change: Settings = field(default_factory=Settings)
+    change: Overrides = field(default_factory=Overrides)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "config", [file.absolute() for file in self.config])

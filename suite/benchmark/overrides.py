@@ -10,7 +10,7 @@ import yaml
 from jsonargparse.typing import register_type
 
 
-class Settings(Mapping[str, Any]):
+class Overrides(Mapping[str, Any]):
     """Of a plain dictionary jsonargparse would build each class_path that is in it."""
 
     def __init__(self, values: Mapping[str, Any] | None = None) -> None:
@@ -29,14 +29,14 @@ class Settings(Mapping[str, Any]):
         return repr(self.values_by_key)
 
 
-def read(given: Any) -> Settings:
+def read(given: Any) -> Overrides:
     found = yaml.safe_load(given) if isinstance(given, str) else given
     if not isinstance(found, Mapping):
         raise ValueError(f"{given!r}: must be settings by their names")
-    return Settings(found)
+    return Overrides(found)
 
 
-register_type(Settings, serializer=dict, deserializer=read)
+register_type(Overrides, serializer=dict, deserializer=read)
 
 
 def merge(*settings: Mapping[str, Any]) -> dict[str, Any]:

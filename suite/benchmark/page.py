@@ -37,11 +37,11 @@ class Section:
     title: str
     tables: list[Table] = field(default_factory=list)
     drawings: list[Markup] = field(default_factory=list)
-    pictures: list[tuple[str, str]] = field(default_factory=list)  # name, and PNG in base 64
+    images: list[tuple[str, str]] = field(default_factory=list)  # name, and PNG in base 64
 
 
-def heat_map(rows: Sequence[Row], failures: Sequence[Failure], learned: float) -> Section:
-    places = matrix(rows, failures, learned)
+def heat_map(rows: Sequence[Row], failures: Sequence[Failure], min_validation_auroc: float) -> Section:
+    places = matrix(rows, failures, min_validation_auroc)
     texts = table(places)
     head, *lines = texts
     out = []
@@ -100,10 +100,10 @@ def list_methods(rows: Sequence[Row]) -> list[str]:
     return [method for (method,) in summary.names(rows, "method")]
 
 
-def render_validation(rows: Sequence[Row], learned: float, out: Path) -> Section | None:
+def render_validation(rows: Sequence[Row], min_validation_auroc: float, out: Path) -> Section | None:
     """What each training reached on its own validation, and how."""
-    reached, by_epoch = trainings(rows, learned), read_curves(rows, out)
-    drawn = [Markup(drawings.learning_curves(by_epoch, list_methods(rows), learned))] if by_epoch else []
+    reached, by_epoch = trainings(rows, min_validation_auroc), read_curves(rows, out)
+    drawn = [Markup(drawings.learning_curves(by_epoch, list_methods(rows), min_validation_auroc))] if by_epoch else []
     return Section(name="training", title="Own validation", tables=[reached], drawings=drawn) if reached else None
 
 
@@ -164,21 +164,25 @@ def render_published(tests: Sequence[str]) -> Section | None:
 
 def faces(sweep: Sweep, rows: Sequence[Row], out: Path) -> Section | None:
     """Those of the first training and seed of each method, on the first test set of which any left some."""
-    mine = [row for row in summary.select_totals(summary.select_clean(rows)) if not is_untrained(row, sweep.learned)]
+    mine = [
+        row
+        for row in summary.select_totals(summary.select_clean(rows))
+        if not is_untrained(row, sweep.min_validation_auroc)
+    ]
     for test in sweep.test:
-        pictures: dict[str, tuple[str, str]] = {}
+        images: dict[str, tuple[str, str]] = {}
         for row in mine:
             job = SweepJob(method=row["method"], train=row["train"], seed=row["seed"])
             panel = job.test_folder(out, Condition(test=test)) / "panels/test.png"
-            if row["test"] == test and job.method not in pictures and panel.is_file():
-                pictures[job.method] = (str(job), base64.b64encode(panel.read_bytes()).decode())
-        if pictures:
+            if row["test"] == test and job.method not in images and panel.is_file():
+                images[job.method] = (str(job), base64.b64encode(panel.read_bytes()).decode())
+        if images:
             note = "Above the face with its score, below with the border of the true mask, then the predicted one."
             return Section(
                 name="faces",
                 title=f"The same faces of {test}",
                 tables=[Table(head=[], rows=[], note=note)],
-                pictures=list(pictures.values()),
+                images=list(images.values()),
             )
     return None
 
@@ -187,12 +191,12 @@ def lead(sweep: Sweep, rows: Sequence[Row], failures: Sequence[Failure]) -> str:
     seeds = f"{len(sweep.seeds)} seed{'s' * (len(sweep.seeds) > 1)}"
     methods = len(sweep.methods.keys() - sweep.prerequisites)
     text = f"{methods} methods, {len(sweep.train)} training and {len(sweep.test)} test sets, {seeds}"
-    if sweep.degraded.kinds:
-        text += f", {len(sweep.degraded.kinds)} degradations in {len(sweep.degraded.severities)} severities"
+    if sweep.degradations.kinds:
+        text += f", {len(sweep.degradations.kinds)} degradations in {len(sweep.degradations.severities)} severities"
     tests = len(
         {tuple(row[name] for name in ("method", "train", "seed", "test", "degradation", "severity")) for row in rows}
     )
-    below = len(find_untrained(rows, sweep.learned))
+    below = len(find_untrained(rows, sweep.min_validation_auroc))
     failed = f"{len(failures)} failure{'s' * (len(failures) > 1)}" if failures else "none failed"
     unlearned = f"; {below} training{'s' * (below > 1)} did not learn their own task" if below else ""
     return f"{text}: {tests} tests, {failed}{unlearned}."
@@ -213,8 +217,8 @@ def page(
     shown = [row for row in rows if row["method"] not in sweep.prerequisites]
     about_forgeries, about_pixels = summary.forgeries(shown), summary.localization(shown)
     sections = [
-        heat_map(shown, failures, sweep.learned),
-        render_validation(shown, sweep.learned, out),
+        heat_map(shown, failures, sweep.min_validation_auroc),
+        render_validation(shown, sweep.min_validation_auroc, out),
         Section(name="forgeries", title="Seen and unseen forgeries", tables=[about_forgeries])
         if about_forgeries
         else None,

@@ -12,7 +12,7 @@ import yaml
 from datamodules.runtime.errors import UserError
 from lightning_modules.own_validation import LIMIT, check_limit
 from suite.benchmark.conditions import Condition, Degradations
-from suite.benchmark.overrides import Settings, merge
+from suite.benchmark.overrides import Overrides, merge
 from suite.benchmark.subgroups import read_attributes
 
 # of a data set: what another one does not say must not be left over from it
@@ -36,7 +36,7 @@ class MethodSpec:
     """
 
     config: list[Path]
-    change: Settings = field(default_factory=Settings)
+    change: Overrides = field(default_factory=Overrides)
     checkpoint: Path | None = None
     trained: bool = True
     after: str | None = None
@@ -66,7 +66,7 @@ class DatasetSpec:
     """
 
     data: Path
-    change: Settings = field(default_factory=Settings)
+    change: Overrides = field(default_factory=Overrides)
     attributes: Path | None = None
 
     def __post_init__(self) -> None:
@@ -97,9 +97,9 @@ class Sweep:
     test: Mapping[str, DatasetSpec]
     seeds: list[int]
     change: Mapping[str, Any]
-    degraded: Degradations = field(default_factory=Degradations)
-    least_coverage: float = 0.99
-    learned: float = LIMIT  # video AUROC that a training must reach on its own validation
+    degradations: Degradations = field(default_factory=Degradations)
+    min_coverage: float = 0.99
+    min_validation_auroc: float = LIMIT  # video AUROC that a training must reach on its own validation
     wandb: str | None = None  # project
 
     def __post_init__(self) -> None:
@@ -109,9 +109,9 @@ class Sweep:
                     raise UserError(f"{kind}: {name!r} cannot be the name of a folder")
             if not getattr(self, kind):
                 raise UserError(f"{kind}: there must be at least one")
-        if not 0 <= self.least_coverage <= 1:
-            raise UserError(f"least_coverage {self.least_coverage}: must be a share, from 0 to 1")
-        check_limit(self.learned)
+        if not 0 <= self.min_coverage <= 1:
+            raise UserError(f"min_coverage {self.min_coverage}: must be a share, from 0 to 1")
+        check_limit(self.min_validation_auroc)
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"seeds {self.seeds}: must be different numbers, at least one")
         for name, entrant in self.methods.items():
@@ -119,10 +119,10 @@ class Sweep:
                 raise UserError(f"methods, {name}: after {entrant.after!r}, which is not among them")
             if entrant.after == name or (entrant.after and self.methods[entrant.after].after):
                 raise UserError(f"methods, {name}: after {entrant.after!r}, which must not wait for another")
-            if self.degraded.kinds and entrant.preparation not in self.degraded.prepare:
-                known = ", ".join(map(repr, self.degraded.prepare)) or "none"
+            if self.degradations.kinds and entrant.preparation not in self.degradations.prepare:
+                known = ", ".join(map(repr, self.degradations.prepare)) or "none"
                 raise UserError(
-                    f"degraded, prepare: {entrant.preparation!r}, which {name} wants, is not there; {known} is"
+                    f"degradations, prepare: {entrant.preparation!r}, which {name} wants, is not there; {known} is"
                 )
         for domain in (*self.train.values(), *self.test.values()):
             domain.settings()
@@ -147,7 +147,7 @@ class Sweep:
         return yaml.safe_dump(to_plain(self), sort_keys=False)
 
     def conditions(self) -> list[Condition]:
-        return list(self.degraded.conditions(list(self.test)))
+        return list(self.degradations.conditions(list(self.test)))
 
     def data(self, condition: Condition, preparation: str, out: Path) -> dict[str, Any]:
         """Settings of a test set under a condition."""

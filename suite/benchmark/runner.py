@@ -95,7 +95,7 @@ def degrade_test_set(sweep: Sweep, condition: Condition, out: Path, where: Path)
     try:
         Command("degrade", place, [], settings, [], place / LOST).go(where)
         for preparation in sorted({entrant.preparation for entrant in sweep.methods.values()}):
-            asked, folder = sweep.degraded.prepare[preparation], place / f"prepared{preparation}"
+            asked, folder = sweep.degradations.prepare[preparation], place / f"prepared{preparation}"
             # faces that are not found any more are what coverage says
             settings = merge(asked.change, sweep.data(condition, preparation, out), alone, {"max_skipped": 1.0})
             Command("prepare", folder, asked.config, settings, [], folder / "manifest.csv").go(where)
@@ -132,8 +132,8 @@ def run_job(sweep: Sweep, job: SweepJob, out: Path, where: Path, lost: set[Condi
             prepared = where / tested["data"]["init_args"]["prepared"]
             found = rows_of(job, condition, place, prepared, {"train": fit.seconds(), "test": test.seconds()})
             share = found[0]["coverage"]
-            if condition.kind is None and share is not None and share < sweep.least_coverage:
-                reason = f"{share:.1%} of its videos have a face, less than least_coverage {sweep.least_coverage:.1%}"
+            if condition.kind is None and share is not None and share < sweep.min_coverage:
+                reason = f"{share:.1%} of its videos have a face, less than min_coverage {sweep.min_coverage:.1%}"
                 raise UserError(f"{reason}; {prepared / 'skipped.csv'} has the others, {place} the metrics")
             rows += found
             attributes = sweep.test[condition.test].attributes

@@ -23,7 +23,7 @@ LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class MatrixCell:
     """One cell of the matrix: the seeds of a method, trained on one set and tested on another."""
 
     values: Sequence[float]
@@ -48,11 +48,13 @@ class Place:
 Key = tuple[str, str, str]  # method, training set, test set
 
 
-def matrix(rows: Sequence[Mapping[str, Any]], failures: Sequence[Failure], learned: float = LIMIT) -> dict[Key, Place]:
+def matrix(
+    rows: Sequence[Mapping[str, Any]], failures: Sequence[Failure], min_validation_auroc: float = LIMIT
+) -> dict[Key, MatrixCell]:
     """Of the video AUROC, of all forgeries together.
 
     Args:
-        learned: What a training must reach on its own validation.
+        min_validation_auroc: What a training must reach on its own validation.
     """
     found: dict[Key, list[Mapping[str, Any]]] = {}
     failed = Counter[Key]()
@@ -67,16 +69,16 @@ def matrix(rows: Sequence[Mapping[str, Any]], failures: Sequence[Failure], learn
             failed[failure.job.method, failure.job.train, test] += 1
     places = {}
     for key in [*found, *(key for key in failed if key not in found)]:
-        below = [row for row in found.get(key, []) if is_untrained(row, learned)]
+        below = [row for row in found.get(key, []) if is_untrained(row, min_validation_auroc)]
         seeds = [row for row in found.get(key, []) if row not in below]
         values = [row[AUROC] for row in seeds if row[AUROC] is not None]
         low, high = (seeds[0][f"{AUROC}_{end}"] if len(seeds) == 1 else None for end in ("low", "high"))
-        places[key] = Place(values=values, low=low, high=high, failed=failed[key])
-        places[key] = replace(places[key], untrained=len(below), reason=describe(below, learned))
+        places[key] = MatrixCell(values=values, low=low, high=high, failed=failed[key])
+        places[key] = replace(places[key], untrained=len(below), reason=describe(below, min_validation_auroc))
     return places
 
 
-def table(places: Mapping[Key, Place]) -> list[list[str]]:
+def table(places: Mapping[Key, MatrixCell]) -> list[list[str]]:
     """With its heading: method, training set, then the test sets."""
     tests = list(dict.fromkeys(test for *_, test in places if test))
     rows = list(dict.fromkeys((method, train) for method, train, _ in places))

@@ -40,7 +40,7 @@ def blocks(reports: Any, sweep: Path, project: str, entity: str) -> list[Any]:
     plan = yaml.safe_load((sweep / "sweep.yaml").read_text())
     whose = {"project": project, "entity": entity} if entity else {}
     rows = json.loads((sweep / "results.json").read_text())
-    unlearned = sorted({method for method, *_ in find_untrained(rows, plan.get("learned", LIMIT))})
+    unlearned = sorted({method for method, *_ in find_untrained(rows, plan.get("min_validation_auroc", LIMIT))})
 
     tested = "JobType = 'test'"
 
@@ -91,9 +91,9 @@ def blocks(reports: Any, sweep: Path, project: str, entity: str) -> list[Any]:
             ],
         ),
     ]
-    if plan["degraded"]["kinds"]:
+    if plan["degradations"]["kinds"]:
         out.append(reports.H1("Robustness"))
-    for kind in plan["degraded"]["kinds"]:
+    for kind in plan["degradations"]["kinds"]:
         curve = reports.ScatterPlot(
             title=kind, x=reports.Config("severity"), y=reports.SummaryMetric("test/video_auroc"), running_ymean=True
         )

@@ -12,7 +12,17 @@ import yaml
 from jsonargparse import ActionConfigFile, Namespace
 
 OPTION = "--data"
-SHOWS = ("synthesis", "true_fakes", "augment", "oracle", "pairs", "image_size", "read", "clip", "every")  # of FaceData
+SHOWS = (
+    "synthesis",
+    "true_fakes",
+    "augment",
+    "oracle",
+    "pairs",
+    "image_size",
+    "frame_source",
+    "clip",
+    "every",
+)  # of FaceData
 
 
 class ConfigFile(ActionConfigFile):

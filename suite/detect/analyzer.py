@@ -28,18 +28,18 @@ from suite.detect.usable import Usable
 
 DEFAULT = Path(__file__).parent / "default_detector"  # made by 'make detector'
 DOCUMENT, PAGE = "result.json", "page.html"
-FILM, PICTURE = "annotated.mp4", "annotated.png"
-PRODUCTS = {DOCUMENT, PAGE, FILM, PICTURE}
+VIDEO_FILE, IMAGE_FILE = "annotated.mp4", "annotated.png"
+PRODUCTS = {DOCUMENT, PAGE, VIDEO_FILE, IMAGE_FILE}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class DetectSettings:
     """
     Args:
-        frames: Moments of each file that are scored, at least; all of a shorter one.
-        spacing: Seconds from one scored moment to the next, at most.
-        forged_at: Largest share of real videos that may be called forged, as validation saw them.
-        unclear_at: Largest share of real videos that may be called forged or unclear.
+        frames: Frames of each file that are sampled, at least; all of a shorter one.
+        spacing: Seconds from one sampled frame to the next, at most.
+        forged_fpr: Largest share of real videos that may be called forged, as validation saw them.
+        unclear_fpr: Largest share of real videos that may be called forged or unclear.
         usable: What a face must have to be judged.
         limits: Of a file; larger ones are refused before they are decoded.
         landmarks: Model of 68 points, for methods that need one or whose squares hold all points; without it that of
@@ -51,8 +51,8 @@ class Settings:
 
     frames: int = 32
     spacing: float = 0.5
-    forged_at: float = Rates.forged_at
-    unclear_at: float = Rates.unclear_at
+    forged_fpr: float = Rates.forged_fpr
+    unclear_fpr: float = Rates.unclear_fpr
     usable: Usable = field(default_factory=Usable)
     limits: Limits = field(default_factory=Limits)
     landmarks: Landmarks | None = None
@@ -62,7 +62,7 @@ class Settings:
 
     @property
     def rates(self) -> Rates:
-        return Rates(forged_at=self.forged_at, unclear_at=self.unclear_at)
+        return Rates(forged_fpr=self.forged_fpr, unclear_fpr=self.unclear_fpr)
 
     def __post_init__(self) -> None:
         self.rates  # noqa: B018  refuses what are none
@@ -83,11 +83,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         "the suite."
     )
     parser.add_argument("--checkpoint", type=Path, nargs="+", default=[DEFAULT], help=several)
-    parser.add_class_arguments(Settings, as_group=False)
+    parser.add_class_arguments(DetectSettings, as_group=False)
 
 
-def settings_of(given: Namespace) -> Settings:
-    return Settings(**{one.name: getattr(given, one.name) for one in fields(Settings)})
+def settings_of(given: Namespace) -> DetectSettings:
+    return DetectSettings(**{one.name: getattr(given, one.name) for one in fields(DetectSettings)})
 
 
 def introduce(methods: list[Trained], rates: Rates) -> list[str]:
@@ -113,7 +113,7 @@ def name_apart(methods: list[Trained]) -> list[Trained]:
 class Analyzer:
     """Trained methods, ready for files."""
 
-    def __init__(self, checkpoints: list[Path], settings: Settings) -> None:
+    def __init__(self, checkpoints: list[Path], settings: DetectSettings) -> None:
         """
         Args:
             checkpoints: Several are an ensemble.
@@ -140,18 +140,18 @@ class Analyzer:
         self.limits, self.rates = settings.limits, settings.rates
 
     def analyze(
-        self, path: Path, out: Path, film: bool, progress: Callable[[int, int], None], name: str | None = None
+        self, path: Path, out: Path, annotated_copy: bool, progress: Callable[[int, int], None], name: str | None = None
     ) -> dict[str, Any]:
         """
         Args:
-            film: Whether to write an annotated copy.
+            annotated_copy: Whether to write an annotated copy.
             progress: Is told of the frames that were seen, and of all.
             name: That is shown, where the file has another one.
         """
         name, files, target = name or path.name, {"page": PAGE}, None
         try:
-            if film:
-                kind, file = ("picture", PICTURE) if len(probe(path)) == 1 else ("film", FILM)
+            if annotated_copy:
+                kind, file = ("image", IMAGE_FILE) if len(probe(path)) == 1 else ("video", VIDEO_FILE)
                 target, files[kind] = out / file, file
             found = self.pipeline.analyze(path, target, self.limits, progress)
         except av.FFmpegError as error:

@@ -25,7 +25,7 @@ from suite.detect.audio import Sound
 from suite.detect.scorer import Score
 from suite.detect.thresholds import Thresholds, Verdict
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 LONGEST = 1280  # side of the copy
 COLOURS: dict[Verdict, tuple[int, int, int]] = {
     "forged": (225, 45, 45),
@@ -45,11 +45,11 @@ class Annotation:
         self.seconds = index.seconds
         self.methods = methods
         self.thresholds = thresholds
-        self.at = [0] * len(methods)  # scores that were looked at
-        self.now: dict[int, list[Score | None]] = {}  # of each face, what each method said last
-        self.points: dict[int, tuple[int, int]] = {}  # where the curve of each face ended
-        self.strip: Picture | None = None
-        self.canvas: Picture | None = None
+        self.next_score = [0] * len(methods)  # scores that were looked at
+        self.last_scores: dict[int, list[Score | None]] = {}  # of each face, what each method said last
+        self.curve_ends: dict[int, tuple[int, int]] = {}  # where the curve of each face ended
+        self.strip: Image | None = None
+        self.canvas: Image | None = None
         self.scale = 1.0
 
     @staticmethod
@@ -59,80 +59,80 @@ class Annotation:
     ) -> Iterator[Annotation]:
         """
         Args:
-            path: To write, mp4 or png; nothing is filmed without it.
+            path: To write, mp4 or png; nothing is drawn without it.
         """
         if path is None:
             yield NoAnnotation(index, methods, thresholds)
             return
         with write_atomically(path) as part:
-            film = (
+            annotation = (
                 AnnotatedImage(index, methods, thresholds, part)
                 if path.suffix == ".png"
                 else AnnotatedVideo(index, methods, thresholds, part, source)
             )
             try:
-                yield film
-                film.end()
+                yield annotation
+                annotation.end()
             finally:
-                film.close()
+                annotation.close()
 
     def put(self, frame: Frame, scores: Sequence[list[Score]]) -> None:
         """
         Args:
             scores: Of each method, all that it said of frames up to this one, perhaps of later ones.
         """
-        height, width = frame.picture.shape[:2]
+        height, width = frame.image.shape[:2]
         self.scale = min(1.0, LONGEST / max(height, width))
         size = (max(2, round(width * self.scale) // 2 * 2), max(2, round(height * self.scale) // 2 * 2))
         self.add_scores(frame, scores)
         curves = self.curves(frame, size[0])
         if self.canvas is None:
             self.canvas = np.empty((size[1] + len(curves), size[0], 3), np.uint8)
-        picture = self.canvas[: size[1]]
+        image = self.canvas[: size[1]]
         if size == (width, height):
-            picture[:] = frame.picture
+            image[:] = frame.image
         else:
-            cv2.resize(frame.picture, size, picture, interpolation=cv2.INTER_AREA)
+            cv2.resize(frame.image, size, image, interpolation=cv2.INTER_AREA)
         self.canvas[size[1] :] = curves
         for face in frame.faces:
-            self.draw(picture, face)
+            self.draw(image, face)
         self.show(self.canvas, frame.seconds)
 
     def add_scores(self, frame: Frame, scores: Sequence[list[Score]]) -> None:
-        """Takes what was said of moments up to this one."""
-        for i, mine in enumerate(scores):
-            while self.at[i] < len(mine) and mine[self.at[i]].frame <= frame.number:
-                score = mine[self.at[i]]
-                said = self.now.setdefault(score.track, [None] * len(self.methods))
-                if (old := said[i]) is not None and old.crop is None:
+        """Takes the scores of frames up to this one."""
+        for i, method_scores in enumerate(scores):
+            while self.next_score[i] < len(method_scores) and method_scores[self.next_score[i]].frame <= frame.number:
+                score = method_scores[self.next_score[i]]
+                last_scores = self.last_scores.setdefault(score.track, [None] * len(self.methods))
+                if (old := last_scores[i]) is not None and old.crop is None:
                     old.heat = None  # of an hour, only what is shown
-                said[i] = score
-                self.at[i] += 1
+                last_scores[i] = score
+                self.next_score[i] += 1
 
     def probability(self, track: int) -> float | None:
-        said = [
-            by.calibrate(one.score)
-            for by, one in zip(self.methods, self.now.get(track, []), strict=False)
+        probabilities = [
+            method.calibrate(one.score)
+            for method, one in zip(self.methods, self.last_scores.get(track, []), strict=False)
             if one is not None
         ]
-        return float(np.mean(said)) if said else None
+        return float(np.mean(probabilities)) if probabilities else None
 
-    def draw(self, picture: Picture, face: Face) -> None:
-        p = self.probability(face.track.id)
-        colour = COLOURS["no verdict" if p is None else self.thresholds.verdict(p)]
-        for by, one in zip(self.methods, self.now.get(face.track.id, []), strict=False):
+    def draw(self, image: Image, face: Face) -> None:
+        probability = self.probability(face.track.id)
+        colour = COLOURS["no verdict" if probability is None else self.thresholds.verdict(probability)]
+        for method, one in zip(self.methods, self.last_scores.get(face.track.id, []), strict=False):
             if one is not None and one.heat is not None:
                 with suppress(NoCrop):
-                    region = Cropper.from_contract(by.contract).region(
+                    region = Cropper.from_contract(method.contract).region(
                         face.box * self.scale, face.landmarks * self.scale
                     )
-                    warm(picture, one.heat, region)
+                    warm(image, one.heat, region)
                 break
         x0, y0, x1, y1 = (round(float(v) * self.scale) for v in face.box)
-        cv2.rectangle(picture, (x0, y0), (x1, y1), colour, 2, cv2.LINE_AA)
-        label(picture, f"{face.track.id}" + ("" if p is None else f"  {p:.2f}"), (x0, y0), colour)
+        cv2.rectangle(image, (x0, y0), (x1, y1), colour, 2, cv2.LINE_AA)
+        label(image, f"{face.track.id}" + ("" if probability is None else f"  {probability:.2f}"), (x0, y0), colour)
 
-    def curves(self, frame: Frame, width: int) -> Picture:
+    def curves(self, frame: Frame, width: int) -> Image:
         """A strip with the whole length of the video, drawn up to now."""
         height = max(48, min(120, width // 9)) // 2 * 2
         left, right, top, bottom = 34, width - 8, 8, height - 16
@@ -150,13 +150,13 @@ class Annotation:
             text(self.strip, f"{self.seconds:.1f} s", (right - 40, height - 4))
         x = left + round((right - left) * frame.seconds / max(self.seconds, 1e-6))
         for face in frame.faces:
-            if (p := self.probability(face.track.id)) is not None:
-                here = (x, round(bottom - p * (bottom - top)))
-                there = self.points.get(face.track.id, here)
-                cv2.line(self.strip, there, here, CURVES[face.track.id % len(CURVES)], 2, cv2.LINE_AA)
-                self.points[face.track.id] = here
-        for gone in self.points.keys() - {face.track.id for face in frame.faces}:
-            del self.points[gone]
+            if (probability := self.probability(face.track.id)) is not None:
+                point = (x, round(bottom - probability * (bottom - top)))
+                last_point = self.curve_ends.get(face.track.id, point)
+                cv2.line(self.strip, last_point, point, CURVES[face.track.id % len(CURVES)], 2, cv2.LINE_AA)
+                self.curve_ends[face.track.id] = point
+        for lost in self.curve_ends.keys() - {face.track.id for face in frame.faces}:
+            del self.curve_ends[lost]
         out = self.strip.copy()
         cv2.line(out, (x, top), (x, bottom), (60, 60, 60), 1)
         text(out, f"{frame.seconds:.1f} s", (min(max(left, x - 14), right - 90), height - 4))
@@ -167,7 +167,7 @@ class Annotation:
         for x in range(left, right, 8):
             cv2.line(self.strip, (x, y), (min(x + 4, right), y), COLOURS[verdict], 1)
 
-    def show(self, picture: Picture, seconds: float) -> None:
+    def show(self, image: Image, seconds: float) -> None:
         raise NotImplementedError
 
     def end(self) -> None: ...
@@ -183,17 +183,17 @@ class NoAnnotation(Annotation):
 
 
 class AnnotatedImage(Annotation):
-    """One picture."""
+    """One image."""
 
     def __init__(self, index: Index, methods: Sequence[Trained], thresholds: Thresholds, path: Path) -> None:
         super().__init__(index, methods, thresholds)
         self.path = path
 
-    def curves(self, frame: Frame, width: int) -> Picture:
+    def curves(self, frame: Frame, width: int) -> Image:
         return np.empty((0, width, 3), np.uint8)
 
-    def show(self, picture: Picture, seconds: float) -> None:
-        self.path.write_bytes(cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
+    def show(self, image: Image, seconds: float) -> None:
+        self.path.write_bytes(cv2.imencode(".png", image[..., ::-1])[1].tobytes())
 
 
 class AnnotatedVideo(Annotation):
@@ -211,16 +211,16 @@ class AnnotatedVideo(Annotation):
         coder = self.stream.codec_context
         coder.pix_fmt, coder.time_base = "yuv420p", Fraction(1, TICKS)
         coder.colorspace, coder.color_range = Colorspace.ITU601, ColorRange.MPEG  # as OpenCV converts
-        coder.thread_type = "FRAME"  # nothing waits for the picture that it gave
+        coder.thread_type = "FRAME"  # nothing waits for the image that it gave
         self.sound = Sound(source, self.container)
         self.last = -1
         self.is_open = False  # before, its size can be set
 
-    def show(self, picture: Picture, seconds: float) -> None:
+    def show(self, image: Image, seconds: float) -> None:
         if not self.is_open:
-            self.stream.height, self.stream.width = picture.shape[:2]
+            self.stream.height, self.stream.width = image.shape[:2]
             self.is_open = True
-        frame = av.VideoFrame.from_ndarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), "yuv420p")
+        frame = av.VideoFrame.from_ndarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), "yuv420p")
         self.last = max(round(seconds * TICKS), self.last + 1)  # some files have a time twice, which no mp4 can
         frame.pts, frame.time_base = self.last, Fraction(1, TICKS)
         packets = self.stream.encode(frame)
@@ -237,26 +237,26 @@ class AnnotatedVideo(Annotation):
         self.sound.close()
 
 
-def text(picture: Picture, words: str, at: tuple[int, int], size: float = 0.36) -> None:
-    cv2.putText(picture, words, at, cv2.FONT_HERSHEY_SIMPLEX, size, (70, 70, 70), 1, cv2.LINE_AA)
+def text(image: Image, content: str, at: tuple[int, int], size: float = 0.36) -> None:
+    cv2.putText(image, content, at, cv2.FONT_HERSHEY_SIMPLEX, size, (70, 70, 70), 1, cv2.LINE_AA)
 
 
-def label(picture: Picture, words: str, corner: tuple[int, int], colour: tuple[int, int, int]) -> None:
+def label(image: Image, content: str, corner: tuple[int, int], colour: tuple[int, int, int]) -> None:
     """Above a box, or inside where there is no room."""
-    size = 0.5 if min(picture.shape[:2]) >= 360 else 0.38
-    (w, h), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
-    x = max(0, min(corner[0], picture.shape[1] - w - 6))
+    size = 0.5 if min(image.shape[:2]) >= 360 else 0.38
+    (w, h), _ = cv2.getTextSize(content, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
+    x = max(0, min(corner[0], image.shape[1] - w - 6))
     y = corner[1] - h - 8 if corner[1] >= h + 8 else corner[1]
-    cv2.rectangle(picture, (x, y), (x + w + 6, y + h + 8), colour, -1)
-    cv2.putText(picture, words, (x + 3, y + h + 3), cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), 1, cv2.LINE_AA)
+    cv2.rectangle(image, (x, y), (x + w + 6, y + h + 8), colour, -1)
+    cv2.putText(image, content, (x + 3, y + h + 3), cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), 1, cv2.LINE_AA)
 
 
-def warm(picture: Picture, heat: Picture, region: Region) -> None:
-    """Lays a map over a part of a picture: nothing where it is 0."""
-    if (laid := region.spread(heat, picture.shape)) is None:
+def warm(image: Image, heat: Image, region: Region) -> None:
+    """Lays a map over a part of an image: nothing where it is 0."""
+    if (laid := region.spread(heat, image.shape)) is None:
         return
     part, x, y = laid
     colours = cv2.applyColorMap(part, cv2.COLORMAP_INFERNO)[..., ::-1]
     share = (part.astype(np.float32) / 255 * 0.6)[..., None]
-    under = picture[y : y + part.shape[0], x : x + part.shape[1]]
+    under = image[y : y + part.shape[0], x : x + part.shape[1]]
     under[:] = (under * (1 - share) + colours * share).astype(np.uint8)

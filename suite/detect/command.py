@@ -1,4 +1,4 @@
-"""The verb that scores anybody's videos and pictures, and shows where and why."""
+"""The verb that scores anybody's videos and images, and shows where and why."""
 
 from __future__ import annotations
 
@@ -8,13 +8,27 @@ from typing import Any
 
 import cv2
 
-from datamodules.media.image_sequence import PICTURES
+from datamodules.media.image_sequence import IMAGE_SUFFIXES
 from datamodules.runtime.errors import UserError
 from suite.cli.parser import Parser, expand_flag
 from suite.cli.progress import bar
-from suite.detect.analyzer import PAGE, Analyzer, Settings, add_arguments, introduce, settings_of
+from suite.detect.analyzer import PAGE, Analyzer, DetectSettings, add_arguments, introduce, settings_of
 
-FILMS = {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif", ".3gp", ".wmv", ".flv", ".mpg", ".mpeg", ".ts"}
+VIDEO_SUFFIXES = {
+    ".mp4",
+    ".mov",
+    ".m4v",
+    ".mkv",
+    ".webm",
+    ".avi",
+    ".gif",
+    ".3gp",
+    ".wmv",
+    ".flv",
+    ".mpg",
+    ".mpeg",
+    ".ts",
+}
 
 
 def list_inputs(given: Sequence[Path], out: Path) -> dict[str, Path]:
@@ -25,10 +39,12 @@ def list_inputs(given: Sequence[Path], out: Path) -> dict[str, Path]:
             raise UserError(f"{path}: no such file")
         inside = [path]
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in FILMS | PICTURES and p.is_file())
+            inside = sorted(
+                p for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES and p.is_file()
+            )
             inside = [p for p in inside if not p.resolve().is_relative_to(out.resolve())]
             if not inside:
-                raise UserError(f"{path}: has no videos and no pictures")
+                raise UserError(f"{path}: has no videos and no images")
         for file in inside:
             name = "_".join(file.relative_to(path).parts)[-200:] if path.is_dir() else file.name
             while name in found:
@@ -37,7 +53,9 @@ def list_inputs(given: Sequence[Path], out: Path) -> dict[str, Path]:
     return found
 
 
-def detect(files: list[Path], checkpoint: list[Path], out: Path, film: bool, settings: Settings) -> None:
+def detect(
+    files: list[Path], checkpoint: list[Path], out: Path, annotated_copy: bool, settings: DetectSettings
+) -> None:
     found = list_inputs(files, out)
     analyzer = Analyzer(checkpoint, settings)
     print("\n".join(introduce(analyzer.methods, settings.rates)))
@@ -45,7 +63,7 @@ def detect(files: list[Path], checkpoint: list[Path], out: Path, film: bool, set
     for name, path in found.items():
         try:
             with bar(path.name, unit="frames") as show:
-                content = analyzer.analyze(path, out / name, film, show)
+                content = analyzer.analyze(path, out / name, annotated_copy, show)
         except (UserError, OSError, ArithmeticError, cv2.error) as error:  # one file costs no other
             failed.append(str(error))
             content = analyzer.write_refusal(path, out / name, str(error))
@@ -71,12 +89,12 @@ def format_verdict(content: dict[str, Any]) -> str:
 
 
 def main(argv: list[str]) -> None:
-    about = "Score videos and pictures with trained methods, and show where and why."
+    about = "Score videos and images with trained methods, and show where and why."
     parser = Parser(prog="python -m suite detect", description=about)
-    parser.add_argument("files", type=Path, nargs="+", help="Videos, pictures, and folders of them.")
+    parser.add_argument("files", type=Path, nargs="+", help="Videos, images, and folders of them.")
     add_arguments(parser)
     each = "Folder that gets one for each file: result.json, page.html and an annotated copy."
     parser.add_argument("--out", type=Path, default=Path("detected"), help=each)
-    parser.add_argument("--film", type=bool, default=True, help="Whether to write the annotated copies.")
-    given = parser.instantiate_classes(parser.parse_args(expand_flag(argv[1:], "--film")))
-    detect(given.files, given.checkpoint, given.out, given.film, settings_of(given))
+    parser.add_argument("--annotated_copy", type=bool, default=True, help="Whether to write the annotated copies.")
+    given = parser.instantiate_classes(parser.parse_args(expand_flag(argv[1:], "--annotated_copy")))
+    detect(given.files, given.checkpoint, given.out, given.annotated_copy, settings_of(given))

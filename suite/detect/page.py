@@ -23,7 +23,7 @@ from suite.detect.thresholds import Performance, Rates, Verdict
 from suite.detect.verdict import FaceVerdict, MethodVerdict
 from suite.html.render import render
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 WIDTH, HEIGHT = 560, 172  # of a time line
 LEFT, RIGHT, TOP, BOTTOM = 44, 505, 26, 132
 SERIES = 6  # colours of style.css
@@ -33,7 +33,7 @@ SERIES = 6  # colours of style.css
 class KeyFrame:
     seconds: float
     probability: float
-    picture: str  # JPEG in base64: the face, and beside it the map of a method that has one
+    image: str  # JPEG in base64: the face, and beside it the map of a method that has one
 
 
 def lead(found: Analysis) -> str:
@@ -93,9 +93,9 @@ def timeline(face: FaceVerdict, seconds: float) -> Markup:
         )
         if verdict == "forged" or y(at.unclear) - y(at.forged) > 11:  # or one word would be upon the other
             parts.append(f'<text x="{RIGHT + 5}" y="{y(p) + 4:.1f}" fill="{colour}">{verdict}</text>')
-    for i, said in enumerate(face.said):
+    for i, method_verdict in enumerate(face.method_verdicts):
         colour = f"var(--s{i % SERIES})"
-        points = [(x(one.seconds), y(said.by.calibrate(one.score))) for one in said.usable_scores]
+        points = [(x(one.seconds), y(method_verdict.by.calibrate(one.score))) for one in method_verdict.usable_scores]
         line = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
         if len(points) <= 100:
@@ -111,24 +111,24 @@ def timeline(face: FaceVerdict, seconds: float) -> Markup:
     )
 
 
-def key_frames(said: MethodVerdict) -> list[KeyFrame]:
+def key_frames(method_verdict: MethodVerdict) -> list[KeyFrame]:
     """The most suspicious frames, in their order."""
-    shown = [one for one in said.usable_scores if one.crop is not None]
+    shown = [one for one in method_verdict.usable_scores if one.crop is not None]
     return [
-        KeyFrame(seconds=one.seconds, probability=said.by.calibrate(one.score), picture=jpeg(join_images(one)))
+        KeyFrame(seconds=one.seconds, probability=method_verdict.by.calibrate(one.score), image=jpeg(join_images(one)))
         for one in shown
     ]
 
 
-def join_images(moment: Score) -> Picture:
-    assert moment.crop is not None
-    if moment.heat is None:
-        return moment.crop
-    return np.hstack([moment.crop, overlay(moment.crop, cv2.resize(moment.heat, (TILE, TILE)))])
+def join_images(score: Score) -> Image:
+    assert score.crop is not None
+    if score.heat is None:
+        return score.crop
+    return np.hstack([score.crop, overlay(score.crop, cv2.resize(score.heat, (TILE, TILE)))])
 
 
-def jpeg(picture: Picture) -> str:
-    content = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
+def jpeg(image: Image) -> str:
+    content = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
     return base64.b64encode(content.tobytes()).decode()
 
 
@@ -151,10 +151,14 @@ def page(found: Analysis, asked: Sequence[Trained], rates: Rates, files: dict[st
     is_video = len(found.index) > 1
     for face in found.faces:
         is_judged = face.probability is not None
-        pictures = [(said.by.name, key_frames(said)) for said in face.said] if is_judged else []
+        images = (
+            [(method_verdict.by.name, key_frames(method_verdict)) for method_verdict in face.method_verdicts]
+            if is_judged
+            else []
+        )
         line = timeline(face, found.index.seconds) if is_video and is_judged else None
         where = explain_range(face) if is_judged else ""
-        faces.append({"face": face, "range": where, "timeline": line, "pictures": pictures})
+        faces.append({"face": face, "range": where, "timeline": line, "images": images})
     return render(
         "detect/page.html",
         title=name,

@@ -1,4 +1,4 @@
-"""One pass over a file: faces are followed, scored and filmed as its frames are decoded."""
+"""One pass over a file: faces are followed, scored and drawn as its frames are decoded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.faces.align import ALIGNMENTS, Alignment
-from datamodules.faces.detection.base import Detector
+from datamodules.faces.detection.base import FaceDetector
 from datamodules.faces.detection.blaze_face import BlazeFace
 from datamodules.faces.detection.hog import HOG
 from datamodules.faces.landmarks.base import Landmarks, NoLandmarks
@@ -29,12 +29,21 @@ from datamodules.prepared.prepare import Recipe
 from datamodules.runtime.malloc import give_back
 from lightning_modules.trained_method import Trained
 from suite.detect.annotated_video import Annotation
-from suite.detect.scorer import Score, Scorer, moments
+from suite.detect.scorer import Score, Scorer, choose_starts
 from suite.detect.thresholds import Rates, Verdict, thresholds_of
 from suite.detect.usable import Usable
 from suite.detect.verdict import FaceVerdict, judge_face, judge_file
 
-HELD = 256 * 2**20  # bytes of frames that wait for scores, to be filmed
+# what a contract calls the options of a FaceTracker on which boxes depend
+TRACKER_OPTIONS = {
+    "search_every": "search_every",
+    "smallest": "min_face",
+    "patience": "patience",
+    "shortest": "min_frames",
+    "steady": "box_smoothing",
+    "room": "landmark_margin",
+}
+HELD = 256 * 2**20  # bytes of frames that wait for scores, to be drawn
 TIDY = 600  # frames after which memory is given back, which costs a sixth of a second
 
 
@@ -61,14 +70,14 @@ class Limits:
     """Of a file.
 
     Args:
-        seconds: Of its length.
-        pixels: Of a frame of a video.
-        picture: Pixels of a picture.
+        seconds: Its length.
+        frame_pixels: Pixels of a frame of a video.
+        image_pixels: Pixels of an image.
     """
 
     seconds: float = 6 * 3600.0
-    pixels: int = 8192 * 4608
-    picture: int = 64_000_000
+    frame_pixels: int = 8192 * 4608
+    image_pixels: int = 64_000_000
 
 
 def shape_boxes(contract: Contract) -> bool:
@@ -78,7 +87,7 @@ def shape_boxes(contract: Contract) -> bool:
     return contract.get("room", 0) != 0 or mesh_of(contract) is not None
 
 
-def detector_of(contract: Contract) -> Detector:
+def detector_of(contract: Contract) -> FaceDetector:
     """As it is set there, or dlib's; the model itself is compared."""
     name, *settings = str(contract["detector"]).split()
     return BlazeFace(float(settings[-1])) if name == BlazeFace.__name__ and settings else HOG()
@@ -114,8 +123,8 @@ class Pipeline:
             landmarks: For methods that need them or whose squares hold all of them; without it that of the
                 checkpoint, where this package has it, or the packaged model of dlib.
             usable: What a face must have to be judged.
-            frames: Moments of a file that are scored, at least.
-            spacing: Seconds from one moment to the next, at most.
+            frames: Frames of a file that are sampled, at least.
+            spacing: Seconds from one sampled frame to the next, at most.
             batch: Clips that are scored together.
             rates: What thresholds are chosen by.
         """
@@ -132,9 +141,7 @@ class Pipeline:
         self.scorers = [Scorer(one, device, batch, usable) for one in methods]
 
     def tracker_of(self, contract: Contract) -> FaceTracker:
-        same = ("smallest", "patience", "shortest", "steady", "room")
-        names = {"every": "search_every"} | {name: name for name in same}
-        wanted = {mine: contract[theirs] for mine, theirs in names.items() if theirs in contract}
+        wanted = {option: contract[name] for name, option in TRACKER_OPTIONS.items() if name in contract}
         return FaceTracker(detector_of(contract), self.landmarks, **wanted)  # type: ignore[arg-type]
 
     def check(self, one: Trained) -> None:
@@ -152,23 +159,23 @@ class Pipeline:
         compare(mine, theirs, f"what {one.path} was trained on")
 
     def analyze(
-        self, path: Path, film: Path | None, limits: Limits, progress: Callable[[int, int], None] = lambda *_: None
+        self, path: Path, copy: Path | None, limits: Limits, progress: Callable[[int, int], None] = lambda *_: None
     ) -> Analysis:
         """
         Args:
-            film: File for an annotated copy.
+            copy: File for an annotated copy.
             progress: Is told of the frames that were seen, and of all.
         """
         index = probe(path)
         if index.seconds > limits.seconds:
             raise VideoError(path, f"is {index.seconds:.1f} s long; the limit is {limits.seconds:g} s")
-        largest = limits.picture if len(index) == 1 else limits.pixels
-        if index.picture_bytes > 3 * largest:
-            raise VideoError(path, f"has {index.picture_bytes // 3} pixels a frame; the limit is {largest}")
+        largest = limits.image_pixels if len(index) == 1 else limits.frame_pixels
+        if index.frame_bytes > 3 * largest:
+            raise VideoError(path, f"has {index.frame_bytes // 3} pixels a frame; the limit is {largest}")
         damage = find_damage(path, index)
         most = []
         for scorer in self.scorers:
-            starts = moments(index.times, scorer.span, self.frames, self.spacing)
+            starts = choose_starts(index.times, scorer.span, self.frames, self.spacing)
             if not starts:
                 raise VideoError(path, f"has {len(index)} frames, fewer than the {scorer.span + 1} of a clip")
             starts = [i for i in starts if not damage[i : i + scorer.span + 1 : scorer.every].any()]
@@ -176,9 +183,9 @@ class Pipeline:
             most.append(len(starts))
         tracks: dict[int, Track] = {}
         size, damaged = (0, 0), set(np.flatnonzero(damage).tolist())
-        with Annotation.create(film, path, index, self.methods, self.thresholds) as made:
+        with Annotation.create(copy, path, index, self.methods, self.thresholds) as made:
             for frame in self.annotate(watch(self.decoder, path, self.tracker, damaged), made):
-                size = (frame.picture.shape[1], frame.picture.shape[0])
+                size = (frame.image.shape[1], frame.image.shape[0])
                 tracks |= {face.track.id: face.track for face in frame.faces}
                 progress(frame.number + 1, len(index))
                 if frame.number % TIDY == TIDY - 1:
@@ -187,33 +194,33 @@ class Pipeline:
             track.drop(damaged)
         return self.judge(index, size, tracks, min(most), damage)
 
-    def annotate(self, frames: Iterator[Frame], film: Annotation) -> Iterator[Frame]:
-        """Passes them on to the methods and, once it is known what these say, to the film."""
+    def annotate(self, frames: Iterator[Frame], annotation: Annotation) -> Iterator[Frame]:
+        """Passes them on to the methods and, once it is known what these say, to the annotated copy."""
         held: deque[Frame] = deque()
         for frame in frames:
             for scorer in self.scorers:
                 scorer.add_frame(frame)
             held.append(frame)
-            if not film.wanted or len(held) * frame.picture.nbytes > HELD:
-                if film.wanted:
+            if not annotation.wanted or len(held) * frame.image.nbytes > HELD:
+                if annotation.wanted:
                     for scorer in self.scorers:
                         scorer.flush()
-                self.annotate_held(held, film)
+                self.annotate_held(held, annotation)
             yield frame
         for scorer in self.scorers:
             scorer.flush()
             scorer.open.clear()
-        self.annotate_held(held, film)
+        self.annotate_held(held, annotation)
 
-    def annotate_held(self, held: deque[Frame], film: Annotation) -> None:
-        until = min(scorer.known_until for scorer in self.scorers) if film.wanted else 2**62
+    def annotate_held(self, held: deque[Frame], annotation: Annotation) -> None:
+        until = min(scorer.known_until for scorer in self.scorers) if annotation.wanted else 2**62
         while held and held[0].number < until:
-            film.put(held.popleft(), [scorer.scores for scorer in self.scorers])
+            annotation.put(held.popleft(), [scorer.scores for scorer in self.scorers])
 
     def judge(
         self, index: Index, size: tuple[int, int], tracks: dict[int, Track], most: int, damage: NDArray[np.bool_]
     ) -> Analysis:
-        shortest = min(self.tracker.shortest, int((~damage).sum()))
+        shortest = min(self.tracker.min_frames, int((~damage).sum()))
         reason = self.usable.reject_damage(damage) or (
             "" if most else f"{say_damage(damage)}: no sampled frame is intact"
         )

@@ -32,7 +32,7 @@ def describe_method(trained: Trained, rates: Rates) -> dict[str, Any]:
         "weights": trained.digest,
         "trained_on": trained.trained_on,
         "saw": trained.training_summary,
-        "thresholds": trained.write_points(rates.forged_at, rates.unclear_at),
+        "thresholds": trained.write_points(rates.forged_fpr, rates.unclear_fpr),
         "calibration": trained.calibration and trained.calibration._asdict(),
         "distance_limit": known and round_value(float(known.limit)),
         "contract": trained.contract,
@@ -40,17 +40,17 @@ def describe_method(trained: Trained, rates: Rates) -> dict[str, Any]:
     }
 
 
-def describe_frame(said: MethodVerdict, moment: Score) -> dict[str, Any]:
-    region = moment.region
+def describe_frame(method_verdict: MethodVerdict, score: Score) -> dict[str, Any]:
+    region = score.region
     return {
-        "frame": moment.frame,
-        "seconds": round_value(moment.seconds, 3),
+        "frame": score.frame,
+        "seconds": round_value(score.seconds, 3),
         "square": [round(v, 2) for v in (region.x, region.y, region.side)],
         "angle": round(region.angle, 2),
-        "score": round_value(moment.score, 6),
-        "probability": round_value(said.by.calibrate(moment.score), 6),
-        "distance": round_value(moment.distance),
-        "left_out": moment.fault.say() if moment.fault else None,
+        "score": round_value(score.score, 6),
+        "probability": round_value(method_verdict.by.calibrate(score.score), 6),
+        "distance": round_value(score.distance),
+        "left_out": score.fault.say() if score.fault else None,
     }
 
 
@@ -68,13 +68,13 @@ def describe_face(face: FaceVerdict) -> dict[str, Any]:
         "left_out": face.left_out,
         "methods": [
             {
-                "name": said.by.name,
-                "score": round_value(said.score, 6),
-                "probability": round_value(said.probability, 6),
-                "distance": said.distance and round_value(said.distance.value),
-                "moments": [describe_frame(said, moment) for moment in said.moments],
+                "name": method_verdict.by.name,
+                "score": round_value(method_verdict.score, 6),
+                "probability": round_value(method_verdict.probability, 6),
+                "distance": method_verdict.distance and round_value(method_verdict.distance.value),
+                "frames": [describe_frame(method_verdict, score) for score in method_verdict.scores],
             }
-            for said in face.said
+            for method_verdict in face.method_verdicts
         ],
     }
 

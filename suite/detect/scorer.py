@@ -27,13 +27,13 @@ from lightning_modules.trunks.early_layers import watch
 from suite.detect.usable import Fault, Usable
 
 HEAT = 64  # largest side of a map that is kept
-SHOWN, MOST_SHOWN = 6, 120  # moments of a face, and of a file, whose pictures are kept
+SHOWN, MOST_SHOWN = 6, 120  # sampled frames of a face, and of a file, whose images are kept
 TILE = 160  # their side
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class Score:
-    """Of one face at one moment."""
+    """Of one face in one sampled frame, or in the clip that begins there."""
 
     track: int
     frame: int
@@ -60,7 +60,7 @@ class Clip:
     points: list[NDArray[np.float32]] = field(default_factory=list)
 
 
-def moments(times: NDArray[np.float64], span: int, count: int, spacing: float) -> list[int]:
+def choose_starts(times: NDArray[np.float64], span: int, count: int, spacing: float) -> list[int]:
     """First frames of the clips to score: those that a test would take, and more where they are far apart in time.
 
     Args:
@@ -91,12 +91,12 @@ def predict(trained: Trained, samples: Sequence[Sample], device: torch.device) -
 
 
 class Scorer:
-    """One method on one video, given frame by frame; faces of several moments are scored together."""
+    """One method on one video, given frame by frame; faces of several frames are scored together."""
 
     def __init__(self, trained: Trained, device: torch.device, batch: int, usable: Usable) -> None:
         """
         Args:
-            usable: What a moment must have to be judged.
+            usable: What a face must have in a frame to be judged.
             batch: Clips that are scored together.
         """
         self.trained, self.device, self.batch, self.usable = trained, device, batch, usable
@@ -108,7 +108,7 @@ class Scorer:
         self.open: list[Clip] = []
         self.pending: list[Clip] = []
         self.scores: list[Score] = []
-        self.shown: list[Score] = []  # with their pictures
+        self.shown: list[Score] = []  # with their images
 
     @property
     def span(self) -> int:
@@ -126,7 +126,7 @@ class Scorer:
             for face in frame.faces:
                 try:
                     region = self.cropper.region(face.box, face.landmarks)
-                    quality = measure_quality(frame.picture, face.box, region, face.presence, face.pose)
+                    quality = measure_quality(frame.image, face.box, region, face.presence, face.pose)
                 except NoCrop:
                     continue
                 about = {"start": frame.number, "seconds": frame.seconds, "quality": quality}
@@ -145,7 +145,7 @@ class Scorer:
 
     def cut(self, clip: Clip, frame: Frame, face: Face) -> bool:
         try:
-            crop = clip.region.cut(frame.picture, self.trained.stored or self.size)
+            crop = clip.region.cut(frame.image, self.trained.stored or self.size)
         except NoCrop:
             return False
         clip.quality = worsen(clip.quality, face.presence, face.pose)
@@ -191,7 +191,7 @@ class Scorer:
             self.keep(Score(**about, score=scores[i], heat=heat), clip.crops[0])  # type: ignore[arg-type]
 
     def keep(self, score: Score, crop: NDArray[np.uint8]) -> None:
-        """With its picture, if it is among those that will be shown."""
+        """With its image, if it is among those that will be shown."""
         self.scores.append(score)
         if score.fault:
             return

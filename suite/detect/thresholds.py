@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Literal
 
 from datamodules.runtime.errors import UserError
-from lightning_modules.metrics.operating import FORGED_AT, UNCLEAR_AT, OperatingPoint
+from lightning_modules.metrics.operating import FORGED_FPR, UNCLEAR_FPR, OperatingPoint
 from lightning_modules.trained_method import Trained
 
 Verdict = Literal["forged", "unclear", "no forgery found", "no verdict"]
@@ -18,16 +18,16 @@ Verdict = Literal["forged", "unclear", "no forgery found", "no verdict"]
 class Rates:
     """Shares of real videos that may be called so by mistake."""
 
-    forged_at: float = FORGED_AT
-    unclear_at: float = UNCLEAR_AT
+    forged_fpr: float = FORGED_FPR
+    unclear_fpr: float = UNCLEAR_FPR
 
     def __post_init__(self) -> None:
-        for name in ("forged_at", "unclear_at"):
+        for name in ("forged_fpr", "unclear_fpr"):
             if not 0 < getattr(self, name) < 1:
                 raise UserError(f"{name} {getattr(self, name):g}: must be above 0 and below 1, a share of real videos")
-        if self.unclear_at < self.forged_at:
+        if self.unclear_fpr < self.forged_fpr:
             raise UserError(
-                f"unclear_at {self.unclear_at:g}: must be at least forged_at, {self.forged_at:g}: what is called "
+                f"unclear_fpr {self.unclear_fpr:g}: must be at least forged_fpr, {self.forged_fpr:g}: what is called "
                 "forged would be unclear as well"
             )
 
@@ -47,7 +47,7 @@ class Thresholds:
 
 def points_of(method: Trained, rates: Rates) -> tuple[OperatingPoint, OperatingPoint]:
     """Where a video is forged, and where unclear."""
-    return method.find_point(rates.forged_at), method.find_point(rates.unclear_at)
+    return method.find_point(rates.forged_fpr), method.find_point(rates.unclear_fpr)
 
 
 def thresholds_of(methods: Sequence[Trained], rates: Rates) -> Thresholds:
@@ -78,8 +78,8 @@ class Performance:
     rows: list[Row]
     reals: int
     fakes: int
-    forged_at: str
-    unclear_at: str
+    forged_fpr: str
+    unclear_fpr: str
     false_alarm_rate: str
     miss_rate: str
     alarm_rate: str  # of reals that are forged or unclear
@@ -115,8 +115,8 @@ class Performance:
             ],
             reals=n,
             fakes=m,
-            forged_at=percent(rates.forged_at),
-            unclear_at=percent(rates.unclear_at),
+            forged_fpr=percent(rates.forged_fpr),
+            unclear_fpr=percent(rates.unclear_fpr),
             false_alarm_rate=percent(forged.false_alarm_rate),
             miss_rate=percent(forged.miss_rate),
             alarm_rate=percent(unclear.false_alarm_rate),

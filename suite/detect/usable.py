@@ -1,4 +1,4 @@
-"""Which faces, and which of their moments, can be judged."""
+"""Which faces, and which of their sampled frames, can be judged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from datamodules.runtime.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """Why a moment cannot be judged."""
+    """Why a face in a frame cannot be judged."""
 
     kind: str  # "seen from the side"
     value: float
@@ -31,11 +31,11 @@ class Fault:
 
 @dataclass(frozen=True, kw_only=True)
 class Usable:
-    """What a face, and the file that it is in, must have to be judged; moments of a face that lack it are left out.
+    """What a face, and the file that it is in, must have to be judged; its frames that lack it are left out.
 
     Args:
         side: Longer side of its box, in pixels.
-        moments: Of it that are usable, or all of a shorter clip.
+        frames: Usable sampled frames of it, at least; all of a shorter clip.
         sharpness: Variance of the Laplacian of the inner half of its crop, at 48 pixels; sharp photographs have 100 and
             more, and 8 what a Gaussian of 3 to 4 % of the width of the face leaves of them.
         yaw: Most degrees that a head may be turned to a side, where landmarks tell.
@@ -50,7 +50,7 @@ class Usable:
     """
 
     side: int = 48
-    moments: int = 4
+    frames: int = 4
     sharpness: float = 8.0
     yaw: float = YAW
     pitch: float = PITCH
@@ -61,8 +61,8 @@ class Usable:
     distance: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.moments < 1:
-            raise UserError(f"usable.moments {self.moments}: must be at least 1")
+        if self.frames < 1:
+            raise UserError(f"usable.frames {self.frames}: must be at least 1")
         if not 0 < self.distance < float("inf"):
             raise UserError(f"usable.distance {self.distance}: must be above 0 and finite")
         for name in ("outside", "unexposed", "presence", "damaged"):
@@ -101,14 +101,14 @@ class Usable:
         return None
 
     def explain(self, usable: int, faults: Sequence[Fault], most: int) -> list[str]:
-        """Why a face is not judged: the commonest of the reasons to leave its moments out. Empty where it is judged.
+        """Why a face is not judged: the commonest of the reasons to leave its frames out. Empty where it is judged.
 
         Args:
-            usable: Its moments that are.
+            usable: Its sampled frames that are.
             faults: Of its other ones.
-            most: Moments that any face of this file could have.
+            most: Sampled frames that any face of this file could have.
         """
-        needed = min(self.moments, most)
+        needed = min(self.frames, most)
         if usable >= needed:
             return []
         if not faults:

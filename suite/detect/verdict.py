@@ -1,4 +1,4 @@
-"""From scores of moments to what is said of a face and of a file, and when nothing can be said."""
+"""From scores of frames to what is said of a face and of a file, and when nothing can be said."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class MethodVerdict:
     """By one method of one face."""
 
     by: Trained
-    moments: list[Score]
-    score: float  # of its usable moments, as a test pools those of a video; of all where none is usable
+    scores: list[Score]
+    score: float  # of its usable frames, as a test pools those of a video; of all where none is usable
     probability: float  # after calibration
 
     @property
     def usable_scores(self) -> list[Score]:
-        return [one for one in self.moments if one.fault is None]
+        return [one for one in self.scores if one.fault is None]
 
     @property
     def distance(self) -> Distance | None:
-        """Median over its usable moments, of all where none is usable; nothing where its checkpoint cannot tell."""
-        known = [one.distance for one in self.usable_scores or self.moments if one.distance is not None]
+        """Median over its usable frames, of all where none is usable; nothing where its checkpoint cannot tell."""
+        known = [one.distance for one in self.usable_scores or self.scores if one.distance is not None]
         if self.by.method.familiarity is None or not known:
             return None
         return Distance(name=self.by.name, value=median(known), limit=float(self.by.method.familiarity.limit))
@@ -47,9 +47,9 @@ class FaceVerdict:
     track: Track
     first: float  # seconds
     last: float
-    quality: dict[str, float]  # medians over its moments, of what is known
-    left_out: dict[str, int]  # moments that have no part in the verdict, by the kind of their fault
-    said: list[MethodVerdict]
+    quality: dict[str, float]  # medians over its sampled frames, of what is known
+    left_out: dict[str, int]  # sampled frames that have no part in the verdict, by the kind of their fault
+    method_verdicts: list[MethodVerdict]
     probability: float | None  # mean over the methods; None where nothing can be said
     thresholds: Thresholds
     reasons: list[str]  # why nothing is said
@@ -67,16 +67,16 @@ def take_medians(seen: Sequence[Quality]) -> dict[str, float]:
     return {name: median(values) for name, values in known.items() if values}
 
 
-def pool_scores(trained: Trained, moments: Sequence[Score]) -> float:
-    score = torch.tensor([moment.score for moment in moments], dtype=torch.float64)
-    nothing = torch.zeros(len(moments), dtype=torch.long)
-    frames = torch.tensor([moment.frame for moment in moments])
-    return float(functional.pool_by_video(score, nothing, nothing, frames, trained.method.mean_of).score)
+def pool_scores(trained: Trained, scores: Sequence[Score]) -> float:
+    values = torch.tensor([one.score for one in scores], dtype=torch.float64)
+    nothing = torch.zeros(len(scores), dtype=torch.long)
+    frames = torch.tensor([one.frame for one in scores])
+    return float(functional.pool_by_video(values, nothing, nothing, frames, trained.method.mean_of).score)
 
 
 def judge_face(
     track: Track,
-    moments: Sequence[tuple[Trained, list[Score]]],
+    scores: Sequence[tuple[Trained, list[Score]]],
     times: Sequence[float],
     usable: Usable,
     most: int,
@@ -85,30 +85,32 @@ def judge_face(
 ) -> FaceVerdict:
     """
     Args:
-        moments: Of this face, by each method.
+        scores: Of this face, by each method.
         times: In seconds, of all frames.
-        most: Moments that any face of this file could have.
+        most: Sampled frames that any face of this file could have.
         damage: Why the whole file is not judged, if it is not.
     """
-    said = []
-    for trained, mine in moments:
+    method_verdicts = []
+    for trained, mine in scores:
         if mine:
             score = pool_scores(trained, [one for one in mine if one.fault is None] or mine)
-            said.append(MethodVerdict(by=trained, moments=mine, score=score, probability=trained.calibrate(score)))
+            method_verdicts.append(
+                MethodVerdict(by=trained, scores=mine, score=score, probability=trained.calibrate(score))
+            )
     # methods cut the same face by margins of their own: the one that has least of it decides
-    least = min((mine for _, mine in moments), key=lambda mine: sum(one.fault is None for one in mine))
+    least = min((mine for _, mine in scores), key=lambda mine: sum(one.fault is None for one in mine))
     faults = [one.fault for one in least if one.fault is not None]
     reasons = [damage] if damage else usable.explain(len(least) - len(faults), faults, most)
-    distances = [one.distance for one in said if one.distance is not None]
+    distances = [one.distance for one in method_verdicts if one.distance is not None]
     reasons = reasons or explain_unlike(distances, usable.distance)
     return FaceVerdict(
         track=track,
         first=times[track.frames[0]],
         last=times[track.frames[-1]],
-        quality=take_medians([moment.quality for one in said for moment in one.moments]),
+        quality=take_medians([score.quality for one in method_verdicts for score in one.scores]),
         left_out=dict(Counter(fault.kind for fault in faults).most_common()),
-        said=said,
-        probability=None if reasons or not said else fmean(one.probability for one in said),
+        method_verdicts=method_verdicts,
+        probability=None if reasons or not method_verdicts else fmean(one.probability for one in method_verdicts),
         thresholds=thresholds,
         reasons=reasons,
     )

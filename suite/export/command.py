@@ -79,25 +79,25 @@ def latency(trained: Trained, run: Run, repeats: int = 10) -> list[dict[str, flo
     return rows
 
 
-def test_of(trained: Trained, tested: Path | None, home: Path) -> Test | None:
+def test_of(trained: Trained, tested_run: Path | None, home: Path) -> Test | None:
     """That which was asked for, or that of the run itself where it was of these weights and no other checkpoint."""
-    if tested is None and not (home / "predictions.parquet").is_file():
+    if tested_run is None and not (home / "predictions.parquet").is_file():
         return None
-    test = read_run(tested or home)
+    test = read_run(tested_run or home)
     if test.about.get("weights") == trained.digest:
         return test
-    if tested is not None:
-        raise UserError(f"{tested}: was tested with other weights; test these, or leave out --tested")
+    if tested_run is not None:
+        raise UserError(f"{tested_run}: was tested with other weights; test these, or leave out --tested_run")
     return None
 
 
-def card(trained: Trained, test: Test | None, more: dict[str, Any], learned: float = LIMIT) -> str:
+def card(trained: Trained, test: Test | None, more: dict[str, Any], min_validation_auroc: float = LIMIT) -> str:
     own = trained.method.own_validation
     metrics: dict[str, str] = {}
     about: dict[str, Any] = {}
     if test is not None:
         v = videos(test)
-        metrics = {} if own.is_below(learned) else format_metrics(verdict(test))
+        metrics = {} if own.is_below(min_validation_auroc) else format_metrics(verdict(test))
         about = {"reals": int((v.label == 0).sum()), "fakes": int((v.label == 1).sum())}
         about["forgeries"] = sorted(set(v.method[v.label == 1].tolist()))
     return template("export/card.md").render(
@@ -108,7 +108,7 @@ def card(trained: Trained, test: Test | None, more: dict[str, Any], learned: flo
         pooling=POOLING[trained.method.mean_of],
         contract_hash=digest(trained.contract),
         metrics=metrics,
-        own_validation=own.describe(learned),
+        own_validation=own.describe(min_validation_auroc),
         about=about,
         did=Performance.measure(trained, Rates()),
         today=date.today().isoformat(),
@@ -120,10 +120,10 @@ def export(
     checkpoint: Path,
     format: Literal["onnx", "torch.export", "hub"] = "hub",
     out: Path | None = None,
-    tested: Path | None = None,
+    tested_run: Path | None = None,
     licence: str = "unknown",
-    half: bool = False,
-    learned: float = 0.9,
+    half_precision: bool = False,
+    min_validation_auroc: float = 0.9,
 ) -> None:
     """Write a trained method for others: with a card that says what it was trained on, and how good it is.
 
@@ -132,26 +132,27 @@ def export(
         format: A network with its normalization and calibration for ONNX Runtime or torch.export; or a folder for the
             Hugging Face hub, which 'detect', 'serve' and from_pretrained take.
         out: Folder to fill; export/<format> in the run without it.
-        tested: A tested run, whose metrics the card has; the run itself without it, where it was tested.
+        tested_run: A tested run, whose metrics the card has; the run itself without it, where it was tested.
         licence: Of the weights, which that of their training data may bound.
-        half: Round parameters to half precision, for a file of half the size; for format hub.
-        learned: Video AUROC on its own validation below which the card says 'not trained', and no metric of a test.
+        half_precision: Round parameters to half precision, for a file of half the size; for format hub.
+        min_validation_auroc: Video AUROC on its own validation below which the card says 'not trained', and no
+            metric of a test.
     """
     require_extra(f"format {format}", NEEDED[format], "export")
-    if half and format != "hub":
-        raise UserError(f"half: not with format {format}; give --format hub")
-    check_limit(learned)
+    if half_precision and format != "hub":
+        raise UserError(f"half_precision: not with format {format}; give --format hub")
+    check_limit(min_validation_auroc)
     trained = load(checkpoint)
     home = checkpoint.parent.parent if checkpoint.suffix == ".ckpt" else checkpoint
     out = out or home / "export" / format
-    test = test_of(trained, tested, home)
+    test = test_of(trained, tested_run, home)
     more: dict[str, Any] = {"licence": licence, "format": format, "latencies": [], "apart": None, "machine": ""}
     more["rounded"] = None
     if format == "hub":
-        if half:
+        if half_precision:
             whole, trained = trained, round_to_half(trained)
             more["rounded"] = measure_difference(trained, torch_runner(whole))
-        save(trained, out, half)
+        save(trained, out, half_precision)
         load(out)  # what was written can be read
     else:
         engine: Engine = format
@@ -176,7 +177,7 @@ def export(
         print(f"{path}: differs from torch by at most {more['apart']:.2g}")
         for row in more["latencies"]:
             print(f"  batch {row['batch']:2.0f}: {row['exported']:.2f} ms a clip, torch {row['torch']:.2f} ms")
-    write_text(out / "README.md", card(trained, test, more, learned))
+    write_text(out / "README.md", card(trained, test, more, min_validation_auroc))
     print(f"{out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
 
 

@@ -49,7 +49,7 @@ class Deployed(nn.Module):
             video=[],
             track=frames.new_zeros(b, dtype=torch.long),
             numbers=frames.new_zeros(b, t, dtype=torch.long),
-            counts=frames.new_ones(b, dtype=torch.bool),
+            is_counted=frames.new_ones(b, dtype=torch.bool),
         )
         prediction = self.method.predict(batch)
         logit = prediction.logit.float()

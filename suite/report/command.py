@@ -36,18 +36,19 @@ from suite.run_metrics import (
 CURVES = ("video_auroc", "frame_auroc")  # of validation, over training
 
 
-def lead(run: Run, metrics: Mapping[str, Interval], learned: float) -> str:
+def lead(run: Run, metrics: Mapping[str, Interval], min_validation_auroc: float) -> str:
     """The result in a sentence that does not say more than was measured."""
     own = run.own_validation
-    if own.is_below(learned):
-        return f"{run.name}: {own.describe(learned)}: no metric of its test is shown; --learned 0 shows them."
+    if own.is_below(min_validation_auroc):
+        reason = own.describe(min_validation_auroc)
+        return f"{run.name}: {reason}: no metric of its test is shown; --min_validation_auroc 0 shows them."
     v = videos(run)
     seen, unseen = pool_manipulations(run, seen=True), pool_manipulations(run, seen=False)
     parts = [f"{name} forgeries {value}" for name, value in (("seen", seen), ("unseen", unseen)) if value is not None]
     first = (
         f"{run.name}: on {int((v.label == 0).sum())} real and {int((v.label == 1).sum())} fake test videos, video AUROC"
     )
-    said = f"; {own.describe(learned)}" if own.is_needed else ""
+    said = f"; {own.describe(min_validation_auroc)}" if own.is_needed else ""
     return f"{first} {'; '.join(parts) if parts else metrics['video_auroc']}{said}."
 
 
@@ -81,14 +82,14 @@ def thresholds(run: Run) -> list[tuple[str, str]]:
     return [*rows, ("together", f"{run.fixed_values['video_threshold']:.3f}")]
 
 
-def section(run: Run, learned: float) -> dict[str, Any]:
+def section(run: Run, min_validation_auroc: float) -> dict[str, Any]:
     """What the template needs of one run.
 
     Args:
-        learned: What it must reach on its own validation for its test to be shown.
+        min_validation_auroc: What it must reach on its own validation for its test to be shown.
     """
     own = run.own_validation
-    is_shown = not own.is_below(learned)
+    is_shown = not own.is_below(min_validation_auroc)
     forgeries, metrics = (measure_forgeries(run), verdict(run)) if is_shown else ([], {})
     contract = json.loads(run.about.get("contract", "{}"))
     panel = run.path / "panels" / "test.png"
@@ -100,8 +101,8 @@ def section(run: Run, learned: float) -> dict[str, Any]:
     commands += "python -m suite test --config NEW_RUN/config.yaml --ckpt_path NEW_RUN/checkpoints/best.ckpt"
     return {
         "name": run.name,
-        "lead": lead(run, metrics, learned),
-        "own_validation": own.describe(learned) or "-",
+        "lead": lead(run, metrics, min_validation_auroc),
+        "own_validation": own.describe(min_validation_auroc) or "-",
         "is_shown": is_shown,
         "metrics": format_metrics(metrics),
         "reals": int((videos(run).label == 0).sum()),
@@ -135,11 +136,11 @@ def render_comparison(test_set: TestSet, sections: list[dict[str, Any]]) -> dict
     }
 
 
-def report(runs: list[Path], out: Path | None = None, learned: float = LIMIT) -> None:
+def report(runs: list[Path], out: Path | None = None, min_validation_auroc: float = LIMIT) -> None:
     """Write one self-contained page about a run, or comparing several."""
-    check_limit(learned)
+    check_limit(min_validation_auroc)
     read = [read_run(path) for path in runs]
-    sections, sets = [section(run, learned) for run in read], group_by_test_set(read)
+    sections, sets = [section(run, min_validation_auroc) for run in read], group_by_test_set(read)
     page = render(
         "report/page.html",
         title=" and ".join(run.name for run in read) if len(read) < 4 else f"{len(read)} runs",
@@ -171,12 +172,12 @@ def main(argv: list[str]) -> None:
     limit = (
         "Video AUROC on its own validation below which a run is 'not trained', and its test not shown; 0 is without."
     )
-    parser.add_argument("--learned", type=float, default=LIMIT, help=limit)
+    parser.add_argument("--min_validation_auroc", type=float, default=LIMIT, help=limit)
     project = "W&B project of sweeps: instead of a page, a report is made there; without a key, the file it would be."
     parser.add_argument("--wandb", type=str | None, default=None, help=project)
     arguments = parser.parse_args(argv[1:])
     if arguments.wandb is None:
-        report(arguments.runs, arguments.out, arguments.learned)
+        report(arguments.runs, arguments.out, arguments.min_validation_auroc)
         return
     from suite.benchmark.wandb_report import wandb_report  # what it needs is an extra
 

@@ -94,9 +94,9 @@ class Server:
 
     async def tidy(self) -> None:
         while True:
-            await asyncio.sleep(min(10.0, self.bounds.keep))
+            await asyncio.sleep(min(10.0, self.bounds.keep_seconds))
             for key, job in list(self.jobs.items()):
-                if job.ended and time.monotonic() - job.ended > self.bounds.keep:
+                if job.ended and time.monotonic() - job.ended > self.bounds.keep_seconds:
                     self.forget(key)
 
     def forget(self, key: str) -> None:
@@ -129,11 +129,11 @@ class Server:
     async def receive(self, request: Request, path: Path) -> Response | None:
         """Why the body is not wanted, if it is not."""
         try:
-            size = await asyncio.wait_for(self.store(request, path), self.bounds.sending)
+            size = await asyncio.wait_for(self.store(request, path), self.bounds.upload_seconds)
         except TooLarge:
-            return refuse(413, f"larger than {self.bounds.megabytes:g} MB")
+            return refuse(413, f"larger than {self.bounds.max_megabytes:g} MB")
         except asyncio.TimeoutError:
-            return refuse(408, f"took more than {self.bounds.sending:g} s to send")
+            return refuse(408, f"took more than {self.bounds.upload_seconds:g} s to send")
         except ClientDisconnect:
             return refuse(400, "ended before its end")
         except OSError as error:
@@ -146,7 +146,7 @@ class Server:
         with path.open("wb") as f:
             async for block in request.stream():
                 size += len(block)
-                if size > self.bounds.megabytes * 2**20:
+                if size > self.bounds.max_megabytes * 2**20:
                     raise TooLarge
                 f.write(block)
         return size
@@ -156,13 +156,13 @@ class Server:
         if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
             return refuse(403, f"sent by a page of {origin}")  # any page in the same browser could
         declared = request.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > self.bounds.megabytes * 2**20:
-            return refuse(413, f"larger than {self.bounds.megabytes:g} MB")
+        if declared.isdigit() and int(declared) > self.bounds.max_megabytes * 2**20:
+            return refuse(413, f"larger than {self.bounds.max_megabytes:g} MB")
         return self.refuse_when_full()
 
     def refuse_when_full(self) -> Response | None:
-        if sum(job.state in ("waiting", "running") for job in self.jobs.values()) > self.bounds.waiting:
-            return refuse(503, f"{self.bounds.waiting} files wait already; try again later")
+        if sum(job.state in ("waiting", "running") for job in self.jobs.values()) > self.bounds.max_waiting:
+            return refuse(503, f"{self.bounds.max_waiting} files wait already; try again later")
         return None
 
     async def run(self, job: Job) -> None:
@@ -172,7 +172,7 @@ class Server:
             job.state = "running"
             try:
                 path = rename_by_content(job.folder / "upload")
-                asked = Asked(path=path, name=job.name, out=job.folder / "out", seconds=self.bounds.seconds)
+                asked = Asked(path=path, name=job.name, out=job.folder / "out", seconds=self.bounds.analysis_seconds)
                 job.result = await asyncio.to_thread(self.worker.ask, asked, job.progress, lambda: job.is_wanted)
                 job.state = "done"
                 path.unlink(missing_ok=True)

@@ -10,21 +10,25 @@ from typing import Any
 from datamodules.runtime.errors import UserError
 from suite.cli.extras import require_extra
 from suite.cli.parser import Parser
-from suite.detect.analyzer import Analyzer, Settings, add_arguments, introduce, settings_of
+from suite.detect.analyzer import Analyzer, DetectSettings, add_arguments, introduce, settings_of
 from suite.serve.limits import Bounds
 from suite.serve.worker import Asked, Worker
 
 LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
-SHORT = {"seconds": 600.0, "pixels": 4096 * 2304}  # of what strangers send, see Limits
+SHORT = {"seconds": 600.0, "frame_pixels": 4096 * 2304}  # of what strangers send, see Limits
 
 
-def create_analysis(checkpoints: list[Path], settings: Settings) -> Callable[[Asked, Callable[[int, int], None]], Any]:
+def create_analysis(
+    checkpoints: list[Path], settings: DetectSettings
+) -> Callable[[Asked, Callable[[int, int], None]], Any]:
     """What the worker does with each file."""
     analyzer = Analyzer(checkpoints, settings)
     return lambda file, progress: analyzer.analyze(file.path, file.out, True, progress, file.name)
 
 
-def serve(checkpoint: list[Path], settings: Settings, bounds: Bounds, host: str, port: int, names: list[str]) -> None:
+def serve(
+    checkpoint: list[Path], settings: DetectSettings, bounds: Bounds, host: str, port: int, names: list[str]
+) -> None:
     require_extra("serve", ("starlette", "uvicorn"), "serve")
     import uvicorn
 
@@ -41,7 +45,7 @@ def serve(checkpoint: list[Path], settings: Settings, bounds: Bounds, host: str,
     name = f"[{host}]" if ":" in host else host
     app = application(server, [*LOOPBACK, name, *names])
     at = f"http://{name}:{listening.getsockname()[1]}/"
-    print(f"serve: {at} takes files up to {bounds.megabytes:g} MB; Ctrl-C ends it", flush=True)
+    print(f"serve: {at} takes files up to {bounds.max_megabytes:g} MB; Ctrl-C ends it", flush=True)
     config = uvicorn.Config(
         app, log_level="warning", limit_concurrency=64, timeout_keep_alive=5, timeout_graceful_shutdown=5
     )

@@ -11,20 +11,20 @@ from datamodules.runtime.errors import UserError
 class Bounds:
     """
     Args:
-        megabytes: Of an upload.
-        sending: Seconds that an upload may take.
-        seconds: That looking at a file may take.
-        waiting: Files that may wait for their turn.
-        keep: Seconds that results are kept.
+        max_megabytes: Of an upload.
+        upload_seconds: Seconds that an upload may take.
+        analysis_seconds: That looking at a file may take.
+        max_waiting: Files that may wait for their turn.
+        keep_seconds: Seconds that results are kept.
     """
 
-    megabytes: float = 512.0
-    sending: float = 300.0
-    seconds: float = 600.0
-    waiting: int = 8
-    keep: float = 1800.0
+    max_megabytes: float = 512.0
+    upload_seconds: float = 300.0
+    analysis_seconds: float = 600.0
+    max_waiting: int = 8
+    keep_seconds: float = 1800.0
 
     def __post_init__(self) -> None:
-        for name in ("megabytes", "sending", "seconds", "keep"):
+        for name in ("max_megabytes", "upload_seconds", "analysis_seconds", "keep_seconds"):
             if getattr(self, name) <= 0:
                 raise UserError(f"bounds.{name} {getattr(self, name)}: must be above 0")

@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 
 @pytest.fixture(scope="module")
 def results(studio: Path, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of two stages of the script, on a studio that is filmed and prepared already."""
+    """Of two stages of the script, on a studio that is rendered and prepared already."""
     work, out = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("out")
     (work / "studio").mkdir()
     for path in (*studio.iterdir(), prepared):

@@ -32,8 +32,8 @@ def test_the_page_of_the_studio_counts_the_people_and_names_the_forgeries_of_the
     text = (ROOT / "docs/studio.md").read_text()
     for size in get_args(Size):
         plan = Plan(size=size, seed=0, difficulty=0)
-        filmed = {split: 2 * len(pairs) for split, pairs in plan.splits().items()}
-        people = f"{sum(filmed.values())}: {filmed['train']}, {filmed['val']}, {filmed['test']}"
+        counts = {split: 2 * len(pairs) for split, pairs in plan.splits().items()}
+        people = f"{sum(counts.values())}: {counts['train']}, {counts['val']}, {counts['test']}"
         assert f"| `{size}` | {people} | {plan.frames} |" in text
     table = text.split("| forgery | what is done |")[1].split("\n\n")[0]
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(FORGERIES)

@@ -13,7 +13,7 @@ import torch
 
 from datamodules.annotation.annotated_faces import AnnotatedFaces
 from datamodules.annotation.oracle import DatasetMasks, DrawnMasks, face_of
-from datamodules.annotation.request import Face, Request, read_request
+from datamodules.annotation.request import Request, RequestedFace, read_request
 from datamodules.face_data import FaceData
 from datamodules.runtime.errors import UserError
 from suite.__main__ import main
@@ -22,14 +22,14 @@ from tests.fixtures.asking import arguments, losses
 
 def asking(prepared: Path, budget: int = 6) -> FaceData:
     oracle = DatasetMasks(budget)
-    return FaceData(prepared=prepared, batch_size=8, num_workers=0, draws=2, oracle=oracle, annotated=4)
+    return FaceData(prepared=prepared, batch_size=8, num_workers=0, draws=2, oracle=oracle, annotated_per_batch=4)
 
 
-def fakes(data: FaceData, count: int, start: int = 0) -> list[Face]:
-    out: list[Face] = []
+def fakes(data: FaceData, count: int, start: int = 0) -> list[RequestedFace]:
+    out: list[RequestedFace] = []
     for batch in data.candidates(4):
         known = zip(batch.video, batch.track.tolist(), batch.numbers[:, 0].tolist(), batch.label.tolist(), strict=True)
-        out += [Face(*one) for *one, label in known if label]
+        out += [RequestedFace(*one) for *one, label in known if label]
     return out[start : start + count]
 
 
@@ -47,36 +47,36 @@ def test_training_and_validation_know_no_mask_of_a_fake(prepared: Path) -> None:
 
 def test_masks_are_counted_once_and_never_beyond_the_budget(prepared: Path) -> None:
     data = asking(prepared, budget=6)
-    assert data.granted is not None
+    assert data.annotated_faces is not None
     data.ask(fakes(data, 4), {})
     data.ask(fakes(data, 6), {})
-    assert (data.granted.state()["masks"], data.granted.state()["budget"]) == (6, 6)
+    assert (data.annotated_faces.state()["masks"], data.annotated_faces.state()["budget"]) == (6, 6)
     with pytest.raises(UserError, match="masks: 7 were asked for, the budget is 6"):
         data.ask(fakes(data, 1, start=6), {})
-    assert data.granted.state()["masks"] == 6
-    for face in (Face("nobody", 0, 0), fakes(data, 1)[0]._replace(frame=10**6)):
+    assert data.annotated_faces.state()["masks"] == 6
+    for face in (RequestedFace("nobody", 0, 0), fakes(data, 1)[0]._replace(frame=10**6)):
         with pytest.raises(UserError, match="is not among the faces of training"):
             data.ask([face], {})
     assert not any(sample.mask is not None for sample in data.samples(fakes(data, 3)))
     later = asking(prepared, budget=6)  # goes on from a checkpoint
-    assert later.granted is not None
-    later.granted.remember(data.granted.state())
+    assert later.annotated_faces is not None
+    later.annotated_faces.remember(data.annotated_faces.state())
     with pytest.raises(UserError, match="masks: 7 were asked for, the budget is 6"):
         later.ask(fakes(later, 1, start=6), {})
 
 
 def test_granted_faces_join_every_batch_and_count_for_nothing_else(prepared: Path) -> None:
     data = asking(prepared)
-    assert data.granted is not None
+    assert data.annotated_faces is not None
     chosen = fakes(data, 5)
     data.ask(chosen, {})
     batch = next(iter(data.train_dataloader()))
     batch.frames, batch.mask = batch.frames.float() / 255, batch.mask.float() / 255
-    joined = data.granted.append_to(batch, 3)
-    again = data.granted.append_to(batch, 3)
+    joined = data.annotated_faces.append_to(batch, 3)
+    again = data.annotated_faces.append_to(batch, 3)
     assert len(joined) == 12
     assert torch.equal(joined.frames[:8], batch.frames)
-    assert not joined.counts[8:].any()
+    assert not joined.is_counted[8:].any()
     assert joined.has_mask[8:].all()
     assert joined.mask[8:].flatten(1).any(1).all()
     assert joined.label[8:].all()
@@ -84,12 +84,12 @@ def test_granted_faces_join_every_batch_and_count_for_nothing_else(prepared: Pat
     names = list(zip(joined.video[8:], joined.track[8:].tolist(), joined.numbers[8:, 0].tolist(), strict=True))
     assert set(names) <= set(chosen)
     assert torch.equal(joined.frames, again.frames)
-    assert joined.video[8:] != data.granted.append_to(batch, 4).video[8:]
+    assert joined.video[8:] != data.annotated_faces.append_to(batch, 4).video[8:]
     assert AnnotatedFaces(DatasetMasks(3), 4).append_to(batch, 0) is batch
 
 
 def test_a_request_is_read_as_it_was_written(tmp_path: Path) -> None:
-    faces = [Face("d/a,b/c23/x y", 0, 3), Face('d/"q"/c23/1', 2, 10)]
+    faces = [RequestedFace("d/a,b/c23/x y", 0, 3), RequestedFace('d/"q"/c23/1', 2, 10)]
     request = Request(faces=faces, scores=[0.1, -1 / 3], about={"strategy": "active"})
     request.write(tmp_path)
     assert read_request(tmp_path) == request
@@ -141,11 +141,11 @@ def test_a_training_waits_for_a_person_and_goes_on_with_their_masks(
     assert next(v for k, v in state.items() if "FaceData" in k)["asked"]["masks"] == 3
     for face in read_request(run).faces[1:]:
         (drawn / face.file).unlink()
-    sure = FaceData(prepared=prepared, oracle=DrawnMasks(drawn, 3, partial=True))
+    sure = FaceData(prepared=prepared, oracle=DrawnMasks(drawn, 3, allow_missing=True))
     sure.ask(read_request(run).faces, {})
-    assert sure.granted is not None
-    assert sure.granted.faces is not None
-    assert len(sure.granted.faces) == 1
+    assert sure.annotated_faces is not None
+    assert sure.annotated_faces.faces is not None
+    assert len(sure.annotated_faces.faces) == 1
 
 
 def test_masks_are_asked_for_in_rounds_and_a_resumed_training_knows_those_of_its_epoch(
@@ -154,11 +154,12 @@ def test_masks_are_asked_for_in_rounds_and_a_resumed_training_knows_those_of_its
     run, drawn = tmp_path / "run", tmp_path / "drawn"
     drawn.mkdir()
     oracle = ["--data.oracle", "datamodules.annotation.oracle.DrawnMasks", "--data.oracle.folder", str(drawn)]
-    asked = "[{class_path: callbacks.ask_for_masks.AskForMasks, init_args: {after: 2, frames: 4, rounds: 2, apart: 1}}]"
+    rounds = "{after: 2, frames: 4, rounds: 2, epochs_between_rounds: 1}"
+    asked = f"[{{class_path: callbacks.ask_for_masks.AskForMasks, init_args: {rounds}}}]"
     command = arguments(prepared, run, *oracle, "--data.oracle.budget", "5", "--trainer.callbacks", asked)
     mask = np.zeros((64, 64), np.uint8)
     mask[:32] = 255
-    found: list[list[Face]] = []
+    found: list[list[RequestedFace]] = []
     for part in range(2):
         main([*command, "--ckpt_path", "last"] if part else command)
         request = read_request(run)
@@ -187,7 +188,7 @@ def test_averaged_weights_are_kept_with_the_threshold_that_validation_found(prep
 
 def test_a_drawn_mask_is_read_at_the_size_of_the_face(prepared: Path, tmp_path: Path) -> None:
     data = asking(prepared)
-    sample = data.known_clips("train")[next(iter(data.eval_loader("train").sampler))]
+    sample = data.clips_with_masks("train")[next(iter(data.eval_loader("train").sampler))]
     mask = np.zeros((128, 128), np.uint8)
     mask[:64] = 255
     cv2.imwrite(str(tmp_path / face_of(sample).file), mask)
@@ -197,5 +198,5 @@ def test_a_drawn_mask_is_read_at_the_size_of_the_face(prepared: Path, tmp_path: 
     assert answered.mask[0, 0, :32].eq(255).all()
     assert not answered.mask[0, 0, 32:].any()
     (tmp_path / face_of(sample).file).write_bytes(b"none")
-    with pytest.raises(UserError, match="is not a picture"):
+    with pytest.raises(UserError, match="is not an image"):
         DrawnMasks(tmp_path, 1).request([sample])

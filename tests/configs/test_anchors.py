@@ -14,7 +14,7 @@ import yaml
 from datamodules.runtime.errors import UserError
 from lightning_modules.classifier import Classifier
 from lightning_modules.rffr.method import RFFR
-from lightning_modules.rffr.network import Network
+from lightning_modules.rffr.network import RFFRNetwork
 from lightning_modules.trunks.weights import TrunkWeights
 from tests.conftest import ROOT
 
@@ -45,7 +45,7 @@ def test_a_config_says_which_of_the_pretrained_weights_of_a_network(config: Path
 @pytest.mark.parametrize(
     ("config", "weights", "mean"),
     [
-        # AutoAugment, not noisy student, which saw 300 million pictures more
+        # AutoAugment, not noisy student, which saw 300 million images more
         ("classifier_efficientnet", "tf_efficientnet_b4_aa-818f208c", 0.485),
         ("classifier_xception", "v0.1-cadene/xception-43020ad28", 0.5),
         ("classifier_sbi", "tf_efficientnet_b4_ap-dedb23e6", 0.5),  # AdvProp
@@ -65,7 +65,8 @@ def test_an_anchor_starts_from_the_weights_it_is_known_for(config: str, weights:
 
 def test_the_branch_of_the_network_alone_is_that_of_the_method() -> None:
     assert (
-        inspect.signature(Network).parameters["branch"].default == inspect.signature(RFFR).parameters["branch"].default
+        inspect.signature(RFFRNetwork).parameters["branch"].default
+        == inspect.signature(RFFR).parameters["branch"].default
     )
 
 
@@ -106,7 +107,7 @@ def test_a_clip_without_weights_or_with_weights_of_its_own_activation_is_not_ref
 
 
 def seen(**given: Any) -> torch.Tensor:
-    """What the network gets of a picture that is 0.25 everywhere: (3,)."""
+    """What the network gets of an image that is 0.25 everywhere: (3,)."""
     model = Classifier("test_efficientnet", **given).eval()
     shown: list[torch.Tensor] = []
     model.net.conv_stem.register_forward_pre_hook(lambda _, inputs: shown.append(inputs[0]))

@@ -37,7 +37,7 @@ def same(a: list[Batch], b: list[Batch]) -> None:
     assert len(a) == len(b) > 0
     for one, other in zip(a, b, strict=True):
         assert one.video == other.video
-        for name in ("frames", "label", "mask", "has_mask", "landmarks", "track", "numbers", "counts"):
+        for name in ("frames", "label", "mask", "has_mask", "landmarks", "track", "numbers", "is_counted"):
             torch.testing.assert_close(getattr(one, name), getattr(other, name), rtol=0, atol=0, msg=name)
 
 
@@ -84,7 +84,8 @@ def test_landmarks_lie_on_the_face_of_the_crop(data: FaceData) -> None:
 
 def test_videos_and_crops_give_the_same_samples(studio: Path, prepared: Path) -> None:
     same(
-        batches(make(prepared).test_dataloader()), batches(make(prepared, root=studio, read="videos").test_dataloader())
+        batches(make(prepared).test_dataloader()),
+        batches(make(prepared, root=studio, frame_source="videos").test_dataloader()),
     )
 
 
@@ -95,8 +96,8 @@ def test_two_or_four_workers_change_nothing(prepared: Path) -> None:
 
 
 def test_workers_that_decode_videos_change_nothing(studio: Path, prepared: Path) -> None:
-    alone = make(prepared, root=studio, read="videos", draws=1, clip=3)
-    helped = make(prepared, root=studio, read="videos", draws=1, clip=3, num_workers=2)
+    alone = make(prepared, root=studio, frame_source="videos", draws=1, clip=3)
+    helped = make(prepared, root=studio, frame_source="videos", draws=1, clip=3, num_workers=2)
     same(batches(alone.train_dataloader()), batches(helped.train_dataloader()))
 
 
@@ -125,7 +126,7 @@ def test_two_real_processes_see_what_one_sees(prepared: Path, two_processes: Pat
 
 
 def test_a_clip_has_consecutive_frames_and_one_square(studio: Path, prepared: Path) -> None:
-    data = make(prepared, root=studio, read="videos", clip=4, every=2, eval_clips=2)
+    data = make(prepared, root=studio, frame_source="videos", clip=4, every=2, eval_clips=2)
     batch = next(iter(data.test_dataloader()))
     assert batch.frames.shape[:2] == (4, 4)
     assert (batch.numbers.diff(dim=1) == 2).all()
@@ -164,7 +165,7 @@ def test_crops_are_resized_when_another_size_is_asked_for(prepared: Path) -> Non
 
 
 def test_an_idle_data_set_holds_no_decoder(studio: Path, prepared: Path) -> None:
-    data = make(prepared, root=studio, read="videos")
+    data = make(prepared, root=studio, frame_source="videos")
     loader = data.test_dataloader()
     process = psutil.Process()
     next(iter(loader))
@@ -264,10 +265,10 @@ def test_settings_that_replace_the_sampler_are_refused(data: FaceData) -> None:
 
 
 def test_frames_are_the_pixels_of_the_video(studio: Path, prepared: Path) -> None:
-    data = make(prepared, root=studio, read="videos")
+    data = make(prepared, root=studio, frame_source="videos")
     batch = next(iter(data.test_dataloader()))
     row = next(r for r in manifest.rows(data.videos("test")) if r.key == batch.video[0])
     frame = Decord().read(studio / row.path, batch.numbers[0].tolist())[0].numpy()
     mean = batch.frames[0, 0].float().mean((1, 2)).numpy()
-    assert np.abs(mean - frame.reshape(-1, 3).mean(0)).max() < 80  # a face of this picture, RGB
+    assert np.abs(mean - frame.reshape(-1, 3).mean(0)).max() < 80  # a face of this image, RGB
     assert batch.frames[0, 0, 0].float().mean() > batch.frames[0, 0, 2].float().mean()  # skin is redder than blue

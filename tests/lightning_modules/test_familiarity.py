@@ -135,7 +135,7 @@ METHODS: dict[str, tuple[Callable[[], Method], int]] = {
 def test_every_method_describes_each_clip_by_itself(name: str, prepared: Path, studio: Path) -> None:
     make, clip = METHODS[name]
     method = make().eval()
-    source = {"read": "videos", "root": studio, "clip": clip} if clip > 1 else {}
+    source = {"frame_source": "videos", "root": studio, "clip": clip} if clip > 1 else {}
     data = FaceData(prepared=prepared, image_size=64, batch_size=4, num_workers=0, **source)  # type: ignore[arg-type]
     [batch] = spread_batches(data, "train", 4, 2**30)
     layers = method.early_layers()

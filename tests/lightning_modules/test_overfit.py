@@ -126,7 +126,7 @@ def everybody(data: FaceData) -> Batch:
     """Of each person one real and one forged face."""
     samples = []
     for split in ("train", "val", "test"):
-        clips = data.known_clips(split)
+        clips = data.clips_with_masks(split)
         samples += [clips[address] for address in EvalSampler(clips.faces(1), 1)]
     chosen = [sample for sample in samples if sample.video.split("/")[1] in ("real", "Swap")]
     batch = collate(chosen).scale()
@@ -141,7 +141,7 @@ def stills(prepared: Path) -> Batch:
 
 @pytest.fixture(scope="module")
 def clips(prepared: Path, studio: Path) -> Batch:
-    how: dict[str, Any] = {"read": "videos", "root": studio, "clip": 3, "image_size": SIDE}
+    how: dict[str, Any] = {"frame_source": "videos", "root": studio, "clip": 3, "image_size": SIDE}
     return everybody(FaceData(prepared=prepared, num_workers=0, **how))
 
 

@@ -78,7 +78,7 @@ def test_a_run_its_table_and_an_exported_folder_know_what_the_very_weights_reach
     test = read_run(run)
     assert "Not trained (own validation 0.71, needs 0.90)" in card(best, test, more)
     assert "| video AUROC |" not in card(best, test, more)
-    assert "| video AUROC |" in card(best, test, more, learned=0.0)
+    assert "| video AUROC |" in card(best, test, more, min_validation_auroc=0.0)
 
 
 def test_a_report_shows_no_metric_of_a_run_that_did_not_learn(
@@ -103,11 +103,11 @@ def test_a_report_shows_no_metric_of_a_run_that_did_not_learn(
     assert "ROC curves" not in alone.read_text()
     assert "<h2>Forgeries" not in alone.read_text()
     assert "Training loss" in alone.read_text()  # what there is to see of why
-    main(["report", str(runs[0]), "--learned", "0"])
+    main(["report", str(runs[0]), "--min_validation_auroc", "0"])
     assert "ROC curves" in alone.read_text()
     with pytest.raises(SystemExit):
-        main(["report", str(runs[0]), "--learned", "90"])
-    assert "learned 90: must be a video AUROC, from 0 (no limit) to 1" in capsys.readouterr().err
+        main(["report", str(runs[0]), "--min_validation_auroc", "90"])
+    assert "min_validation_auroc 90: must be a video AUROC, from 0 (no limit) to 1" in capsys.readouterr().err
 
 
 def rows_with(sweep: Sweep, out: Path, own: dict[tuple[str, int], str | None]) -> list[dict[str, Any]]:
@@ -125,13 +125,13 @@ def test_a_sweep_gives_no_metric_and_no_comparison_of_a_training_that_did_not_le
     own = {("plain", 0): "0.71", ("plain", 1): "0.84", ("better", 0): "0.95", ("better", 1): None}
     before = rows_with(sweep, tmp_path, own)
     assert len(compare(sweep, before, tmp_path, tmp_path)) == 0  # nobody to compare with
-    assert find_untrained(before, sweep.learned) == {("plain", "t", 0), ("plain", "t", 1)}
+    assert find_untrained(before, sweep.min_validation_auroc) == {("plain", "t", 0), ("plain", "t", 1)}
     assert not find_untrained(before, 0.0)
-    rows = withhold(before, sweep.learned)
+    rows = withhold(before, sweep.min_validation_auroc)
     assert {row["method"]: row["video_auroc"] is None for row in rows} == {"plain": True, "better": False}
     reason = "not trained (own validation 0.71 to 0.84, needs 0.90)"
-    assert table(matrix(rows, [], sweep.learned))[1] == ["plain", "t", reason]
-    found = trainings(rows, sweep.learned)
+    assert table(matrix(rows, [], sweep.min_validation_auroc))[1] == ["plain", "t", reason]
+    found = trainings(rows, sweep.min_validation_auroc)
     assert found is not None
     assert [[entry.text for entry in line] for line in found.rows] == [
         ["plain", "t", "0.71 (seed 0), 0.84 (seed 1)", "not trained: 2 of 2"],
@@ -166,8 +166,8 @@ def test_a_seed_that_learned_is_shown_without_those_that_did_not(sweep: Sweep, t
     lines = list(csv.DictReader(io.StringIO(claims_csv(families))))
     assert float(lines[1]["smallest_resolvable_gain"]) == pytest.approx(claim.resolvable, rel=1e-5)
     assert f"<td>{claim.resolvable:.3f}</td>" in page(sweep, rows, [], families, [], tmp_path)
-    with pytest.raises(UserError, match="learned 2: must be a video AUROC"):
-        Sweep(**{**vars(sweep), "learned": 2.0})
+    with pytest.raises(UserError, match="min_validation_auroc 2: must be a video AUROC"):
+        Sweep(**{**vars(sweep), "min_validation_auroc": 2.0})
 
 
 def test_a_page_draws_how_own_validation_rose_as_the_mean_of_the_seeds(sweep: Sweep, tmp_path: Path) -> None:

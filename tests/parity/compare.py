@@ -26,7 +26,7 @@ if __package__ in (None, ""):  # run as a file
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from lightning_modules.laa_net.convert import ALIAS, ALIASED, convert_reference
-from lightning_modules.laa_net.network import NATIVE, Network
+from lightning_modules.laa_net.network import NATIVE, LAANetwork
 from lightning_modules.mae.network import positions
 from lightning_modules.mae.reconstruction import reconstruct, residual
 from lightning_modules.rffr import convert as rffr_convert
@@ -61,7 +61,7 @@ def mirror_if(mirrored: bool, inputs: Tensor) -> Tensor:
     return inputs.flip(-1) if mirrored else inputs
 
 
-def laa_net(keys: Keys, padding_of: int | None = NATIVE, factor: float = 1.0) -> Network:
+def laa_net(keys: Keys, padding_of: int | None = NATIVE, factor: float = 1.0) -> LAANetwork:
     """
     Args:
         factor: Of tensors of two dimensions and more: under 1 the deep arrays forget what the image was.
@@ -69,13 +69,13 @@ def laa_net(keys: Keys, padding_of: int | None = NATIVE, factor: float = 1.0) ->
     aliased = {n: ALIASED + n.removeprefix(ALIAS) if n.startswith(ALIAS) else n for n in keys}
     state = {name: torch.from_numpy(fill(aliased[name], tuple(shape))) for name, shape in keys.items()}
     state = {name: factor * value if value.ndim >= 2 else value for name, value in state.items()}
-    network = Network(padding_of=padding_of).double().eval()
+    network = LAANetwork(padding_of=padding_of).double().eval()
     network.load_state_dict(convert_reference(state))
     return network
 
 
 @torch.no_grad()
-def laa_net_arrays(network: Network, seed: int, mirrored: bool = False) -> dict[str, Tensor]:
+def laa_net_arrays(network: LAANetwork, seed: int, mirrored: bool = False) -> dict[str, Tensor]:
     normalized = mirror_if(mirrored, uniform(seed, (1, 3, 384, 384)))
     taps = network.trunk(normalized)
     heads = network(normalized / 2 + 0.5)
@@ -84,15 +84,15 @@ def laa_net_arrays(network: Network, seed: int, mirrored: bool = False) -> dict[
     return arrays | {"cstency": heads.embedding[:, ::16, ::4, ::4]}
 
 
-def st_ddl(keys: Keys) -> st_ddl_network.Network:
+def st_ddl(keys: Keys) -> st_ddl_network.STDDLNetwork:
     state = {name: torch.from_numpy(fill(name, tuple(shape))) for name, shape in keys.items()}
-    network = st_ddl_network.Network().double().eval()
+    network = st_ddl_network.STDDLNetwork().double().eval()
     network.load_state_dict(st_ddl_convert.convert_reference(state))
     return network
 
 
 @torch.no_grad()
-def st_ddl_arrays(network: st_ddl_network.Network, seed: int, mirrored: bool = False) -> dict[str, Tensor]:
+def st_ddl_arrays(network: st_ddl_network.STDDLNetwork, seed: int, mirrored: bool = False) -> dict[str, Tensor]:
     shown, moved = uniform(seed, (6, 3, 128, 128)), uniform(seed + 1, (6, 2, 128, 128))
     pixels, motion, fused = network.fuse(mirror_if(mirrored, shown), mirror_if(mirrored, moved))
     heads = network.heads(fused, clips=2)
@@ -101,18 +101,18 @@ def st_ddl_arrays(network: st_ddl_network.Network, seed: int, mirrored: bool = F
     return arrays | {"mask_logits": heads.mask[..., ::8, ::8], "class_logits": heads.label}
 
 
-def rffr(keys: Keys) -> rffr_detector.Network:
+def rffr(keys: Keys) -> rffr_detector.RFFRNetwork:
     state = {name: torch.from_numpy(fill(name, tuple(shape))) for name, shape in keys.items()}
     for name, width in (("pos_embed", 768), ("decoder_pos_embed", 512)):
         state[f"rg.inpainter.{name}"] = positions(width, 14)
-    network = rffr_detector.Network().double().eval()
+    network = rffr_detector.RFFRNetwork().double().eval()
     network.load_state_dict(rffr_convert.convert_reference(state))
     return network
 
 
 @torch.no_grad()
 def rffr_arrays(
-    network: rffr_detector.Network, seed: int, mirrored: bool = False, blocks: Sequence[int] = ()
+    network: rffr_detector.RFFRNetwork, seed: int, mirrored: bool = False, blocks: Sequence[int] = ()
 ) -> dict[str, Tensor]:
     chosen, images = torch.tensor(list(blocks)), mirror_if(mirrored, uniform(seed, (1, 3, 224, 224), 0, 1))
     ids = network.blocks[chosen]

@@ -10,7 +10,7 @@ import torch
 
 from datamodules.runtime.errors import UserError
 from lightning_modules.laa_net.convert import convert_reference
-from lightning_modules.laa_net.network import Network
+from lightning_modules.laa_net.network import LAANetwork
 from tests.fixtures.tiny_laa_net import KEYS, small
 from tests.parity.compare import TOLERANCE, errors, laa_net, laa_net_arrays
 
@@ -24,17 +24,17 @@ def recorded() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def network() -> Network:
+def network() -> LAANetwork:
     return laa_net(KEYS, factor=1.5)
 
 
-def test_every_array_is_that_of_the_authors(recorded: dict[str, np.ndarray], network: Network) -> None:
+def test_every_array_is_that_of_the_authors(recorded: dict[str, np.ndarray], network: LAANetwork) -> None:
     found = errors(laa_net_arrays(network, 310), recorded)
     assert found.keys() == ARRAYS
     assert max(found.values()) <= TOLERANCE, found
 
 
-def test_of_the_mirror_image_no_array_would_be(recorded: dict[str, np.ndarray], network: Network) -> None:
+def test_of_the_mirror_image_no_array_would_be(recorded: dict[str, np.ndarray], network: LAANetwork) -> None:
     found = errors(laa_net_arrays(network, 310, mirrored=True), recorded)
     assert found.keys() == ARRAYS
     assert min(found.values()) > 500 * TOLERANCE, found
@@ -51,7 +51,7 @@ def test_the_converter_takes_all_keys_and_drops_the_aliases() -> None:
     ours = convert_reference(small())
     assert len(ours) == 803 - 18
     with torch.device("meta"):
-        assert ours.keys() == Network().state_dict().keys()
+        assert ours.keys() == LAANetwork().state_dict().keys()
     assert convert_reference({f"module.{name}": value for name, value in small().items()}).keys() == ours.keys()
 
 

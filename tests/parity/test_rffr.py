@@ -11,7 +11,7 @@ import torch
 
 from datamodules.runtime.errors import UserError
 from lightning_modules.rffr.convert import convert_reference
-from lightning_modules.rffr.network import Network
+from lightning_modules.rffr.network import RFFRNetwork
 from tests.parity.compare import TOLERANCE, errors, rffr, rffr_arrays
 
 HERE = Path(__file__).parent
@@ -25,12 +25,12 @@ def recorded() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def network() -> Network:
+def network() -> RFFRNetwork:
     return rffr(KEYS)
 
 
 @pytest.fixture(scope="module")
-def ours(recorded: dict[str, np.ndarray], network: Network) -> dict[str, torch.Tensor]:
+def ours(recorded: dict[str, np.ndarray], network: RFFRNetwork) -> dict[str, torch.Tensor]:
     return rffr_arrays(network, 200, blocks=recorded["blocks"].tolist())
 
 
@@ -45,7 +45,7 @@ def test_every_array_is_that_of_the_authors(recorded: dict[str, np.ndarray], our
     assert max(found.values()) <= TOLERANCE, found
 
 
-def test_of_the_mirror_image_no_array_would_be(recorded: dict[str, np.ndarray], network: Network) -> None:
+def test_of_the_mirror_image_no_array_would_be(recorded: dict[str, np.ndarray], network: RFFRNetwork) -> None:
     mirrored = rffr_arrays(network, 200, mirrored=True, blocks=recorded["blocks"].tolist())
     found = errors(mirrored, of_images(recorded))
     assert len(found) == 4
@@ -66,7 +66,7 @@ def test_the_converter_drops_the_heads_that_nothing_reads_and_refuses_other_keys
     assert len(KEYS) == 560
     ours = convert_reference({f"module.{name}": value for name, value in small().items()})
     with torch.device("meta"):
-        assert ours.keys() == Network().state_dict().keys()
+        assert ours.keys() == RFFRNetwork().state_dict().keys()
     detector = {name.removeprefix("dd."): value for name, value in small().items() if name.startswith("dd.")}
     alone = convert_reference(detector)  # as it was saved, without the generator
     assert alone.keys() == {name for name in ours if not name.startswith("generator.")}

@@ -11,7 +11,7 @@ import torch
 
 from datamodules.runtime.errors import UserError
 from lightning_modules.st_ddl.convert import convert_reference
-from lightning_modules.st_ddl.network import Network
+from lightning_modules.st_ddl.network import STDDLNetwork
 from tests.parity.compare import TOLERANCE, errors, st_ddl, st_ddl_arrays
 
 HERE = Path(__file__).parent
@@ -26,24 +26,24 @@ def recorded() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def network() -> Network:
+def network() -> STDDLNetwork:
     return st_ddl(KEYS)
 
 
-def test_every_array_is_that_of_the_authors(recorded: dict[str, np.ndarray], network: Network) -> None:
+def test_every_array_is_that_of_the_authors(recorded: dict[str, np.ndarray], network: STDDLNetwork) -> None:
     found = errors(st_ddl_arrays(network, 100), recorded)
     assert found.keys() == ARRAYS
     assert max(found.values()) <= TOLERANCE, found
 
 
-def test_of_the_mirror_image_no_array_would_be(recorded: dict[str, np.ndarray], network: Network) -> None:
+def test_of_the_mirror_image_no_array_would_be(recorded: dict[str, np.ndarray], network: STDDLNetwork) -> None:
     found = errors(st_ddl_arrays(network, 100, mirrored=True), recorded)
     assert found.keys() == ARRAYS
     assert min(found.values()) > 500 * TOLERANCE, found
 
 
 def test_with_attention_that_keeps_frames_apart_it_would_not_be(
-    recorded: dict[str, np.ndarray], network: Network, monkeypatch: pytest.MonkeyPatch
+    recorded: dict[str, np.ndarray], network: STDDLNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(network.fusion, "compat", False)
     found = errors(st_ddl_arrays(network, 100), recorded)
@@ -59,7 +59,7 @@ def test_the_converter_takes_all_keys_and_refuses_others() -> None:
     assert len(KEYS) == 3560
     ours = convert_reference({f"module.{name}": value for name, value in small().items()})
     with torch.device("meta"):
-        assert ours.keys() == Network().state_dict().keys()
+        assert ours.keys() == STDDLNetwork().state_dict().keys()
     with pytest.raises(UserError, match=r"sa\.m_v\.weight: no key of ST-DDL"):
         convert_reference(small() | {"sa.m_v.weight": torch.zeros(1)})
     without = small()

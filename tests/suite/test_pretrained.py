@@ -14,7 +14,7 @@ from datamodules.face_data import FaceData
 from datamodules.runtime.errors import UserError
 from lightning_modules.familiarity import Familiarity, fit_familiarity
 from lightning_modules.trained_method import load, save
-from suite.detect.analyzer import Analyzer, Settings
+from suite.detect.analyzer import Analyzer, DetectSettings
 from suite.detect.pipeline import Limits
 from suite.pretrained import from_pretrained
 from tests.conftest import ROOT
@@ -23,7 +23,7 @@ from tests.fixtures.head_clips import Frames, head, write
 
 __all__ = ["head", "small"]  # fixtures
 
-SETTINGS = Settings(frames=8, spacing=1e9, usable=EASY, device="cpu")
+SETTINGS = DetectSettings(frames=8, spacing=1e9, usable=EASY, device="cpu")
 
 
 def test_images_arrays_tensors_and_files_of_the_same_pixels_have_the_same_scores(
@@ -33,7 +33,7 @@ def test_images_arrays_tensors_and_files_of_the_same_pixels_have_the_same_scores
     path = write(tmp_path / "clip.mp4", head)
     [of_video] = detector.score(path)
     [face] = pipeline([small]).analyze(path, None, Limits()).faces
-    assert of_video.probability == pytest.approx(face.said[0].probability)
+    assert of_video.probability == pytest.approx(face.method_verdicts[0].probability)
     assert of_video.map is not None  # the class activation
     image = head[3]
     [one] = detector.score(image)
@@ -117,7 +117,7 @@ def test_a_face_that_is_unlike_the_training_gets_no_verdict(head: Frames, small:
     assert face["reasons"][0].startswith("unlike the faces it was trained on (distance ")
     assert content["methods"][0]["distance_limit"] == 0.001
     [method] = face["methods"]
-    assert method["distance"] == pytest.approx(np.median([one["distance"] for one in method["moments"]]), rel=1e-3)
+    assert method["distance"] == pytest.approx(np.median([one["distance"] for one in method["frames"]]), rel=1e-3)
     page = (tmp_path / "out/page.html").read_text()
     assert "unlike the faces it was trained on" in page
     assert "cannot tell" not in page

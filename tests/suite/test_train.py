@@ -165,7 +165,7 @@ def test_the_prediction_table_holds_few_rows_in_memory() -> None:
         video=["d/real/c23/a"] * n,
         track=torch.zeros(n, dtype=torch.long),
         numbers=torch.zeros(n, 1, dtype=torch.long),
-        counts=torch.ones(n, dtype=torch.bool),
+        is_counted=torch.ones(n, dtype=torch.bool),
     )
     for _ in range(40):
         table.write(Outcome(prediction=Prediction(logit=torch.zeros(n)), score=torch.zeros(n)), batch)

@@ -68,7 +68,7 @@ def test_each_set_has_metrics_and_a_threshold_of_its_own_beside_those_of_all(alo
     ).keys()
     about = pq.read_schema(alone / "predictions.parquet").metadata
     assert json.loads(about[b"fixed_by_set"]) == data["fixed_by_set"]
-    main(["report", str(alone), "--learned", "0"])
+    main(["report", str(alone), "--min_validation_auroc", "0"])
     page = (alone / "report.html").read_text()
     assert "<td>visitors</td>" in page
     assert "<td>studio</td>" in page

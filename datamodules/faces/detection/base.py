@@ -24,7 +24,7 @@ class Found:
     keypoints: Floats | None = None  # (6, 2) eyes, nose tip, mouth, ears; the person's right one first
 
 
-class Detector(ABC):
+class FaceDetector(ABC):
     """Finds faces in RGB images (H, W, 3), uint8; one that looks at grey converts by itself."""
 
     @abstractmethod
@@ -37,14 +37,14 @@ class Detector(ABC):
 
     @abstractmethod
     def follow(self, image: Image, last: Found) -> Found | None:
-        """A face near where it was a moment ago; cheaper than to search all of the image."""
+        """A face near where it was just before; cheaper than to search all of the image."""
 
     def fingerprint(self) -> str:
         """Tells one detector, as it is set, from another in the preprocessing contract."""
         return type(self).__name__
 
 
-def search_frame(detector: Detector, image: Image, smallest: float) -> list[Found]:
+def search_frame(detector: FaceDetector, image: Image, smallest: float) -> list[Found]:
     """All faces of a whole frame; the smallest grows with frames above 720 lines."""
     return detector.find(image, smallest * max(1.0, min(image.shape[:2]) / 720))
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.faces import tflite
-from datamodules.faces.detection.base import SAME, Detector, Floats, Found, Image, find_same, overlap
+from datamodules.faces.detection.base import SAME, FaceDetector, Floats, Found, Image, find_same, overlap
 from datamodules.faces.view import View
 from datamodules.runtime.errors import UserError
 
@@ -23,14 +23,14 @@ MARGIN = 1.4  # what is wanted of the surroundings of a face, over the face
 DLIB = 1.065  # side of its box over that of dlib's HOG, measured on London
 FOLLOWED = 64.0  # side that a known face is resized to
 
-# picture, corner in the resized image, scale (2,), which sides are not the end of the image: left top right bottom
+# image, corner in the resized image, scale (2,), which sides are not the end of the image: left top right bottom
 Part = tuple[Image, Floats, Floats, NDArray[np.bool_]]
 
 row, column = np.mgrid[: SIDE // STRIDE, : SIDE // STRIDE]
 ANCHORS = (np.stack([column, row], -1).reshape(-1, 1, 2) + 0.5).astype(np.float32) * STRIDE
 
 
-class BlazeFace(Detector):
+class BlazeFace(FaceDetector):
     def __init__(self, threshold: float = 0.5) -> None:
         """
         Args:
@@ -65,9 +65,9 @@ class BlazeFace(Detector):
         return merge(np.concatenate(boxes).astype(np.float32), np.concatenate(scores))
 
     def follow(self, image: Image, last: Found) -> Found | None:
-        """Looks at an upright picture of the face, where ``last`` says how it is turned."""
+        """Looks at an upright image of the face, where ``last`` says how it is turned."""
         view = View(image, last.box, SIDE / FOLLOWED, FOLLOWED, measure_roll(last.keypoints))
-        boxes, scores = detect(view.picture, self.threshold / 2)  # a face is expected
+        boxes, scores = detect(view.image, self.threshold / 2)  # a face is expected
         centres, sides = view.to_frame(boxes[:, :2].mean(1)), (boxes[:, 1] - boxes[:, 0]) / view.scale
         boxes = np.stack([centres - sides / 2, centres + sides / 2, *np.moveaxis(view.to_frame(boxes[:, 2:]), 1, 0)], 1)
         return find_same(merge(boxes, scores), last.box)
@@ -123,13 +123,13 @@ def starts(length: int, common: float) -> list[int]:
     return [round(i * (length - SIDE) / (count - 1)) for i in range(count)]
 
 
-def detect(picture: Image, threshold: float) -> tuple[Floats, Floats]:
+def detect(image: Image, threshold: float) -> tuple[Floats, Floats]:
     """Corners of the box and six keypoints (N, 8, 2), and scores (N,), of all places that see a face.
 
     Args:
-        picture: (192, 192, 3).
+        image: (192, 192, 3).
     """
-    images = picture[None].astype(np.float32) / 127.5 - 1
+    images = image[None].astype(np.float32) / 127.5 - 1
     logits, values = tflite.run(MODEL, images, OUTPUTS)
     scores = (1 / (1 + np.exp(-np.clip(logits.ravel(), -80, 80)))).astype(np.float32)
     kept = scores > threshold

@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from datamodules.faces.detection.base import Detector, Floats, Found, Grey, Image, find_same
+from datamodules.faces.detection.base import FaceDetector, Floats, Found, Grey, Image, find_same
 from datamodules.faces.view import View
 
 WINDOW = 76  # side of the smallest face that it sees, pixels
@@ -17,7 +17,7 @@ LOOSER = -0.4  # threshold inside that region, where a face is expected
 FACE = 92.0  # side that a known face is resized to
 
 
-class HOG(Detector):
+class HOG(FaceDetector):
     def find(self, image: Image, smallest: float) -> list[Found]:
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         factor = WINDOW / smallest
@@ -28,11 +28,11 @@ class HOG(Detector):
         return [Found(box=(box + 0.5) / scale - 0.5, score=score) for box, score in detect(resized)]
 
     def follow(self, image: Image, last: Found) -> Found | None:
-        """Looks again in a larger picture where it finds nothing in a small one."""
+        """Looks again in a larger image where it finds nothing in a small one."""
         grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
         for side in (FACE, 1.7 * FACE):
             view = View(grey, last.box, AROUND, side)
-            boxes = [(view.to_frame(box.reshape(2, 2)).ravel(), score) for box, score in detect(view.picture, LOOSER)]
+            boxes = [(view.to_frame(box.reshape(2, 2)).ravel(), score) for box, score in detect(view.image, LOOSER)]
             best = find_same([Found(box=box, score=score) for box, score in boxes], last.box)
             if best is not None:
                 return best

@@ -29,7 +29,7 @@ class Landmarks(ABC):
         """The points of a face that was detected."""
 
     def follow(self, image: Image, last: FacePoints) -> FacePoints | None:
-        """The points of a face that was there a moment ago, without a detection; None from a model that needs one."""
+        """The points of a face that was there just before, without a detection; None from a model that needs one."""
         return None
 
     @abstractmethod

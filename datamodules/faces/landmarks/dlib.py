@@ -39,7 +39,7 @@ class DlibLandmarks(Landmarks):
         grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
         view = View(grey, found.box, self.AROUND, self.FACE)
         inner = dlib.rectangle(*(int(v) for v in np.rint(view.to_view(found.box.reshape(2, 2)).ravel())))
-        shape = predictor(self.path)(view.picture, inner)
+        shape = predictor(self.path)(view.image, inner)
         return FacePoints(points=view.to_frame(np.array([[p.x, p.y] for p in shape.parts()], np.float32)))
 
     def fingerprint(self) -> str:

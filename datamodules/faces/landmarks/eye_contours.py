@@ -31,8 +31,8 @@ def refine_eyes(image: Image, mesh: Floats, roll: float) -> Floats:
         outer, inner = (mesh[vertices[corner], :2] for corner in CORNERS)
         centre, half = (outer + inner) / 2, float(np.linalg.norm(inner - outer)) / 2
         view = View(image, np.concatenate([centre - half, centre + half]), AROUND, SIDE / AROUND, roll)
-        picture = view.picture[:, ::-1] if is_left else view.picture  # it knows right eyes alone
-        images = (picture[None] / 255).astype(np.float32)
+        eye = view.image[:, ::-1] if is_left else view.image  # it knows right eyes alone
+        images = (eye[None] / 255).astype(np.float32)
         (values,) = tflite.run(MODEL, images, (CONTOURS,))
         points = values.reshape(71, 3)[: len(vertices), :2] + np.float32(OFFSET)
         if is_left:

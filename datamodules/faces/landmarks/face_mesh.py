@@ -85,7 +85,7 @@ def surround(image: Image, mesh: Floats, roll: float) -> View:
 
 def predict(view: View) -> tuple[Floats, float]:
     """(468, 3) points of the mesh, and the probability that there is a face."""
-    images = (view.picture[None] / 255).astype(np.float32)
+    images = (view.image[None] / 255).astype(np.float32)
     logit, values = tflite.run(MODEL, images, (PRESENCE, MESH))
     mesh = values.reshape(468, 3)
     where = view.to_frame(mesh[:, :2] + np.float32(OFFSET))

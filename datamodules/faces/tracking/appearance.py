@@ -1,6 +1,6 @@
 """Telling people of one shot apart by the colours of skin, hair and collar.
 
-In a black-and-white film only the lightness is left, and two people may look the same.
+In a black-and-white video only the lightness is left, and two people may look the same.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def is_grey(look: Floats) -> bool:
 def correlate(before: Image, box: Floats, now: Image, place: Floats) -> float:
     """Of the greys inside two boxes of neighbouring frames: near 1 for one face, whatever light falls on it."""
     a, b = (
-        cv2.cvtColor(View(image, at, 1.0, SIDE).picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        cv2.cvtColor(View(image, at, 1.0, SIDE).image, cv2.COLOR_RGB2GRAY).astype(np.float32)
         for image, at in ((before, box), (now, place))
     )
     return float(cv2.matchTemplate(a, b, cv2.TM_CCOEFF_NORMED).item())

@@ -12,7 +12,7 @@ Image = NDArray[np.uint8]
 Thumbnail = NDArray[np.float32]
 WIDTH, HEIGHT = 64, 36  # of a thumbnail
 TILE = (12, 16)  # height and width of its tiles
-REACH = 8  # pixels of a thumbnail that a tile may move between two frames: an eighth of the picture
+REACH = 8  # pixels of a thumbnail that a tile may move between two frames: an eighth of the image
 # Median over the tiles. On the studio, pairs of frames on both sides of a cut have at most 0.66, others at least 0.83.
 ALIKE = 0.74
 FLAT = 1.5  # standard deviation of a tile that shows nothing
@@ -31,8 +31,8 @@ class Cuts:
     """Numbers the shots of a video, given frame by frame.
 
     A frame that is unlike the one before begins a shot; one that is like the end of a shot that was left less than
-    ``memory`` frames ago continues that: flashes, black frames and whatever covers the lens for a moment end no shot.
-    Dissolves are not seen, nor cuts that change little of the picture.
+    ``memory`` frames ago continues that: flashes, black frames and whatever covers the lens shortly end no shot.
+    Dissolves are not seen, nor cuts that change little of the image.
     """
 
     def __init__(self, memory: int = 25) -> None:

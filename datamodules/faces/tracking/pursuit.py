@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
-from datamodules.faces.detection.base import SAME, Detector, Floats, Found, Image, overlap, search_frame
+from datamodules.faces.detection.base import SAME, FaceDetector, Floats, Found, Image, overlap, search_frame
 from datamodules.faces.landmarks.base import PRESENCE, Landmarks
 from datamodules.faces.tracking.appearance import correlate, describe
 from datamodules.faces.tracking.cuts import Cuts
@@ -33,7 +33,7 @@ class Pursuit:
 
     def __init__(
         self,
-        detector: Detector,
+        detector: FaceDetector,
         landmarks: Landmarks,
         every: int,
         smallest: float,
@@ -51,16 +51,16 @@ class Pursuit:
         self.tracks: list[Track] = []
         self.leads: list[Lead] = []
         self.cuts, self.shot = Cuts(), 0
-        self.recent: list[Image] = []  # in which faces may still be found
-        self.known: dict[int, list[Sighting]] = {}  # in those frames
-        self.before: Image | None = None
-        self.last: Image | None = None
-        self.count = self.searched = self.due = 0
+        self.pending: list[Image] = []  # in which faces may still be found
+        self.sightings: dict[int, list[Sighting]] = {}  # in those frames
+        self.previous_image: Image | None = None
+        self.last_image: Image | None = None
+        self.count = self.last_search = self.next_search = 0
 
     @property
     def final_until(self) -> int:
         """Faces of frames before this one will not change."""
-        return self.count - len(self.recent)
+        return self.count - len(self.pending)
 
     def update(self, image: Image) -> None:
         """
@@ -69,56 +69,56 @@ class Pursuit:
         """
         i = self.count
         if i in self.damaged:
-            image = self.last if self.last is not None else np.zeros_like(image)
+            image = self.last_image if self.last_image is not None else np.zeros_like(image)
         elif (shot := self.cuts.update(image)) != self.shot:
             self.enter(shot)
-        self.before, self.last = self.last, image
-        self.recent.append(image)
-        self.known[i] = []
+        self.previous_image, self.last_image = self.last_image, image
+        self.pending.append(image)
+        self.sightings[i] = []
         self.count = i + 1
         self.leads = [lead for lead in self.leads if i - lead.last_sighting.frame <= self.patience]
-        mine = [lead for lead in self.leads if lead.track.shot == self.shot]
+        leads_of_shot = [lead for lead in self.leads if lead.track.shot == self.shot]
         followed = {
-            one: lead
-            for lead in mine
-            if (one := self.follow(lead.last_sighting, lead.predict(i), image, i)) is not None
+            sighting: lead
+            for lead in leads_of_shot
+            if (sighting := self.follow(lead.last_sighting, lead.predict(i), image, i)) is not None
         }
-        self.assign(mine, followed, i, image)
-        missing = [i - lead.last_sighting.frame for lead in mine if lead.last_sighting.frame < i]
+        self.assign(leads_of_shot, followed, i, image)
+        missing = [i - lead.last_sighting.frame for lead in leads_of_shot if lead.last_sighting.frame < i]
         if missing:
-            self.due = min(self.due, self.searched + (AGAIN if 1 in missing else AGAIN_LOST))
-        if len(missing) == len(mine):
-            self.due = min(self.due, self.searched + AGAIN_EMPTY)
-        full = sum(held.nbytes for held in self.recent) > HELD
-        if full or (i >= self.due and i not in self.damaged):
+            self.next_search = min(self.next_search, self.last_search + (AGAIN if 1 in missing else AGAIN_LOST))
+        if len(missing) == len(leads_of_shot):
+            self.next_search = min(self.next_search, self.last_search + AGAIN_EMPTY)
+        full = sum(held.nbytes for held in self.pending) > HELD
+        if full or (i >= self.next_search and i not in self.damaged):
             self.search(i, image, wait=not full)
         if full and i in self.damaged:
-            self.due = i + 1  # what stood in for it was searched
+            self.next_search = i + 1  # what stood in for it was searched
 
     def enter(self, shot: int) -> None:
-        """The next frame is of another shot, perhaps of one that was left a moment ago."""
+        """The next frame is of another shot, perhaps of one that was left just before."""
         self.close()
         if all(shot != track.shot for track in self.tracks) and self.count:
-            self.due = self.count + SETTLE
+            self.next_search = self.count + SETTLE
         self.shot = shot
         self.settle()
 
     def close(self) -> None:
         """Who came since the last search is looked for in the last frame."""
-        if self.last is not None and len(self.recent) >= self.shortest:
-            self.search(self.count - 1, self.last, wait=False)
+        if self.last_image is not None and len(self.pending) >= self.shortest:
+            self.search(self.count - 1, self.last_image, wait=False)
 
     end = close
 
     def settle(self) -> None:
-        self.recent, self.known = [], {}
+        self.pending, self.sightings = [], {}
 
     def follow(self, last: Sighting, place: Floats, image: Image, i: int) -> Sighting | None:
         """A face that was seen in another frame, by its landmarks where they can, or by the detector near a place."""
         gap = abs(i - last.frame)
         h, w = image.shape[:2]
         if (place[2:] <= 0).any() or (place[:2] >= (w, h)).any():
-            return None  # it has left the picture
+            return None  # it has left the image
         if gap == 1 and (face := self.landmarks.follow(image, last.face)) is not None and face.presence >= PRESENCE:
             keypoints = move_keypoints(last.found.keypoints, face.points)
             found = Found(box=box_around(face.points), score=float("nan"), keypoints=keypoints)
@@ -146,7 +146,7 @@ class Pursuit:
     ) -> list[Sighting]:
         """Gives each face to the one track that it is most like, if it is like one.
 
-        Without colours nobody is known again who was hidden: a black-and-white film has more and shorter tracks.
+        Without colours nobody is known again who was hidden: a black-and-white video has more and shorter tracks.
 
         Args:
             sightings: Sightings, each with the track that it was followed from.
@@ -155,55 +155,57 @@ class Pursuit:
             The faces that may be of a track that is missing, but do not look enough like it yet.
         """
         pairs, doubtful = [], []
-        for one, origin in sightings.items():
-            look = describe(image, one.found.box)
+        for sighting, origin in sightings.items():
+            look = describe(image, sighting.found.box)
             for lead in leads:
-                near = self.nearness(lead, one)
+                near = self.nearness(lead, sighting)
                 if near is None or lead.last_sighting.frame == i:
                     continue
                 gap = i - lead.last_sighting.frame
                 if gap > SEARCH_LOST and not lead.can_tell(look):
                     continue
                 alike = lead.likeness(look) if gap == 1 else lead.settled_likeness(look)
-                if alike >= (KEEP if gap == 1 else JOIN) or (lead is origin and self.is_still(lead, one, image)):
-                    pairs.append((alike + 0.02 * near, lead, one, look))
+                if alike >= (KEEP if gap == 1 else JOIN) or (lead is origin and self.is_still(lead, sighting, image)):
+                    pairs.append((alike + 0.02 * near, lead, sighting, look))
                 elif alike >= KEEP:
-                    doubtful.append(one)
-        for _, lead, one, look in sorted(pairs, key=lambda pair: -pair[0]):
-            if lead.last_sighting.frame < i and not self.is_known(one):
-                self.put(lead, one, look, image)
-        return [one for one in doubtful if not self.is_known(one)]
+                    doubtful.append(sighting)
+        for _, lead, sighting, look in sorted(pairs, key=lambda pair: -pair[0]):
+            if lead.last_sighting.frame < i and not self.is_known(sighting):
+                self.put(lead, sighting, look, image)
+        return [sighting for sighting in doubtful if not self.is_known(sighting)]
 
-    def nearness(self, lead: Lead, one: Sighting) -> float | None:
+    def nearness(self, lead: Lead, sighting: Sighting) -> float | None:
         """Overlap with where the track is expected; None where it cannot have come from."""
-        place, box = lead.predict(one.frame), one.found.box
-        near, gap = overlap(place, box), one.frame - lead.last_sighting.frame
+        place, box = lead.predict(sighting.frame), sighting.found.box
+        near, gap = overlap(place, box), sighting.frame - lead.last_sighting.frame
         if near > SAME:
             return near
         a, b = float((place[2:] - place[:2]).max()), float((box[2:] - box[:2]).max())
         far = float(np.linalg.norm(centre_of(place) - centre_of(box)))
         return near if gap > 1 and far < (0.5 + DRIFT * gap) * a and max(a, b) < 1.5 * min(a, b) else None
 
-    def is_still(self, lead: Lead, one: Sighting, image: Image) -> bool:
+    def is_still(self, lead: Lead, sighting: Sighting, image: Image) -> bool:
         """Whether only the light has changed; after a cut that nobody saw another face may be in the same place."""
-        box, place = lead.last_sighting.found.box, one.found.box
-        if one.frame - lead.last_sighting.frame > 1 or self.before is None or overlap(box, place) <= STILL:
+        box, place = lead.last_sighting.found.box, sighting.found.box
+        if sighting.frame - lead.last_sighting.frame > 1 or self.previous_image is None or overlap(box, place) <= STILL:
             return False
-        return correlate(self.before, box, image, place) >= ALIKE
+        return correlate(self.previous_image, box, image, place) >= ALIKE
 
-    def put(self, lead: Lead, one: Sighting, look: Floats, image: Image) -> None:
+    def put(self, lead: Lead, sighting: Sighting, look: Floats, image: Image) -> None:
         before = -1
         if len(lead.track):
             before = lead.last_sighting.frame
             lead.last_sighting.forget_mesh()  # only the last one is followed
-        lead.track.sightings.append(one)
-        self.known[one.frame].append(one)
-        lead.remember(one.frame, look)
-        if one.frame - before > 1:
+        lead.track.sightings.append(sighting)
+        self.sightings[sighting.frame].append(sighting)
+        lead.remember(sighting.frame, look)
+        if sighting.frame - before > 1:
             self.rewind(lead, before)
 
-    def is_known(self, one: Sighting) -> bool:
-        return any(overlap(other.found.box, one.found.box) > SAME for other in self.known.get(one.frame, []))
+    def is_known(self, sighting: Sighting) -> bool:
+        return any(
+            overlap(other.found.box, sighting.found.box) > SAME for other in self.sightings.get(sighting.frame, [])
+        )
 
     def search(self, i: int, image: Image, wait: bool = True) -> None:
         """In the whole of a frame, for faces that are not followed yet.
@@ -213,20 +215,22 @@ class Pursuit:
         """
         new = []
         for found in search_frame(self.detector, image, self.smallest):
-            known = next((one for one in self.known[i] if overlap(one.found.box, found.box) > SAME), None)
-            if known is None and (one := self.fit(found, image, i)) is not None and not self.is_known(one):
-                new.append(one)
+            known = next(
+                (sighting for sighting in self.sightings[i] if overlap(sighting.found.box, found.box) > SAME), None
+            )
+            if known is None and (sighting := self.fit(found, image, i)) is not None and not self.is_known(sighting):
+                new.append(sighting)
         missing = [lead for lead in self.leads if lead.track.shot == self.shot and lead.last_sighting.frame < i]
         doubtful = self.assign(missing, dict.fromkeys(new), i, image)
-        for one in new:
-            if not self.is_known(one) and not (wait and one in doubtful):
+        for sighting in new:
+            if not self.is_known(sighting) and not (wait and sighting in doubtful):
                 lead = Lead(Track(len(self.tracks), self.shot))
                 self.tracks.append(lead.track)
                 self.leads.append(lead)
-                self.put(lead, one, describe(image, one.found.box), image)
-        self.searched, self.due = i, i + self.every
+                self.put(lead, sighting, describe(image, sighting.found.box), image)
+        self.last_search, self.next_search = i, i + self.every
         if doubtful and wait:
-            self.due = i + SEARCH_LOST
+            self.next_search = i + SEARCH_LOST
         else:
             self.settle()
 
@@ -237,20 +241,20 @@ class Pursuit:
             before: The frame in which the track was seen last, until which it may be.
         """
         start = lead.last_sighting
-        one, back = start, []
+        sighting, back = start, []
         look = lead.likeness
         for j in range(start.frame - 1, max(before, self.final_until - 1), -1):
-            image = self.recent[j - self.final_until]
-            seen = self.follow(one, one.found.box, image, j)
+            image = self.pending[j - self.final_until]
+            seen = self.follow(sighting, sighting.found.box, image, j)
             if seen is None or self.is_known(seen) or look(describe(image, seen.found.box)) < KEEP:
                 break
             back.append(seen)
-            self.known[j].append(seen)
-            if one is not start:
-                one.forget_mesh()
-            one = seen
+            self.sightings[j].append(seen)
+            if sighting is not start:
+                sighting.forget_mesh()
+            sighting = seen
         if back:
-            one.forget_mesh()
+            sighting.forget_mesh()
         at = len(lead.track) - 1
         lead.track.sightings[at:at] = back[::-1]
 

@@ -15,7 +15,7 @@ from datamodules.studio.camera import Camera
 from datamodules.studio.face import Array, Expression
 from datamodules.studio.head import Head, render
 from datamodules.studio.portrait import Portrait
-from datamodules.studio.scene import Frame, composite
+from datamodules.studio.scene import RenderedFrame, composite
 from datamodules.studio.shot import Shot
 
 Box = tuple[int, int, int, int]
@@ -24,13 +24,13 @@ LEAST = 1 / 32  # share of new pixel below which a pixel is left as it was
 
 @dataclass(frozen=True, kw_only=True)
 class Take:
-    """A filmed target and what a forger has of the source."""
+    """A rendered target and what a forger has of the source."""
 
     target: Portrait
     source: Portrait
     shot: Shot
     camera: Camera
-    frames: list[Frame]
+    frames: list[RenderedFrame]
     source_shot: Shot
     difficulty: float  # 0 leaves strong traces, 1 faint ones
     seed: list[int]
@@ -49,7 +49,7 @@ class Take:
 
 @dataclass(frozen=True, kw_only=True)
 class Forged:
-    picture: Array  # (H, W, 3), before the sensor
+    image: Array  # (H, W, 3), before the sensor
     alpha: Array  # (H, W), the share of new pixel
     points: Array  # (68, 2)
 
@@ -61,7 +61,7 @@ class Forged:
         box = x0, y0, x1, y1 = find_box(self.alpha)
         # what is pasted after the camera has less of its noise
         keep_noise = 1 - (1 - difficulty) * self.alpha[y0:y1, x0:x1, None]
-        out[y0:y1, x0:x1] = camera.shoot(self.picture[y0:y1, x0:x1], i, keep_noise, box)
+        out[y0:y1, x0:x1] = camera.shoot(self.image[y0:y1, x0:x1], i, keep_noise, box)
         return out
 
 
@@ -93,10 +93,10 @@ def find_box(alpha: Array, room: int = 0) -> Box:
     return max(0, x - room), max(0, y - room), min(w, x + width + room), min(h, y + height + room)
 
 
-def blend(picture: Array, new: Array, alpha: Array, box: Box) -> Array:
-    """A picture with a new part over a box of it."""
+def blend(image: Array, new: Array, alpha: Array, box: Box) -> Array:
+    """An image with a new part over a box of it."""
     x0, y0, x1, y1 = box
-    out = picture.copy()
+    out = image.copy()
     part = out[y0:y1, x0:x1]
     part += alpha[y0:y1, x0:x1, None] * (new - part)
     return out
@@ -111,12 +111,12 @@ def follow_pixels(alpha: Array, old: Array, new: Array) -> Array:
 def repaint(take: Take, i: int, head: Head, expression: Expression, box: Box) -> Array:
     """Another head in the place of the target's, over a box of frame i and through the same lens."""
     room = math.ceil(4 * take.camera.softness) + 1  # that the lens reaches
-    h, w = take.frames[i].picture.shape[:2]
+    h, w = take.frames[i].image.shape[:2]
     x0, y0, x1, y1 = box
     wide = (max(0, x0 - room), max(0, y0 - room), min(w, x1 + room), min(h, y1 + room))
     layer = render(head, head.texture(expression), take.frames[i].view, wide)
-    picture = take.camera.focus(composite(layer, take.frames[i].behind[wide[1] : wide[3], wide[0] : wide[2]]))
-    return picture[y0 - wide[1] : y1 - wide[1], x0 - wide[0] : x1 - wide[0]]
+    image = take.camera.focus(composite(layer, take.frames[i].behind[wide[1] : wide[3], wide[0] : wide[2]]))
+    return image[y0 - wide[1] : y1 - wide[1], x0 - wide[0] : x1 - wide[0]]
 
 
 def group_parts(points: Array) -> dict[str, list[Array]]:
@@ -139,12 +139,12 @@ def outline_face(points: Array) -> Array:
 
 
 def repaint_frames(
-    take: Take, head: Head, cover: Callable[[Frame, Array], Array], expressions: list[Expression] | None = None
+    take: Take, head: Head, cover: Callable[[RenderedFrame, Array], Array], expressions: list[Expression] | None = None
 ) -> Iterator[Forged]:
     """Another head in what cover makes of a frame and its new points, with the target's expressions or with others."""
     for i, (frame, expression) in enumerate(zip(take.frames, expressions or take.shot.expressions, strict=True)):
         theirs = head.project(head.express(expression), take.shot.poses[i])
         alpha = cover(frame, theirs)
         box = find_box(alpha)
-        picture = blend(frame.picture, repaint(take, i, head, expression, box), alpha, box)
-        yield Forged(picture=picture, alpha=alpha, points=follow_pixels(alpha, frame.points, theirs))
+        image = blend(frame.image, repaint(take, i, head, expression, box), alpha, box)
+        yield Forged(image=image, alpha=alpha, points=follow_pixels(alpha, frame.points, theirs))

@@ -23,7 +23,7 @@ from datamodules.studio.forgeries.base import (
 )
 from datamodules.studio.forgeries.graft import graft, reshape
 from datamodules.studio.relief import smooth
-from datamodules.studio.scene import Frame, head_for
+from datamodules.studio.scene import RenderedFrame, head_for
 from datamodules.studio.scenery.background import Background
 
 INSIDE = ["eyes", "nose", "lips", "cheeks", "brows"]
@@ -42,9 +42,9 @@ def local_edit(take: Take) -> Iterator[Forged]:
     part = draw_part(take, INSIDE)
     head = graft(head_for(take.target, take.shot, take.interpolate(0.45, 1.0)), take.source, take.interpolate(1.0, 0.5))
 
-    def cover(frame: Frame, theirs: Array) -> Array:
+    def cover(frame: RenderedFrame, theirs: Array) -> Array:
         groups = pair_groups(group_parts(frame.points)[part], group_parts(theirs)[part])
-        return cover_groups(frame.picture.shape, groups, GROW[part], take.interpolate(0.04, 0.1) * take.radius)
+        return cover_groups(frame.image.shape, groups, GROW[part], take.interpolate(0.04, 0.1) * take.radius)
 
     return repaint_frames(take, head, cover)
 
@@ -71,14 +71,14 @@ def reshape_jaw(take: Take) -> Iterator[Forged]:
     share = np.sin(np.linspace(0, np.pi, 17))[:, None] ** 0.7
     points[[*JAW]] += share * wider * (points[[*JAW]] - points[[*NOSE]].mean(0)) * (1.0, 0.5)
 
-    def band(frame: Frame, theirs: Array) -> Array:
+    def band(frame: RenderedFrame, theirs: Array) -> Array:
         middle = frame.points[[*NOSE]].mean(0)
         reach = [p[2:15] - middle for p in (frame.points, theirs)]
         far = np.maximum(*(np.linalg.norm(r, axis=1, keepdims=True) for r in reach)) + 0.2 * take.radius
         near = np.minimum(*(np.linalg.norm(r, axis=1, keepdims=True) for r in reach)) - 0.22 * take.radius
         towards = reach[0] / np.linalg.norm(reach[0], axis=1, keepdims=True)
         outline = np.concatenate([middle + far * towards, (middle + near * towards)[::-1]])
-        mask = np.zeros(frame.picture.shape[:2], np.float32)
+        mask = np.zeros(frame.image.shape[:2], np.float32)
         cv2.fillPoly(mask, [(outline * 16).astype(np.int32)[:, None]], 1.0, cv2.LINE_AA, 4)
         return soften(mask, 0.06 * take.radius)
 
@@ -89,26 +89,26 @@ def replace_forehead(take: Take) -> Iterator[Forged]:
     """The forehead of the source."""
     head = graft(head_for(take.target, take.shot, take.interpolate(0.45, 1.0)), take.source, 0.0)
 
-    def above_brows(frame: Frame, theirs: Array) -> Array:
+    def above_brows(frame: RenderedFrame, theirs: Array) -> Array:
         brows = frame.points[[*BROWS]]
         up = frame.points[27] - frame.points[8]
         up /= np.linalg.norm(up)
         outline = np.concatenate([brows + 0.12 * take.radius * up, brows[1:-1] + 0.55 * take.radius * up])
-        return cover_groups(frame.picture.shape, [outline], 1.0, take.interpolate(0.05, 0.1) * take.radius)
+        return cover_groups(frame.image.shape, [outline], 1.0, take.interpolate(0.05, 0.1) * take.radius)
 
     return repaint_frames(take, head, above_brows)
 
 
-def find_hair(frame: Frame) -> Array:
+def find_hair(frame: RenderedFrame) -> Array:
     """The share of hair in each pixel, (H, W): of the person, above the chin, beside the face and unlike skin."""
-    picture, points = frame.picture, frame.points
-    outside = 1 - cover_groups(picture.shape, [outline_face(points)], 1.15, 0.5)
-    mask = np.zeros(picture.shape[:2], np.float32)
+    image, points = frame.image, frame.points
+    outside = 1 - cover_groups(image.shape, [outline_face(points)], 1.15, 0.5)
+    mask = np.zeros(image.shape[:2], np.float32)
     cv2.fillConvexPoly(mask, cv2.convexHull(np.rint(points[[2, 4, 12, 14, 30]]).astype(np.int32)), 1.0)
-    skin = picture[mask > 0].mean(0)
-    unlike = np.linalg.norm(picture - skin, axis=-1) / (np.linalg.norm(skin) + 0.05)
-    unlike *= picture.mean(-1) < skin.mean()  # no highlight on the forehead
-    y = np.arange(len(picture), dtype=np.float32)[:, None]
+    skin = image[mask > 0].mean(0)
+    unlike = np.linalg.norm(image - skin, axis=-1) / (np.linalg.norm(skin) + 0.05)
+    unlike *= image.mean(-1) < skin.mean()  # no highlight on the forehead
+    y = np.arange(len(image), dtype=np.float32)[:, None]
     above = 1 - smooth(y, float(points[[3, 13], 1].mean()), float(points[8, 1]))
     share = frame.person * outside * smooth(unlike, 0.25, 0.45) * above
     return np.where(share < 0.1, 0, share).astype(np.float32)
@@ -123,8 +123,8 @@ def dye_hair(take: Take) -> Iterator[Forged]:
     for frame in take.frames:
         alpha = find_hair(frame)
         box = x0, y0, x1, y1 = find_box(alpha)
-        new = np.clip(frame.picture[y0:y1, x0:x1] * tint + lift, 0, 1).astype(np.float32)
-        yield Forged(picture=blend(frame.picture, new, alpha, box), alpha=alpha, points=frame.points)
+        new = np.clip(frame.image[y0:y1, x0:x1] * tint + lift, 0, 1).astype(np.float32)
+        yield Forged(image=blend(frame.image, new, alpha, box), alpha=alpha, points=frame.points)
 
 
 def replace_background(take: Take) -> Iterator[Forged]:
@@ -140,7 +140,7 @@ def replace_background(take: Take) -> Iterator[Forged]:
         alpha = np.where(alpha < 0.05, 0, alpha).astype(np.float32)
         box = x0, y0, x1, y1 = find_box(alpha)
         new = take.camera.focus(other.render(i, shot.camera_shift(i)))[y0:y1, x0:x1]
-        yield Forged(picture=blend(frame.picture, new, alpha, box), alpha=alpha, points=frame.points)
+        yield Forged(image=blend(frame.image, new, alpha, box), alpha=alpha, points=frame.points)
 
 
 def group_removed(points: Array) -> dict[str, list[Array]]:
@@ -154,9 +154,9 @@ def inpaint(take: Take) -> Iterator[Forged]:
     """A part removed and filled from around it, each frame for itself."""
     part, grow = draw_part(take, REMOVED), take.interpolate(1.2, 0.7)
     for frame in take.frames:
-        alpha = cover_groups(frame.picture.shape, group_removed(frame.points)[part], grow, 0.5)
+        alpha = cover_groups(frame.image.shape, group_removed(frame.points)[part], grow, 0.5)
         box = x0, y0, x1, y1 = find_box(alpha, room=6)
-        old = cv2.convertScaleAbs(np.clip(frame.picture[y0:y1, x0:x1], 0, 1), alpha=255)
+        old = cv2.convertScaleAbs(np.clip(frame.image[y0:y1, x0:x1], 0, 1), alpha=255)
         hole = (alpha[y0:y1, x0:x1] > 0).astype(np.uint8)
         new = cv2.inpaint(old, hole, 3, cv2.INPAINT_TELEA).astype(np.float32) / 255
-        yield Forged(picture=blend(frame.picture, new, alpha, box), alpha=alpha, points=frame.points)
+        yield Forged(image=blend(frame.image, new, alpha, box), alpha=alpha, points=frame.points)

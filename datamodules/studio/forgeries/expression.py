@@ -20,7 +20,7 @@ from datamodules.studio.forgeries.base import (
     pair_groups,
     repaint_frames,
 )
-from datamodules.studio.scene import Frame, head_for
+from datamodules.studio.scene import RenderedFrame, head_for
 
 
 def reenactment(take: Take) -> Iterator[Forged]:
@@ -29,10 +29,10 @@ def reenactment(take: Take) -> Iterator[Forged]:
     driving = [take.source_shot.expressions[i % len(take.source_shot)] for i in range(len(take.shot))]
     expressions = [mix(mine, theirs, share) for mine, theirs in zip(take.shot.expressions, driving, strict=True)]
 
-    def cover(frame: Frame, theirs: Array) -> Array:
+    def cover(frame: RenderedFrame, theirs: Array) -> Array:
         mine, new = group_parts(frame.points), group_parts(theirs)
         groups = [group for part in ("lips", "eyes") for group in pair_groups(mine[part], new[part])]
-        return cover_groups(frame.picture.shape, groups, 1.5, 0.06 * take.radius)
+        return cover_groups(frame.image.shape, groups, 1.5, 0.06 * take.radius)
 
     return repaint_frames(take, head, cover, expressions)
 
@@ -50,9 +50,9 @@ def neural_texture(take: Take) -> Iterator[Forged]:
     """The target's face through a coarse decoder: few high frequencies, and the grid of its up-sampling instead."""
     coarse = take.interpolate(3.0, 1.5)
     for frame, pose in zip(take.frames, take.shot.poses, strict=True):
-        alpha = cover_groups(frame.picture.shape, [outline_face(frame.points)], 0.93, 0.06 * take.radius)
+        alpha = cover_groups(frame.image.shape, [outline_face(frame.points)], 0.93, 0.06 * take.radius)
         box = x0, y0, x1, y1 = find_box(alpha)
-        part = frame.picture[y0:y1, x0:x1]
+        part = frame.image[y0:y1, x0:x1]
         size = (max(1, round((x1 - x0) / coarse)), max(1, round((y1 - y0) / coarse)))
         small = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
         new = cv2.resize(small, (x1 - x0, y1 - y0), interpolation=cv2.INTER_CUBIC)
@@ -61,9 +61,9 @@ def neural_texture(take: Take) -> Iterator[Forged]:
         # as sharp as before, so that sharpness alone does not tell
         lost = max(0.0, measure_edges(part) - measure_edges(new))
         new = new + grid * np.float32(np.sqrt(lost / measure_edges(np.broadcast_to(grid, new.shape))))
-        yield Forged(picture=blend(frame.picture, new, alpha, box), alpha=alpha, points=frame.points)
+        yield Forged(image=blend(frame.image, new, alpha, box), alpha=alpha, points=frame.points)
 
 
-def measure_edges(picture: Array) -> float:
+def measure_edges(image: Array) -> float:
     """The variance of the Laplacian."""
-    return float(cv2.Laplacian(np.ascontiguousarray(picture), cv2.CV_32F).var())
+    return float(cv2.Laplacian(np.ascontiguousarray(image), cv2.CV_32F).var())

@@ -24,18 +24,18 @@ from datamodules.studio.forgeries.graft import graft
 from datamodules.studio.scene import head_for
 
 
-def clone(picture: Array, new: Array, alpha: Array, box: Box) -> Array:
+def clone(image: Array, new: Array, alpha: Array, box: Box) -> Array:
     """Poisson's blend: the gradients of the new part within the border of the old, for which the box has room."""
     x0, y0, x1, y1 = box
     mask = (alpha[y0:y1, x0:x1] > 0).astype(np.uint8) * 255
     if not mask.any():
-        return picture
-    part = cv2.convertScaleAbs(np.clip(picture[y0:y1, x0:x1], 0, 1), alpha=255)
+        return image
+    part = cv2.convertScaleAbs(np.clip(image[y0:y1, x0:x1], 0, 1), alpha=255)
     source = cv2.convertScaleAbs(np.clip(new, 0, 1), alpha=255)
     x, y, w, h = cv2.boundingRect(mask)
     # OpenCV 5 overwrites the mask that it is given
     done = cv2.seamlessClone(source, part, mask.copy(), (x + w // 2, y + h // 2), cv2.NORMAL_CLONE)
-    out = picture.copy()
+    out = image.copy()
     out[y0:y1, x0:x1] = np.where(mask[..., None] > 0, done.astype(np.float32) / 255, out[y0:y1, x0:x1])
     return out
 
@@ -55,14 +55,14 @@ def swap(take: Take) -> Iterator[Forged]:
         expression = take.shot.expressions[i]
         theirs = head.project(head.express(expression), take.shot.poses[i])
         alpha = cover_groups(
-            frame.picture.shape, [outline_face(frame.points)], grow, take.interpolate(0.03, 0.1) * take.radius
+            frame.image.shape, [outline_face(frame.points)], grow, take.interpolate(0.03, 0.1) * take.radius
         )
         box = find_box(alpha, room=2)
         new = repaint(take, i, head, expression, box) * (off + flicker[i]).astype(np.float32)
-        picture = (clone if poisson else blend)(frame.picture, new, alpha, box)
+        image = (clone if poisson else blend)(frame.image, new, alpha, box)
         if poisson:
             alpha = (alpha > 0).astype(np.float32)
-        yield Forged(picture=picture, alpha=alpha, points=follow_pixels(alpha, frame.points, theirs))
+        yield Forged(image=image, alpha=alpha, points=follow_pixels(alpha, frame.points, theirs))
 
 
 def morph(take: Take) -> Iterator[Forged]:
@@ -71,5 +71,5 @@ def morph(take: Take) -> Iterator[Forged]:
     head = graft(head_for(take.target, take.shot, take.interpolate(0.7, 1.0)), take.source, share, share)
     feather = take.interpolate(0.05, 0.12) * take.radius
     return repaint_frames(
-        take, head, lambda frame, _: cover_groups(frame.picture.shape, [outline_face(frame.points)], 0.95, feather)
+        take, head, lambda frame, _: cover_groups(frame.image.shape, [outline_face(frame.points)], 0.95, feather)
     )

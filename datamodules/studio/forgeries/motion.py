@@ -24,16 +24,16 @@ def displace(take: Take, path: Array) -> Iterator[Forged]:
             weight = np.exp(-((at[..., None, :] - anchors) ** 2).sum(-1) / (2 * reach**2)) + 1e-3
             return ((weight / weight.sum(-1, keepdims=True)) @ step).astype(np.float32)
 
-        alpha = cover_groups(frame.picture.shape, [outline_face(frame.points)], 0.95, 0.09 * take.radius)
+        alpha = cover_groups(frame.image.shape, [outline_face(frame.points)], 0.95, 0.09 * take.radius)
         box = x0, y0, x1, y1 = find_box(alpha)
         coarse = np.stack(np.meshgrid(np.arange(x0, x1 + 4, 4), np.arange(y0, y1 + 4, 4)), -1).astype(np.float32)
         shift = enlarge(field(coarse), 4, x1 - x0, y1 - y0)
         x, y = np.meshgrid(np.arange(x0, x1, dtype=np.float32), np.arange(y0, y1, dtype=np.float32))
         new = cv2.remap(
-            frame.picture, x - shift[..., 0], y - shift[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+            frame.image, x - shift[..., 0], y - shift[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
         )
         points = follow_pixels(alpha, frame.points, frame.points + field(frame.points))
-        yield Forged(picture=blend(frame.picture, new, alpha, box), alpha=alpha, points=points)
+        yield Forged(image=blend(frame.image, new, alpha, box), alpha=alpha, points=points)
 
 
 def walk(take: Take, smooth: bool) -> Array:

@@ -1,4 +1,4 @@
-"""What is behind a filmed person: a room or a street out of focus, a nearer layer before it, and what moves between."""
+"""What is behind a person: a room or a street out of focus, a nearer layer before it, and what moves between."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Layer:
 
 
 class Background:
-    """A room or a street, out of focus, in front of which a person is filmed."""
+    """A room or a street, out of focus, in front of which a person is rendered."""
 
     def __init__(self, rng: np.random.Generator, width: int, height: int, frames: int, fps: int) -> None:
         self.width, self.height = width, height

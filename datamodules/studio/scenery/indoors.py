@@ -1,4 +1,4 @@
-"""Rooms to film in."""
+"""Rooms behind a person."""
 
 from __future__ import annotations
 

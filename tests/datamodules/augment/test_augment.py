@@ -38,7 +38,7 @@ def batch(points: torch.Tensor | None = None, b: int = 3, t: int = 2, seed: int 
         video=[str(i) for i in range(b)],
         track=torch.zeros(b, dtype=torch.long),
         numbers=torch.zeros(b, t, dtype=torch.long),
-        counts=torch.ones(b, dtype=torch.bool),
+        is_counted=torch.ones(b, dtype=torch.bool),
     )
 
 
@@ -99,7 +99,7 @@ def test_a_mask_stays_two_valued_and_unknown_landmarks_stay_zero() -> None:
 
 
 @pytest.mark.parametrize("name", ["affine", "colour", "blur", "noise", "rescale", "jpeg"])
-def test_each_transform_changes_the_picture(name: str) -> None:
+def test_each_transform_changes_the_image(name: str) -> None:
     start = batch(side=160)
     before = start.frames.clone()
     torch.manual_seed(0)
@@ -124,15 +124,15 @@ def test_a_clip_has_one_set_of_parameters(name: str) -> None:
 
 
 def test_the_jpeg_is_a_real_one() -> None:
-    picture = torch.nn.functional.interpolate(torch.rand(1, 3, 8, 8), (64, 64), mode="bicubic")[0].clamp(0, 1)
+    image = torch.nn.functional.interpolate(torch.rand(1, 3, 8, 8), (64, 64), mode="bicubic")[0].clamp(0, 1)
     buffer = io.BytesIO()
-    Image.fromarray((picture * 255).round().byte().permute(1, 2, 0).numpy()).save(buffer, "JPEG", quality=50)
+    Image.fromarray((image * 255).round().byte().permute(1, 2, 0).numpy()).save(buffer, "JPEG", quality=50)
     expected = torch.from_numpy(np.asarray(Image.open(buffer))).permute(2, 0, 1) / 255
-    torch.testing.assert_close(jpeg(picture, 50), expected, atol=3 / 255, rtol=0)
+    torch.testing.assert_close(jpeg(image, 50), expected, atol=3 / 255, rtol=0)
 
 
-def at(side: int, picture: torch.Tensor) -> torch.Tensor:
-    return torch.nn.functional.interpolate(picture, (side, side), mode="area")
+def at(side: int, image: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.interpolate(image, (side, side), mode="area")
 
 
 def natural(side: int) -> torch.Tensor:
@@ -140,15 +140,15 @@ def natural(side: int) -> torch.Tensor:
     white = torch.fft.rfft2(torch.randn(4, side, side, generator=torch.Generator().manual_seed(0)))
     white = white[:1] + 0.2 * white[1:]
     frequency = torch.hypot(torch.fft.fftfreq(side)[:, None], torch.fft.rfftfreq(side))
-    picture = torch.fft.irfft2(white / frequency.clamp(min=1 / side), s=(side, side))
-    return (0.5 + 0.15 * picture / picture.std()).clamp(0, 1)[None]
+    image = torch.fft.irfft2(white / frequency.clamp(min=1 / side), s=(side, side))
+    return (0.5 + 0.15 * image / image.std()).clamp(0, 1)[None]
 
 
-def changed_by(name: str, picture: torch.Tensor, **options: Any) -> torch.Tensor:
-    """What one transform adds to a (1, 3, H, W) picture."""
-    start = replace(batch(b=1, t=1, side=picture.shape[-1]), frames=picture[None].clone())
+def changed_by(name: str, image: torch.Tensor, **options: Any) -> torch.Tensor:
+    """What one transform adds to a (1, 3, H, W) image."""
+    start = replace(batch(b=1, t=1, side=image.shape[-1]), frames=image[None].clone())
     torch.manual_seed(1)
-    return Augment(**NONE | {name: 1.0} | options)(start).frames[0] - picture
+    return Augment(**NONE | {name: 1.0} | options)(start).frames[0] - image
 
 
 @pytest.mark.parametrize(
@@ -163,11 +163,11 @@ def changed_by(name: str, picture: torch.Tensor, **options: Any) -> torch.Tensor
 def test_a_face_loses_as_much_at_every_size(name: str, options: dict[str, Any], sides: tuple[int, ...]) -> None:
     """Reduced and then changed, it is much as if it were changed at 256 pixels and then reduced."""
     large = natural(512)
-    picture = at(256, large)
+    image = at(256, large)
     for side in sides:
-        shown = large if side == 512 else at(side, picture)
+        shown = large if side == 512 else at(side, image)
         ours = at(min(side, 256), changed_by(name, shown, **options))
-        theirs = at(min(side, 256), changed_by(name, picture, **options))
+        theirs = at(min(side, 256), changed_by(name, image, **options))
         assert 0.45 < float(ours.std() / theirs.std()) < 1.15, side
         if name != "noise":
             assert float((ours - theirs).std()) < 0.9 * float(theirs.std()), side
@@ -178,8 +178,8 @@ def test_the_chroma_of_a_jpeg_is_subsampled_as_asked(subsampling: Any, luma: int
     content = encode_jpeg((torch.rand(3, 48, 48) * 255).byte(), 75, subsampling)
     header = content.index(b"\xff\xc0")  # SOF0: after 10 bytes number, sampling factors and table of each component
     assert [content[header + 11 + 3 * i] for i in range(3)] == [luma, 0x11, 0x11]
-    picture = torch.rand(3, 32, 32)
-    both = [changed_by("jpeg", picture[None], subsampling=kind) for kind in ("4:2:0", "4:4:4")]
+    image = torch.rand(3, 32, 32)
+    both = [changed_by("jpeg", image[None], subsampling=kind) for kind in ("4:2:0", "4:4:4")]
     assert float((both[0] - both[1]).abs().mean()) > 1e-3
 
 

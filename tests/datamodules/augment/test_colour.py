@@ -29,7 +29,7 @@ def changed(frames: Tensor, **change: float) -> Tensor:
         video=[str(i) for i in range(b)],
         track=torch.zeros(b, dtype=torch.long),
         numbers=torch.zeros(b, t, dtype=torch.long),
-        counts=torch.ones(b, dtype=torch.bool),
+        is_counted=torch.ones(b, dtype=torch.bool),
     )
     return Augment(**NOTHING | change, colour=1.0)(batch).frames
 
@@ -70,7 +70,7 @@ def test_a_turn_of_the_hue_never_changes_how_much_chroma_there_is(hue: float) ->
 
 
 @pytest.mark.usefixtures("half_up")
-def test_a_change_of_contrast_spreads_a_picture_around_its_own_mean() -> None:
+def test_a_change_of_contrast_spreads_a_image_around_its_own_mean() -> None:
     torch.manual_seed(0)
     grey = torch.linspace(0.35, 0.65, 64).view(1, 1, 1, 8, 8).expand(1, 2, 3, 8, 8)
     for level in (-0.1, 0.0, 0.1):

@@ -43,7 +43,7 @@ def test_what_is_written_for_deepfakebench_is_what_was_prepared(prepared: Path, 
         {(*row["video"].split("/")[1::2], row["frame"]): row for row in load(folder / "crops.arrow").to_pylist()}
         for folder in (prepared, tmp_path / "again")
     )
-    order = {number: i for i, number in enumerate(sorted({key[2] for key in first}))}  # pictures are counted anew
+    order = {number: i for i, number in enumerate(sorted({key[2] for key in first}))}  # images are counted anew
     compared = 0
     for (method, stem, number), crop in first.items():
         if stem not in (real, forged):

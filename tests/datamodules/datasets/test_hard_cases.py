@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from datamodules.datasets import celeb_df, deepfakebench, ffpp, folder, splits
 from datamodules.datasets.doctor import explain_wrong
-from datamodules.faces.crop import OutsidePicture, Square
+from datamodules.faces.crop import OutsideImage, Square
 from datamodules.issues import collect_issues
 from datamodules.manifest import Video, check, read, rows
 from datamodules.media.mask_video import match
@@ -21,7 +21,7 @@ from datamodules.media.video import Index, VideoError
 from datamodules.prepared.prepare import Recipe, prepare_all
 from datamodules.prepared.tables import read_skipped
 from datamodules.runtime.errors import UserError
-from tests.fixtures import trees_of_pictures
+from tests.fixtures import trees_of_images
 from tests.fixtures.prepared_here import prepare_here
 from tests.fixtures.reading import row
 from tests.fixtures.trees import Material, empty, text
@@ -62,20 +62,20 @@ def test_names_and_boxes_that_are_none_are_refused(name: str, values: list[str])
             check([replace(row("v", [1], "test"), **{name: value})], Path("m.csv"))  # type: ignore[arg-type]
 
 
-def pictures(*numbers: int) -> Index:
+def images(*numbers: int) -> Index:
     return Index(times=np.array(numbers, float), has_rate=False)
 
 
-def test_masks_that_are_pictures_belong_to_the_number_they_carry() -> None:
-    film = Index(times=np.arange(100) / 25)
-    assert match(Path("m"), pictures(0, 10, 20, 30), pictures(0, 5, 10, 15), [0, 1, 2, 3]).tolist() == [0, -1, 1, -1]
-    assert match(Path("m"), pictures(0, 19, 28), pictures(0, 9, 19, 28), [0, 1, 2]).tolist() == [0, -1, 1]
-    assert match(Path("m"), pictures(*range(100)), film, [0, 10, 90]).tolist() == [0, 10, 90]
-    assert match(Path("m"), pictures(0), pictures(0), [0]).tolist() == [0]
-    with pytest.raises(VideoError, match="is one picture, what it masks has 100 frames"):
-        match(Path("m"), pictures(0), film, [0])
-    with pytest.raises(VideoError, match="is a video, what it masks are pictures"):
-        match(Path("m"), film, pictures(0, 1), [0])
+def test_masks_that_are_images_belong_to_the_number_they_carry() -> None:
+    video = Index(times=np.arange(100) / 25)
+    assert match(Path("m"), images(0, 10, 20, 30), images(0, 5, 10, 15), [0, 1, 2, 3]).tolist() == [0, -1, 1, -1]
+    assert match(Path("m"), images(0, 19, 28), images(0, 9, 19, 28), [0, 1, 2]).tolist() == [0, -1, 1]
+    assert match(Path("m"), images(*range(100)), video, [0, 10, 90]).tolist() == [0, 10, 90]
+    assert match(Path("m"), images(0), images(0), [0]).tolist() == [0]
+    with pytest.raises(VideoError, match="is one image, what it masks has 100 frames"):
+        match(Path("m"), images(0), video, [0])
+    with pytest.raises(VideoError, match="is a video, what it masks are images"):
+        match(Path("m"), video, images(0, 1), [0])
 
 
 def test_a_mask_of_another_method_is_not_taken(tmp_path: Path) -> None:
@@ -109,11 +109,11 @@ def test_a_mended_list_is_believed_by_the_next_call(studio: Path, recipe: Recipe
 
 
 def test_each_data_set_of_deepfakebench_is_split_alone(material: Material, tmp_path: Path) -> None:
-    trees_of_pictures.deepfakebench(material, tmp_path)
+    trees_of_images.deepfakebench(material, tmp_path)
     home = tmp_path / "Celeb-DF-v2/Celeb-real"
     entries = {}
     for stem in ("id0_0000", "id0_0001", "id5_0000"):
-        trees_of_pictures.processed(material, home, stem)
+        trees_of_images.processed(material, home, stem)
         entries[stem] = {"label": "CelebDFv2_real", "frames": [f"Celeb-DF-v2/Celeb-real/frames/{stem}/000.png"]}
     some = {name: entries[name] for name in ("id0_0001", "id5_0000")}
     content = {"CelebDFv2_real": {"train": some, "test": {"id0_0000": entries["id0_0000"]}}}
@@ -173,7 +173,7 @@ def test_what_is_wrong_with_one_video_is_skipped_with_its_reason(
     material: Material, recipe: Recipe, tmp_path: Path
 ) -> None:
     root = tmp_path / "root"
-    good = trees_of_pictures.faces(material, root / "frames/good")
+    good = trees_of_images.faces(material, root / "frames/good")
     damaged = {"text": b"none", "short": b"", "few": None}
     for name, content in damaged.items():
         for number in (0, 10, 20):
@@ -196,20 +196,20 @@ def test_what_is_wrong_with_one_video_is_skipped_with_its_reason(
     assert reasons.keys() == {"text", "short", "few", "gap", "beside", "mask1", "mask2"}
     assert "cannot be read" in reasons["text"]
     assert "not the 68 or 81 points" in reasons["few"]
-    assert "has no landmarks for picture 0" in reasons["gap"]
-    assert "outside the 256 x 256 picture" in reasons["beside"]
+    assert "has no landmarks for image 0" in reasons["gap"]
+    assert "outside the 256 x 256 image" in reasons["beside"]
     assert "has no polygon of annotation" in reasons["mask1"]
 
 
 @given(st.integers(-100, 100), st.integers(-100, 100), st.integers(2, 60))
-def test_a_square_is_cut_exactly_where_it_meets_the_picture(x: int, y: int, side: int) -> None:
-    picture = np.zeros((40, 50), np.uint8)
+def test_a_square_is_cut_exactly_where_it_meets_the_image(x: int, y: int, side: int) -> None:
+    image = np.zeros((40, 50), np.uint8)
     meets = x < 50 and x + side > 0 and y < 40 and y + side > 0
     if meets:
-        assert Square(x, y, side).cut(picture, 8).shape == (8, 8)
+        assert Square(x, y, side).cut(image, 8).shape == (8, 8)
     else:
-        with pytest.raises(OutsidePicture):
-            Square(x, y, side).cut(picture, 8)
+        with pytest.raises(OutsideImage):
+            Square(x, y, side).cut(image, 8)
 
 
 def test_files_that_a_network_disk_leaves_among_the_parts_are_no_obstacle(

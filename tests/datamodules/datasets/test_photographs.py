@@ -10,11 +10,11 @@ from datamodules.studio.build import cast
 from datamodules.studio.people import LONDON
 
 
-def test_the_people_that_the_studio_films_are_in_its_splits() -> None:
-    filmed = {person.id: split for split, people in cast(LONDON).items() for person in people}
+def test_the_people_that_the_studio_renders_are_in_its_splits() -> None:
+    split_of = {person.id: split for split, people in cast(LONDON).items() for person in people}
     listed = list(index(LONDON))
     assert len(listed) == 204
-    assert all(filmed[one.identities] == one.split for one in listed)
+    assert all(split_of[one.identities] == one.split for one in listed)
 
 
 def test_a_person_is_in_one_split_whoever_else_is_there(tmp_path: Path) -> None:

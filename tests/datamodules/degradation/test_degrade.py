@@ -96,8 +96,8 @@ def test_dropped_frames_leave_the_others_and_their_masks_at_their_times(
     whole = read_masks(DECORD, fake[1], before, nearest.tolist(), (h, w))
     for new, old in zip(moved, whole, strict=True):
         np.testing.assert_array_equal(new, old)
-    pictures, originals = DECORD.read(tmp_path / "v.mp4", range(len(after))), DECORD.read(fake[0], nearest.tolist())
-    assert (pictures.float() - originals.float()).abs().mean() < 0.7  # no coder that loses: colour conversion alone
+    images, originals = DECORD.read(tmp_path / "v.mp4", range(len(after))), DECORD.read(fake[0], nearest.tolist())
+    assert (images.float() - originals.float()).abs().mean() < 0.7  # no coder that loses: colour conversion alone
 
 
 def test_noise_is_in_the_file_as_strong_as_its_number_says(tmp_path: Path) -> None:
@@ -133,16 +133,16 @@ def test_single_steps_do_what_their_numbers_say() -> None:
     grey = np.full((64, 96, 3), 120, np.uint8)
     noise = Noise(0.002)(grey, rng).astype(float) - 120
     assert noise.var() / 255**2 == pytest.approx(0.002, rel=0.05)
-    picture = rng.integers(0, 256, (64, 96, 3), np.uint8)
-    assert Contrast(0.5)(picture, rng).std() == pytest.approx(picture.std() / 2, rel=0.02)
-    assert Saturation(0.0)(picture, rng).std(axis=2).max() == 0
-    np.testing.assert_array_equal(Saturation(1.0)(picture, rng), picture)
-    coarse = Pixelation(4)(picture, rng)
+    image = rng.integers(0, 256, (64, 96, 3), np.uint8)
+    assert Contrast(0.5)(image, rng).std() == pytest.approx(image.std() / 2, rel=0.02)
+    assert Saturation(0.0)(image, rng).std(axis=2).max() == 0
+    np.testing.assert_array_equal(Saturation(1.0)(image, rng), image)
+    coarse = Pixelation(4)(image, rng)
     assert (coarse[:4, :4] == coarse[0, 0]).all()
-    assert Resize(0.5, back=False)(picture, rng).shape == (32, 48, 3)
-    assert Resize(0.5)(picture, rng).shape == picture.shape
-    assert Crop(0.1)(picture, rng).shape == (52, 76, 3)  # 6 and 10 off each side, to an even size
-    assert Blur(21)(picture, rng).std() < Blur(7)(picture, rng).std() < picture.std()
+    assert Resize(0.5, back=False)(image, rng).shape == (32, 48, 3)
+    assert Resize(0.5)(image, rng).shape == image.shape
+    assert Crop(0.1)(image, rng).shape == (52, 76, 3)  # 6 and 10 off each side, to an even size
+    assert Blur(21)(image, rng).std() < Blur(7)(image, rng).std() < image.std()
     assert np.abs(Jpeg(90)(grey, rng).astype(int) - 120).max() <= 1
 
 

@@ -20,7 +20,7 @@ from datamodules.faces.align import (
     five_points,
     place_template,
 )
-from datamodules.faces.crop import NoCrop, OutsidePicture, Points, Square, Turned, restore_region
+from datamodules.faces.crop import NoCrop, OutsideImage, Points, Square, Turned, restore_region
 from datamodules.faces.detection.hog import HOG
 from datamodules.runtime.errors import UserError
 from datamodules.studio.people import read_people
@@ -34,8 +34,8 @@ PERSON = read_people()[3]
 def turned_photograph(angle: float, scale: float = 0.6) -> tuple[Image, Points]:
     """A photograph of London, turned clockwise, and its points."""
     matrix = cv2.getRotationMatrix2D((350, 350), -angle, scale)
-    picture = cv2.warpAffine(PERSON.neutral.read(), matrix, (700, 700), flags=cv2.INTER_AREA)
-    return picture, (PERSON.neutral.points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+    image = cv2.warpAffine(PERSON.neutral.read(), matrix, (700, 700), flags=cv2.INTER_AREA)
+    return image, (PERSON.neutral.points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
 
 
 def box_of(points: Points) -> Points:
@@ -99,7 +99,7 @@ def test_a_photograph_that_was_turned_gives_the_same_crop(alignment: Alignment) 
         crops.append(cropper.region(box_of(points), points).cut(frame, 128).astype(float))
     for crop in crops[1:]:
         assert np.abs(crop - crops[0])[16:-16, 16:-16].mean() < 1.5
-    assert np.abs(crops[0] - crops[0][:, ::-1])[16:-16, 16:-16].mean() > 5  # what the measure says of another picture
+    assert np.abs(crops[0] - crops[0][:, ::-1])[16:-16, 16:-16].mean() > 5  # what the measure says of another image
 
 
 def test_a_similarity_is_found_as_opencv_finds_it() -> None:
@@ -125,7 +125,7 @@ def test_an_eye_is_its_centre_and_a_mouth_its_corners() -> None:
 
 @pytest.mark.parametrize("alignment", ALIGNMENTS)
 @pytest.mark.parametrize("size", [48, 128, 640])
-def test_picture_mask_and_landmarks_stay_together(alignment: Alignment, size: int) -> None:
+def test_image_mask_and_landmarks_stay_together(alignment: Alignment, size: int) -> None:
     _, points = turned_photograph(23, 0.5)
     region = Cropper(1.3, alignment).region(box_of(points), points)
     for i in (30, 36, 54):
@@ -230,11 +230,11 @@ def test_what_cannot_be_cut_is_refused_by_name() -> None:
         for points in (np.zeros((68, 2), np.float32), np.full((68, 2), np.nan, np.float32)):
             with pytest.raises(NoCrop, match=f"alignment {alignment}: needs landmarks"):
                 Cropper(1.3, alignment).region(box, points)
-    with pytest.raises(OutsidePicture, match="the square of 40 pixels at 200, 20 is outside the 120 x 90 picture"):
+    with pytest.raises(OutsideImage, match="the square of 40 pixels at 200, 20 is outside the 120 x 90 image"):
         Turned(200.0, 20.0, 40.0, 45.0).cut(frame, 32)
-    with pytest.raises(OutsidePicture):  # its corner is beside the corner of the picture, though not its bounding box
+    with pytest.raises(OutsideImage):  # its corner is beside the corner of the image, though not its bounding box
         Turned(115.0, 85.0, 40.0, 45.0).cut(frame, 32)
-    with pytest.raises(NoCrop, match="the crop of 5000 pixels is more than 3 times the 120 x 90 picture"):
+    with pytest.raises(NoCrop, match="the crop of 5000 pixels is more than 3 times the 120 x 90 image"):
         Turned(-2500.0, -2500.0, 5000.0, 45.0).cut(frame, 32)
     template = (place_template(1.3) @ (1, 1j)).reshape(1, 5)
     unlike = np.linalg.svd(np.vstack([template.conj(), np.ones(5)]))[2][4].conj()  # no turn brings these any nearer

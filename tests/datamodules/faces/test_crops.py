@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from datamodules.faces.crop import Square
 from datamodules.media.image import Format, decode, encode
 from datamodules.media.mask_video import align
-from datamodules.prepared.shards import Place, join_tars, write_tar
+from datamodules.prepared.shards import ShardMember, join_tars, write_tar
 
 
 @given(
@@ -57,14 +57,14 @@ def test_beyond_the_edge_the_last_pixel_repeats() -> None:
 
 @pytest.mark.parametrize("format", ["png", "webp"])
 def test_lossless_formats_keep_every_bit(format: Format) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(decode(encode(picture, format)), picture)
+    image = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(decode(encode(image, format)), image)
 
 
 def test_jpg_is_near_and_keeps_the_order_of_colours() -> None:
-    picture = np.zeros((40, 40, 3), np.uint8)
-    picture[..., 0] = np.linspace(100, 250, 40)
-    assert np.abs(decode(encode(picture, "jpg")).astype(int) - picture).max() < 8
+    image = np.zeros((40, 40, 3), np.uint8)
+    image[..., 0] = np.linspace(100, 250, 40)
+    assert np.abs(decode(encode(image, "jpg")).astype(int) - image).max() < 8
 
 
 def test_tars_are_read_by_offset_and_by_anybody(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_tars_are_read_by_offset_and_by_anybody(tmp_path: Path) -> None:
     for content, place, shift in zip(contents, places, shifts, strict=True):
         for name, expected in content.items():
             assert place[name].read(tmp_path) == expected
-            assert Place("all.tar", place[name].offset + shift, place[name].length).read(tmp_path) == expected
+            assert ShardMember("all.tar", place[name].offset + shift, place[name].length).read(tmp_path) == expected
     with tarfile.open(tmp_path / "all.tar") as tar:
         assert tar.getnames() == [name for content in contents for name in content]
 

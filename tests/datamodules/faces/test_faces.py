@@ -19,7 +19,7 @@ from datamodules.faces.tracking.steady import smooth
 from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.faces.view import View
 from datamodules.runtime.errors import UserError
-from tests.fixtures.filming import filmed
+from tests.fixtures.rendering import render_person
 
 PHOTOGRAPHS = Path(__file__).parents[4] / "shared" / "data" / "faces"
 
@@ -30,8 +30,8 @@ def tracker(studio_only_landmarks: Path) -> FaceTracker:
 
 
 def test_landmarks_are_floats_on_the_exact_places(tracker: FaceTracker) -> None:
-    pictures, points = filmed(1, 12)
-    (track,) = tracker.track(pictures)
+    images, points = render_person(1, 12)
+    (track,) = tracker.track(images)
     assert track.frames == list(range(12))
     found = np.stack(track.landmarks)
     width = np.ptp(points[:, :17, 0], axis=1).mean()
@@ -41,7 +41,7 @@ def test_landmarks_are_floats_on_the_exact_places(tracker: FaceTracker) -> None:
 
 
 def test_two_faces_keep_their_ids(tracker: FaceTracker) -> None:
-    left, right = filmed(1, 40)[0], filmed(2, 40)[0]
+    left, right = render_person(1, 40)[0], render_person(2, 40)[0]
     tracks = tracker.track([np.hstack(pair) for pair in zip(left, right, strict=True)])
     assert sorted(t.id for t in tracks) == [0, 1]
     for track in tracks:
@@ -51,7 +51,7 @@ def test_two_faces_keep_their_ids(tracker: FaceTracker) -> None:
 
 
 def test_a_face_that_comes_between_two_searches_is_followed_back(tracker: FaceTracker) -> None:
-    staying, coming = filmed(1, 40)[0], filmed(2, 40)[0]
+    staying, coming = render_person(1, 40)[0], render_person(2, 40)[0]
     wall = np.full_like(coming[0], 128)
     tracks = tracker.track(
         [np.hstack([a, b if i >= 10 else wall]) for i, (a, b) in enumerate(zip(staying, coming, strict=True))]
@@ -61,14 +61,14 @@ def test_a_face_that_comes_between_two_searches_is_followed_back(tracker: FaceTr
 
 
 def test_a_face_out_of_sight_for_a_moment_keeps_its_id(tracker: FaceTracker) -> None:
-    pictures, _ = filmed(1, 30)
-    pictures[12:16] = [np.full_like(pictures[0], 90)] * 4
-    (track,) = tracker.track(pictures)
+    images, _ = render_person(1, 30)
+    images[12:16] = [np.full_like(images[0], 90)] * 4
+    (track,) = tracker.track(images)
     assert track.frames == [*range(12), *range(16, 30)]
 
 
 def test_a_cut_to_another_person_starts_another_track(tracker: FaceTracker) -> None:
-    first, second = filmed(1, 15)[0], filmed(2, 15)[0]
+    first, second = render_person(1, 15)[0], render_person(2, 15)[0]
     far = [np.roll(np.pad(p, ((0, 0), (0, 256), (0, 0)), mode="edge"), 256, axis=1) for p in second]
     near = [np.pad(p, ((0, 0), (0, 256), (0, 0)), mode="edge") for p in first]
     tracks = tracker.track(near + far)
@@ -99,7 +99,7 @@ def test_smoothing_looks_at_neighbours_alone_and_changes_nothing_by_it() -> None
 
 
 def test_the_forehead_continues_the_face_from_temple_to_temple() -> None:
-    _, points = filmed(1, 2)
+    _, points = render_person(1, 2)
     more = add_forehead(points)
     assert more.shape == (2, 81, 2)
     np.testing.assert_array_equal(more[:, :68], points)
@@ -124,7 +124,7 @@ def test_a_view_shows_a_point_where_it_says(side: float) -> None:
     grey = np.zeros((200, 240), np.uint8)
     cv2.circle(grey, (120, 90), 12, 255, -1)
     view = View(grey, np.array([80, 60, 180, 160], np.float32), 1.5, side)
-    weights = view.picture.astype(float)
+    weights = view.image.astype(float)
     ys, xs = np.mgrid[: weights.shape[0], : weights.shape[1]]
     centre = np.array([(weights * xs).sum(), (weights * ys).sum()]) / weights.sum()
     np.testing.assert_allclose(centre, view.to_view(np.array([[120, 90]], np.float32))[0], atol=0.35)
@@ -150,7 +150,7 @@ def test_a_missing_landmark_model_is_named(tmp_path: Path) -> None:
 def test_all_faces_of_real_photographs_are_found_and_nothing_else() -> None:
     smallest = FaceTracker.__init__.__defaults__[3]  # type: ignore[index]
     faces = found = wrong = 0
-    for picture, exact in read_annotated(PHOTOGRAPHS):
-        hits, misplaced = count_matches([f.box for f in HOG().find(picture, smallest)], exact)
+    for image, exact in read_annotated(PHOTOGRAPHS):
+        hits, misplaced = count_matches([f.box for f in HOG().find(image, smallest)], exact)
         faces, found, wrong = faces + len(exact), found + hits, wrong + misplaced
     assert (faces, found, wrong) == (43, 43, 0)

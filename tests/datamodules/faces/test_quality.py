@@ -1,4 +1,4 @@
-"""How well a face can be seen, and which moments of it have no part in a verdict."""
+"""How well a face can be seen, and which frames of it have no part in a verdict."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from datamodules.prepared import checksums
 from datamodules.prepared.face_table import FACES
 from datamodules.prepared.tables import CROPS, save, save_tracks
 from datamodules.runtime.errors import UserError
-from suite.detect.analyzer import Analyzer, Settings
+from suite.detect.analyzer import Analyzer, DetectSettings
 from suite.detect.usable import Usable
 from tests.fixtures.detecting import SCHEMA, small
 from tests.fixtures.head_clips import Frames, head, write
@@ -92,7 +92,7 @@ def test_what_is_within_the_limits_or_unknown_lacks_nothing() -> None:
         assert Usable().find_fault(quality) is None
 
 
-def test_a_face_without_enough_usable_moments_has_the_commonest_reason() -> None:
+def test_a_face_without_enough_usable_frames_has_the_commonest_reason() -> None:
     usable = Usable()
     side = [usable.find_fault(replace(GOOD, yaw=yaw)) for yaw in (50.0, 60.0, 80.0)]
     blur = usable.find_fault(replace(GOOD, sharpness=1.0))
@@ -103,7 +103,7 @@ def test_a_face_without_enough_usable_moments_has_the_commonest_reason() -> None
     assert usable.explain(3, [], 32) == ["too short (3 usable frames, limit 4)"]
 
 
-@pytest.mark.parametrize("wrong", [{"moments": 0}, {"outside": 1.2}, {"yaw": 0.0}, {"pitch": 200.0}])
+@pytest.mark.parametrize("wrong", [{"frames": 0}, {"outside": 1.2}, {"yaw": 0.0}, {"pitch": 200.0}])
 def test_a_limit_that_cannot_be_is_refused_by_name(wrong: dict[str, Any]) -> None:
     [(name, value)] = wrong.items()
     with pytest.raises(UserError, match=rf"usable.{name} {value}: must be"):
@@ -144,10 +144,10 @@ def test_moments_that_are_not_usable_have_no_part_in_the_verdict_and_are_counted
 ) -> None:
     frames = head
     path = write(tmp_path / "clip.mp4", frames)
-    usable = Usable(side=20, moments=2, sharpness=0.0)
+    usable = Usable(side=20, frames=2, sharpness=0.0)
 
     def look(usable: Usable) -> tuple[dict[str, Any], str]:
-        settings = Settings(frames=len(frames), usable=usable, device="cpu")
+        settings = DetectSettings(frames=len(frames), usable=usable, device="cpu")
         content = Analyzer([small], settings).analyze(path, tmp_path / "out", False, lambda *_: None)
         jsonschema.validate(content, SCHEMA)
         return content, (tmp_path / "out/page.html").read_text()
@@ -156,19 +156,19 @@ def test_moments_that_are_not_usable_have_no_part_in_the_verdict_and_are_counted
     [whole] = content["faces"]
     assert whole["left_out"] == {}
     assert "Left out" not in page
-    # a limit in the middle of what is measured leaves out some moments, but not all
+    # a limit in the middle of what is measured leaves out some frames, but not all
     limit = whole["quality"]["sharpness"]
     content, page = look(replace(usable, sharpness=limit))
     [face] = content["faces"]
     [method] = face["methods"]
-    out = [one for one in method["moments"] if one["left_out"]]
+    out = [one for one in method["frames"] if one["left_out"]]
     assert face["left_out"] == {"too blurred": len(out)}
-    assert 0 < len(out) < len(method["moments"])
+    assert 0 < len(out) < len(method["frames"])
     assert f"{len(out)} sampled frames too blurred" in page
-    left = [one["score"] for one in method["moments"] if not one["left_out"]]
+    left = [one["score"] for one in method["frames"] if not one["left_out"]]
     assert method["score"] == pytest.approx(np.mean(left), abs=1e-5)
-    assert whole["methods"][0]["score"] == pytest.approx(np.mean([one["score"] for one in method["moments"]]), abs=1e-5)
+    assert whole["methods"][0]["score"] == pytest.approx(np.mean([one["score"] for one in method["frames"]]), abs=1e-5)
     content, page = look(replace(usable, sharpness=1e6))
     assert content["verdict"] == "no verdict"
-    count = len(method["moments"])
+    count = len(method["frames"])
     assert json.dumps(content["reasons"]).count(f"limit 1000000.0) in {count} of {count} sampled frames") == 1

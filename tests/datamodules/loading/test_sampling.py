@@ -87,7 +87,7 @@ def test_a_pair_is_a_fake_and_the_same_frames_of_its_source() -> None:
 @pytest.mark.parametrize("pairs", [False, True])
 def test_two_ranks_take_the_same_steps_as_one(pairs: bool) -> None:
     one = train(pairs=pairs)
-    ranks = [train(pairs=pairs, rank=rank, world=2) for rank in range(2)]
+    ranks = [train(pairs=pairs, rank=rank, world_size=2) for rank in range(2)]
     for step in range(len(one) // 8):
         together = sorted(a for rank in ranks for a in rank[4 * step : 4 * step + 4])
         assert together == sorted(one[8 * step : 8 * step + 8])
@@ -99,7 +99,7 @@ def test_evaluation_deals_every_sample_once_and_marks_the_copies() -> None:
     ranks = [list(EvalSampler(all_faces, 3, rank, 2)) for rank in range(2)]
     assert len(one) == 9
     assert [len(rank) for rank in ranks] == [5, 5]
-    assert sorted(a for rank in ranks for a in rank if a.counts) == sorted(one)
+    assert sorted(a for rank in ranks for a in rank if a.is_counted) == sorted(one)
 
 
 def test_a_clip_is_consecutive_frames() -> None:

@@ -41,7 +41,7 @@ def faces(*sets: tuple[int, int, int]) -> Faces:
         name=every.astype(np.uint32),
         source=every,
         starts=lambda i: np.arange(size[i]),
-        home=home,
+        set_index=home,
     )
 
 
@@ -54,8 +54,8 @@ def train(all_faces: Faces, weights: list[float], epoch: int = 0, **changes: Any
 
 def drawn(all_faces: Faces, addresses: list[Address]) -> Counter[tuple[int, int]]:
     """Clips of each (set, label)."""
-    assert all_faces.home is not None
-    return Counter((int(all_faces.home[a.face]), int(all_faces.label[a.face])) for a in addresses)
+    assert all_faces.set_index is not None
+    return Counter((int(all_faces.set_index[a.face]), int(all_faces.label[a.face])) for a in addresses)
 
 
 def test_weights_are_the_shares_of_the_reals_and_of_the_fakes_of_an_epoch() -> None:
@@ -75,7 +75,7 @@ def test_a_set_alone_or_beside_its_like_draws_what_it_drew_before() -> None:
     alone, both = faces((4, 12, 32)), faces((4, 12, 32), (4, 12, 32))
     own = [a for a in train(both, [1, 1]) if a.face < 16]
     assert sorted(own) == sorted(train(alone, [1]))
-    assert sorted(train(alone, [5])) == sorted(train(replace(alone, home=None), [1]))
+    assert sorted(train(alone, [5])) == sorted(train(replace(alone, set_index=None), [1]))
 
 
 def test_a_face_is_drawn_again_only_once_all_its_clips_were() -> None:
@@ -105,7 +105,7 @@ def test_without_balance_weights_are_shares_of_all_clips() -> None:
 def test_two_ranks_take_the_steps_of_one_over_several_sets() -> None:
     both = faces((4, 12, 32), (3, 6, 5))
     one = train(both, [1, 2], batch=8)
-    ranks = [train(both, [1, 2], batch=8, rank=rank, world=2) for rank in range(2)]
+    ranks = [train(both, [1, 2], batch=8, rank=rank, world_size=2) for rank in range(2)]
     for step in range(len(one) // 8):
         together = sorted(a for rank in ranks for a in rank[4 * step : 4 * step + 4])
         assert together == sorted(one[8 * step : 8 * step + 8])
@@ -150,9 +150,11 @@ def test_each_set_is_read_from_its_own_folder_and_root(studio: Path, prepared: P
     shutil.copytree(studio, root, copy_function=os.link)
     shutil.rmtree(root / "original_sequences")
     expected = by_frame(several(PreparedSet(prepared=prepared)))
-    for read in ("crops", "videos"):
+    for source in ("crops", "videos"):
         found = by_frame(
-            several(PreparedSet(prepared=fakes, root=root), PreparedSet(prepared=reals, root=studio), read=read)
+            several(
+                PreparedSet(prepared=fakes, root=root), PreparedSet(prepared=reals, root=studio), frame_source=source
+            )
         )
         assert found.keys() == expected.keys()
         for key, parts in found.items():
@@ -180,8 +182,8 @@ def test_workers_do_not_change_what_is_drawn_of_several_sets(prepared: Path, vis
 
 def test_videos_are_read_only_where_each_set_has_a_root(studio: Path, prepared: Path, visitors: Path) -> None:
     sets = PreparedSet(prepared=prepared, root=studio), PreparedSet(prepared=visitors)
-    with pytest.raises(UserError, match=rf"read 'videos': give root, the folder of the data set of {visitors}"):
-        several(*sets, read="videos")
+    with pytest.raises(UserError, match=rf"frame_source 'videos': give root, the folder of the data set of {visitors}"):
+        several(*sets, frame_source="videos")
 
 
 def test_each_set_trains_on_its_own_forgeries(prepared: Path, visitors: Path) -> None:

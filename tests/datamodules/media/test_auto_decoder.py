@@ -167,7 +167,7 @@ def test_where_there_is_no_decord_pyav_reads_all(tmp_path: Path, monkeypatch: py
 
 def test_a_long_file_is_read_whole_by_pyav_and_in_part_by_decord(tmp_path: Path) -> None:
     index = probe(write(tmp_path / "clip.mp4", {}))
-    object.__setattr__(index, "picture_bytes", 2**30)
+    object.__setattr__(index, "frame_bytes", 2**30)
     assert "12 GiB" in Decord.objection(index, LENGTH)
     assert Decord.objection(index, 4) == ""
 

@@ -18,7 +18,7 @@ from datamodules.media.probe import probe
 from datamodules.media.video import Decord, PyAV
 from datamodules.prepared.prepare import Recipe
 from datamodules.prepared.tables import load, read_skipped
-from suite.detect.analyzer import Analyzer, Settings
+from suite.detect.analyzer import Analyzer, DetectSettings
 from suite.detect.usable import Usable
 from suite.prepare import main as prepare
 from tests.conftest import ROOT
@@ -162,7 +162,7 @@ def test_detect_scores_no_damaged_frame_says_so_and_abstains_above_a_share(
     broken = set(np.flatnonzero(find_damage(path, probe(path))).tolist())
 
     def look(**usable: float) -> tuple[dict[str, Any], str]:
-        settings = Settings(frames=48, usable=Usable(side=20, moments=2, sharpness=0.0, **usable), device="cpu")
+        settings = DetectSettings(frames=48, usable=Usable(side=20, frames=2, sharpness=0.0, **usable), device="cpu")
         content = Analyzer([small], settings).analyze(path, tmp_path / "out", True, lambda *_: None)
         jsonschema.validate(content, SCHEMA)
         assert content["file"]["damaged"] == len(broken)
@@ -171,7 +171,7 @@ def test_detect_scores_no_damaged_frame_says_so_and_abstains_above_a_share(
     content, page = look(damaged=0.5)
     assert content["verdict"] != "no verdict"
     [method] = content["faces"][0]["methods"]
-    assert {moment["frame"] for moment in method["moments"]} == set(range(48)) - broken
+    assert {one["frame"] for one in method["frames"]} == set(range(48)) - broken
     assert content["faces"][0]["frames"] == 48 - len(broken)
     assert f"{len(broken)} of 48 frames are damaged" in page
     content, page = look()

@@ -1,4 +1,4 @@
-"""Data sets that are pictures go through the same line as videos."""
+"""Data sets that are images go through the same line as videos."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from datamodules.media.image import decode
 from datamodules.media.video import VideoError, probe
 from datamodules.prepared.prepare import Recipe
 from datamodules.prepared.tables import load, read_skipped
-from tests.fixtures import trees_of_pictures
+from tests.fixtures import trees_of_images
 from tests.fixtures.prepared_here import prepare_here
 from tests.fixtures.reading import TREES, reader
 from tests.fixtures.trees import Material
@@ -27,7 +27,7 @@ UNUSABLE = {  # an archive that is cut short, and a mask that lies where nobody 
 
 
 @pytest.mark.parametrize("config", ["wilddeepfake", "df40", "openforensics", "folder", "deepfakebench", "manualfake"])
-def test_pictures_and_faces_that_are_cut_out_already_become_crops(
+def test_images_and_faces_that_are_cut_out_already_become_crops(
     config: str, material: Material, tmp_path: Path, recipe: Recipe
 ) -> None:
     root = tmp_path / "root"
@@ -39,7 +39,7 @@ def test_pictures_and_faces_that_are_cut_out_already_become_crops(
     assert skipped == UNUSABLE.get(config, set())
     options: dict[str, Any] = {"prepared": tmp_path / "prepared", "batch_size": 64, "num_workers": 0, "eval_clips": 8}
     stored = next(iter(FaceData(**options).test_dataloader()))
-    decoded = next(iter(FaceData(**options, root=root, read="videos").test_dataloader()))
+    decoded = next(iter(FaceData(**options, root=root, frame_source="videos").test_dataloader()))
     for name in ("frames", "mask", "has_mask", "label"):
         assert torch.equal(getattr(stored, name), getattr(decoded, name)), name
     masked = {row.key for row in rows if row.mask or row.label == 0}
@@ -49,7 +49,7 @@ def test_pictures_and_faces_that_are_cut_out_already_become_crops(
 
 
 def test_a_face_that_was_cut_out_already_is_taken_whole(material: Material, tmp_path: Path, recipe: Recipe) -> None:
-    trees_of_pictures.wilddeepfake(material, tmp_path / "root")
+    trees_of_images.wilddeepfake(material, tmp_path / "root")
     (row,) = (row for row in reader("wilddeepfake")(tmp_path / "root") if row.path.startswith("fake_test"))
     prepare_here([row], tmp_path / "root", tmp_path / "prepared", replace(recipe, size=224))
     crops = load(tmp_path / "prepared/crops.arrow")
@@ -63,18 +63,18 @@ def test_a_face_that_was_cut_out_already_is_taken_whole(material: Material, tmp_
 def test_landmarks_of_the_owners_are_used_where_they_ship_them(
     material: Material, tmp_path: Path, recipe: Recipe
 ) -> None:
-    trees_of_pictures.df40(material, tmp_path / "root")
+    trees_of_images.df40(material, tmp_path / "root")
     rows = [row for row in reader("df40")(tmp_path / "root") if row.landmarks]
     prepare_here(rows, tmp_path / "root", tmp_path / "prepared", recipe)
     for crop in load(tmp_path / "prepared/crops.arrow").to_pylist():
         assert crop["landmarks"][:4] == [80, 60, 81, 61]
 
 
-def test_pictures_without_numbers_are_refused_and_never_paired_by_order(tmp_path: Path) -> None:
-    trees_of_pictures.picture(tmp_path / "clip/first.png", np.zeros((8, 8, 3), np.uint8))
+def test_images_without_numbers_are_refused_and_never_paired_by_order(tmp_path: Path) -> None:
+    trees_of_images.write_image(tmp_path / "clip/first.png", np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(VideoError, match=r"clip: first.png has no frame number"):
         probe(tmp_path / "clip")
-    trees_of_pictures.picture(tmp_path / "twice/a1.png", np.zeros((8, 8, 3), np.uint8))
-    trees_of_pictures.picture(tmp_path / "twice/b01.png", np.zeros((8, 8, 3), np.uint8))
-    with pytest.raises(VideoError, match="two pictures have the same frame number"):
+    trees_of_images.write_image(tmp_path / "twice/a1.png", np.zeros((8, 8, 3), np.uint8))
+    trees_of_images.write_image(tmp_path / "twice/b01.png", np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(VideoError, match="two images have the same frame number"):
         probe(tmp_path / "twice")

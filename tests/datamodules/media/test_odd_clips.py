@@ -21,16 +21,16 @@ from datamodules.media.video import Decord
 from datamodules.prepared.prepare import Recipe, prepare_video
 from datamodules.prepared.tables import load, read_skipped
 from tests.fixtures import clips
-from tests.fixtures.filming import filmed
 from tests.fixtures.head_clips import Frames, enlarged, head, remuxed, turned, write
 from tests.fixtures.prepared_here import prepare_here
+from tests.fixtures.rendering import render_person
 
 __all__ = ["head"]  # a fixture, by its arguments
 
 Points = NDArray[np.float32]
 
 
-# name: (what writes it, how much larger its picture is)
+# name: (what writes it, how much larger its image is)
 ODD: dict[str, tuple[Callable[[Path, Frames], Path], int]] = {
     "without_sound": (write, 1),
     "with_sound": (lambda path, frames: write(path, frames, sound=True), 1),
@@ -57,7 +57,7 @@ def first_crop(path: Path, recipe: Recipe) -> tuple[Points, Points]:
     assert read_skipped(out) == []
     crops = load(out / "crops.arrow").to_pylist()
     assert len(crops) == 8
-    picture = decode((out / crops[0]["image"]).read_bytes())
+    image = decode((out / crops[0]["image"]).read_bytes())
     points = np.reshape(crops[0]["landmarks"], (68, 2)).astype(np.float32)
     x, y = (
         restore_region(*(crops[0][name] for name in ("x", "y", "side", "angle")))
@@ -66,7 +66,7 @@ def first_crop(path: Path, recipe: Recipe) -> tuple[Points, Points]:
         .astype(int)
         .T
     )
-    return points, picture[y.clip(0, 63), x.clip(0, 63)].astype(np.float32).mean(0)
+    return points, image[y.clip(0, 63), x.clip(0, 63)].astype(np.float32).mean(0)
 
 
 @pytest.mark.parametrize("kind", ODD)
@@ -80,7 +80,7 @@ def test_a_face_is_found_in_the_same_place(
 
 
 def test_frames_of_two_sizes_are_no_video_to_prepare(tmp_path: Path, recipe: Recipe) -> None:
-    small, large = filmed(1, 3)[0], filmed(1, 3)[0]
+    small, large = render_person(1, 3)[0], render_person(1, 3)[0]
 
     class Both(Decord):
         def frames(self, path: Path, index: Any, wanted: Any) -> Any:

@@ -97,9 +97,9 @@ def broken(folder: Path) -> dict[str, Path]:
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     clips.sound(folder / "sound.mp4")
-    Image.fromarray(clips.barcode(3)).save(folder / "picture.mp4", format="PNG")
+    Image.fromarray(clips.barcode(3)).save(folder / "image.mp4", format="PNG")
     (folder / "folder.mp4").mkdir()
-    return {name: folder / name for name in [*contents, "sound.mp4", "picture.mp4", "folder.mp4", "missing.mp4"]}
+    return {name: folder / name for name in [*contents, "sound.mp4", "image.mp4", "folder.mp4", "missing.mp4"]}
 
 
 @pytest.mark.parametrize("decoder", DECODERS)

@@ -39,13 +39,15 @@ def test_detectors_that_are_set_otherwise_have_other_contracts_and_detect_takes_
 
 @pytest.mark.parametrize("model", [FaceMesh(), FaceMesh(eyes=True)])
 def test_detect_takes_the_face_mesh_of_the_contract(model: FaceMesh) -> None:
-    one = Recipe(decoder=Decord(), tracker=FaceTracker(BlazeFace(), model, room=0)).contract()
+    one = Recipe(decoder=Decord(), tracker=FaceTracker(BlazeFace(), model, landmark_margin=0)).contract()
     assert landmarks_of(one).fingerprint() == model.fingerprint()
     assert shape_boxes(one)  # it has a part in where faces are cut, whatever a method sees
 
 
 def test_the_contract_says_how_boxes_are_smoothed_and_what_they_hold() -> None:
-    mesh = Recipe(decoder=Decord(), tracker=FaceTracker(BlazeFace(), FaceMesh(), steady=7, room=1.5)).contract()
+    mesh = Recipe(
+        decoder=Decord(), tracker=FaceTracker(BlazeFace(), FaceMesh(), box_smoothing=7, landmark_margin=1.5)
+    ).contract()
     assert {name: mesh[name] for name in ("layout", "detector", "steady", "room", "smooth")} == {
         "layout": contract.LAYOUT,
         "detector": BlazeFace().fingerprint(),

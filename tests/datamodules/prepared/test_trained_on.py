@@ -21,7 +21,7 @@ def test_photographs_videos_and_people_are_counted_for_each_data_set() -> None:
     videos = [
         video("a", "train", "ann", fps=25.0, frames=40),
         video("b", "train", "bob", fps=25.0, frames=1),  # of one frame, but a video
-        video("c", "train", "bob", frames=40),  # a folder of numbered pictures
+        video("c", "train", "bob", frames=40),  # a folder of numbered images
         video("a_b", "train", "ann bob", fps=25.0, frames=40, method="Swap", label=1),
     ]
     seen = count_seen(manifest.table([*videos, *photographs]))

@@ -1,4 +1,4 @@
-"""What is behind a filmed person, and what the camera adds."""
+"""What is behind a person, and what the camera adds."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_no_two_seeds_give_the_same_background() -> None:
         [cv2.resize(backdrop(seed).render(0), (12, 9), interpolation=cv2.INTER_AREA) for seed in range(60)]
     )
     apart = np.abs(thumbs[:, None] - thumbs[None]).mean((2, 3, 4))
-    # plain walls may be near each other; no two are the same picture
+    # plain walls may be near each other; no two are the same image
     assert apart[~np.eye(60, dtype=bool)].min() > 0.01
     assert np.median(apart) > 0.15
 

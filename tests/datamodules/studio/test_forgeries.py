@@ -16,7 +16,7 @@ from datamodules.studio.head import Head, Light, Pose, look, render
 from datamodules.studio.portrait import Portrait, make_portrait
 from datamodules.studio.scene import open_camera, render_video
 from datamodules.studio.shot import Shot, direct
-from tests.fixtures.filming import find_stranger
+from tests.fixtures.rendering import find_stranger
 
 FRONT = Light(direction=np.array([0, 0, 1], np.float32), colour=np.ones(3, np.float32), ambient=1.0)
 
@@ -70,7 +70,7 @@ def test_each_part_is_changed_inside_its_mask_alone_also_where_eyes_are_closed(
     monkeypatch.setattr(edits, "draw_part", lambda take, names: part)
     given = take(portraits, shot, difficulty)
     for i, forged in enumerate(edit(given)):
-        real = given.camera.shoot(given.frames[i].picture, i)
+        real = given.camera.shoot(given.frames[i].image, i)
         fake = forged.shoot(given.camera, i, real, difficulty)
         mask = forged.alpha > 0
         assert 0 < mask.mean() < 0.4
@@ -130,5 +130,5 @@ def test_a_region_too_thin_for_its_feather_has_a_hard_edge_and_an_empty_one_leav
     assert cover_groups((100, 100), [closed_eye], 1.0, 8.0).max() > 0.5
     camera, nothing = open_camera(shot), np.zeros((192, 256), np.float32)
     real = np.full((192, 256, 3), 90, np.uint8)
-    forged = Forged(picture=np.zeros((192, 256, 3), np.float32), alpha=nothing, points=np.zeros((68, 2)))
+    forged = Forged(image=np.zeros((192, 256, 3), np.float32), alpha=nothing, points=np.zeros((68, 2)))
     assert (forged.shoot(camera, 0, real, 0.5) == real).all()

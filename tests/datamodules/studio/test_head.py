@@ -13,7 +13,7 @@ from datamodules.studio.face import LIDS, Expression, Mesh
 from datamodules.studio.head import Head, Pose
 from datamodules.studio.portrait import Portrait, make_grid, make_portrait
 from datamodules.studio.shot import TURN, direct
-from tests.fixtures.filming import filmed, find_stranger
+from tests.fixtures.rendering import find_stranger, render_person
 
 FRONT = Pose(yaw=0, pitch=0, roll=0, x=128, y=96, radius=50, body=(128, 96))
 
@@ -118,8 +118,8 @@ def test_an_eye_that_closes_shows_skin_and_one_that_looks_aside_moves_its_iris(h
 
 
 def test_landmarks_of_a_video_move_as_its_pixels_do() -> None:
-    pictures, points = filmed(5, 24)
-    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures]
+    images, points = render_person(5, 24)
+    grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images]
     firm = [27, 28, 31, 35, 36, 39, 42, 45]  # corners and edges that optical flow can hold on to
     error = []
     for i in range(0, 20, 4):

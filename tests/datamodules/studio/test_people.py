@@ -131,7 +131,7 @@ def test_who_cannot_be_used_is_left_out_and_named_with_the_reason(
         cv2.imwrite(str(folder / name), made[name][..., ::-1])
     else:
         content = (LONDON / "009_neutral.jpg").read_bytes()
-        (folder / name).write_bytes(content[: len(content) // 2] if name == "torn.jpg" else b"no picture")
+        (folder / name).write_bytes(content[: len(content) // 2] if name == "torn.jpg" else b"no image")
     points = PEOPLE[8].neutral.points
     given = {"edge": {"neutral": (points + 250).tolist()}, "torn": {"neutral": points.tolist()}}
     if Path(name).stem in given:
@@ -145,7 +145,7 @@ def test_who_cannot_be_used_is_left_out_and_named_with_the_reason(
 
 def test_a_smile_that_cannot_be_used_leaves_the_neutral_photograph(folder: Path, findings: list[Finding]) -> None:
     (folder / "001.jpg").rename(folder / "001_neutral.jpg")
-    (folder / "001_smiling.jpg").write_bytes(b"no picture")
+    (folder / "001_smiling.jpg").write_bytes(b"no image")
     assert read_people(folder, MeanFace())[0].smiling is None
     assert [finding.path for finding in findings] == ["001_smiling.jpg"]
 
@@ -170,7 +170,7 @@ def test_a_photograph_that_breaks_off_later_is_refused_when_it_is_read(folder: P
 
 
 def test_fewer_people_than_two_for_each_split_are_refused(folder: Path) -> None:
-    (folder / "001.jpg").write_bytes(b"no picture")
+    (folder / "001.jpg").write_bytes(b"no image")
     with pytest.raises(UserError, match=r"5 usable people, must be 6 or more.*left out: 001\.jpg \(cannot be read"):
         read_people(folder, MeanFace())
     with pytest.raises(UserError, match="no such folder"):

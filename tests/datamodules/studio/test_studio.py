@@ -23,7 +23,7 @@ from benchmarks.studies.studio import traits
 from datamodules.datasets.ffpp import index
 from datamodules.media.video import Decord, probe
 from datamodules.runtime.errors import UserError
-from datamodules.studio.build import Plan, Size, Video, begin, build, cast, render
+from datamodules.studio.build import Plan, Size, StudioVideo, begin, build, cast, render
 from datamodules.studio.forgeries.all import FORGERIES
 from datamodules.studio.people import LONDON, Person, read_people
 from tests.conftest import PLAN
@@ -31,7 +31,7 @@ from tests.conftest import PLAN
 TARGET, SOURCE = PLAN.splits()["test"][0]
 
 
-def filmed(plan: Plan) -> list[Person]:
+def list_people(plan: Plan) -> list[Person]:
     return [person for pairs in plan.splits().values() for pair in pairs for person in pair]
 
 
@@ -54,8 +54,8 @@ def test_the_same_seed_gives_the_same_bytes_in_any_process() -> None:
 def test_what_people_say_of_themselves_is_listed(studio: Path) -> None:
     with (studio / "attributes.csv").open(newline="") as f:
         rows = {row["identity"]: row for row in csv.DictReader(f)}
-    assert rows.keys() == {person.id for person in filmed(PLAN)}
-    for person in filmed(PLAN):
+    assert rows.keys() == {person.id for person in list_people(PLAN)}
+    for person in list_people(PLAN):
         row = rows[person.id]
         known = {name: value for name, value in person.attributes.items() if name not in ("age", "name")}
         assert {k: v for k, v in row.items() if k != "identity" and v} == known
@@ -91,7 +91,7 @@ def test_videos_are_as_long_and_as_fast_as_promised(studio: Path) -> None:
         found = probe(studio / row.path)
         assert len(found) == PLAN.frames >= 48
         assert round(found.fps) in (25, 30)
-        sizes.add(found.picture_bytes)
+        sizes.add(found.frame_bytes)
         if row.mask:
             np.testing.assert_allclose(probe(studio / row.mask).times, found.times, atol=1e-3)
     assert len(sizes) > 1
@@ -139,7 +139,7 @@ def test_mask_videos_show_the_altered_region(studio: Path) -> None:
 
 
 @functools.cache
-def rendered(difficulty: float = PLAN.difficulty) -> dict[str, Video]:
+def rendered(difficulty: float = PLAN.difficulty) -> dict[str, StudioVideo]:
     """The real video and all forgeries of one person before coding, by the name of their folder."""
     plan = replace(PLAN, difficulty=difficulty)
     return {Path(video.folder).name: video for video in render(plan, TARGET, SOURCE)}
@@ -203,7 +203,7 @@ def test_a_stopped_build_is_completed_and_another_seed_is_refused(tmp_path: Path
         next(build(tmp_path / "mine", PLAN, workers=1))
 
 
-def test_anybody_is_filmed_from_one_photograph(tmp_path: Path) -> None:
+def test_anybody_is_rendered_from_one_photograph(tmp_path: Path) -> None:
     people = read_people()[:6]
     for person in people:
         shutil.copy(person.neutral.path, tmp_path / f"{person.attributes['gender']} {person.id}.jpg")
@@ -211,12 +211,12 @@ def test_anybody_is_filmed_from_one_photograph(tmp_path: Path) -> None:
     given = {names[person.id]: {"neutral": person.neutral.points.tolist()} for person in people}
     (tmp_path / "points.json").write_text(json.dumps(given))
     plan = replace(PLAN, people=str(tmp_path))
-    ids = [person.id for person in filmed(plan)]
+    ids = [person.id for person in list_people(plan)]
     assert sorted(ids) == ["000", "001", "002", "003", "004", "005"]
-    assert {person.attributes["name"] for person in filmed(plan)} == set(names.values())
+    assert {person.attributes["name"] for person in list_people(plan)} == set(names.values())
     begin(tmp_path / "studio", plan)
     table = list(csv.DictReader((tmp_path / "studio" / "people.csv").open()))
-    assert {row["identity"]: row["name"] for row in table} == {p.id: p.attributes["name"] for p in filmed(plan)}
+    assert {row["identity"]: row["name"] for row in table} == {p.id: p.attributes["name"] for p in list_people(plan)}
     target, source = plan.splits()["test"][0]
     assert target.smiling is None
     videos = {Path(video.folder).name: video for video in render(plan, target, source)}

@@ -49,9 +49,9 @@ def test_the_bend_is_linear_in_each_triangle_as_matplotlib_computes_it() -> None
     for own, moved in ((x, jitter[0, 0]), (y, jitter[0, 1])):
         target = (own + moved.numpy().ravel()).clip(0, 1)
         where.append(LinearTriInterpolator(mesh, target)(*grid).filled(np.nan).astype(np.float32) * (side - 1))
-    picture = np.random.default_rng(0).random((side, side)).astype(np.float32)
-    theirs = cv2.remap(picture, where[0], where[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    ours = bend(torch.from_numpy(picture)[None, None], jitter)[0, 0].numpy()
+    image = np.random.default_rng(0).random((side, side)).astype(np.float32)
+    theirs = cv2.remap(image, where[0], where[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    ours = bend(torch.from_numpy(image)[None, None], jitter)[0, 0].numpy()
     assert np.abs(ours - theirs).max() < 0.04  # OpenCV rounds places to a 32nd of a pixel
 
 
@@ -69,12 +69,12 @@ def mask_of(side: int = 317, b: int = 8, **options: Any) -> torch.Tensor:
     """(B, 1, H, W) bool of the same faces and draws, blended at their own size."""
     points = side * (0.15 + 0.7 * torch.rand(b, 68, 2, generator=torch.Generator().manual_seed(0)))
     torch.manual_seed(1)
-    unchanged: dict[str, Any] = {"bend": (0.0, 0.0), "wear": 1, "grow": 1}
+    unchanged: dict[str, Any] = {"displacement": (0.0, 0.0), "max_erosion": 1, "max_dilation": 1}
     return FaceBlend(**unchanged | options).mask(points, torch.ones(b), side, side)
 
 
 def test_half_of_the_masks_are_worn_away_and_the_others_grow_as_far_as_each_may() -> None:
-    plain, worn, grown = mask_of(), mask_of(wear=21), mask_of(grow=5)
+    plain, worn, grown = mask_of(), mask_of(max_erosion=21), mask_of(max_dilation=5)
     assert (worn <= plain).all()
     assert (grown >= plain).all()
     fewer = (worn != plain).flatten(1).any(1)
@@ -163,7 +163,7 @@ def test_a_pair_differs_inside_its_mask_and_nowhere_else(prepared: Path) -> None
     data = data_of(prepared)
     batch = data.on_after_batch_transfer(first(data), 0)
     torch.manual_seed(0)
-    out = FaceBlend(coarse=0.0, smallest=317)(batch)
+    out = FaceBlend(downscale=0.0, min_side=317)(batch)
     assert out.label.tolist() == [0] * 8 + [1] * 8
     assert out.video == batch.video[:8] + [f"{name}#blended" for name in batch.video[:8]]
     real, fake = out.frames.chunk(2)
@@ -176,13 +176,13 @@ def test_a_pair_differs_inside_its_mask_and_nowhere_else(prepared: Path) -> None
 def test_real_and_fake_of_a_pair_are_made_coarse_alike() -> None:
     torch.manual_seed(0)
     images = torch.rand(4, 3, 64, 64)
-    real, fake = FaceBlend(coarse=1.0, coarsest=64).coarsen(images, images)
+    real, fake = FaceBlend(downscale=1.0, min_downscaled_side=64).coarsen(images, images)
     assert (real == fake).all()
     assert ((real - images).abs().flatten(1).amax(1) > 0.05).all()
 
 
 def test_another_camera_turns_the_hue_to_either_side() -> None:
-    camera = FaceBlend(colour=1.0, light=0.0, after_jpeg=0.0)
+    camera = FaceBlend(colour=1.0, light=0.0, jpeg=0.0)
     orange = torch.tensor([0.7, 0.45, 0.2])[:, None, None].expand(3, 16, 16)
     hue = float(rgb_to_hsv(orange)[0].mean())
     torch.manual_seed(0)
@@ -193,7 +193,7 @@ def test_another_camera_turns_the_hue_to_either_side() -> None:
 
 
 def test_without_training_the_face_that_is_shown_stays_as_it_is(prepared: Path) -> None:
-    data = data_of(prepared, synthesis=FaceBlend(coarse=0.0))
+    data = data_of(prepared, synthesis=FaceBlend(downscale=0.0))
     batch = data.on_after_batch_transfer(first(data), 0)
     before = (batch.frames[:8] * 255).round()
     assert data.synthesis is not None
@@ -202,8 +202,8 @@ def test_without_training_the_face_that_is_shown_stays_as_it_is(prepared: Path) 
 
 
 def test_videos_and_a_single_video_are_refused(prepared: Path) -> None:
-    with pytest.raises(UserError, match="looked for among stored crops; set 'read: crops'"):
-        data_of(prepared, read="videos", root=prepared)
+    with pytest.raises(UserError, match="looked for among stored crops; set 'frame_source: crops'"):
+        data_of(prepared, frame_source="videos", root=prepared)
     data = data_of(prepared)
     clips = data.clips("train")
     clips.known.owner[:] = 0

@@ -15,7 +15,7 @@ from datamodules.runtime.errors import UserError
 from datamodules.synthesis.framing import Framing, Shape, apply_shape, draw_shape
 
 
-def picture(height: int = 60, width: int = 60) -> torch.Tensor:
+def image(height: int = 60, width: int = 60) -> torch.Tensor:
     """(1, 3, H, W) bytes, none of them black."""
     smooth = cv2.resize(np.random.default_rng(0).uniform(20, 255, (12, 12, 3)), (width, height))
     return torch.from_numpy(smooth.clip(20, 255)).to(torch.uint8).permute(2, 0, 1)[None].contiguous()
@@ -37,14 +37,14 @@ def by_opencv(x: torch.Tensor, side: int = 96) -> np.ndarray:
 
 
 def test_a_square_is_warped_as_opencv_warps_it() -> None:
-    x = picture()
+    x = image()
     difference = np.abs(through(x, Shape())[0].permute(1, 2, 0).numpy().astype(int) - by_opencv(x).astype(int))
     assert difference.max() <= 2
     assert difference.mean() < 0.5
 
 
 def test_a_crop_that_is_not_square_gets_black_bars_on_both_sides() -> None:
-    x = picture()
+    x = image()
     ours = through(x, Shape(crop=(3, 10, 51, 40)))[0].permute(1, 2, 0).numpy().astype(int)
     theirs = by_opencv(x[..., 3:54, 10:50].contiguous()).astype(int)
     inside = np.ones(96, bool)
@@ -57,7 +57,7 @@ def test_a_crop_that_is_not_square_gets_black_bars_on_both_sides() -> None:
 
 
 def test_what_is_left_of_a_crop_is_stretched_to_a_square_without_bars() -> None:
-    x = picture(40, 60)
+    x = image(40, 60)
     ours = through(x, Shape())
     theirs = cv2.resize(x[0].permute(1, 2, 0).numpy(), (96, 96))  # edges to edges, not corners to corners
     assert (ours >= 20).all()
@@ -98,7 +98,7 @@ def test_a_framing_that_leaves_nothing_or_leaves_the_crop_is_refused(options: di
 
 
 def test_released_code_leaves_a_crop_at_the_upper_left_and_a_zoom_is_cut_off() -> None:
-    x = picture(96, 96)
+    x = image(96, 96)
     cropped = through(x, Shape(crop=(5, 4, 80, 90)), compat=True)
     assert torch.equal(cropped[..., :80, :90], x[..., 5:85, 4:94])
     assert not cropped[..., 80:, :].any()
@@ -113,7 +113,7 @@ def test_released_code_leaves_a_crop_at_the_upper_left_and_a_zoom_is_cut_off() -
 
 def test_what_is_erased_is_black_and_makes_no_boundary() -> None:
     hole = Shape(hole=(10, 20, 30, 25))
-    assert not through(picture(96, 96), hole)[..., 10:40, 20:45].any()
+    assert not through(image(96, 96), hole)[..., 10:40, 20:45].any()
     ramp = torch.linspace(0, 1, 96).expand(1, 1, 96, 96).contiguous()
     mask = through(ramp, hole)[0, 0]
     assert set(mask[10:40, 20:45].flatten().tolist()) == {0.0}  # less than a half there
@@ -123,7 +123,7 @@ def test_what_is_erased_is_black_and_makes_no_boundary() -> None:
 
 
 @given(st.integers(0, 2**31), st.integers(60, 300), st.integers(60, 300))
-def test_a_drawn_shape_stays_in_the_picture(seed: int, height: int, width: int) -> None:
+def test_a_drawn_shape_stays_in_the_image(seed: int, height: int, width: int) -> None:
     torch.manual_seed(seed)
     shape = draw_shape(height, width, 0.14, (0.85, 1.15), (0.02, 0.33))
     assert sum((shape.crop is not None, shape.zoom != 1, shape.hole is not None)) == 1

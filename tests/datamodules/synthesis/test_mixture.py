@@ -63,7 +63,7 @@ def test_each_face_is_forged_by_one_of_the_syntheses_as_often_as_its_weight_says
             return super().blend_drawn(faces, landmarks, drawn)  # type: ignore[arg-type]
 
     few, many = Marked(), Marked()
-    mixed = Mixture([few, many, FaceBlend(nearest=2)], weights=[1.0, 4.0, 0.01], size=48)
+    mixed = Mixture([few, many, FaceBlend(neighbours=2)], weights=[1.0, 4.0, 0.01], size=48)
     batch = load_reals(prepared, mixed)
     torch.manual_seed(0)
     for _ in range(12):
@@ -77,7 +77,7 @@ def test_each_face_is_forged_by_one_of_the_syntheses_as_often_as_its_weight_says
 
 
 def test_a_validation_face_gets_the_same_forgery_of_a_mixture_in_any_batch(prepared: Path) -> None:
-    mixed = Mixture([SelfBlend(), SelfBlend(hulls=PARTS), FaceBlend(nearest=2)], size=48)
+    mixed = Mixture([SelfBlend(), SelfBlend(hulls=PARTS), FaceBlend(neighbours=2)], size=48)
     batch = load_reals(prepared, mixed)
     seeds = list(range(8))
     whole = mixed.eval()(batch.map(torch.clone), seeds)
@@ -87,13 +87,13 @@ def test_a_validation_face_gets_the_same_forgery_of_a_mixture_in_any_batch(prepa
 
 
 def test_what_a_method_is_shown_holds_for_every_synthesis_of_a_mixture(prepared: Path) -> None:
-    parts = [SelfBlend(), FaceBlend(nearest=2)]
-    mixed = Mixture(parts, size=48, change=0.25)
+    parts = [SelfBlend(), FaceBlend(neighbours=2)]
+    mixed = Mixture(parts, size=48, distort=0.25)
     mixed.framing = Framing(cut=(0.1, 0.1))
-    assert [(part.size, part.change) for part in parts] == [(48, 0.25)] * 2
+    assert [(part.size, part.distort) for part in parts] == [(48, 0.25)] * 2
     assert mixed.makers == ["FaceBlend", "SelfBlend"]
     assert [part.framing for part in parts] == [Framing(cut=(0.1, 0.1))] * 2
-    assert mixed.nearest == 2
+    assert mixed.neighbours == 2
 
 
 @pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, 1.0, 1.0]])

@@ -27,7 +27,7 @@ def faces() -> Batch:
         video=[f"d/real/c23/{i}" for i in range(COUNT)],
         track=torch.zeros(COUNT, dtype=torch.long),
         numbers=torch.zeros(COUNT, 1, dtype=torch.long),
-        counts=torch.ones(COUNT, dtype=torch.bool),
+        is_counted=torch.ones(COUNT, dtype=torch.bool),
     )
 
 
@@ -38,7 +38,7 @@ def coarse(images: Tensor, times: int) -> Tensor:
 def test_a_copy_is_sharpened_as_often_as_not_or_else_coarse_by_two_or_by_four_alike() -> None:
     batch = faces()
     before = batch.frames[:, 0].clone()
-    synthesis = SelfBlend(colour_shift=0.0, light=0.0, after_jpeg=0.0, flip=0.0, change=0.0).eval()
+    synthesis = SelfBlend(colour_shift=0.0, light=0.0, after_jpeg=0.0, flip=0.0, distort=0.0).eval()
     with seed_draws(0):
         real = synthesis(batch).frames[:COUNT, 0]
 

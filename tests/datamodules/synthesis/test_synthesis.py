@@ -106,15 +106,15 @@ def test_the_elastic_change_moves_by_the_known_deviation() -> None:
 
 
 def test_sharpening_and_coarsening_are_those_of_opencv() -> None:
-    picture = np.random.default_rng(0).random((64, 64, 3)).astype(np.float32)
-    image = torch.from_numpy(picture).permute(2, 0, 1)[None]
+    pixels = np.random.default_rng(0).random((64, 64, 3)).astype(np.float32)
+    image = torch.from_numpy(pixels).permute(2, 0, 1)[None]
     kernel = np.full((3, 3), -1, np.float32)
     kernel[1, 1] = 8 + 0.7
     mixed = 0.7 * np.eye(3)[1][:, None] * np.eye(3)[1][None] + 0.3 * kernel
-    theirs = cv2.filter2D(picture, -1, mixed, borderType=cv2.BORDER_REFLECT_101).clip(0, 1)
+    theirs = cv2.filter2D(pixels, -1, mixed, borderType=cv2.BORDER_REFLECT_101).clip(0, 1)
     ours = sharpen(image, torch.tensor([0.3]), torch.tensor([0.7]))[0].permute(1, 2, 0).numpy()
     assert np.abs(ours - theirs).max() < 1e-5
-    small = cv2.resize(picture, (16, 16), interpolation=cv2.INTER_NEAREST)
+    small = cv2.resize(pixels, (16, 16), interpolation=cv2.INTER_NEAREST)
     back = cv2.resize(small, (64, 64), interpolation=cv2.INTER_LINEAR)
     assert np.abs(coarsen(image, 4)[0].permute(1, 2, 0).numpy() - back).max() < 1e-5
 
@@ -149,14 +149,14 @@ def test_a_softened_mask_keeps_most_of_the_face(prepared: Path) -> None:
     batch = faces(prepared)
     face = hull_mask(batch.landmarks[:, 0], "extended", 128, 128).float().mean((1, 2))
     shares = torch.cat(
-        [blended(faces(prepared), seed, change=0.0).mask.chunk(2)[1].mean((1, 2, 3, 4)) / face for seed in range(8)]
+        [blended(faces(prepared), seed, distort=0.0).mask.chunk(2)[1].mean((1, 2, 3, 4)) / face for seed in range(8)]
     )
     assert 0.65 < float(shares.mean()) < 0.95
     assert 0.4 < float(shares.min()) < float(shares.max()) < 1.4
 
 
 def test_a_boundary_is_that_of_the_mask_before_it_is_enlarged(prepared: Path) -> None:
-    before, out = (blended(faces(prepared), size=size, change=0.0) for size in (128, 512))
+    before, out = (blended(faces(prepared), size=size, distort=0.0) for size in (128, 512))
     assert out.boundary is not None
     for mask, boundary in zip(before.mask[:, 0, 0].numpy(), out.boundary[:, 0, 0].numpy(), strict=True):
         levels = np.floor(4 * 255 * mask * (1 - mask))  # a quarter of 512 is 128

@@ -63,7 +63,7 @@ def test_a_quarter_of_the_forged_faces_of_a_batch_are_true_ones(
 
 
 def test_a_true_forgery_is_shown_in_the_framing_of_the_blended_ones(prepared: Path, visitors: Path) -> None:
-    synthesis = SelfBlend(size=32, flip=0.0, change=0.0)
+    synthesis = SelfBlend(size=32, flip=0.0, distort=0.0)
     synthesis.framing = Framing(cut=(0.25, 0.25))
     loaded = next(iter(mixed(prepared, visitors, synthesis).train_dataloader())).scale()
     shown = synthesis.eval().show(loaded.rows(torch.arange(8, 10)))

@@ -36,7 +36,7 @@ def found_by(model: Delocate, batch: Batch) -> MappingPrediction:
 def test_a_recovered_patch_fades_in_and_nothing_changes_outside(batch: Batch) -> None:
     found = found_by(tiny().eval(), batch)
     assert found.recovered is not None
-    outside = (found.where == 0).expand_as(batch.frames)
+    outside = (found.is_recovered == 0).expand_as(batch.frames)
     assert torch.equal(found.recovered[outside], batch.frames[outside])
     one = torch.zeros(1, 1, 64, 64)
     one[..., 16:40, 16:40] = 1
@@ -65,7 +65,7 @@ def test_what_is_kept_of_a_face_is_what_would_be_recovered_again(batch: Batch, s
     found, again = found_by(plain, batch), found_by(keeps, batch)
     assert found.recovered is not None
     torch.testing.assert_close(again.recovered, found.recovered, rtol=0, atol=1e-3)
-    assert torch.equal(again.where, found.where)
+    assert torch.equal(again.is_recovered, found.is_recovered)
     # in another order, and one of them for the first time
     some = tiny(sees_class=sees_class, cache=True).train()
     assert some.kept is not None
@@ -106,7 +106,7 @@ def test_each_loss_is_what_its_definition_says(batch: Batch) -> None:
     losses = model.losses(found, batch)
     expected = []
     for i, label in enumerate(batch.label.tolist()):
-        region = found.where[i] > 0
+        region = found.is_recovered[i] > 0
         if label and batch.has_mask[i]:
             region &= batch.mask[i] > 0.5
         if region.any():

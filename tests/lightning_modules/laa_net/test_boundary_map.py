@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from lightning_modules.laa_net.boundary_map import boundary_logit
-from lightning_modules.laa_net.network import Heads
+from lightning_modules.laa_net.network import LAAHeads
 
 ROW, SIDE = 5, 8
 
 
-def heads(point: float, other: float, weak: Tensor) -> Heads:
+def heads(point: float, other: float, weak: Tensor) -> LAAHeads:
     """The embedding of one row agrees with itself and with no other place.
 
     Args:
@@ -26,7 +26,7 @@ def heads(point: float, other: float, weak: Tensor) -> Heads:
     embedding[0, 0] = -4.0
     embedding[0, 0, ROW] = 4.0
     embedding[0, :, 1, 1] = weak
-    return Heads(points=points, label=torch.zeros(1), embedding=embedding)
+    return LAAHeads(points=points, label=torch.zeros(1), embedding=embedding)
 
 
 def on(map: Tensor) -> list[int]:

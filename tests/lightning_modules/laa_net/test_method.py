@@ -17,7 +17,7 @@ from datamodules.runtime.errors import UserError
 from datamodules.synthesis.base import seed_draws
 from datamodules.synthesis.self_blend import SelfBlend
 from lightning_modules.laa_net.method import LAANet, LAAPrediction
-from lightning_modules.laa_net.network import Network
+from lightning_modules.laa_net.network import LAANetwork
 from lightning_modules.metrics import functional
 from suite.__main__ import main
 from suite.run_metrics import read_run, videos
@@ -113,7 +113,7 @@ def test_an_official_checkpoint_is_renamed_and_another_refused(
 
 def test_converted_weights_are_tested_without_a_checkpoint(prepared: Path, tmp_path: Path) -> None:
     trunk = "tf_efficientnet_b0.ap_in1k"  # a smaller one that normalizes alike
-    torch.save(Network(trunk, padding_of=None).state_dict(), tmp_path / "x.pth.ours.pt")
+    torch.save(LAANetwork(trunk, padding_of=None).state_dict(), tmp_path / "x.pth.ours.pt")
     config = ["--config", str(ROOT / "configs/laa_net.yaml"), "--config"]
     config += [str(ROOT / "configs/studio/scratch/laa_net.yaml"), "--model.weights", str(tmp_path / "x.pth.ours.pt")]
     where = ["--data.prepared", str(prepared), "--run", str(tmp_path / "run"), "--data.num_workers", "0"]

@@ -18,12 +18,12 @@ from datamodules.batch import Batch
 from datamodules.runtime.errors import UserError
 from lightning_modules.lae.attention import attention_loss, evidence, normalize, unit_maps
 from lightning_modules.lae.method import LAE
-from lightning_modules.lae.selection import Scored, choose, ranked_channels
+from lightning_modules.lae.selection import ScoredFaces, choose, ranked_channels
 from tests.fixtures.tiny_lae import tiny
 
 
 def batch(n: int = 8, seed: int = 0, marked: bool = True) -> Batch:
-    """Noise; every second picture a fake, whose mask is a square that is brighter."""
+    """Noise; every second image a fake, whose mask is a square that is brighter."""
     g = torch.Generator().manual_seed(seed)
     frames, label = 0.2 * torch.rand(n, 1, 3, 64, 64, generator=g) + 0.3, torch.arange(n) % 2
     mask = torch.zeros(n, 1, 1, 64, 64)
@@ -44,7 +44,7 @@ def batch(n: int = 8, seed: int = 0, marked: bool = True) -> Batch:
         video=names,
         track=numbers[:, 0],
         numbers=numbers,
-        counts=torch.ones(n, dtype=torch.bool),
+        is_counted=torch.ones(n, dtype=torch.bool),
     )
 
 
@@ -88,7 +88,7 @@ def test_the_latent_loss_is_zero_at_its_targets_and_the_same_with_halves_and_lab
 
 
 @pytest.mark.parametrize("form", ["square", "outside_mass", "outside_evidence"])
-def test_attention_trains_the_first_layer_and_no_picture_without_a_mask(form: Any) -> None:
+def test_attention_trains_the_first_layer_and_no_image_without_a_mask(form: Any) -> None:
     model, one = tiny(form=form, attention=1.0), batch()
     loss = model.losses(model.predict(one), one)["attention"]
     loss.backward()
@@ -129,7 +129,7 @@ def test_a_map_with_no_evidence_costs_its_mask_and_has_no_gradient() -> None:
     assert normalize(torch.zeros(1, 4, 4)).max() == 0
 
 
-def test_sixteen_pictures_are_learnt_by_heart_with_attention_inside_their_masks() -> None:
+def test_sixteen_images_are_learnt_by_heart_with_attention_inside_their_masks() -> None:
     model, one = tiny(attention=3.0, form="outside_mass"), batch(16)
     optimizer = torch.optim.Adam(model.parameters(), 2e-3)
     for step in range(400):
@@ -148,7 +148,7 @@ def test_rows_that_only_bring_masks_change_nothing_else() -> None:
     model, one = tiny(), batch()
     model.eval()  # batch norms would see the others
     more = batch()
-    more.counts = torch.arange(8) < 4
+    more.is_counted = torch.arange(8) < 4
     few = more.rows(torch.arange(4))
     all_rows, first_rows = (model.losses(model.predict(b), b) for b in (more, few))
     for name in ("latent", "pixels"):
@@ -199,7 +199,7 @@ def test_what_is_decoded_is_as_large_as_what_was_shown(decodes: Any) -> None:
         model(torch.rand(1, 1, 3, 32, 32))
 
 
-def scored(n: int = 200, seed: int = 0) -> Scored:
+def scored(n: int = 200, seed: int = 0) -> ScoredFaces:
     """Channel 7 fires on a tenth of the fakes, and on them alone."""
     rng = np.random.default_rng(seed)
     label = np.arange(n) % 2
@@ -208,7 +208,7 @@ def scored(n: int = 200, seed: int = 0) -> Scored:
     planted = np.flatnonzero(label)[: n // 20]
     channels[planted, 7] += 12
     names = [f"{i:04d}" for i in range(n)]
-    return Scored(names=names, videos=names, label=label, logit=rng.normal(0, 1, n), channels=channels)
+    return ScoredFaces(names=names, videos=names, label=label, logit=rng.normal(0, 1, n), channels=channels)
 
 
 def test_a_planted_channel_is_found_and_its_fakes_are_asked_for() -> None:
@@ -228,7 +228,7 @@ def test_the_order_of_the_data_does_not_change_the_choice(seed: int, strategy: A
     faces = scored(60)
     assert faces.channels is not None
     order = np.random.default_rng(seed).permutation(60)
-    other = Scored(
+    other = ScoredFaces(
         names=[faces.names[i] for i in order],
         videos=[faces.videos[i] for i in order],
         label=faces.label[order],
@@ -244,14 +244,14 @@ def test_channels_take_turns_and_a_later_round_takes_others() -> None:
     faces = scored()
     assert faces.channels is not None
     used, standard = ranked_channels(faces.channels, faces.label, 4)
-    first = choose(faces, 8, channels=4, by="turns")
+    first = choose(faces, 8, channels=4, channel_rule="turns")
     fakes = np.flatnonzero(faces.label)
     for turn, channel in enumerate(used):
         best = fakes[np.argsort(-standard[fakes, channel])]
         assert first.rows[turn] == next(i for i in best if i not in first.rows[:turn])
-    later = choose(faces, 8, channels=4, by="turns", earlier=[faces.names[i] for i in first.rows])
+    later = choose(faces, 8, channels=4, channel_rule="turns", earlier=[faces.names[i] for i in first.rows])
     assert len(set(first.rows + later.rows)) == 16
-    twice = Scored(names=faces.names, videos=["a"] * 200, label=faces.label, logit=faces.logit)
+    twice = ScoredFaces(names=faces.names, videos=["a"] * 200, label=faces.label, logit=faces.logit)
     asked = choose(twice, 8, "random", per_video=3)
     assert len(asked.rows) == 3
     assert not choose(twice, 8, "random", per_video=3, earlier=[twice.names[i] for i in asked.rows]).rows
@@ -261,13 +261,13 @@ def test_one_video_cannot_eat_the_budget_and_the_undecided_come_first() -> None:
     rng = np.random.default_rng(0)
     logit = rng.normal(0, 1, 40)
     names = [f"{i:02d}" for i in range(40)]
-    faces = Scored(names=names, videos=[n[0] for n in names], label=np.ones(40, np.int64), logit=logit)
+    faces = ScoredFaces(names=names, videos=[n[0] for n in names], label=np.ones(40, np.int64), logit=logit)
     chosen = choose(faces, 12, "uncertainty", per_video=2)
     assert len(chosen.rows) == 8  # four videos
     assert chosen.rows[0] == int(np.abs(logit).argmin())
     with pytest.raises(UserError, match="take 'uncertainty' or 'random'"):
         choose(faces, 3, "active")
-    still = Scored(names=names, videos=names, label=np.arange(40) % 2, logit=logit, channels=np.ones((40, 8)))
+    still = ScoredFaces(names=names, videos=names, label=np.arange(40) % 2, logit=logit, channels=np.ones((40, 8)))
     with pytest.raises(UserError, match="no channel of the method varies"):
         choose(still, 3)
     with pytest.raises(UserError, match="budget 0: there are 40 fakes"):

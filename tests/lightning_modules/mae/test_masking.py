@@ -13,7 +13,7 @@ from datamodules.studio.face import Expression
 from lightning_modules.mae import face_parts
 from lightning_modules.mae.block_grid import Grid
 from lightning_modules.mae.masking import Blocks, Masking, Parts, Scattered
-from tests.fixtures.filming import face_points
+from tests.fixtures.rendering import face_points
 
 SIDE = 14
 NOWHERE = torch.zeros(3, 68, 2)
@@ -134,7 +134,7 @@ def test_a_part_is_hidden_before_its_neighbours_and_the_nose_from_both_sides() -
     assert set(inside["nose"][0].nonzero().flatten().tolist()) <= covered
 
 
-def test_a_face_outside_the_picture_still_gives_a_full_pass() -> None:
+def test_a_face_outside_the_image_still_gives_a_full_pass() -> None:
     away = faces() + 100
     assert [ids.shape[1] for ids in Parts().passes(SIDE, away)] == [
         ids.shape[1] for ids in Parts().passes(SIDE, faces())

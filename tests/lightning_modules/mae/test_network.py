@@ -12,7 +12,7 @@ from datamodules.runtime.errors import UserError
 from lightning_modules.mae.block_grid import Grid
 from lightning_modules.mae.network import MAE, positions
 from lightning_modules.mae.reconstruction import reconstruct, residual
-from lightning_modules.rffr.network import Network
+from lightning_modules.rffr.network import RFFRNetwork
 
 
 def tiny(size: int = 64) -> MAE:
@@ -41,13 +41,13 @@ def test_blocks_that_do_not_fit_are_refused() -> None:
     with pytest.raises(UserError, match="blocks of 5 patches: do not tile 14 less a border of 1"):
         Grid(block=5)
     with pytest.raises(UserError, match="grid of 14 patches a side: the generator has 8"):
-        Network("vit_tiny_patch16_224", generator=tiny())
+        RFFRNetwork("vit_tiny_patch16_224", generator=tiny())
 
 
-def test_patches_become_the_picture_that_they_were_cut_from() -> None:
+def test_patches_become_the_image_that_they_were_cut_from() -> None:
     mae, images = tiny(), torch.rand(2, 3, 64, 64)
-    patches = mae.patches(images)
-    assert torch.equal(mae.pictures(patches), images)
+    patches = mae.patchify(images)
+    assert torch.equal(mae.unpatchify(patches), images)
     assert torch.equal(patches[1, 9].view(8, 8, 3), images[1, :, 8:16, 8:16].permute(1, 2, 0))
 
 
@@ -65,10 +65,10 @@ def test_what_is_hidden_is_recovered_from_the_rest_alone() -> None:
     mae, images = tiny(), torch.rand(2, 3, 64, 64)
     hidden = GRID.ids()[[4, 7]]
     before = mae(mae.embed(images), hidden)
-    patches = mae.patches(images)
+    patches = mae.patchify(images)
     for i in range(2):
         patches[i, hidden[i]] = 0.5
-    changed = mae.pictures(patches)
+    changed = mae.unpatchify(patches)
     assert torch.equal(mae(mae.embed(changed), hidden), before)
     shown = images.clone()
     shown[:, :, :8] = 0.5
@@ -92,7 +92,7 @@ def test_a_residual_is_zero_outside_its_blocks_and_each_block_is_recovered_alone
     given = blocks.clone()
     rest = residual(mae, images, alone(blocks, 2))
     assert torch.equal(blocks, given)  # released code counts them up
-    known = mae.patches(rest)
+    known = mae.patchify(rest)
     outside = torch.ones(64, dtype=torch.bool)
     outside[blocks.flatten()] = False
     assert not known[:, outside].any()
@@ -109,12 +109,12 @@ def test_what_two_passes_recover_is_averaged() -> None:
     one, other = torch.tensor([[9, 10]] * 2), torch.tensor([[10, 20, 30]] * 2)
     whole, times = reconstruct(mae, images, [one, other])
     assert times[0, [9, 10, 20, 0]].tolist() == [1, 2, 1, 0]
-    each = torch.stack([mae.patches(reconstruct(mae, images, [ids])[0])[:, 10] for ids in (one, other)])
-    torch.testing.assert_close(mae.patches(whole)[:, 10], each.mean(0))
+    each = torch.stack([mae.patchify(reconstruct(mae, images, [ids])[0])[:, 10] for ids in (one, other)])
+    torch.testing.assert_close(mae.patchify(whole)[:, 10], each.mean(0))
 
 
 def test_the_generator_learns_nothing_from_the_detector() -> None:
-    network = Network("vit_tiny_patch16_224", grid=Grid(patches=8, block=2), generator=tiny(64))
+    network = RFFRNetwork("vit_tiny_patch16_224", grid=Grid(patches=8, block=2), generator=tiny(64))
     logits, _ = network(torch.rand(2, 3, 64, 64), torch.tensor([0, 3]))
     logits.sum().backward()
     assert all(p.grad is None for p in network.generator.parameters())

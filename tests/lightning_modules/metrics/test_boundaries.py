@@ -15,9 +15,9 @@ from lightning_modules.laa_net.method import LAANet
 from lightning_modules.laa_net.targets import on_boundary
 
 
-def test_the_boundary_of_a_hard_mask_is_a_band_about_its_edge_and_not_about_the_pictures() -> None:
+def test_the_boundary_of_a_hard_mask_is_a_band_about_its_edge_and_not_about_the_images() -> None:
     mask = torch.zeros(1, 128, 128)
-    mask[0, 32:, 40:90] = 1  # goes on below the picture
+    mask[0, 32:, 40:90] = 1  # goes on below the image
     found = on_boundary(mask, None)[0]
     row = found[80].nonzero().flatten()
     # 5 / 256 of the side: each edge is 2.5 pixels of blur, and belongs where 4 m (1 - m) > a half, 1.05 of them off it

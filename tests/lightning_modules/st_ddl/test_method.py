@@ -28,7 +28,14 @@ from tests.fixtures.tiny_st_ddl import tiny
 def batch(studio: Path, prepared: Path) -> Batch:
     """Eight clips of four frames, half of them forged."""
     data = FaceData(
-        prepared=prepared, root=studio, read="videos", clip=4, image_size=64, batch_size=8, draws=2, num_workers=0
+        prepared=prepared,
+        root=studio,
+        frame_source="videos",
+        clip=4,
+        image_size=64,
+        batch_size=8,
+        draws=2,
+        num_workers=0,
     )
     return data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
 
@@ -98,7 +105,7 @@ def test_half_precision_keeps_scores_apart(batch: Batch) -> None:
 
 
 def test_stills_are_refused(batch: Batch) -> None:
-    with pytest.raises(UserError, match="needs clips of two frames or more; set 'read: videos' and 'clip'"):
+    with pytest.raises(UserError, match="needs clips of two frames or more; set 'frame_source: videos' and 'clip'"):
         tiny().predict(replace(batch, frames=batch.frames[:, :1], landmarks=batch.landmarks[:, :1]))
 
 
@@ -144,14 +151,18 @@ def test_each_loss_falls_when_a_few_clips_are_learnt(batch: Batch) -> None:
     assert all(p.grad is not None for p in model.parameters())  # none would stop DDP
 
 
-def test_a_test_leaves_a_film_of_its_clips(studio: Path, prepared: Path, tmp_path: Path) -> None:
-    data = FaceData(prepared=prepared, root=studio, read="videos", clip=4, image_size=64, eval_clips=1, num_workers=0)
+def test_a_test_writes_a_video_of_its_clips(studio: Path, prepared: Path, tmp_path: Path) -> None:
+    data = FaceData(
+        prepared=prepared, root=studio, frame_source="videos", clip=4, image_size=64, eval_clips=1, num_workers=0
+    )
     plain: dict[str, Any] = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False}
-    Trainer(**plain, default_root_dir=tmp_path, callbacks=[ClipVideo(clips=1)]).test(tiny(), data, verbose=False)
-    pictures = Decord().read(tmp_path / "panels/test.mp4", range(3))
+    Trainer(**plain, default_root_dir=tmp_path, callbacks=[ClipVideo(clips_per_method=1)]).test(
+        tiny(), data, verbose=False
+    )
+    images = Decord().read(tmp_path / "panels/test.mp4", range(3))
     kinds = len(set(data.videos("test")["method"].to_pylist()))
     assert len(probe(tmp_path / "panels/test.mp4")) == 3 * kinds  # three masks a clip
-    assert pictures.shape[1:] == (146, 4 * 128, 3)  # frame, motion, predicted and true mask, with a line of text
+    assert images.shape[1:] == (146, 4 * 128, 3)  # frame, motion, predicted and true mask, with a line of text
 
 
 def test_two_processes_train_on_clips(studio: Path, prepared: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from datamodules.faces.landmarks.points import MIRROR
 from datamodules.studio.face import Expression
 from lightning_modules.st_ddl.mesh import TRIANGLES, mesh_motion
 from lightning_modules.st_ddl.motion import FlowMotion, MeshMotion, NoMotion
-from tests.fixtures.filming import face_points
+from tests.fixtures.rendering import face_points
 
 SIDE = 96
 seeds = st.integers(0, 2**16)
@@ -221,11 +221,11 @@ def test_maps_made_a_few_at_once_are_those_made_together(monkeypatch: pytest.Mon
     assert torch.equal(MeshMotion()(frames, points), together)
 
 
-def test_flow_follows_a_picture_that_shifts() -> None:
-    picture = cv2.GaussianBlur(np.random.default_rng(0).uniform(0, 1, (SIDE, SIDE)).astype(np.float32), (0, 0), 3)
-    picture = (picture - picture.min()) / (picture.max() - picture.min())
-    shifted = np.roll(picture, 2, 1)
-    frames = torch.from_numpy(np.stack([picture, shifted]))[None, :, None].expand(1, 2, 3, SIDE, SIDE)
+def test_flow_follows_a_image_that_shifts() -> None:
+    image = cv2.GaussianBlur(np.random.default_rng(0).uniform(0, 1, (SIDE, SIDE)).astype(np.float32), (0, 0), 3)
+    image = (image - image.min()) / (image.max() - image.min())
+    shifted = np.roll(image, 2, 1)
+    frames = torch.from_numpy(np.stack([image, shifted]))[None, :, None].expand(1, 2, 3, SIDE, SIDE)
     points = face()[None, None].expand(1, 2, 68, 2)
     motion = FlowMotion(scale=1.0)(frames, points) * float((points[0, 0, 36] - points[0, 0, 45]).norm())
     inside = MeshMotion(inside=True)(frames, points)[0, 0, 2] == 1

@@ -38,7 +38,7 @@ def batch(b: int, side: int = 64) -> Batch:
         people=[""] * b,
         track=torch.zeros(b, dtype=torch.long),
         numbers=torch.zeros(b, 1, dtype=torch.long),
-        counts=torch.ones(b, dtype=torch.bool),
+        is_counted=torch.ones(b, dtype=torch.bool),
     )
 
 
@@ -67,7 +67,7 @@ def test_parameters_that_overflowed_stay_where_they_are() -> None:
 def test_rows_that_do_not_count_have_no_say_in_the_loss_of_labels() -> None:
     one = batch(4)
     one.label = torch.tensor([0, 1, 1, 0])
-    one.counts = torch.tensor([True, False, True, True])
+    one.is_counted = torch.tensor([True, False, True, True])
     logit = torch.tensor([0.5, 9.0, -1.0, 2.0], requires_grad=True)
     loss = Method.label_loss(logit, one)
     # -log of 1 - s(0.5), of s(-1) and of 1 - s(2), by hand

@@ -65,7 +65,7 @@ def batch(dtype: torch.dtype = torch.float32) -> Batch:
         video=[f"d/real/c23/{i}" for i in range(6)],
         track=torch.zeros(6, dtype=torch.long),
         numbers=torch.zeros(6, 1, dtype=torch.long),
-        counts=~unknown,
+        is_counted=~unknown,
     )
 
 
@@ -203,14 +203,14 @@ def test_norms_that_see_all_gpus_keep_their_activations(backbone: str) -> None:
 
 
 def test_a_warm_up_rises_in_a_line_and_falls_along_a_cosine() -> None:
-    schedule = WarmUpAndCosine(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0), epochs=20, rise=0.2)
+    schedule = WarmUpAndCosine(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0), epochs=20, warmup=0.2)
     rates = [schedule.factor(epoch) for epoch in range(21)]
     assert rates[:5] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
     assert rates[12] == pytest.approx(0.5)
     assert rates[20] == pytest.approx(0)
     assert schedule.get_last_lr() == [0.5]
-    with pytest.raises(UserError, match="rise 1: must be at least 0 and below 1"):
-        WarmUpAndCosine(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0), epochs=20, rise=1)
+    with pytest.raises(UserError, match="warmup 1: must be at least 0 and below 1"):
+        WarmUpAndCosine(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0), epochs=20, warmup=1)
 
 
 def test_the_second_stage_begins_at_a_tenth() -> None:

@@ -14,12 +14,12 @@ from lightning_modules.lae.method import LAE
 from lightning_modules.mae.block_grid import Grid
 from lightning_modules.mae.network import MAE
 from lightning_modules.rffr.method import RFFR
-from lightning_modules.rffr.network import Network
+from lightning_modules.rffr.network import RFFRNetwork
 
 
-def detector(branch: str, compat: bool = False) -> Network:
+def detector(branch: str, compat: bool = False) -> RFFRNetwork:
     generator = MAE(64, 8, 32, 1, 1, 32, 1, 1)
-    return Network(branch, grid=Grid(patches=8, block=2, border=0), generator=generator, compat=compat).eval()
+    return RFFRNetwork(branch, grid=Grid(patches=8, block=2, border=0), generator=generator, compat=compat).eval()
 
 
 def test_a_convolutional_branch_sees_nothing_of_blocks_that_are_not_shown() -> None:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from datamodules.annotation import brush
-from datamodules.annotation.request import Face, Request, read_request
+from datamodules.annotation.request import Request, RequestedFace, read_request
 from datamodules.runtime.errors import UserError
 from suite.__main__ import main
 from tests.conftest import ROOT
@@ -36,8 +36,8 @@ TOKEN = "0123456789abcdef0123456789abcdef01234567"
 
 @given(arrays(np.bool_, st.tuples(st.integers(1, 24), st.integers(1, 24))))
 def test_a_mask_is_itself_after_its_run_lengths(mask: np.ndarray) -> None:
-    picture = mask.astype(np.uint8) * 255
-    assert np.array_equal(brush.decode(brush.encode(picture), *mask.shape), picture)
+    image = mask.astype(np.uint8) * 255
+    assert np.array_equal(brush.decode(brush.encode(image), *mask.shape), image)
 
 
 def test_run_lengths_are_those_of_label_studio_s_own_tools() -> None:
@@ -70,14 +70,14 @@ def painted(name: str, mask: np.ndarray) -> dict[str, object]:
 
 @pytest.fixture
 def asked(tmp_path: Path) -> Path:
-    """A run that asked for three masks, with pictures of the faces."""
+    """A run that asked for three masks, with images of the faces."""
     run = tmp_path / "run"
-    faces = [Face(f"d/Swap/c23/{i}", 0, i) for i in range(3)]
+    faces = [RequestedFace(f"d/Swap/c23/{i}", 0, i) for i in range(3)]
     Request(faces=faces, scores=[3.0, 2.0, 1.0], about={"strategy": "active"}).write(run)
-    for folder, picture in (("faces", np.full((64, 64, 3), 90, np.uint8)), ("found", np.eye(64, dtype=np.uint8) * 255)):
+    for folder, image in (("faces", np.full((64, 64, 3), 90, np.uint8)), ("found", np.eye(64, dtype=np.uint8) * 255)):
         (run / "request" / folder).mkdir(parents=True)
         for face in faces:
-            cv2.imwrite(str(run / "request" / folder / face.file), picture)
+            cv2.imwrite(str(run / "request" / folder / face.file), image)
     return run
 
 

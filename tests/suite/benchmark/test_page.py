@@ -108,8 +108,8 @@ def test_videos_without_a_face_count_as_a_coin_that_is_tossed_and_too_many_fail_
     (place / "rows.json").unlink()
     found = rows_of(job, Condition(test="DFDC"), place, tmp_path / "prepared", SECONDS)[0]
     assert (found["coverage"], found["video_auroc_as_chance"]) == (50 / 51, None)  # nobody knows if it is a forgery
-    with pytest.raises(UserError, match=r"least_coverage 1\.5: must be a share"):
-        replace(sweep, least_coverage=1.5)
+    with pytest.raises(UserError, match=r"min_coverage 1\.5: must be a share"):
+        replace(sweep, min_coverage=1.5)
 
 
 def made_up(value: Callable[[str | None, int], float], **more: Any) -> list[dict[str, Any]]:
@@ -247,7 +247,7 @@ def test_the_page_holds_what_was_found_and_nothing_from_elsewhere(
         SweepJob(method="better", train="t", seed=0).test_folder(tmp_path, Condition(test="DFDC")) / "panels/test.png"
     )
     panel.parent.mkdir()
-    panel.write_bytes(b"a picture")
+    panel.write_bytes(b"an image")
     failures = [Failure(job=None, test=Condition(test="DFDC", kind="blur", severity=5), reason="<no> disk")]
     claims = compare(sweep, rows, tmp_path, tmp_path)
     text = page(sweep, rows, failures, claims, [], tmp_path)

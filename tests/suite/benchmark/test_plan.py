@@ -10,7 +10,7 @@ import yaml
 
 from datamodules.runtime.errors import UserError
 from suite.benchmark.conditions import Condition, Degradations, Preparation
-from suite.benchmark.overrides import Settings, merge
+from suite.benchmark.overrides import Overrides, merge
 from suite.benchmark.plan import DatasetSpec, MethodSpec, Sweep, SweepJob
 from suite.benchmark.runner import Failure
 from suite.benchmark.tables import latex, markdown, matrix, table
@@ -27,7 +27,7 @@ def plain(**changes: Any) -> Sweep:
 
 def test_what_one_data_set_says_is_not_left_over_for_another() -> None:
     celeb = DatasetSpec(data=ROOT / "configs/data/celeb_df_v2.yaml")
-    studio = DatasetSpec(data=ROOT / "configs/data/studio.yaml", change=Settings({"methods": ["Swap"]}))
+    studio = DatasetSpec(data=ROOT / "configs/data/studio.yaml", change=Overrides({"methods": ["Swap"]}))
     both = merge(studio.settings(), celeb.settings())["data"]["init_args"]
     assert both["compression"] is None
     assert both["methods"] is None
@@ -117,13 +117,13 @@ def test_degradations_that_cannot_be_are_refused() -> None:
     with pytest.raises(UserError, match="severity 6: must be from 1 to 5"):
         Degradations(kinds=["blur"], severities=[6])
     wide = MethodSpec(config=[ROOT / "configs/classifier.yaml"], preparation="_wide")
-    with pytest.raises(UserError, match="degraded, prepare: '_wide', which b wants, is not there; '' is"):
-        plain(methods={"b": wide}, degraded=Degradations(kinds=["blur"], prepare={"": Preparation()}))
+    with pytest.raises(UserError, match="degradations, prepare: '_wide', which b wants, is not there; '' is"):
+        plain(methods={"b": wide}, degradations=Degradations(kinds=["blur"], prepare={"": Preparation()}))
 
 
 def test_a_test_set_cannot_leave_forgeries_out() -> None:
     with pytest.raises(UserError, match="test, s: methods: a test sees all forgeries"):
-        plain(test={"s": DatasetSpec(data=ROOT / "configs/data/studio.yaml", change=Settings({"methods": ["Swap"]}))})
+        plain(test={"s": DatasetSpec(data=ROOT / "configs/data/studio.yaml", change=Overrides({"methods": ["Swap"]}))})
 
 
 def test_the_matrix_has_means_of_seeds_intervals_of_one_and_failures() -> None:

@@ -20,7 +20,7 @@ import yaml
 from datamodules import manifest
 from datamodules.runtime.errors import UserError
 from suite.__main__ import main
-from suite.benchmark.overrides import Settings, merge
+from suite.benchmark.overrides import Overrides, merge
 from suite.benchmark.plan import DatasetSpec, MethodSpec, Sweep
 from suite.benchmark.runner import Command, Stopped, run_job
 from suite.run_metrics import read_run, verdict
@@ -46,7 +46,7 @@ def sweep(prepared: Path, tmp_path: Path) -> Callable[..., list[str]]:
             "test": {"studio": here},
             "seeds": [0],
             "change": SMALL,
-            "learned": 0.0,  # nothing is, in an epoch
+            "min_validation_auroc": 0.0,  # nothing is, in an epoch
             "out": str(tmp_path / "sweep"),
         }
         (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(merge(content, changes)))
@@ -166,7 +166,7 @@ def test_predictions_of_an_older_version_are_made_anew_by_the_next_call(
         DatasetSpec(data=tmp_path / "data.yaml"),
         MethodSpec(config=[ROOT / "configs/face_prior.yaml"], trained=False),
     )
-    sweep = Sweep(methods={"still": still}, train={"t": domain}, test={"t": domain}, seeds=[0], change=Settings())
+    sweep = Sweep(methods={"still": still}, train={"t": domain}, test={"t": domain}, seeds=[0], change=Overrides())
     [job], calls = list(sweep.jobs()), []
 
     def run(command: Command, *_: object) -> None:
@@ -193,7 +193,7 @@ def test_a_test_set_is_tested_degraded_with_faces_found_after_it(
     command = sweep(
         methods={"plain": {"checkpoint": str(two_processes / "checkpoints/best.ckpt")}},
         test={"studio": {"change": {"root": str(studio)}}},
-        degraded={"kinds": ["blur"], "severities": [5], "prepare": prepare},
+        degradations={"kinds": ["blur"], "severities": [5], "prepare": prepare},
     )
     main(command)
     out = tmp_path / "sweep"
@@ -227,9 +227,9 @@ def test_a_test_set_too_few_of_whose_videos_have_a_face_has_no_figures(
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(SystemExit):
         main(command)
-    assert "% of its videos have a face, less than least_coverage 99.0%" in capsys.readouterr().err
+    assert "% of its videos have a face, less than min_coverage 99.0%" in capsys.readouterr().err
     assert json.loads((tmp_path / "sweep/results.json").read_text()) == []
-    main([*command, "--least_coverage", "0.5"])
+    main([*command, "--min_coverage", "0.5"])
     [row] = [row for row in json.loads((tmp_path / "sweep/results.json").read_text()) if row["forgery"] == "all"]
     assert row["video_auroc_as_chance"] == 0.5
 

@@ -28,7 +28,7 @@ def sweep(prepared: Path, tmp_path: Path) -> Path:
         "train": {"all of it": here},
         "test": {"the studio": here},
         "change": {**change, "trainer": {"max_epochs": 1, "accelerator": "cpu"}},
-        "learned": 0.0,  # nothing is, in an epoch
+        "min_validation_auroc": 0.0,  # nothing is, in an epoch
         "out": str(tmp_path / "a sweep"),
         "wandb": "forensics",
         "cluster": "local",

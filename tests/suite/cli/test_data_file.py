@@ -36,20 +36,20 @@ def test_a_file_on_the_command_line_begins_from_nothing_and_options_apply_in_ord
     before, after = ["--data.eval_clips", "3", "--data.every", "2"], ["--data.every", "5"]
     data = data_of(capsys, "test", *configured("st_ddl"), *before, *given, *after)
     assert (data["index"], data["root"]) == ("datamodules.datasets.celeb_df.index_v2", "data/Celeb-DF-v2")
-    assert (data["compression"], data["read"], data["clip"], data["augment"]) == (None, "crops", 1, None)
+    assert (data["compression"], data["frame_source"], data["clip"], data["augment"]) == (None, "crops", 1, None)
     assert (data["eval_clips"], data["every"]) == (32, 5)
 
 
 def test_a_file_in_a_later_config_begins_from_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "c.yaml").write_text(f"data: {CELEB_DF}\n")
     data = data_of(capsys, "test", *configured("st_ddl"), "--config", str(tmp_path / "c.yaml"))
-    assert (data["compression"], data["read"], data["clip"]) == (None, "crops", 1)
+    assert (data["compression"], data["frame_source"], data["clip"]) == (None, "crops", 1)
 
 
 def test_parts_of_a_data_set_in_a_later_config_are_merged(capsys: pytest.CaptureFixture[str]) -> None:
     data = data_of(capsys, "test", *configured("st_ddl"), *configured("studio/scratch/st_ddl"))
     assert (data["prepared"], data["image_size"]) == ("data/studio/prepared", 128)  # of the overlay
-    assert (data["compression"], data["read"], data["clip"]) == ("c23", "videos", 4)
+    assert (data["compression"], data["frame_source"], data["clip"]) == ("c23", "videos", 4)
 
 
 def test_what_a_method_was_to_be_shown_and_is_not_any_more_is_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,7 @@ def test_real_people_that_it_has_not_seen_are_hardly_ever_called_forged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     unseen = [row for row in index(LONDON) if row.split == "test" and row.stem.endswith("neutral")][::4]
-    main(["detect", *(str(LONDON / row.path) for row in unseen), "--out", str(tmp_path), "--film", "false"])
+    main(["detect", *(str(LONDON / row.path) for row in unseen), "--out", str(tmp_path), "--annotated_copy", "false"])
     said = capsys.readouterr().out
     assert "default_detector was trained on" in said
     assert "photographs of" in said

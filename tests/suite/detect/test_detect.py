@@ -28,9 +28,9 @@ from lightning_modules.trained_method import load, save
 from lightning_modules.weights import digest
 from suite.__main__ import main
 from suite.detect import command as detect
-from suite.detect.analyzer import Analyzer, Settings
+from suite.detect.analyzer import Analyzer, DetectSettings
 from suite.detect.pipeline import Limits
-from suite.detect.scorer import moments
+from suite.detect.scorer import choose_starts
 from suite.detect.usable import Usable
 from tests.fixtures.detecting import EASY, SCHEMA, classifier, gone, of_clips, pipeline, small, validate
 from tests.fixtures.head_clips import LENGTH, Frames, head, write
@@ -43,7 +43,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "crops": {},
     "smaller crops": {"image_size": 48},
     "crops in JPEG": {},
-    "clips with landmarks": {"read": "videos", "clip": 3},
+    "clips with landmarks": {"frame_source": "videos", "clip": 3},
 }
 
 
@@ -73,15 +73,19 @@ def test_scores_are_those_that_a_test_gives_the_same_video(
     for video in (next(iter(expected)), list(expected)[-1]):
         found = looking.analyze(studio / rows[video].path, None, Limits())
         [face] = found.faces
-        [said] = face.said
-        assert {one.frame: one.score for one in said.moments} == pytest.approx(expected[video], abs=1e-5)
-        assert said.score == pytest.approx(np.mean(list(expected[video].values())), abs=1e-5)
-        logit = np.log(said.score / (1 - said.score)) / 2
-        assert said.probability == pytest.approx(1 / (1 + np.exp(-logit)))
-        assert face.verdict == ("forged" if said.score > 0.5 else "unclear" if said.score > 0.4 else "no forgery found")
+        [method_verdict] = face.method_verdicts
+        assert {one.frame: one.score for one in method_verdict.scores} == pytest.approx(expected[video], abs=1e-5)
+        assert method_verdict.score == pytest.approx(np.mean(list(expected[video].values())), abs=1e-5)
+        logit = np.log(method_verdict.score / (1 - method_verdict.score)) / 2
+        assert method_verdict.probability == pytest.approx(1 / (1 + np.exp(-logit)))
+        assert face.verdict == (
+            "forged" if method_verdict.score > 0.5 else "unclear" if method_verdict.score > 0.4 else "no forgery found"
+        )
 
 
-def test_the_film_shows_a_box_in_the_colour_of_what_is_said(head: Frames, small: Path, tmp_path: Path) -> None:
+def test_the_annotated_copy_shows_a_box_in_the_colour_of_what_is_said(
+    head: Frames, small: Path, tmp_path: Path
+) -> None:
     path = write(tmp_path / "clip.mp4", head)
     cases = {
         "forged": ([0.0] * 40, RED),
@@ -93,7 +97,7 @@ def test_the_film_shows_a_box_in_the_colour_of_what_is_said(head: Frames, small:
         known = load(folder)
         validate(known.method, reals, [0.5])
         save(replace(known, digest=digest(known.method.state_dict())), folder)
-        analyzer = Analyzer([folder], Settings(frames=8, usable=EASY, device="cpu"))
+        analyzer = Analyzer([folder], DetectSettings(frames=8, usable=EASY, device="cpu"))
         content = analyzer.analyze(path, tmp_path / "out", True, lambda *_: None)
         jsonschema.validate(content, SCHEMA)
         assert content["verdict"] == verdict
@@ -102,19 +106,19 @@ def test_the_film_shows_a_box_in_the_colour_of_what_is_said(head: Frames, small:
         assert f'class="lead {verdict if verdict in ("forged", "unclear") else "real"}"' in text
         assert "of 40 real ones" in text
         assert f"Model: {known.name} (trained on {known.training_summary})." in text
-        film = PyAV().read(tmp_path / "out/annotated.mp4", [12])[0].numpy().astype(int)
-        assert film.shape[0] > head.shape[1]  # the curve is below
-        near = np.abs(film[: head.shape[1]] - colour).max(-1) < 60
+        copy = PyAV().read(tmp_path / "out/annotated.mp4", [12])[0].numpy().astype(int)
+        assert copy.shape[0] > head.shape[1]  # the curve is below
+        near = np.abs(copy[: head.shape[1]] - colour).max(-1) < 60
         assert near.sum() > 100
-        differs = np.abs(film[: head.shape[1]] - head[12]).max(-1) > 40
+        differs = np.abs(copy[: head.shape[1]] - head[12]).max(-1) > 40
         assert differs.mean() < 0.2  # and all else is as it was
 
 
 def test_of_what_cannot_be_judged_the_reason_is_said_and_no_probability_of_nothing(
     head: Frames, small: Path, tmp_path: Path
 ) -> None:
-    strict = Usable(side=60, moments=4, sharpness=20.0)
-    analyzer = Analyzer([small], Settings(frames=8, usable=strict, device="cpu"))
+    strict = Usable(side=60, frames=4, sharpness=20.0)
+    analyzer = Analyzer([small], DetectSettings(frames=8, usable=strict, device="cpu"))
     blurred = np.stack([cv2.GaussianBlur(frame, (0, 0), 4) for frame in head])
     tiny = np.stack([cv2.resize(frame, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA) for frame in head])
     tiny = np.pad(tiny, ((0, 0), (40, 40), (40, 40), (0, 0)), constant_values=90)
@@ -131,7 +135,7 @@ def test_of_what_cannot_be_judged_the_reason_is_said_and_no_probability_of_nothi
         assert any(reason in one for one in content["reasons"]), (reason, content["reasons"])
         assert reason in (tmp_path / "out/page.html").read_text()
         assert "trained on studio/" in (tmp_path / "out/page.html").read_text()
-        assert "film" not in content["files"]
+        assert "video" not in content["files"]
 
 
 def test_an_ensemble_is_the_mean_of_its_methods(head: Frames, small: Path, prepared: Path, tmp_path: Path) -> None:
@@ -144,24 +148,26 @@ def test_an_ensemble_is_the_mean_of_its_methods(head: Frames, small: Path, prepa
         assert getattr(face.thresholds, name) == pytest.approx(
             np.mean([getattr(one.thresholds, name) for one in alone])
         )
-    assert [said.by.name for said in face.said] == ["small", "other"]
+    assert [said.by.name for said in face.method_verdicts] == ["small", "other"]
 
 
-def test_methods_of_pictures_and_of_clips_judge_the_same_face(
+def test_methods_of_images_and_of_clips_judge_the_same_face(
     head: Frames, small: Path, prepared: Path, studio: Path, tmp_path: Path
 ) -> None:
-    data = FaceData(prepared=prepared, root=studio, index=index, read="videos", clip=3)
+    data = FaceData(prepared=prepared, root=studio, index=index, frame_source="videos", clip=3)
     clips = of_clips(data, tmp_path / "clips")
     points = FaceMesh()
     path = write(tmp_path / "clip.mp4", head)
     both = pipeline([small, clips], landmarks=points)
-    [face] = both.analyze(path, tmp_path / "film.mp4", Limits()).faces
-    for said, folder in zip(face.said, (small, clips), strict=True):
+    [face] = both.analyze(path, tmp_path / "annotated.mp4", Limits()).faces
+    for said, folder in zip(face.method_verdicts, (small, clips), strict=True):
         [alone] = pipeline([folder], landmarks=points).analyze(path, None, Limits()).faces
-        assert [one.frame for one in said.moments] == [one.frame for one in alone.said[0].moments]
-        assert said.probability == pytest.approx(alone.said[0].probability, abs=1e-5)
-    assert face.said[0].moments[-1].frame > face.said[1].moments[-1].frame  # where the last clip begins
-    assert len(probe(tmp_path / "film.mp4")) == len(head)
+        assert [one.frame for one in said.scores] == [one.frame for one in alone.method_verdicts[0].scores]
+        assert said.probability == pytest.approx(alone.method_verdicts[0].probability, abs=1e-5)
+    assert (
+        face.method_verdicts[0].scores[-1].frame > face.method_verdicts[1].scores[-1].frame
+    )  # where the last clip begins
+    assert len(probe(tmp_path / "annotated.mp4")) == len(head)
 
 
 def test_faces_are_known_while_watching_as_they_are_in_the_end(head: Frames, recipe: Any, tmp_path: Path) -> None:
@@ -199,7 +205,7 @@ def test_the_command_goes_on_past_what_cannot_be_read(
         str(out),
         "--frames",
         "4",
-        "--film",
+        "--annotated_copy",
         "false",
     ]
     with pytest.raises(SystemExit):
@@ -214,26 +220,26 @@ def test_the_command_goes_on_past_what_cannot_be_read(
         assert reason in content["reasons"][0]
     content = json.loads((out / "good.mp4/result.json").read_text())
     jsonschema.validate(content, SCHEMA)
-    assert len(content["faces"][0]["methods"][0]["moments"]) == 4
+    assert len(content["faces"][0]["methods"][0]["frames"]) == 4
     assert sorted(path.name for path in (out / "good.mp4").iterdir()) == ["page.html", "result.json"]
 
 
-def test_moments_are_those_of_a_test_and_more_where_they_are_far_apart_in_time() -> None:
+def test_sampled_frames_are_those_of_a_test_and_more_where_they_are_far_apart_in_time() -> None:
     short = np.arange(300) / 30
-    assert moments(short, 0, 32, 0.5) == space_evenly(300, 32)
-    assert moments(short, 4, 32, 0.5) == space_evenly(296, 32)  # of clips that reach 4 frames further
+    assert choose_starts(short, 0, 32, 0.5) == space_evenly(300, 32)
+    assert choose_starts(short, 4, 32, 0.5) == space_evenly(296, 32)  # of clips that reach 4 frames further
     slow = np.concatenate([np.arange(300) / 30, 10 + np.arange(200) / 4])
-    found = moments(slow, 0, 32, 0.5)
+    found = choose_starts(slow, 0, 32, 0.5)
     assert set(space_evenly(500, 32)) <= set(found)
     assert np.diff(slow[found]).max() <= 0.5 + 0.25  # as far as there are frames
-    assert moments(short[:3], 4, 32, 0.5) == []
+    assert choose_starts(short[:3], 4, 32, 0.5) == []
 
 
-def test_a_film_that_waits_for_nothing_has_every_frame(
+def test_a_copy_that_waits_for_nothing_has_every_frame(
     head: Frames, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path / "clip.mp4", np.concatenate([head, head]))
-    analyzer = Analyzer([small], Settings(frames=8, usable=EASY, device="cpu"))
+    analyzer = Analyzer([small], DetectSettings(frames=8, usable=EASY, device="cpu"))
     usual = analyzer.analyze(path, tmp_path / "usual", True, lambda *_: None)
     monkeypatch.setattr("suite.detect.pipeline.HELD", 1)
     found = analyzer.analyze(path, tmp_path / "out", True, lambda *_: None)

@@ -1,4 +1,4 @@
-"""What cameras, phones and networks make of videos is judged and filmed."""
+"""What cameras, phones and networks make of videos is judged and annotated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from datamodules.media.video import probe
-from suite.detect.analyzer import Analyzer, Settings
+from suite.detect.analyzer import Analyzer, DetectSettings
 from tests.fixtures import clips
 from tests.fixtures.browser import check_page
 from tests.fixtures.detecting import EASY, SCHEMA, gone, small
@@ -32,8 +32,8 @@ def gif(path: Path, frames: Frames) -> Path:
     with av.open(str(path.with_suffix(".gif")), "w") as container:
         stream = container.add_stream("gif", rate=10)
         stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "rgb8"
-        for picture in frames[::2]:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="rgb8")))
+        for image in frames[::2]:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24").reformat(format="rgb8")))
         container.mux(stream.encode())
     return path.with_suffix(".gif")
 
@@ -52,7 +52,7 @@ LIFE: dict[str, tuple[Callable[[Path, Frames], Path], int]] = {
     "times that come twice": (lambda path, head: copied(write(path, head), path.with_suffix(".mkv"), 1024), 1),
     "with sound": (lambda path, head: write(path, head, sound=True), 1),
     "remuxed": (lambda path, head: remuxed(write(path, head)), 1),
-    "a picture": (still, 1),
+    "an image": (still, 1),
     "gif": (gif, 1),
     "hevc": (lambda path, head: write(path, head, codec="libx265"), 1),
     "10 bit": (lambda path, head: write(path, head, codec="libx265", pixels="yuv420p10le"), 1),
@@ -62,19 +62,19 @@ LIFE: dict[str, tuple[Callable[[Path, Frames], Path], int]] = {
 
 
 @pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine")
-@pytest.mark.parametrize("kind", ["a picture", "upright", "two people"])
+@pytest.mark.parametrize("kind", ["an image", "upright", "two people"])
 def test_a_browser_shows_all_of_the_page_at_any_width(kind: str, head: Frames, small: Path, tmp_path: Path) -> None:
     make, _ = LIFE[kind]
-    analyzer = Analyzer([small], Settings(frames=8, usable=EASY, device="cpu"))
+    analyzer = Analyzer([small], DetectSettings(frames=8, usable=EASY, device="cpu"))
     analyzer.analyze(make(tmp_path / "clip.mp4", head), tmp_path / "out", True, lambda *_: None)
     check_page(tmp_path / "out/page.html")
 
 
 @pytest.mark.parametrize("kind", LIFE)
-def test_what_real_life_brings_is_judged_and_filmed(kind: str, head: Frames, small: Path, tmp_path: Path) -> None:
+def test_what_real_life_brings_is_judged_and_annotated(kind: str, head: Frames, small: Path, tmp_path: Path) -> None:
     make, people = LIFE[kind]
     path = make(tmp_path / "clip.mp4", head)
-    analyzer = Analyzer([small], Settings(frames=8, usable=EASY, device="cpu"))
+    analyzer = Analyzer([small], DetectSettings(frames=8, usable=EASY, device="cpu"))
     steps: list[tuple[int, int]] = []
     content = analyzer.analyze(path, tmp_path / "out", True, lambda *step: steps.append(step))
     jsonschema.validate(content, SCHEMA)
@@ -85,12 +85,12 @@ def test_what_real_life_brings_is_judged_and_filmed(kind: str, head: Frames, sma
     source = probe(path)
     assert steps[-1] == (len(source), len(source))
     page = (tmp_path / "out/page.html").read_text()
-    if kind == "a picture":
-        assert content["files"] == {"page": "page.html", "picture": "annotated.png"}
-        picture = cv2.imread(str(tmp_path / "out/annotated.png"))
-        assert picture is not None
-        assert picture.shape == head[0].shape
-        assert "moment" not in page
+    if kind == "an image":
+        assert content["files"] == {"page": "page.html", "image": "annotated.png"}
+        image = cv2.imread(str(tmp_path / "out/annotated.png"))
+        assert image is not None
+        assert image.shape == head[0].shape
+        assert "sampled" not in page
         assert "0.00 s" not in page
         assert "over time" not in page
         assert f"Probability {content['faces'][0]['probability']:.3f}" in page
@@ -99,10 +99,10 @@ def test_what_real_life_brings_is_judged_and_filmed(kind: str, head: Frames, sma
     np.testing.assert_allclose(made.times, source.times, atol=2e-3)
     width, height = content["file"]["width"], content["file"]["height"]
     assert (width < height) == (kind == "upright") or kind == "two people"
-    with av.open(str(tmp_path / "out/annotated.mp4")) as film, av.open(str(path)) as old:
-        assert len(film.streams.audio) == len(old.streams.audio)
+    with av.open(str(tmp_path / "out/annotated.mp4")) as copy, av.open(str(path)) as old:
+        assert len(copy.streams.audio) == len(old.streams.audio)
         if old.streams.audio:
-            heard = [[bytes(p) for p in c.demux(c.streams.audio[0]) if p.size] for c in (film, old)]
+            heard = [[bytes(p) for p in c.demux(c.streams.audio[0]) if p.size] for c in (copy, old)]
             assert heard[0] == heard[1]
     for face in content["faces"]:
         assert f"Probability of face {face['id']} over time" in page

@@ -19,7 +19,7 @@ from datamodules.faces.landmarks.face_mesh import FaceMesh
 from datamodules.runtime.errors import UserError
 from lightning_modules.trained_method import load, save
 from suite.__main__ import main
-from suite.detect.analyzer import Analyzer, Settings
+from suite.detect.analyzer import Analyzer, DetectSettings
 from suite.detect.pipeline import Limits
 from tests.fixtures.detecting import bomb, of_clips, pipeline, small
 from tests.fixtures.head_clips import Frames, head, write
@@ -44,7 +44,7 @@ def test_a_method_that_saw_other_faces_is_refused_by_name(
     for name, value in [("landmarks", "others"), *alike]:  # neither seen nor held by a square, and of the same bits
         save(replace(known, contract=known.contract | {"room": 0, name: value}), tmp_path / "alike")
         pipeline([tmp_path / "alike"])
-    data = FaceData(prepared=prepared, root=studio, index=index, read="videos", clip=3)
+    data = FaceData(prepared=prepared, root=studio, index=index, frame_source="videos", clip=3)
     folder = of_clips(data, tmp_path / "clips")
     content = json.loads((folder / "config.json").read_text())
     content["contract"]["landmarks"] = "others"
@@ -57,7 +57,7 @@ def test_a_method_that_saw_other_faces_is_refused_by_name(
     ("arguments", "reason"),
     [
         (["gone.mp4"], "gone.mp4: no such file"),
-        (["."], "has no videos and no pictures"),
+        (["."], "has no videos and no images"),
         (["run.txt", "--device", "tpu"], "device tpu"),
         (["run.txt", "--frames", "0"], "frames 0: must be above 0"),
         (["run.txt", "--usabel.side", "3"], "unknown key 'usabel.side', did you mean"),
@@ -81,14 +81,14 @@ def test_what_is_too_large_is_refused_before_it_is_decoded(head: Frames, small: 
     with pytest.raises(UserError, match=r"is 0.9 s long; the limit is 0.5 s"):
         looking.analyze(path, None, Limits(seconds=0.5))
     with pytest.raises(UserError, match=r"has 49152 pixels a frame; the limit is 1000"):
-        looking.analyze(path, None, Limits(pixels=1000))
+        looking.analyze(path, None, Limits(frame_pixels=1000))
     photograph = tmp_path / "photograph.jpg"
     cv2.imwrite(str(photograph), np.full((3024, 4032, 3), 90, np.uint8))
-    assert looking.analyze(photograph, None, Limits(pixels=1000)).verdict == "no verdict"
-    picture = tmp_path / "bomb.png"
-    picture.write_bytes(bomb(60_000, 60_000))
+    assert looking.analyze(photograph, None, Limits(frame_pixels=1000)).verdict == "no verdict"
+    image = tmp_path / "bomb.png"
+    image.write_bytes(bomb(60_000, 60_000))
     with pytest.raises(UserError, match=r"has 3600000000 pixels"):
-        looking.analyze(picture, None, Limits())
+        looking.analyze(image, None, Limits())
 
 
 def test_a_network_that_says_no_number_says_nothing(head: Frames, small: Path, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_network_that_says_no_number_says_nothing(head: Frames, small: Path, t
 
 def test_methods_of_the_same_name_are_called_by_their_paths(small: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(small, tmp_path / "2" / "small"))
-    analyzer = Analyzer([small, other], Settings(device="cpu"))
+    analyzer = Analyzer([small, other], DetectSettings(device="cpu"))
     assert [one.name for one in analyzer.methods] == [str(small), str(other)]
     with pytest.raises(UserError, match="was given twice"):
-        Analyzer([small, small], Settings(device="cpu"))
+        Analyzer([small, small], DetectSettings(device="cpu"))

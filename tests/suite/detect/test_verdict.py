@@ -20,7 +20,7 @@ BETWEEN = Thresholds(forged=0.6, unclear=0.3)
 
 def face(number: int, probability: float | None) -> FaceVerdict:
     track = Track(number)
-    about: dict[str, Any] = {"first": 0.0, "last": 1.0, "quality": {}, "left_out": {}, "said": []}
+    about: dict[str, Any] = {"first": 0.0, "last": 1.0, "quality": {}, "left_out": {}, "method_verdicts": []}
     reasons = ["too small"] if probability is None else []
     return FaceVerdict(track=track, probability=probability, thresholds=BETWEEN, reasons=reasons, **about)
 
@@ -45,18 +45,18 @@ def test_a_file_is_as_suspicious_as_the_most_suspicious_face_that_can_be_judged(
 
 
 @pytest.mark.parametrize(
-    ("forged_at", "unclear_at", "rule"),
+    ("forged_fpr", "unclear_fpr", "rule"),
     [
-        (0.0, 0.2, "forged_at 0: must be above 0 and below 1"),
-        (0.05, 1.0, "unclear_at 1: must be above 0 and below 1"),
-        (0.2, 0.05, r"unclear_at 0\.05: must be at least forged_at, 0\.2"),
+        (0.0, 0.2, "forged_fpr 0: must be above 0 and below 1"),
+        (0.05, 1.0, "unclear_fpr 1: must be above 0 and below 1"),
+        (0.2, 0.05, r"unclear_fpr 0\.05: must be at least forged_fpr, 0\.2"),
     ],
 )
 def test_shares_that_are_none_or_the_wrong_way_round_are_refused(
-    forged_at: float, unclear_at: float, rule: str
+    forged_fpr: float, unclear_fpr: float, rule: str
 ) -> None:
     with pytest.raises(UserError, match=rule):
-        Rates(forged_at=forged_at, unclear_at=unclear_at)
+        Rates(forged_fpr=forged_fpr, unclear_fpr=unclear_fpr)
 
 
 def test_what_became_of_validation_is_counted_by_verdict() -> None:
@@ -67,7 +67,7 @@ def test_what_became_of_validation_is_counted_by_verdict() -> None:
     assert (did.false_alarm_rate, did.miss_rate, did.alarm_rate, did.silent_rate) == ("0 %", "50 %", "5 %", "25 %")
     assert did.caution == ""
     assert "0 are called forged and 2 unclear, of 40 forged ones 20 and 10" in did.say()
-    wider = Performance.measure(mine, Rates(forged_at=0.2, unclear_at=0.5))
+    wider = Performance.measure(mine, Rates(forged_fpr=0.2, unclear_fpr=0.5))
     assert [row.reals for row in wider.rows] == [2, 8, 30]
 
 

@@ -108,7 +108,15 @@ def test_a_folder_for_the_hub_is_read_again_and_says_what_it_is(
 ) -> None:
     before = load(classifier(FaceData(prepared=prepared), tmp_path / "mine"))
     table = write_run(tmp_path / "tested") / "predictions.parquet"
-    told = ["export", "--checkpoint", str(before.path), "--out", str(tmp_path / "hub"), "--tested", str(table.parent)]
+    told = [
+        "export",
+        "--checkpoint",
+        str(before.path),
+        "--out",
+        str(tmp_path / "hub"),
+        "--tested_run",
+        str(table.parent),
+    ]
     with pytest.raises(SystemExit):
         main(told)
     assert "was tested with other weights" in capsys.readouterr().err
@@ -122,7 +130,7 @@ def test_a_folder_for_the_hub_is_read_again_and_says_what_it_is(
             str(before.path),
             "--out",
             str(tmp_path / "hub"),
-            "--tested",
+            "--tested_run",
             str(tmp_path / "tested"),
         ]
     )

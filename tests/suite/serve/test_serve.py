@@ -35,7 +35,7 @@ class Served:
 
     def __init__(self, checkpoint: Path, *options: str) -> None:
         command = [sys.executable, "-m", "suite", "serve", "--checkpoint", str(checkpoint), "--port", "0"]
-        usable = ["--usable.side", "20", "--usable.moments", "2", "--usable.sharpness", "0", "--frames", "8"]
+        usable = ["--usable.side", "20", "--usable.frames", "2", "--usable.sharpness", "0", "--frames", "8"]
         self.process = subprocess.Popen(
             [*command, *usable, "--device", "cpu", *options],
             cwd=ROOT,
@@ -81,7 +81,7 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(small: Path) -> Iterator[Served]:
-    server = Served(small, "--bounds.megabytes", "2", "--bounds.seconds", "60", "--limits.seconds", "20")
+    server = Served(small, "--bounds.max_megabytes", "2", "--bounds.analysis_seconds", "60", "--limits.seconds", "20")
     try:
         yield server
     finally:
@@ -127,7 +127,7 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     "large dimensions": (lambda clip: bomb(60_000, 60_000), "has 3600000000 pixels a frame"),
     "other files": (lambda clip: b"ffconcat version 1.0\nfile /etc/passwd\n", "in no container that is read"),
     "a script": (lambda clip: b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", "clip.mp4: "),
-    "random bytes as a picture": (
+    "random bytes as an image": (
         lambda clip: b"\xff\xd8\xff" + np.random.default_rng(0).bytes(5000),
         "clip.mp4: ",
     ),
@@ -156,7 +156,7 @@ def test_no_file_makes_the_server_open_another_address(served: Served) -> None:
 
 
 def test_who_sends_too_slowly_makes_nobody_wait(small: Path, clip: bytes) -> None:
-    server = Served(small, "--bounds.sending", "1", "--bounds.waiting", "1")
+    server = Served(small, "--bounds.upload_seconds", "1", "--bounds.max_waiting", "1")
     try:
         host, port = server.address.removeprefix("http://").split(":")
         head = f"POST /files HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100\r\n\r\nx".encode()
@@ -201,7 +201,7 @@ def test_pages_of_others_cannot_use_it(served: Served, clip: bytes) -> None:
 
 
 def test_what_takes_too_long_is_ended_and_the_next_file_is_judged(small: Path, clip: bytes, tmp_path: Path) -> None:
-    server = Served(small, "--bounds.seconds", "0.05", "--bounds.keep", "1")
+    server = Served(small, "--bounds.analysis_seconds", "0.05", "--bounds.keep_seconds", "1")
     try:
         job = server.send(clip)
         assert job["state"] == "failed"
@@ -241,19 +241,19 @@ def test_a_browser_uploads_a_video_and_shows_what_was_found(served: Served, head
         result.locator("#verdict").wait_for()
         assert result.locator("b").count() == 0
         [frame] = [one for one in page.frames if one.url.endswith("page.html")]
-        film = "document.getElementById('film')"
-        ready = f"new Promise(end => {{ const look = () => {film}.readyState > 1 || {film}.error ? end()"
+        video = "document.getElementById('video')"
+        ready = f"new Promise(end => {{ const look = () => {video}.readyState > 1 || {video}.error ? end()"
         ready += " : setTimeout(look, 50); look(); })"
         frame.evaluate(ready)
-        seen = frame.evaluate(f"[{film}.videoWidth, {film}.duration, {film}.error]")
+        seen = frame.evaluate(f"[{video}.videoWidth, {video}.duration, {video}.error]")
         assert seen[0] == head.shape[2]
         assert abs(seen[1] - len(head) / 25) < 0.15
         assert seen[2] is None
         result.locator(".frames button").last.click()
-        assert frame.evaluate(f"{film}.currentTime") > 0.1
+        assert frame.evaluate(f"{video}.currentTime") > 0.1
         assert frame.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
         assert frame.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
-        hidden = f"{film}.clientHeight - {film}.clientWidth * {film}.videoHeight / {film}.videoWidth"
+        hidden = f"{video}.clientHeight - {video}.clientWidth * {video}.videoHeight / {video}.videoWidth"
         assert frame.evaluate(hidden) >= 72  # room for the controls below the frames and their curve
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from datamodules.faces.detection.base import Detector, Found, overlap
+from datamodules.faces.detection.base import FaceDetector, Found, overlap
 from datamodules.faces.detection.blaze_face import SIDE, BlazeFace, cut, measure_roll, merge
 from datamodules.faces.detection.hog import HOG
 from datamodules.faces.tflite import MODELS
@@ -99,7 +99,7 @@ def test_a_known_face_is_followed_as_far_as_it_is_turned(degrees: float) -> None
 
 
 @pytest.mark.parametrize("detector", [BlazeFace(), HOG()])
-def test_nothing_is_followed_where_there_is_no_face(detector: Detector) -> None:
+def test_nothing_is_followed_where_there_is_no_face(detector: FaceDetector) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
     box = np.array([100, 80, 180, 160], np.float32)
     assert detector.find(noise, 38) == []

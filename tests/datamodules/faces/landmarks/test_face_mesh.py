@@ -13,8 +13,8 @@ from datamodules.faces.landmarks.base import FacePoints, NoLandmarks
 from datamodules.faces.landmarks.face_mesh import FaceMesh
 from datamodules.faces.landmarks.mesh_points import WEIGHTS, WEIGHTS_OF_EYES, convert_to_68
 from datamodules.studio.face import Expression
-from tests.fixtures.filming import filmed
 from tests.fixtures.portraits import PEOPLE, placed, portrait, turned
+from tests.fixtures.rendering import render_person
 
 
 def fit(image: Image, smallest: float = 60) -> FacePoints:
@@ -58,12 +58,12 @@ def test_a_turned_face_has_the_points_of_the_upright_one(degrees: float) -> None
 
 
 def test_a_face_is_followed_through_a_video_without_a_detector() -> None:
-    pictures, exact = filmed(1, 24)
+    images, exact = render_person(1, 24)
     model = FaceMesh()
-    last: FacePoints | None = fit(pictures[0], 38)
-    for picture, points in zip(pictures, exact, strict=True):
+    last: FacePoints | None = fit(images[0], 38)
+    for image, points in zip(images, exact, strict=True):
         assert last is not None
-        last = model.follow(picture, last)
+        last = model.follow(image, last)
         assert last is not None
         assert last.presence > 0.9
         assert np.median(differ(last.points, points)) < 0.06

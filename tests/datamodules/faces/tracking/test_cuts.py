@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from benchmarks.studies import staging
-from benchmarks.studies.staging import Picture, Staged
+from benchmarks.studies.staging import Image, Staged
 from datamodules.faces.tracking.cuts import Cuts
 
 SETS = [11, 12, 13, 14, 15, 17, 18]
 
 
-def shots(frames: Iterable[Picture]) -> list[int]:
+def shots(frames: Iterable[Image]) -> list[int]:
     cuts = Cuts()
     return [cuts.update(frame) for frame in frames]
 
@@ -69,6 +69,6 @@ def test_a_shot_that_comes_back_later_is_another() -> None:
     assert [numbers for i, numbers in enumerate(shots(frames)) if i in (0, 12, 41, 42, 53)] == [0, 1, 1, 2, 2]
 
 
-def test_pictures_of_one_colour_have_no_cut_between_them() -> None:
+def test_images_of_one_colour_have_no_cut_between_them() -> None:
     assert shots([np.full((90, 160, 3), value, np.uint8) for value in (90, 92, 91)]) == [0, 0, 0]
     assert shots([np.full((4, 4, 3), value, np.uint8) for value in (10, 200)]) == [0, 1]

@@ -91,7 +91,7 @@ def test_a_flash_ends_no_track(kind: str) -> None:
 
 def test_one_who_comes_between_two_searches_is_followed_back() -> None:
     staged = staging.follow_each_other(3, 4)
-    tracks = FaceTracker(BlazeFace(), FaceMesh(), every=69).track(staged.frames)
+    tracks = FaceTracker(BlazeFace(), FaceMesh(), search_every=69).track(staged.frames)
     come = next(track for track in tracks if track.frames[-1] == 69)
     first = int(np.flatnonzero(staged.share["4"] >= staging.SEEN)[0])
     assert come.frames == list(range(come.frames[0], 70))
@@ -102,11 +102,11 @@ def test_one_who_comes_between_two_searches_is_followed_back() -> None:
 def test_few_frames_are_kept_to_look_for_those_who_come(held: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pursuit, "HELD", held)
     staged = staging.stage_hidden(3, 1.0)
-    tracker = FaceTracker(BlazeFace(), FaceMesh(), every=30)
+    tracker = FaceTracker(BlazeFace(), FaceMesh(), search_every=30)
     started, most = tracker.start(), 0
     for frame in staged.frames:
         started.update(frame)
-        most = max(most, len(started.recent))
+        most = max(most, len(started.pending))
     assert most <= min(30 + pursuit.SEARCH_LOST, 1 + held // staged.frames[0].nbytes)
     assert most > 2
 
@@ -144,7 +144,7 @@ def test_people_of_one_scene_differ_more_than_one_person_in_time() -> None:
         assert max(similarity(looks[mine][0], look) for look in looks[others]) < pursuit.KEEP
 
 
-def test_a_brighter_picture_looks_the_same() -> None:
+def test_a_brighter_image_looks_the_same() -> None:
     staged = staging.side_by_side(0, 4)
     frame, box = staged.frames[0], staging.box_of(staged.points["0"][0])
     brighter = cv2.convertScaleAbs(frame, alpha=1.15)
@@ -154,13 +154,13 @@ def test_a_brighter_picture_looks_the_same() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "rule"),
     [
-        ("every", 0, "at least 1"),
-        ("smallest", 0, "at least 1"),
-        ("shortest", -1, "at least 0"),
-        ("smooth", -0.5, "at least 0"),
-        ("smooth", float("nan"), "at least 0"),
-        ("steady", -1, "at least 0"),
-        ("room", 0.5, "0, or at least 1"),
+        ("search_every", 0, "at least 1"),
+        ("min_face", 0, "at least 1"),
+        ("min_frames", -1, "at least 0"),
+        ("landmark_smoothing", -0.5, "at least 0"),
+        ("landmark_smoothing", float("nan"), "at least 0"),
+        ("box_smoothing", -1, "at least 0"),
+        ("landmark_margin", 0.5, "0, or at least 1"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(name: str, value: float, rule: str) -> None:

@@ -1,4 +1,4 @@
-"""Who is followed where it is hard: out of the picture, through damage, between two searches."""
+"""Who is followed where it is hard: out of the image, through damage, between two searches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.fixtures.portraits import placed
 
 TRACKERS: dict[str, Callable[[], FaceTracker]] = {
     "mesh": lambda: FaceTracker(BlazeFace(), FaceMesh()),
-    "HOG": lambda: FaceTracker(HOG(), NoLandmarks(), smallest=100),
+    "HOG": lambda: FaceTracker(HOG(), NoLandmarks(), min_face=100),
 }
 both = pytest.mark.parametrize("kind", TRACKERS)
 
@@ -38,9 +38,7 @@ class Counting(BlazeFace):
 
 @both
 @pytest.mark.parametrize("way", [(-40, 0), (40, 0), (0, -40), (0, 40)])
-def test_a_face_may_leave_the_picture_at_a_run(
-    kind: str, way: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_face_may_leave_the_image_at_a_run(kind: str, way: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     still, _ = placed(0, 250, 640, 360)
 
     def shifted(t: int) -> Image:
@@ -58,7 +56,7 @@ def test_a_face_may_leave_the_picture_at_a_run(
     monkeypatch.setattr(tracker.detector, "follow", note)
     (track,) = tracker.track(frames)
     boxes = np.stack(asked)
-    assert (boxes[:, 2:] > 0).all()  # where there is no picture nobody looks
+    assert (boxes[:, 2:] > 0).all()  # where there is no image nobody looks
     assert (boxes[:, :2] < (1280, 720)).all()
     assert 12 <= track.frames[-1] < 32
     assert track.frames[0] == 0
@@ -71,7 +69,7 @@ def test_a_face_may_leave_the_picture_at_a_run(
 def test_beside_an_image_are_the_pixels_of_its_edge(box: tuple[int, ...], roll: float) -> None:
     image = np.full((720, 1280, 3), 50, np.uint8)
     image[12:-12, 12:-12] = 200
-    assert (View(image, np.array(box, np.float32), 1.5, 64, roll).picture == 50).all()
+    assert (View(image, np.array(box, np.float32), 1.5, 64, roll).image == 50).all()
 
 
 def test_the_first_search_waits_for_a_frame_that_is_not_damaged() -> None:
@@ -89,7 +87,7 @@ def test_many_damaged_frames_do_not_count_as_searched(monkeypatch: pytest.Monkey
 
 def test_a_search_that_is_due_on_a_damaged_frame_waits_for_the_next() -> None:
     detector = Counting()
-    started = FaceTracker(detector, FaceMesh(), every=10).start(damaged=[10, 21])
+    started = FaceTracker(detector, FaceMesh(), search_every=10).start(damaged=[10, 21])
     seen = []
     for i, frame in enumerate(staging.one_shot(0, 24, 1011).frames):
         before = detector.searches
@@ -142,7 +140,7 @@ def test_another_face_in_the_same_place_after_a_cut_that_nobody_sees_is_another(
 
 @both
 @pytest.mark.parametrize("scene", [(staging.stage_replaced, 1, 2), (staging.follow_each_other, 3, 4)])
-def test_two_people_of_a_black_and_white_film_stay_two(
+def test_two_people_of_a_black_and_white_video_stay_two(
     kind: str, scene: tuple[Callable[..., staging.Staged], int, int]
 ) -> None:
     staged = scene[0](*scene[1:])
@@ -175,6 +173,6 @@ def test_few_frames_are_kept_also_while_nobody_can_tell_who_came_back(monkeypatc
     started, most = TRACKERS["mesh"]().start(), 0
     for frame in staged.frames:
         started.update(frame)
-        most = max(most, len(started.recent))
+        most = max(most, len(started.pending))
     assert 2 < most <= 4
     assert len(started.tracks) == 2
