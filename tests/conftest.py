@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,9 +20,11 @@ from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.manifest import Video
 from datamodules.media.video import Auto
 from datamodules.prepared.prepare import Recipe, prepare_all
+from datamodules.runtime import process_pool
 from datamodules.studio.build import Plan, build
 from lightning_modules.metrics import bootstrap
 from tests.fixtures.prepared_sets import rename
+from tests.fixtures.processes import START, run_ranks
 from tests.fixtures.studio_only_landmarks import train_predictor
 from tests.fixtures.trees import Material
 
@@ -32,6 +33,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests sta
 ROOT = Path(__file__).parents[1]
 settings.register_profile("suite", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("suite")
+process_pool.START = START  # workers need not import what they work with
 SLOW = ("test_runner.py", "test_ray_cluster.py", "test_wandb.py", "test_export.py", "test_serve.py")  # minutes each
 PLAN = Plan(size="tiny", seed=0, difficulty=0.3)
 
@@ -110,10 +112,10 @@ def data(prepared: Path) -> FaceData:
     return FaceData(prepared=prepared, batch_size=4, num_workers=0, draws=4, eval_clips=8)
 
 
-def suite(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own."""
-    command = [sys.executable, "-m", "suite", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=timeout)
+def suite(*arguments: str, timeout: float = 300, ranks: int = 1) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, or in several that train together."""
+    options = ("--trainer.devices", str(ranks), "--trainer.strategy", "ddp") if ranks > 1 else ()
+    return run_ranks(*arguments, *options, ranks=ranks, timeout=timeout)
 
 
 def small_fit(prepared: Path, run: Path, *options: str) -> list[str]:
@@ -134,12 +136,11 @@ def preparing(studio: Path, out: Path) -> list[str]:
 @pytest.fixture(scope="session")
 def two_processes(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that two real processes trained."""
-    options = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_size", "4"]
 
     def train(out: Path) -> None:
         recorder = ["--trainer.callbacks+=tests.fixtures.recorder.Recorder"]
         recorder += ["--trainer.callbacks.path", str(out / "seen")]
-        done = suite(*small_fit(prepared, out / "run", *options, *recorder))
+        done = suite(*small_fit(prepared, out / "run", "--data.batch_size", "4", *recorder), ranks=2)
         assert done.returncode == 0, done.stderr[-2000:]
 
     return shared(tmp_path_factory, "two", train) / "run"

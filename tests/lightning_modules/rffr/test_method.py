@@ -140,8 +140,7 @@ def test_two_processes_train_the_detector_and_one_tests_it_without_the_first_sta
     weights = tmp_path / "stage.ckpt"
     weights.write_bytes((stage_one / "checkpoints/best.ckpt").read_bytes())
     given = ["--model.generator_weights", str(weights), "--model.passes", "4"]
-    two = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
-    done = suite(*fit(prepared, tmp_path / "run", *given, *two))
+    done = suite(*fit(prepared, tmp_path / "run", *given), ranks=2)
     assert done.returncode == 0, done.stderr[-2000:]
     state = torch.load(tmp_path / "run/checkpoints/best.ckpt", weights_only=True)["state_dict"]
     wanted = torch.load(weights, weights_only=True)["state_dict"]
