@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import multiprocessing
 import os
 import subprocess
 from collections.abc import Callable
@@ -24,10 +25,11 @@ from datamodules.runtime import process_pool
 from datamodules.studio.build import Plan, build
 from lightning_modules.metrics import bootstrap
 from tests.fixtures.prepared_sets import rename
-from tests.fixtures.processes import START, run_ranks
+from tests.fixtures.processes import START, forked_commands, run_ranks
 from tests.fixtures.studio_only_landmarks import train_predictor
 from tests.fixtures.trees import Material
 
+__all__ = ["forked_commands"]  # a fixture
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests start
 ROOT = Path(__file__).parents[1]
@@ -44,7 +46,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def one_thread() -> None:
+def cheap_processes() -> None:
+    multiprocessing.set_forkserver_preload(["tests.fixtures.preloaded"])
     # more threads than cores wait for each other
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -98,6 +101,27 @@ def prepared(studio: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="session")
+def swaps(studio: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The studio with its real videos and one forgery, for what prepares it again: 16 videos."""
+
+    def link(out: Path) -> None:
+        kept = [path for path in studio.rglob("*.mp4") if {"Swap", "original_sequences"} & set(path.parts)]
+        for path in [*studio.glob("*.json"), *(path for path in kept if "c40" not in path.parts)]:
+            (out / path.relative_to(studio)).parent.mkdir(parents=True, exist_ok=True)
+            (out / path.relative_to(studio)).hardlink_to(path)
+
+    return shared(tmp_path_factory, "swaps", link)
+
+
+@pytest.fixture(scope="session")
+def prepared_swaps(swaps: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def fill(out: Path) -> None:
+        list(prepare_all(list(index(swaps)), swaps, out, recipe, workers=2))
+
+    return shared(tmp_path_factory, "prepared_swaps", fill)
+
+
+@pytest.fixture(scope="session")
 def visitors(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A second prepared set, of two forgeries."""
 
@@ -127,7 +151,7 @@ def small_fit(prepared: Path, run: Path, *options: str) -> list[str]:
 
 
 def preparing(studio: Path, out: Path) -> list[str]:
-    """Arguments that prepare what the fixture ``prepared`` holds."""
+    """Arguments that prepare as the fixtures do."""
     arguments = ["prepare", "--data", str(ROOT / "configs/data/studio.yaml"), "--data.root", str(studio)]
     arguments += ["--data.prepared", str(out), "--size", "64", "--frames", "8"]
     return [*arguments, "--workers", "2"]
