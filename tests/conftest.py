@@ -36,13 +36,13 @@ ROOT = Path(__file__).parents[1]
 settings.register_profile("suite", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("suite")
 process_pool.START = START  # workers need not import what they work with
-SLOW = ("test_runner.py", "test_ray_cluster.py", "test_wandb.py", "test_export.py", "test_serve.py")  # minutes each
+SLOW = ("test_cli.py", "test_export.py", "test_overfit.py", "test_runner.py", "test_interruptions.py", "test_serve.py")
 PLAN = Plan(size="tiny", seed=0, difficulty=0.3)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow files first: begun last, one process would be at them when the others are done."""
-    items.sort(key=lambda item: item.path.name not in SLOW)
+    items.sort(key=lambda item: SLOW.index(item.path.name) if item.path.name in SLOW else len(SLOW))
 
 
 @pytest.fixture(autouse=True, scope="session")

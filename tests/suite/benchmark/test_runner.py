@@ -193,12 +193,12 @@ def test_predictions_of_an_older_version_are_made_anew_by_the_next_call(
 
 
 def test_a_test_set_is_tested_degraded_with_faces_found_after_it(
-    sweep: Callable[..., list[str]], studio: Path, two_processes: Path, tmp_path: Path
+    sweep: Callable[..., list[str]], swaps: Path, prepared_swaps: Path, two_processes: Path, tmp_path: Path
 ) -> None:
     prepare = {"": {"change": {"size": 64, "frames": 8}}}
     command = sweep(
         methods={"plain": {"checkpoint": str(two_processes / "checkpoints/best.ckpt")}},
-        test={"studio": {"change": {"root": str(studio)}}},
+        test={"studio": {"change": {"root": str(swaps), "prepared": str(prepared_swaps)}}},
         degraded={"kinds": ["blur"], "severities": [5], "prepare": prepare},
     )
     main(command)
