@@ -40,6 +40,7 @@ def test_a_worker_killed_in_the_middle_changes_nothing(swaps: Path, prepared_swa
             victim = busy_worker(psutil.Process(process.pid))
         time.sleep(0.02)
     assert victim is not None, process.communicate()[1][-2000:]
+    assert victim.nice() == psutil.Process(process.pid).nice()  # it gives way to nobody
     os.kill(victim.pid, signal.SIGKILL)
     _, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors[-2000:]

@@ -149,9 +149,8 @@ def test_mask_videos_show_the_altered_region(studio: Path) -> None:
 
 
 @functools.cache
-def rendered(difficulty: float = PLAN.difficulty) -> dict[str, Video]:
+def rendered(plan: Plan = PLAN) -> dict[str, Video]:
     """The real video and all forgeries of one person before coding, by the name of their folder."""
-    plan = replace(PLAN, difficulty=difficulty)
     return {Path(video.folder).name: video for video in render(plan, TARGET, SOURCE)}
 
 
@@ -174,10 +173,11 @@ def grain(frames: list[np.ndarray], mask: np.ndarray) -> float:
 @pytest.mark.parametrize("method", list(FORGERIES))
 def test_a_faint_forgery_leaves_less_of_a_trace_than_an_obvious_one(method: str) -> None:
     def trace(difficulty: float) -> tuple[float, float]:
-        real, fake = rendered(difficulty)["youtube"], rendered(difficulty)[method]
-        mask = np.stack(fake.masks or [])[:8] > 0
-        change = np.abs(np.stack(real.frames[:8]).astype(int) - np.stack(fake.frames[:8])).mean()
-        return float(change), abs(np.log(grain(fake.frames[:8], mask) / grain(real.frames[:8], mask)))
+        videos = rendered(replace(SHORT, difficulty=difficulty))
+        real, fake = videos["youtube"], videos[method]
+        mask = np.stack(fake.masks or []) > 0
+        change = np.abs(np.stack(real.frames).astype(int) - np.stack(fake.frames)).mean()
+        return float(change), abs(np.log(grain(fake.frames, mask) / grain(real.frames, mask)))
 
     (obvious, coarse), (faint, fine) = trace(0), trace(1)
     if method == "Swap":  # another person is as different however well the face fits
