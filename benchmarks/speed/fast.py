@@ -14,47 +14,31 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.speed.faces import real_batch
-from benchmarks.speed.presets import Preset, presets
+from benchmarks.speed.presets import TINY_MAE, Preset
 from datamodules.face_data import FaceData
 from lightning_modules.base import Method
 from lightning_modules.mae.method import Recover
 from lightning_modules.mae.network import MAE
 from lightning_modules.training.precision import GPUPrecision
 
-COUNTED = 6  # steps of the profile
 AS_SHIPPED = "gpu"  # precision as configs/hardware/gpu.yaml has it: bfloat16, channels last, fused
 
 
 class Events(Callback):
-    """The end of each step on the device's own clock, without making it wait; kernels of the last steps."""
+    """The end of each step on the device's own clock, without making it wait."""
 
     def __init__(self, warm_up: int, steps: int, device: torch.device) -> None:
         self.warm_up, self.steps, self.device = warm_up, steps, device
         self.ends: list[Any] = []
-        self.profile: Any = None
-        self.kernel_ms = float("nan")
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: object) -> None:
-        if len(self.ends) <= self.warm_up + self.steps:
-            self.ends.append(mark(self.device))
-        if len(self.ends) == self.warm_up + self.steps and self.profile is None:
-            self.profile = profile(activities=[ProfilerActivity.CUDA if self.is_on_gpu else ProfilerActivity.CPU])
-            self.profile.__enter__()
-            self.first = trainer.global_step
+        self.ends.append(mark(self.device))
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        if self.is_on_gpu:
+        if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        if self.profile is not None:
-            self.profile.__exit__(None, None, None)
-            self.kernel_ms = kernel_ms(self.profile) / max(1, trainer.global_step - self.first)
-
-    @property
-    def is_on_gpu(self) -> bool:
-        return self.device.type == "cuda"
 
     def milliseconds(self) -> list[float]:
         ends = self.ends[self.warm_up : self.warm_up + self.steps]
@@ -72,11 +56,6 @@ def mark(device: torch.device) -> Any:
 def span(a: Any, b: Any) -> float:
     """Milliseconds."""
     return 1000 * (b - a) if isinstance(a, float) else float(a.elapsed_time(b))
-
-
-def kernel_ms(recorded: Any) -> float:
-    """Time in which the device worked, of everything that was recorded."""
-    return sum(event.self_device_time_total for event in recorded.key_averages()) / 1000
 
 
 def time_bare(method: Method, preset: Preset, device: torch.device, precision: str, steps: int) -> dict[str, float]:
@@ -130,10 +109,10 @@ def suite(
 ) -> dict[str, float]:
     """
     Args:
-        watched_by: Another callback, in place of the count of kernels.
+        watched_by: Another callback, in place of the times.
     """
     warm_up = 5
-    total = warm_up + steps + COUNTED + 1
+    total = warm_up + steps + 1
     arguments: dict[str, Any] = {
         "prepared": studio / preset.folder,
         "root": studio,
@@ -165,11 +144,7 @@ def suite(
         return {}
     ms = median(events.milliseconds())
     samples = preset.batch * (2 if "synthesis" in preset.data else 1)
-    out = {"ms": round(ms, 2), "samples_per_s": round(1000 * samples / ms, 1)}
-    if device.type == "cuda":
-        out["kernel_ms"] = round(events.kernel_ms, 2)
-        out["waiting"] = round(max(0.0, 1 - events.kernel_ms / ms), 3)
-    return out
+    return {"ms": round(ms, 2), "samples_per_s": round(1000 * samples / ms, 1)}
 
 
 @contextmanager
@@ -190,43 +165,27 @@ def write_generator(folder: Path, generator: MAE) -> Path:
     return path
 
 
+def build(preset: Preset, folder: Path, tiny: bool) -> Method:
+    if not preset.needs_generator:
+        return preset.build()
+    return preset.build(generator=write_generator(folder, MAE(**TINY_MAE) if tiny else MAE()))
+
+
 def measure(
-    name: str, preset: Preset, studio: Path, device: torch.device, precision: str, steps: int, workers: int, tiny: bool
+    preset: Preset, studio: Path, device: torch.device, precision: str, steps: int, workers: int, tiny: bool
 ) -> dict[str, Any]:
-    """One row of the table; a network that does not fit in memory is tried with half its batch, in two passes."""
+    """One row of the table."""
     row: dict[str, Any] = {"precision": precision, "batch": preset.batch}
     try:
-        given: dict[str, Any] = {}
-        if preset.needs_generator:
-            from benchmarks.speed.presets import TINY_MAE
-
-            given["generator"] = write_generator(studio, MAE(**TINY_MAE) if tiny else MAE())
-        method = preset.build(**given)
         alone: dict[str, Any] = {}
         with measured_memory(device, alone):
-            alone |= time_bare(method.to(device), preset, device, precision, steps)
+            alone |= time_bare(build(preset, studio, tiny).to(device), preset, device, precision, steps)
         row["bare"] = alone
         whole: dict[str, Any] = {}
         with measured_memory(device, whole):
-            whole |= suite(preset.build(**given), preset, studio, device, precision, steps, workers)
+            whole |= suite(build(preset, studio, tiny), preset, studio, device, precision, steps, workers)
         row["suite"] = whole
         row["suite_over_bare"] = round(whole["ms"] / alone["ms"], 3)
     except torch.OutOfMemoryError:
         row["error"] = "out of memory"
-    except Exception as failure:  # one row must not cost the others
-        row["error"] = f"{type(failure).__name__}: {failure}"[:400]
-    print(name, row, flush=True)
     return row
-
-
-def table(
-    studio: Path, device: torch.device, tiny: bool, steps: int, workers: int, wanted: list[str], precision: str
-) -> Iterator[tuple[str, Any]]:
-    """
-    Args:
-        wanted: Rows whose names begin with one of these; all without any.
-    """
-    for name, preset in presets(tiny).items():
-        if wanted and not any(name.startswith(one) for one in wanted):
-            continue
-        yield name, measure(name, preset, studio, device, precision, steps, workers, tiny)

@@ -6,8 +6,9 @@ without a network lacks.
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,11 +17,11 @@ from jsonargparse import auto_cli
 
 from benchmarks.record import record
 from benchmarks.speed import decode, fast, learn, profiles, right
-from benchmarks.speed.presets import presets
+from benchmarks.speed.presets import Preset, presets
+from benchmarks.speed.watched_rows import measure_rows
 
 Stage = Literal["right", "studio", "fast", "profile", "decode", "learn", "detect"]
 STAGES: list[Stage] = ["right", "studio", "fast", "profile", "decode", "learn", "detect"]
-PROFILED = ("LAA-Net", "LAA-Net B4, 8 pairs", "CLIP ViT-L, norms")
 
 
 def gpu(
@@ -36,6 +37,7 @@ def gpu(
     minutes: float = 3.0,
     trunk: Path | None = None,
     seconds: float = 60.0,
+    row_seconds: float = 90.0,
     people: Literal["tiny", "small"] = "small",
 ) -> None:
     """Measure, print, and keep each stage as data.
@@ -53,18 +55,29 @@ def gpu(
         minutes: Length of the real training.
         trunk: State dict of tf_efficientnet_lite0 to start that training from; random weights without it.
         seconds: Length of the video that is scored.
+        row_seconds: Time that one row of a table may take.
         people: Size of the studio that is filmed.
     """
     torch.set_float32_matmul_precision("high")
     place, studio, run = torch.device(device), work / "studio", work / "run"
     work.mkdir(parents=True, exist_ok=True)
 
-    def profile() -> dict[str, Any]:
-        found = {}
-        for name, preset in presets(tiny).items():
-            if name in PROFILED:
-                found[name] = profiles.profile_steps(preset.build(), preset, studio, place, precision, workers)
-        return found
+    rows = {name: preset for name, preset in presets(tiny).items() if not wanted or name.startswith(tuple(wanted))}
+
+    def time_rows() -> dict[str, Any]:
+        measure = functools.partial(
+            fast.measure, studio=studio, device=place, precision=precision, steps=steps, workers=workers, tiny=tiny
+        )
+        each = {name: functools.partial(measure, preset=preset) for name, preset in rows.items()}
+        return measure_rows("gpu_fast", each, out, row_seconds)
+
+    def profile_rows() -> dict[str, Any]:
+        def profile(preset: Preset) -> dict[str, Any]:
+            method = fast.build(preset, studio, tiny)
+            return profiles.profile_steps(method, preset, studio, place, precision, workers)
+
+        each = {name: functools.partial(profile, preset) for name, preset in rows.items()}
+        return measure_rows("gpu_profile", each, out, row_seconds)
 
     def person() -> Path:
         return min(studio.glob("original_sequences/*/c23/videos/*.mp4"))
@@ -72,8 +85,8 @@ def gpu(
     what: dict[Stage, Callable[[], Any]] = {
         "right": lambda: right.check(device, tiny, wanted),
         "studio": lambda: learn.make_studio(studio, people, 64 if tiny else 256, workers or 2),
-        "fast": lambda: fast.table(studio, place, tiny, steps, workers, wanted, precision),
-        "profile": profile,
+        "fast": time_rows,
+        "profile": profile_rows,
         "decode": lambda: decode.frames_per_second(person(), work, place, 1 if tiny else 10),
         "learn": lambda: learn.train(studio, run, trunk, minutes, workers, small_options() if tiny else gpu_options()),
         "detect": lambda: decode.detect(run / "checkpoints" / "last.ckpt", person(), work, place, seconds),
@@ -85,13 +98,6 @@ def gpu(
         print(f"== {stage}", flush=True)
         try:
             result = what[stage]()
-            if isinstance(result, Iterator):  # a row that is done stays, whatever becomes of the next
-                rows: dict[str, Any] = {}
-                for name, row in result:
-                    rows[name] = row
-                    record(f"gpu_{stage}_part", rows, out)
-                (out / f"gpu_{stage}_part.json").unlink(missing_ok=True)
-                result = rows
         except Exception as failure:  # the other stages are worth their time all the same
             print(f"== {stage}: {type(failure).__name__}: {failure}", flush=True)
             continue

@@ -19,4 +19,8 @@ if [ -n "${SITE:-}" ] && [ ! -e "$WORK/site/done" ]; then
 fi
 export PYTHONPATH="$PWD:$WORK/site${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 WANDB_MODE=offline
 nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader || true
-exec "$PYTHON" -m benchmarks.speed.gpu --out "$OUT" --work "$WORK" ${TRUNK:+--trunk "$TRUNK"} "$@"
+until "$PYTHON" -m benchmarks.speed.gpu --out "$OUT" --work "$WORK" ${TRUNK:+--trunk "$TRUNK"} "$@"; do
+    size=$(stat -c %s "$OUT/gpu_stacks.txt" 2>/dev/null || echo 0)
+    [ "$size" -gt "${before:-0}" ] || exit 1
+    before=$size # a row hung and is left out
+done

@@ -9,7 +9,7 @@ from jsonargparse import auto_cli
 
 from datamodules.datasets.ffpp import index
 from datamodules.faces.tracking.tracker import FaceTracker
-from datamodules.media.video import Decord
+from datamodules.media.video import Auto
 from datamodules.prepared.prepare import Recipe, prepare_all
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.process_pool import Job, run
@@ -68,7 +68,7 @@ def cast(
         print(f"\rfilmed {done} of {len(work)}", end="")
     rows = [row for row in index(out) if row.compression == "c23"]
     for name, margin in (("prepared", 1.3), ("prepared_m15", 1.5)):
-        recipe = Recipe(decoder=Decord(), tracker=FaceTracker(), size=side, margin=margin)
+        recipe = Recipe(decoder=Auto(), tracker=FaceTracker(), size=side, margin=margin)
         for done, total in prepare_all(rows, out, out / name, recipe, workers):
             print(f"\r{name}: {done} of {total}", end="")
 

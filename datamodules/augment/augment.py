@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor, nn
@@ -111,6 +111,8 @@ class Augment(nn.Module):
                 self.part(batch, slice(start, start + step), self.draws(min(step, b - start), t, *size))
         else:  # at once, from the numbers that a CPU would have drawn for each part
             drawn = [self.draws(min(step, b - start), t, *size) for start in range(0, b, step)]
+            # the noise, megabytes for each image, is put together where it is wanted
+            drawn = [replace(one, noise=one.noise.to(batch.frames.device, non_blocking=True)) for one in drawn]
             together = {f.name: torch.cat([getattr(one, f.name) for one in drawn]) for f in fields(Draws)}
             self.part(batch, slice(0, b), Draws(**together))
         return batch
@@ -222,9 +224,9 @@ class Augment(nn.Module):
         if not wanted.any():
             return images
         level = d.level[wanted].repeat_interleave(t)[:, None, None, None]
-        rows, noise = move([frames_of(wanted, t), d.noise * level], images.device)
+        rows, level = move([frames_of(wanted, t), level], images.device)
         images = images.clone()
-        images[rows] = (images[rows] + noise).clamp_(0, 1)
+        images[rows] = (images[rows] + d.noise * level).clamp_(0, 1)
         return images
 
     def apply_rescale(self, images: Tensor, t: int, d: Draws) -> Tensor:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,34 @@ def test_the_table_of_times_has_the_suite_beside_a_bare_loop(results: Path) -> N
     row = json.loads((results / "gpu_fast.json").read_text())["result"]["classifier"]
     assert row["suite"]["ms"] > 0
     assert row["bare"]["ms"] > 0
+
+
+def test_the_profile_counts_operations(results: Path) -> None:
+    row = json.loads((results / "gpu_profile.json").read_text())["result"]["classifier"]
+    assert row["operations"] > 100
+
+
+def test_a_row_that_hangs_is_left_out_by_the_next_call_and_its_stack_is_kept(tmp_path: Path) -> None:
+    script = """
+import sys, time
+from pathlib import Path
+from benchmarks.speed.watched_rows import measure_rows
+
+def fail():
+    raise ValueError("of this row alone")
+
+rows = {"quick": lambda: {"ms": 1}, "hangs": lambda: time.sleep(60), "fails": fail, "last": lambda: {"ms": 2}}
+print(measure_rows("table", rows, Path(sys.argv[1]), 0.5))
+"""
+    call = [sys.executable, "-c", script, str(tmp_path)]
+    first = subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
+    assert first.returncode == 1
+    assert 'File "<string>", line 9 in <lambda>' in (tmp_path / "gpu_stacks.txt").read_text()
+    second = subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
+    rows = ast.literal_eval(second.stdout.splitlines()[-1])
+    assert rows["hangs"] == {"error": "did not end in 0.5 s; gpu_stacks.txt says where it was"}
+    assert rows["fails"] == {"error": "ValueError: of this row alone"}
+    assert (rows["quick"], rows["last"]) == ({"ms": 1}, {"ms": 2})
 
 
 def test_a_method_that_differs_on_the_device_is_not_right(monkeypatch: pytest.MonkeyPatch) -> None:
