@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
+import multiprocessing
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,28 +21,33 @@ from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.manifest import Video
 from datamodules.media.video import Auto
 from datamodules.prepared.prepare import Recipe, prepare_all
+from datamodules.runtime import process_pool
 from datamodules.studio.build import Plan, build
 from lightning_modules.metrics import bootstrap
 from tests.fixtures.prepared_sets import rename
+from tests.fixtures.processes import START, forked_commands, run_ranks
 from tests.fixtures.studio_only_landmarks import train_predictor
 from tests.fixtures.trees import Material
 
+__all__ = ["forked_commands"]  # a fixture
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests start
 ROOT = Path(__file__).parents[1]
 settings.register_profile("suite", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("suite")
-SLOW = ("test_runner.py", "test_ray_cluster.py", "test_wandb.py", "test_export.py", "test_serve.py")  # minutes each
+process_pool.START = START  # workers need not import what they work with
+SLOW = ("test_cli.py", "test_export.py", "test_overfit.py", "test_runner.py", "test_interruptions.py", "test_serve.py")
 PLAN = Plan(size="tiny", seed=0, difficulty=0.3)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow files first: begun last, one process would be at them when the others are done."""
-    items.sort(key=lambda item: item.path.name not in SLOW)
+    items.sort(key=lambda item: SLOW.index(item.path.name) if item.path.name in SLOW else len(SLOW))
 
 
 @pytest.fixture(autouse=True, scope="session")
-def one_thread() -> None:
+def cheap_processes() -> None:
+    multiprocessing.set_forkserver_preload(["tests.fixtures.preloaded"])
     # more threads than cores wait for each other
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -96,6 +101,27 @@ def prepared(studio: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="session")
+def swaps(studio: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The studio with its real videos and one forgery, for what prepares it again: 16 videos."""
+
+    def link(out: Path) -> None:
+        kept = [path for path in studio.rglob("*.mp4") if {"Swap", "original_sequences"} & set(path.parts)]
+        for path in [*studio.glob("*.json"), *(path for path in kept if "c40" not in path.parts)]:
+            (out / path.relative_to(studio)).parent.mkdir(parents=True, exist_ok=True)
+            (out / path.relative_to(studio)).hardlink_to(path)
+
+    return shared(tmp_path_factory, "swaps", link)
+
+
+@pytest.fixture(scope="session")
+def prepared_swaps(swaps: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def fill(out: Path) -> None:
+        list(prepare_all(list(index(swaps)), swaps, out, recipe, workers=2))
+
+    return shared(tmp_path_factory, "prepared_swaps", fill)
+
+
+@pytest.fixture(scope="session")
 def visitors(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A second prepared set, of two forgeries."""
 
@@ -110,10 +136,10 @@ def data(prepared: Path) -> FaceData:
     return FaceData(prepared=prepared, batch_size=4, num_workers=0, draws=4, eval_clips=8)
 
 
-def suite(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own."""
-    command = [sys.executable, "-m", "suite", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=timeout)
+def suite(*arguments: str, timeout: float = 300, ranks: int = 1) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, or in several that train together."""
+    options = ("--trainer.devices", str(ranks), "--trainer.strategy", "ddp") if ranks > 1 else ()
+    return run_ranks(*arguments, *options, ranks=ranks, timeout=timeout)
 
 
 def small_fit(prepared: Path, run: Path, *options: str) -> list[str]:
@@ -125,7 +151,7 @@ def small_fit(prepared: Path, run: Path, *options: str) -> list[str]:
 
 
 def preparing(studio: Path, out: Path) -> list[str]:
-    """Arguments that prepare what the fixture ``prepared`` holds."""
+    """Arguments that prepare as the fixtures do."""
     arguments = ["prepare", "--data", str(ROOT / "configs/data/studio.yaml"), "--data.root", str(studio)]
     arguments += ["--data.prepared", str(out), "--size", "64", "--frames", "8"]
     return [*arguments, "--workers", "2"]
@@ -134,12 +160,11 @@ def preparing(studio: Path, out: Path) -> list[str]:
 @pytest.fixture(scope="session")
 def two_processes(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that two real processes trained."""
-    options = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_size", "4"]
 
     def train(out: Path) -> None:
         recorder = ["--trainer.callbacks+=tests.fixtures.recorder.Recorder"]
         recorder += ["--trainer.callbacks.path", str(out / "seen")]
-        done = suite(*small_fit(prepared, out / "run", *options, *recorder))
+        done = suite(*small_fit(prepared, out / "run", "--data.batch_size", "4", *recorder), ranks=2)
         assert done.returncode == 0, done.stderr[-2000:]
 
     return shared(tmp_path_factory, "two", train) / "run"

@@ -10,11 +10,15 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 Job = tuple[Callable[..., Any], tuple[Any, ...]]
 # processes share the cores already: with as many threads each, 14 on 16 cores took longer than 2 on 2
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+START: Literal["spawn", "forkserver"] = (
+    "spawn"  # dlib, decord and torch do not survive a fork of a process with threads
+)
 
 # looked up before any fork: nothing may be loaded between a fork and what follows it
 PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
@@ -36,9 +40,7 @@ def begin() -> None:
 
 def run(jobs: Iterable[Job], workers: int) -> Iterator[Any]:
     """Yields what each finished job returns. Left early, it ends the workers: what they write must be atomic."""
-    # spawned: dlib, decord and torch do not survive a fork of a process with threads
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, begin)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context(START), begin)
     todo = iter(jobs)
     running: set[Future[Any]] = set()
     try:

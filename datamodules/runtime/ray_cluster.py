@@ -40,6 +40,8 @@ def run(jobs: Iterable[Job], address: str, workers: int, one_gpu: bool = False) 
         raise UserError("--cluster needs Ray: pip install -e '.[cluster]' in the clone") from error
     here: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": 100 * 2**20}
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # of a local one: Ray's own 15 lets workers stand still where anything else runs, for minutes on 2 cores
+    os.environ.setdefault("RAY_worker_niceness", "0")
     try:
         reach(address)
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **(here if address == "local" else {}))

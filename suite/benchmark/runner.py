@@ -75,7 +75,8 @@ def run_sweep(sweep: Sweep, out: Path, workers: int, address: str | None = None)
         elif jobs:
             # more threads than cores wait for each other: two trainings with two each took eight times as long
             os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
-            yield from process_pool.run(jobs, workers)
+            # a job waits for its commands: one at a time needs no process to wait in
+            yield from process_pool.run(jobs, workers) if workers > 1 else (work(*given) for work, given in jobs)
 
     wanted = [condition for condition in sweep.conditions() if condition.kind is not None]
     for failure in spread([(degrade_test_set, (sweep, condition, out, here)) for condition in wanted], one_gpu=False):

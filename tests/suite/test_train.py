@@ -21,17 +21,21 @@ from suite.__main__ import main
 from suite.run_metrics import read_run, videos
 from tests.conftest import ROOT, small_fit, suite
 from tests.fixtures.pickled_code import Code
+from tests.fixtures.processes import run_ranks
 
 # those of a method are run with its configs in test_cli.py
 OVERLAYS = sorted(p for p in (ROOT / "configs/hardware").glob("*.yaml") if p.stem != "gpu")
 
 
-def test_a_checkpoint_with_code_in_it_is_refused(prepared: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_with_code_in_it_is_refused(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     mark = tmp_path / "was_here"
     torch.save({"state_dict": {}, "extra": Code(mark)}, tmp_path / "evil.ckpt")
-    done = suite(*["test", *small_fit(prepared, tmp_path / "run")[1:-2]], "--ckpt_path", str(tmp_path / "evil.ckpt"))
-    assert done.returncode == 2
-    assert "evil.ckpt: holds more than tensors and plain values" in done.stderr.splitlines()[-1]
+    with pytest.raises(SystemExit) as ended:
+        main(["test", *small_fit(prepared, tmp_path / "run")[1:-2], "--ckpt_path", str(tmp_path / "evil.ckpt")])
+    assert ended.value.code == 2
+    assert "evil.ckpt: holds more than tensors and plain values" in capsys.readouterr().err.splitlines()[-1]
     assert not mark.exists()
 
 
@@ -120,12 +124,9 @@ def test_the_last_checkpoint_is_that_of_the_last_epoch_and_not_of_the_last_bette
 
 def test_two_processes_test_as_one_does(prepared: Path, two_processes: Path, tmp_path: Path) -> None:
     tables = {}
-    for name, options in {
-        "one": ["--trainer.devices", "1"],
-        "two": ["--trainer.devices", "2", "--trainer.strategy", "ddp"],
-    }.items():
-        arguments = ["test", *small_fit(prepared, tmp_path / name)[1:-2], *options, "--data.batch_size", "5"]
-        done = suite(*arguments, "--ckpt_path", str(two_processes / "checkpoints/best.ckpt"))
+    for name, ranks in {"one": 1, "two": 2}.items():
+        arguments = ["test", *small_fit(prepared, tmp_path / name)[1:-2], "--data.batch_size", "5"]
+        done = suite(*arguments, "--ckpt_path", str(two_processes / "checkpoints/best.ckpt"), ranks=ranks)
         assert done.returncode == 0, done.stderr[-2000:]
         with (tmp_path / name / "test/metrics.csv").open() as f:
             metrics = {k: float(v) for k, v in next(csv.DictReader(f)).items() if k.startswith("test/")}
@@ -176,24 +177,22 @@ def test_the_prediction_table_holds_few_rows_in_memory() -> None:
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.stem)
 def test_every_overlay_trains(overlay: Path, prepared: Path, tmp_path: Path) -> None:
     arguments = small_fit(prepared, tmp_path / "run", "--trainer.limit_train_batches", "2")
-    devices = ["--trainer.devices", "2"] if overlay.stem == "ddp" else []
-    sync = ["--trainer.sync_batchnorm", "false"] if overlay.stem == "ddp" else []  # torch has it for GPUs only
-    done = suite(*arguments[:3], "--config", str(overlay), *arguments[3:], *devices, *sync)
-    assert done.returncode == 0, done.stderr[-2000:]
+    arguments[3:3] = ["--config", str(overlay)]
+    if overlay.stem == "ddp":  # Lightning starts the second process: with the words of the first
+        arguments += ["--trainer.devices", "2", "--trainer.sync_batchnorm", "false"]  # torch has that for GPUs only
+        command = [sys.executable, "-m", "suite", *arguments]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stderr[-2000:]
+    else:
+        main(arguments)
+    assert (tmp_path / "run/checkpoints/best.ckpt").is_file()
 
 
 def test_wandb_writes_an_offline_run_and_never_asks(prepared: Path, tmp_path: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")} | {"HOME": str(tmp_path)}
-    command = [sys.executable, "-m", "suite", *small_fit(prepared, tmp_path / "run", "--wandb", "suite-test")]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
+    # whose input is empty: it could not ask
+    done = run_ranks(
+        *small_fit(prepared, tmp_path / "run", "--wandb", "suite-test"), ranks=1, timeout=300, environment=environment
     )
     assert done.returncode == 0, done.stderr[-2000:]
     (offline,) = (tmp_path / "run/wandb").glob("offline-run-*")

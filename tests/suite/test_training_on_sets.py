@@ -77,8 +77,7 @@ def test_each_set_has_metrics_and_a_threshold_of_its_own_beside_those_of_all(alo
 
 def test_two_processes_train_and_measure_on_several_sets_as_one_does(alone: Path, config: Path) -> None:
     run = config.parent / "two"
-    ddp = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_size", "4"]
-    done = suite(*arguments(config, run, *ddp), timeout=600)
+    done = suite(*arguments(config, run, "--data.batch_size", "4"), ranks=2)
     assert done.returncode == 0, done.stderr[-2000:]
     for epoch in range(2):
         assert seen(run, epoch) == seen(alone, epoch)

@@ -183,8 +183,8 @@ def test_a_video_with_damaged_frames_or_masks_is_lost_and_not_coded_anew(tmp_pat
     assert list((tmp_path / "out").rglob("*.mp4")) == []
 
 
-def test_a_degraded_copy_is_prepared_as_any_data_set(studio: Path, tmp_path: Path) -> None:
-    config = ["--data", str(ROOT / "configs/data/studio.yaml"), "--data.root", str(studio)]
+def test_a_degraded_copy_is_prepared_as_any_data_set(swaps: Path, tmp_path: Path) -> None:
+    config = ["--data", str(ROOT / "configs/data/studio.yaml"), "--data.root", str(swaps)]
     copy = tmp_path / "copy"
     main(["degrade", *config, "--kind", "h264", "--severity", "2", "--out", str(copy), "--workers", "2"])
     arguments = preparing(copy, tmp_path / "prepared")

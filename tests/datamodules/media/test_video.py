@@ -160,11 +160,15 @@ def test_five_hundred_openings_do_not_leak(decoder: Decoder, tmp_path: Path) -> 
     assert process.num_threads() <= threads
 
 
+@pytest.fixture(scope="module")
+def large(folder: Path) -> Path:
+    return clips.write(folder / "large.mp4", length=150, size=(1280, 720))
+
+
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_nothing_decodes_on_after_a_read(decoder: Decoder, tmp_path: Path) -> None:
-    path = clips.write(tmp_path / "clip.mp4", length=150, size=(1280, 720))
+def test_nothing_decodes_on_after_a_read(decoder: Decoder, large: Path) -> None:
     process = psutil.Process()
-    decoder.read(path, [0])
+    decoder.read(large, [0])
     gc.collect()
     before, seconds = process.memory_info().rss, process.cpu_times().user
     time.sleep(1.0)

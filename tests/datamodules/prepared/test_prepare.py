@@ -61,27 +61,27 @@ def test_asked_twice_it_does_nothing(studio: Path, prepared: Path, recipe: Recip
 
 
 def test_killed_and_called_again_it_ends_as_if_never_stopped(
-    studio: Path, prepared: Path, recipe: Recipe, tmp_path: Path
+    swaps: Path, prepared_swaps: Path, recipe: Recipe, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "suite", *preparing(studio, out)]
+    command = [sys.executable, "-m", "suite", *preparing(swaps, out)]
     process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
-    while len(list((out / "parts").glob("[!.]*"))) < 6 and time.monotonic() < deadline:
+    while len(list((out / "parts").glob("[!.]*"))) < 3 and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     finished = {p.name: p.stat().st_mtime_ns for p in (out / "parts").glob("[!.]*")}
-    assert 6 <= len(finished) < 64
-    rows = [row for row in index(studio) if row.compression == "c23"]
-    steps = prepare_all(rows, studio, out, recipe, workers=2)
+    rows = list(index(swaps))
+    assert 3 <= len(finished) < len(rows) == 16
+    steps = prepare_all(rows, swaps, out, recipe, workers=2)
     redone = {p.name: p.stat().st_mtime_ns for p in (out / "parts").glob("[!.]*")} if next(steps) else {}
     assert redone == finished
     list(steps)
-    assert crops(out) == crops(prepared)
-    assert (out / "manifest.csv").read_text() == (prepared / "manifest.csv").read_text()
+    assert crops(out) == crops(prepared_swaps)
+    assert (out / "manifest.csv").read_text() == (prepared_swaps / "manifest.csv").read_text()
     images = {p.relative_to(out): p.read_bytes() for p in out.rglob("*.png")}
-    assert images == {p.relative_to(prepared): p.read_bytes() for p in prepared.rglob("*.png")}
+    assert images == {p.relative_to(prepared_swaps): p.read_bytes() for p in prepared_swaps.rglob("*.png")}
     assert not list(out.rglob("*.part"))
 
 

@@ -19,6 +19,7 @@ def test_a_worker_has_one_thread_unless_told_otherwise(
 ) -> None:
     for name in process_pool.ONE_THREAD:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(process_pool, "START", "spawn")  # as for users: a worker imports all itself
     if given is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", given)
     assert list(process_pool.run([(count_threads, ())], 1)) == [threads]

@@ -181,10 +181,9 @@ def test_meta_learning_trains_in_one_process(prepared: Path, stage_one: Path, tm
 
 
 def test_two_processes_stay_together_under_meta_learning(prepared: Path, stage_one: Path, tmp_path: Path) -> None:
-    two = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_size", "4"]
-    keeper = ["--trainer.callbacks+=tests.fixtures.recorder.Weights"]
+    keeper = ["--data.batch_size", "4", "--trainer.callbacks+=tests.fixtures.recorder.Weights"]
     keeper += ["--trainer.callbacks.path", str(tmp_path / "weights")]
-    done = suite(*arguments(prepared, tmp_path / "run", stage_one, *two, *keeper))
+    done = suite(*arguments(prepared, tmp_path / "run", stage_one, *keeper), ranks=2)
     assert done.returncode == 0, done.stderr[-2000:]
     one, other = (torch.load(tmp_path / f"weights.{rank}", weights_only=True) for rank in (0, 1))
     assert all(torch.equal(one[name], other[name]) for name in one)

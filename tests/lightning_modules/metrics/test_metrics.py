@@ -16,6 +16,7 @@ from sklearn import metrics as sk
 
 from lightning_modules.metrics import functional, pixel
 from lightning_modules.metrics.collections import pixel_metrics, score_metrics
+from tests.fixtures.processes import START
 
 
 def drawn(seed: int, n: int = 200, ties: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
@@ -255,7 +256,7 @@ def work(rank: int, world: int, folder: str) -> None:
 
 
 def test_two_processes_compute_what_one_computes(tmp_path: Path) -> None:
-    mp.spawn(work, (2, str(tmp_path)), nprocs=2)
+    mp.start_processes(work, (2, str(tmp_path)), nprocs=2, start_method=START)
     one = fill(0, 1)
     for rank in range(2):
         assert torch.load(tmp_path / f"{rank}.pt") == pytest.approx(one, abs=1e-6, nan_ok=True)

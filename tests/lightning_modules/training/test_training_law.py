@@ -133,9 +133,9 @@ def test_half_precision_climbs_too_and_comes_home() -> None:
 
 def test_two_processes_stay_together_and_log_each_step_once(prepared: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    options = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_size", "4", "--model.rho", "0.05"]
+    options = ["--data.batch_size", "4", "--model.rho", "0.05"]
     options += ["--trainer.log_every_n_steps", "1", "--trainer.callbacks+=tests.fixtures.recorder.Weights"]
-    done = suite(*small_fit(prepared, run, *options, "--trainer.callbacks.path", str(tmp_path / "weights")))
+    done = suite(*small_fit(prepared, run, *options, "--trainer.callbacks.path", str(tmp_path / "weights")), ranks=2)
     assert done.returncode == 0, done.stderr[-2000:]
     one, two = (torch.load(tmp_path / f"weights.{rank}", weights_only=True) for rank in (0, 1))
     assert one

@@ -35,7 +35,7 @@ SMALL: dict[str, Any] = {
 
 
 @pytest.fixture
-def sweep(prepared: Path, tmp_path: Path) -> Callable[..., list[str]]:
+def sweep(prepared: Path, tmp_path: Path, forked_commands: None, few_resamples: None) -> Callable[..., list[str]]:
     """Arguments of a small sweep; what is changed of it is given."""
 
     def made(**changes: Any) -> list[str]:
@@ -53,6 +53,17 @@ def sweep(prepared: Path, tmp_path: Path) -> Callable[..., list[str]]:
         return ["benchmark", "--config", str(tmp_path / "sweep.yaml")]
 
     return made
+
+
+def untrained(command: list[str], sweep: Path) -> list[str]:
+    """The sweep of a method that is not trained alone."""
+    content = yaml.safe_load(sweep.read_text())
+    del content["methods"]["plain"], content["change"]["model"]
+    sweep.write_text(yaml.safe_dump(content))
+    return command
+
+
+STILL = {"config": [str(ROOT / "configs/face_prior.yaml")], "trained": False}
 
 
 def test_what_fails_is_named_and_costs_no_other_and_nothing_is_done_twice(
@@ -101,12 +112,7 @@ def test_what_fails_is_named_and_costs_no_other_and_nothing_is_done_twice(
         "checkpoint": str(run / "checkpoints/best.ckpt"),
     }
     taken["change"] = {"model": SMALL["model"]}
-    still = {"config": [str(ROOT / "configs/face_prior.yaml")], "trained": False}
-    command = sweep(methods={"taken": taken, "still": still}, seeds=[0, 1])
-    content = yaml.safe_load((tmp_path / "sweep.yaml").read_text())
-    del content["methods"]["plain"], content["change"]["model"]
-    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(content))
-    main(command)
+    main(untrained(sweep(methods={"taken": taken, "still": STILL}, seeds=[0, 1]), tmp_path / "sweep.yaml"))
     rows = [row for row in pq.read_table(out / "results.parquet").to_pylist() if row["forgery"] == "all"]
     blind, again = sorted(rows, key=lambda row: str(row["method"]))  # once each, whatever the seeds
     assert (again["method"], again["train"], again["train_seconds"]) == ("taken", "-", None)
@@ -187,19 +193,19 @@ def test_predictions_of_an_older_version_are_made_anew_by_the_next_call(
 
 
 def test_a_test_set_is_tested_degraded_with_faces_found_after_it(
-    sweep: Callable[..., list[str]], studio: Path, two_processes: Path, tmp_path: Path
+    sweep: Callable[..., list[str]], swaps: Path, prepared_swaps: Path, two_processes: Path, tmp_path: Path
 ) -> None:
     prepare = {"": {"change": {"size": 64, "frames": 8}}}
     command = sweep(
         methods={"plain": {"checkpoint": str(two_processes / "checkpoints/best.ckpt")}},
-        test={"studio": {"change": {"root": str(studio)}}},
+        test={"studio": {"change": {"root": str(swaps), "prepared": str(prepared_swaps)}}},
         degradations={"kinds": ["blur"], "severities": [5], "prepare": prepare},
     )
     main(command)
     out = tmp_path / "sweep"
     rows = [row for row in pq.read_table(out / "results.parquet").to_pylist() if row["forgery"] == "all"]
     assert [(row["degradation"], row["severity"]) for row in rows] == [(None, 0), ("blur", 5)]
-    assert rows[0]["video_auroc"] != rows[1]["video_auroc"]
+    assert rows[0]["pixel_auroc"] != rows[1]["pixel_auroc"]
     assert [row["map_by"] for row in rows] == ["activation"] * 2
     assert 0 < rows[0]["pixel_auroc"] < 1
     assert all(0 < row["coverage"] <= 1 for row in rows)
@@ -220,11 +226,8 @@ def test_a_test_set_too_few_of_whose_videos_have_a_face_has_no_figures(
             (tmp_path / "data" / file.name).symlink_to(file)
     key = manifest.rows(manifest.read(prepared / "manifest.csv"))[0].key.rpartition("/")[0]
     (tmp_path / "data/skipped.csv").write_text(f"video,path,reason,bytes,split\n{key}/x,x.mp4,no face,1,test\n")
-    blind = {"still": {"config": [str(ROOT / "configs/face_prior.yaml")], "trained": False}}
-    command = sweep(methods=blind, test={"studio": {"change": {"prepared": str(tmp_path / "data")}}})
-    content = yaml.safe_load((tmp_path / "sweep.yaml").read_text())
-    del content["methods"]["plain"], content["change"]["model"]
-    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(content))
+    there = {"studio": {"change": {"prepared": str(tmp_path / "data")}}}
+    command = untrained(sweep(methods={"still": STILL}, test=there), tmp_path / "sweep.yaml")
     with pytest.raises(SystemExit):
         main(command)
     assert "% of its videos have a face, less than min_coverage 99.0%" in capsys.readouterr().err
@@ -232,6 +235,18 @@ def test_a_test_set_too_few_of_whose_videos_have_a_face_has_no_figures(
     main([*command, "--min_coverage", "0.5"])
     [row] = [row for row in json.loads((tmp_path / "sweep/results.json").read_text()) if row["forgery"] == "all"]
     assert row["video_auroc_as_chance"] == 0.5
+
+
+def test_a_cluster_plays_a_sweep(
+    sweep: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(command: Command, *_: object) -> None:
+        raise AssertionError(f"{command.verb} is run by the process that only waits for the cluster")
+
+    monkeypatch.setattr(Command, "run", run)
+    main(untrained(sweep(methods={"still": STILL}, cluster="local"), tmp_path / "sweep.yaml"))
+    rows = json.loads((tmp_path / "sweep/results.json").read_text())
+    assert {(row["method"], row["test"]) for row in rows} == {("still", "studio")}
 
 
 def test_the_text_of_a_sweep_is_a_file_that_plans_the_same(

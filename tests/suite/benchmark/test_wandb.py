@@ -18,8 +18,8 @@ from tests.conftest import ROOT, small_fit, suite
 
 
 @pytest.fixture
-def sweep(prepared: Path, tmp_path: Path) -> Path:
-    """A sweep of one method, played on a Ray cluster, whose runs were logged offline."""
+def sweep(prepared: Path, tmp_path: Path, forked_commands: None, few_resamples: None) -> Path:
+    """A sweep of one method, whose runs were logged offline."""
     here = {"data": str(ROOT / "configs/data/studio.yaml"), "change": {"prepared": str(prepared), "root": None}}
     small = {"num_workers": 0, "draws": 1, "eval_clips": 1, "batch_size": 8}
     change = {"model": {"init_args": {"backbone": "test_efficientnet"}}, "data": {"init_args": small}}
@@ -31,7 +31,6 @@ def sweep(prepared: Path, tmp_path: Path) -> Path:
         "min_validation_auroc": 0.0,  # nothing is, in an epoch
         "out": str(tmp_path / "a sweep"),
         "wandb": "forensics",
-        "cluster": "local",
     }
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(content))
     main(["benchmark", "--config", str(tmp_path / "sweep.yaml")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -24,6 +25,7 @@ def changes(numbers: list[int]) -> list[int]:
     return [i for i, (before, after) in enumerate(pairwise(numbers), 1) if before != after]
 
 
+@functools.cache
 def shot(place: int, length: int = 12) -> Staged:
     return staging.one_shot(place % 8, length, 1000 + SETS[place], SETS[place])
 
