@@ -14,14 +14,13 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_info
 from datamodules.annotation.label_studio import write_image
 from datamodules.annotation.oracle import Missing
 from datamodules.annotation.request import WAITING, Request, RequestedFace, read_request
+from datamodules.annotation.selection import ChannelRule, ScoredFaces, Strategy, choose
 from datamodules.batch import collate
 from datamodules.face_data import FaceData
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
 from lightning_modules.base import Method
 from lightning_modules.finite import check_scores
-from lightning_modules.lae.method import LAE
-from lightning_modules.lae.selection import ChannelRule, ScoredFaces, Strategy, choose
 
 
 class AskForMasks(Callback):
@@ -68,8 +67,10 @@ class AskForMasks(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         data = self.data(trainer)
-        if isinstance(pl_module, LAE) and pl_module.first != self.after:
-            raise UserError(f"AskForMasks: after {self.after} epochs; the first stage of LAE has {pl_module.first}")
+        assert isinstance(pl_module, Method)
+        if (first := pl_module.first_stage_epochs) not in (None, self.after):
+            name = type(pl_module).__name__
+            raise UserError(f"AskForMasks: after {self.after} epochs; the first stage of {name} has {first}")
         if (wanted := self.count_wanted(data)) < self.rounds:
             raise UserError(f"rounds {self.rounds}: of {wanted} masks")
         end = self.after + (self.rounds - 1) * self.epochs_between_rounds

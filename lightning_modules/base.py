@@ -72,6 +72,7 @@ class Method(RemembersValidation, ABC):
     map_of: MapOf = "region"  # what its map shows, and is measured against
     map_by: MapBy = "head"  # what makes it
     exports_map = True  # whether other engines can make it, too
+    first_stage_epochs: int | None = None  # after which masks are asked for, where the method says when
     is_trained = False  # whether its arguments brought all its weights, so that no checkpoint is needed
     familiarity: Familiarity | None = None  # what its checkpoint knows of the faces that it was trained on
     video_threshold: Tensor

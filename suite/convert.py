@@ -4,34 +4,43 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import Literal
 
 import torch
 from jsonargparse import auto_cli
 from torch import Tensor
 
+import lightning_modules
 from datamodules.runtime.atomic_files import write_atomically
 from datamodules.runtime.errors import UserError
 from lightning_modules.weights import read
 from suite.cli.parser import Parser
-from suite.cli.suggest import suggest_file
+from suite.cli.suggest import suggest, suggest_file
 
 
-def convert(method: Literal["laa_net", "st_ddl", "rffr", "mae"], file: Path, out: Path | None = None) -> None:
+def convert(method: str, file: Path, out: Path | None = None) -> None:
     """Rename the tensors of an official checkpoint; whatever does not belong to the method is refused by name.
 
     Args:
-        method: Whose checkpoint it is; 'mae' is a masked autoencoder alone, of RFFR or of MAE.
+        method: Method of the checkpoint, a folder of lightning_modules with a convert.py; mae is a masked autoencoder
+            alone, of RFFR or of MAE.
         file: The checkpoint; nothing in it but tensors and plain values is read.
         out: File to write, for '--model.weights'; FILE with the ending .ours.pt without it.
     """
+    known = find_convertible()
+    if method not in known:
+        raise UserError(f"method {method!r}: must be one of {', '.join(known)}{suggest(method, known)}")
     state = tensors(file)
-    converted = import_module(f"lightning_modules.{method}.method").convert_reference(state)
+    converted = import_module(f"lightning_modules.{method}.convert").convert_reference(state)
     ours = {name: value.float() if value.is_floating_point() else value for name, value in converted.items()}
     path = out or file.with_name(f"{file.name}.ours.pt")
     with write_atomically(path) as part:
         torch.save(ours, part)
     print(f"{path}: {len(ours)} tensors of {len(state)}")
+
+
+def find_convertible() -> list[str]:
+    """Methods whose authors published weights."""
+    return sorted(path.parent.name for path in Path(lightning_modules.__path__[0]).glob("*/convert.py"))
 
 
 def tensors(file: Path) -> dict[str, Tensor]:

@@ -15,7 +15,6 @@ from datamodules.runtime.errors import UserError
 from datamodules.synthesis.framing import WHOLE, Framing
 from lightning_modules.base import Method, Prediction
 from lightning_modules.laa_net.boundary_map import boundary_logit
-from lightning_modules.laa_net.convert import convert_reference
 from lightning_modules.laa_net.losses import losses
 from lightning_modules.laa_net.network import NATIVE, PUBLISHED_MOMENTUM, RELEASED, LAAHeads, LAANetwork
 from lightning_modules.laa_net.targets import Targets, boundary_of, encode, on_boundary
@@ -23,8 +22,6 @@ from lightning_modules.metrics.functional import Pooled
 from lightning_modules.trunks.last_layer import no_autocast
 from lightning_modules.trunks.weights import TrunkWeights
 from lightning_modules.weights import load
-
-__all__ = ["LAANet", "convert_reference"]
 
 PUBLISHED = Framing(cut=(5 / 256, 24 / 256))  # in training; testing of released weights cuts 5 of 256
 

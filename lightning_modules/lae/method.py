@@ -35,6 +35,8 @@ class Autoencoded(Prediction):
 class LAE(Method):
     """Scores each frame alone: forged where the second half of the units is more active than the first."""
 
+    first_stage_epochs: int
+
     def __init__(
         self,
         size: int = 256,
@@ -82,7 +84,7 @@ class LAE(Method):
             Encoder(trunk, trunk_weights, widths, latent, stride),
             ImageDecoder(size, latent, widths),
         )
-        self.size, self.units, self.first, self.decodes = size, latent // 2, first, decodes
+        self.size, self.units, self.first_stage_epochs, self.decodes = size, latent // 2, first, decodes
         self.pixel_weight, self.perceptual, self.adversarial = pixels, perceptual, adversarial
         self.attention, self.form = attention, form
         self.comparator = Comparator(None if comparator is None else read(comparator)) if perceptual else None
@@ -153,7 +155,7 @@ class LAE(Method):
 
     @property
     def is_second_stage(self) -> bool:
-        return self.current_epoch >= self.first
+        return self.current_epoch >= self.first_stage_epochs
 
     def mean_attention_loss(self, encoded: Encoded, batch: Batch) -> Tensor:
         """Mean over fakes with a known mask; real faces have nothing to attend to."""

@@ -14,7 +14,7 @@ from lightning_modules.weights import rename_state
 GENERATOR = ("module.", "rg.inpainter.")
 
 
-def convert_generator(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def convert_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A masked autoencoder, decoder included, of RFFR's released code or of MAE's, to that of ``MAE``.
 
     Args:

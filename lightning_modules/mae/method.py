@@ -14,14 +14,11 @@ from torchmetrics import CatMetric, MeanMetric
 from datamodules.batch import Batch
 from datamodules.runtime.errors import UserError
 from lightning_modules.base import Method, Outcome, Prediction
-from lightning_modules.mae.convert import convert_generator as convert_reference
 from lightning_modules.mae.masking import Blocks, Masking
 from lightning_modules.mae.network import MAE
 from lightning_modules.mae.reconstruction import LARGE, error_of, reconstruct, suspicion, to_logit
 from lightning_modules.needed_landmarks import require_landmarks
 from lightning_modules.weights import fill, read
-
-__all__ = ["Recover", "convert_reference"]
 
 
 @dataclass(kw_only=True)

@@ -16,12 +16,9 @@ from lightning_modules.mae.cache import ReconstructionCache
 from lightning_modules.mae.method import generator_of
 from lightning_modules.mae.network import MAE
 from lightning_modules.mae.reconstruction import GAIN, suspicion
-from lightning_modules.rffr.convert import convert_reference
 from lightning_modules.rffr.network import Branch, ConvolutionalBranch, RFFRNetwork, Sees
 from lightning_modules.trunks.weights import TrunkWeights
 from lightning_modules.weights import fill, read
-
-__all__ = ["RFFR", "convert_reference"]
 
 
 class RFFR(Method):

@@ -12,13 +12,10 @@ from datamodules.runtime.errors import UserError
 from lightning_modules import mask_losses
 from lightning_modules.base import Method, Prediction
 from lightning_modules.needed_landmarks import require_landmarks
-from lightning_modules.st_ddl.convert import convert_reference
 from lightning_modules.st_ddl.motion import MeshMotion, Motion
 from lightning_modules.st_ddl.network import STDDLNetwork
 from lightning_modules.trunks.weights import TrunkWeights
 from lightning_modules.weights import load
-
-__all__ = ["STDDL", "convert_reference"]
 
 
 class STDDL(Method):

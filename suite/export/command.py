@@ -8,7 +8,7 @@ import time
 import warnings
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,8 +21,10 @@ from lightning_modules.own_validation import LIMIT, check_limit
 from lightning_modules.trained_method import Trained, load, round_to_half, save
 from suite.cli.extras import require_extra
 from suite.cli.parser import Parser
+from suite.cli.suggest import suggest
 from suite.detect.thresholds import Performance, Rates
-from suite.export.deploy import Deployed, Engine, Run, example, runner, write
+from suite.export.deploy import Deployed, example, write
+from suite.export.formats.base import Run, find_formats
 from suite.html.render import template
 from suite.run_metrics import Run as Test
 from suite.run_metrics import format_metrics, read_run, verdict, videos
@@ -33,7 +35,7 @@ POOLING = {
     "logit": "that of the mean logit over its frames, each that of the most suspicious face",
     "suspects": "the mean of those above a half over all its faces, of all where there is none",
 }
-NEEDED = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "torch.export": (), "hub": ()}
+HUB = "hub"  # the format that is no network alone
 
 
 def measure_difference(trained: Trained, run: Run) -> float:
@@ -118,7 +120,7 @@ def card(trained: Trained, test: Test | None, more: dict[str, Any], min_validati
 
 def export(
     checkpoint: Path,
-    format: Literal["onnx", "torch.export", "hub"] = "hub",
+    format: str = HUB,
     out: Path | None = None,
     tested_run: Path | None = None,
     licence: str = "unknown",
@@ -129,8 +131,8 @@ def export(
 
     Args:
         checkpoint: A run, one of its checkpoints, or an exported folder.
-        format: A network with its normalization and calibration for ONNX Runtime or torch.export; or a folder for the
-            Hugging Face hub, which 'detect', 'serve' and from_pretrained take.
+        format: onnx or torch.export, a network with its normalization and calibration; or hub, a folder for the Hugging
+            Face hub, which 'detect', 'serve' and from_pretrained take.
         out: Folder to fill; export/<format> in the run without it.
         tested_run: A tested run, whose metrics the card has; the run itself without it, where it was tested.
         licence: Of the weights, which that of their training data may bound.
@@ -138,8 +140,12 @@ def export(
         min_validation_auroc: Video AUROC on its own validation below which the card says 'not trained', and no
             metric of a test.
     """
-    require_extra(f"format {format}", NEEDED[format], "export")
-    if half_precision and format != "hub":
+    formats = find_formats()
+    if format not in (names := [*formats, HUB]):
+        raise UserError(f"format {format!r}: must be one of {', '.join(names)}{suggest(format, names)}")
+    if format in formats:
+        require_extra(f"format {format}", formats[format].packages, "export")
+    if half_precision and format != HUB:
         raise UserError(f"half_precision: not with format {format}; give --format hub")
     check_limit(min_validation_auroc)
     trained = load(checkpoint)
@@ -148,16 +154,15 @@ def export(
     test = test_of(trained, tested_run, home)
     more: dict[str, Any] = {"licence": licence, "format": format, "latencies": [], "apart": None, "machine": ""}
     more["rounded"] = None
-    if format == "hub":
+    if format == HUB:
         if half_precision:
             whole, trained = trained, round_to_half(trained)
             more["rounded"] = measure_difference(trained, torch_runner(whole))
         save(trained, out, half_precision)
         load(out)  # what was written can be read
     else:
-        engine: Engine = format
-        path = write(trained, engine, out)
-        run = runner(path)
+        path = write(trained, formats[format], out)
+        run = formats[format].load(path)
         more["apart"] = measure_difference(trained, run)
         if not more["apart"] <= PARITY:
             path.unlink()

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,11 +13,9 @@ from datamodules.runtime.errors import UserError
 from lightning_modules.metrics.calibration import Calibration
 from lightning_modules.metrics.functional import MOST_ODDS
 from lightning_modules.trained_method import Trained
+from suite.export.formats.base import Format, Unsupported
 
-Engine = Literal["onnx", "torch.export"]
-FILES = {"onnx": "model.onnx", "torch.export": "model.pt2"}
 OUTPUTS = ["log_odds", "score", "probability", "mask"]  # log_odds: a value inside may be called logit
-Run = Callable[..., list[np.ndarray[Any, Any]]]
 
 
 class Deployed(nn.Module):
@@ -73,49 +68,22 @@ def example(trained: Trained, batch: int) -> tuple[Tensor, ...]:
     return frames, size * (0.2 + 0.6 * torch.rand(batch, clip, POINTS, 2, generator=generator))
 
 
-def write(trained: Trained, engine: Engine, out: Path) -> Path:
+def write(trained: Trained, format: Format, out: Path) -> Path:
     """The network, for any number of faces at a time."""
     network, inputs = Deployed(trained).eval().cpu(), example(trained, 2)
-    dynamic = {"frames": {0: torch.export.Dim("batch")}, "landmarks": {0: torch.export.Dim("batch")}}
-    shapes = dict(list(dynamic.items())[: len(inputs)])
+    names = ["frames", "landmarks"][: len(inputs)]
+    shapes = {name: {0: torch.export.Dim("batch")} for name in names}
+    what = f"{trained.path}: {type(trained.method).__name__}"
     try:
         with torch.no_grad():
             network(*inputs)  # what is drawn but once is drawn here, and no part of the program
             program = torch.export.export(network, inputs, dynamic_shapes=shapes)
     except (RuntimeError, ValueError, AssertionError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise UserError(f"{trained.path}: {type(trained.method).__name__} cannot be exported: {first}") from error
-    path = out / FILES[engine]
-    with write_atomically(path) as part:
-        if engine == "torch.export":
-            with part.open("wb") as f:  # a path must end in .pt2
-                torch.export.save(program, f)
-        else:
-            names = OUTPUTS[: len(program.graph_signature.user_outputs)]
-            try:
-                made = torch.onnx.export(
-                    program,
-                    input_names=list(shapes),
-                    output_names=names,
-                    dynamic_shapes=shapes,
-                    dynamo=True,
-                    verbose=False,
-                )
-            except torch.onnx.OnnxExporterError as error:
-                what = f"{type(trained.method).__name__} has operations that ONNX lacks"
-                raise UserError(f"{trained.path}: {what}; use --format torch.export") from error
-            assert made is not None
-            made.save(part, external_data=False)
+        raise UserError(f"{what} cannot be exported: {str(error).strip().splitlines()[0]}") from error
+    path = out / format.file
+    try:
+        with write_atomically(path) as part:
+            format.write(program, part, names, OUTPUTS[: len(program.graph_signature.user_outputs)])
+    except Unsupported as error:
+        raise UserError(f"{what} has operations that {format.name} lacks; use --format torch.export") from error
     return path
-
-
-def runner(path: Path) -> Run:
-    """Of an exported file, by the engine it is for."""
-    if path.suffix == ".onnx":
-        import onnxruntime
-
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        names = [one.name for one in session.get_inputs()]
-        return lambda *inputs: session.run(None, {n: t.numpy() for n, t in zip(names, inputs, strict=True)})
-    module = torch.export.load(path).module()
-    return lambda *inputs: [out.detach().numpy() for out in module(*inputs)]

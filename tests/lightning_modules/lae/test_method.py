@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from pytorch_lightning import Trainer
 from torch.utils.data import DataLoader
 
+from datamodules.annotation.selection import ScoredFaces, choose, ranked_channels
 from datamodules.batch import Batch
 from datamodules.runtime.errors import UserError
 from lightning_modules.lae.attention import attention_loss, evidence, normalize, unit_maps
 from lightning_modules.lae.method import LAE
-from lightning_modules.lae.selection import ScoredFaces, choose, ranked_channels
 from tests.fixtures.tiny_lae import tiny
 
 

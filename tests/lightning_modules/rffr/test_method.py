@@ -13,7 +13,7 @@ import torch
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
 from datamodules.runtime.errors import UserError
-from lightning_modules.mae.convert import convert_generator
+from lightning_modules.mae.convert import convert_reference
 from lightning_modules.mae.masking import Blocks, Parts
 from lightning_modules.mae.method import Recover, Recovered, generator_of
 from lightning_modules.mae.network import MAE
@@ -269,12 +269,12 @@ def test_a_generator_is_converted_whole_or_refused(tmp_path: Path) -> None:
     state = {name: torch.zeros(value.shape) for name, value in names.items()}
     published = MAE()
     state |= {name: value.clone() for name, value in published.state_dict().items() if "pos_embed" in name}
-    assert convert_generator({f"module.{name}": value for name, value in state.items()}).keys() == names.keys()
+    assert convert_reference({f"module.{name}": value for name, value in state.items()}).keys() == names.keys()
     whole = {f"rg.inpainter.{name}": value for name, value in state.items()} | {"dd.classifier.bias": torch.zeros(2)}
-    assert convert_generator(whole).keys() == names.keys()
+    assert convert_reference(whole).keys() == names.keys()
     with pytest.raises(UserError, match="pos_embed: is not the table of sines and cosines"):
-        convert_generator(state | {"pos_embed": state["pos_embed"].roll(1, 1)})
+        convert_reference(state | {"pos_embed": state["pos_embed"].roll(1, 1)})
     with pytest.raises(UserError, match="an encoder alone recovers nothing"):
-        convert_generator({name: value for name, value in state.items() if not name.startswith("decoder_pred")})
+        convert_reference({name: value for name, value in state.items() if not name.startswith("decoder_pred")})
     with pytest.raises(UserError, match=r"blocks\.12\.norm1\.weight: no key of MAE"):
-        convert_generator(state | {"blocks.12.norm1.weight": torch.zeros(768)})
+        convert_reference(state | {"blocks.12.norm1.weight": torch.zeros(768)})

@@ -22,8 +22,10 @@ from lightning_modules.mae.block_grid import Grid
 from lightning_modules.st_ddl.method import STDDL
 from lightning_modules.trained_method import Trained, load
 from suite.__main__ import main
-from suite.export.command import measure_difference
-from suite.export.deploy import Deployed, example, runner, write
+from suite.export import formats
+from suite.export.command import export, measure_difference
+from suite.export.deploy import Deployed, example, write
+from suite.export.formats.base import find_formats
 from tests.fixtures.detecting import classifier
 from tests.fixtures.runs import write_run
 from tests.fixtures.tiny_delocate import tiny as delocate
@@ -69,7 +71,8 @@ def test_another_engine_says_the_same_of_any_number_of_faces(name: str, engine: 
         with pytest.raises(UserError, match="Delocate has operations that ONNX lacks"):
             write(trained, engine, tmp_path)
         return
-    run = runner(write(trained, engine, tmp_path))
+    form = find_formats()[engine]
+    run = form.load(write(trained, form, tmp_path))
     for batch in (1, 3):
         inputs = example(trained, batch)
         with torch.inference_mode():
@@ -99,7 +102,7 @@ def test_a_network_that_says_no_number_is_not_like_torch() -> None:
 
 def test_what_cannot_be_exported_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="STDDL cannot be exported"):
-        write(made(STDDL(trunk="test_resnet", width=32), 64, clip=3), "torch.export", tmp_path)
+        write(made(STDDL(trunk="test_resnet", width=32), 64, clip=3), find_formats()["torch.export"], tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -169,3 +172,17 @@ def test_the_command_checks_measures_and_describes(
     with pytest.raises(SystemExit):
         main(["export", "--checkpoint", str(tmp_path)])
     assert "no run: " in capsys.readouterr().err
+
+
+def test_a_file_beside_the_formats_is_one_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from suite.export.formats.torch_export import TorchExport\n\n\n"
+        "class Mine(TorchExport):\n    name, file = 'mine', 'model.mine'\n"
+    )
+    monkeypatch.setattr(formats, "__path__", [*formats.__path__, str(tmp_path)])
+    assert set(find_formats()) == {"onnx", "torch.export", "mine"}
+
+
+def test_a_format_that_is_not_there_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"format 'onxx': must be one of .*onnx.*, hub, did you mean 'onnx'\?"):
+        export(tmp_path / "none.ckpt", format="onxx")
