@@ -15,6 +15,7 @@ from datamodules.faces.pose import HeadPose
 from datamodules.faces.tracking.steady import steady
 from datamodules.faces.tracking.track import UNKNOWN, Track
 from datamodules.faces.tracking.tracker import FaceTracker
+from datamodules.media.probe import Index
 from datamodules.media.video import Decoder, VideoError
 
 
@@ -37,13 +38,16 @@ class Frame:
     faces: list[Face]
 
 
-def watch(decoder: Decoder, path: Path, tracker: FaceTracker, damaged: Collection[int] = ()) -> Iterator[Frame]:
+def watch(
+    decoder: Decoder, path: Path, tracker: FaceTracker, damaged: Collection[int] = (), index: Index | None = None
+) -> Iterator[Frame]:
     """The frames in order, each as soon as its faces are known and their boxes are as they will stay.
 
     That is at most ``tracker.search_every + tracker.box_smoothing`` frames later, some more where a face is missing.
 
     Args:
         damaged: Numbers of frames in which no face is looked for.
+        index: Index of the file, where it was probed before.
     """
     pursuit = tracker.start(damaged)
     held: deque[tuple[int, float, NDArray[np.uint8]]] = deque()
@@ -65,7 +69,7 @@ def watch(decoder: Decoder, path: Path, tracker: FaceTracker, damaged: Collectio
             yield Frame(number=number, seconds=seconds, image=image, faces=faces)
 
     size = None
-    for number, seconds, frame in decoder.stream(path):
+    for number, seconds, frame in decoder.stream(path, index):
         image = frame.cpu().numpy()
         size = size or image.shape
         if image.shape != size:

@@ -25,7 +25,8 @@ from datamodules.loading.sampling import Address, Faces
 from datamodules.manifest import resolve_inside
 from datamodules.media.image import binarize, decode, resize
 from datamodules.media.mask_video import read_masks
-from datamodules.media.video import Decoder, probe
+from datamodules.media.probe import Index, probe
+from datamodules.media.video import Decoder
 from datamodules.prepared.face_index import FaceIndex, FaceRecord
 from datamodules.prepared.shards import ShardMember
 from datamodules.prepared.tables import IMAGE_COLUMNS, PLACE
@@ -171,6 +172,19 @@ class CropClips(Clips):
         return samples
 
 
+def probe_once(path: Path) -> Index:
+    """An epoch reads a video several times, and the next one again."""
+    if not path.exists():
+        return probe(path)  # which says so
+    state = path.stat()
+    return probe_of(path, state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(maxsize=2**14)
+def probe_of(path: Path, mtime: int, size: int) -> Index:
+    return probe(path)
+
+
 class VideoClips(Clips):
     """Decodes the videos, each once for all its clips in a batch."""
 
@@ -222,11 +236,13 @@ class VideoClips(Clips):
             row, root = face.row, self.folders[face.set_index]
             path = resolve_inside(root, row.path)
             numbers = sorted({n for i in places for n in addresses[i].numbers})
-            images = dict(zip(numbers, self.decoder.read(path, numbers).cpu().numpy(), strict=True))
+            index = probe_once(path)
+            images = dict(zip(numbers, self.decoder.read(path, numbers, index).cpu().numpy(), strict=True))
             masks: dict[int, NDArray[np.uint8] | None] = {}
             if row.mask and not self.hides_masks:
                 size = images[numbers[0]].shape[:2]
-                found = read_masks(self.decoder, resolve_inside(root, row.mask), probe(path), numbers, size)
+                masked = resolve_inside(root, row.mask)
+                found = read_masks(self.decoder, masked, index, numbers, size, probe_once(masked))
                 masks = dict(zip(numbers, found, strict=True))
             for i in places:
                 samples[i] = self.cut(addresses[i], images, masks)

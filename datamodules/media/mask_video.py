@@ -39,7 +39,12 @@ def match(path: Path, mask: Index, index: Index, numbers: Sequence[int]) -> NDAr
 
 
 def read_masks(
-    decoder: Decoder, path: Path, index: Index, numbers: Sequence[int], size: tuple[int, int]
+    decoder: Decoder,
+    path: Path,
+    index: Index,
+    numbers: Sequence[int],
+    size: tuple[int, int],
+    mask_index: Index | None = None,
 ) -> list[NDArray[np.uint8] | None]:
     """The (H, W) masks of some frames, 0 or 255; None where there is none.
 
@@ -47,12 +52,14 @@ def read_masks(
         index: Index of the clip that is masked.
         numbers: Positions of the frames in it.
         size: Height and width of the frames; a mask of another size would lie elsewhere.
+        mask_index: Index of the masks, where they were probed before.
     """
-    found = match(path, probe(path), index, numbers)
+    mask_index = mask_index or probe(path)
+    found = match(path, mask_index, index, numbers)
     wanted = sorted({int(i) for i in found if i >= 0})
     if not wanted:
         return [None] * len(found)
-    images = decoder.read(path, wanted)[..., 1].cpu().numpy()  # green: the mask is grey
+    images = decoder.read(path, wanted, mask_index)[..., 1].cpu().numpy()  # green: the mask is grey
     if images.shape[1:] != size:
         raise VideoError(path, f"is {images.shape[2]} x {images.shape[1]}, its video {size[1]} x {size[0]}")
     by_number = {number: binarize(image) for number, image in zip(wanted, images, strict=True)}
@@ -65,8 +72,9 @@ def stream_masks(decoder: Decoder, path: Path, index: Index) -> Iterator[tuple[i
     Args:
         index: Index of the clip that is masked.
     """
-    found = match(path, probe(path), index, range(len(index)))
-    masks, at, image = decoder.stream(path), -1, None
+    mask_index = probe(path)
+    found = match(path, mask_index, index, range(len(index)))
+    masks, at, image = decoder.stream(path, mask_index), -1, None
     for number in np.flatnonzero(found >= 0).tolist():
         while at < found[number]:
             at, _, frame = next(masks)

@@ -64,9 +64,9 @@ class Decoder(ABC):
         for i, frame in zip(range(len(index)), frames, strict=True):
             yield i, float(index.times[i]), frame
 
-    def read(self, path: Path, indices: Sequence[int]) -> Tensor:
+    def read(self, path: Path, indices: Sequence[int], index: Index | None = None) -> Tensor:
         """The (N, H, W, 3) uint8 frames in the order asked for, repeats allowed."""
-        index = probe(path)
+        index = index or probe(path)
         wrong = [i for i in indices if not 0 <= i < len(index)]
         if wrong:
             raise VideoError(path, f"has frames 0 to {len(index) - 1}, asked for {wrong[0]}")

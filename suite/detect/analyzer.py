@@ -150,10 +150,11 @@ class Analyzer:
         """
         name, files, target = name or path.name, {"page": PAGE}, None
         try:
+            index = probe(path)
             if annotated_copy:
-                kind, file = ("image", IMAGE_FILE) if len(probe(path)) == 1 else ("video", VIDEO_FILE)
+                kind, file = ("image", IMAGE_FILE) if len(index) == 1 else ("video", VIDEO_FILE)
                 target, files[kind] = out / file, file
-            found = self.pipeline.analyze(path, target, self.limits, progress)
+            found = self.pipeline.analyze(path, target, self.limits, progress, index)
         except av.FFmpegError as error:
             if error.errno == ENOSPC:
                 raise UserError(f"{out}: {error.strerror}") from error

@@ -159,14 +159,20 @@ class Pipeline:
         compare(mine, theirs, f"what {one.path} was trained on")
 
     def analyze(
-        self, path: Path, copy: Path | None, limits: Limits, progress: Callable[[int, int], None] = lambda *_: None
+        self,
+        path: Path,
+        copy: Path | None,
+        limits: Limits,
+        progress: Callable[[int, int], None] = lambda *_: None,
+        index: Index | None = None,
     ) -> Analysis:
         """
         Args:
             copy: File for an annotated copy.
             progress: Is told of the frames that were seen, and of all.
+            index: Index of the file, where it was probed before.
         """
-        index = probe(path)
+        index = index or probe(path)
         if index.seconds > limits.seconds:
             raise VideoError(path, f"is {index.seconds:.1f} s long; the limit is {limits.seconds:g} s")
         largest = limits.image_pixels if len(index) == 1 else limits.frame_pixels
@@ -184,7 +190,7 @@ class Pipeline:
         tracks: dict[int, Track] = {}
         size, damaged = (0, 0), set(np.flatnonzero(damage).tolist())
         with Annotation.create(copy, path, index, self.methods, self.thresholds) as made:
-            for frame in self.annotate(watch(self.decoder, path, self.tracker, damaged), made):
+            for frame in self.annotate(watch(self.decoder, path, self.tracker, damaged, index), made):
                 size = (frame.image.shape[1], frame.image.shape[0])
                 tracks |= {face.track.id: face.track for face in frame.faces}
                 progress(frame.number + 1, len(index))

@@ -16,7 +16,7 @@ from datamodules import manifest
 from datamodules.batch import Batch, Sample, collate
 from datamodules.face_data import FaceData
 from datamodules.faces.align import Cropper
-from datamodules.loading.clips import VideoClips
+from datamodules.loading.clips import VideoClips, probe_of
 from datamodules.manifest import Video
 from datamodules.media.video import Decord
 from datamodules.prepared import checksums
@@ -28,6 +28,9 @@ from datamodules.studio.forgeries.all import FORGERIES
 from lightning_modules.classifier import Classifier
 from suite.__main__ import main
 from tests.conftest import small_fit
+from tests.fixtures.counted_probes import probed
+
+__all__ = ["probed"]  # a fixture
 
 
 def batches(loader: Any) -> list[Batch]:
@@ -262,6 +265,14 @@ def test_settings_that_replace_the_sampler_are_refused(data: FaceData) -> None:
     )
     with pytest.raises(UserError, match="overfit_batches: replaces the sampler"):
         data.setup("fit")
+
+
+def test_each_video_is_probed_once_in_all_epochs(studio: Path, prepared: Path, probed: list[Path]) -> None:
+    probe_of.cache_clear()  # of the tests before
+    data = make(prepared, root=studio, frame_source="videos")
+    for _ in range(2):
+        list(data.test_dataloader())
+    assert len(probed) == len(set(probed)) > 0
 
 
 def test_frames_are_the_pixels_of_the_video(studio: Path, prepared: Path) -> None:

@@ -38,8 +38,8 @@ def with_synthesis() -> list[tuple[str, ...]]:
 
 # what makes real faces and their forgeries look older or of another camera, in training alone
 PLAIN = {
-    "SelfBlend": {"after_jpeg": 0.0, "after_light": 0.0, "after_shift": 0.0, "change": 0.0},
-    "FaceBlend": {"after_jpeg": 0.0, "colour": 0.0, "light": 0.0, "coarse": 0.0, "change": 0.0},
+    "SelfBlend": {"after_jpeg": 0.0, "after_light": 0.0, "after_shift": 0.0, "distort": 0.0},
+    "FaceBlend": {"jpeg": 0.0, "colour": 0.0, "light": 0.0, "downscale": 0.0, "distort": 0.0},
 }
 
 

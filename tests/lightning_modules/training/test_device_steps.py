@@ -118,7 +118,7 @@ def blended(one: Batch, is_gpu: bool, seeds: list[int] | None, **options: Any) -
 @pytest.mark.parametrize("compat", [False, True])
 @pytest.mark.parametrize("after_jpeg", [0.0, 1.0])
 def test_a_gpu_blends_as_a_cpu_does(seeds: list[int] | None, compat: bool, after_jpeg: float) -> None:
-    options: dict[str, Any] = {"after_jpeg": after_jpeg, "compat": compat, "change": 0.8}
+    options: dict[str, Any] = {"after_jpeg": after_jpeg, "compat": compat, "distort": 0.8}
     on_cpu, on_gpu = (blended(face(12), is_gpu, seeds, **options) for is_gpu in (False, True))
     torch.testing.assert_close(on_gpu.mask, on_cpu.mask, atol=1e-3, rtol=0)
     assert on_cpu.boundary is not None

@@ -16,11 +16,12 @@ from datamodules.media.video import probe
 from suite.detect.analyzer import Analyzer, DetectSettings
 from tests.fixtures import clips
 from tests.fixtures.browser import check_page
+from tests.fixtures.counted_probes import probed
 from tests.fixtures.detecting import EASY, SCHEMA, gone, small
 from tests.fixtures.head_clips import Frames, copied, enlarged, head, remuxed, turned, write
 from tests.fixtures.needs import chromium
 
-__all__ = ["head", "small"]  # fixtures
+__all__ = ["head", "probed", "small"]  # fixtures
 
 
 def apart(first: Frames, second: Frames) -> Frames:
@@ -59,6 +60,13 @@ LIFE: dict[str, tuple[Callable[[Path, Frames], Path], int]] = {
     "odd size": (lambda path, head: write(path, head[:, 1:, 1:], pixels="yuv444p"), 1),
     "large": (lambda path, head: write(path, enlarged(head[:8], 8)), 1),
 }
+
+
+def test_a_video_is_probed_once(head: Frames, small: Path, tmp_path: Path, probed: list[Path]) -> None:
+    path = write(tmp_path / "clip.mp4", head)
+    analyzer = Analyzer([small], DetectSettings(frames=8, usable=EASY, device="cpu"))
+    analyzer.analyze(path, tmp_path / "out", True, lambda *_: None)
+    assert probed == [path]
 
 
 @pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine")

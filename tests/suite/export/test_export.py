@@ -69,7 +69,7 @@ def test_another_engine_says_the_same_of_any_number_of_faces(name: str, engine: 
     trained = made(method(), 64)
     if (name, engine) == ("delocate", "onnx"):
         with pytest.raises(UserError, match="Delocate has operations that ONNX lacks"):
-            write(trained, engine, tmp_path)
+            write(trained, find_formats()[engine], tmp_path)
         return
     form = find_formats()[engine]
     run = form.load(write(trained, form, tmp_path))
