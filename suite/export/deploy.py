@@ -85,5 +85,7 @@ def write(trained: Trained, format: Format, out: Path) -> Path:
         with write_atomically(path) as part:
             format.write(program, part, names, OUTPUTS[: len(program.graph_signature.user_outputs)])
     except Unsupported as error:
-        raise UserError(f"{what} has operations that {type(format).__name__} lacks; use --format torch.export") from error
+        raise UserError(
+            f"{what} has operations that {type(format).__name__} lacks; use --format torch.export"
+        ) from error
     return path
