@@ -1,4 +1,4 @@
-"""What is kept of some videos of videos_per_method manipulation while a split is watched, and written when it ends."""
+"""What is kept of some videos of each manipulation while a split is watched, and written when it ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def kind_of(key: str) -> str:
 
 
 class Gallery(Callback, Generic[Item]):
-    """One item for videos_per_method of the first videos of the first manipulations."""
+    """One item for each of the first videos of the first manipulations."""
 
     def __init__(self, videos_per_method: int, max_methods: int) -> None:
         """

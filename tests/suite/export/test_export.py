@@ -126,17 +126,7 @@ def test_a_folder_for_the_hub_is_read_again_and_says_what_it_is(
     content = pq.read_table(table)
     about = {**content.schema.metadata, b"weights": before.digest.encode()}
     pq.write_table(content.replace_schema_metadata(about), table)
-    main(
-        [
-            "export",
-            "--checkpoint",
-            str(before.path),
-            "--out",
-            str(tmp_path / "hub"),
-            "--tested_run",
-            str(tmp_path / "tested"),
-        ]
-    )
+    main(told)
     assert sorted(path.name for path in (tmp_path / "hub").iterdir()) == [
         "README.md",
         "config.json",
