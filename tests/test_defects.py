@@ -112,7 +112,7 @@ def test_c8_the_scheduler_steps(prepared: Path, tmp_path: Path) -> None:
     options = ["--model.scheduler", "torch.optim.lr_scheduler.StepLR", "--model.scheduler.step_size", "1"]
     options += ["--model.scheduler.gamma", "0.5", "--model.backbone", "test_efficientnet", "--trainer.max_epochs", "2"]
     where = ["--data.prepared", str(prepared), "--run", str(tmp_path), "--trainer.accelerator", "cpu"]
-    size = ["--data.num_workers", "0", "--data.draws", "1", "--data.eval_clips", "1", "--data.batch_size", "8"]
+    size = ["--data.num_workers", "0", "--data.clips_per_face", "1", "--data.eval_clips", "1", "--data.batch_size", "8"]
     cli = train(["fit", "--config", CLASSIFIER, *where, *size, *options])
     assert cli.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(2e-4 * 0.25)
 

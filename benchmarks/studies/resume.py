@@ -120,7 +120,7 @@ def data_of(studio: Path, prepared: Path, frame_source: str) -> dict[str, Any]:
         "frame_source": frame_source,
         "compression": "c23",
     }
-    return {**data, "draws": 2} if frame_source == "crops" else {**data, "draws": 1, "clip": 2}
+    return {**data, "clips_per_face": 2} if frame_source == "crops" else {**data, "clips_per_face": 1, "clip": 2}
 
 
 def training_settings(data: dict[str, Any], workers: int, persistent: bool) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def test_a_benchmark_that_is_shipped_can_be_played(
     for cell in made.jobs():
         entrant = made.methods[cell.method]
         names = {file.stem for file in entrant.config}
-        assert (entrant.after is not None) == bool(names & {"rffr", "delocate"})
+        assert (entrant.generator_from is not None) == bool(names & {"rffr", "delocate"})
         settings = made.settings(cell, Path("out"))
         if entrant.is_trained_here:
             data = settings["data"]["init_args"]

@@ -94,7 +94,7 @@ CASES = {
         steps=30,
         epochs=2,
         limits={"latent": 0.05},
-        change={"size": SIDE, "first": 1},
+        change={"size": SIDE, "first_stage_epochs": 1},
     ),
 }
 

@@ -50,13 +50,13 @@ def built(names: tuple[str, ...], prepared: Path) -> tuple[Method, FaceData]:
     model |= {"trunk_weights": None, "rho": 0.0, "optimizer": None, "scheduler": None}
     del model["optimizer"], model["scheduler"]
     if "LAANet" in config["model"]["class_path"]:
-        model |= {"trunk": "test_efficientnet", "padding_of": None, "size": SIDE}
+        model |= {"trunk": "test_efficientnet", "padding_side": None, "size": SIDE}
     else:
         model |= {"backbone": "test_efficientnet"}
     kind = data["synthesis"]["class_path"].rpartition(".")[2]
     data["synthesis"]["init_args"] |= PLAIN[kind] | {"size": SIDE}
     data |= {"prepared": str(prepared), "compression": "c23", "image_size": SIDE, "batch_size": 16, "num_workers": 0}
-    data |= {"root": None, "index": None, "draws": 16, "eval_clips": 8}  # all that are stored
+    data |= {"root": None, "index": None, "clips_per_face": 16, "eval_clips": 8}  # all that are stored
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(Method, "model")
     parser.add_subclass_arguments(FaceData, "data")

@@ -22,12 +22,12 @@ STUDIO = DatasetSpec(data=ROOT / "configs/data/studio.yaml")
 def plain(**changes: Any) -> Sweep:
     entrant = MethodSpec(config=[ROOT / "configs/classifier.yaml"])
     settings: dict[str, Any] = {"methods": {"a": entrant}, "train": {"t": STUDIO}, "test": {"s": STUDIO}}
-    return Sweep(**{**settings, "seeds": [0], "change": {}} | changes)
+    return Sweep(**{**settings, "seeds": [0], "overrides": {}} | changes)
 
 
 def test_what_one_data_set_says_is_not_left_over_for_another() -> None:
     celeb = DatasetSpec(data=ROOT / "configs/data/celeb_df_v2.yaml")
-    studio = DatasetSpec(data=ROOT / "configs/data/studio.yaml", change=Overrides({"methods": ["Swap"]}))
+    studio = DatasetSpec(data=ROOT / "configs/data/studio.yaml", overrides=Overrides({"methods": ["Swap"]}))
     both = merge(studio.settings(), celeb.settings())["data"]["init_args"]
     assert both["compression"] is None
     assert both["methods"] is None
@@ -54,7 +54,7 @@ def test_a_training_may_be_on_several_sets_each_prepared_as_the_method_wants_it(
 
 def test_a_first_stage_is_trained_before_those_that_wait_for_it() -> None:
     entrant = MethodSpec(config=[ROOT / "configs/classifier.yaml"])
-    methods = {"late": MethodSpec(config=entrant.config, after="early"), "early": entrant, "other": entrant}
+    methods = {"late": MethodSpec(config=entrant.config, generator_from="early"), "early": entrant, "other": entrant}
     made = plain(methods=methods, seeds=[3, 4])
     order = [job.method for job in made.jobs()]
     assert order == ["early", "early", "late", "late", "other", "other"]
@@ -77,8 +77,14 @@ def test_what_is_not_trained_is_tested_once_as_its_configs_make_it() -> None:
         ({"seeds": []}, r"seeds \[\]"),
         ({"train": {}}, "train: there must be at least one"),
         ({"test": {"../x": STUDIO}}, r"test: '\.\./x' cannot be the name of a folder"),
-        ({"methods": {"a": MethodSpec(config=[], after="b")}}, "methods, a: after 'b', which is not among them"),
-        ({"methods": {"a": MethodSpec(config=[], after="a")}}, "methods, a: after 'a', which must not wait"),
+        (
+            {"methods": {"a": MethodSpec(config=[], generator_from="b")}},
+            "methods, a: generator_from 'b', which is not among them",
+        ),
+        (
+            {"methods": {"a": MethodSpec(config=[], generator_from="a")}},
+            "methods, a: generator_from 'a', which must not wait",
+        ),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused(changes: dict[str, Any], reason: str) -> None:
@@ -104,7 +110,7 @@ def test_a_method_may_want_other_faces_and_a_first_stage_may_be_given(tmp_path: 
     config = [ROOT / "configs/classifier.yaml"]
     methods = {
         "early": MethodSpec(config=config, checkpoint=tmp_path / "given.ckpt"),
-        "late": MethodSpec(config=config, after="early", preparation="_wide"),
+        "late": MethodSpec(config=config, generator_from="early", preparation="_wide"),
     }
     made = plain(methods=methods, seeds=[0, 1])
     assert [str(job) for job in made.jobs()] == ["early", *(f"late, trained on t, seed {n}" for n in (0, 1))]
@@ -123,7 +129,9 @@ def test_degradations_that_cannot_be_are_refused() -> None:
 
 def test_a_test_set_cannot_leave_forgeries_out() -> None:
     with pytest.raises(UserError, match="test, s: methods: a test sees all forgeries"):
-        plain(test={"s": DatasetSpec(data=ROOT / "configs/data/studio.yaml", change=Overrides({"methods": ["Swap"]}))})
+        plain(
+            test={"s": DatasetSpec(data=ROOT / "configs/data/studio.yaml", overrides=Overrides({"methods": ["Swap"]}))}
+        )
 
 
 def test_the_matrix_has_means_of_seeds_intervals_of_one_and_failures() -> None:

@@ -219,7 +219,7 @@ def test_every_data_config_is_accepted(config: Path, prepared: Path, tmp_path: P
 
 def test_a_run_is_a_folder_and_testing_keeps_its_configuration(prepared: Path, tmp_path: Path) -> None:
     common = ["--config", CLASSIFIER, "--data.prepared", str(prepared), "--run", str(tmp_path), *QUICK]
-    common += ["--model.backbone", "test_efficientnet", "--data.draws", "1"]
+    common += ["--model.backbone", "test_efficientnet", "--data.clips_per_face", "1"]
     main(["fit", *common, "--trainer.max_epochs", "1"])
     assert {"config.yaml", "metrics.csv", "checkpoints"} <= {p.name for p in tmp_path.iterdir()}
     assert {p.name for p in (tmp_path / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
