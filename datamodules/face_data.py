@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, final
 from zlib import crc32
 
 import numpy as np
@@ -40,6 +40,7 @@ from datamodules.synthesis.nearest_faces import WithSources
 from datamodules.synthesis.true_fakes import MixedSampler, mix, names_of
 
 
+@final  # its arguments are options of their own, without a class path
 class FaceData(LightningDataModule):
     """A data set: what its owners ship, what was prepared of it, and what happens to a batch on the device."""
 

@@ -171,7 +171,7 @@ FIRST_STAGES = ("rffr_pretrain", "delocate_pretrain")  # named after what they a
 
 @pytest.mark.parametrize("config", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
 def test_c14_a_config_trains_the_method_that_it_is_named_after(config: Path) -> None:
-    model = yaml.safe_load(config.read_text()).get("model")
+    model = read_config(config).get("model")
     if model is None or config.stem == "detector":
         return
     module = model["class_path"].split(".")[1]

@@ -79,15 +79,14 @@ class DatasetSpec:
 
     def settings(self, preparation: str = "") -> dict[str, Any]:
         found = yaml.safe_load(self.data.read_text())
-        given = found.get("init_args", {}) if isinstance(found, dict) else {}
-        arguments = NOT_SAID | given | dict(self.overrides)
+        arguments = NOT_SAID | (found if isinstance(found, dict) else {}) | dict(self.overrides)
         sets = [dict(one) for one in arguments["sets"] or [arguments]]
         if not all(one.get("prepared") for one in sets):
-            raise UserError(f"{self.data}: must have class_path, and init_args with 'prepared', or 'sets' with it")
+            raise UserError(f"{self.data}: must have 'prepared', or 'sets' with it")
         for one in sets:
             one["prepared"] = str(one["prepared"]) + preparation
         arguments = arguments | {"sets": sets} if arguments["sets"] else sets[0]
-        return {"data": found | {"init_args": arguments}}
+        return {"data": arguments}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +128,7 @@ class Sweep:
         for domain in (*self.train.values(), *self.test.values()):
             domain.settings()
         for name, domain in self.test.items():
-            if domain.settings()["data"]["init_args"]["sets"]:
+            if domain.settings()["data"]["sets"]:
                 raise UserError(f"test, {name}: sets: give each data set a test of its own")
             if domain.overrides.get("methods") is not None:
                 raise UserError(f"test, {name}: methods: a test sees all forgeries; results.parquet has a row for each")
@@ -158,7 +157,7 @@ class Sweep:
             return found
         place = condition.place(out)
         copy = {"root": str(place), "index": "datamodules.datasets.table.index"}
-        return merge(found, {"data": {"init_args": {**copy, "prepared": str(place / f"prepared{preparation}")}}})
+        return merge(found, {"data": {**copy, "prepared": str(place / f"prepared{preparation}")}})
 
     @property
     def prerequisites(self) -> set[str]:

@@ -130,7 +130,7 @@ def run_job(sweep: Sweep, job: SweepJob, out: Path, where: Path, lost: set[Condi
         test = Command("test", place, entrant.config, tested, weights, place / "predictions.parquet")
         try:
             test.go(where)
-            prepared = where / tested["data"]["init_args"]["prepared"]
+            prepared = where / tested["data"]["prepared"]
             found = rows_of(job, condition, place, prepared, {"train": fit.seconds(), "test": test.seconds()})
             share = found[0]["coverage"]
             if condition.kind is None and share is not None and share < sweep.min_coverage:

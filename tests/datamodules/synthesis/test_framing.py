@@ -89,7 +89,10 @@ def test_what_face_x_ray_keeps_lies_below_the_middle() -> None:
     [
         ({"cut": (0.2, 0.1)}, r"framing\.cut 0\.2, 0\.1: must rise, from 0 on, to less than a half"),
         ({"cut": (0.1, 0.5)}, r"framing\.cut 0\.1, 0\.5: must rise"),
-        ({"cut": (0.1, 0.1), "shift_down": 0.2}, r"framing\.shift_down 0\.2: must not be more than the least cut, 0\.1"),
+        (
+            {"cut": (0.1, 0.1), "shift_down": 0.2},
+            r"framing\.shift_down 0\.2: must not be more than the least cut, 0\.1",
+        ),
     ],
 )
 def test_a_framing_that_leaves_nothing_or_leaves_the_crop_is_refused(options: dict[str, Any], reason: str) -> None:

@@ -28,7 +28,7 @@ def plain(**changes: Any) -> Sweep:
 def test_what_one_data_set_says_is_not_left_over_for_another() -> None:
     celeb = DatasetSpec(data=ROOT / "configs/data/celeb_df_v2.yaml")
     studio = DatasetSpec(data=ROOT / "configs/data/studio.yaml", overrides=Overrides({"methods": ["Swap"]}))
-    both = merge(studio.settings(), celeb.settings())["data"]["init_args"]
+    both = merge(studio.settings(), celeb.settings())["data"]
     assert both["compression"] is None
     assert both["methods"] is None
     assert both["root"] == "data/Celeb-DF-v2"
@@ -37,17 +37,15 @@ def test_what_one_data_set_says_is_not_left_over_for_another() -> None:
 def test_a_training_may_be_on_several_sets_each_prepared_as_the_method_wants_it(tmp_path: Path) -> None:
     sets: list[dict[str, Any]] = [{"prepared": "data/a", "methods": ["Swap"]}, {"prepared": "data/b", "weight": 2.0}]
     data = tmp_path / "two.yaml"
-    data.write_text(yaml.safe_dump({"class_path": "datamodules.face_data.FaceData", "init_args": {"sets": sets}}))
+    data.write_text(yaml.safe_dump({"sets": sets}))
     two = DatasetSpec(data=data)
-    found = merge(STUDIO.settings(), two.settings("_m15"))["data"]["init_args"]
+    found = merge(STUDIO.settings(), two.settings("_m15"))["data"]
     assert found["sets"] == [sets[0] | {"prepared": "data/a_m15"}, sets[1] | {"prepared": "data/b_m15"}]
     assert {found[name] for name in ("prepared", "root", "index", "compression")} == {None}
-    assert merge(two.settings(), STUDIO.settings())["data"]["init_args"]["sets"] is None
+    assert merge(two.settings(), STUDIO.settings())["data"]["sets"] is None
     with pytest.raises(UserError, match="test, t: sets: give each data set a test of its own"):
         plain(test={"t": two})
-    data.write_text(
-        yaml.safe_dump({"class_path": "datamodules.face_data.FaceData", "init_args": {"sets": [{"root": "x"}]}})
-    )
+    data.write_text(yaml.safe_dump({"sets": [{"root": "x"}]}))
     with pytest.raises(UserError, match="with 'prepared', or 'sets' with it"):
         two.settings()
 
@@ -116,7 +114,7 @@ def test_a_method_may_want_other_faces_and_a_first_stage_may_be_given(tmp_path: 
     assert [str(job) for job in made.jobs()] == ["early", *(f"late, trained on t, seed {n}" for n in (0, 1))]
     settings = made.settings(SweepJob(method="late", train="t", seed=1), Path("/out"))
     assert settings["model"]["init_args"]["generator_weights"] == str(tmp_path / "given.ckpt")
-    assert settings["data"]["init_args"]["prepared"] == "data/studio/prepared_wide"
+    assert settings["data"]["prepared"] == "data/studio/prepared_wide"
 
 
 def test_degradations_that_cannot_be_are_refused() -> None:

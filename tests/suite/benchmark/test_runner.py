@@ -29,7 +29,7 @@ from tests.fixtures.runs import change, write_run
 
 SMALL: dict[str, Any] = {
     "model": {"init_args": {"backbone": "test_efficientnet"}},
-    "data": {"init_args": {"num_workers": 0, "clips_per_face": 2, "eval_clips": 2, "batch_size": 8}},
+    "data": {"num_workers": 0, "clips_per_face": 2, "eval_clips": 2, "batch_size": 8},
     "trainer": {"max_epochs": 1, "accelerator": "cpu", "enable_progress_bar": False},
 }
 
@@ -99,7 +99,7 @@ def test_what_fails_is_named_and_costs_no_other_and_nothing_is_done_twice(
     before = {path: path.stat().st_mtime_ns for path in (run / "metrics.csv", run / "tests/studio/predictions.parquet")}
     main(sweep())
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    changed = merge(SMALL, {"data": {"init_args": {"clips_per_face": 1}}})
+    changed = merge(SMALL, {"data": {"clips_per_face": 1}})
     with pytest.raises(SystemExit):
         main(sweep(overrides=changed))
     said = capsys.readouterr()
@@ -167,7 +167,7 @@ def test_a_command_that_ended_before_its_end_is_not_done(prepared: Path, tmp_pat
 def test_predictions_of_an_older_version_are_made_anew_by_the_next_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "data.yaml").write_text(yaml.safe_dump({"class_path": "x", "init_args": {"prepared": "prepared"}}))
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump({"prepared": "prepared"}))
     domain, still = (
         DatasetSpec(data=tmp_path / "data.yaml"),
         MethodSpec(config=[ROOT / "configs/face_prior.yaml"], trained=False),

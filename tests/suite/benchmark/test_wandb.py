@@ -22,7 +22,7 @@ def sweep(prepared: Path, tmp_path: Path, forked_commands: None, few_resamples: 
     """A sweep of one method, whose runs were logged offline."""
     here = {"data": str(ROOT / "configs/data/studio.yaml"), "overrides": {"prepared": str(prepared), "root": None}}
     small = {"num_workers": 0, "clips_per_face": 1, "eval_clips": 1, "batch_size": 8}
-    change = {"model": {"init_args": {"backbone": "test_efficientnet"}}, "data": {"init_args": small}}
+    change = {"model": {"init_args": {"backbone": "test_efficientnet"}}, "data": small}
     content = {
         "methods": {"plain": {"config": [str(ROOT / "configs/classifier.yaml")]}},
         "train": {"all of it": here},
