@@ -27,6 +27,7 @@ from lightning_modules.metrics import functional
 from suite.__main__ import main
 from tests.fixtures import trees
 from tests.fixtures.augmenting import NONE
+from tests.fixtures.configs import read_config
 from tests.fixtures.rows import faces, video
 from tests.fixtures.trees import Material
 

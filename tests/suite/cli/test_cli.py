@@ -64,7 +64,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["fit", "--config", CLASSIFIER, "--model.backbon", "x"], "no argument 'backbon', did you mean 'backbone'?"),
         (
             ["fit", "--config", CLASSIFIER, "--data.compresion", "c40"],
-            "no argument 'compresion', did you mean 'compression'?",
+            "unknown key 'data.compresion', did you mean 'data.compression'?",
         ),
         (
             ["fit", "--config", CLASSIFIER, "--model.class_path", "lightning_modules.classifier.Clasifier"],
