@@ -106,7 +106,7 @@ def test_missing_official_lists_are_asked_for(tmp_path: Path) -> None:
 
 
 def index_of_paths(root: Path) -> list[Video]:
-    return [replace(video("a"), path=Path("a.mp4"))]  # type: ignore[arg-type]
+    return [video("a", "train", "x", path=Path("a.mp4"))]
 
 
 def test_a_reader_that_gives_paths_as_other_than_strings_is_named(tmp_path: Path) -> None:
