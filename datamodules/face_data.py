@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 from zlib import crc32
@@ -33,7 +34,7 @@ from datamodules.manifest import Video
 from datamodules.media.video import Auto, Decoder
 from datamodules.prepared import contract as contracts
 from datamodules.prepared.contract import Contract
-from datamodules.prepared.trained_on import count_seen
+from datamodules.prepared.trained_on import SeenSet, count_seen, read_seen
 from datamodules.runtime.errors import UserError
 from datamodules.synthesis.base import Synthesis, seed_draws
 from datamodules.synthesis.nearest_faces import WithSources
@@ -144,7 +145,7 @@ class FaceData(LightningDataModule):
         return self.group.videos(split, self.sees_only_real(split))
 
     trained_on: list[str] | None = None  # of the checkpoint that was loaded, so that a report can tell seen from unseen
-    seen: list[dict[str, Any]] | None = None  # of the same checkpoint, see SeenSet
+    seen: list[SeenSet] | None = None  # of the same checkpoint
     asked: dict[str, Any] = {}  # noqa: RUF012  of the same checkpoint: how many masks were asked for, and how
 
     fixed_by_set: dict[str, dict[str, float]] = {}  # noqa: RUF012  by validation, on each of several sets alone
@@ -287,13 +288,13 @@ class FaceData(LightningDataModule):
         stored = int(self.contract["size"]) if self.frame_source == "crops" else None  # size of crops before image_size
         methods = self.trained_on or self.training_methods()
         seen = self.seen or count_seen(self.videos("train"), self.synthesis.makers if self.synthesis else ())
-        state: dict[str, Any] = {"contract": self.seen_pixels(), "stored": stored, "trained_on": methods, "seen": seen}
-        state |= {"fixed_by_set": self.fixed_by_set}
+        state = {"contract": self.seen_pixels(), "stored": stored, "trained_on": methods}
+        state |= {"seen": [asdict(one) for one in seen], "fixed_by_set": self.fixed_by_set}
         return state if self.annotated_faces is None else state | {"asked": self.annotated_faces.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         contracts.compare(self.seen_pixels(), state_dict["contract"], "the data of the checkpoint", contracts.READ_BY)
-        self.trained_on, self.seen = state_dict["trained_on"], state_dict.get("seen")
+        self.trained_on, self.seen = state_dict["trained_on"], read_seen(state_dict.get("seen"))
         self.asked = state_dict.get("asked", {})
         self.fixed_by_set = state_dict.get("fixed_by_set", {})
         if self.annotated_faces is not None:

@@ -61,10 +61,7 @@ def judge(analyzer: Analyzer, files: Iterable[Path]) -> dict[Path, list[str]]:
     """The verdict of every face."""
     with tempfile.TemporaryDirectory() as folder:
         return {
-            path: [
-                face["verdict"]
-                for face in analyzer.analyze(path, Path(folder) / "out", False, lambda *_: None)["faces"]
-            ]
+            path: [face.verdict for face in analyzer.analyze(path, Path(folder) / "out", False, lambda *_: None).faces]
             for path in files
         }
 

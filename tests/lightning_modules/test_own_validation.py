@@ -27,7 +27,7 @@ from suite.benchmark.results import rows_of
 from suite.benchmark.tables import claims_csv, matrix, table
 from suite.benchmark.untrained import find_untrained, read_curves, trainings, withhold
 from suite.benchmark.wandb_report import blocks, interface
-from suite.export.command import card
+from suite.export.command import render_card
 from suite.run_metrics import read_run
 from tests.conftest import small_fit
 from tests.fixtures.runs import write_run
@@ -74,11 +74,10 @@ def test_a_run_its_table_and_an_exported_folder_know_what_the_very_weights_reach
     assert about[b"own_validation"].decode() == str(best.method.validated)
 
     best.method.validated = 0.71
-    more: dict[str, Any] = {"licence": "x", "format": "hub", "latencies": [], "apart": None, "machine": ""}
     test = read_run(run)
-    assert "Not trained (own validation 0.71, needs 0.90)" in card(best, test, more)
-    assert "| video AUROC |" not in card(best, test, more)
-    assert "| video AUROC |" in card(best, test, more, min_validation_auroc=0.0)
+    assert "Not trained (own validation 0.71, needs 0.90)" in render_card(best, test, "x", "hub")
+    assert "| video AUROC |" not in render_card(best, test, "x", "hub")
+    assert "| video AUROC |" in render_card(best, test, "x", "hub", min_validation_auroc=0.0)
 
 
 def test_a_report_shows_no_metric_of_a_run_that_did_not_learn(
