@@ -15,6 +15,7 @@ from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
 from lightning_modules.metrics.registry import titles
 from lightning_modules.own_validation import LIMIT
+from suite.benchmark.results import ResultRow
 from suite.benchmark.untrained import find_untrained
 from suite.cli.wandb_key import has_key
 
@@ -39,8 +40,8 @@ def blocks(reports: Any, sweep: Path, project: str, entity: str) -> list[Any]:
     """
     plan = yaml.safe_load((sweep / "sweep.yaml").read_text())
     whose = {"project": project, "entity": entity} if entity else {}
-    rows = json.loads((sweep / "results.json").read_text())
-    unlearned = sorted({method for method, *_ in find_untrained(rows, plan.get("min_validation_auroc", LIMIT))})
+    rows = [ResultRow.from_json(row) for row in json.loads((sweep / "results.json").read_text())]
+    unlearned = sorted({job.method for job in find_untrained(rows, plan.get("min_validation_auroc", LIMIT))})
 
     tested = "JobType = 'test'"
 

@@ -7,7 +7,6 @@ import io
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -23,7 +22,8 @@ from suite.benchmark.comparisons import compare
 from suite.benchmark.conditions import Condition
 from suite.benchmark.page import page
 from suite.benchmark.plan import Sweep, SweepJob
-from suite.benchmark.results import rows_of
+from suite.benchmark.results import ResultRow, measure_rows
+from suite.benchmark.summary import known_values
 from suite.benchmark.tables import claims_csv, matrix, table
 from suite.benchmark.untrained import find_untrained, read_curves, trainings, withhold
 from suite.benchmark.wandb_report import blocks, interface
@@ -109,12 +109,12 @@ def test_a_report_shows_no_metric_of_a_run_that_did_not_learn(
     assert "min_validation_auroc 90: must be a video AUROC, from 0 (no limit) to 1" in capsys.readouterr().err
 
 
-def rows_with(sweep: Sweep, out: Path, own: dict[tuple[str, int], str | None]) -> list[dict[str, Any]]:
+def rows_with(sweep: Sweep, out: Path, own: dict[tuple[str, int], str | None]) -> list[ResultRow]:
     found = []
     for cell in sweep.jobs():
         place = cell.test_folder(out, Condition(test="DFDC"))
         write_run(place, seed=10 * cell.seed + (cell.method == "better"), own_validation=own[cell.method, cell.seed])
-        found += rows_of(cell, Condition(test="DFDC"), place, out / "prepared", SECONDS)
+        found += measure_rows(cell, Condition(test="DFDC"), place, out / "prepared", SECONDS)
     return found
 
 
@@ -124,10 +124,12 @@ def test_a_sweep_gives_no_metric_and_no_comparison_of_a_training_that_did_not_le
     own = {("plain", 0): "0.71", ("plain", 1): "0.84", ("better", 0): "0.95", ("better", 1): None}
     before = rows_with(sweep, tmp_path, own)
     assert len(compare(sweep, before, tmp_path, tmp_path)) == 0  # nobody to compare with
-    assert find_untrained(before, sweep.min_validation_auroc) == {("plain", "t", 0), ("plain", "t", 1)}
+    assert find_untrained(before, sweep.min_validation_auroc) == {
+        SweepJob(method="plain", train="t", seed=seed) for seed in (0, 1)
+    }
     assert not find_untrained(before, 0.0)
     rows = withhold(before, sweep.min_validation_auroc)
-    assert {row["method"]: row["video_auroc"] is None for row in rows} == {"plain": True, "better": False}
+    assert {row.method: row.values["video_auroc"] is None for row in rows} == {"plain": True, "better": False}
     reason = "not trained (own validation 0.71 to 0.84, needs 0.90)"
     assert table(matrix(rows, [], sweep.min_validation_auroc))[1] == ["plain", "t", reason]
     found = trainings(rows, sweep.min_validation_auroc)
@@ -154,9 +156,9 @@ def test_a_sweep_gives_no_metric_and_no_comparison_of_a_training_that_did_not_le
 def test_a_seed_that_learned_is_shown_without_those_that_did_not(sweep: Sweep, tmp_path: Path) -> None:
     own: dict[tuple[str, int], str | None] = {("plain", 0): "0.71", ("plain", 1): "0.92"}
     rows = rows_with(sweep, tmp_path, own | {("better", 0): "0.95", ("better", 1): "0.95"})
-    whole = [row for row in rows if row["forgery"] == "all"]
-    [mine] = [row["video_auroc"] for row in whole if (row["method"], row["seed"]) == ("plain", 1)]
-    theirs = [row["video_auroc"] for row in whole if row["method"] == "better"]
+    whole = [row for row in rows if row.forgery == "all"]
+    [mine] = known_values((row for row in whole if (row.method, row.seed) == ("plain", 1)), "video_auroc")
+    theirs = known_values((row for row in whole if row.method == "better"), "video_auroc")
     cell = table(matrix(withhold(rows, 0.9), [], 0.9))[1][2]
     assert cell == f"{mine:.3f} (1 of 2 seeds; 1 not trained)"
     families = compare(sweep, rows, tmp_path, tmp_path)
@@ -183,7 +185,7 @@ def test_a_report_on_wandb_leaves_it_out_of_the_panels_of_tests(sweep: Sweep, tm
     own: dict[tuple[str, int], str | None] = {("plain", 0): "0.71", ("plain", 1): "0.92"}
     rows = rows_with(sweep, tmp_path, own | {("better", 0): "0.95", ("better", 1): "0.95"})
     (tmp_path / "sweep.yaml").write_text(sweep.text())
-    (tmp_path / "results.json").write_text(json.dumps(rows))
+    (tmp_path / "results.json").write_text(json.dumps([row.to_json() for row in rows]))
     (tmp_path / "table.md").write_text("table")
     claim = {"ours": "a", "theirs": "b", "gain": {"value": 0.1, "low": 0.0, "high": 0.2}, "adjusted": 0.1}
     family = {"about": "all", "tests": ["x"], "claims": [claim | {"resolvable": 0.0817}]}
