@@ -49,7 +49,8 @@ class PredictionTable(Callback):
             if data.annotated_faces is not None:  # validation hides the masks that have to be asked for
                 about.pop("pixel_threshold", None)
             about |= {"contract": json.dumps(data.seen_pixels()), "trained_on": json.dumps(data.trained_on or [])}
-            about |= {"asked": json.dumps({name: value for name, value in data.asked.items() if name != "faces"})}
+            asked = data.asked.to_json() if data.asked is not None else {}
+            about["asked"] = json.dumps({name: value for name, value in asked.items() if name != "faces"})
             about["fixed_by_set"] = json.dumps(data.fixed_by_set)
             for folder in (folder for one in data.group.sets for folder in (one.root, one.prepared.parent)):
                 if folder is not None and (folder / DEGRADED).is_file():

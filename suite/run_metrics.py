@@ -32,9 +32,9 @@ class Run:
     """What a run left behind."""
 
     path: Path
-    table: dict[str, Any]  # columns of predictions.parquet
+    table: dict[str, NDArray[Any]]  # columns of predictions.parquet
     about: dict[str, str]
-    config: dict[str, Any]
+    config: object  # as its file has it
     history: list[dict[str, str]]
 
     @property

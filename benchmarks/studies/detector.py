@@ -5,7 +5,8 @@ python -m benchmarks.studies.detector --photographs people=PHOTOGRAPHS --tested 
 A folder of photographs is one that it may have been trained on: its test split is taken; or one of anything else
 (--others). A tested run is one of "python -m suite test" with its checkpoint, a prior such a run of
 "configs/face_prior.yaml"
-on the same videos. Its card gets the tables.
+on the same videos; of a studio whose people were not trained on, the data's index is
+"benchmarks.studies.detector.index_unseen". Its card gets the tables.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 from markupsafe import Markup
 
+from datamodules.annotation.annotated_faces import AskedMasks
 from datamodules.prepared.contract import Contract, digest
 from datamodules.runtime.atomic_files import write_text
 from lightning_modules.metrics.bootstrap import RESAMPLES, Interval
@@ -65,14 +66,16 @@ def speed(run: Run) -> str:
 
 def masks_seen(run: Run) -> str:
     """How many masks of fakes a training that had to ask for them saw."""
-    asked = json.loads(run.about.get("asked", "{}"))
-    if not asked:
+    kept = json.loads(run.about.get("asked", "{}"))
+    if not kept:
         return ""
-    counted = f"Masks of forged faces seen in training: {asked['masks']} of a budget of {asked['budget']}"
-    if not asked["masks"]:
+    asked = AskedMasks.from_json(kept)
+    counted = f"Masks of forged faces seen in training: {asked.masks} of a budget of {asked.budget}"
+    choice = asked.choice
+    if not asked.masks or choice is None:
         return f"{counted}; these weights are of before they were asked for."
-    share = f"{100 * asked['masks'] / asked['of_frames']:.2g} %"
-    return f"{counted}, of {asked['of_frames']} frames ({share}); the choice was {asked['strategy']}."
+    share = f"{100 * asked.masks / choice.of_frames:.2g} %"
+    return f"{counted}, of {choice.of_frames} frames ({share}); the choice was {choice.strategy}."
 
 
 def thresholds(run: Run) -> list[tuple[str, str]]:
