@@ -96,7 +96,7 @@ def describe_test(run: Run, prior: Run | None) -> dict[str, Any]:
         return [round(float(v), 4) for v in (one.value, one.low, one.high)]
 
     v, metrics = videos(run), verdict(run)
-    out: dict[str, Any] = {"reals": int((v.label == 0).sum()), "fakes": int((v.label == 1).sum())}
+    out: dict[str, Any] = {"reals": v.reals, "fakes": v.fakes}
     out["kinds"] = {
         row.method: {"seen": row.seen, "videos": row.count, "video_auroc": interval(row.metrics["video_auroc"])}
         for row in measure_forgeries(run)

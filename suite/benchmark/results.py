@@ -23,17 +23,6 @@ from suite.run_metrics import measure_forgeries, read_run, verdict, videos
 
 ALL = "all"  # of the forgeries of a test
 AS_CHANCE = "video_auroc_as_chance"
-PLAIN = (
-    "test",
-    "degradation",
-    "severity",
-    "forgery",
-    "seen",
-    "reals",
-    "fakes",
-    "map_by",
-    "parameters",
-)  # columns that are fields
 
 
 def spread(metrics: Mapping[str, Interval]) -> dict[str, float | None]:
@@ -104,6 +93,9 @@ class ResultRow:
         )
 
 
+PLAIN = [one.name for one in fields(ResultRow) if one.name not in ("job", "own_validation", "values")]  # columns too
+
+
 def measure_rows(
     job: SweepJob, condition: Condition, place: Path, prepared: Path, seconds: Mapping[str, float | None]
 ) -> list[ResultRow]:
@@ -132,8 +124,8 @@ def measure_rows(
         test=condition.test,
         degradation=condition.kind,
         severity=condition.severity,
-        reals=int((v.label == 0).sum()),
-        fakes=int((v.label == 1).sum()),
+        reals=v.reals,
+        fakes=v.fakes,
         map_by=run.map_by,
         parameters=int(run.about["parameters"]) if "parameters" in run.about else None,
         own_validation=run.own_validation,

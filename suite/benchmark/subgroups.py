@@ -64,9 +64,10 @@ def measure_groups(job: SweepJob, test: str, run: Run, prepared: Path, attribute
     for name in dict.fromkeys(key for one in mine for key in one):
         for value in sorted({one[name] for one in mine if name in one}):
             part = v.select(np.array([one.get(name) == value for one in mine]))
-            reals, fakes = int((part.label == 0).sum()), int((part.label == 1).sum())
-            values = measure_group(part, run.fixed_values) if min(reals, fakes) >= FEWEST else {}
-            yield GroupRow(job=job, test=test, attribute=name, group=value, reals=reals, fakes=fakes, values=values)
+            values = measure_group(part, run.fixed_values) if min(part.reals, part.fakes) >= FEWEST else {}
+            yield GroupRow(
+                job=job, test=test, attribute=name, group=value, reals=part.reals, fakes=part.fakes, values=values
+            )
 
 
 def measure_group(part: Videos, fixed: dict[str, float]) -> dict[str, float | None]:

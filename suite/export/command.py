@@ -147,7 +147,7 @@ def render_card(
         v = videos(test)
         metrics = {} if own.is_below(min_validation_auroc) else format_metrics(verdict(test))
         forgeries = sorted(set(v.method[v.label == 1].tolist()))
-        about = TestedVideos(reals=int((v.label == 0).sum()), fakes=int((v.label == 1).sum()), forgeries=forgeries)
+        about = TestedVideos(reals=v.reals, fakes=v.fakes, forgeries=forgeries)
     return template("export/card.md").render(
         trained=trained,
         method=trained.method,

@@ -103,7 +103,7 @@ def draw_roc(runs: list[Run], test_set: str, low: float | None = None) -> str:
 
 def roc(runs: list[Run], test_set: str) -> list[str]:
     """Also on a logarithmic axis, where there are real videos enough for low false positive rates."""
-    reals = min(int((videos(run).label == 0).sum()) for run in runs)
+    reals = min(videos(run).reals for run in runs)
     logarithmic = [draw_roc(runs, test_set, 1 / reals)] if reals >= FEW_REALS else []
     return [draw_roc(runs, test_set), *logarithmic]
 

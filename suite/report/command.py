@@ -48,9 +48,7 @@ def lead(run: Run, metrics: Mapping[str, Interval], min_validation_auroc: float)
     v = videos(run)
     seen, unseen = pool_manipulations(run, seen=True), pool_manipulations(run, seen=False)
     parts = [f"{name} forgeries {value}" for name, value in (("seen", seen), ("unseen", unseen)) if value is not None]
-    first = (
-        f"{run.name}: on {int((v.label == 0).sum())} real and {int((v.label == 1).sum())} fake test videos, video AUROC"
-    )
+    first = f"{run.name}: on {v.reals} real and {v.fakes} fake test videos, video AUROC"
     said = f"; {own.describe(min_validation_auroc)}" if own.is_needed else ""
     return f"{first} {'; '.join(parts) if parts else metrics['video_auroc']}{said}."
 
@@ -88,7 +86,7 @@ def thresholds(run: Run) -> list[tuple[str, str]]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Section:
+class RunSection:
     """What the page shows of one run; metrics are texts by their titles."""
 
     name: str
@@ -120,12 +118,12 @@ class Comparison:
     """One table and the ROC curves of the runs that were tested on the same videos."""
 
     name: str
-    runs: list[Section]
+    runs: list[RunSection]
     titles: list[str]
     roc: list[Markup]
 
 
-def describe_run(run: Run, min_validation_auroc: float) -> Section:
+def describe_run(run: Run, min_validation_auroc: float) -> RunSection:
     """
     Args:
         min_validation_auroc: What it must reach on its own validation for its test to be shown.
@@ -141,13 +139,13 @@ def describe_run(run: Run, min_validation_auroc: float) -> Section:
     ]
     commands = f"python -m suite fit --config {run.path / 'config.yaml'} --run NEW_RUN\n"
     commands += "python -m suite test --config NEW_RUN/config.yaml --ckpt_path NEW_RUN/checkpoints/best.ckpt"
-    return Section(
+    return RunSection(
         name=run.name,
         lead=lead(run, metrics, min_validation_auroc),
         own_validation=own.describe(min_validation_auroc) or "-",
         is_shown=is_shown,
         metrics=format_metrics(metrics),
-        reals=int((videos(run).label == 0).sum()),
+        reals=videos(run).reals,
         any_unseen=any(row.seen is False for row in forgeries),
         forgeries=[(row, format_metrics(row.metrics)) for row in forgeries],
         datasets=[(row, format_metrics(row.metrics)) for row in measure_datasets(run)] if is_shown else [],
@@ -167,7 +165,7 @@ def describe_run(run: Run, min_validation_auroc: float) -> Section:
     )
 
 
-def compare(test_set: TestSet, sections: list[Section]) -> Comparison:
+def compare(test_set: TestSet, sections: list[RunSection]) -> Comparison:
     """
     Args:
         sections: Of its runs.
