@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from datamodules.batch import Batch
-from datamodules.degradation.dataset import ABOUT as DEGRADED
+from datamodules.degradation.dataset import read_degradation
 from datamodules.face_data import FaceData
 from datamodules.runtime.atomic_files import write_atomically
 from lightning_modules.base import Method, Outcome
@@ -53,9 +53,8 @@ class PredictionTable(Callback):
             about["asked"] = json.dumps({name: value for name, value in asked.items() if name != "faces"})
             about["fixed_by_set"] = json.dumps(data.fixed_by_set)
             for folder in (folder for one in data.group.sets for folder in (one.root, one.prepared.parent)):
-                if folder is not None and (folder / DEGRADED).is_file():
-                    degradation = json.loads((folder / DEGRADED).read_text())
-                    about["degradation"] = f"{degradation['kind']} {degradation['severity']}"
+                if folder is not None and (degradation := read_degradation(folder)) is not None:
+                    about["degradation"] = str(degradation)
         about |= {"checkpoint": str(trainer.ckpt_path or ""), "model": type(module).__name__}
         about |= {"mean_of": module.mean_of, "map_of": module.map_of, "map_by": module.map_by}
         about["pixel_bins"] = BINNING
