@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from datamodules import manifest
 from datamodules.prepared import checksums
-from lightning_modules.metrics.bootstrap import Floats, aurocs
+from lightning_modules.metrics.bootstrap import Floats, Interval, aurocs
 from lightning_modules.metrics.significance import Claim, Shared, claims
 from suite.benchmark.conditions import Condition
 from suite.benchmark.plan import NOTHING, Sweep
@@ -32,6 +33,11 @@ class Family:
     about: str
     tests: list[str]
     claims: list[Claim]
+
+    @classmethod
+    def from_json(cls, family: Mapping[str, Any]) -> Family:
+        claims = [Claim(**{**claim, "gain": Interval(**claim["gain"])}) for claim in family["claims"]]
+        return cls(about=family["about"], tests=family["tests"], claims=claims)
 
 
 @functools.lru_cache  # a test set comes up once for each training set

@@ -149,7 +149,7 @@ def group_seen(methods: Sequence[Trained]) -> list[tuple[str, str]]:
     return [(enumerate_all([one.name for one in methods if one.training_summary == saw]), saw) for saw in saws]
 
 
-def describe_face(face: FaceVerdict, seconds: float | None) -> FaceSection:
+def show_face(face: FaceVerdict, seconds: float | None) -> FaceSection:
     """
     Args:
         seconds: Length of the video; None of an image.
@@ -179,7 +179,7 @@ def page(found: Analysis, asked: Sequence[Trained], rates: Rates, files: dict[st
         found=found,
         is_video=is_video,
         files=files,
-        faces=[describe_face(face, found.index.seconds if is_video else None) for face in found.faces],
+        faces=[show_face(face, found.index.seconds if is_video else None) for face in found.faces],
         seen=group_seen(asked),
         methods=[(one, digest(one.contract), Performance.measure(one, rates)) for one in asked],
         classes={"forged": "forged", "unclear": "unclear", "no forgery found": "real", "no verdict": ""},

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -15,10 +16,12 @@ from datamodules.runtime.errors import UserError
 from lightning_modules.face_prior import FacePrior
 from lightning_modules.mae.method import Recover
 from lightning_modules.mae.network import MAE
+from lightning_modules.metrics.bootstrap import Interval
+from lightning_modules.metrics.significance import Claim
 from lightning_modules.own_validation import OwnValidation
 from lightning_modules.trained_method import load, save
 from suite.__main__ import main
-from suite.benchmark.comparisons import compare
+from suite.benchmark.comparisons import Family, compare
 from suite.benchmark.conditions import Condition
 from suite.benchmark.page import page
 from suite.benchmark.plan import Sweep, SweepJob
@@ -187,9 +190,11 @@ def test_a_report_on_wandb_leaves_it_out_of_the_panels_of_tests(sweep: Sweep, tm
     (tmp_path / "sweep.yaml").write_text(sweep.text())
     (tmp_path / "results.json").write_text(json.dumps([row.to_json() for row in rows]))
     (tmp_path / "table.md").write_text("table")
-    claim = {"ours": "a", "theirs": "b", "gain": {"value": 0.1, "low": 0.0, "high": 0.2}, "adjusted": 0.1}
-    family = {"about": "all", "tests": ["x"], "claims": [claim | {"resolvable": 0.0817}]}
-    (tmp_path / "claims.json").write_text(json.dumps([family]))
+    gain = Interval(value=0.1, low=0.0, high=0.2)
+    claim = Claim(ours="a", theirs="b", gain=gain, bootstrap=0.1, delong=0.1, adjusted=0.1, resolvable=0.0817)
+    family = Family(about="all", tests=["x"], claims=[claim])
+    (tmp_path / "claims.json").write_text(json.dumps([asdict(family)]))
+    assert Family.from_json(asdict(family)) == family
     found = blocks(interface(), tmp_path, "forensics", "")
     grids = [[one.name for one in block.runsets] for block in found if hasattr(block, "runsets")]
     assert grids == [["better"], ["better"], ["better"], ["plain", "better"]]  # the last is of training
