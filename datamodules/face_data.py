@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, final
 from zlib import crc32
 
 import numpy as np
@@ -34,13 +33,14 @@ from datamodules.manifest import Video
 from datamodules.media.video import Auto, Decoder
 from datamodules.prepared import contract as contracts
 from datamodules.prepared.contract import Contract
-from datamodules.prepared.trained_on import SeenSet, count_seen, read_seen
+from datamodules.prepared.trained_on import SeenSet, count_seen, read_seen, write_seen
 from datamodules.runtime.errors import UserError
 from datamodules.synthesis.base import Synthesis, seed_draws
 from datamodules.synthesis.nearest_faces import WithSources
 from datamodules.synthesis.true_fakes import MixedSampler, mix, names_of
 
 
+@final  # its arguments are options of their own, without a class path
 class FaceData(LightningDataModule):
     """A data set: what its owners ship, what was prepared of it, and what happens to a batch on the device."""
 
@@ -56,7 +56,7 @@ class FaceData(LightningDataModule):
         image_size: int | None = None,
         clip: int = 1,
         every: int = 1,
-        draws: int = 8,
+        clips_per_face: int = 8,
         train_clips: int | None = None,
         eval_clips: int = 32,
         batch_size: int = 32,
@@ -83,7 +83,7 @@ class FaceData(LightningDataModule):
             image_size: Side of the crop, in pixels; as prepared without it.
             clip: Frames per sample; more than one needs 'frame_source: videos'.
             every: Step from one frame of a clip to the next.
-            draws: Clips per face and epoch in training.
+            clips_per_face: Clips per face and epoch in training.
             train_clips: Evenly spaced clips per face that they are drawn from; all if unset.
             eval_clips: Evenly spaced clips per face in validation and testing.
             batch_size: Samples per step and device.
@@ -104,7 +104,7 @@ class FaceData(LightningDataModule):
         single = {"prepared": prepared, "root": root, "index": index, "compression": compression, "methods": methods}
         self.group = SetGroup(sets, single)
         self.frame_source, self.decoder = frame_source, decoder or Auto()
-        self.asked_size, self.clip, self.every, self.draws = image_size, clip, every, draws
+        self.asked_size, self.clip, self.every, self.clips_per_face = image_size, clip, every, clips_per_face
         self.train_clips, self.eval_clips, self.batch_size = train_clips, eval_clips, batch_size
         self.num_workers, self.balance, self.pairs, self.seed = num_workers, balance, pairs, seed
         self.synthesis, self.augment, self.true_fakes = synthesis, augment, true_fakes
@@ -189,13 +189,13 @@ class FaceData(LightningDataModule):
         clips = self.clips("train")
         rank, world = self.rank_and_world
         if self.true_fakes:
-            settings = self.draws, self.batch_size, self.true_count, self.seed, rank, world, self.group.weights
+            settings = self.clips_per_face, self.batch_size, self.true_count, self.seed, rank, world, self.group.weights
             mixed = MixedSampler.create(clips.faces(self.train_clips), *settings)
             self.group.check_drawn(mixed.reals, mixed.fakes)
             return self.loader(clips, mixed, self.synthesis)
         sampler = TrainSampler(
             clips.faces(self.train_clips),
-            self.draws,
+            self.clips_per_face,
             self.batch_size * world,
             self.seed,
             balance=self.balance,
@@ -288,7 +288,7 @@ class FaceData(LightningDataModule):
         methods = self.trained_on or self.training_methods()
         seen = self.seen or count_seen(self.videos("train"), self.synthesis.makers if self.synthesis else ())
         asked = {} if self.annotated_faces is None else {"asked": self.annotated_faces.state().to_json()}
-        about = {"stored": stored, "seen": [asdict(one) for one in seen], "fixed_by_set": self.fixed_by_set}
+        about = {"stored": stored, "seen": write_seen(seen), "fixed_by_set": self.fixed_by_set}
         return {"contract": self.seen_pixels(), "trained_on": methods, **about, **asked}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from datamodules.prepared.contract import Contract
-from datamodules.prepared.trained_on import SeenSet, describe_seen, read_seen
+from datamodules.prepared.trained_on import SeenSet, describe_seen, read_seen, write_seen
 from datamodules.runtime.atomic_files import write_atomically, write_text
 from datamodules.runtime.errors import UserError
 from lightning_modules.base import Method
@@ -259,7 +259,7 @@ def save(trained: Trained, folder: Path, half: bool = False) -> None:
         with write_atomically(folder / FAMILIARITY) as part:
             save_file(familiarity.state(), part, {"format": "pt"})
         metadata["familiarity"] = digest(familiarity.state())
-    metadata |= {"thresholds": thresholds} | ({"seen": [asdict(one) for one in trained.seen]} if trained.seen else {})
+    metadata |= {"thresholds": thresholds} | ({"seen": write_seen(trained.seen)} if trained.seen else {})
     metadata[OWN_VALIDATION] = trained.method.validated
     write_text(folder / CONFIG, json.dumps(metadata, indent=1) + "\n")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -35,12 +35,11 @@ class AskedMasks:
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> AskedMasks:
-        choice = {one.name: state[one.name] for one in fields(Choice) if one.name in state}
         return cls(
             masks=state["masks"],
             budget=state["budget"],
             faces=[RequestedFace(*face) for face in state.get("faces", ())],  # which a table of predictions lacks
-            choice=Choice(**choice) if choice else None,
+            choice=Choice.from_json(state) if "strategy" in state else None,
         )
 
 

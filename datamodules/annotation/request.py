@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
@@ -41,9 +42,13 @@ class Choice:
     strategy: str
     of_frames: int
     of_fakes: int
-    per_video: int
+    max_per_video: int | None = None  # of an older version, which had another name for it
     channels: dict[str, float]
     rounds: list[int] = field(default_factory=list)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Choice:
+        return cls(**{one.name: content[one.name] for one in fields(cls) if one.name in content})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +85,7 @@ def read_request(run: Path) -> Request:
     if not about.is_file():
         raise UserError(f"{about}: no such file; it belongs to {path.name}")
     try:
-        choice = Choice(**json.loads(about.read_text()))
+        choice = Choice.from_json(json.loads(about.read_text()))
     except (TypeError, ValueError) as error:
         raise UserError(f"{about}: is not as 'fit' writes it ({error}); let it ask again") from error
     return Request(faces=faces, scores=scores, choice=choice)

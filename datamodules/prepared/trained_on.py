@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -63,6 +63,11 @@ def count_seen(videos: pa.Table, makers: Sequence[str] = ()) -> list[SeenSet]:
 def read_seen(kept: Iterable[Mapping[str, Any]] | None) -> list[SeenSet] | None:
     """From a checkpoint, or from a folder that was exported; older ones do not know."""
     return None if kept is None else [SeenSet(**one) for one in kept]
+
+
+def write_seen(seen: Iterable[SeenSet]) -> list[dict[str, object]]:
+    """For a checkpoint, or a folder that is exported."""
+    return [asdict(one) for one in seen]
 
 
 def describe_seen(sets: Sequence[SeenSet]) -> str:

@@ -121,7 +121,7 @@ def compare(sweep: Sweep, rows: Sequence[ResultRow], out: Path, where: Path) -> 
         for row in mine:
             runs[row.method].append(read_test_scores(row.job.test_folder(out, condition)))
         settings = sweep.data(condition, sweep.methods[methods[0]].preparation, out)
-        source = clusters(where / settings["data"]["init_args"]["prepared"])
+        source = clusters(where / settings["data"]["prepared"])
         for name, of in sets.items():
             one = select_shared(runs, source, name == UNSEEN)
             if one is not None:

@@ -16,6 +16,7 @@ import torch
 from jsonargparse import auto_cli
 
 from datamodules.prepared.contract import digest
+from datamodules.prepared.trained_on import write_seen
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
 from lightning_modules.own_validation import LIMIT, check_limit
@@ -153,7 +154,7 @@ def render_card(
         method=trained.method,
         parameters=sum(p.numel() for p in trained.method.parameters()),
         contract=trained.contract,
-        pooling=POOLING[trained.method.mean_of],
+        pooling=POOLING[trained.method.score_pooling],
         contract_hash=digest(trained.contract),
         metrics=metrics,
         own_validation=own.describe(min_validation_auroc),
@@ -184,9 +185,9 @@ def export_network(trained: Trained, format: Format, out: Path) -> EngineMetrics
         "threshold": float(trained.method.video_threshold),
         "thresholds": {name: asdict(one) for name, one in trained.describe_thresholds().items()},
         "calibration": trained.calibration and trained.calibration._asdict(),
-        "mean_of": trained.method.mean_of,
+        "score_pooling": trained.method.score_pooling,
         "trained_on": trained.trained_on,
-        "seen": None if trained.seen is None else [asdict(one) for one in trained.seen],
+        "seen": None if trained.seen is None else write_seen(trained.seen),
         "weights": trained.digest,
         "apart": found.apart,
         "milliseconds": [asdict(one) for one in found.latencies],
