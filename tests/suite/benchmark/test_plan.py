@@ -48,7 +48,7 @@ def test_a_training_may_be_on_several_sets_each_prepared_as_the_method_wants_it(
     with pytest.raises(UserError, match="test, t: sets: give each data set a test of its own"):
         plain(test={"t": two})
     data.write_text(yaml.safe_dump({"sets": [{"root": "x"}]}))
-    with pytest.raises(UserError, match="with 'prepared', or 'sets' with it"):
+    with pytest.raises(UserError, match="must have 'prepared', or 'sets' with it"):
         two.settings()
 
 
@@ -101,7 +101,7 @@ def test_a_file_that_is_not_there_is_refused_before_anything_is_trained(tmp_path
         with pytest.raises(UserError, match=r"none\.yaml: no such file"):
             make()
     (tmp_path / "odd.yaml").write_text("a: 1")
-    with pytest.raises(UserError, match=r"odd\.yaml: must have class_path, and init_args"):
+    with pytest.raises(UserError, match=r"odd\.yaml: must have 'prepared', or 'sets' with it"):
         plain(train={"odd": DatasetSpec(data=tmp_path / "odd.yaml")})
 
 
