@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_info
 
 from datamodules.annotation.label_studio import write_image
 from datamodules.annotation.oracle import Missing
-from datamodules.annotation.request import WAITING, Request, RequestedFace, read_request
+from datamodules.annotation.request import WAITING, Choice, Request, RequestedFace, read_request
 from datamodules.annotation.selection import ChannelRule, ScoredFaces, Strategy, choose
 from datamodules.batch import collate
 from datamodules.face_data import FaceData
@@ -124,7 +124,7 @@ class AskForMasks(Callback):
             self.write(data, method, run, rounds)
         trainer.strategy.barrier()
         request = read_request(run)
-        data.ask(request.faces[: read_rounds(run)[rounds - 1]], request.about)
+        data.ask(request.faces[: read_rounds(run)[rounds - 1]], request.choice)
         (run / WAITING).unlink(missing_ok=True)
 
     def write(self, data: FaceData, method: Method, run: Path, rounds: int) -> None:
@@ -134,13 +134,16 @@ class AskForMasks(Callback):
             raise UserError(
                 f"{run / 'request.csv'}: has {len(sizes)} rounds of masks, this training was in round {rounds}"
             )
-        before = read_request(run) if sizes else Request(faces=[], scores=[], about={})
-        earlier = before.faces[: sizes[-1]] if sizes else []
+        earlier: list[RequestedFace] = []
+        scores: list[float] = []
+        if sizes:
+            before = read_request(run)
+            earlier, scores = before.faces[: sizes[-1]], before.scores[: sizes[-1]]
         new = self.choose(data, method, self.count_wanted(data) * rounds // self.rounds - len(earlier), earlier)
         faces = [*earlier, *new.faces]
-        about = new.about | {"rounds": [*sizes, len(faces)]}
+        choice = replace(new.choice, rounds=[*sizes, len(faces)])
         keep_images(data, method, new, run / "request")
-        Request(faces=faces, scores=[*before.scores[: len(earlier)], *new.scores], about=about).write(run)
+        Request(faces=faces, scores=[*scores, *new.scores], choice=choice).write(run)
 
     def choose(self, data: FaceData, method: Method, count: int, earlier: Sequence[RequestedFace]) -> Request:
         faces, scored = score_faces(data, method, self.frames)
@@ -148,14 +151,15 @@ class AskForMasks(Callback):
         found = choose(
             scored, count, self.strategy, self.max_per_video, self.channels, self.channel_rule, self.seed, names
         )
-        about: dict[str, Any] = {
-            "strategy": self.strategy,
-            "of_frames": len(faces),
-            "of_fakes": int((scored.label == 1).sum()),
-        }
-        about |= {"max_per_video": self.max_per_video, "channels": found.channels}
+        choice = Choice(
+            strategy=self.strategy,
+            of_frames=len(faces),
+            of_fakes=int((scored.label == 1).sum()),
+            max_per_video=self.max_per_video,
+            channels={str(number): weight for number, weight in found.channels.items()},
+        )
         scores = [float(found.scores[i]) for i in found.rows]
-        return Request(faces=[faces[i] for i in found.rows], scores=scores, about=about)
+        return Request(faces=[faces[i] for i in found.rows], scores=scores, choice=choice)
 
 
 def read_rounds(run: Path) -> list[int]:
@@ -163,7 +167,7 @@ def read_rounds(run: Path) -> list[int]:
     if not (run / "request.csv").is_file():
         return []
     request = read_request(run)
-    return list(request.about.get("rounds", [len(request.faces)]))
+    return request.choice.rounds or [len(request.faces)]
 
 
 @torch.no_grad()

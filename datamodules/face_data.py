@@ -16,9 +16,9 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from datamodules import manifest
-from datamodules.annotation.annotated_faces import AnnotatedFaces, find_samples
+from datamodules.annotation.annotated_faces import AnnotatedFaces, AskedMasks, find_samples
 from datamodules.annotation.oracle import MaskOracle
-from datamodules.annotation.request import RequestedFace
+from datamodules.annotation.request import Choice, RequestedFace
 from datamodules.augment.augment import Augment
 from datamodules.batch import Batch, Sample, collate
 from datamodules.issues import Finding
@@ -33,7 +33,7 @@ from datamodules.manifest import Video
 from datamodules.media.video import Auto, Decoder
 from datamodules.prepared import contract as contracts
 from datamodules.prepared.contract import Contract
-from datamodules.prepared.trained_on import count_seen
+from datamodules.prepared.trained_on import SeenSet, count_seen, read_seen, write_seen
 from datamodules.runtime.errors import UserError
 from datamodules.synthesis.base import Synthesis, seed_draws
 from datamodules.synthesis.nearest_faces import WithSources
@@ -145,9 +145,8 @@ class FaceData(LightningDataModule):
         return self.group.videos(split, self.sees_only_real(split))
 
     trained_on: list[str] | None = None  # of the checkpoint that was loaded, so that a report can tell seen from unseen
-    seen: list[dict[str, Any]] | None = None  # of the same checkpoint, see SeenSet
-    asked: dict[str, Any] = {}  # noqa: RUF012  of the same checkpoint: how many masks were asked for, and how
-
+    seen: list[SeenSet] | None = None  # of the same checkpoint
+    asked: AskedMasks | None = None  # of the same checkpoint
     fixed_by_set: dict[str, dict[str, float]] = {}  # noqa: RUF012  by validation, on each of several sets alone
 
     def training_methods(self) -> list[str]:
@@ -231,10 +230,10 @@ class FaceData(LightningDataModule):
         """Faces of training, without masks where these have to be asked for."""
         return find_samples(self.clips("train"), faces)
 
-    def ask(self, faces: Sequence[RequestedFace], about: dict[str, Any]) -> None:
+    def ask(self, faces: Sequence[RequestedFace], choice: Choice) -> None:
         """Asks the oracle for masks, which join the batches from now on."""
         assert self.annotated_faces is not None
-        self.annotated_faces.ask(find_samples(self.clips_with_masks("train"), faces), about)
+        self.annotated_faces.ask(find_samples(self.clips_with_masks("train"), faces), choice)
 
     arrived = 0.0  # when the last batch came from the workers
 
@@ -288,14 +287,14 @@ class FaceData(LightningDataModule):
         stored = int(self.contract["size"]) if self.frame_source == "crops" else None  # size of crops before image_size
         methods = self.trained_on or self.training_methods()
         seen = self.seen or count_seen(self.videos("train"), self.synthesis.makers if self.synthesis else ())
-        state: dict[str, Any] = {"contract": self.seen_pixels(), "stored": stored, "trained_on": methods, "seen": seen}
-        state |= {"fixed_by_set": self.fixed_by_set}
-        return state if self.annotated_faces is None else state | {"asked": self.annotated_faces.state()}
+        asked = {} if self.annotated_faces is None else {"asked": self.annotated_faces.state().to_json()}
+        about = {"stored": stored, "seen": write_seen(seen), "fixed_by_set": self.fixed_by_set}
+        return {"contract": self.seen_pixels(), "trained_on": methods, **about, **asked}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         contracts.compare(self.seen_pixels(), state_dict["contract"], "the data of the checkpoint", contracts.READ_BY)
-        self.trained_on, self.seen = state_dict["trained_on"], state_dict.get("seen")
-        self.asked = state_dict.get("asked", {})
+        self.trained_on, self.seen = state_dict["trained_on"], read_seen(state_dict.get("seen"))
+        self.asked = AskedMasks.from_json(state_dict["asked"]) if state_dict.get("asked") else None
         self.fixed_by_set = state_dict.get("fixed_by_set", {})
-        if self.annotated_faces is not None:
+        if self.annotated_faces and self.asked:
             self.annotated_faces.remember(self.asked)

@@ -154,11 +154,12 @@ class SuiteCLI(LightningCLI):
         callbacks += [s for s in standard if not any(isinstance(c, type(s)) for c in callbacks)]
         if not any(isinstance(callback, ModelCheckpoint) for callback in callbacks):
             folder = run / "checkpoints"
-            common: dict[str, Any] = {"enable_version_counter": False}
             # selected on the source validation split, never on a test set
-            best = ModelCheckpoint(folder, "best", monitor=monitor[0], mode=monitor[1], **common)
+            best = ModelCheckpoint(folder, "best", monitor=monitor[0], mode=monitor[1], enable_version_counter=False)
             # Lightning's own save_last keeps the last one that was the best
-            last = ModelCheckpoint(folder, "last", every_n_epochs=every, save_on_train_epoch_end=True, **common)
+            last = ModelCheckpoint(
+                folder, "last", every_n_epochs=every, save_on_train_epoch_end=True, enable_version_counter=False
+            )
             callbacks += [best, last]
         return callbacks
 

@@ -50,6 +50,15 @@ class Videos:
     label: NDArray[np.int64]
     method: NDArray[np.str_]
 
+    @property
+    def reals(self) -> int:
+        """Number of real ones."""
+        return int((self.label == 0).sum())
+
+    @property
+    def fakes(self) -> int:
+        return int((self.label == 1).sum())
+
     def select(self, chosen: NDArray[np.bool_]) -> Videos:
         return Videos(score=self.score[chosen], label=self.label[chosen], method=self.method[chosen])
 

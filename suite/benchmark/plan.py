@@ -11,9 +11,9 @@ import yaml
 
 from datamodules.runtime.errors import UserError
 from lightning_modules.own_validation import LIMIT, check_limit
+from suite.benchmark.attributes import read_attributes
 from suite.benchmark.conditions import Condition, Degradations
-from suite.benchmark.overrides import Overrides, merge
-from suite.benchmark.subgroups import read_attributes
+from suite.benchmark.overrides import Config, Overrides, merge
 
 # of a data set: what another one does not say must not be left over from it
 NOT_SAID = dict.fromkeys(("compression", "index", "methods", "prepared", "root", "sets"))
@@ -77,7 +77,7 @@ class DatasetSpec:
         if not self.data.is_file():
             raise UserError(f"{self.data}: no such file")
 
-    def settings(self, preparation: str = "") -> dict[str, Any]:
+    def settings(self, preparation: str = "") -> Config:
         found = yaml.safe_load(self.data.read_text())
         arguments = NOT_SAID | (found if isinstance(found, dict) else {}) | dict(self.overrides)
         sets = [dict(one) for one in arguments["sets"] or [arguments]]
@@ -150,7 +150,7 @@ class Sweep:
     def conditions(self) -> list[Condition]:
         return list(self.degradations.conditions(list(self.test)))
 
-    def data(self, condition: Condition, preparation: str, out: Path) -> dict[str, Any]:
+    def data(self, condition: Condition, preparation: str, out: Path) -> Config:
         """Settings of a test set under a condition."""
         found = self.test[condition.test].settings(preparation)
         if condition.kind is None:
@@ -174,7 +174,7 @@ class Sweep:
                 for seed in self.seeds:
                     yield SweepJob(method=name, train=train, seed=seed)
 
-    def settings(self, job: SweepJob, out: Path) -> dict[str, Any]:
+    def settings(self, job: SweepJob, out: Path) -> Config:
         """What a training changes of the method's configs."""
         entrant = self.methods[job.method]
         learnt = self.train[job.train].settings(entrant.preparation) if entrant.is_trained_here else {}
@@ -183,12 +183,12 @@ class Sweep:
             found = merge(found, {"model": {"init_args": {"generator_weights": str(generator)}}})
         return merge(found, {"seed_everything": job.seed, "run": str(job.run(out))}, self.wandb_settings(job, out))
 
-    def wandb_settings(self, job: SweepJob, out: Path, condition: Condition | None = None) -> dict[str, Any]:
+    def wandb_settings(self, job: SweepJob, out: Path, condition: Condition | None = None) -> Config:
         """How the run of a training, or of a test, is told from the others on W&B; all are one group."""
         if self.wandb is None:
             return {}
         tags = [job.method, *([job.train] if job.train != NOTHING else []), f"seed {job.seed}"]
-        config: dict[str, Any] = {"sweep_method": job.method, "sweep_train": job.train, "sweep_seed": job.seed}
+        config: Config = {"sweep_method": job.method, "sweep_train": job.train, "sweep_seed": job.seed}
         if condition is not None:
             tags.append(str(condition))
             config |= {"sweep_test": condition.test, "degradation": condition.kind, "severity": condition.severity}

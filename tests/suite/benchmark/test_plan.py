@@ -12,9 +12,11 @@ from datamodules.runtime.errors import UserError
 from suite.benchmark.conditions import Condition, Degradations, Preparation
 from suite.benchmark.overrides import Overrides, merge
 from suite.benchmark.plan import DatasetSpec, MethodSpec, Sweep, SweepJob
+from suite.benchmark.results import ResultRow
 from suite.benchmark.runner import Failure
 from suite.benchmark.tables import latex, markdown, matrix, table
 from tests.conftest import ROOT
+from tests.fixtures.sweeps import make_row
 
 STUDIO = DatasetSpec(data=ROOT / "configs/data/studio.yaml")
 
@@ -133,10 +135,9 @@ def test_a_test_set_cannot_leave_forgeries_out() -> None:
 
 
 def test_the_matrix_has_means_of_seeds_intervals_of_one_and_failures() -> None:
-    def row(method: str, seed: int, value: float | None) -> dict[str, Any]:
-        same = {"method": method, "train": "t", "seed": seed, "forgery": "all"}
-        same |= {"degradation": None, "severity": 0}
-        return {**same, "test": "x|y", "video_auroc": value, "video_auroc_low": 0.6, "video_auroc_high": 0.9}
+    def row(method: str, seed: int, value: float | None) -> ResultRow:
+        values = {"video_auroc": value, "video_auroc_low": 0.6, "video_auroc_high": 0.9}
+        return make_row(method, values, seed, test="x|y")
 
     failures = [Failure(job=SweepJob(method="d_1", train="t", seed=0), test=None, reason="no disk")]
     failures.append(Failure(job=SweepJob(method="a", train="t", seed=2), test=Condition(test="x|y"), reason="no disk"))
