@@ -73,7 +73,9 @@ class SuiteCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
         config["run"] = Path(os.path.expandvars(config["run"]))  # an agent of W&B names runs in $WANDB_RUN_ID
-        self.checkpoint = find_checkpoint(str(self.subcommand), config["run"], config["ckpt_path"])
+        given, epochs = config["ckpt_path"], config["trainer"]["check_val_every_n_epoch"] or 1
+        self.checkpoint = find_checkpoint(str(self.subcommand), config["run"], given, epochs)
+        self.starts_anew = given == "last" and self.checkpoint is None
         if self.checkpoint is not None and self.subcommand != "fit":  # which brings all weights
             for name in FROM_FILES:
                 config["model"].get("init_args", {}).pop(name, None)
@@ -120,7 +122,7 @@ class SuiteCLI(LightningCLI):
             check_is_whole_epoch(checkpoint, path)
             rewind(run / "metrics.csv", checkpoint["global_step"])
             return
-        if any((run / "checkpoints").glob("*.ckpt")):
+        if any((run / "checkpoints").glob("*.ckpt")) and not self.starts_anew:
             raise UserError(f"{run}: holds a run; give another --run, or go on with it by --ckpt_path last")
         (run / "metrics.csv").unlink(missing_ok=True)
 

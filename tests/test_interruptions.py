@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -92,6 +93,39 @@ def test_workers_that_end_with_each_epoch_change_nothing_of_a_resumed_training(
     run_fit(tmp_path / "run", settings, "--trainer.max_epochs", "2")
     run_fit(tmp_path / "run", settings, "--ckpt_path", "last")
     assert compare(unstopped("crops"), tmp_path / "run") == THE_SAME
+
+
+def test_a_training_that_was_killed_before_its_first_last_checkpoint_starts_anew_and_ends_the_same(
+    studio: Path,
+    prepared: Path,
+    unstopped: Callable[[str], Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings = training_settings(data_of(studio, prepared, "crops"), workers=0, persistent=True)
+    whole, run = unstopped("crops"), tmp_path / "run"
+    run_fit(run, settings, "--trainer.max_epochs", "1")
+    (run / "checkpoints/last.ckpt").unlink()
+    with pytest.raises(SystemExit):  # what it holds may be all there is of another training
+        run_fit(run, settings)
+    assert "go on with it by --ckpt_path last" in capsys.readouterr().err
+    run_fit(run, settings, "--ckpt_path", "last")
+    assert "best.ckpt: was saved before the first last.ckpt: training starts anew" in caplog.text
+    assert compare(whole, run) == THE_SAME
+
+
+def test_a_training_whose_last_checkpoint_is_gone_goes_on_from_its_best(
+    studio: Path, prepared: Path, unstopped: Callable[[str], Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings, run = training_settings(data_of(studio, prepared, "crops"), workers=0, persistent=True), tmp_path / "run"
+    shutil.copytree(unstopped("crops"), run)
+    checkpoint = SafeCheckpointIO().load_checkpoint(run / "checkpoints/last.ckpt")
+    (run / "checkpoints/last.ckpt").rename(run / "checkpoints/best.ckpt")
+    assert checkpoint["epoch"] == 2
+    run_fit(run, settings, "--trainer.max_epochs", "4", "--ckpt_path", "last")
+    assert "last.ckpt: is missing: training goes on from best.ckpt" in caplog.text
+    assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["epoch"] == 3
 
 
 def test_ctrl_c_stops_within_five_seconds_and_leaves_nothing_half_written(prepared: Path, tmp_path: Path) -> None:
