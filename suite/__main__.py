@@ -1,11 +1,14 @@
 """Command line of the suite: ``python -m suite <verb> ...``."""
 
 import os
+import signal
 import sys
+import threading
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from suite.cli.suggest import suggest, suggest_file
@@ -54,6 +57,11 @@ def refuse(reason: str) -> NoReturn:
     sys.exit(2)
 
 
+def terminate(number: int, frame: FrameType | None) -> NoReturn:
+    """As Ctrl-C does: what is half written is removed, and no process is left behind."""
+    sys.exit(128 + number)
+
+
 def main(argv: list[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("-h", "--help"):
@@ -69,11 +77,27 @@ def main(argv: list[str] | None = None) -> None:
         if option == "--config" and not Path(value).exists():
             refuse(f"{value}: no such file" + suggest_file(value))
     check_siblings()
+    is_own = threading.current_thread() is threading.main_thread()
+    is_own &= signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if is_own:
+        signal.signal(signal.SIGTERM, terminate)
+    try:
+        run(verb, argv)
+    finally:
+        if is_own:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def run(verb: str, argv: list[str]) -> None:
     try:
         import_module(VERBS[verb][0]).main(argv)
     except KeyboardInterrupt:
         print(f"suite: {verb} interrupted", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(128 + signal.SIGINT)
+    except SystemExit as ended:
+        if ended.code == 128 + signal.SIGTERM:
+            print(f"suite: {verb} terminated", file=sys.stderr)
+        raise
     except (ValueError, OSError) as error:
         from datamodules.runtime.errors import UserError
         from suite.cli.parser import explain

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import signal
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -34,6 +37,8 @@ from lightning_modules.weights import FROM_FILES
 from suite.cli.checkpoint import check_is_whole_epoch, complete_checkpoint, find_checkpoint
 from suite.cli.parser import Parser
 from suite.cli.wandb_key import has_key
+
+Terminate = Callable[[int, FrameType | None], object]
 
 
 class SaveFitConfig(SaveConfigCallback):
@@ -112,7 +117,10 @@ class SuiteCLI(LightningCLI):
             ),
             "plugins": [SafeCheckpointIO(), *plugins],
         }
-        return super().instantiate_trainer(**own, **kwargs)
+        trainer = super().instantiate_trainer(**own, **kwargs)
+        if callable(before := signal.getsignal(signal.SIGTERM)):
+            signal.signal(signal.SIGTERM, functools.partial(terminate_unless_training, trainer, before))
+        return trainer
 
     def begin(self, run: Path) -> None:
         """A folder that holds a run is resumed or left alone."""
@@ -166,6 +174,12 @@ class SuiteCLI(LightningCLI):
         return callbacks
 
 
+def terminate_unless_training(trainer: Trainer, terminate: Terminate, number: int, frame: FrameType | None) -> None:
+    """Lightning ends a training behind its batch, on all ranks."""
+    if not trainer.received_sigterm:
+        terminate(number, frame)
+
+
 def silence_notes() -> None:
     """Advertisements and notes that a user can do nothing about."""
     warnings.filterwarnings("ignore", r".*isinstance\(treespec")
@@ -195,6 +209,11 @@ def main(argv: list[str]) -> LightningCLI:
     except SIGTERMException:
         # Lightning would end with 0, as if all were done
         sys.exit(128 + signal.SIGTERM)
+    except SystemExit as ended:
+        # by which Lightning answers Ctrl-C
+        if isinstance(ended.__context__, KeyboardInterrupt):
+            raise ended.__context__ from None
+        raise
 
 
 def build_cli(argv: list[str]) -> LightningCLI:

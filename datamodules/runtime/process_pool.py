@@ -25,10 +25,10 @@ PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 DEATH_OF_PARENT = 1  # PR_SET_PDEATHSIG
 
 
-def die_with_parent() -> None:
+def die_with_parent(by: signal.Signals = signal.SIGTERM) -> None:
     """Whoever kills the first process leaves none behind, on Linux; elsewhere each ends with its job."""
     if PRCTL is not None:
-        PRCTL(DEATH_OF_PARENT, signal.SIGTERM)
+        PRCTL(DEATH_OF_PARENT, by)
 
 
 def begin() -> None:
@@ -38,9 +38,15 @@ def begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C reaches all processes; the first one decides
 
 
+def begin_worker() -> None:
+    begin()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # reaches all processes, too, from a scheduler
+    die_with_parent(signal.SIGKILL)
+
+
 def run(jobs: Iterable[Job], workers: int) -> Iterator[Any]:
     """Yields what each finished job returns. Left early, it ends the workers: what they write must be atomic."""
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context(START), begin)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context(START), begin_worker)
     todo = iter(jobs)
     running: set[Future[Any]] = set()
     try:
@@ -54,5 +60,5 @@ def run(jobs: Iterable[Job], workers: int) -> Iterator[Any]:
     finally:
         if running:
             for process in list(pool._processes.values()):
-                process.terminate()
+                process.kill()
         pool.shutdown(wait=True, cancel_futures=True)
