@@ -28,6 +28,7 @@ from callbacks.predictions import PredictionTable
 from callbacks.roc import RocCurve
 from callbacks.throughput import Throughput
 from datamodules.face_data import FaceData
+from datamodules.runtime.atomic_files import name_failures
 from datamodules.runtime.errors import UserError
 from lightning_modules.base import Method
 from lightning_modules.training.checkpoint_io import SafeCheckpointIO
@@ -50,7 +51,8 @@ class SaveFitConfig(SaveConfigCallback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # what a run was resumed from would be what a test of its configuration takes
         self.config["ckpt_path"] = None
-        super().setup(trainer, pl_module, "fit")
+        with name_failures(Path(trainer.default_root_dir) / self.config_filename):
+            super().setup(trainer, pl_module, "fit")
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         for logger in trainer.loggers:

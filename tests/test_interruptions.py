@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ import torch
 import yaml
 
 from benchmarks.studies.resume import add_signal, compare, data_of, fit, training_settings
-from datamodules.runtime.errors import UserError
 from lightning_modules.training.checkpoint_io import SafeCheckpointIO
 from suite.__main__ import main
 from tests.conftest import ROOT, preparing, small_fit, suite
@@ -187,34 +186,25 @@ def test_a_signal_to_all_processes_ends_the_other_long_verbs_too(
     assert f"suite: {verb} {word}" in said
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("may not mount a small disk here")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=False)
-
-
-def test_a_full_disk_is_one_error_and_costs_no_checkpoint(small_disk: Path) -> None:
-    state = {"state_dict": {"w": torch.zeros(250_000)}}
-    SafeCheckpointIO().save_checkpoint(state, small_disk / "last.ckpt")
-    (small_disk / "ballast").write_bytes(bytes(1_500_000))
-    state["state_dict"]["w"] += 1
-    with pytest.raises(UserError, match=r"last\.ckpt: checkpoint not written \(No space left"):
-        SafeCheckpointIO().save_checkpoint(state, small_disk / "last.ckpt")
-    kept = torch.load(small_disk / "last.ckpt", weights_only=True)
-    assert kept["state_dict"]["w"].sum() == 0
-    assert not list(small_disk.glob(".*.part"))
-
-
-def test_a_training_on_a_full_disk_ends_with_one_line(prepared: Path, small_disk: Path) -> None:
+def test_a_training_on_a_full_disk_ends_with_one_line_that_names_the_file(prepared: Path, small_disk: Path) -> None:
     (small_disk / "ballast").write_bytes(bytes(2_200_000))
     done = suite(*small_fit(prepared, small_disk / "run"))
     assert done.returncode == 2
+    assert f"suite: {small_disk}/run/" in done.stderr.splitlines()[-1]
     assert "No space left" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("verb", "folder"), [("studio", "out"), ("prepare", "out/parts")])
+def test_what_fills_a_folder_names_the_file_that_the_disk_did_not_take(
+    verb: str, folder: str, studio: Path, small_disk: Path
+) -> None:
+    (small_disk / "ballast").write_bytes(bytes(2_900_000))
+    out = small_disk / "out"
+    arguments = ["studio", "--out", str(out), "--size", "tiny", "--workers", "1"]
+    done = suite(*(preparing(studio, out) if verb == "prepare" else arguments))
+    assert done.returncode == 2
+    assert f"suite: {small_disk / folder}/" in done.stderr.splitlines()[-1]
+    assert "not written (No space left on device)" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not list(out.rglob(".*.part"))
