@@ -12,6 +12,7 @@ from datamodules.degradation.dataset import LOST, degrade_all
 from datamodules.degradation.severities import Kind
 from datamodules.face_data import FaceData
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.folder_lock import hold_folder
 from suite.cli.parser import Parser
 from suite.cli.progress import bar
 
@@ -35,7 +36,7 @@ def degrade(
     if not rows:
         raise UserError(f"{data.root}: has no test videos")
     assert data.root is not None
-    with bar("degrading") as show:
+    with hold_folder(out, "degrade"), bar("degrading") as show:
         for done, total in degrade_all(rows, data.root, out, kind, severity, data.decoder, workers):
             show(done, total)
     lost = json.loads((out / LOST).read_text())

@@ -9,10 +9,12 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from lightning_fabric.utilities.rank_zero import _get_rank
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -30,6 +32,7 @@ from callbacks.throughput import Throughput
 from datamodules.face_data import FaceData
 from datamodules.runtime.atomic_files import name_failures
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.folder_lock import hold_folder
 from lightning_modules.base import Method
 from lightning_modules.training.checkpoint_io import SafeCheckpointIO
 from lightning_modules.training.csv_logger import History, rewind
@@ -67,6 +70,16 @@ class SuiteParser(Parser, LightningArgumentParser):
 class SuiteCLI(LightningCLI):
     """A run is a folder: configuration, metrics and checkpoints are in it."""
 
+    def __init__(self, locks: ExitStack, *args: Any, **kwargs: Any) -> None:
+        """
+        Args:
+            locks: Holds the folder of the run.
+            *args: See LightningCLI.
+            **kwargs: See LightningCLI.
+        """
+        self.locks = locks
+        super().__init__(*args, **kwargs)
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--run", type=Path, default=Path("runs/last"), help="Folder of the run.")
         parser.add_argument(
@@ -94,6 +107,8 @@ class SuiteCLI(LightningCLI):
         run = Path(self._get(self.config_init, "run"))
         settings = self._get(self.config_init, "trainer")
         self.config_init[self.subcommand]["ckpt_path"] = self.checkpoint
+        if not settings["fast_dev_run"] and is_first_process():
+            self.locks.enter_context(hold_folder(run, str(self.subcommand)))
         if self.subcommand == "fit" and not settings["fast_dev_run"]:
             self.begin(run)
         elif (
@@ -176,6 +191,12 @@ class SuiteCLI(LightningCLI):
         return callbacks
 
 
+def is_first_process() -> bool:
+    """Of those that train together, as whatever started them tells."""
+    node = os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK", "0"))
+    return not _get_rank() and int(node) == 0
+
+
 def terminate_unless_training(trainer: Trainer, terminate: Terminate, number: int, frame: FrameType | None) -> None:
     """Lightning ends a training behind its batch, on all ranks."""
     if not trainer.received_sigterm:
@@ -207,7 +228,8 @@ def main(argv: list[str]) -> LightningCLI:
     silence_notes()
     wandb_without_a_key()
     try:
-        return build_cli(argv)
+        with ExitStack() as locks:
+            return build_cli(argv, locks)
     except SIGTERMException:
         # Lightning would end with 0, as if all were done
         sys.exit(128 + signal.SIGTERM)
@@ -218,8 +240,9 @@ def main(argv: list[str]) -> LightningCLI:
         raise
 
 
-def build_cli(argv: list[str]) -> LightningCLI:
+def build_cli(argv: list[str], locks: ExitStack) -> LightningCLI:
     return SuiteCLI(
+        locks,
         Method,
         FaceData,
         subclass_mode_model=True,

@@ -44,19 +44,25 @@ def name_failures(path: Path, part: Path | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def write_atomically(path: Path) -> Iterator[Path]:
-    """Yields the name to write to; at the end it takes the place of ``path``, and after an error nothing is left."""
+def write_atomically(path: Path, is_synced: bool = True) -> Iterator[Path]:
+    """Yields the name to write to; at the end it takes the place of ``path``, and after an error nothing is left.
+
+    Args:
+        is_synced: Wait for the disk, tens of milliseconds; not for each of many files that are written again anyway.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     with name_failures(path, part):
         try:
             yield part
-            sync(part)
+            if is_synced:
+                sync(part)
             part.replace(path)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-    sync(path.parent)
+    if is_synced:
+        sync(path.parent)
 
 
 def sync(path: Path) -> None:

@@ -19,6 +19,7 @@ from datamodules.prepared.contract import digest
 from datamodules.prepared.trained_on import write_seen
 from datamodules.runtime.atomic_files import fill_folder, write_text
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.folder_lock import hold_folder
 from lightning_modules.own_validation import LIMIT, check_limit
 from lightning_modules.trained_method import CONFIG, Trained, load, round_to_half, save
 from suite.cli.extras import require_extra
@@ -235,7 +236,7 @@ def export(
     out = out or home / "export" / format
     test = test_of(trained, tested_run, home)
     engine = rounded = None
-    with fill_folder(out, CONFIG if format == HUB else INDEX) as part:
+    with hold_folder(out, "export"), fill_folder(out, CONFIG if format == HUB else INDEX) as part:
         if format == HUB:
             if half_precision:
                 whole, trained = trained, round_to_half(trained)
