@@ -76,7 +76,7 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(130)
     except (ValueError, OSError) as error:
         from datamodules.runtime.errors import UserError
-        from suite.cli.parser import explain
+        from suite.cli.explain import explain
 
         raised_while_built = "Does not validate against" in str(error)
         if os.environ.get("SUITE_TRACEBACK") or not (isinstance(error, (UserError, OSError)) or raised_while_built):

@@ -14,7 +14,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import Logger, WandbLogger
-from pytorch_lightning.utilities.exceptions import SIGTERMException
+from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
 from callbacks.clip_video import ClipVideo
 from callbacks.epoch_seed import EpochSeed
@@ -110,7 +110,10 @@ class SuiteCLI(LightningCLI):
             ),
             "plugins": [SafeCheckpointIO(), *plugins],
         }
-        return super().instantiate_trainer(**own, **kwargs)
+        try:
+            return super().instantiate_trainer(**own, **kwargs)
+        except (ValueError, MisconfigurationException) as error:  # of accelerators and devices that are not there
+            raise UserError(f"trainer: {error}") from error
 
     def begin(self, run: Path) -> None:
         """A folder that holds a run is resumed or left alone."""
