@@ -249,7 +249,9 @@ def select_rows(
     videos = table.filter(wanted)
     if not len(videos):
         which = f" with compression {compression!r}" if compression is not None else ""
-        raise UserError(f"{prepared / 'manifest.csv'}: no {split} video{which}")
+        is_unsplit = split != "test" and pc.unique(table["split"]).to_pylist() == ["test"]
+        advice = "; all are for testing: --data.split 0.8 draws 80 % of the people for training" if is_unsplit else ""
+        raise UserError(f"{prepared / 'manifest.csv'}: no {split} video{which}{advice}")
     if methods is None:
         return videos
     present = set(pc.unique(videos["method"]).to_pylist())

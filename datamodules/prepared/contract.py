@@ -19,6 +19,8 @@ def digest(contract: Contract) -> str:
     return blake2b(json.dumps(contract, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
+# options of 'prepare' for what decides pixels
+PREPARED_BY = {"margin": "--margin", "size": "--size", "alignment": "--alignment", "format": "--format"}
 # what decides how prepared faces are read, and the options that change it
 READ_BY = {"size": "--data.image_size", "clip": "--data.frame_source videos --data.clip", "every": "--data.every"}
 SAME_PIXELS = {"Decord on cpu": ON_CPU, "PyAV on cpu": ON_CPU}  # as contracts were once written
@@ -45,6 +47,14 @@ def compare(mine: Contract, theirs: Contract, who: str, options: Mapping[str, st
     if different:
         give = [f"{option} {theirs[name]}" for name, option in (options or {}).items() if mine[name] != theirs[name]]
         advice = f"; give {' '.join(give)}" if give else ""
+        again = [
+            f"{option} {theirs[name]}"
+            for name, option in PREPARED_BY.items()
+            if name in theirs and name not in (options or {}) and mine.get(name) != theirs[name]
+        ]
+        if again:
+            command = f"python -m suite prepare --data FILE.yaml --data.prepared NEW_FOLDER {' '.join(again)}"
+            advice += f"; prepare it so: {command}"
         raise UserError(f"{who} was prepared differently: {'; '.join(different)}{advice}")
 
 

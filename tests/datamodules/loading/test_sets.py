@@ -221,8 +221,9 @@ def test_sets_prepared_differently_are_refused_with_both_folders(
     checksums.write(other, checksums.read(other) | {"contract.json": [checksums.digest(other / "contract.json")]})
     data = several(PreparedSet(prepared=prepared), PreparedSet(prepared=other))
     message = (
-        rf"{other} \(there\), beside {prepared} \(here\), was prepared differently: margin is 1\.3 here and 1\.5 there$"
+        rf"{other} \(there\), beside {prepared} \(here\), was prepared differently: margin is 1\.3 here and 1\.5 there"
     )
+    message += r"; prepare it so: python -m suite prepare .* --margin 1\.5$"
     with pytest.raises(UserError, match=message):
         data.setup("fit")
     with pytest.raises(UserError, match="was prepared differently"):
