@@ -145,7 +145,10 @@ def training_settings(data: dict[str, Any], workers: int, persistent: bool) -> d
             "max_epochs": 3,
             "log_every_n_steps": 1,
             "enable_progress_bar": False,
-            "callbacks": [{"class_path": "callbacks.ema.EMA", "init_args": {"decay": 0.9}}],
+            "callbacks": [
+                {"class_path": "callbacks.ema.EMA", "init_args": {"decay": 0.9}},
+                {"class_path": "callbacks.familiarity.KnowTraining", "init_args": {"faces": 32}},
+            ],
         },
     }
 
