@@ -165,6 +165,7 @@ def test_a_test_writes_a_video_of_its_clips(studio: Path, prepared: Path, tmp_pa
     assert images.shape[1:] == (146, 4 * 128, 3)  # frame, motion, predicted and true mask, with a line of text
 
 
+@pytest.mark.slow  # those of RFFR and Delocate train in two processes, too
 def test_two_processes_train_on_clips(studio: Path, prepared: Path, tmp_path: Path) -> None:
     files = [word for name in ("st_ddl", "studio/scratch/st_ddl") for word in ("--config", f"configs/{name}.yaml")]
     small = ["--data.root", str(studio), "--data.prepared", str(prepared), "--data.image_size", "64"]
