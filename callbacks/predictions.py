@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from datamodules.batch import Batch
-from datamodules.degradation.dataset import ABOUT as DEGRADED
+from datamodules.degradation.dataset import read_degradation
 from datamodules.face_data import FaceData
 from datamodules.runtime.atomic_files import write_atomically
 from lightning_modules.base import Method, Outcome
@@ -49,14 +49,14 @@ class PredictionTable(Callback):
             if data.annotated_faces is not None:  # validation hides the masks that have to be asked for
                 about.pop("pixel_threshold", None)
             about |= {"contract": json.dumps(data.seen_pixels()), "trained_on": json.dumps(data.trained_on or [])}
-            about |= {"asked": json.dumps({name: value for name, value in data.asked.items() if name != "faces"})}
+            asked = data.asked.to_json() if data.asked is not None else {}
+            about["asked"] = json.dumps({name: value for name, value in asked.items() if name != "faces"})
             about["fixed_by_set"] = json.dumps(data.fixed_by_set)
             for folder in (folder for one in data.group.sets for folder in (one.root, one.prepared.parent)):
-                if folder is not None and (folder / DEGRADED).is_file():
-                    degradation = json.loads((folder / DEGRADED).read_text())
-                    about["degradation"] = f"{degradation['kind']} {degradation['severity']}"
+                if folder is not None and (degradation := read_degradation(folder)) is not None:
+                    about["degradation"] = str(degradation)
         about |= {"checkpoint": str(trainer.ckpt_path or ""), "model": type(module).__name__}
-        about |= {"mean_of": module.mean_of, "map_of": module.map_of, "map_by": module.map_by}
+        about |= {"score_pooling": module.score_pooling, "map_of": module.map_of, "map_by": module.map_by}
         about["pixel_bins"] = BINNING
         about |= {"weights": digest(module.state_dict()), OWN_VALIDATION: module.own_validation.to_text()}
         path = self.part(trainer, trainer.global_rank)

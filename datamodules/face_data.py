@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, final
 from zlib import crc32
 
 import numpy as np
@@ -16,9 +16,9 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from datamodules import manifest
-from datamodules.annotation.annotated_faces import AnnotatedFaces, find_samples
+from datamodules.annotation.annotated_faces import AnnotatedFaces, AskedMasks, find_samples
 from datamodules.annotation.oracle import MaskOracle
-from datamodules.annotation.request import RequestedFace
+from datamodules.annotation.request import Choice, RequestedFace
 from datamodules.augment.augment import Augment
 from datamodules.batch import Batch, Sample, collate
 from datamodules.issues import Finding
@@ -33,13 +33,14 @@ from datamodules.manifest import Video
 from datamodules.media.video import Auto, Decoder
 from datamodules.prepared import contract as contracts
 from datamodules.prepared.contract import Contract
-from datamodules.prepared.trained_on import count_seen
+from datamodules.prepared.trained_on import SeenSet, count_seen, read_seen, write_seen
 from datamodules.runtime.errors import UserError
 from datamodules.synthesis.base import Synthesis, seed_draws
 from datamodules.synthesis.nearest_faces import WithSources
 from datamodules.synthesis.true_fakes import MixedSampler, mix, names_of
 
 
+@final  # its arguments are options of their own, without a class path
 class FaceData(LightningDataModule):
     """A data set: what its owners ship, what was prepared of it, and what happens to a batch on the device."""
 
@@ -55,7 +56,7 @@ class FaceData(LightningDataModule):
         image_size: int | None = None,
         clip: int = 1,
         every: int = 1,
-        draws: int = 8,
+        clips_per_face: int = 8,
         train_clips: int | None = None,
         eval_clips: int = 32,
         batch_size: int = 32,
@@ -82,7 +83,7 @@ class FaceData(LightningDataModule):
             image_size: Side of the crop, in pixels; as prepared without it.
             clip: Frames per sample; more than one needs 'frame_source: videos'.
             every: Step from one frame of a clip to the next.
-            draws: Clips per face and epoch in training.
+            clips_per_face: Clips per face and epoch in training.
             train_clips: Evenly spaced clips per face that they are drawn from; all if unset.
             eval_clips: Evenly spaced clips per face in validation and testing.
             batch_size: Samples per step and device.
@@ -103,7 +104,7 @@ class FaceData(LightningDataModule):
         single = {"prepared": prepared, "root": root, "index": index, "compression": compression, "methods": methods}
         self.group = SetGroup(sets, single)
         self.frame_source, self.decoder = frame_source, decoder or Auto()
-        self.asked_size, self.clip, self.every, self.draws = image_size, clip, every, draws
+        self.asked_size, self.clip, self.every, self.clips_per_face = image_size, clip, every, clips_per_face
         self.train_clips, self.eval_clips, self.batch_size = train_clips, eval_clips, batch_size
         self.num_workers, self.balance, self.pairs, self.seed = num_workers, balance, pairs, seed
         self.synthesis, self.augment, self.true_fakes = synthesis, augment, true_fakes
@@ -144,9 +145,8 @@ class FaceData(LightningDataModule):
         return self.group.videos(split, self.sees_only_real(split))
 
     trained_on: list[str] | None = None  # of the checkpoint that was loaded, so that a report can tell seen from unseen
-    seen: list[dict[str, Any]] | None = None  # of the same checkpoint, see SeenSet
-    asked: dict[str, Any] = {}  # noqa: RUF012  of the same checkpoint: how many masks were asked for, and how
-
+    seen: list[SeenSet] | None = None  # of the same checkpoint
+    asked: AskedMasks | None = None  # of the same checkpoint
     fixed_by_set: dict[str, dict[str, float]] = {}  # noqa: RUF012  by validation, on each of several sets alone
 
     def training_methods(self) -> list[str]:
@@ -189,13 +189,13 @@ class FaceData(LightningDataModule):
         clips = self.clips("train")
         rank, world = self.rank_and_world
         if self.true_fakes:
-            settings = self.draws, self.batch_size, self.true_count, self.seed, rank, world, self.group.weights
+            settings = self.clips_per_face, self.batch_size, self.true_count, self.seed, rank, world, self.group.weights
             mixed = MixedSampler.create(clips.faces(self.train_clips), *settings)
             self.group.check_drawn(mixed.reals, mixed.fakes)
             return self.loader(clips, mixed, self.synthesis)
         sampler = TrainSampler(
             clips.faces(self.train_clips),
-            self.draws,
+            self.clips_per_face,
             self.batch_size * world,
             self.seed,
             balance=self.balance,
@@ -230,10 +230,10 @@ class FaceData(LightningDataModule):
         """Faces of training, without masks where these have to be asked for."""
         return find_samples(self.clips("train"), faces)
 
-    def ask(self, faces: Sequence[RequestedFace], about: dict[str, Any]) -> None:
+    def ask(self, faces: Sequence[RequestedFace], choice: Choice) -> None:
         """Asks the oracle for masks, which join the batches from now on."""
         assert self.annotated_faces is not None
-        self.annotated_faces.ask(find_samples(self.clips_with_masks("train"), faces), about)
+        self.annotated_faces.ask(find_samples(self.clips_with_masks("train"), faces), choice)
 
     arrived = 0.0  # when the last batch came from the workers
 
@@ -287,14 +287,14 @@ class FaceData(LightningDataModule):
         stored = int(self.contract["size"]) if self.frame_source == "crops" else None  # size of crops before image_size
         methods = self.trained_on or self.training_methods()
         seen = self.seen or count_seen(self.videos("train"), self.synthesis.makers if self.synthesis else ())
-        state: dict[str, Any] = {"contract": self.seen_pixels(), "stored": stored, "trained_on": methods, "seen": seen}
-        state |= {"fixed_by_set": self.fixed_by_set}
-        return state if self.annotated_faces is None else state | {"asked": self.annotated_faces.state()}
+        asked = {} if self.annotated_faces is None else {"asked": self.annotated_faces.state().to_json()}
+        about = {"stored": stored, "seen": write_seen(seen), "fixed_by_set": self.fixed_by_set}
+        return {"contract": self.seen_pixels(), "trained_on": methods, **about, **asked}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         contracts.compare(self.seen_pixels(), state_dict["contract"], "the data of the checkpoint", contracts.READ_BY)
-        self.trained_on, self.seen = state_dict["trained_on"], state_dict.get("seen")
-        self.asked = state_dict.get("asked", {})
+        self.trained_on, self.seen = state_dict["trained_on"], read_seen(state_dict.get("seen"))
+        self.asked = AskedMasks.from_json(state_dict["asked"]) if state_dict.get("asked") else None
         self.fixed_by_set = state_dict.get("fixed_by_set", {})
-        if self.annotated_faces is not None:
+        if self.annotated_faces and self.asked:
             self.annotated_faces.remember(self.asked)

@@ -54,6 +54,7 @@ class Video:
 
 
 NAMES = [field.name for field in fields(Video)]
+PATHS = ("path", "mask", "landmarks")
 SCHEMA = pa.schema(
     [
         (name, {"label": pa.int8(), "fps": pa.float64(), "frames": pa.int32()}.get(name, pa.large_string()))
@@ -117,7 +118,7 @@ def faults(videos: pa.Table) -> Iterator[Finding]:
             yield Finding(kind="row", path=row.path, text=f"has {name} {getattr(row, name)!r}")
     yield from find_repeated(videos)
     yield from leaks(videos)
-    for name in ("path", "mask", "landmarks"):
+    for name in PATHS:
         is_suspect = pc.or_(pc.starts_with(videos[name], "/"), pc.match_substring(videos[name], ".."))
         for row in select(is_suspect):
             path = getattr(row, name)
@@ -266,6 +267,13 @@ def list_dataset(
         raise UserError(f"{root}: no such folder")
     with collect_issues() as issues:
         listed = list(index(root))
+    for row in listed:
+        for name in PATHS:
+            if not isinstance(value := getattr(row, name), str):
+                rule = "must be a str, relative to the folder of the data set"
+                raise UserError(
+                    f"{index.__module__}.{index.__name__}: {name} {value!r} is a {type(value).__name__}, {rule}"
+                )
     rows = [row for row in listed if compression in (None, row.compression)]
     others = {row.compression for row in listed} - {row.compression for row in rows} - {""}
     findings = [one for one in dict.fromkeys(issues) if not others & set(one.path.split("/"))]

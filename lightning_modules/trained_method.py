@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from datamodules.prepared.contract import Contract
-from datamodules.prepared.trained_on import describe_seen
+from datamodules.prepared.trained_on import SeenSet, describe_seen, read_seen, write_seen
 from datamodules.runtime.atomic_files import write_atomically, write_text
 from datamodules.runtime.errors import UserError
 from lightning_modules.base import Method
@@ -32,6 +32,24 @@ CONFIG, WEIGHTS, FAMILIARITY = "config.json", "model.safetensors", "familiarity.
 NEEDED = {"model", "contract", "stored", "trained_on", "weights"}
 OF_TRAINING = ("optimizer", "scheduler")
 UNTIL_0_1 = ("pretrained",)  # arguments that older runs have, and nothing does any more
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerdictThreshold:
+    """Above which a verdict begins, and how it did on validation: as files have it.
+
+    Args:
+        at: Largest share of real videos above it.
+    """
+
+    at: float
+    score: float
+    probability: float
+    false_alarms: int
+    reals: int
+    misses: int
+    fakes: int
+    is_resolved: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +73,7 @@ class Trained:
     trained_on: list[str]
     digest: str
     called: str = ""
-    seen: list[dict[str, Any]] | None = None  # of each data set of training, see SeenSet; older ones do not know
+    seen: list[SeenSet] | None = None  # of each data set of training; older ones do not know
 
     @property
     def training_summary(self) -> str:
@@ -105,22 +123,24 @@ class Trained:
         """Where at most this share of real videos is taken for forged, says validation."""
         return self.validation_scores.find_point(share)
 
-    def write_point(self, share: float) -> dict[str, Any]:
+    def describe_threshold(self, share: float) -> VerdictThreshold:
         """The same for files."""
         point = self.find_point(share)
-        return {
-            "at": share,
-            "score": round(point.threshold, 6),
-            "probability": round(self.calibrate(point.threshold), 6),
-            "false_alarms": point.false_alarms,
-            "reals": point.reals,
-            "misses": point.misses,
-            "fakes": point.fakes,
-            "is_resolved": point.is_resolved,
-        }
+        return VerdictThreshold(
+            at=share,
+            score=round(point.threshold, 6),
+            probability=round(self.calibrate(point.threshold), 6),
+            false_alarms=point.false_alarms,
+            reals=point.reals,
+            misses=point.misses,
+            fakes=point.fakes,
+            is_resolved=point.is_resolved,
+        )
 
-    def write_points(self, forged_fpr: float = FORGED_FPR, unclear_fpr: float = UNCLEAR_FPR) -> dict[str, Any]:
-        return {"forged": self.write_point(forged_fpr), "unclear": self.write_point(unclear_fpr)}
+    def describe_thresholds(
+        self, forged_fpr: float = FORGED_FPR, unclear_fpr: float = UNCLEAR_FPR
+    ) -> dict[str, VerdictThreshold]:
+        return {"forged": self.describe_threshold(forged_fpr), "unclear": self.describe_threshold(unclear_fpr)}
 
 
 def load(path: Path) -> Trained:
@@ -191,9 +211,16 @@ def build(
         raise UserError(f"{path}: validation has fixed no threshold; it must see real and fake videos")
     if familiarity is not None:
         method.familiarity = Familiarity.from_state(familiarity)
-    provenance = {"contract": metadata["contract"], "stored": metadata["stored"], "trained_on": metadata["trained_on"]}
-    provenance["seen"] = metadata.get("seen")
-    return Trained(path=path, method=method.eval(), model=model, digest=digest(method.state_dict()), **provenance)
+    return Trained(
+        path=path,
+        method=method.eval(),
+        model=model,
+        digest=digest(method.state_dict()),
+        contract=metadata["contract"],
+        stored=metadata["stored"],
+        trained_on=metadata["trained_on"],
+        seen=read_seen(metadata.get("seen")),
+    )
 
 
 def widen(value: Tensor) -> Tensor:
@@ -218,7 +245,9 @@ def save(trained: Trained, folder: Path, half: bool = False) -> None:
     Args:
         half: Write parameters in half precision, to which they are rounded already.
     """
-    thresholds = trained.write_points()  # or a refusal, before anything is written
+    thresholds = {
+        name: asdict(one) for name, one in trained.describe_thresholds().items()
+    }  # or a refusal, before anything is written
     state = {name: value.detach().cpu().contiguous().clone() for name, value in trained.method.state_dict().items()}
     if half:
         state |= {name: state[name].half() for name, _ in trained.method.named_parameters()}
@@ -230,7 +259,7 @@ def save(trained: Trained, folder: Path, half: bool = False) -> None:
         with write_atomically(folder / FAMILIARITY) as part:
             save_file(familiarity.state(), part, {"format": "pt"})
         metadata["familiarity"] = digest(familiarity.state())
-    metadata |= {"thresholds": thresholds} | ({"seen": trained.seen} if trained.seen else {})
+    metadata |= {"thresholds": thresholds} | ({"seen": write_seen(trained.seen)} if trained.seen else {})
     metadata[OWN_VALIDATION] = trained.method.validated
     write_text(folder / CONFIG, json.dumps(metadata, indent=1) + "\n")
 

@@ -32,9 +32,9 @@ class Run:
     """What a run left behind."""
 
     path: Path
-    table: dict[str, Any]  # columns of predictions.parquet
+    table: dict[str, NDArray[Any]]  # columns of predictions.parquet
     about: dict[str, str]
-    config: dict[str, Any]
+    config: object  # as its file has it
     history: list[dict[str, str]]
 
     @property
@@ -96,7 +96,7 @@ def kinds(run: Run) -> NDArray[np.str_]:
 
 
 def videos(run: Run) -> Videos:
-    return bootstrap.videos(run.table, kinds(run), cast(Pooled, run.about.get("mean_of", "score")))
+    return bootstrap.videos(run.table, kinds(run), cast(Pooled, run.about.get("score_pooling", "score")))
 
 
 def verdict(run: Run) -> dict[str, Interval]:
@@ -149,7 +149,7 @@ def measure_forgeries(run: Run) -> list[Forgery]:
             Forgery(
                 method=method.split("/", 1)[1] if one_set else method,
                 seen=method in trained if trained else None,
-                count=int((mine.label == 1).sum()),
+                count=mine.fakes,
                 metrics=of_videos | localization(run, (kind == method) | (run.table["label"] == 0)),
             )
         )
@@ -162,7 +162,7 @@ def pool_manipulations(run: Run, seen: bool) -> Interval | None:
     trained = set(json.loads(run.about.get("trained_on", "[]")))
     chosen = np.isin(v.method, list(trained)) if seen else ~np.isin(v.method, list(trained))
     mine = v.select((v.label == 0) | chosen)
-    return auroc_interval(mine, resample(mine)) if trained and (mine.label == 1).any() else None
+    return auroc_interval(mine, resample(mine)) if trained and mine.fakes else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +184,5 @@ def measure_datasets(run: Run) -> list[OneSet]:
         mine = v.select(home == name)
         draws = resample(mine)
         metrics = {id: measure(registry.get(id), mine, run.fixed_values, draws) for id in OF_DATASET}
-        fakes = int((mine.label == 1).sum())
-        out.append(OneSet(name=name, reals=len(mine.label) - fakes, fakes=fakes, metrics=metrics))
+        out.append(OneSet(name=name, reals=mine.reals, fakes=mine.fakes, metrics=metrics))
     return out

@@ -82,7 +82,7 @@ class SuiteCLI(LightningCLI):
         parser.add_argument("--wandb_group", type=str | None, default=None, help="Of the W&B run.")
         parser.add_argument("--wandb_tags", type=list[str], default=[], help="Of the W&B run; its name, too.")
         parser.add_argument("--wandb_config", type=dict[str, str | int | None], default={}, help="More of its columns.")
-        parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
@@ -168,11 +168,12 @@ class SuiteCLI(LightningCLI):
         callbacks += [s for s in standard if not any(isinstance(c, type(s)) for c in callbacks)]
         if not any(isinstance(callback, ModelCheckpoint) for callback in callbacks):
             folder = run / "checkpoints"
-            common: dict[str, Any] = {"enable_version_counter": False}
             # selected on the source validation split, never on a test set
-            best = ModelCheckpoint(folder, "best", monitor=monitor[0], mode=monitor[1], **common)
+            best = ModelCheckpoint(folder, "best", monitor=monitor[0], mode=monitor[1], enable_version_counter=False)
             # Lightning's own save_last keeps the last one that was the best
-            last = ModelCheckpoint(folder, "last", every_n_epochs=every, save_on_train_epoch_end=True, **common)
+            last = ModelCheckpoint(
+                folder, "last", every_n_epochs=every, save_on_train_epoch_end=True, enable_version_counter=False
+            )
             callbacks += [best, last]
         return callbacks
 
@@ -214,7 +215,7 @@ def build_cli(argv: list[str]) -> LightningCLI:
         Method,
         FaceData,
         subclass_mode_model=True,
-        subclass_mode_data=True,
+        subclass_mode_data=False,
         auto_configure_optimizers=False,  # a method takes its own as arguments
         seed_everything_default=0,
         save_config_callback=SaveFitConfig,

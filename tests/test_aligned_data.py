@@ -148,7 +148,7 @@ def test_detect_cuts_the_bytes_that_were_stored(
         np.testing.assert_array_equal(clip.crops[0], decode((prepared / row["image"]).read_bytes()))
     [method_verdict] = found.faces[0].method_verdicts
     described = describe_frame(method_verdict, method_verdict.scores[0])
-    assert [*described["square"], described["angle"]] == pytest.approx([stored[0][name] for name in PLACE], abs=0.006)
+    assert [*described.square, described.angle] == pytest.approx([stored[0][name] for name in PLACE], abs=0.006)
 
 
 def test_the_annotated_copy_lays_a_map_on_the_face_it_was_made_of(

@@ -28,7 +28,8 @@ from lightning_modules.trained_method import load
 from lightning_modules.training.checkpoint_io import SafeCheckpointIO
 from lightning_modules.weights import digest, read
 from suite.benchmark.comparisons import clusters
-from suite.benchmark.subgroups import groups_of
+from suite.benchmark.plan import SweepJob
+from suite.benchmark.subgroups import measure_groups
 from suite.doctor import check_prepared
 from suite.run_metrics import read_run
 from tests.fixtures.detecting import small
@@ -73,9 +74,10 @@ def test_a_damaged_manifest_is_refused_by_all_that_read_it_alone(copy: Path, tmp
     flip(copy / "manifest.csv")
     attributes = tmp_path / "attributes.csv"
     attributes.write_text("identity,hair\n000,dark\n")
+    job = SweepJob(method="m", train="t", seed=0)
     readers: list[Callable[[], object]] = [
         lambda: clusters(copy),
-        lambda: list(groups_of(read_run(write_run(tmp_path / "run")), copy, attributes)),
+        lambda: list(measure_groups(job, "d", read_run(write_run(tmp_path / "run")), copy, attributes)),
         lambda: list(deepfakebench(copy, tmp_path / "tree")),
     ]
     for read_it in readers:

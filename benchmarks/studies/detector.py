@@ -5,7 +5,8 @@ python -m benchmarks.studies.detector --photographs people=PHOTOGRAPHS --tested 
 A folder of photographs is one that it may have been trained on: its test split is taken; or one of anything else
 (--others). A tested run is one of "python -m suite test" with its checkpoint, a prior such a run of
 "configs/face_prior.yaml"
-on the same videos. Its card gets the tables.
+on the same videos; of a studio whose people were not trained on, the data's index is
+"benchmarks.studies.detector.index_unseen". Its card gets the tables.
 """
 
 from __future__ import annotations
@@ -61,10 +62,7 @@ def judge(analyzer: Analyzer, files: Iterable[Path]) -> dict[Path, list[str]]:
     """The verdict of every face."""
     with tempfile.TemporaryDirectory() as folder:
         return {
-            path: [
-                face["verdict"]
-                for face in analyzer.analyze(path, Path(folder) / "out", False, lambda *_: None)["faces"]
-            ]
+            path: [face.verdict for face in analyzer.analyze(path, Path(folder) / "out", False, lambda *_: None).faces]
             for path in files
         }
 
@@ -98,7 +96,7 @@ def describe_test(run: Run, prior: Run | None) -> dict[str, Any]:
         return [round(float(v), 4) for v in (one.value, one.low, one.high)]
 
     v, metrics = videos(run), verdict(run)
-    out: dict[str, Any] = {"reals": int((v.label == 0).sum()), "fakes": int((v.label == 1).sum())}
+    out: dict[str, Any] = {"reals": v.reals, "fakes": v.fakes}
     out["kinds"] = {
         row.method: {"seen": row.seen, "videos": row.count, "video_auroc": interval(row.metrics["video_auroc"])}
         for row in measure_forgeries(run)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -15,6 +16,8 @@ import yaml
 
 from benchmarks.record import record
 from lightning_modules.metrics.registry import get
+from suite.benchmark.results import ALL, ResultRow
+from suite.benchmark.summary import known_values, select_clean, select_totals
 from suite.benchmark.untrained import read_curves
 
 METRICS = (
@@ -29,40 +32,44 @@ METRICS = (
 )
 
 
-def spread(rows: list[dict[str, Any]], name: str) -> dict[str, float] | None:
+def spread(values: Sequence[float]) -> dict[str, float] | None:
     """Of the seeds."""
-    values = [row[name] for row in rows if row[name] is not None]
     if not values:
         return None
     return {"mean": round(mean(values), 4)} | ({"sd": round(stdev(values), 4)} if len(values) > 1 else {})
 
 
-def seconds(rows: list[dict[str, Any]], name: str) -> int | None:
-    values = [row[name] for row in rows if row[name] is not None]
+def seconds(rows: Sequence[ResultRow], name: str) -> int | None:
+    values = known_values(rows, name)
     return round(mean(values)) if values else None
 
 
-def sum_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def sum_rows(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
     """One row for each method, training and test."""
     out = []
-    for key in dict.fromkeys((row["method"], row["train"], row["test"]) for row in rows):
-        mine = [row for row in rows if (row["method"], row["train"], row["test"]) == key]
-        whole = [row for row in mine if row["forgery"] == "all" and row["degradation"] is None]
+    for key in dict.fromkeys((row.method, row.train, row.test) for row in rows):
+        mine = [row for row in rows if (row.method, row.train, row.test) == key]
+        whole = select_totals(select_clean(mine))
         if not whole:
             continue
-        parts = [row for row in mine if row["forgery"] != "all" and row["degradation"] is None]
+        parts = [row for row in select_clean(mine) if row.forgery != ALL]
         forgeries = {}
-        for name in sorted({row["forgery"] for row in parts}):
-            each = [row for row in parts if row["forgery"] == name]
-            forgeries[name] = {"seen": each[0]["seen"], "video_auroc": spread(each, "video_auroc")}
-        cost = {"parameters": whole[0]["parameters"], "train_seconds": seconds(whole, "train_seconds")}
-        about = dict(zip(("method", "train", "test"), key, strict=True)) | {
-            "seeds": sorted(row["seed"] for row in whole)
-        }
-        about["own_validation"] = spread([row for row in whole if "own_validation" in row], "own_validation")
-        metrics = {get(id).id: spread(whole, id) for id in METRICS}
+        for name in sorted({row.forgery for row in parts}):
+            each = [row for row in parts if row.forgery == name]
+            forgeries[name] = {"seen": each[0].seen, "video_auroc": spread(known_values(each, "video_auroc"))}
+        own = [row.own_validation.auroc for row in whole if row.own_validation.auroc is not None]
         out.append(
-            {**about, "reals": whole[0]["reals"], "fakes": whole[0]["fakes"], **metrics, **cost, "forgeries": forgeries}
+            {
+                **dict(zip(("method", "train", "test"), key, strict=True)),
+                "seeds": sorted(row.seed for row in whole),
+                "own_validation": spread(own),
+                "reals": whole[0].reals,
+                "fakes": whole[0].fakes,
+                **{get(id).id: spread(known_values(whole, id)) for id in METRICS},
+                "parameters": whole[0].parameters,
+                "train_seconds": seconds(whole, "train_seconds"),
+                "forgeries": forgeries,
+            }
         )
     return out
 
@@ -72,7 +79,7 @@ def main() -> None:
     parser.add_argument("--sweep", type=Path, required=True)
     parser.add_argument("--name", default="table")
     given = parser.parse_args()
-    rows = json.loads((given.sweep / "results.json").read_text())
+    rows = [ResultRow.from_json(row) for row in json.loads((given.sweep / "results.json").read_text())]
     families = json.loads((given.sweep / "claims.json").read_text())
     claims = {
         family["about"]: [

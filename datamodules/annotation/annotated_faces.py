@@ -3,16 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 
 from datamodules.annotation.oracle import MaskOracle
-from datamodules.annotation.request import RequestedFace
+from datamodules.annotation.request import Choice, RequestedFace
 from datamodules.batch import Batch, Sample, collate, join
 from datamodules.loading.clips import Clips
 from datamodules.loading.sampling import Address
 from datamodules.runtime.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedMasks:
+    """The masks that a training has asked for, as checkpoints and reports know of them.
+
+    Args:
+        choice: None before there were any.
+    """
+
+    masks: int
+    budget: int
+    faces: list[RequestedFace]
+    choice: Choice | None
+
+    def to_json(self) -> dict[str, Any]:
+        about = {} if self.choice is None else asdict(self.choice)
+        return {**about, "masks": self.masks, "budget": self.budget, "faces": [list(face) for face in self.faces]}
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any]) -> AskedMasks:
+        return cls(
+            masks=state["masks"],
+            budget=state["budget"],
+            faces=[RequestedFace(*face) for face in state.get("faces", ())],  # which a table of predictions lacks
+            choice=Choice.from_json(state) if "strategy" in state else None,
+        )
 
 
 class AnnotatedFaces:
@@ -25,27 +53,22 @@ class AnnotatedFaces:
         """
         self.oracle, self.each = oracle, each
         self.faces: Batch | None = None
-        self.about: dict[str, Any] = {}
+        self.choice: Choice | None = None
 
-    def ask(self, samples: Sequence[Sample], about: dict[str, Any]) -> None:
+    def ask(self, samples: Sequence[Sample], choice: Choice) -> None:
         """
         Args:
-            about: Facts for the report.
+            choice: How they were chosen, for the report.
         """
-        self.faces, self.about = collate(self.oracle.request(samples)), about
+        self.faces, self.choice = collate(self.oracle.request(samples)), choice
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> AskedMasks:
         """For checkpoints and reports: an interrupted training has asked for no fewer than before."""
         asked = sorted(self.oracle.asked)
-        return {
-            **self.about,
-            "masks": len(asked),
-            "budget": self.oracle.budget,
-            "faces": [list(face) for face in asked],
-        }
+        return AskedMasks(masks=len(asked), budget=self.oracle.budget, faces=asked, choice=self.choice)
 
-    def remember(self, state: Mapping[str, Any]) -> None:
-        self.oracle.asked |= {RequestedFace(*face) for face in state.get("faces", ())}
+    def remember(self, state: AskedMasks) -> None:
+        self.oracle.asked |= set(state.faces)
 
     def append_to(self, batch: Batch, seed: int) -> Batch:
         """The batch, and behind it some faces that count for nothing but their masks.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,30 +52,54 @@ def write_image(path: Path, image: Bytes) -> None:
         part.write_bytes(png(image))
 
 
-def task(
-    face: RequestedFace, score: float, image: Bytes, found: Bytes | None, url: str | None = None
-) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A face whose forged region somebody is to paint.
+
+    Args:
+        image: Address, or the image itself.
+        size: Height and width of the image.
+        brush: Run lengths of what is drawn before the person begins: where a method points.
+    """
+
+    face: RequestedFace
+    score: float
+    image: str
+    size: tuple[int, int]
+    brush: list[int] | None
+
+    def to_json(self) -> dict[str, object]:
+        out: dict[str, object] = {"data": {"image": self.image, "face": self.face.file, "score": round(self.score, 4)}}
+        if self.brush is not None:
+            height, width = self.size
+            region = {
+                "id": "found",
+                "from_name": "region",
+                "to_name": "face",
+                "type": "brushlabels",
+                "value": {"format": "rle", "rle": self.brush, "brushlabels": ["forged"]},
+                "original_width": width,
+                "original_height": height,
+                "image_rotation": 0,
+            }
+            out["predictions"] = [{"model_version": "forgery map", "result": [region]}]
+        return out
+
+
+def create_task(face: RequestedFace, score: float, image: Bytes, found: Bytes | None, url: str | None = None) -> Task:
     """
     Args:
         image: (H, W, 3) RGB.
-        found: (H, W) 255 where a method points, drawn before the person begins.
+        found: (H, W) 255 where a method points.
         url: Address of the image; it is embedded in the task if unset.
     """
-    address = url or f"data:image/png;base64,{base64.b64encode(png(image)).decode()}"
-    out: dict[str, Any] = {"data": {"image": address, "face": face.file, "score": round(score, 4)}}
-    if found is not None and found.any():
-        height, width = image.shape[:2]
-        value = {"format": "rle", "rle": brush.encode(found), "brushlabels": ["forged"]}
-        region: dict[str, Any] = {
-            "id": "found",
-            "from_name": "region",
-            "to_name": "face",
-            "type": "brushlabels",
-            "value": value,
-        }
-        region |= {"original_width": width, "original_height": height, "image_rotation": 0}
-        out["predictions"] = [{"model_version": "forgery map", "result": [region]}]
-    return out
+    return Task(
+        face=face,
+        score=score,
+        image=url or f"data:image/png;base64,{base64.b64encode(png(image)).decode()}",
+        size=(image.shape[0], image.shape[1]),
+        brush=brush.encode(found) if found is not None and found.any() else None,
+    )
 
 
 def read_export(exported: Any, request: Request) -> dict[RequestedFace, Bytes]:

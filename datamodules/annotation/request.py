@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,10 +31,31 @@ class RequestedFace(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Choice:
+    """How the faces of a request were chosen, and of how many.
+
+    Args:
+        channels: Weights of those that an active choice went by, by their numbers.
+        rounds: Faces that were asked for by the end of each round.
+    """
+
+    strategy: str
+    of_frames: int
+    of_fakes: int
+    max_per_video: int | None = None  # of an older version, which had another name for it
+    channels: dict[str, float]
+    rounds: list[int] = field(default_factory=list)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Choice:
+        return cls(**{one.name: content[one.name] for one in fields(cls) if one.name in content})
+
+
+@dataclass(frozen=True, kw_only=True)
 class Request:
     faces: list[RequestedFace]  # the first choice first
     scores: list[float]
-    about: dict[str, Any]  # how they were chosen
+    choice: Choice
 
     def write(self, run: Path) -> None:
         text = io.StringIO()
@@ -41,7 +63,7 @@ class Request:
         rows.writerow(COLUMNS)
         rows.writerows([*face, repr(score)] for face, score in zip(self.faces, self.scores, strict=True))
         write_text(run / "request.csv", text.getvalue())
-        write_text(run / "request.json", json.dumps(self.about, indent=1) + "\n")
+        write_text(run / "request.json", json.dumps(asdict(self.choice), indent=1) + "\n")
 
 
 def read_request(run: Path) -> Request:
@@ -62,4 +84,8 @@ def read_request(run: Path) -> Request:
     about = run / "request.json"
     if not about.is_file():
         raise UserError(f"{about}: no such file; it belongs to {path.name}")
-    return Request(faces=faces, scores=scores, about=json.loads(about.read_text()))
+    try:
+        choice = Choice.from_json(json.loads(about.read_text()))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{about}: is not as 'fit' writes it ({error}); let it ask again") from error
+    return Request(faces=faces, scores=scores, choice=choice)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from datamodules import manifest
 from datamodules.datasets.table import NAME, NEEDED, OPTIONAL
@@ -22,6 +21,30 @@ from datamodules.runtime.atomic_files import write_atomically, write_text
 from datamodules.runtime.errors import UserError
 
 ABOUT, LOST = "degradation.json", "lost.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Degradation:
+    """What was done to the videos of a folder, and whose they are.
+
+    Args:
+        root: Folder of the videos as they were.
+        steps: What each severity is made of, in words.
+    """
+
+    kind: str
+    severity: int
+    root: str
+    steps: list[str]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.severity}"
+
+
+def read_degradation(folder: Path) -> Degradation | None:
+    """None of a folder whose videos are as they were."""
+    stamp = folder / ABOUT
+    return Degradation(**json.loads(stamp.read_text())) if stamp.is_file() else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +87,12 @@ def degrade_all(
     rows: Sequence[Video], root: Path, out: Path, kind: Kind, severity: int, decoder: Decoder, workers: int
 ) -> Iterator[tuple[int, int]]:
     """Degrades what is not degraded yet, yielding (done, all); the list of the folder is there when it ends."""
-    about: dict[str, Any] = {"kind": kind, "severity": severity, "root": str(root.resolve())}
-    about["steps"] = [repr(step) for step in stages(kind, severity)]
+    steps = [repr(step) for step in stages(kind, severity)]
+    about = Degradation(kind=kind, severity=severity, root=str(root.resolve()), steps=steps)
     stamp = out / ABOUT
-    if stamp.exists() and json.loads(stamp.read_text()) != about:
+    if read_degradation(out) not in (None, about):
         raise UserError(f"{out}: holds another degradation, or one of other videos; see {stamp}")
-    write_text(stamp, json.dumps(about, indent=1) + "\n")
+    write_text(stamp, json.dumps(asdict(about), indent=1) + "\n")
     jobs: list[process_pool.Job] = [
         (degrade_video, (row, root.resolve(), out.resolve(), kind, severity, decoder)) for row in rows
     ]

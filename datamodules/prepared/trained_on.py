@@ -36,8 +36,8 @@ class SeenSet:
         return self.real_videos + self.forged_videos
 
 
-def count_seen(videos: pa.Table, makers: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Of each data set, as a checkpoint keeps it.
+def count_seen(videos: pa.Table, makers: Sequence[str] = ()) -> list[SeenSet]:
+    """Of each data set.
 
     Args:
         videos: Rows of the manifest, of training.
@@ -56,13 +56,22 @@ def count_seen(videos: pa.Table, makers: Sequence[str] = ()) -> list[dict[str, A
         known = set(pc.unique(people).to_pylist()) - {""}
         is_blended = kinds["real_photographs"] + kinds["real_videos"] > 0
         forged_by = enumerate_all(makers) if makers and is_blended else ""
-        seen.append(asdict(SeenSet(dataset=dataset, people=len(known), forged_by=forged_by, **kinds)))
+        seen.append(SeenSet(dataset=dataset, people=len(known), forged_by=forged_by, **kinds))
     return seen
 
 
-def describe_seen(seen: Iterable[Mapping[str, Any]]) -> str:
+def read_seen(kept: Iterable[Mapping[str, Any]] | None) -> list[SeenSet] | None:
+    """From a checkpoint, or from a folder that was exported; older ones do not know."""
+    return None if kept is None else [SeenSet(**one) for one in kept]
+
+
+def write_seen(seen: Iterable[SeenSet]) -> list[dict[str, object]]:
+    """For a checkpoint, or a folder that is exported."""
+    return [asdict(one) for one in seen]
+
+
+def describe_seen(sets: Sequence[SeenSet]) -> str:
     """1,200 photographs of 690 people (mine: all real) and 300 videos of 30 people (studio: 30 real, 270 forged)."""
-    sets = [SeenSet(**one) for one in seen]
     text = enumerate_all([describe_set(one) for one in sets])
     makers = sorted({one.forged_by for one in sets} - {""})
     return f"{text}, with forgeries that {enumerate_all(makers)} made of them" if makers else text

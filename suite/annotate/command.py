@@ -14,7 +14,7 @@ from jsonargparse import auto_cli
 from jsonargparse.typing import SecretStr
 from numpy.typing import NDArray
 
-from datamodules.annotation.label_studio import CONFIG, enlarge, read_export, task, write_image
+from datamodules.annotation.label_studio import CONFIG, Task, create_task, enlarge, read_export, write_image
 from datamodules.annotation.request import Request, read_request
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
@@ -34,17 +34,17 @@ def read_image(path: Path, flags: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8]:
     return np.asarray(found if found.ndim == 2 else found[..., ::-1], np.uint8)
 
 
-def tasks(run: Path, request: Request, out: Path | None = None) -> list[dict[str, Any]]:
+def create_tasks(run: Path, request: Request, out: Path | None = None) -> list[Task]:
     """One for each face; their images in ``out``, or in the tasks themselves."""
     made = []
     for face, score in zip(request.faces, request.scores, strict=True):
         shown, found = enlarge(read_image(run / "request/faces" / face.file)), run / "request/found" / face.file
         where = enlarge(read_image(found, cv2.IMREAD_GRAYSCALE)) if found.is_file() else None
         if out is None:
-            made.append(task(face, score, shown, where))
+            made.append(create_task(face, score, shown, where))
             continue
         write_image(out / "images" / face.file, shown)
-        made.append(task(face, score, shown, where, f"/data/local-files/?d={quote(f'images/{face.file}')}"))
+        made.append(create_task(face, score, shown, where, f"/data/local-files/?d={quote(f'images/{face.file}')}"))
     return made
 
 
@@ -58,8 +58,8 @@ def export(run: Path, out: Path | None = None, inline: bool = True) -> None:
             told of (LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED, with OUT as its root).
     """
     request, folder = read_request(run), out or run / "annotate"
-    made = tasks(run, request, None if inline else folder)
-    write_text(folder / "tasks.json", json.dumps(made))
+    made = create_tasks(run, request, None if inline else folder)
+    write_text(folder / "tasks.json", json.dumps([one.to_json() for one in made]))
     write_text(folder / "config.xml", CONFIG)
     print(f"{folder}: {len(made)} faces; import tasks.json into a project with config.xml as its labelling interface")
 
@@ -106,7 +106,7 @@ def push(run: Path, url: str, token: SecretStr | None = None, title: str | None 
         title: Of the project; the name of the run without it.
     """
     request = read_request(run)
-    number = server(url, token).push(title or run.name, CONFIG, tasks(run, request))
+    number = server(url, token).push(title or run.name, CONFIG, [one.to_json() for one in create_tasks(run, request)])
     write_text(run / "annotate.json", json.dumps({"project": number}) + "\n")
     print(f"{url.rstrip('/')}/projects/{number}: {len(request.faces)} faces; 'annotate pull' fetches what was drawn")
 

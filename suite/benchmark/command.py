@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from jsonargparse import auto_cli
 
@@ -15,11 +14,12 @@ from suite.benchmark.comparisons import compare
 from suite.benchmark.conditions import Degradations
 from suite.benchmark.overrides import Overrides
 from suite.benchmark.page import page
-from suite.benchmark.plan import DatasetSpec, MethodSpec, Sweep, SweepJob
-from suite.benchmark.results import write
+from suite.benchmark.plan import DatasetSpec, MethodSpec, Sweep
+from suite.benchmark.results import ResultRow, write
 from suite.benchmark.runner import Failure, run_sweep
+from suite.benchmark.subgroups import GroupRow
 from suite.benchmark.tables import claims_csv, latex, markdown, matrix, table
-from suite.benchmark.untrained import find_untrained, training_of, withhold
+from suite.benchmark.untrained import find_untrained, withhold
 from suite.cli.parser import Parser
 from suite.cli.progress import bar
 
@@ -29,7 +29,7 @@ def benchmark(
     train: dict[str, DatasetSpec],
     test: dict[str, DatasetSpec],
     seeds: list[int] = [0],  # noqa: B006
-    change: Overrides = Overrides(),  # noqa: B008
+    overrides: Overrides = Overrides(),  # noqa: B008
     degradations: Degradations = Degradations(),  # noqa: B008
     min_coverage: float = 0.99,
     min_validation_auroc: float = 0.9,
@@ -47,7 +47,7 @@ def benchmark(
         train: Training sets.
         test: Test sets.
         seeds: Of the trainings.
-        change: Of the configs of all methods, for instance how long they train.
+        overrides: Of the configs of all methods, for instance how long they train.
         degradations: What else the test videos go through, before faces are looked for.
         min_coverage: Share of the videos of a test set that must have a face, or the test has failed; of what was
             degraded the share is only told.
@@ -64,7 +64,7 @@ def benchmark(
         train=train,
         test=test,
         seeds=seeds,
-        change=change,
+        overrides=overrides,
         degradations=degradations,
         min_coverage=min_coverage,
         min_validation_auroc=min_validation_auroc,
@@ -73,8 +73,8 @@ def benchmark(
     out = out.absolute()
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "sweep.yaml", sweep.text())
-    rows: list[dict[str, Any]] = []
-    groups: list[dict[str, Any]] = []
+    rows: list[ResultRow] = []
+    groups: list[GroupRow] = []
     failures: list[Failure] = []
     total, done = len(list(sweep.jobs())), 0
     with bar("training and testing", unit="trainings") as show:
@@ -87,10 +87,10 @@ def benchmark(
             show(done, total)
     write_text(out / "failures.txt", "".join(f"{failure}\n" for failure in failures))
     order = list(sweep.jobs())
-    rows.sort(key=lambda row: order.index(SweepJob(method=row["method"], train=row["train"], seed=row["seed"])))
+    rows.sort(key=lambda row: order.index(row.job))
     unlearned = find_untrained(rows, min_validation_auroc)
     rows = withhold(rows, min_validation_auroc)
-    groups = [row for row in groups if training_of(row) not in unlearned]
+    groups = [row for row in groups if row.job not in unlearned]
     write(rows, out)
     cells = table(matrix(rows, failures, min_validation_auroc))
     write_text(out / "table.md", markdown(cells))
@@ -98,12 +98,12 @@ def benchmark(
     families = compare(sweep, rows, out, Path.cwd())
     write_text(out / "claims.json", json.dumps([asdict(family) for family in families], indent=1) + "\n")
     write_text(out / "claims.csv", claims_csv(families))
-    write_text(out / "groups.json", json.dumps(groups, indent=1) + "\n")
+    write_text(out / "groups.json", json.dumps([row.to_json() for row in groups], indent=1) + "\n")
     write_text(out / "report.html", page(sweep, rows, failures, families, groups, out))
     print(markdown(cells), end="")
     print(f"{out}: video AUROC above; report.html has all, and results.parquet, results.json, table.md, table.tex")
     for job in sweep.jobs():
-        if (job.method, job.train, job.seed) in unlearned:
+        if job in unlearned:
             print(f"{job}: not trained; --min_validation_auroc 0 shows its tests all the same")
     if failures:
         more = f" and {len(failures) - 3} more" if len(failures) > 3 else ""

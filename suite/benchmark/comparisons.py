@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from datamodules import manifest
 from datamodules.prepared import checksums
-from lightning_modules.metrics.bootstrap import Floats, aurocs
+from lightning_modules.metrics.bootstrap import Floats, Interval, aurocs
 from lightning_modules.metrics.significance import Claim, Shared, claims
 from suite.benchmark.conditions import Condition
-from suite.benchmark.plan import NOTHING, Sweep, SweepJob
+from suite.benchmark.plan import NOTHING, Sweep
+from suite.benchmark.results import ResultRow
 from suite.benchmark.summary import select_clean, select_totals
-from suite.benchmark.untrained import is_untrained
 from suite.run_metrics import read_run, videos
 
 UNSEEN, ALL_TESTS = "forgeries that none of the methods was trained on", "all forgeries of all test sets"
@@ -33,6 +33,11 @@ class Family:
     about: str
     tests: list[str]
     claims: list[Claim]
+
+    @classmethod
+    def from_json(cls, family: Mapping[str, Any]) -> Family:
+        claims = [Claim(**{**claim, "gain": Interval(**claim["gain"])}) for claim in family["claims"]]
+        return cls(about=family["about"], tests=family["tests"], claims=claims)
 
 
 @functools.lru_cache  # a test set comes up once for each training set
@@ -88,7 +93,7 @@ def select_shared(
     return Shared(scores=scores, label=label, cluster=cluster)
 
 
-def compare(sweep: Sweep, rows: Sequence[Mapping[str, Any]], out: Path, where: Path) -> list[Family]:
+def compare(sweep: Sweep, rows: Sequence[ResultRow], out: Path, where: Path) -> list[Family]:
     """Each method against each, where all were tested: of forgeries that none had seen, and of all.
 
     Args:
@@ -103,21 +108,20 @@ def compare(sweep: Sweep, rows: Sequence[Mapping[str, Any]], out: Path, where: P
     tested = [
         row
         for row in select_totals(select_clean(rows))
-        if row["method"] not in silent and not is_untrained(row, sweep.min_validation_auroc)
+        if row.method not in silent and not row.own_validation.is_below(sweep.min_validation_auroc)
     ]
-    methods = sorted({row["method"] for row in tested})
+    methods = sorted({row.method for row in tested})
     sets: dict[str, dict[str, Shared]] = {UNSEEN: {}, ALL_TESTS: {}}
     for train, test in product(sweep.train, sweep.test):
-        mine = [row for row in tested if row["test"] == test and row["train"] in (train, NOTHING)]
-        if len(methods) < 2 or {row["method"] for row in mine} != set(methods):
+        mine = [row for row in tested if row.test == test and row.train in (train, NOTHING)]
+        if len(methods) < 2 or {row.method for row in mine} != set(methods):
             continue
         condition = Condition(test=test)
         runs: dict[str, list[TestScores]] = {name: [] for name in methods}
         for row in mine:
-            job = SweepJob(method=row["method"], train=row["train"], seed=row["seed"])
-            runs[row["method"]].append(read_test_scores(job.test_folder(out, condition)))
+            runs[row.method].append(read_test_scores(row.job.test_folder(out, condition)))
         settings = sweep.data(condition, sweep.methods[methods[0]].preparation, out)
-        source = clusters(where / settings["data"]["init_args"]["prepared"])
+        source = clusters(where / settings["data"]["prepared"])
         for name, of in sets.items():
             one = select_shared(runs, source, name == UNSEEN)
             if one is not None:

@@ -9,6 +9,8 @@ from typing import Any
 import yaml
 from jsonargparse.typing import register_type
 
+Config = dict[str, Any]  # of any shape: what a file of a command's settings has
+
 
 class Overrides(Mapping[str, Any]):
     """Of a plain dictionary jsonargparse would build each class_path that is in it."""
@@ -39,9 +41,9 @@ def read(given: Any) -> Overrides:
 register_type(Overrides, serializer=dict, deserializer=read)
 
 
-def merge(*settings: Mapping[str, Any]) -> dict[str, Any]:
+def merge(*settings: Mapping[str, Any]) -> Config:
     """Later ones win, key by key."""
-    out: dict[str, Any] = {}
+    out: Config = {}
     for one in settings:
         for key, value in one.items():
             if isinstance(value, Mapping):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import csv
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, field
 from math import isnan
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
@@ -19,12 +18,13 @@ from suite.benchmark import plots as drawings
 from suite.benchmark import summary
 from suite.benchmark.comparisons import Family
 from suite.benchmark.conditions import Condition
-from suite.benchmark.plan import Sweep, SweepJob
+from suite.benchmark.plan import Sweep
+from suite.benchmark.results import ResultRow
 from suite.benchmark.runner import Failure
-from suite.benchmark.subgroups import OF_GROUP, gaps
-from suite.benchmark.summary import Entry, Row, Table, format_mean
+from suite.benchmark.subgroups import OF_GROUP, GroupRow, find_gaps
+from suite.benchmark.summary import Entry, Table, format_mean
 from suite.benchmark.tables import matrix, table
-from suite.benchmark.untrained import find_untrained, is_untrained, read_curves, trainings
+from suite.benchmark.untrained import find_untrained, read_curves, trainings
 from suite.html.render import render
 
 PUBLISHED = Path(__file__).with_name("published.csv")
@@ -40,7 +40,7 @@ class Section:
     images: list[tuple[str, str]] = field(default_factory=list)  # name, and PNG in base 64
 
 
-def heat_map(rows: Sequence[Row], failures: Sequence[Failure], min_validation_auroc: float) -> Section:
+def heat_map(rows: Sequence[ResultRow], failures: Sequence[Failure], min_validation_auroc: float) -> Section:
     places = matrix(rows, failures, min_validation_auroc)
     texts = table(places)
     head, *lines = texts
@@ -96,18 +96,18 @@ def render_claims(family: Family, number: int) -> Section:
     )
 
 
-def list_methods(rows: Sequence[Row]) -> list[str]:
-    return [method for (method,) in summary.names(rows, "method")]
+def list_methods(rows: Sequence[ResultRow]) -> list[str]:
+    return summary.list_different(rows, lambda row: row.method)
 
 
-def render_validation(rows: Sequence[Row], min_validation_auroc: float, out: Path) -> Section | None:
+def render_validation(rows: Sequence[ResultRow], min_validation_auroc: float, out: Path) -> Section | None:
     """What each training reached on its own validation, and how."""
     reached, by_epoch = trainings(rows, min_validation_auroc), read_curves(rows, out)
     drawn = [Markup(drawings.learning_curves(by_epoch, list_methods(rows), min_validation_auroc))] if by_epoch else []
     return Section(name="training", title="Own validation", tables=[reached], drawings=drawn) if reached else None
 
 
-def render_robustness(rows: Sequence[Row]) -> Section | None:
+def render_robustness(rows: Sequence[ResultRow]) -> Section | None:
     tables, drawn = [], []
     for name, label in titles(("video_auroc", "pixel_auroc", "boundary_auroc")).items():
         one = summary.robustness(rows, name)
@@ -118,12 +118,12 @@ def render_robustness(rows: Sequence[Row]) -> Section | None:
     return Section(name="robustness", title="Robustness", tables=tables, drawings=drawn) if tables else None
 
 
-def render_groups(groups: Sequence[Mapping[str, Any]]) -> Section | None:
+def render_groups(groups: Sequence[GroupRow]) -> Section | None:
     lines = [
-        [Entry(text=str(one[name])) for name in ("method", "train", "seed", "test", "attribute", "worst")]
-        + [Entry(text=f"{one['worst_auroc']:.3f}", value=one["worst_auroc"])]
-        + [Entry(text="-" if one[f"{name}_gap"] is None else f"{one[f'{name}_gap']:.3f}") for name in OF_GROUP]
-        for one in gaps(groups)
+        [Entry(text=str(text)) for text in (*astuple(one.job), one.test, one.attribute, one.worst)]
+        + [Entry(text=f"{one.worst_auroc:.3f}", value=one.worst_auroc)]
+        + [Entry(text="-" if gap is None else f"{gap:.3f}") for gap in one.gaps.values()]
+        for one in find_gaps(groups)
     ]
     head = ["method", "trained on", "seed", "tested on", "attribute", "worst group", "its video AUROC"]
     head += [f"gap in {title}" for title in titles(OF_GROUP).values()]
@@ -162,20 +162,19 @@ def render_published(tests: Sequence[str]) -> Section | None:
     )
 
 
-def faces(sweep: Sweep, rows: Sequence[Row], out: Path) -> Section | None:
+def faces(sweep: Sweep, rows: Sequence[ResultRow], out: Path) -> Section | None:
     """Those of the first training and seed of each method, on the first test set of which any left some."""
     mine = [
         row
         for row in summary.select_totals(summary.select_clean(rows))
-        if not is_untrained(row, sweep.min_validation_auroc)
+        if not row.own_validation.is_below(sweep.min_validation_auroc)
     ]
     for test in sweep.test:
         images: dict[str, tuple[str, str]] = {}
         for row in mine:
-            job = SweepJob(method=row["method"], train=row["train"], seed=row["seed"])
-            panel = job.test_folder(out, Condition(test=test)) / "panels/test.png"
-            if row["test"] == test and job.method not in images and panel.is_file():
-                images[job.method] = (str(job), base64.b64encode(panel.read_bytes()).decode())
+            panel = row.job.test_folder(out, Condition(test=test)) / "panels/test.png"
+            if row.test == test and row.method not in images and panel.is_file():
+                images[row.method] = (str(row.job), base64.b64encode(panel.read_bytes()).decode())
         if images:
             note = "Above the face with its score, below with the border of the true mask, then the predicted one."
             return Section(
@@ -187,15 +186,13 @@ def faces(sweep: Sweep, rows: Sequence[Row], out: Path) -> Section | None:
     return None
 
 
-def lead(sweep: Sweep, rows: Sequence[Row], failures: Sequence[Failure]) -> str:
+def lead(sweep: Sweep, rows: Sequence[ResultRow], failures: Sequence[Failure]) -> str:
     seeds = f"{len(sweep.seeds)} seed{'s' * (len(sweep.seeds) > 1)}"
     methods = len(sweep.methods.keys() - sweep.prerequisites)
     text = f"{methods} methods, {len(sweep.train)} training and {len(sweep.test)} test sets, {seeds}"
     if sweep.degradations.kinds:
         text += f", {len(sweep.degradations.kinds)} degradations in {len(sweep.degradations.severities)} severities"
-    tests = len(
-        {tuple(row[name] for name in ("method", "train", "seed", "test", "degradation", "severity")) for row in rows}
-    )
+    tests = len({(row.job, row.test, row.degradation, row.severity) for row in rows})
     below = len(find_untrained(rows, sweep.min_validation_auroc))
     failed = f"{len(failures)} failure{'s' * (len(failures) > 1)}" if failures else "none failed"
     unlearned = f"; {below} training{'s' * (below > 1)} did not learn their own task" if below else ""
@@ -204,17 +201,17 @@ def lead(sweep: Sweep, rows: Sequence[Row], failures: Sequence[Failure]) -> str:
 
 def page(
     sweep: Sweep,
-    rows: Sequence[Row],
+    rows: Sequence[ResultRow],
     failures: Sequence[Failure],
     families: Sequence[Family],
-    groups: Sequence[Mapping[str, Any]],
+    groups: Sequence[GroupRow],
     out: Path,
 ) -> str:
     """
     Args:
         out: Folder of the sweep.
     """
-    shown = [row for row in rows if row["method"] not in sweep.prerequisites]
+    shown = [row for row in rows if row.method not in sweep.prerequisites]
     about_forgeries, about_pixels = summary.forgeries(shown), summary.localization(shown)
     sections = [
         heat_map(shown, failures, sweep.min_validation_auroc),

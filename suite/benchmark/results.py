@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ import pyarrow.parquet as pq
 
 from datamodules.runtime.atomic_files import write_atomically, write_text
 from lightning_modules.metrics.bootstrap import Interval
-from lightning_modules.metrics.registry import FITS, METRICS, get
+from lightning_modules.metrics.registry import FITS, METRICS, MapBy, get
+from lightning_modules.own_validation import OwnValidation
 from suite.benchmark.conditions import Condition
 from suite.benchmark.coverage import count_missing_as_chance, coverage, list_unscored
 from suite.benchmark.plan import SweepJob
 from suite.run_metrics import measure_forgeries, read_run, verdict, videos
 
 ALL = "all"  # of the forgeries of a test
+AS_CHANCE = "video_auroc_as_chance"
 
 
 def spread(metrics: Mapping[str, Interval]) -> dict[str, float | None]:
@@ -36,9 +39,66 @@ def columns() -> list[str]:
     return [f"{metric.id}{end}" for metric in METRICS for end in ("", "_low", "_high")]
 
 
-def rows_of(
+@dataclass(frozen=True, kw_only=True)
+class ResultRow:
+    """One test of a training, and a group of its forgeries: a line of results.parquet.
+
+    Args:
+        degradation: None of videos as they are.
+        forgery: 'all', or one of them against all reals.
+        seen: Whether it was trained on; None where that is not known, and of all of them.
+        parameters: Of the method.
+        values: What was measured, by column; None of what is no number.
+    """
+
+    job: SweepJob
+    test: str
+    degradation: str | None = None
+    severity: int = 0
+    forgery: str = ALL
+    seen: bool | None = None
+    reals: int
+    fakes: int
+    map_by: MapBy
+    parameters: int | None
+    own_validation: OwnValidation
+    values: Mapping[str, float | None]
+
+    @property
+    def method(self) -> str:
+        return self.job.method
+
+    @property
+    def train(self) -> str:
+        return self.job.train
+
+    @property
+    def seed(self) -> int:
+        return self.job.seed
+
+    def to_json(self) -> dict[str, Any]:
+        about = {name: getattr(self, name) for name in PLAIN}
+        own = {"own_validation": self.own_validation.auroc, "needs_validation": self.own_validation.is_needed}
+        return {**asdict(self.job), **about, **self.values, **own}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> ResultRow:
+        """Of an older version too, which has fewer columns."""
+        about: Any = {name: row.get(name) for name in PLAIN}
+        return cls(
+            job=SweepJob(**{one.name: row[one.name] for one in fields(SweepJob)}),
+            own_validation=OwnValidation(auroc=row.get("own_validation"), is_needed=row.get("needs_validation", True)),
+            values={name: row.get(name) for name in value_columns()},
+            **about,
+        )
+
+
+PLAIN = [one.name for one in fields(ResultRow) if one.name not in ("job", "own_validation", "values")]  # columns too
+
+
+def measure_rows(
     job: SweepJob, condition: Condition, place: Path, prepared: Path, seconds: Mapping[str, float | None]
-) -> list[dict[str, Any]]:
+) -> list[ResultRow]:
     """Of one test; kept beside it, since intervals take their time.
 
     Args:
@@ -47,32 +107,35 @@ def rows_of(
     """
     table, kept = place / "predictions.parquet", place / "rows.json"
     if kept.is_file() and kept.stat().st_mtime_ns > table.stat().st_mtime_ns:
-        before: list[dict[str, Any]] = json.loads(kept.read_text())
+        before = json.loads(kept.read_text())
         if all(row.keys() == set(kinds()) for row in before):  # or an earlier version wrote them
-            return before
+            return [ResultRow.from_json(row) for row in before]
     run = read_run(place)
     v = videos(run)
-    same: dict[str, Any] = {"method": job.method, "train": job.train, "seed": job.seed, "test": condition.test}
-    same |= {"degradation": condition.kind, "severity": condition.severity}
     missing = list_unscored(run, prepared)
-    share = None if missing is None else coverage(run, missing)
-    cost: dict[str, Any] = {"coverage": share, **{fit.id: run.fixed_values.get(fit.id) for fit in FITS}}
+    cost = {fit.id: run.fixed_values.get(fit.id) for fit in FITS}
+    cost |= {"coverage": None if missing is None else coverage(run, missing)}
     cost |= {f"{name}_seconds": value for name, value in seconds.items()}
-    own = run.own_validation
-    cost |= {"own_validation": own.auroc, "needs_validation": own.is_needed}
-    cost["parameters"] = int(run.about["parameters"]) if "parameters" in run.about else None
-    cost["map_by"] = run.map_by
-    reals, fakes = int((v.label == 0).sum()), int((v.label == 1).sum())
     whole = spread(verdict(run))
     value = whole["video_auroc"]
     chance = None if missing is None or value is None else count_missing_as_chance(run, missing, value)
-    about = {"forgery": ALL, "seen": None, "reals": reals, "fakes": fakes, "video_auroc_as_chance": chance}
-    rows = [{**same, **about, **whole, **cost}]
+    total = ResultRow(
+        job=job,
+        test=condition.test,
+        degradation=condition.kind,
+        severity=condition.severity,
+        reals=v.reals,
+        fakes=v.fakes,
+        map_by=run.map_by,
+        parameters=int(run.about["parameters"]) if "parameters" in run.about else None,
+        own_validation=run.own_validation,
+        values={AS_CHANCE: chance, **whole, **cost},
+    )
+    rows = [total]
     for row in measure_forgeries(run):
-        about = {"forgery": row.method, "seen": row.seen, "reals": reals, "fakes": row.count}
-        about["video_auroc_as_chance"] = None
-        rows.append({**same, **about, **spread(row.metrics), **cost})
-    write_text(kept, json.dumps(rows))
+        values = {AS_CHANCE: None, **spread(row.metrics), **cost}
+        rows.append(replace(total, forgery=row.method, seen=row.seen, fakes=row.count, values=values))
+    write_text(kept, json.dumps([row.to_json() for row in rows]))
     return rows
 
 
@@ -83,19 +146,16 @@ def kinds() -> dict[str, pa.DataType]:
     }
     found |= dict.fromkeys(("severity", "parameters", "seed", "reals", "fakes"), pa.int64())
     found |= {"seen": pa.bool_(), "needs_validation": pa.bool_()}
-    others = [
-        "own_validation",
-        "video_auroc_as_chance",
-        "coverage",
-        "train_seconds",
-        "test_seconds",
-        *(fit.id for fit in FITS),
-    ]
-    return found | dict.fromkeys([*columns(), *others], pa.float64())
+    return found | dict.fromkeys([*value_columns(), "own_validation"], pa.float64())
 
 
-def write(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
+def value_columns() -> list[str]:
+    return [*columns(), AS_CHANCE, "coverage", "train_seconds", "test_seconds", *(fit.id for fit in FITS)]
+
+
+def write(rows: Sequence[ResultRow], out: Path) -> None:
     """results.parquet and results.json."""
+    content = [row.to_json() for row in rows]
     with write_atomically(out / "results.parquet") as part:
-        pq.write_table(pa.Table.from_pylist(list(rows), pa.schema(list(kinds().items()))), part)
-    write_text(out / "results.json", json.dumps(rows, indent=1) + "\n")
+        pq.write_table(pa.Table.from_pylist(content, pa.schema(list(kinds().items()))), part)
+    write_text(out / "results.json", json.dumps(content, indent=1) + "\n")

@@ -23,10 +23,10 @@ from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
 from lightning_modules.metrics.bootstrap import Outdated
 from suite.benchmark.conditions import Condition
-from suite.benchmark.overrides import merge
+from suite.benchmark.overrides import Config, merge
 from suite.benchmark.plan import Sweep, SweepJob
-from suite.benchmark.results import rows_of
-from suite.benchmark.subgroups import groups_of
+from suite.benchmark.results import ResultRow, measure_rows
+from suite.benchmark.subgroups import GroupRow, measure_groups
 from suite.run_metrics import read_run
 
 BEGUN, DONE = "asked.json", "done.json"  # in the folder of a command: what it was, and that it came to its end
@@ -51,9 +51,9 @@ class Failure:
 class JobResult:
     """What came of a training and its tests."""
 
-    rows: list[dict[str, Any]]  # of results, of the tests that came to their end with the settings of this sweep
+    rows: list[ResultRow]  # of results, of the tests that came to their end with the settings of this sweep
     failures: list[Failure]
-    groups: list[dict[str, Any]] = field(default_factory=list)  # of people, where a test set knows them
+    groups: list[GroupRow] = field(default_factory=list)  # of people, where a test set knows them
     is_training: bool = True  # or what went before all of them
 
 
@@ -98,7 +98,7 @@ def degrade_test_set(sweep: Sweep, condition: Condition, out: Path, where: Path)
         for preparation in sorted({entrant.preparation for entrant in sweep.methods.values()}):
             asked, folder = sweep.degradations.prepare[preparation], place / f"prepared{preparation}"
             # faces that are not found any more are what coverage says
-            settings = merge(asked.change, sweep.data(condition, preparation, out), alone, {"max_skipped": 1.0})
+            settings = merge(asked.overrides, sweep.data(condition, preparation, out), alone, {"max_skipped": 1.0})
             Command("prepare", folder, asked.config, settings, [], folder / "manifest.csv").go(where)
     except (Stopped, UserError, OSError) as error:
         return Failure(job=None, test=condition, reason=str(error))
@@ -120,7 +120,9 @@ def run_job(sweep: Sweep, job: SweepJob, out: Path, where: Path, lost: set[Condi
         except (Stopped, UserError, OSError) as error:
             return JobResult(rows=[], failures=[Failure(job=job, test=None, reason=str(error))])
     weights = [entrant.checkpoint] if entrant.checkpoint else [fit.product] if entrant.is_trained_here else []
-    rows, groups, failures = [], [], []
+    rows: list[ResultRow] = []
+    groups: list[GroupRow] = []
+    failures: list[Failure] = []
     for condition in sweep.conditions():
         if condition in lost:
             continue
@@ -130,17 +132,16 @@ def run_job(sweep: Sweep, job: SweepJob, out: Path, where: Path, lost: set[Condi
         test = Command("test", place, entrant.config, tested, weights, place / "predictions.parquet")
         try:
             test.go(where)
-            prepared = where / tested["data"]["init_args"]["prepared"]
-            found = rows_of(job, condition, place, prepared, {"train": fit.seconds(), "test": test.seconds()})
-            share = found[0]["coverage"]
+            prepared = where / tested["data"]["prepared"]
+            found = measure_rows(job, condition, place, prepared, {"train": fit.seconds(), "test": test.seconds()})
+            share = found[0].values["coverage"]
             if condition.kind is None and share is not None and share < sweep.min_coverage:
                 reason = f"{share:.1%} of its videos have a face, less than min_coverage {sweep.min_coverage:.1%}"
                 raise UserError(f"{reason}; {prepared / 'skipped.csv'} has the others, {place} the metrics")
             rows += found
             attributes = sweep.test[condition.test].attributes
             if attributes is not None and condition.kind is None:
-                same = {"method": job.method, "train": job.train, "seed": job.seed, "test": condition.test}
-                groups += [same | row for row in groups_of(read_run(place), prepared, attributes)]
+                groups += measure_groups(job, condition.test, read_run(place), prepared, attributes)
         except Outdated as error:
             test.forget()
             failures.append(Failure(job=job, test=condition, reason=f"{error}: the next call does"))
@@ -159,7 +160,7 @@ class Command:
     verb: str
     folder: Path
     configs: list[Path]
-    settings: dict[str, Any]
+    settings: Config
     weights: list[Path]  # that it begins with
     product: Path  # without which it did not come to its end
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import mean, stdev
-from typing import Any
+from typing import TypeVar
 
 from lightning_modules.metrics.registry import MAPS, list_unit_metrics, titles
-from suite.benchmark.results import ALL
+from suite.benchmark.results import ALL, AS_CHANCE, ResultRow
 
-Row = Mapping[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,38 +41,48 @@ def format_mean(values: Sequence[float], coloured: bool = True, digits: int = 3)
     return Entry(text=f"{mean(values):.{digits}f}{spread}", value=mean(values) if coloured else None)
 
 
-def known_values(rows: Iterable[Row], name: str) -> list[float]:
-    return [row[name] for row in rows if row[name] is not None]
+def known_values(rows: Iterable[ResultRow], name: str) -> list[float]:
+    return [value for row in rows if (value := row.values[name]) is not None]
 
 
-def names(rows: Iterable[Row], *columns: str) -> list[tuple[Any, ...]]:
-    """Different values, in the order of the rows."""
-    return list(dict.fromkeys(tuple(row[column] for column in columns) for row in rows))
+def list_different(rows: Iterable[ResultRow], of: Callable[[ResultRow], T]) -> list[T]:
+    """In the order of the rows."""
+    return list(dict.fromkeys(map(of, rows)))
 
 
-def select_clean(rows: Iterable[Row]) -> list[Row]:
-    return [row for row in rows if row["degradation"] is None]
+def list_degradations(rows: Iterable[ResultRow]) -> list[str]:
+    return list(dict.fromkeys(row.degradation for row in rows if row.degradation is not None))
 
 
-def select_totals(rows: Iterable[Row]) -> list[Row]:
+def select_clean(rows: Iterable[ResultRow]) -> list[ResultRow]:
+    return [row for row in rows if row.degradation is None]
+
+
+def select_totals(rows: Iterable[ResultRow]) -> list[ResultRow]:
     """Of all forgeries of a test together."""
-    return [row for row in rows if row["forgery"] == ALL]
+    return [row for row in rows if row.forgery == ALL]
 
 
-def average(rows: Iterable[Row], name: str) -> float | None:
+def select_known(rows: Iterable[ResultRow], name: str) -> list[ResultRow]:
+    return [row for row in rows if row.values[name] is not None]
+
+
+def average(rows: Iterable[ResultRow], name: str) -> float | None:
     values = known_values(rows, name)
     return mean(values) if values else None
 
 
-def mean_per_seed(rows: Iterable[Row], name: str) -> list[float]:
+def mean_per_seed(rows: Iterable[ResultRow], name: str) -> list[float]:
     """A metric of each seed, its mean over trainings and test sets."""
-    seeds: dict[int, list[Row]] = {}
+    seeds: dict[int, list[ResultRow]] = {}
     for row in rows:
-        seeds.setdefault(row["seed"], []).append(row)
+        seeds.setdefault(row.seed, []).append(row)
     return [value for mine in seeds.values() if (value := average(mine, name)) is not None]
 
 
-def tabulate_tests(rows: Sequence[Row], columns: Mapping[str, str], note: str, coloured: str | None = None) -> Table:
+def tabulate_tests(
+    rows: Sequence[ResultRow], columns: Mapping[str, str], note: str, coloured: str | None = None
+) -> Table:
     """A line for each method and test set.
 
     Args:
@@ -80,36 +90,34 @@ def tabulate_tests(rows: Sequence[Row], columns: Mapping[str, str], note: str, c
         coloured: Which of them is.
     """
     out = []
-    for method, test in names(rows, "method", "test"):
-        ours = [row for row in rows if (row["method"], row["test"]) == (method, test)]
+    for method, test in list_different(rows, lambda row: (row.method, row.test)):
+        ours = [row for row in rows if (row.method, row.test) == (method, test)]
         figures = [format_mean(mean_per_seed(ours, name), coloured=name == coloured) for name in columns]
         out.append([Entry(text=method), Entry(text=test), *figures])
     return Table(head=["method", "tested on", *columns.values()], rows=out, note=note)
 
 
-def forgeries(rows: Sequence[Row]) -> Table | None:
+def forgeries(rows: Sequence[ResultRow]) -> Table | None:
     """What some methods were trained on and what none was, the same for all: means over trainings and test sets."""
-    mine = [row for row in select_clean(rows) if row["forgery"] != ALL and row["seen"] is not None]
-    kinds: dict[tuple[Any, ...], bool] = {}
+    mine = [row for row in select_clean(rows) if row.forgery != ALL and row.seen is not None]
+    kinds: dict[tuple[str, str, str], bool] = {}
     for row in mine:
-        kind = (row["train"], row["test"], row["forgery"])
-        kinds[kind] = kinds.get(kind, False) or row["seen"]
-    unseen = [row for row in mine if not kinds[row["train"], row["test"], row["forgery"]]]
-    seen = [row for row in mine if kinds[row["train"], row["test"], row["forgery"]]]
+        kind = (row.train, row.test, row.forgery)
+        kinds[kind] = kinds.get(kind, False) or bool(row.seen)
+    unseen = [row for row in mine if not kinds[row.train, row.test, row.forgery]]
+    seen = [row for row in mine if kinds[row.train, row.test, row.forgery]]
     if not unseen:
         return None
-    columns = [name for (name,) in names(unseen, "forgery")]
+    columns = list_different(unseen, lambda row: row.forgery)
     figure, out = "video_auroc", []
-    for (method,) in names(mine, "method"):
-        known_ones, new_ones = ([row for row in part if row["method"] == method] for part in (seen, unseen))
+    for method in list_different(mine, lambda row: row.method):
+        known_ones, new_ones = ([row for row in part if row.method == method] for part in (seen, unseen))
         line = [
             Entry(text=method),
             format_mean(mean_per_seed(known_ones, figure)),
             format_mean(mean_per_seed(new_ones, figure)),
         ]
-        line += [
-            format_mean(mean_per_seed((row for row in new_ones if row["forgery"] == one), figure)) for one in columns
-        ]
+        line += [format_mean(mean_per_seed((row for row in new_ones if row.forgery == one), figure)) for one in columns]
         out.append(line)
     note = (
         "Video AUROC against all reals. In each training the same forgeries for all methods: those that at least one "
@@ -122,7 +130,7 @@ ACTIVATION = "class activation"
 LOCAL = [metric.id for units in MAPS.values() for metric in list_unit_metrics(*units)]
 
 
-def localization(rows: Sequence[Row]) -> Table | None:
+def localization(rows: Sequence[ResultRow]) -> Table | None:
     """Of regions and of boundaries, as far as there are methods that show them."""
     mine = [
         row
@@ -131,7 +139,8 @@ def localization(rows: Sequence[Row]) -> Table | None:
     ]
     columns = titles(id for id in LOCAL if known_values(mine, id))
     named = [
-        {**row, "method": f"{row['method']} ({ACTIVATION})"} if row["map_by"] == "activation" else row for row in mine
+        replace(row, job=replace(row.job, method=f"{row.method} ({ACTIVATION})")) if row.map_by == "activation" else row
+        for row in mine
     ]
     note = (
         "On fakes whose masks are known: over all their pixels together, and as a mean over frames, which is what most "
@@ -151,10 +160,10 @@ OPERATING = (
     "video_ece",
     "video_ece_calibrated",
 )
-COVERAGE = {"coverage": "coverage", "video_auroc_as_chance": "video AUROC, the others by chance"}
+COVERAGE = {"coverage": "coverage", AS_CHANCE: "video AUROC, the others by chance"}
 
 
-def tabulate_operating_points(rows: Sequence[Row]) -> Table:
+def tabulate_operating_points(rows: Sequence[ResultRow]) -> Table:
     note = (
         "Thresholds and calibration (Platt's slope and bias of the log odds) come from the validation split of the "
         "training data; what the test set itself chose, an oracle, only says what their transfer costs. ECE weighs "
@@ -164,29 +173,30 @@ def tabulate_operating_points(rows: Sequence[Row]) -> Table:
     return tabulate_tests(select_totals(select_clean(rows)), titles(OPERATING) | COVERAGE, note)
 
 
-def severities(rows: Iterable[Row]) -> set[int]:
+def severities(rows: Iterable[ResultRow]) -> set[int]:
     """That any method was tested in."""
-    return {row["severity"] for row in rows if row["degradation"] is not None}
+    return {row.severity for row in rows if row.degradation is not None}
 
 
-def mean_when_degraded(rows: Sequence[Row], kind: str, wanted: set[int], name: str) -> float | None:
+def mean_when_degraded(rows: Sequence[ResultRow], kind: str, wanted: set[int], name: str) -> float | None:
     """Mean over severities, of one degradation, method, test set and seed; where all are known."""
-    found = {row["severity"]: row[name] for row in rows if row["degradation"] == kind and row[name] is not None}
+    mine = [row for row in rows if row.degradation == kind]
+    found = {row.severity: value for row in mine if (value := row.values[name]) is not None}
     return mean(found.values()) if found.keys() == wanted else None
 
 
-def robustness(rows: Sequence[Row], name: str = "video_auroc") -> Table | None:
+def robustness(rows: Sequence[ResultRow], name: str = "video_auroc") -> Table | None:
     """Means over severities of each degradation; the last columns over all of them."""
-    kinds = [kind for (kind,) in names(rows, "degradation") if kind is not None]
+    kinds = list_degradations(rows)
     mine, wanted = select_totals(rows), severities(rows)
-    if not kinds or not any(row[name] is not None for row in mine):
+    if not kinds or not known_values(mine, name):
         return None
     out = []
-    for method, test in names((row for row in mine if row[name] is not None), "method", "test"):
-        tests: dict[tuple[Any, ...], list[Row]] = {}
+    for method, test in list_different(select_known(mine, name), lambda row: (row.method, row.test)):
+        tests: dict[tuple[str, int], list[ResultRow]] = {}
         for row in mine:
-            if (row["method"], row["test"]) == (method, test):
-                tests.setdefault((row["train"], row["seed"]), []).append(row)
+            if (row.method, row.test) == (method, test):
+                tests.setdefault((row.train, row.seed), []).append(row)
         before = {key: average(select_clean(one), name) for key, one in tests.items()}
         after = {key: [mean_when_degraded(one, kind, wanted, name) for kind in kinds] for key, one in tests.items()}
         all_of = {key: mean(v for v in each if v is not None) for key, each in after.items() if None not in each}
@@ -198,7 +208,8 @@ def robustness(rows: Sequence[Row], name: str = "video_auroc") -> Table | None:
         ]
         line += [format_mean([each[i] for each in after.values() if each[i] is not None]) for i in range(len(kinds))]  # type: ignore[misc]
         line += [format_mean(list(all_of.values())), format_mean(lost, coloured=False)]
-        seen = [row["coverage"] for one in tests.values() for row in one if row["degradation"] and row["coverage"]]
+        degraded = [row for one in tests.values() for row in one if row.degradation]
+        seen = [value for value in known_values(degraded, "coverage") if value]
         out.append([*line, Entry(text=f"{min(seen):.2f}" if seen else "-")])
     note = (
         "Means over the severities, applied to the videos before faces are looked for, where all of them were tested. "
@@ -208,16 +219,16 @@ def robustness(rows: Sequence[Row], name: str = "video_auroc") -> Table | None:
     return Table(head=head, rows=out, note=note)
 
 
-def curves(rows: Sequence[Row], name: str) -> dict[str, dict[str, list[tuple[int, float]]]]:
+def curves(rows: Sequence[ResultRow], name: str) -> dict[str, dict[str, list[tuple[int, float]]]]:
     """(severity, mean over trainings and test sets) by degradation and method; severity 0 is the clean video."""
-    mine = [row for row in select_totals(rows) if row[name] is not None]
+    mine = select_known(select_totals(rows), name)
     out: dict[str, dict[str, list[tuple[int, float]]]] = {}
-    for kind in [kind for (kind,) in names(rows, "degradation") if kind is not None]:
-        for (method,) in names(mine, "method"):
-            ours = [row for row in mine if row["method"] == method and row["degradation"] in (None, kind)]
+    for kind in list_degradations(rows):
+        for method in list_different(mine, lambda row: row.method):
+            ours = [row for row in mine if row.method == method and row.degradation in (None, kind)]
             points = []
-            for severity in sorted({row["severity"] for row in ours}):
-                values = [row[name] for row in ours if row["severity"] == severity]
+            for severity in sorted({row.severity for row in ours}):
+                values = known_values((row for row in ours if row.severity == severity), name)
                 if len(values) == len(select_clean(ours)):  # of the same tests at each point
                     points.append((severity, mean(values)))
             if len(points) > 1:
@@ -225,17 +236,17 @@ def curves(rows: Sequence[Row], name: str) -> dict[str, dict[str, list[tuple[int
     return out
 
 
-def cost(rows: Sequence[Row]) -> Table:
+def cost(rows: Sequence[ResultRow]) -> Table:
     out = []
     mine = select_totals(select_clean(rows))
-    for (method,) in names(mine, "method"):
-        ours = [row for row in mine if row["method"] == method]
-        size = next(iter(known_values(ours, "parameters")), None)
-        videos = [(row["test_seconds"], row["reals"] + row["fakes"]) for row in ours if row["test_seconds"] is not None]
+    for method in list_different(mine, lambda row: row.method):
+        ours = [row for row in mine if row.method == method]
+        size = next((row.parameters for row in ours if row.parameters is not None), None)
+        per_video = [s / (row.reals + row.fakes) for row in ours if (s := row.values["test_seconds"]) is not None]
         line = [Entry(text=method), Entry(text="-" if size is None else f"{size / 1e6:.2f} M")]
-        trained = {(row["train"], row["seed"]): row["train_seconds"] for row in ours}
+        trained = {(row.train, row.seed): row.values["train_seconds"] for row in ours}
         line.append(format_mean([value for value in trained.values() if value is not None], coloured=False, digits=0))
-        line.append(format_mean([seconds / count for seconds, count in videos], coloured=False))
+        line.append(format_mean(per_video, coloured=False))
         out.append(line)
     note = "Wall time on the machine of the sweep, with its start; what was interrupted has none."
     return Table(head=["method", "parameters", "seconds of training", "seconds per tested video"], rows=out, note=note)

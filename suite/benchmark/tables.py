@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import isnan
 from statistics import mean, stdev
-from typing import Any
 
 from lightning_modules.metrics.registry import get
 from lightning_modules.own_validation import LIMIT
 from suite.benchmark.comparisons import Family
-from suite.benchmark.results import ALL
+from suite.benchmark.results import ALL, ResultRow
 from suite.benchmark.runner import Failure
-from suite.benchmark.untrained import describe, is_untrained
+from suite.benchmark.summary import known_values
+from suite.benchmark.untrained import describe
 
 AUROC = get("video_auroc").id
 LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "\\": r"\textbackslash{}"})
@@ -49,30 +49,30 @@ Key = tuple[str, str, str]  # method, training set, test set
 
 
 def matrix(
-    rows: Sequence[Mapping[str, Any]], failures: Sequence[Failure], min_validation_auroc: float = LIMIT
+    rows: Sequence[ResultRow], failures: Sequence[Failure], min_validation_auroc: float = LIMIT
 ) -> dict[Key, MatrixCell]:
     """Of the video AUROC, of all forgeries together.
 
     Args:
         min_validation_auroc: What a training must reach on its own validation.
     """
-    found: dict[Key, list[Mapping[str, Any]]] = {}
+    found: dict[Key, list[ResultRow]] = {}
     failed = Counter[Key]()
     mine = [failure for failure in failures if failure.job and not (failure.test and failure.test.kind)]
-    tests = list(dict.fromkeys([row["test"] for row in rows] + [str(one.test) for one in mine if one.test is not None]))
+    tests = list(dict.fromkeys([row.test for row in rows] + [str(one.test) for one in mine if one.test is not None]))
     for row in rows:
-        if row["forgery"] == ALL and row["degradation"] is None:
-            found.setdefault((row["method"], row["train"], row["test"]), []).append(row)
+        if row.forgery == ALL and row.degradation is None:
+            found.setdefault((row.method, row.train, row.test), []).append(row)
     for failure in mine:  # a training that failed has failed every test
         assert failure.job is not None
         for test in tests or [""] if failure.test is None else [str(failure.test)]:
             failed[failure.job.method, failure.job.train, test] += 1
     places = {}
     for key in [*found, *(key for key in failed if key not in found)]:
-        below = [row for row in found.get(key, []) if is_untrained(row, min_validation_auroc)]
+        below = [row for row in found.get(key, []) if row.own_validation.is_below(min_validation_auroc)]
         seeds = [row for row in found.get(key, []) if row not in below]
-        values = [row[AUROC] for row in seeds if row[AUROC] is not None]
-        low, high = (seeds[0][f"{AUROC}_{end}"] if len(seeds) == 1 else None for end in ("low", "high"))
+        values = known_values(seeds, AUROC)
+        low, high = (seeds[0].values[f"{AUROC}_{end}"] if len(seeds) == 1 else None for end in ("low", "high"))
         places[key] = MatrixCell(values=values, low=low, high=high, failed=failed[key])
         places[key] = replace(places[key], untrained=len(below), reason=describe(below, min_validation_auroc))
     return places

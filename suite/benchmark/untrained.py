@@ -3,46 +3,33 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
-from lightning_modules.own_validation import METRIC, OwnValidation, format_auroc
+from lightning_modules.own_validation import METRIC, format_auroc
 from suite.benchmark.plan import SweepJob
-from suite.benchmark.results import columns
-from suite.benchmark.summary import Entry, Row, Table, names, select_totals
-
-TRAINING = ("method", "train", "seed")
+from suite.benchmark.results import AS_CHANCE, ResultRow, columns
+from suite.benchmark.summary import Entry, Table, select_totals
 
 
-def read_own_validation(row: Row) -> OwnValidation:
-    """Unknown in rows that do not say."""
-    return OwnValidation(auroc=row.get("own_validation"), is_needed=row.get("needs_validation", True))
+def find_untrained(rows: Iterable[ResultRow], limit: float) -> set[SweepJob]:
+    """Each training that did not learn its own task."""
+    return {row.job for row in rows if row.own_validation.is_below(limit)}
 
 
-def is_untrained(row: Row, limit: float) -> bool:
-    return read_own_validation(row).is_below(limit)
-
-
-def training_of(row: Row) -> tuple[Any, ...]:
-    return tuple(row[name] for name in TRAINING)
-
-
-def find_untrained(rows: Iterable[Row], limit: float) -> set[tuple[Any, ...]]:
-    """Method, training set and seed of each training that did not learn its own task."""
-    return {training_of(row) for row in rows if is_untrained(row, limit)}
-
-
-def withhold(rows: Iterable[Mapping[str, Any]], limit: float) -> list[dict[str, Any]]:
+def withhold(rows: Iterable[ResultRow], limit: float) -> list[ResultRow]:
     """The rows, without the metrics of tests whose training did not learn its own task."""
-    nothing = dict.fromkeys([*columns(), "video_auroc_as_chance"])
-    return [{**row, **nothing} if is_untrained(row, limit) else dict(row) for row in rows]
+    nothing = dict.fromkeys([*columns(), AS_CHANCE])
+    return [
+        replace(row, values={**row.values, **nothing}) if row.own_validation.is_below(limit) else row for row in rows
+    ]
 
 
-def describe(rows: Sequence[Row], limit: float) -> str:
+def describe(rows: Sequence[ResultRow], limit: float) -> str:
     """Of the seeds of one method on one training set, none of which learned its own task."""
-    found = sorted(one.auroc for row in rows if (one := read_own_validation(row)).auroc is not None)
+    found = sorted(row.own_validation.auroc for row in rows if row.own_validation.auroc is not None)
     if not found:
         return ""
     span = (
@@ -53,15 +40,15 @@ def describe(rows: Sequence[Row], limit: float) -> str:
     return f"not trained (own validation {span}, needs {limit:.2f})"
 
 
-def trainings(rows: Sequence[Row], limit: float) -> Table | None:
+def trainings(rows: Sequence[ResultRow], limit: float) -> Table | None:
     """A line for each method and training set: what its seeds reach on their own validation."""
-    mine = [row for row in select_totals(rows) if read_own_validation(row).is_needed]
-    seeds = {training_of(row): read_own_validation(row) for row in mine}
+    mine = [row for row in select_totals(rows) if row.own_validation.is_needed]
+    seeds = {row.job: row.own_validation for row in mine}
     if not seeds:
         return None
     out = []
-    for method, train in names(mine, "method", "train"):
-        ours = [(seed, one) for (name, trained_on, seed), one in seeds.items() if (name, trained_on) == (method, train)]
+    for method, train in dict.fromkeys((job.method, job.train) for job in seeds):
+        ours = [(job.seed, one) for job, one in seeds.items() if (job.method, job.train) == (method, train)]
         values = [f"{'unknown' if one.auroc is None else format_auroc(one.auroc)} (seed {seed})" for seed, one in ours]
         below = sum(one.is_below(limit) for _, one in ours)
         is_unknown = any(one.auroc is None for _, one in ours)
@@ -75,21 +62,21 @@ def trainings(rows: Sequence[Row], limit: float) -> Table | None:
     return Table(head=["method", "trained on", "own validation", "state"], rows=out, note=note)
 
 
-def read_curves(rows: Sequence[Row], out: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
+def read_curves(rows: Sequence[ResultRow], out: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
     """Own validation by epoch, mean over seeds: its points for each method, by training set.
 
     Args:
         out: Folder of the sweep, with its trainings.
     """
     found: dict[str, dict[str, dict[int, list[float]]]] = {}
-    for method, train, seed in dict.fromkeys(training_of(row) for row in rows):
-        history = SweepJob(method=method, train=train, seed=seed).run(out) / "metrics.csv"
+    for job in dict.fromkeys(row.job for row in rows):
+        history = job.run(out) / "metrics.csv"
         if not history.is_file():
             continue
         with history.open(newline="") as f:
             for line in csv.DictReader(f):
                 if line.get(METRIC):
-                    epochs = found.setdefault(train, {}).setdefault(method, {})
+                    epochs = found.setdefault(job.train, {}).setdefault(job.method, {})
                     epochs.setdefault(int(line["epoch"]) + 1, []).append(float(line[METRIC]))
     return {
         train: {method: [(epoch, mean(values)) for epoch, values in epochs.items()] for method, epochs in lines.items()}

@@ -15,6 +15,8 @@ from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
 from lightning_modules.metrics.registry import titles
 from lightning_modules.own_validation import LIMIT
+from suite.benchmark.comparisons import Family
+from suite.benchmark.results import ResultRow
 from suite.benchmark.untrained import find_untrained
 from suite.cli.wandb_key import has_key
 
@@ -39,8 +41,8 @@ def blocks(reports: Any, sweep: Path, project: str, entity: str) -> list[Any]:
     """
     plan = yaml.safe_load((sweep / "sweep.yaml").read_text())
     whose = {"project": project, "entity": entity} if entity else {}
-    rows = json.loads((sweep / "results.json").read_text())
-    unlearned = sorted({method for method, *_ in find_untrained(rows, plan.get("min_validation_auroc", LIMIT))})
+    rows = [ResultRow.from_json(row) for row in json.loads((sweep / "results.json").read_text())]
+    unlearned = sorted({job.method for job in find_untrained(rows, plan.get("min_validation_auroc", LIMIT))})
 
     tested = "JobType = 'test'"
 
@@ -99,13 +101,12 @@ def blocks(reports: Any, sweep: Path, project: str, entity: str) -> list[Any]:
         )
         chosen = sets(tested, f"Config('degradation') = {json.dumps(kind)}")
         out.append(reports.PanelGrid(runsets=chosen, panels=[curve]))
-    for family in json.loads((sweep / "claims.json").read_text()):
+    for family in map(Family.from_json, json.loads((sweep / "claims.json").read_text())):
         lines = ["| claim | gain | p after Holm | smallest resolvable gain |", "| --- | --- | --- | --- |"]
-        for one in family["claims"]:
-            gain = "{value:+.3f} [{low:.3f}, {high:.3f}]".format(**one["gain"])
-            resolvable = one.get("resolvable", float("nan"))  # of a sweep of before it was kept
-            lines.append(f"| {one['ours']} over {one['theirs']} | {gain} | {one['adjusted']:.3g} | {resolvable:.3f} |")
-        out += [reports.H1(f"Who is better: {family['about']}"), reports.P("; ".join(family["tests"]))]
+        for one in family.claims:
+            gain = f"{one.gain.value:+.3f} [{one.gain.low:.3f}, {one.gain.high:.3f}]"
+            lines.append(f"| {one.ours} over {one.theirs} | {gain} | {one.adjusted:.3g} | {one.resolvable:.3f} |")
+        out += [reports.H1(f"Who is better: {family.about}"), reports.P("; ".join(family.tests))]
         out.append(reports.MarkdownBlock("\n".join(lines)))
     return out
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from errno import ENOSPC
 from pathlib import Path
-from typing import Any
 
 import av
 import torch
@@ -22,7 +21,7 @@ from datamodules.runtime.errors import UserError
 from lightning_modules.trained_method import Trained, load
 from suite.detect.page import page
 from suite.detect.pipeline import Limits, Pipeline
-from suite.detect.result import document
+from suite.detect.result import Document, describe
 from suite.detect.thresholds import Performance, Rates
 from suite.detect.usable import Usable
 
@@ -141,7 +140,7 @@ class Analyzer:
 
     def analyze(
         self, path: Path, out: Path, annotated_copy: bool, progress: Callable[[int, int], None], name: str | None = None
-    ) -> dict[str, Any]:
+    ) -> Document:
         """
         Args:
             annotated_copy: Whether to write an annotated copy.
@@ -160,20 +159,19 @@ class Analyzer:
                 raise UserError(f"{out}: {error.strerror}") from error
             raise VideoError(path, error.strerror or str(error)) from error
         write_text(out / PAGE, page(found, self.methods, self.rates, files | {"document": DOCUMENT}, name))
-        return self.write_document(
-            out, document(path, found, self.methods, self.pipeline.usable, self.rates, files, name)
-        )
+        document = describe(path, found, self.methods, self.pipeline.usable, self.rates, files, name)
+        write_document(out, document)
+        return document
 
-    def write_refusal(self, path: Path, out: Path, reason: str) -> dict[str, Any]:
+    def write_refusal(self, path: Path, out: Path, reason: str) -> Document:
         """What is left of a file that cannot be read."""
-        return self.write_document(
-            out, document(path, None, self.methods, self.pipeline.usable, self.rates, {}, path.name, reason)
-        )
+        document = describe(path, None, self.methods, self.pipeline.usable, self.rates, {}, path.name, reason)
+        write_document(out, document)
+        return document
 
-    @staticmethod
-    def write_document(out: Path, content: dict[str, Any]) -> dict[str, Any]:
-        """The document, beside what it names and nothing of an earlier time."""
-        for file in PRODUCTS - {DOCUMENT, *content["files"].values()}:
-            (out / file).unlink(missing_ok=True)
-        write_text(out / DOCUMENT, json.dumps(content, indent=1) + "\n")
-        return content
+
+def write_document(out: Path, document: Document) -> None:
+    """The document, beside what it names and nothing of an earlier time."""
+    for file in PRODUCTS - {DOCUMENT, *document.files.values()}:
+        (out / file).unlink(missing_ok=True)
+    write_text(out / DOCUMENT, json.dumps(document.to_json(), indent=1) + "\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 
@@ -13,6 +12,7 @@ from datamodules.runtime.errors import UserError
 from suite.cli.parser import Parser, expand_flag
 from suite.cli.progress import bar
 from suite.detect.analyzer import PAGE, Analyzer, DetectSettings, add_arguments, introduce, settings_of
+from suite.detect.result import Document
 
 VIDEO_SUFFIXES = {
     ".mp4",
@@ -63,27 +63,26 @@ def detect(
     for name, path in found.items():
         try:
             with bar(path.name, unit="frames") as show:
-                content = analyzer.analyze(path, out / name, annotated_copy, show)
+                document = analyzer.analyze(path, out / name, annotated_copy, show)
         except (UserError, OSError, ArithmeticError, cv2.error) as error:  # one file costs no other
             failed.append(str(error))
-            content = analyzer.write_refusal(path, out / name, str(error))
-        print(f"{path}: {format_verdict(content)}")
-        if content["files"]:
+            document = analyzer.write_refusal(path, out / name, str(error))
+        print(f"{path}: {format_verdict(document)}")
+        if document.files:
             print(f"  {(out / name / PAGE).resolve()}")
     if failed:
         raise UserError(f"{len(failed)} of {len(found)} files could not be examined: {'; '.join(failed[:3])}")
 
 
-def format_verdict(content: dict[str, Any]) -> str:
-    faces = [face for face in content["faces"] if face["verdict"] != "no verdict"]
-    if content["verdict"] == "no verdict":
-        return f"no verdict ({'; '.join(content['reasons'])})"
-    worst = faces[0]
+def format_verdict(document: Document) -> str:
+    faces = [face for face in document.faces if face.verdict != "no verdict"]
+    if document.verdict == "no verdict":
+        return f"no verdict ({'; '.join(document.reasons)})"
+    worst, file = faces[0], document.file
     more = f", the most suspicious of {len(faces)} faces" if len(faces) > 1 else ""
-    file = content["file"]
-    damage = f"; {file['damaged']} of {file['frames']} frames are damaged, not scored" if file["damaged"] else ""
-    forged, unclear = (worst["thresholds"][name] for name in ("forged", "unclear"))
-    told = f"{content['verdict']}, probability {worst['probability']:.3f}"
+    damage = f"; {file.damaged} of {file.frames} frames are damaged, not scored" if file.damaged else ""
+    forged, unclear = (worst.thresholds[name] for name in ("forged", "unclear"))
+    told = f"{document.verdict}, probability {worst.probability:.3f}"
     band = f"unclear above {unclear:.3f}, " if unclear < forged else ""
     return f"{told} ({band}forged above {forged:.3f}){more}{damage}"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -34,6 +33,16 @@ class KeyFrame:
     seconds: float
     probability: float
     image: str  # JPEG in base64: the face, and beside it the map of a method that has one
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceSection:
+    """What the page shows of a face."""
+
+    face: FaceVerdict
+    range: str
+    timeline: Markup | None
+    images: list[tuple[str, list[KeyFrame]]]  # by the names of methods
 
 
 def lead(found: Analysis) -> str:
@@ -140,6 +149,20 @@ def group_seen(methods: Sequence[Trained]) -> list[tuple[str, str]]:
     return [(enumerate_all([one.name for one in methods if one.training_summary == saw]), saw) for saw in saws]
 
 
+def show_face(face: FaceVerdict, seconds: float | None) -> FaceSection:
+    """
+    Args:
+        seconds: Length of the video; None of an image.
+    """
+    is_judged = face.probability is not None
+    return FaceSection(
+        face=face,
+        range=explain_range(face) if is_judged else "",
+        timeline=timeline(face, seconds) if seconds is not None and is_judged else None,
+        images=[(one.by.name, key_frames(one)) for one in face.method_verdicts] if is_judged else [],
+    )
+
+
 def page(found: Analysis, asked: Sequence[Trained], rates: Rates, files: dict[str, str], name: str) -> str:
     """
     Args:
@@ -147,18 +170,7 @@ def page(found: Analysis, asked: Sequence[Trained], rates: Rates, files: dict[st
         files: What the page may show, by kind: names of files beside it.
         name: Of the file.
     """
-    faces: list[dict[str, Any]] = []
     is_video = len(found.index) > 1
-    for face in found.faces:
-        is_judged = face.probability is not None
-        images = (
-            [(method_verdict.by.name, key_frames(method_verdict)) for method_verdict in face.method_verdicts]
-            if is_judged
-            else []
-        )
-        line = timeline(face, found.index.seconds) if is_video and is_judged else None
-        where = explain_range(face) if is_judged else ""
-        faces.append({"face": face, "range": where, "timeline": line, "images": images})
     return render(
         "detect/page.html",
         title=name,
@@ -167,9 +179,9 @@ def page(found: Analysis, asked: Sequence[Trained], rates: Rates, files: dict[st
         found=found,
         is_video=is_video,
         files=files,
-        faces=faces,
+        faces=[show_face(face, found.index.seconds if is_video else None) for face in found.faces],
         seen=group_seen(asked),
         methods=[(one, digest(one.contract), Performance.measure(one, rates)) for one in asked],
-        classes={"forged": "forged", "unclear": "unclear", "no forgery found": "real"},
+        classes={"forged": "forged", "unclear": "unclear", "no forgery found": "real", "no verdict": ""},
         colours=[f"var(--s{i})" for i in range(SERIES)],
     )

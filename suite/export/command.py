@@ -6,6 +6,7 @@ import json
 import platform
 import time
 import warnings
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import torch
 from jsonargparse import auto_cli
 
 from datamodules.prepared.contract import digest
+from datamodules.prepared.trained_on import write_seen
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
 from lightning_modules.own_validation import LIMIT, check_limit
@@ -24,7 +26,7 @@ from suite.cli.parser import Parser
 from suite.cli.suggest import suggest
 from suite.detect.thresholds import Performance, Rates
 from suite.export.deploy import Deployed, example, write
-from suite.export.formats.base import Run, find_formats
+from suite.export.formats.base import Format, Run, find_formats
 from suite.html.render import template
 from suite.run_metrics import Run as Test
 from suite.run_metrics import format_metrics, read_run, verdict, videos
@@ -60,7 +62,38 @@ def torch_runner(trained: Trained) -> Run:
     return run
 
 
-def latency(trained: Trained, run: Run, repeats: int = 10) -> list[dict[str, float]]:
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """Milliseconds a clip, of so many at a time."""
+
+    batch: int
+    torch: float
+    exported: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineMetrics:
+    """How an exported network did beside torch's.
+
+    Args:
+        apart: Largest difference of an output.
+    """
+
+    apart: float
+    latencies: list[Latency]
+    machine: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestedVideos:
+    """What the metrics of a card are of."""
+
+    reals: int
+    fakes: int
+    forgeries: list[str]
+
+
+def measure_latency(trained: Trained, run: Run, repeats: int = 10) -> list[Latency]:
     """Milliseconds a clip, the median of several calls, on this machine."""
     network, rows = Deployed(trained).eval(), []
 
@@ -77,7 +110,7 @@ def latency(trained: Trained, run: Run, repeats: int = 10) -> list[dict[str, flo
         inputs = example(trained, batch)
         with torch.inference_mode():
             torch_takes = milliseconds(network, inputs)
-        rows.append({"batch": batch, "torch": torch_takes, "exported": milliseconds(run, inputs)})
+        rows.append(Latency(batch=batch, torch=torch_takes, exported=milliseconds(run, inputs)))
     return rows
 
 
@@ -93,29 +126,78 @@ def test_of(trained: Trained, tested_run: Path | None, home: Path) -> Test | Non
     return None
 
 
-def card(trained: Trained, test: Test | None, more: dict[str, Any], min_validation_auroc: float = LIMIT) -> str:
+def render_card(
+    trained: Trained,
+    test: Test | None,
+    licence: str,
+    format: str,
+    engine: EngineMetrics | None = None,
+    rounded: float | None = None,
+    min_validation_auroc: float = LIMIT,
+) -> str:
+    """
+    Args:
+        test: Whose metrics it has.
+        engine: Of a network for another engine.
+        rounded: What rounding to half precision has changed.
+    """
     own = trained.method.own_validation
     metrics: dict[str, str] = {}
-    about: dict[str, Any] = {}
+    about = None
     if test is not None:
         v = videos(test)
         metrics = {} if own.is_below(min_validation_auroc) else format_metrics(verdict(test))
-        about = {"reals": int((v.label == 0).sum()), "fakes": int((v.label == 1).sum())}
-        about["forgeries"] = sorted(set(v.method[v.label == 1].tolist()))
+        forgeries = sorted(set(v.method[v.label == 1].tolist()))
+        about = TestedVideos(reals=v.reals, fakes=v.fakes, forgeries=forgeries)
     return template("export/card.md").render(
         trained=trained,
         method=trained.method,
         parameters=sum(p.numel() for p in trained.method.parameters()),
         contract=trained.contract,
-        pooling=POOLING[trained.method.mean_of],
+        pooling=POOLING[trained.method.score_pooling],
         contract_hash=digest(trained.contract),
         metrics=metrics,
         own_validation=own.describe(min_validation_auroc),
         about=about,
         did=Performance.measure(trained, Rates()),
         today=date.today().isoformat(),
-        **more,
+        licence=licence,
+        format=format,
+        engine=engine,
+        rounded=rounded,
     )
+
+
+def export_network(trained: Trained, format: Format, out: Path) -> EngineMetrics:
+    """Writes it with model.json, and measures it beside torch's."""
+    path = write(trained, format, out)
+    run = format.load(path)
+    apart = measure_difference(trained, run)
+    if not apart <= PARITY:
+        path.unlink()
+        raise UserError(f"{path}: differs from torch by {apart:.2g}, more than {PARITY:g}; removed")
+    machine = f"{platform.machine()}, {torch.get_num_threads()} threads"
+    found = EngineMetrics(apart=apart, latencies=measure_latency(trained, run), machine=machine)
+    about = {
+        "model": trained.model,
+        "contract": trained.contract,
+        "stored": trained.stored,
+        "threshold": float(trained.method.video_threshold),
+        "thresholds": {name: asdict(one) for name, one in trained.describe_thresholds().items()},
+        "calibration": trained.calibration and trained.calibration._asdict(),
+        "score_pooling": trained.method.score_pooling,
+        "trained_on": trained.trained_on,
+        "seen": None if trained.seen is None else write_seen(trained.seen),
+        "weights": trained.digest,
+        "apart": found.apart,
+        "milliseconds": [asdict(one) for one in found.latencies],
+        "machine": found.machine,
+    }
+    write_text(out / "model.json", json.dumps(about, indent=1) + "\n")
+    print(f"{path}: differs from torch by at most {apart:.2g}")
+    for row in found.latencies:
+        print(f"  batch {row.batch:2.0f}: {row.exported:.2f} ms a clip, torch {row.torch:.2f} ms")
+    return found
 
 
 def export(
@@ -152,37 +234,16 @@ def export(
     home = checkpoint.parent.parent if checkpoint.suffix == ".ckpt" else checkpoint
     out = out or home / "export" / format
     test = test_of(trained, tested_run, home)
-    more: dict[str, Any] = {"licence": licence, "format": format, "latencies": [], "apart": None, "machine": ""}
-    more["rounded"] = None
+    engine = rounded = None
     if format == HUB:
         if half_precision:
             whole, trained = trained, round_to_half(trained)
-            more["rounded"] = measure_difference(trained, torch_runner(whole))
+            rounded = measure_difference(trained, torch_runner(whole))
         save(trained, out, half_precision)
         load(out)  # what was written can be read
     else:
-        path = write(trained, formats[format], out)
-        run = formats[format].load(path)
-        more["apart"] = measure_difference(trained, run)
-        if not more["apart"] <= PARITY:
-            path.unlink()
-            raise UserError(f"{path}: differs from torch by {more['apart']:.2g}, more than {PARITY:g}; removed")
-        more["latencies"] = latency(trained, run)
-        more["machine"] = f"{platform.machine()}, {torch.get_num_threads()} threads"
-        about: dict[str, Any] = {"model": trained.model, "contract": trained.contract, "stored": trained.stored}
-        about |= {
-            "threshold": float(trained.method.video_threshold),
-            "thresholds": trained.write_points(),
-            "calibration": trained.calibration and trained.calibration._asdict(),
-        }
-        about |= {"mean_of": trained.method.mean_of, "trained_on": trained.trained_on, "seen": trained.seen}
-        about |= {"weights": trained.digest}
-        about |= {"apart": more["apart"], "milliseconds": more["latencies"], "machine": more["machine"]}
-        write_text(out / "model.json", json.dumps(about, indent=1) + "\n")
-        print(f"{path}: differs from torch by at most {more['apart']:.2g}")
-        for row in more["latencies"]:
-            print(f"  batch {row['batch']:2.0f}: {row['exported']:.2f} ms a clip, torch {row['torch']:.2f} ms")
-    write_text(out / "README.md", card(trained, test, more, min_validation_auroc))
+        engine = export_network(trained, formats[format], out)
+    write_text(out / "README.md", render_card(trained, test, licence, format, engine, rounded, min_validation_auroc))
     print(f"{out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
 
 

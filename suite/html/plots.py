@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import TypedDict
 
 import matplotlib as mpl
 import torch
@@ -16,7 +16,12 @@ from lightning_modules.metrics import functional
 from suite.run_metrics import Run, videos
 
 COLOURS = ["#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2"]
-DASHES = ["-", "--", "-.", (0, (1, 1.2))]  # with six colours twelve different lines
+DASHES: list[str | tuple[float, tuple[float, ...]]] = [
+    "-",
+    "--",
+    "-.",
+    (0, (1, 1.2)),
+]  # with six colours twelve different lines
 INK, SOFT = "#000000", "#9ca3af"
 VARIABLES = {INK: "ink", SOFT: "soft"} | {colour: f"s{i}" for i, colour in enumerate(COLOURS)}  # of style.css
 FEW_REALS = 100  # below which a logarithmic axis of false positives has little to show
@@ -48,7 +53,14 @@ def svg(figure: Figure, title: str) -> str:
     return text[text.index("<svg") :].replace("<svg", label, 1)
 
 
-def line_style(i: int) -> dict[str, Any]:
+class LineStyle(TypedDict):
+    """Arguments of matplotlib."""
+
+    color: str
+    linestyle: str | tuple[float, tuple[float, ...]]
+
+
+def line_style(i: int) -> LineStyle:
     """Of the i-th of several lines in one plot."""
     return {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i % len(DASHES)]}
 
@@ -91,7 +103,7 @@ def draw_roc(runs: list[Run], test_set: str, low: float | None = None) -> str:
 
 def roc(runs: list[Run], test_set: str) -> list[str]:
     """Also on a logarithmic axis, where there are real videos enough for low false positive rates."""
-    reals = min(int((videos(run).label == 0).sum()) for run in runs)
+    reals = min(videos(run).reals for run in runs)
     logarithmic = [draw_roc(runs, test_set, 1 / reals)] if reals >= FEW_REALS else []
     return [draw_roc(runs, test_set), *logarithmic]
 

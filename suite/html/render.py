@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, Template, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup
 
 SUITE = Path(__file__).parents[1]
@@ -23,7 +23,12 @@ def template(name: str) -> Template:
         name: From the folder of the suite on; what is no page is not escaped.
     """
     pages = select_autoescape(["html"])
-    environment = Environment(loader=FileSystemLoader(SUITE), autoescape=pages, trim_blocks=True)
+    environment = Environment(
+        loader=FileSystemLoader(SUITE),
+        autoescape=pages,
+        trim_blocks=True,
+        undefined=StrictUndefined,  # a name that nothing has is a fault, and no empty text
+    )
     environment.filters["join_number"] = join_number
     return environment.get_template(name)
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 from markupsafe import Markup
 
-from datamodules.prepared.contract import digest
+from datamodules.annotation.annotated_faces import AskedMasks
+from datamodules.prepared.contract import Contract, digest
 from datamodules.runtime.atomic_files import write_text
 from lightning_modules.metrics.bootstrap import RESAMPLES, Interval
-from lightning_modules.metrics.registry import METRICS, titles
+from lightning_modules.metrics.registry import METRICS, MapBy, titles
 from lightning_modules.own_validation import LIMIT, check_limit
 from suite.cli.parser import Parser
 from suite.html import plots
@@ -23,6 +24,8 @@ from suite.report.test_sets import TestSet, group_by_test_set
 from suite.run_metrics import (
     OF_DATASET,
     OF_FORGERY,
+    Forgery,
+    OneSet,
     Run,
     format_metrics,
     measure_datasets,
@@ -45,9 +48,7 @@ def lead(run: Run, metrics: Mapping[str, Interval], min_validation_auroc: float)
     v = videos(run)
     seen, unseen = pool_manipulations(run, seen=True), pool_manipulations(run, seen=False)
     parts = [f"{name} forgeries {value}" for name, value in (("seen", seen), ("unseen", unseen)) if value is not None]
-    first = (
-        f"{run.name}: on {int((v.label == 0).sum())} real and {int((v.label == 1).sum())} fake test videos, video AUROC"
-    )
+    first = f"{run.name}: on {v.reals} real and {v.fakes} fake test videos, video AUROC"
     said = f"; {own.describe(min_validation_auroc)}" if own.is_needed else ""
     return f"{first} {'; '.join(parts) if parts else metrics['video_auroc']}{said}."
 
@@ -63,14 +64,16 @@ def speed(run: Run) -> str:
 
 def masks_seen(run: Run) -> str:
     """How many masks of fakes a training that had to ask for them saw."""
-    asked = json.loads(run.about.get("asked", "{}"))
-    if not asked:
+    kept = json.loads(run.about.get("asked", "{}"))
+    if not kept:
         return ""
-    counted = f"Masks of forged faces seen in training: {asked['masks']} of a budget of {asked['budget']}"
-    if not asked["masks"]:
+    asked = AskedMasks.from_json(kept)
+    counted = f"Masks of forged faces seen in training: {asked.masks} of a budget of {asked.budget}"
+    choice = asked.choice
+    if not asked.masks or choice is None:
         return f"{counted}; these weights are of before they were asked for."
-    share = f"{100 * asked['masks'] / asked['of_frames']:.2g} %"
-    return f"{counted}, of {asked['of_frames']} frames ({share}); the choice was {asked['strategy']}."
+    share = f"{100 * asked.masks / choice.of_frames:.2g} %"
+    return f"{counted}, of {choice.of_frames} frames ({share}); the choice was {choice.strategy}."
 
 
 def thresholds(run: Run) -> list[tuple[str, str]]:
@@ -82,16 +85,53 @@ def thresholds(run: Run) -> list[tuple[str, str]]:
     return [*rows, ("together", f"{run.fixed_values['video_threshold']:.3f}")]
 
 
-def section(run: Run, min_validation_auroc: float) -> dict[str, Any]:
-    """What the template needs of one run.
+@dataclass(frozen=True, kw_only=True)
+class RunSection:
+    """What the page shows of one run; metrics are texts by their titles."""
 
+    name: str
+    lead: str
+    own_validation: str
+    is_shown: bool
+    metrics: dict[str, str]
+    reals: int
+    any_unseen: bool
+    forgeries: list[tuple[Forgery, dict[str, str]]]
+    datasets: list[tuple[OneSet, dict[str, str]]]
+    dataset_titles: list[str]
+    thresholds: list[tuple[str, str]]
+    localizes: bool
+    map_by: MapBy
+    forgery_titles: list[str]
+    histogram: Markup
+    panel: str | None  # PNG in base 64
+    curves: list[Markup]
+    speed: str
+    masks_seen: str
+    contract: Contract
+    commands: str
+    config: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One table and the ROC curves of the runs that were tested on the same videos."""
+
+    name: str
+    runs: list[RunSection]
+    titles: list[str]
+    roc: list[Markup]
+
+
+def describe_run(run: Run, min_validation_auroc: float) -> RunSection:
+    """
     Args:
         min_validation_auroc: What it must reach on its own validation for its test to be shown.
     """
     own = run.own_validation
     is_shown = not own.is_below(min_validation_auroc)
     forgeries, metrics = (measure_forgeries(run), verdict(run)) if is_shown else ([], {})
-    contract = json.loads(run.about.get("contract", "{}"))
+    contract: Contract = json.loads(run.about.get("contract", "{}"))
     panel = run.path / "panels" / "test.png"
     curves = [
         plots.curve(run, {"train/loss": "training loss"}, "Training loss", "loss"),
@@ -99,64 +139,65 @@ def section(run: Run, min_validation_auroc: float) -> dict[str, Any]:
     ]
     commands = f"python -m suite fit --config {run.path / 'config.yaml'} --run NEW_RUN\n"
     commands += "python -m suite test --config NEW_RUN/config.yaml --ckpt_path NEW_RUN/checkpoints/best.ckpt"
-    return {
-        "name": run.name,
-        "lead": lead(run, metrics, min_validation_auroc),
-        "own_validation": own.describe(min_validation_auroc) or "-",
-        "is_shown": is_shown,
-        "metrics": format_metrics(metrics),
-        "reals": int((videos(run).label == 0).sum()),
-        "any_unseen": any(row.seen is False for row in forgeries),
-        "forgeries": [(row, format_metrics(row.metrics)) for row in forgeries],
-        "datasets": [(row, format_metrics(row.metrics)) for row in measure_datasets(run)] if is_shown else [],
-        "dataset_titles": list(titles(OF_DATASET).values()),
-        "thresholds": thresholds(run),
-        "localizes": any(row.metrics.keys() - OF_FORGERY for row in forgeries),
-        "map_by": run.map_by,
-        "forgery_titles": list(dict.fromkeys(title for row in forgeries for title in format_metrics(row.metrics))),
-        "histogram": Markup(plots.histogram(run)) if is_shown else "",
-        "panel": base64.b64encode(panel.read_bytes()).decode() if is_shown and panel.is_file() else None,
-        "curves": [Markup(curve) for curve in curves if curve],
-        "speed": speed(run),
-        "masks_seen": masks_seen(run),
-        "contract": contract | ({"hash": digest(contract)} if contract else {}),
-        "commands": commands,
-        "config": yaml.safe_dump(run.config, sort_keys=False),
-    }
+    return RunSection(
+        name=run.name,
+        lead=lead(run, metrics, min_validation_auroc),
+        own_validation=own.describe(min_validation_auroc) or "-",
+        is_shown=is_shown,
+        metrics=format_metrics(metrics),
+        reals=videos(run).reals,
+        any_unseen=any(row.seen is False for row in forgeries),
+        forgeries=[(row, format_metrics(row.metrics)) for row in forgeries],
+        datasets=[(row, format_metrics(row.metrics)) for row in measure_datasets(run)] if is_shown else [],
+        dataset_titles=list(titles(OF_DATASET).values()),
+        thresholds=thresholds(run),
+        localizes=any(row.metrics.keys() - OF_FORGERY for row in forgeries),
+        map_by=run.map_by,
+        forgery_titles=list(dict.fromkeys(title for row in forgeries for title in format_metrics(row.metrics))),
+        histogram=Markup(plots.histogram(run) if is_shown else ""),
+        panel=base64.b64encode(panel.read_bytes()).decode() if is_shown and panel.is_file() else None,
+        curves=[Markup(curve) for curve in curves if curve],
+        speed=speed(run),
+        masks_seen=masks_seen(run),
+        contract=contract | ({"hash": digest(contract)} if contract else {}),
+        commands=commands,
+        config=yaml.safe_dump(run.config, sort_keys=False),
+    )
 
 
-def render_comparison(test_set: TestSet, sections: list[dict[str, Any]]) -> dict[str, Any]:
-    """One table and the ROC curves of the runs that were tested on the same videos."""
-    shown = [run for run, s in zip(test_set.runs, sections, strict=True) if s["is_shown"]]
-    return {
-        "name": test_set.name,
-        "runs": sections,
-        "titles": [metric.title for metric in METRICS if any(metric.title in s["metrics"] for s in sections)],
-        "roc": [Markup(plot) for plot in plots.roc(shown, test_set.name)] if shown else [],
-    }
+def compare(test_set: TestSet, sections: list[RunSection]) -> Comparison:
+    """
+    Args:
+        sections: Of its runs.
+    """
+    shown = [run for run, section in zip(test_set.runs, sections, strict=True) if section.is_shown]
+    return Comparison(
+        name=test_set.name,
+        runs=sections,
+        titles=[metric.title for metric in METRICS if any(metric.title in one.metrics for one in sections)],
+        roc=[Markup(plot) for plot in plots.roc(shown, test_set.name)] if shown else [],
+    )
 
 
 def report(runs: list[Path], out: Path | None = None, min_validation_auroc: float = LIMIT) -> None:
     """Write one self-contained page about a run, or comparing several."""
     check_limit(min_validation_auroc)
     read = [read_run(path) for path in runs]
-    sections, sets = [section(run, min_validation_auroc) for run in read], group_by_test_set(read)
+    sections, sets = [describe_run(run, min_validation_auroc) for run in read], group_by_test_set(read)
     page = render(
         "report/page.html",
         title=" and ".join(run.name for run in read) if len(read) < 4 else f"{len(read)} runs",
         runs=sections,
         sets=[
-            render_comparison(
-                one, [s for run, s in zip(read, sections, strict=True) if any(run is mine for mine in one.runs)]
-            )
+            compare(one, [s for run, s in zip(read, sections, strict=True) if any(run is mine for mine in one.runs)])
             for one in sets
         ],
         resamples=RESAMPLES,
     )
     path = out or (runs[0] / "report.html" if len(runs) == 1 else runs[0].parent / "comparison.html")
     write_text(path, page)
-    for s in sections:
-        print(s["lead"])
+    for section in sections:
+        print(section.lead)
     if len(sets) > 1:
         print(f"{len(sets)} test sets, a table for each: {'; '.join(one.name for one in sets)}")
     print(f"report: {path.resolve()}")

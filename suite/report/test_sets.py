@@ -33,7 +33,7 @@ def group_by_test_set(runs: Sequence[Run]) -> list[TestSet]:
     out = []
     for (release, mine), members in groups.items():
         v = videos(members[0])
-        name = f"{release}: {int((v.label == 0).sum())} real and {int((v.label == 1).sum())} fake videos"
+        name = f"{release}: {v.reals} real and {v.fakes} fake videos"
         others = [theirs for release_of_theirs, theirs in groups if release_of_theirs == release and theirs != mine]
         if others:
             alone = len(mine.difference(*others))

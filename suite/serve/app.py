@@ -9,9 +9,9 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -21,6 +21,8 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Route
 
 from suite.detect.analyzer import PRODUCTS
+from suite.detect.result import Document
+from suite.detect.thresholds import Verdict
 from suite.html.render import render
 from suite.serve.limits import Bounds
 from suite.serve.worker import Asked, GivenUp, Worker
@@ -37,26 +39,50 @@ HEADERS = {
 }
 
 
+State = Literal["sending", "waiting", "running", "done", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """What the page is told of an upload, as JSON."""
+
+    state: State
+    done: int
+    total: int
+    message: str
+    name: str
+    verdict: Verdict | None
+    reasons: list[str] | None
+
+
 @dataclass(kw_only=True)
 class Job:
     """An upload, and what becomes of it."""
 
     name: str
     folder: Path
-    state: str = "sending"  # waiting, running, done, failed
+    state: State = "sending"
     done: int = 0
     total: int = 0
     message: str = ""
-    result: dict[str, Any] = field(default_factory=dict)
+    document: Document | None = None
     is_wanted: bool = True
     ended: float = 0.0
 
     def progress(self, done: int, total: int) -> None:
         self.done, self.total = done, total
 
-    def describe(self) -> dict[str, Any]:
-        out = {"state": self.state, "done": self.done, "total": self.total, "message": self.message, "name": self.name}
-        return out | {"verdict": self.result.get("verdict"), "reasons": self.result.get("reasons")}
+    def describe(self) -> Status:
+        found = self.document
+        return Status(
+            state=self.state,
+            done=self.done,
+            total=self.total,
+            message=self.message,
+            name=self.name,
+            verdict=found.verdict if found else None,
+            reasons=found.reasons if found else None,
+        )
 
 
 class TooLarge(Exception):
@@ -173,7 +199,7 @@ class Server:
             try:
                 path = rename_by_content(job.folder / "upload")
                 asked = Asked(path=path, name=job.name, out=job.folder / "out", seconds=self.bounds.analysis_seconds)
-                job.result = await asyncio.to_thread(self.worker.ask, asked, job.progress, lambda: job.is_wanted)
+                job.document = await asyncio.to_thread(self.worker.ask, asked, job.progress, lambda: job.is_wanted)
                 job.state = "done"
                 path.unlink(missing_ok=True)
             except GivenUp as reason:
@@ -186,7 +212,7 @@ class Server:
 
     async def status(self, request: Request) -> Response:
         job = self.jobs.get(request.path_params["key"])
-        return refuse(404, "no such file") if job is None else JSONResponse(job.describe(), headers=HEADERS)
+        return refuse(404, "no such file") if job is None else JSONResponse(asdict(job.describe()), headers=HEADERS)
 
     async def remove(self, request: Request) -> Response:
         key = request.path_params["key"]

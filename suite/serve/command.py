@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from datamodules.runtime.errors import UserError
 from suite.cli.extras import require_extra
 from suite.cli.parser import Parser
 from suite.detect.analyzer import Analyzer, DetectSettings, add_arguments, introduce, settings_of
 from suite.serve.limits import Bounds
-from suite.serve.worker import Asked, Worker
+from suite.serve.worker import Analyze, Worker
 
 LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
 SHORT = {"seconds": 600.0, "frame_pixels": 4096 * 2304}  # of what strangers send, see Limits
 
 
-def create_analysis(
-    checkpoints: list[Path], settings: DetectSettings
-) -> Callable[[Asked, Callable[[int, int], None]], Any]:
+def create_analysis(checkpoints: list[Path], settings: DetectSettings) -> Analyze:
     """What the worker does with each file."""
     analyzer = Analyzer(checkpoints, settings)
     return lambda file, progress: analyzer.analyze(file.path, file.out, True, progress, file.name)

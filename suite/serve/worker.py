@@ -13,6 +13,7 @@ from typing import Any
 
 from datamodules.runtime import process_pool
 from datamodules.runtime.errors import UserError
+from suite.detect.result import Document
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,9 @@ class Asked:
     seconds: float
 
 
+Analyze = Callable[[Asked, Callable[[int, int], None]], Document]  # told of frames that are done, and of all
+
+
 class GivenUp(Exception):
     """Says why, to whoever asked."""
 
@@ -37,11 +41,10 @@ class GivenUp(Exception):
 class Worker:
     """Started again after it was killed, or has died of a file."""
 
-    def __init__(self, make: Callable[..., Any], *arguments: Any) -> None:
+    def __init__(self, make: Callable[..., Analyze], *arguments: Any) -> None:
         """
         Args:
-            make: Builds, from the arguments and in the other process, a function of an Asked and a function of
-                (done, all) that is told of progress.
+            make: Builds it from the arguments, in the other process.
         """
         self.make, self.arguments = make, arguments
         self.process: Any = None
@@ -61,7 +64,7 @@ class Worker:
             self.process.kill()
             self.process.join()
 
-    def ask(self, asked: Asked, progress: Callable[[int, int], None], is_wanted: Callable[[], bool]) -> dict[str, Any]:
+    def ask(self, asked: Asked, progress: Callable[[int, int], None], is_wanted: Callable[[], bool]) -> Document:
         """Blocks until there is an answer.
 
         Args:
@@ -80,7 +83,7 @@ class Worker:
                 if self.pipe.poll(0.2):
                     kind, content = self.pipe.recv()
                     if kind == "answer":
-                        found: dict[str, Any] = content
+                        found: Document = content
                         return found
                     if kind == "refused":
                         raise GivenUp(content)
@@ -103,7 +106,7 @@ class Worker:
         self.process.join()
 
 
-def serve(pipe: Any, make: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def serve(pipe: Any, make: Callable[..., Analyze], arguments: tuple[Any, ...]) -> None:
     """What the other process does."""
     process_pool.begin()
     look = make(*arguments)

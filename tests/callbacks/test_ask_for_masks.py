@@ -11,18 +11,20 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from datamodules.annotation.annotated_faces import AnnotatedFaces
+from datamodules.annotation.annotated_faces import AnnotatedFaces, AskedMasks
 from datamodules.annotation.oracle import DatasetMasks, DrawnMasks, face_of
 from datamodules.annotation.request import Request, RequestedFace, read_request
 from datamodules.face_data import FaceData
 from datamodules.runtime.errors import UserError
 from suite.__main__ import main
-from tests.fixtures.asking import arguments, losses
+from tests.fixtures.asking import CHOICE, arguments, losses
 
 
 def asking(prepared: Path, budget: int = 6) -> FaceData:
     oracle = DatasetMasks(budget)
-    return FaceData(prepared=prepared, batch_size=8, num_workers=0, draws=2, oracle=oracle, annotated_per_batch=4)
+    return FaceData(
+        prepared=prepared, batch_size=8, num_workers=0, clips_per_face=2, oracle=oracle, annotated_per_batch=4
+    )
 
 
 def fakes(data: FaceData, count: int, start: int = 0) -> list[RequestedFace]:
@@ -34,7 +36,7 @@ def fakes(data: FaceData, count: int, start: int = 0) -> list[RequestedFace]:
 
 
 def test_training_and_validation_know_no_mask_of_a_fake(prepared: Path) -> None:
-    data, plain = asking(prepared), FaceData(prepared=prepared, batch_size=8, num_workers=0, draws=2)
+    data, plain = asking(prepared), FaceData(prepared=prepared, batch_size=8, num_workers=0, clips_per_face=2)
     for name in ("train_dataloader", "val_dataloader"):
         hidden = list(getattr(data, name)())
         shown = list(getattr(plain, name)())
@@ -48,28 +50,30 @@ def test_training_and_validation_know_no_mask_of_a_fake(prepared: Path) -> None:
 def test_masks_are_counted_once_and_never_beyond_the_budget(prepared: Path) -> None:
     data = asking(prepared, budget=6)
     assert data.annotated_faces is not None
-    data.ask(fakes(data, 4), {})
-    data.ask(fakes(data, 6), {})
-    assert (data.annotated_faces.state()["masks"], data.annotated_faces.state()["budget"]) == (6, 6)
+    data.ask(fakes(data, 4), CHOICE)
+    data.ask(fakes(data, 6), CHOICE)
+    state = data.annotated_faces.state()
+    assert (state.masks, state.budget) == (6, 6)
+    assert AskedMasks.from_json(json.loads(json.dumps(state.to_json()))) == state
     with pytest.raises(UserError, match="masks: 7 were asked for, the budget is 6"):
-        data.ask(fakes(data, 1, start=6), {})
-    assert data.annotated_faces.state()["masks"] == 6
+        data.ask(fakes(data, 1, start=6), CHOICE)
+    assert data.annotated_faces.state().masks == 6
     for face in (RequestedFace("nobody", 0, 0), fakes(data, 1)[0]._replace(frame=10**6)):
         with pytest.raises(UserError, match="is not among the faces of training"):
-            data.ask([face], {})
+            data.ask([face], CHOICE)
     assert not any(sample.mask is not None for sample in data.samples(fakes(data, 3)))
     later = asking(prepared, budget=6)  # goes on from a checkpoint
     assert later.annotated_faces is not None
     later.annotated_faces.remember(data.annotated_faces.state())
     with pytest.raises(UserError, match="masks: 7 were asked for, the budget is 6"):
-        later.ask(fakes(later, 1, start=6), {})
+        later.ask(fakes(later, 1, start=6), CHOICE)
 
 
 def test_granted_faces_join_every_batch_and_count_for_nothing_else(prepared: Path) -> None:
     data = asking(prepared)
     assert data.annotated_faces is not None
     chosen = fakes(data, 5)
-    data.ask(chosen, {})
+    data.ask(chosen, CHOICE)
     batch = next(iter(data.train_dataloader()))
     batch.frames, batch.mask = batch.frames.float() / 255, batch.mask.float() / 255
     joined = data.annotated_faces.append_to(batch, 3)
@@ -90,9 +94,12 @@ def test_granted_faces_join_every_batch_and_count_for_nothing_else(prepared: Pat
 
 def test_a_request_is_read_as_it_was_written(tmp_path: Path) -> None:
     faces = [RequestedFace("d/a,b/c23/x y", 0, 3), RequestedFace('d/"q"/c23/1', 2, 10)]
-    request = Request(faces=faces, scores=[0.1, -1 / 3], about={"strategy": "active"})
+    request = Request(faces=faces, scores=[0.1, -1 / 3], choice=CHOICE)
     request.write(tmp_path)
     assert read_request(tmp_path) == request
+    (tmp_path / "request.json").write_text('{"strategy": "active"}')
+    with pytest.raises(UserError, match=r"request\.json: is not as 'fit' writes it"):
+        read_request(tmp_path)
     (tmp_path / "request.csv").write_text("video,track,frame,score\na,0,x,1\n")
     with pytest.raises(UserError, match=r"request\.csv, line 2: invalid literal"):
         read_request(tmp_path)
@@ -105,8 +112,8 @@ def test_the_data_set_plays_the_person_and_the_report_says_how_often(prepared: P
     main([*arguments(prepared, run, "--data.oracle.budget", "5"), "--trainer.log_every_n_steps", "1"])
     request = read_request(run)
     assert len(request.faces) == 5
-    assert request.about["strategy"] == "active"
-    assert len(request.about["channels"]) == 10
+    assert request.choice.strategy == "active"
+    assert len(request.choice.channels) == 10
     assert request.scores == sorted(request.scores, reverse=True)
     assert set(losses(run, "train/attention")) == {2, 3}
     best = ["--ckpt_path", str(run / "checkpoints/last.ckpt")]
@@ -142,7 +149,7 @@ def test_a_training_waits_for_a_person_and_goes_on_with_their_masks(
     for face in read_request(run).faces[1:]:
         (drawn / face.file).unlink()
     sure = FaceData(prepared=prepared, oracle=DrawnMasks(drawn, 3, allow_missing=True))
-    sure.ask(read_request(run).faces, {})
+    sure.ask(read_request(run).faces, CHOICE)
     assert sure.annotated_faces is not None
     assert sure.annotated_faces.faces is not None
     assert len(sure.annotated_faces.faces) == 1
@@ -154,7 +161,7 @@ def test_masks_are_asked_for_in_rounds_and_a_resumed_training_knows_those_of_its
     run, drawn = tmp_path / "run", tmp_path / "drawn"
     drawn.mkdir()
     oracle = ["--data.oracle", "datamodules.annotation.oracle.DrawnMasks", "--data.oracle.folder", str(drawn)]
-    rounds = "{after: 2, frames: 4, rounds: 2, epochs_between_rounds: 1}"
+    rounds = "{first_stage_epochs: 2, frames: 4, rounds: 2, epochs_between_rounds: 1}"
     asked = f"[{{class_path: callbacks.ask_for_masks.AskForMasks, init_args: {rounds}}}]"
     command = arguments(prepared, run, *oracle, "--data.oracle.budget", "5", "--trainer.callbacks", asked)
     mask = np.zeros((64, 64), np.uint8)
@@ -163,7 +170,7 @@ def test_masks_are_asked_for_in_rounds_and_a_resumed_training_knows_those_of_its
     for part in range(2):
         main([*command, "--ckpt_path", "last"] if part else command)
         request = read_request(run)
-        assert request.about["rounds"] == [2, 5][: part + 1]
+        assert request.choice.rounds == [2, 5][: part + 1]
         found.append(request.faces)
         for face in request.faces:
             cv2.imwrite(str(drawn / face.file), mask)
@@ -176,7 +183,7 @@ def test_masks_are_asked_for_in_rounds_and_a_resumed_training_knows_those_of_its
 
 
 def test_averaged_weights_are_kept_with_the_threshold_that_validation_found(prepared: Path, tmp_path: Path) -> None:
-    asked = "{class_path: callbacks.ask_for_masks.AskForMasks, init_args: {after: 2, frames: 2}}"
+    asked = "{class_path: callbacks.ask_for_masks.AskForMasks, init_args: {first_stage_epochs: 2, frames: 2}}"
     average = "{class_path: callbacks.ema.EMA, init_args: {decay: 0.9}}"
     command = arguments(prepared, tmp_path / "run", "--data.oracle.budget", "3", "--trainer.max_epochs", "3")
     main([*command, "--trainer.callbacks", f"[{asked}, {average}]"])

@@ -103,3 +103,14 @@ def test_an_id_in_two_official_lists_is_refused(tmp_path: Path) -> None:
 def test_missing_official_lists_are_asked_for(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"train\.json: missing; put the owners'"):
         list(index(tmp_path))
+
+
+def index_of_paths(root: Path) -> list[Video]:
+    return [video("a", "train", "x", path=Path("a.mp4"))]
+
+
+def test_a_reader_that_gives_paths_as_other_than_strings_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"test_manifest\.index_of_paths: path .*a\.mp4.* is a PosixPath, must be a str"
+    ):
+        manifest.list_dataset(tmp_path, index_of_paths, None)

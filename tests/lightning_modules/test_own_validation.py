@@ -6,8 +6,8 @@ import csv
 import io
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -16,18 +16,21 @@ from datamodules.runtime.errors import UserError
 from lightning_modules.face_prior import FacePrior
 from lightning_modules.mae.method import Recover
 from lightning_modules.mae.network import MAE
+from lightning_modules.metrics.bootstrap import Interval
+from lightning_modules.metrics.significance import Claim
 from lightning_modules.own_validation import OwnValidation
 from lightning_modules.trained_method import load, save
 from suite.__main__ import main
-from suite.benchmark.comparisons import compare
+from suite.benchmark.comparisons import Family, compare
 from suite.benchmark.conditions import Condition
 from suite.benchmark.page import page
 from suite.benchmark.plan import Sweep, SweepJob
-from suite.benchmark.results import rows_of
+from suite.benchmark.results import ResultRow, measure_rows
+from suite.benchmark.summary import known_values
 from suite.benchmark.tables import claims_csv, matrix, table
 from suite.benchmark.untrained import find_untrained, read_curves, trainings, withhold
 from suite.benchmark.wandb_report import blocks, interface
-from suite.export.command import card
+from suite.export.command import render_card
 from suite.run_metrics import read_run
 from tests.conftest import small_fit
 from tests.fixtures.runs import write_run
@@ -74,11 +77,10 @@ def test_a_run_its_table_and_an_exported_folder_know_what_the_very_weights_reach
     assert about[b"own_validation"].decode() == str(best.method.validated)
 
     best.method.validated = 0.71
-    more: dict[str, Any] = {"licence": "x", "format": "hub", "latencies": [], "apart": None, "machine": ""}
     test = read_run(run)
-    assert "Not trained (own validation 0.71, needs 0.90)" in card(best, test, more)
-    assert "| video AUROC |" not in card(best, test, more)
-    assert "| video AUROC |" in card(best, test, more, min_validation_auroc=0.0)
+    assert "Not trained (own validation 0.71, needs 0.90)" in render_card(best, test, "x", "hub")
+    assert "| video AUROC |" not in render_card(best, test, "x", "hub")
+    assert "| video AUROC |" in render_card(best, test, "x", "hub", min_validation_auroc=0.0)
 
 
 def test_a_report_shows_no_metric_of_a_run_that_did_not_learn(
@@ -110,12 +112,12 @@ def test_a_report_shows_no_metric_of_a_run_that_did_not_learn(
     assert "min_validation_auroc 90: must be a video AUROC, from 0 (no limit) to 1" in capsys.readouterr().err
 
 
-def rows_with(sweep: Sweep, out: Path, own: dict[tuple[str, int], str | None]) -> list[dict[str, Any]]:
+def rows_with(sweep: Sweep, out: Path, own: dict[tuple[str, int], str | None]) -> list[ResultRow]:
     found = []
     for cell in sweep.jobs():
         place = cell.test_folder(out, Condition(test="DFDC"))
         write_run(place, seed=10 * cell.seed + (cell.method == "better"), own_validation=own[cell.method, cell.seed])
-        found += rows_of(cell, Condition(test="DFDC"), place, out / "prepared", SECONDS)
+        found += measure_rows(cell, Condition(test="DFDC"), place, out / "prepared", SECONDS)
     return found
 
 
@@ -125,10 +127,12 @@ def test_a_sweep_gives_no_metric_and_no_comparison_of_a_training_that_did_not_le
     own = {("plain", 0): "0.71", ("plain", 1): "0.84", ("better", 0): "0.95", ("better", 1): None}
     before = rows_with(sweep, tmp_path, own)
     assert len(compare(sweep, before, tmp_path, tmp_path)) == 0  # nobody to compare with
-    assert find_untrained(before, sweep.min_validation_auroc) == {("plain", "t", 0), ("plain", "t", 1)}
+    assert find_untrained(before, sweep.min_validation_auroc) == {
+        SweepJob(method="plain", train="t", seed=seed) for seed in (0, 1)
+    }
     assert not find_untrained(before, 0.0)
     rows = withhold(before, sweep.min_validation_auroc)
-    assert {row["method"]: row["video_auroc"] is None for row in rows} == {"plain": True, "better": False}
+    assert {row.method: row.values["video_auroc"] is None for row in rows} == {"plain": True, "better": False}
     reason = "not trained (own validation 0.71 to 0.84, needs 0.90)"
     assert table(matrix(rows, [], sweep.min_validation_auroc))[1] == ["plain", "t", reason]
     found = trainings(rows, sweep.min_validation_auroc)
@@ -155,9 +159,9 @@ def test_a_sweep_gives_no_metric_and_no_comparison_of_a_training_that_did_not_le
 def test_a_seed_that_learned_is_shown_without_those_that_did_not(sweep: Sweep, tmp_path: Path) -> None:
     own: dict[tuple[str, int], str | None] = {("plain", 0): "0.71", ("plain", 1): "0.92"}
     rows = rows_with(sweep, tmp_path, own | {("better", 0): "0.95", ("better", 1): "0.95"})
-    whole = [row for row in rows if row["forgery"] == "all"]
-    [mine] = [row["video_auroc"] for row in whole if (row["method"], row["seed"]) == ("plain", 1)]
-    theirs = [row["video_auroc"] for row in whole if row["method"] == "better"]
+    whole = [row for row in rows if row.forgery == "all"]
+    [mine] = known_values((row for row in whole if (row.method, row.seed) == ("plain", 1)), "video_auroc")
+    theirs = known_values((row for row in whole if row.method == "better"), "video_auroc")
     cell = table(matrix(withhold(rows, 0.9), [], 0.9))[1][2]
     assert cell == f"{mine:.3f} (1 of 2 seeds; 1 not trained)"
     families = compare(sweep, rows, tmp_path, tmp_path)
@@ -184,11 +188,13 @@ def test_a_report_on_wandb_leaves_it_out_of_the_panels_of_tests(sweep: Sweep, tm
     own: dict[tuple[str, int], str | None] = {("plain", 0): "0.71", ("plain", 1): "0.92"}
     rows = rows_with(sweep, tmp_path, own | {("better", 0): "0.95", ("better", 1): "0.95"})
     (tmp_path / "sweep.yaml").write_text(sweep.text())
-    (tmp_path / "results.json").write_text(json.dumps(rows))
+    (tmp_path / "results.json").write_text(json.dumps([row.to_json() for row in rows]))
     (tmp_path / "table.md").write_text("table")
-    claim = {"ours": "a", "theirs": "b", "gain": {"value": 0.1, "low": 0.0, "high": 0.2}, "adjusted": 0.1}
-    family = {"about": "all", "tests": ["x"], "claims": [claim | {"resolvable": 0.0817}]}
-    (tmp_path / "claims.json").write_text(json.dumps([family]))
+    gain = Interval(value=0.1, low=0.0, high=0.2)
+    claim = Claim(ours="a", theirs="b", gain=gain, bootstrap=0.1, delong=0.1, adjusted=0.1, resolvable=0.0817)
+    family = Family(about="all", tests=["x"], claims=[claim])
+    (tmp_path / "claims.json").write_text(json.dumps([asdict(family)]))
+    assert Family.from_json(asdict(family)) == family
     found = blocks(interface(), tmp_path, "forensics", "")
     grids = [[one.name for one in block.runsets] for block in found if hasattr(block, "runsets")]
     assert grids == [["better"], ["better"], ["better"], ["plain", "better"]]  # the last is of training

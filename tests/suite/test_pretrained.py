@@ -109,24 +109,24 @@ def knowing(small: Path, folder: Path, limit: float) -> Path:
 def test_a_face_that_is_unlike_the_training_gets_no_verdict(head: Frames, small: Path, tmp_path: Path) -> None:
     path = write(tmp_path / "clip.mp4", head)
     far = Analyzer([knowing(small, tmp_path / "far", 1e-3)], SETTINGS)
-    content = far.analyze(path, tmp_path / "out", False, lambda *_: None)
-    jsonschema.validate(content, SCHEMA)
-    assert content["verdict"] == "no verdict"
-    [face] = content["faces"]
-    assert face["probability"] is None
-    assert face["reasons"][0].startswith("unlike the faces it was trained on (distance ")
-    assert content["methods"][0]["distance_limit"] == 0.001
-    [method] = face["methods"]
-    assert method["distance"] == pytest.approx(np.median([one["distance"] for one in method["frames"]]), rel=1e-3)
+    found = far.analyze(path, tmp_path / "out", False, lambda *_: None)
+    jsonschema.validate(found.to_json(), SCHEMA)
+    assert found.verdict == "no verdict"
+    [face] = found.faces
+    assert face.probability is None
+    assert face.reasons[0].startswith("unlike the faces it was trained on (distance ")
+    assert found.methods[0].distance_limit == 0.001
+    [method] = face.methods
+    assert method.distance == pytest.approx(np.median([one.distance for one in method.frames]), rel=1e-3)
     page = (tmp_path / "out/page.html").read_text()
     assert "unlike the faces it was trained on" in page
     assert "cannot tell" not in page
     [said] = from_pretrained(tmp_path / "far", SETTINGS).score(path)
-    assert said.reasons == face["reasons"]
+    assert said.reasons == face.reasons
     near = Analyzer([knowing(small, tmp_path / "near", 1e6)], SETTINGS)
-    assert near.analyze(path, tmp_path / "out", False, lambda *_: None)["faces"][0]["probability"] is not None
+    assert near.analyze(path, tmp_path / "out", False, lambda *_: None).faces[0].probability is not None
     unknown = Analyzer([small], SETTINGS).analyze(path, tmp_path / "out", False, lambda *_: None)
-    jsonschema.validate(unknown, SCHEMA)
-    assert unknown["faces"][0]["probability"] is not None
-    assert unknown["methods"][0]["distance_limit"] is None
+    jsonschema.validate(unknown.to_json(), SCHEMA)
+    assert unknown.faces[0].probability is not None
+    assert unknown.methods[0].distance_limit is None
     assert "It cannot tell whether a face is unlike" in (tmp_path / "out/page.html").read_text()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from datamodules import manifest
 from datamodules.face_data import FaceData
-from datamodules.prepared.trained_on import count_seen, describe_seen
+from datamodules.prepared.trained_on import SeenSet, count_seen, describe_seen, read_seen
 from datamodules.synthesis.self_blend import SelfBlend
 from lightning_modules.trained_method import load, save
 from tests.fixtures.detecting import classifier
@@ -25,15 +25,9 @@ def test_photographs_videos_and_people_are_counted_for_each_data_set() -> None:
         video("a_b", "train", "ann bob", fps=25.0, frames=40, method="Swap", label=1),
     ]
     seen = count_seen(manifest.table([*videos, *photographs]))
-    assert seen[0] == {
-        "dataset": "d",
-        "real_photographs": 0,
-        "forged_photographs": 0,
-        "real_videos": 3,
-        "forged_videos": 1,
-        "people": 2,
-        "forged_by": "",
-    }
+    assert seen[0] == SeenSet(
+        dataset="d", real_photographs=0, forged_photographs=0, real_videos=3, forged_videos=1, people=2
+    )
     assert describe_seen(seen) == (
         "4 videos of 2 people (d: 3 real, 1 forged) and 3 photographs of 2 people (portraits: all real)"
     )
@@ -53,7 +47,7 @@ def test_a_checkpoint_and_a_folder_keep_what_was_seen_and_one_without_says_the_n
     rows = data.videos("train")
     reals = rows["label"].to_pylist().count(0)
     state = data.state_dict()
-    assert state["seen"] == count_seen(rows)
+    assert read_seen(state["seen"]) == count_seen(rows)
     other = FaceData(prepared=prepared, synthesis=SelfBlend())
     assert other.state_dict()["seen"][0]["forged_by"] == "SelfBlend"
     other.load_state_dict(state)

@@ -28,7 +28,7 @@ from datamodules.annotation.request import Request, RequestedFace, read_request
 from datamodules.runtime.errors import UserError
 from suite.__main__ import main
 from tests.conftest import ROOT
-from tests.fixtures.asking import arguments, losses
+from tests.fixtures.asking import CHOICE, arguments, losses
 from tests.fixtures.needs import label_studio
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
@@ -73,7 +73,7 @@ def asked(tmp_path: Path) -> Path:
     """A run that asked for three masks, with images of the faces."""
     run = tmp_path / "run"
     faces = [RequestedFace(f"d/Swap/c23/{i}", 0, i) for i in range(3)]
-    Request(faces=faces, scores=[3.0, 2.0, 1.0], about={"strategy": "active"}).write(run)
+    Request(faces=faces, scores=[3.0, 2.0, 1.0], choice=CHOICE).write(run)
     for folder, image in (("faces", np.full((64, 64, 3), 90, np.uint8)), ("found", np.eye(64, dtype=np.uint8) * 255)):
         (run / "request" / folder).mkdir(parents=True)
         for face in faces:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,21 +13,31 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from datamodules.runtime.errors import UserError
+from lightning_modules.own_validation import OwnValidation
 from suite.benchmark import plots, summary
 from suite.benchmark.comparisons import ALL_TESTS, UNSEEN, compare
 from suite.benchmark.conditions import Condition
-from suite.benchmark.page import PUBLISHED, PUBLISHED_BY, page, render_published
+from suite.benchmark.page import page
 from suite.benchmark.plan import DatasetSpec, Sweep, SweepJob
-from suite.benchmark.results import ALL, rows_of
+from suite.benchmark.results import ALL, ResultRow, kinds, measure_rows
 from suite.benchmark.runner import Failure
-from suite.benchmark.subgroups import gaps, groups_of
+from suite.benchmark.subgroups import GroupRow, find_gaps, measure_groups
 from suite.run_metrics import read_run, videos
 from tests.fixtures.browser import check_page
 from tests.fixtures.needs import chromium
-from tests.fixtures.sweeps import SECONDS, rows, sweep
+from tests.fixtures.sweeps import SECONDS, make_row, rows, sweep
 
 __all__ = ["rows", "sweep"]  # fixtures, by their arguments
 pytestmark = pytest.mark.usefixtures("few_resamples")
+
+
+def test_a_row_is_itself_after_its_json_which_has_all_columns(rows: list[ResultRow]) -> None:
+    for row in rows:
+        content = row.to_json()
+        assert content.keys() == kinds().keys()
+        assert ResultRow.from_json(content) == row
+        older = {name: content[name] for name in content if name not in ("own_validation", "needs_validation")}
+        assert ResultRow.from_json(older).own_validation == OwnValidation(auroc=None)
 
 
 def said(tmp_path: Path, method: str, seed: int) -> Any:
@@ -37,7 +46,7 @@ def said(tmp_path: Path, method: str, seed: int) -> Any:
 
 
 def test_claims_are_of_the_mean_over_seeds_and_of_unseen_forgeries_apart(
-    sweep: Sweep, rows: list[dict[str, Any]], tmp_path: Path
+    sweep: Sweep, rows: list[ResultRow], tmp_path: Path
 ) -> None:
     found = compare(sweep, rows, tmp_path, tmp_path)
     assert [family.about for family in found] == [UNSEEN, ALL_TESTS]
@@ -51,42 +60,47 @@ def test_claims_are_of_the_mean_over_seeds_and_of_unseen_forgeries_apart(
             value[method] = np.mean([roc_auc_score(v.label[chosen], v.score[chosen]) for v in each])
         assert value[claim.ours] >= value[claim.theirs]
         assert claim.gain.value == pytest.approx(value[claim.ours] - value[claim.theirs])
-    few = [row for row in rows if row["method"] == "plain"]
+    few = [row for row in rows if row.method == "plain"]
     assert compare(sweep, few, tmp_path, tmp_path) == []  # nobody to compare with
 
 
 def test_groups_are_those_of_the_people_whom_the_videos_were_made_from(
-    sweep: Sweep, rows: list[dict[str, Any]], tmp_path: Path
+    sweep: Sweep, rows: list[ResultRow], tmp_path: Path
 ) -> None:
     table = tmp_path / "attributes.csv"
     table.write_text("identity,hair\n" + "".join(f"p{i},{'dark' if i < 5 else 'fair'}\n" for i in range(10)))
-    place = SweepJob(method="plain", train="t", seed=0).test_folder(tmp_path, Condition(test="DFDC"))
-    found = list(groups_of(read_run(place), tmp_path / "prepared", table))
+    job = SweepJob(method="plain", train="t", seed=0)
+    run = read_run(job.test_folder(tmp_path, Condition(test="DFDC")))
+    found = list(measure_groups(job, "DFDC", run, tmp_path / "prepared", table))
     v = said(tmp_path, "plain", 0)
     number = np.array(
         sorted(range(50), key=lambda i: f"d/{'real' if i < 30 else 'Swap' if i < 40 else 'Jitter'}/c23/{i:03d}")
     )
     for row, dark in zip(found, (True, False), strict=True):
         mine = (number % 10 < 5) == dark
-        assert (row["group"], row["reals"], row["fakes"]) == ("dark" if dark else "fair", 15, 10)
-        assert row["video_auroc"] == pytest.approx(roc_auc_score(v.label[mine], v.score[mine]))
-        assert row["video_fpr_at_validation"] == pytest.approx((v.score[mine & (v.label == 0)] >= 0.55).mean())
-    same = {"method": "plain", "train": "t", "seed": 0, "test": "DFDC"}
-    [gap] = gaps([same | row for row in found])
-    assert gap["video_auroc_gap"] == pytest.approx(abs(found[0]["video_auroc"] - found[1]["video_auroc"]))
-    assert gap["worst_auroc"] == min(row["video_auroc"] for row in found)
+        assert (row.group, row.reals, row.fakes) == ("dark" if dark else "fair", 15, 10)
+        assert row.values["video_auroc"] == pytest.approx(roc_auc_score(v.label[mine], v.score[mine]))
+        assert row.values["video_fpr_at_validation"] == pytest.approx((v.score[mine & (v.label == 0)] >= 0.55).mean())
+    [gap] = find_gaps(found)
+    of_dark, of_fair = [value for row in found if (value := row.values["video_auroc"]) is not None]
+    assert gap.gaps["video_auroc"] == pytest.approx(abs(of_dark - of_fair))
+    assert (gap.worst, gap.worst_auroc) == min(("dark", of_dark), ("fair", of_fair), key=lambda one: one[1])
+    assert found[0].to_json() == {
+        **{"method": "plain", "train": "t", "seed": 0, "test": "DFDC", "attribute": "hair", "group": "dark"},
+        **{"reals": 15, "fakes": 10, **found[0].values},
+    }
     table.write_text("identity,hair\nnobody,dark\n")
     with pytest.raises(UserError, match="knows none of the 50 tested videos by its column identity"):
-        list(groups_of(read_run(place), tmp_path / "prepared", table))
+        list(measure_groups(job, "DFDC", run, tmp_path / "prepared", table))
     table.write_text("name,hair\nx,dark\n")
     with pytest.raises(UserError, match="must have a column video or identity"):
         DatasetSpec(data=tmp_path / "data.yaml", attributes=table)
 
 
 def test_videos_without_a_face_count_as_a_coin_that_is_tossed_and_too_many_fail_the_test(
-    sweep: Sweep, rows: list[dict[str, Any]], tmp_path: Path
+    sweep: Sweep, rows: list[ResultRow], tmp_path: Path
 ) -> None:
-    assert {row["coverage"] for row in rows} == {1.0}
+    assert {row.values["coverage"] for row in rows} == {1.0}
     job = SweepJob(method="plain", train="t", seed=0)
     place = job.test_folder(tmp_path, Condition(test="DFDC"))
     of_others = ["d/real/c40/x,x.mp4,no face,1,test", "e/real/c23/x,x.mp4,no face,1,test"]
@@ -95,44 +109,38 @@ def test_videos_without_a_face_count_as_a_coin_that_is_tossed_and_too_many_fail_
     table = tmp_path / "prepared/skipped.csv"
     table.write_text("\n".join(["video,path,reason,bytes,split", *of_others, of_training, *missing]) + "\n")
     (place / "rows.json").unlink()
-    found = rows_of(job, Condition(test="DFDC"), place, tmp_path / "prepared", SECONDS)[0]
+    found = measure_rows(job, Condition(test="DFDC"), place, tmp_path / "prepared", SECONDS)[0]
     v = said(tmp_path, "plain", 0)
-    assert found["coverage"] == 50 / 55
+    assert found.values["coverage"] == 50 / 55
     label = np.concatenate([v.label, [0, 0, 0, 0, 1]])
     known = np.concatenate([np.ones(50), np.zeros(5)])
     score = np.concatenate([v.score, np.zeros(5)])
     half = known[label == 1, None] * known[label == 0]  # pairs that were both scored
     above = np.sign(score[label == 1, None] - score[label == 0]) / 2 + 0.5
-    assert found["video_auroc_as_chance"] == pytest.approx(np.where(half > 0, above, 0.5).mean())
+    assert found.values["video_auroc_as_chance"] == pytest.approx(np.where(half > 0, above, 0.5).mean())
     table.write_text("video,path,reason,bytes,split\nd/Unheard/c23/m,m.mp4,no face,1,test\n")
     (place / "rows.json").unlink()
-    found = rows_of(job, Condition(test="DFDC"), place, tmp_path / "prepared", SECONDS)[0]
-    assert (found["coverage"], found["video_auroc_as_chance"]) == (50 / 51, None)  # nobody knows if it is a forgery
+    found = measure_rows(job, Condition(test="DFDC"), place, tmp_path / "prepared", SECONDS)[0]
+    assert (found.values["coverage"], found.values["video_auroc_as_chance"]) == (
+        50 / 51,
+        None,
+    )  # nobody knows if it is a forgery
     with pytest.raises(UserError, match=r"min_coverage 1\.5: must be a share"):
         replace(sweep, min_coverage=1.5)
 
 
-def made_up(value: Callable[[str | None, int], float], **more: Any) -> list[dict[str, Any]]:
+def made_up(value: Callable[[str | None, int], float], method: str = "m", **more: float | None) -> list[ResultRow]:
     """Rows of one method under two degradations in two severities."""
-    same = {
-        "method": "m",
-        "train": "t",
-        "test": "s",
-        "forgery": "all",
-        "seen": None,
-        "pixel_auroc": None,
-        "coverage": 0.98,
-    }
     conditions: list[tuple[str | None, int]] = [(None, 0), *((k, s) for k in ("blur", "h264") for s in (1, 2))]
+    values = {"pixel_auroc": None, "coverage": 0.98}
     return [
-        {
-            **same,
-            "seed": seed,
-            "degradation": kind,
-            "severity": severity,
-            "video_auroc": value(kind, severity) + seed / 100,
-        }
-        | more
+        make_row(
+            method,
+            {**values, "video_auroc": value(kind, severity) + seed / 100, **more},
+            seed,
+            degradation=kind,
+            severity=severity,
+        )
         for seed in (0, 2)
         for kind, severity in conditions
     ]
@@ -160,36 +168,28 @@ def test_the_mean_corrupted_figure_weighs_every_degradation_alike() -> None:
     lines = summary.curves(made_up(lambda kind, severity: 0.9 - 0.1 * severity), "video_auroc")
     assert [severity for severity, _ in lines["blur"]["m"]] == [0, 1, 2]
     assert [value for _, value in lines["blur"]["m"]] == pytest.approx([0.91, 0.81, 0.71])
-    easy = [row for row in made_up(lambda kind, severity: 0.9 - 0.1 * severity) if row["severity"] != 2]
-    both = [*made_up(lambda *_: 0.5), *({**row, "method": "easy"} for row in easy)]
+    easy = [row for row in made_up(lambda kind, severity: 0.9 - 0.1 * severity) if row.severity != 2]
+    both = [*made_up(lambda *_: 0.5), *(replace(row, job=replace(row.job, method="easy")) for row in easy)]
     found = summary.robustness(both)
     assert found is not None
     assert [entry.text for entry in found.rows[1]][2:7] == ["0.910 ± 0.014", "-", "-", "-", "-"]  # not tested in all
-    half = [row for row in made_up(lambda *_: 0.9) if row["degradation"] != "h264"]
+    half = [row for row in made_up(lambda *_: 0.9) if row.degradation != "h264"]
     assert summary.robustness(half) is not None
-    assert summary.robustness([row for row in half if row["degradation"] is None]) is None
+    assert summary.robustness([row for row in half if row.degradation is None]) is None
 
 
 def test_a_table_of_localization_tells_class_activations_from_other_maps() -> None:
-    rows = made_up(lambda *_: 0.9, **dict.fromkeys(summary.LOCAL)) + made_up(
-        lambda *_: 0.9, **dict.fromkeys(summary.LOCAL)
-    )
-    for i, row in enumerate(rows):
-        plain = i < len(rows) // 2
-        row |= {
-            "pixel_auroc": 0.6,
-            "method": "plain" if plain else "learnt",
-            "map_by": "activation" if plain else "head",
-        }
+    local: dict[str, float | None] = {**dict.fromkeys(summary.LOCAL), "pixel_auroc": 0.6}
+    plain = [replace(row, map_by="activation") for row in made_up(lambda *_: 0.9, "plain", **local)]
+    rows = [*plain, *made_up(lambda *_: 0.9, "learnt", **local)]
     found = summary.localization(rows)
     assert found is not None
     assert [line[0].text for line in found.rows] == ["plain (class activation)", "learnt"]
 
 
 def test_seen_and_unseen_are_the_same_forgeries_for_all_methods() -> None:
-    def row(method: str, forgery: str, seen: bool, value: float) -> dict[str, Any]:
-        same = {"method": method, "train": "t", "test": "s", "seed": 0, "degradation": None}
-        return {**same, "forgery": forgery, "seen": seen, "video_auroc": value}
+    def row(method: str, forgery: str, seen: bool, value: float) -> ResultRow:
+        return make_row(method, {"video_auroc": value}, forgery=forgery, seen=seen)
 
     found = summary.forgeries(
         [
@@ -206,42 +206,8 @@ def test_seen_and_unseen_are_the_same_forgeries_for_all_methods() -> None:
     assert summary.forgeries([row("a", "Swap", True, 0.9)]) is None
 
 
-def test_numbers_of_others_stand_beside_test_sets_of_their_name_alone() -> None:
-    found = render_published(["DFDC", "my own"])
-    assert found is not None
-    head, rows = found.tables[0].head, found.tables[0].rows
-    assert head[-1] == "DFDC"
-    said = {tuple(cell.text for cell in row[:-1]): row[-1].text for row in rows}
-    rule = "mean of the three best values of each test set over training"
-    assert said["Xception", "DeepfakeBench (README)", "FF++ c23", "frame", rule] == "0.708"
-    assert said["SBI", "Effort (ICML 2025), Table 1", "FF++ c23", "video", "not stated"] == "0.717"
-    assert render_published(["my own"]) is None
-
-
-def test_frame_and_video_metrics_of_one_detector_and_its_trainings_are_lines_of_their_own() -> None:
-    found = render_published(["Celeb-DF v2", "DFDC"])
-    assert found is not None
-    lines = [tuple(cell.text for cell in row) for row in found.tables[0].rows]
-    twice = {line[3]: line[5:] for line in lines if line[1] == "DFA (arXiv 2603.01450), abstract"}
-    assert twice == {"frame": ("-", "0.816"), "video": ("-", "0.836")}
-    sbi = {line[2]: line[5] for line in lines if line[1] == "SelfBlendedImages README, released weights"}
-    assert sbi == {"FF++ raw reals": "0.938", "FF++ c23 reals": "0.929"}
-    assert not found.tables[0].note.startswith("Trained on")  # what each was trained on is in its line
-
-
-def test_every_published_number_says_where_it_is_from_and_what_it_is() -> None:
-    with PUBLISHED.open(newline="") as f:
-        rows = list(csv.DictReader(f))
-    assert len(rows) == 487
-    assert all(row[name] for row in rows for name in row)
-    assert {row["unit"] for row in rows} == {"frame", "video"}
-    assert all(0 <= float(row["auroc"]) <= 1 for row in rows)
-    keys = [tuple(row[name] for name in (*PUBLISHED_BY, "test")) for row in rows]
-    assert len(set(keys)) == len(keys)
-
-
 def test_the_page_holds_what_was_found_and_nothing_from_elsewhere(
-    sweep: Sweep, rows: list[dict[str, Any]], tmp_path: Path
+    sweep: Sweep, rows: list[ResultRow], tmp_path: Path
 ) -> None:
     panel = (
         SweepJob(method="better", train="t", seed=0).test_folder(tmp_path, Condition(test="DFDC")) / "panels/test.png"
@@ -265,24 +231,25 @@ def test_the_page_holds_what_was_found_and_nothing_from_elsewhere(
         "published",
     ]
     assert "DFDC, blur 5: &lt;no&gt; disk" in text
-    whole = [row["video_auroc"] for row in rows if row["forgery"] == "all" and row["method"] == "plain"]
+    whole = summary.known_values((row for row in summary.select_totals(rows) if row.method == "plain"), "video_auroc")
     assert f"{np.mean(whole):.3f} ±\u00a0{np.std(whole, ddof=1):.3f}" in text
     assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
 
 
 @pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine")
 def test_a_browser_shows_all_of_a_page_with_degradations_and_groups_at_any_width(
-    sweep: Sweep, rows: list[dict[str, Any]], tmp_path: Path
+    sweep: Sweep, rows: list[ResultRow], tmp_path: Path
 ) -> None:
     kinds = ("block_wise", "color_saturation", "gaussian_noise", "jpeg")
-    degraded = [row | {"degradation": kind, "severity": s} for row in rows for kind in kinds for s in range(1, 6)]
+    degraded = [replace(row, degradation=kind, severity=s) for row in rows for kind in kinds for s in range(1, 6)]
     kinds_of_forgery = ("NeuralTexture", "TemporalSmooth", "TemporalJitter", "Reenactment", "OutsideEdit", "LocalEdit")
-    unseen = [
-        row | {"forgery": kind, "seen": False} for row in rows if row["forgery"] == ALL for kind in kinds_of_forgery
+    unseen = [replace(row, forgery=kind, seen=False) for row in rows if row.forgery == ALL for kind in kinds_of_forgery]
+    values: dict[str, float | None] = {"video_auroc": 0.8}
+    values |= {"video_fpr_at_validation": 0.1, "video_tpr_at_validation": 0.7}
+    job, about = SweepJob(method="plain", train="t", seed=0), {"test": "DFDC", "attribute": "age_band"}
+    groups = [
+        GroupRow(job=job, group=group, reals=9, fakes=9, values=values, **about) for group in ("under 25", "25 to 34")
     ]
-    same = {"method": "plain", "train": "t", "seed": 0, "test": "DFDC", "attribute": "age_band"}
-    metrics = {"video_auroc": 0.8, "video_fpr_at_validation": 0.1, "video_tpr_at_validation": 0.7}
-    groups = [same | metrics | {"group": group} for group in ("under 25", "25 to 34")]
     reason = "/a/folder/of/a/name" * 20 + ": no disk"
     failures = [Failure(job=None, test=Condition(test="DFDC", kind="blur", severity=5), reason=reason)]
     for job in sweep.jobs():

@@ -98,10 +98,10 @@ def test_the_annotated_copy_shows_a_box_in_the_colour_of_what_is_said(
         validate(known.method, reals, [0.5])
         save(replace(known, digest=digest(known.method.state_dict())), folder)
         analyzer = Analyzer([folder], DetectSettings(frames=8, usable=EASY, device="cpu"))
-        content = analyzer.analyze(path, tmp_path / "out", True, lambda *_: None)
-        jsonschema.validate(content, SCHEMA)
-        assert content["verdict"] == verdict
-        assert detect.format_verdict(content).startswith(f"{verdict}, probability 0.")
+        found = analyzer.analyze(path, tmp_path / "out", True, lambda *_: None)
+        jsonschema.validate(found.to_json(), SCHEMA)
+        assert found.verdict == verdict
+        assert detect.format_verdict(found).startswith(f"{verdict}, probability 0.")
         text = (tmp_path / "out/page.html").read_text()
         assert f'class="lead {verdict if verdict in ("forged", "unclear") else "real"}"' in text
         assert "of 40 real ones" in text
@@ -129,13 +129,13 @@ def test_of_what_cannot_be_judged_the_reason_is_said_and_no_probability_of_nothi
         "no face was found": np.full_like(head, 90),
     }
     for reason, frames in cases.items():
-        content = analyzer.analyze(write(tmp_path / "clip.mp4", frames), tmp_path / "out", False, lambda *_: None)
-        jsonschema.validate(content, SCHEMA)
-        assert content["verdict"] == "no verdict"
-        assert any(reason in one for one in content["reasons"]), (reason, content["reasons"])
+        found = analyzer.analyze(write(tmp_path / "clip.mp4", frames), tmp_path / "out", False, lambda *_: None)
+        jsonschema.validate(found.to_json(), SCHEMA)
+        assert found.verdict == "no verdict"
+        assert any(reason in one for one in found.reasons), (reason, found.reasons)
         assert reason in (tmp_path / "out/page.html").read_text()
         assert "trained on studio/" in (tmp_path / "out/page.html").read_text()
-        assert "video" not in content["files"]
+        assert "video" not in found.files
 
 
 def test_an_ensemble_is_the_mean_of_its_methods(head: Frames, small: Path, prepared: Path, tmp_path: Path) -> None:
@@ -243,8 +243,8 @@ def test_a_copy_that_waits_for_nothing_has_every_frame(
     usual = analyzer.analyze(path, tmp_path / "usual", True, lambda *_: None)
     monkeypatch.setattr("suite.detect.pipeline.HELD", 1)
     found = analyzer.analyze(path, tmp_path / "out", True, lambda *_: None)
-    for ours, theirs in zip(found["faces"], usual["faces"], strict=True):
-        assert ours["probability"] == pytest.approx(theirs["probability"], abs=1e-5)
+    for ours, theirs in zip(found.faces, usual.faces, strict=True):
+        assert ours.probability == pytest.approx(theirs.probability, abs=1e-5)
     np.testing.assert_array_equal(
         probe(tmp_path / "out/annotated.mp4").times, probe(tmp_path / "usual/annotated.mp4").times
     )

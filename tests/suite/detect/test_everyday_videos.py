@@ -84,33 +84,35 @@ def test_what_real_life_brings_is_judged_and_annotated(kind: str, head: Frames, 
     path = make(tmp_path / "clip.mp4", head)
     analyzer = Analyzer([small], DetectSettings(frames=8, usable=EASY, device="cpu"))
     steps: list[tuple[int, int]] = []
-    content = analyzer.analyze(path, tmp_path / "out", True, lambda *step: steps.append(step))
-    jsonschema.validate(content, SCHEMA)
-    assert json.loads((tmp_path / "out/result.json").read_text()) == content
-    assert content["verdict"] != "no verdict", content["reasons"]
-    assert len(content["faces"]) == people
-    assert all(0 < face["probability"] < 1 for face in content["faces"])
+    found = analyzer.analyze(path, tmp_path / "out", True, lambda *step: steps.append(step))
+    jsonschema.validate(found.to_json(), SCHEMA)
+    assert json.loads((tmp_path / "out/result.json").read_text()) == found.to_json()
+    assert found.verdict != "no verdict", found.reasons
+    assert len(found.faces) == people
+    assert all(face.probability is not None and 0 < face.probability < 1 for face in found.faces)
     source = probe(path)
     assert steps[-1] == (len(source), len(source))
     page = (tmp_path / "out/page.html").read_text()
     if kind == "an image":
-        assert content["files"] == {"page": "page.html", "image": "annotated.png"}
+        assert found.files == {"page": "page.html", "image": "annotated.png"}
         image = cv2.imread(str(tmp_path / "out/annotated.png"))
         assert image is not None
         assert image.shape == head[0].shape
         assert "sampled" not in page
         assert "0.00 s" not in page
         assert "over time" not in page
-        assert f"Probability {content['faces'][0]['probability']:.3f}" in page
+        assert f"Probability {found.faces[0].probability:.3f}" in page
         return
     made = probe(tmp_path / "out/annotated.mp4")
     np.testing.assert_allclose(made.times, source.times, atol=2e-3)
-    width, height = content["file"]["width"], content["file"]["height"]
+    width, height = found.file.width, found.file.height
+    assert width is not None
+    assert height is not None
     assert (width < height) == (kind == "upright") or kind == "two people"
     with av.open(str(tmp_path / "out/annotated.mp4")) as copy, av.open(str(path)) as old:
         assert len(copy.streams.audio) == len(old.streams.audio)
         if old.streams.audio:
             heard = [[bytes(p) for p in c.demux(c.streams.audio[0]) if p.size] for c in (copy, old)]
             assert heard[0] == heard[1]
-    for face in content["faces"]:
-        assert f"Probability of face {face['id']} over time" in page
+    for face in found.faces:
+        assert f"Probability of face {face.id} over time" in page

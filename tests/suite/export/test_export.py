@@ -139,6 +139,7 @@ def test_a_folder_for_the_hub_is_read_again_and_says_what_it_is(
         torch.testing.assert_close(after.method(frames).logit, before.method(frames).logit)
     card = (tmp_path / "hub/README.md").read_text()
     assert "| video AUROC | 0." in card
+    assert f"A detector of face forgeries, trained on {before.training_summary}." in card
     assert "studio/Swap" in card
     assert "license: unknown" in card
     assert "&#" not in card  # it is no page
