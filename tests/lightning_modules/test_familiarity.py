@@ -251,7 +251,7 @@ def test_forgeries_of_a_synthesis_are_known_too(prepared: Path, tmp_path: Path) 
 
 def test_a_trial_of_one_batch_looks_at_one_batch_of_faces(prepared: Path, tmp_path: Path) -> None:
     for is_trial, faces in ((True, 4), (False, 24)):
-        data = FaceData(prepared=prepared, batch_size=4, num_workers=0, draws=1, eval_clips=2)
+        data = FaceData(prepared=prepared, batch_size=4, num_workers=0, clips_per_face=1, eval_clips=2)
         callback = KnowTraining(24)
         plain: dict[str, Any] = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary"), False)
         plain |= {"accelerator": "cpu", "limit_train_batches": 1, "default_root_dir": tmp_path}
