@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -246,6 +247,19 @@ def test_forgeries_of_a_synthesis_are_known_too(prepared: Path, tmp_path: Path) 
         )
         fit(data, tmp_path)
     assert 0 < sum(seen) == len(seen) / 2
+
+
+def test_a_trial_of_one_batch_looks_at_one_batch_of_faces(prepared: Path, tmp_path: Path) -> None:
+    for is_trial, faces in ((True, 4), (False, 24)):
+        data = FaceData(prepared=prepared, batch_size=4, num_workers=0, clips_per_face=1, eval_clips=2)
+        callback = KnowTraining(24)
+        plain: dict[str, Any] = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary"), False)
+        plain |= {"accelerator": "cpu", "limit_train_batches": 1, "default_root_dir": tmp_path}
+        trainer = Trainer(**plain, fast_dev_run=is_trial, max_epochs=1, callbacks=[callback])
+        trainer.fit(Classifier("test_efficientnet"), data)
+        assert {split: sum(map(len, batches)) for split, batches in callback.batches.items()} == dict.fromkeys(
+            ("train", "val"), faces
+        )
 
 
 def test_two_processes_write_what_is_known_into_both_checkpoints(two_processes: Path) -> None:
