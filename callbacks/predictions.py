@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from datamodules.batch import Batch
-from datamodules.degradation.dataset import ABOUT as DEGRADED
+from datamodules.degradation.dataset import describe_degradation
 from datamodules.face_data import FaceData
 from datamodules.runtime.atomic_files import write_atomically
 from lightning_modules.base import Method, Outcome
@@ -27,6 +27,7 @@ SCHEMA = pa.schema(
     # methods that do not localize
     + [("forged", pa.list_(pa.int32())), ("other", pa.list_(pa.int32()))]
 )
+FORMAT: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}  # read_run looks at them
 GROUP = 4096  # rows held before they are written: memory does not grow with the test set
 
 
@@ -52,16 +53,15 @@ class PredictionTable(Callback):
             about |= {"asked": json.dumps({name: value for name, value in data.asked.items() if name != "faces"})}
             about["fixed_by_set"] = json.dumps(data.fixed_by_set)
             for folder in (folder for one in data.group.sets for folder in (one.root, one.prepared.parent)):
-                if folder is not None and (folder / DEGRADED).is_file():
-                    degradation = json.loads((folder / DEGRADED).read_text())
-                    about["degradation"] = f"{degradation['kind']} {degradation['severity']}"
+                if folder is not None and (degradation := describe_degradation(folder)):
+                    about["degradation"] = degradation
         about |= {"checkpoint": str(trainer.ckpt_path or ""), "model": type(module).__name__}
         about |= {"mean_of": module.mean_of, "map_of": module.map_of, "map_by": module.map_by}
         about["pixel_bins"] = BINNING
         about |= {"weights": digest(module.state_dict()), OWN_VALIDATION: module.own_validation.to_text()}
         path = self.part(trainer, trainer.global_rank)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.writer = pq.ParquetWriter(path, SCHEMA.with_metadata(about), compression="zstd")
+        self.writer = pq.ParquetWriter(path, SCHEMA.with_metadata(about), **FORMAT)
 
     def write(self, outcome: Outcome, batch: Batch) -> None:
         forged, other = (
@@ -98,7 +98,7 @@ class PredictionTable(Callback):
             path = Path(trainer.default_root_dir) / "predictions.parquet"
             with (
                 write_atomically(path) as whole,
-                pq.ParquetWriter(whole, self.writer.schema, compression="zstd") as writer,
+                pq.ParquetWriter(whole, self.writer.schema, **FORMAT) as writer,
             ):
                 for part in parts:
                     table = pq.ParquetFile(part)

@@ -1,4 +1,4 @@
-"""The model section of a stranger's file: classes of the suite and plain values, checked before anything is imported."""
+"""The model section of a stranger's file: classes of the suite and plain values, checked before any import."""
 
 from __future__ import annotations
 
@@ -105,12 +105,14 @@ def argument_types(found: type) -> dict[str, Any]:
 
 
 def check_value(value: Any, declared: Any, where: str) -> None:
-    """What its type leaves open is refused; whether numbers fit is left to the parser."""
+    """Nothing but what its type says, of plain values."""
     options = get_args(declared) if get_origin(declared) in (Union, UnionType) else (declared,)
     classes = [one for one in options if isinstance(one, type) and one.__module__.partition(".")[0] in PACKAGES]
     choices = [choice for one in options if get_origin(one) is Literal for choice in get_args(one)]
     lists = [one for one in options if get_origin(one) in (list, tuple)]
     if value is None:
+        if type(None) not in options:
+            raise UserError(f"{where}: must not be null")
         return
     if Path in options:
         raise UserError(f"{where} {show(value)}: must be null; files are not read")
@@ -123,5 +125,15 @@ def check_value(value: Any, declared: Any, where: str) -> None:
     elif isinstance(value, list) and lists:
         for i, one in enumerate(value):
             check_value(one, (get_args(lists[0]) or (None,))[0], f"{where}[{i}]")
-    elif not isinstance(value, bool | int | float):
-        raise UserError(f"{where} {show(value)}: must be a plain value")
+        if get_origin(lists[0]) is tuple and len(value) != len(get_args(lists[0])):
+            raise UserError(f"{where} {show(value)}: must have {len(get_args(lists[0]))} values")
+    elif not any(fits(value, one) for one in options):
+        names = " or ".join(getattr(one, "__name__", str(one)) for one in options)
+        raise UserError(f"{where} {show(value)}: must be of type {names}")
+
+
+def fits(value: Any, kind: Any) -> bool:
+    """JSON may write a float without its fraction; a bool is no number."""
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, int) if kind is int else isinstance(value, int | float) and kind is float

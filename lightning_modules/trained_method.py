@@ -148,7 +148,7 @@ def load(path: Path) -> Trained:
             raise UserError(
                 f"{path / FAMILIARITY}: is damaged: its digest is not the {metadata['familiarity']} in {CONFIG}"
             )
-        return build(path, path / CONFIG, metadata["model"], metadata, state, familiarity)
+        return build(path, (path / CONFIG, path / CONFIG), metadata["model"], metadata, state, familiarity)
     checkpoint = path if path.suffix == ".ckpt" else path / "checkpoints/best.ckpt"
     config = checkpoint.parent.parent / "config.yaml"
     for file in (checkpoint, config):
@@ -161,12 +161,12 @@ def load(path: Path) -> Trained:
     if not abouts or "stored" not in abouts[0]:
         raise UserError(f"{checkpoint}: does not say how its faces were prepared; it is of an older version")
     metadata = abouts[0] | {OWN_VALIDATION: content.get(OWN_VALIDATION)}
-    return build(path, checkpoint, model, metadata, content["state_dict"], content.get("familiarity"))
+    return build(path, (checkpoint, config), model, metadata, content["state_dict"], content.get("familiarity"))
 
 
 def build(
     path: Path,
-    file: Path,
+    files: tuple[Path, Path],
     model: dict[str, Any],
     metadata: dict[str, Any],
     state: dict[str, Tensor],
@@ -174,17 +174,17 @@ def build(
 ) -> Trained:
     """
     Args:
-        file: Holds the metadata, for messages.
+        files: Those that hold the metadata and the model, for messages.
         model: Its section of a config, checked.
     """
-    about = Provenance.read(metadata, file)
-    check_state(state, file)
+    about = Provenance.read(metadata, files[0])
+    check_state(state, files[0])
     arguments = {k: v for k, v in model.get("init_args", {}).items() if k not in UNUSED}
     if arguments.get("comparator") is not None or arguments.get("perceptual"):  # of LAE, which only a loss looks at
         arguments |= {"comparator": None, "perceptual": 0.0}
         state = {name: value for name, value in state.items() if not name.startswith("comparator.")}
     model = {"class_path": model["class_path"], "init_args": arguments}
-    method = construct(model, file)
+    method = construct(model, files[1])
     complete({"state_dict": state})
     expected = method.state_dict()
     misfits = list(expected.keys() ^ state.keys())
@@ -227,7 +227,7 @@ def construct(model: dict[str, Any], file: Path) -> Method:
         raise UserError(f"{file}: model: {error}") from error
     except Exception as error:  # numbers that fit their types and no network: torch has many words for them
         said = " ".join(str(error).split())
-        raise UserError(f"{file}: {model['class_path']} cannot be built as it says there ({said[-200:]})") from error
+        raise UserError(f"{file}: {model['class_path']} cannot be built as it says there ({said[:200]})") from error
     return method
 
 

@@ -20,8 +20,27 @@ from datamodules.media.video import Decoder, VideoError, probe
 from datamodules.runtime import process_pool
 from datamodules.runtime.atomic_files import write_atomically, write_text
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.stored_files import read_json, show
 
 ABOUT, LOST = "degradation.json", "lost.json"
+
+
+def read_lost(path: Path) -> dict[str, str]:
+    """Why there is nothing of a video, by its key."""
+    lost = read_json(path, dict)
+    if wrong := [key for key, reason in lost.items() if key.count("/") < 3 or not isinstance(reason, str)]:
+        raise UserError(f"{path}: {show(wrong[0])}: must be the key of a video, with a reason")
+    return lost
+
+
+def describe_degradation(folder: Path) -> str:
+    """What the videos of a folder went through; empty where it is no degraded one."""
+    if not (folder / ABOUT).is_file():
+        return ""
+    about = read_json(folder / ABOUT, dict)
+    if not (isinstance(about.get("kind"), str) and type(about.get("severity")) is int):
+        raise UserError(f"{folder / ABOUT}: must have a kind and a severity")
+    return f"{about['kind']} {about['severity']}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +86,7 @@ def degrade_all(
     about: dict[str, Any] = {"kind": kind, "severity": severity, "root": str(root.resolve())}
     about["steps"] = [repr(step) for step in stages(kind, severity)]
     stamp = out / ABOUT
-    if stamp.exists() and json.loads(stamp.read_text()) != about:
+    if stamp.exists() and read_json(stamp, dict) != about:
         raise UserError(f"{out}: holds another degradation, or one of other videos; see {stamp}")
     write_text(stamp, json.dumps(about, indent=1) + "\n")
     jobs: list[process_pool.Job] = [

@@ -87,6 +87,6 @@ def load(folder: Path) -> Contract:
         checksums.check(folder, path.name)
     contract: Contract = read_json(path, dict, "; prepare the data again, into another folder")
     if contract.get("layout", 1) != LAYOUT:
-        was = f"{folder}: was prepared by an earlier version, layout {contract.get('layout', 1)}, must be {LAYOUT}"
+        was = f"{path}: was prepared by an earlier version, layout {show(contract.get('layout', 1))}, must be {LAYOUT}"
         raise UserError(f"{was}; run 'python -m suite prepare' again, with a new folder for --data.prepared")
     return check_contract(contract, path)

@@ -17,10 +17,15 @@ T = TypeVar("T")
 KINDS = {dict: "an object", list: "a list"}
 
 
-def read_text(path: Path) -> str:
-    """A byte order mark, as spreadsheets write it, is no part of it."""
+def read_text(path: Path, most: int | None = None) -> str:
+    """A byte order mark, as spreadsheets write it, is no part of it.
+
+    Args:
+        most: Characters that are read; all without it.
+    """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig", newline="") as f:
+            return f.read(most)
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is damaged: must be text in UTF-8 ({error.reason} at byte {error.start})") from error
 
@@ -71,6 +76,12 @@ def read_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[tuple[int, di
             yield rows.line_num, row
     except csv.Error as error:
         raise UserError(f"{path}, line {rows.line_num}: is damaged ({error})") from error
+
+
+def read_table(path: Path, columns: Sequence[str] = ()) -> tuple[list[str], list[dict[str, str]]]:
+    """The columns of a CSV file, and its rows."""
+    header = next(csv.reader(read_text(path).splitlines()[:1]), [])
+    return header, [row for _, row in read_rows(path, columns)]
 
 
 def read_records(path: Path, record: type[T]) -> list[T]:

@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datamodules.runtime.atomic_files import write_atomically, write_text
+from datamodules.runtime.errors import UserError
+from datamodules.runtime.stored_files import read_json
 from lightning_modules.metrics.bootstrap import Interval
 from lightning_modules.metrics.registry import FITS, METRICS, get
 from suite.benchmark.conditions import Condition
@@ -47,8 +49,8 @@ def rows_of(
     """
     table, kept = place / "predictions.parquet", place / "rows.json"
     if kept.is_file() and kept.stat().st_mtime_ns > table.stat().st_mtime_ns:
-        before: list[dict[str, Any]] = json.loads(kept.read_text())
-        if all(row.keys() == set(kinds()) for row in before):  # or an earlier version wrote them
+        before = read_kept(kept)
+        if before is not None:
             return before
     run = read_run(place)
     v = videos(run)
@@ -74,6 +76,16 @@ def rows_of(
         rows.append({**same, **about, **spread(row.metrics), **cost})
     write_text(kept, json.dumps(rows))
     return rows
+
+
+def read_kept(path: Path) -> list[dict[str, Any]] | None:
+    """None where an earlier version wrote them, or they are damaged: they are made again."""
+    try:
+        rows: list[dict[str, Any]] = read_json(path, list)
+        pa.Table.from_pylist(rows, pa.schema(list(kinds().items())))
+    except (UserError, pa.ArrowException, AttributeError, TypeError):
+        return None
+    return rows if rows and all(row.keys() == set(kinds()) for row in rows) else None
 
 
 def kinds() -> dict[str, pa.DataType]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from datamodules import manifest
 from datamodules.prepared import checksums
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.stored_files import read_table
 from lightning_modules.metrics.bootstrap import measure, resample
 from lightning_modules.metrics.registry import get
 from suite.run_metrics import Run, videos
@@ -25,12 +25,11 @@ def read_attributes(path: Path) -> tuple[str, dict[str, dict[str, str]]]:
     """What rows are about, and each one's attributes."""
     if not path.is_file():
         raise UserError(f"{path}: no such file")
-    with path.open(newline="", encoding="utf-8-sig") as f:
-        reader = csv.DictReader(f)
-        who = next((name for name in WHO if name in (reader.fieldnames or [])), None)
-        if who is None or len(reader.fieldnames or []) < 2:
-            raise UserError(f"{path}: must have a column video or identity, and attributes")
-        return who, {row[who]: {k: v for k, v in row.items() if k != who and v} for row in reader}
+    columns, rows = read_table(path)
+    who = next((name for name in WHO if name in columns), None)
+    if who is None or len(columns) < 2:
+        raise UserError(f"{path}: must have a column video or identity, and attributes")
+    return who, {row[who]: {k: v for k, v in row.items() if k != who and v} for row in rows}
 
 
 def groups_of(run: Run, prepared: Path, attributes: Path) -> Iterator[dict[str, Any]]:

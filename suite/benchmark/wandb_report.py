@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import wandb
-import yaml
 
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.stored_files import read_json, read_yaml, shorten
 from lightning_modules.metrics.registry import titles
 from lightning_modules.own_validation import LIMIT
 from suite.benchmark.untrained import find_untrained
@@ -37,10 +39,11 @@ def blocks(reports: Any, sweep: Path, project: str, entity: str) -> list[Any]:
         sweep: Folder that 'benchmark --wandb' filled.
         entity: Whose the project is; empty without an account.
     """
-    plan = yaml.safe_load((sweep / "sweep.yaml").read_text())
+    plan = read_plan(sweep / "sweep.yaml")
     whose = {"project": project, "entity": entity} if entity else {}
-    rows = json.loads((sweep / "results.json").read_text())
-    unlearned = sorted({method for method, *_ in find_untrained(rows, plan.get("min_validation_auroc", LIMIT))})
+    with names_file(sweep / "results.json") as path:
+        rows = read_json(path, list)
+        unlearned = sorted({method for method, *_ in find_untrained(rows, plan.get("min_validation_auroc", LIMIT))})
 
     tested = "JobType = 'test'"
 
@@ -99,15 +102,42 @@ def blocks(reports: Any, sweep: Path, project: str, entity: str) -> list[Any]:
         )
         chosen = sets(tested, f"Config('degradation') = {json.dumps(kind)}")
         out.append(reports.PanelGrid(runsets=chosen, panels=[curve]))
-    for family in json.loads((sweep / "claims.json").read_text()):
-        lines = ["| claim | gain | p after Holm | smallest resolvable gain |", "| --- | --- | --- | --- |"]
-        for one in family["claims"]:
-            gain = "{value:+.3f} [{low:.3f}, {high:.3f}]".format(**one["gain"])
-            resolvable = one.get("resolvable", float("nan"))  # of a sweep of before it was kept
-            lines.append(f"| {one['ours']} over {one['theirs']} | {gain} | {one['adjusted']:.3g} | {resolvable:.3f} |")
-        out += [reports.H1(f"Who is better: {family['about']}"), reports.P("; ".join(family["tests"]))]
-        out.append(reports.MarkdownBlock("\n".join(lines)))
+    with names_file(sweep / "claims.json") as path:
+        for family in read_json(path, list):
+            out += claims_of(reports, family)
     return out
+
+
+def claims_of(reports: Any, family: Mapping[str, Any]) -> list[Any]:
+    """A heading, the test sets, and a table."""
+    lines = ["| claim | gain | p after Holm | smallest resolvable gain |", "| --- | --- | --- | --- |"]
+    for one in family["claims"]:
+        gain = "{value:+.3f} [{low:.3f}, {high:.3f}]".format(**one["gain"])
+        resolvable = one.get("resolvable", float("nan"))  # of a sweep of before it was kept
+        lines.append(f"| {one['ours']} over {one['theirs']} | {gain} | {one['adjusted']:.3g} | {resolvable:.3f} |")
+    head = [reports.H1(f"Who is better: {family['about']}"), reports.P("; ".join(family["tests"]))]
+    return [*head, reports.MarkdownBlock("\n".join(lines))]
+
+
+def read_plan(path: Path) -> dict[str, Any]:
+    plan = read_yaml(path, dict)
+    limit = plan.get("min_validation_auroc", LIMIT)
+    kinds = plan["degradations"].get("kinds") if isinstance(plan.get("degradations"), dict) else None
+    if not isinstance(plan.get("methods"), dict) or not isinstance(kinds, list) or type(limit) not in (int, float):
+        raise UserError(f"{path}: must have methods, degradations with their kinds, and min_validation_auroc")
+    return plan
+
+
+@contextmanager
+def names_file(path: Path) -> Iterator[Path]:
+    """What is read from it within and does not fit is said with its name."""
+    try:
+        yield path
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        if isinstance(error, UserError):
+            raise
+        said = f"{type(error).__name__}: {shorten(error)}"
+        raise UserError(f"{path}: is not what 'benchmark' wrote ({said}); call it again") from error
 
 
 def place(reports: Any, i: int) -> Any:
