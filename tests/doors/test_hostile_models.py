@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from suite.__main__ import main
 from tests.conftest import ROOT
 from tests.fixtures.hub_folders import MODEL, write_hub_folder, write_run
+from tests.fixtures.pickled_code import Code
 
 PACKAGES = ("callbacks", "datamodules", "lightning_modules", "suite")
 MAE = {"class_path": "lightning_modules.mae.network.MAE"}
@@ -190,3 +192,22 @@ def test_the_command_refuses_it_too(name: str, here: Path) -> None:
     assert done.returncode == 2
     assert value in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_what_a_checkpoint_says_of_classes_is_not_believed(here: Path) -> None:
+    from lightning_modules.trained_method import load
+
+    run = write_run(here / "detector", here / "run")
+    path = run / "checkpoints/best.ckpt"
+    content = torch.load(path, weights_only=True)
+    hyper_parameters = {"_class_path": "canary.X", "_instantiator": "canary.X", "generator": "http://127.0.0.1:9/x"}
+    torch.save(content | {"hyper_parameters": hyper_parameters}, path)
+    assert load(run).digest == load(here / "detector").digest
+
+
+@pytest.mark.parametrize("file", ["run/checkpoints/best.ckpt", "detector/model.safetensors", "official.pth"])
+def test_a_pickle_with_code_is_not_run(file: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(here / "detector", here / "run")
+    torch.save({"state_dict": {"a": Code(here / "mark")}, "epoch": 0, "global_step": 0}, here / file)
+    verb = ["convert", "rffr", file] if file == "official.pth" else ["export", "--checkpoint", file.split("/")[0]]
+    assert Path(file).name in refusal(verb, capsys)
