@@ -27,8 +27,8 @@ from lightning_modules.metrics.operating import FORGED_FPR, UNCLEAR_FPR, Operati
 from lightning_modules.metrics.registry import CALIBRATION
 from lightning_modules.model_check import check_model
 from lightning_modules.own_validation import KEY as OWN_VALIDATION
-from lightning_modules.provenance import Provenance
-from lightning_modules.weights import FROM_FILES, check_state, digest, read, read_checkpoint
+from lightning_modules.provenance import check_provenance
+from lightning_modules.weights import FROM_FILES, digest, read, read_checkpoint
 
 CONFIG, WEIGHTS, FAMILIARITY = "config.json", "model.safetensors", "familiarity.safetensors"
 NEEDED = {"model", "contract", "stored", "trained_on", "weights"}
@@ -136,6 +136,7 @@ def load(path: Path) -> Trained:
         metadata = read_json(path / CONFIG, dict)
         if not metadata.keys() >= NEEDED:
             raise UserError(f"{path / CONFIG}: must have {', '.join(sorted(NEEDED))}; is it of another library?")
+        check_provenance(metadata, path / CONFIG)
         check_model(metadata["model"], Method, path / CONFIG, (*UNUSED, *LOSS_FILES))
         state = {name: widen(value) for name, value in read(path / WEIGHTS).items()}
         if digest(state) != metadata["weights"]:
@@ -148,7 +149,7 @@ def load(path: Path) -> Trained:
             raise UserError(
                 f"{path / FAMILIARITY}: is damaged: its digest is not the {metadata['familiarity']} in {CONFIG}"
             )
-        return build(path, (path / CONFIG, path / CONFIG), metadata["model"], metadata, state, familiarity)
+        return build(path, metadata["model"], metadata, state, familiarity, path / CONFIG)
     checkpoint = path if path.suffix == ".ckpt" else path / "checkpoints/best.ckpt"
     config = checkpoint.parent.parent / "config.yaml"
     for file in (checkpoint, config):
@@ -161,30 +162,30 @@ def load(path: Path) -> Trained:
     if not abouts or "stored" not in abouts[0]:
         raise UserError(f"{checkpoint}: does not say how its faces were prepared; it is of an older version")
     metadata = abouts[0] | {OWN_VALIDATION: content.get(OWN_VALIDATION)}
-    return build(path, (checkpoint, config), model, metadata, content["state_dict"], content.get("familiarity"))
+    check_provenance(metadata, checkpoint)
+    return build(path, model, metadata, content["state_dict"], content.get("familiarity"), config)
 
 
 def build(
     path: Path,
-    files: tuple[Path, Path],
     model: dict[str, Any],
     metadata: dict[str, Any],
     state: dict[str, Tensor],
     familiarity: dict[str, Tensor] | None = None,
+    config: Path | None = None,
 ) -> Trained:
     """
     Args:
-        files: Those that hold the metadata and the model, for messages.
         model: Its section of a config, checked.
+        metadata: Of its training, checked.
+        config: Holds the model, for messages.
     """
-    about = Provenance.read(metadata, files[0])
-    check_state(state, files[0])
     arguments = {k: v for k, v in model.get("init_args", {}).items() if k not in UNUSED}
     if arguments.get("comparator") is not None or arguments.get("perceptual"):  # of LAE, which only a loss looks at
         arguments |= {"comparator": None, "perceptual": 0.0}
         state = {name: value for name, value in state.items() if not name.startswith("comparator.")}
     model = {"class_path": model["class_path"], "init_args": arguments}
-    method = construct(model, files[1])
+    method = construct(model, config or path)
     complete({"state_dict": state})
     expected = method.state_dict()
     misfits = list(expected.keys() ^ state.keys())
@@ -195,7 +196,7 @@ def build(
         )
     check_fixed(state, path)
     method.load_state_dict(state)
-    method.validated = about.validated
+    method.validated = metadata.get(OWN_VALIDATION)
     if not method.fixes_thresholds:
         raise UserError(f"{path}: {model['class_path']} does not tell real from fake")
     if "video_threshold" not in method.fixed_values():
@@ -206,10 +207,10 @@ def build(
         path=path,
         method=method.eval(),
         model=model,
-        contract=about.contract,
-        stored=about.stored,
-        trained_on=about.trained_on,
-        seen=about.seen,
+        contract=metadata["contract"],
+        stored=metadata["stored"],
+        trained_on=metadata["trained_on"],
+        seen=metadata.get("seen"),
         digest=digest(method.state_dict()),
     )
 
