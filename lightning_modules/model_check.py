@@ -79,10 +79,11 @@ def find_class(path: Any, declared: type, where: str) -> type:
     if module.partition(".")[0] not in PACKAGES or not (HOME / f"{module.replace('.', '/')}.py").is_file():
         raise UserError(f"{where}: {rule}; code of others is not imported")
     found = vars(import_module(module)).get(name)
-    is_own = inspect.isclass(found) and found.__module__ == module and found.__qualname__ == name
-    if not is_own or not issubclass(found, declared) or inspect.isabstract(found):
+    if not isinstance(found, type) or (found.__module__, found.__qualname__) != (module, name):
         raise UserError(f"{where}: {rule}")
-    return found  # type: ignore[no-any-return]
+    if not issubclass(found, declared) or inspect.isabstract(found):
+        raise UserError(f"{where}: {rule}")
+    return found
 
 
 def argument_types(found: type) -> dict[str, Any]:
@@ -94,8 +95,9 @@ def argument_types(found: type) -> dict[str, Any]:
     for base in found.__mro__:
         if "__init__" not in vars(base) or base.__module__.partition(".")[0] not in PACKAGES:
             continue
-        hints = get_type_hints(base.__init__)
-        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
+        constructor = vars(base)["__init__"]
+        hints = get_type_hints(constructor)
+        parameters = list(inspect.signature(constructor).parameters.values())[1:]
         for one in parameters:
             if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL):
                 types.setdefault(one.name, hints.get(one.name))

@@ -155,7 +155,7 @@ def load(path: Path) -> Trained:
     for file in (checkpoint, config):
         if not file.is_file():
             raise UserError(f"{path}: no run: {file} is missing")
-    model = read_yaml(config, dict).get("model")
+    model: Any = read_yaml(config, dict).get("model")
     check_model(model, Method, config, (*UNUSED, *LOSS_FILES))
     content = read_checkpoint(checkpoint)
     abouts = [part for part in content.values() if isinstance(part, dict) and "contract" in part]

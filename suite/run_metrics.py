@@ -27,7 +27,7 @@ OF_FORGERY = ("video_auroc", "video_tpr_at_validation")  # and all of pixels
 
 
 def is_text(kind: pa.DataType) -> bool:
-    return types.is_string(kind) or types.is_large_string(kind)  # type: ignore[no-any-return]
+    return types.is_string(kind) or types.is_large_string(kind)
 
 
 COLUMNS: dict[str, Callable[[pa.DataType], bool]] = {
@@ -37,7 +37,7 @@ COLUMNS: dict[str, Callable[[pa.DataType], bool]] = {
     "has_mask": types.is_boolean,
 }
 MAPS = {"forged": types.is_list, "other": types.is_list}  # null from methods that do not localize
-STORED_JSON = {"contract": dict, "trained_on": list, "asked": dict, "fixed_by_set": dict}
+STORED_JSON: dict[str, type] = {"contract": dict, "trained_on": list, "asked": dict, "fixed_by_set": dict}
 OF_DATASET = ("video_auroc", "video_ap", "video_fpr_at_validation", "video_tpr_at_validation")
 
 

@@ -14,7 +14,7 @@ import yaml
 from datamodules.runtime.errors import UserError
 
 T = TypeVar("T")
-KINDS = {dict: "an object", list: "a list"}
+KINDS = {"dict": "an object", "list": "a list"}
 
 
 def read_text(path: Path, most: int | None = None) -> str:
@@ -56,7 +56,7 @@ def read_yaml(path: Path, kind: type[T], advice: str = "") -> T:
 
 def check_kind(content: Any, kind: type[T], where: object, advice: str = "") -> T:
     if not isinstance(content, kind):
-        name = KINDS.get(kind, kind.__name__)
+        name = KINDS.get(kind.__name__, kind.__name__)
         raise UserError(f"{where}: must hold {name}, holds {show(content)}{advice}")
     return content
 

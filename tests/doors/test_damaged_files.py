@@ -49,7 +49,7 @@ class AnyCall:
 
 def read_faces(prepared: Path) -> None:
     for name in ("crops", "faces"):
-        known = FaceIndex(prepared, name, PreparedSet(prepared=prepared).manifest, [], 1)  # type: ignore[arg-type]
+        known = FaceIndex(prepared, name, PreparedSet(prepared=prepared).manifest, [], 1)
         for i in range(len(known)):
             known.face(i)
 
