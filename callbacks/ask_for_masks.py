@@ -28,10 +28,10 @@ class AskForMasks(Callback):
 
     def __init__(
         self,
-        after: int,
+        first_stage_epochs: int,
         strategy: Strategy = "active",
         count: int | None = None,
-        per_video: int = 2,
+        max_per_video: int = 2,
         channels: int = 10,
         channel_rule: ChannelRule = "max",
         frames: int = 32,
@@ -41,10 +41,10 @@ class AskForMasks(Callback):
     ) -> None:
         """
         Args:
-            after: Epochs of training, those of the first stage.
+            first_stage_epochs: Epochs of training, those of the first stage.
             strategy: Fakes that are most active on the channels that tell fakes best; random ones; or undecided ones.
             count: Masks to ask for; as many as the oracle's budget allows without it.
-            per_video: Fakes of one video at most.
+            max_per_video: Fakes of one video at most.
             channels: Attention channels that the active choice ranks by.
             channel_rule: The largest of them, their mean, or each in turn.
             frames: Number of frames of each face to choose from.
@@ -54,7 +54,8 @@ class AskForMasks(Callback):
         """
         if rounds < 1 or epochs_between_rounds < 1:
             raise UserError(f"rounds {rounds}, epochs_between_rounds {epochs_between_rounds}: must be at least 1")
-        self.after, self.strategy, self.count, self.per_video = after, strategy, count, per_video
+        self.first_stage_epochs, self.strategy = first_stage_epochs, strategy
+        self.count, self.max_per_video = count, max_per_video
         self.channels, self.channel_rule, self.frames, self.seed = channels, channel_rule, frames, seed
         self.rounds, self.epochs_between_rounds = rounds, epochs_between_rounds
 
@@ -68,13 +69,15 @@ class AskForMasks(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         data = self.data(trainer)
         assert isinstance(pl_module, Method)
-        if (first := pl_module.first_stage_epochs) not in (None, self.after):
+        if (first := pl_module.first_stage_epochs) not in (None, self.first_stage_epochs):
             name = type(pl_module).__name__
-            raise UserError(f"AskForMasks: after {self.after} epochs; the first stage of {name} has {first}")
+            raise UserError(
+                f"AskForMasks: first_stage_epochs {self.first_stage_epochs}; the first stage of {name} has {first}"
+            )
         if (wanted := self.count_wanted(data)) < self.rounds:
             raise UserError(f"rounds {self.rounds}: of {wanted} masks")
-        end = self.after + (self.rounds - 1) * self.epochs_between_rounds
-        if self.rounds > 1 and trainer.max_epochs is not None and self.after < trainer.max_epochs <= end:
+        end = self.first_stage_epochs + (self.rounds - 1) * self.epochs_between_rounds
+        if self.rounds > 1 and trainer.max_epochs is not None and self.first_stage_epochs < trainer.max_epochs <= end:
             raise UserError(f"rounds {self.rounds}: the last is after {end} epochs, of {trainer.max_epochs}")
         if due := self.due(trainer.current_epoch):
             self.ask(trainer, pl_module, due, again=False)
@@ -102,7 +105,11 @@ class AskForMasks(Callback):
 
     def due(self, epochs: int) -> int:
         """Rounds by the end of so many epochs."""
-        return min(self.rounds, (epochs - self.after) // self.epochs_between_rounds + 1) if epochs >= self.after else 0
+        return (
+            min(self.rounds, (epochs - self.first_stage_epochs) // self.epochs_between_rounds + 1)
+            if epochs >= self.first_stage_epochs
+            else 0
+        )
 
     def ask(self, trainer: Trainer, method: LightningModule, rounds: int, again: bool) -> None:
         """
@@ -138,13 +145,15 @@ class AskForMasks(Callback):
     def choose(self, data: FaceData, method: Method, count: int, earlier: Sequence[RequestedFace]) -> Request:
         faces, scored = score_faces(data, method, self.frames)
         names = [face.file for face in earlier]
-        found = choose(scored, count, self.strategy, self.per_video, self.channels, self.channel_rule, self.seed, names)
+        found = choose(
+            scored, count, self.strategy, self.max_per_video, self.channels, self.channel_rule, self.seed, names
+        )
         about: dict[str, Any] = {
             "strategy": self.strategy,
             "of_frames": len(faces),
             "of_fakes": int((scored.label == 1).sum()),
         }
-        about |= {"per_video": self.per_video, "channels": found.channels}
+        about |= {"max_per_video": self.max_per_video, "channels": found.channels}
         scores = [float(found.scores[i]) for i in found.rows]
         return Request(faces=[faces[i] for i in found.rows], scores=scores, about=about)
 

@@ -28,7 +28,7 @@ class MetricsBySet(Callback):
         if isinstance(data, FaceData) and len(data.group) > 1:
             fixed = None if split == "val" else module.fixed_values
             for one in data.group.select_having(split, data.sees_only_real(split)):
-                self.metrics[one.title] = score_metrics(fixed, module.mean_of).to(module.device)
+                self.metrics[one.title] = score_metrics(fixed, module.score_pooling).to(module.device)
 
     def update(self, trainer: Trainer, outcome: Outcome, batch: Batch) -> None:
         if not self.metrics:

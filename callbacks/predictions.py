@@ -56,7 +56,7 @@ class PredictionTable(Callback):
                 if folder is not None and (degradation := describe_degradation(folder)):
                     about["degradation"] = degradation
         about |= {"checkpoint": str(trainer.ckpt_path or ""), "model": type(module).__name__}
-        about |= {"mean_of": module.mean_of, "map_of": module.map_of, "map_by": module.map_by}
+        about |= {"score_pooling": module.score_pooling, "map_of": module.map_of, "map_by": module.map_by}
         about["pixel_bins"] = BINNING
         about |= {"weights": digest(module.state_dict()), OWN_VALIDATION: module.own_validation.to_text()}
         path = self.part(trainer, trainer.global_rank)

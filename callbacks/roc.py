@@ -30,7 +30,7 @@ class RocCurve(Callback):
         wanted = ["video", "frame", "score", "label", "method"]
         table = pq.read_table(Path(trainer.default_root_dir) / "predictions.parquet", columns=wanted)
         columns = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
-        v = bootstrap.videos(columns, columns["method"].astype(str), pl_module.mean_of)
+        v = bootstrap.videos(columns, columns["method"].astype(str), pl_module.score_pooling)
         if len(set(v.label.tolist())) < 2:
             return
         fpr, tpr = functional.roc(torch.from_numpy(v.score), torch.from_numpy(v.label))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, final
 from zlib import crc32
 
 import numpy as np
@@ -40,6 +40,7 @@ from datamodules.synthesis.nearest_faces import WithSources
 from datamodules.synthesis.true_fakes import MixedSampler, mix, names_of
 
 
+@final  # its arguments are options of their own, without a class path
 class FaceData(LightningDataModule):
     """A data set: what its owners ship, what was prepared of it, and what happens to a batch on the device."""
 
@@ -55,7 +56,7 @@ class FaceData(LightningDataModule):
         image_size: int | None = None,
         clip: int = 1,
         every: int = 1,
-        draws: int = 8,
+        clips_per_face: int = 8,
         train_clips: int | None = None,
         eval_clips: int = 32,
         batch_size: int = 32,
@@ -82,7 +83,7 @@ class FaceData(LightningDataModule):
             image_size: Side of the crop, in pixels; as prepared without it.
             clip: Frames per sample; more than one needs 'frame_source: videos'.
             every: Step from one frame of a clip to the next.
-            draws: Clips per face and epoch in training.
+            clips_per_face: Clips per face and epoch in training.
             train_clips: Evenly spaced clips per face that they are drawn from; all if unset.
             eval_clips: Evenly spaced clips per face in validation and testing.
             batch_size: Samples per step and device.
@@ -103,7 +104,7 @@ class FaceData(LightningDataModule):
         single = {"prepared": prepared, "root": root, "index": index, "compression": compression, "methods": methods}
         self.group = SetGroup(sets, single)
         self.frame_source, self.decoder = frame_source, decoder or Auto()
-        self.asked_size, self.clip, self.every, self.draws = image_size, clip, every, draws
+        self.asked_size, self.clip, self.every, self.clips_per_face = image_size, clip, every, clips_per_face
         self.train_clips, self.eval_clips, self.batch_size = train_clips, eval_clips, batch_size
         self.num_workers, self.balance, self.pairs, self.seed = num_workers, balance, pairs, seed
         self.synthesis, self.augment, self.true_fakes = synthesis, augment, true_fakes
@@ -189,13 +190,13 @@ class FaceData(LightningDataModule):
         clips = self.clips("train")
         rank, world = self.rank_and_world
         if self.true_fakes:
-            settings = self.draws, self.batch_size, self.true_count, self.seed, rank, world, self.group.weights
+            settings = self.clips_per_face, self.batch_size, self.true_count, self.seed, rank, world, self.group.weights
             mixed = MixedSampler.create(clips.faces(self.train_clips), *settings)
             self.group.check_drawn(mixed.reals, mixed.fakes)
             return self.loader(clips, mixed, self.synthesis)
         sampler = TrainSampler(
             clips.faces(self.train_clips),
-            self.draws,
+            self.clips_per_face,
             self.batch_size * world,
             self.seed,
             balance=self.balance,

@@ -87,24 +87,24 @@ class Method(RemembersValidation, ABC):
         optimizer: OptimizerCallable = lambda params: torch.optim.AdamW(params, lr=1e-4),
         scheduler: LRSchedulerCallable | None = None,
         rho: float = 0.0,
-        mean_of: Pooled = "score",
+        score_pooling: Pooled = "score",
     ) -> None:
         """
         Args:
             optimizer: Builds the optimizer from the parameters.
             scheduler: Builds the schedule from the optimizer; stepped once per epoch.
             rho: Radius of sharpness-aware minimization, which passes each batch twice; 0 is without.
-            mean_of: How frame scores are pooled into a video score: mean of scores, of logits, or of the scores above
-                a half where there are any (suspects).
+            score_pooling: How frame scores are pooled into a video score: mean of scores, of logits, or of the scores
+                above a half where there are any (suspects).
         """
         super().__init__()
         self.optimizer = optimizer
         self.scheduler = scheduler
-        self.rho, self.is_second_pass, self.mean_of = rho, False, mean_of
+        self.rho, self.is_second_pass, self.score_pooling = rho, False, score_pooling
         self.loss_check = LossCheck()
         fitted_values.register(self)
         self.scores = nn.ModuleDict(
-            {"val": score_metrics(None, mean_of), "test": score_metrics(self.fixed_values, mean_of)}
+            {"val": score_metrics(None, score_pooling), "test": score_metrics(self.fixed_values, score_pooling)}
         )
         map_of = self.map_of
         self.pixels = nn.ModuleDict(

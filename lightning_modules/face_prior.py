@@ -1,4 +1,4 @@
-"""Masks that look at nothing but where the face is: what any localizer must beat."""
+"""Masks that look at nothing but region the face is: what any localizer must beat."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class FacePrior(Method):
     is_trained = True
     fixes_thresholds = False
 
-    def __init__(self, where: Literal["everywhere", "face", "features"] = "face", **kwargs: Any) -> None:
+    def __init__(self, region: Literal["everywhere", "face", "features"] = "face", **kwargs: Any) -> None:
         """
         Args:
-            where: Region called forged: all pixels; the face within jaw and brows; or eyes with brows, nose and mouth.
+            region: Region called forged: all pixels; the face within jaw and brows; or eyes with brows, nose and mouth.
             **kwargs: See Method.
         """
         super().__init__(**kwargs)
-        self.where = where
+        self.region = region
 
     @property
     def needs_landmarks(self) -> bool:  # type: ignore[override]
-        return self.where != "everywhere"
+        return self.region != "everywhere"
 
     def setup(self, stage: str) -> None:
         if stage == "fit":
@@ -46,7 +46,7 @@ class FacePrior(Method):
         if self.needs_landmarks:
             points = require_landmarks(batch).flatten(0, 1)
             height, width = batch.frames.shape[-2:]
-            inside = torch.stack([fill(points[:, hull], height, width) for hull in HULLS[self.where]]).any(0)
+            inside = torch.stack([fill(points[:, hull], height, width) for hull in HULLS[self.region]]).any(0)
             out.mask_logit = (SURE * (2 * inside.float() - 1)).view_as(out.mask_logit)
         return out
 

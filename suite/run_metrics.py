@@ -144,7 +144,7 @@ def kinds(run: Run) -> NDArray[np.str_]:
 
 
 def videos(run: Run) -> Videos:
-    return bootstrap.videos(run.table, kinds(run), cast(Pooled, run.about.get("mean_of", "score")))
+    return bootstrap.videos(run.table, kinds(run), cast(Pooled, run.about.get("score_pooling", "score")))
 
 
 def verdict(run: Run) -> dict[str, Interval]:

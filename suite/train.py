@@ -68,7 +68,7 @@ class SuiteCLI(LightningCLI):
         parser.add_argument("--wandb_group", type=str | None, default=None, help="Of the W&B run.")
         parser.add_argument("--wandb_tags", type=list[str], default=[], help="Of the W&B run; its name, too.")
         parser.add_argument("--wandb_config", type=dict[str, str | int | None], default={}, help="More of its columns.")
-        parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
@@ -199,7 +199,7 @@ def build_cli(argv: list[str]) -> LightningCLI:
         Method,
         FaceData,
         subclass_mode_model=True,
-        subclass_mode_data=True,
+        subclass_mode_data=False,
         auto_configure_optimizers=False,  # a method takes its own as arguments
         seed_everything_default=0,
         save_config_callback=SaveFitConfig,

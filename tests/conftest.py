@@ -133,7 +133,7 @@ def visitors(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def data(prepared: Path) -> FaceData:
-    return FaceData(prepared=prepared, batch_size=4, num_workers=0, draws=4, eval_clips=8)
+    return FaceData(prepared=prepared, batch_size=4, num_workers=0, clips_per_face=4, eval_clips=8)
 
 
 def suite(*arguments: str, timeout: float = 300, ranks: int = 1) -> subprocess.CompletedProcess[str]:
@@ -145,7 +145,16 @@ def suite(*arguments: str, timeout: float = 300, ranks: int = 1) -> subprocess.C
 def small_fit(prepared: Path, run: Path, *options: str) -> list[str]:
     """Arguments of a training that takes seconds."""
     arguments = ["fit", "--config", str(ROOT / "configs/classifier.yaml"), "--data.prepared", str(prepared)]
-    arguments += ["--data.num_workers", "0", "--data.draws", "2", "--data.eval_clips", "2", "--data.batch_size", "8"]
+    arguments += [
+        "--data.num_workers",
+        "0",
+        "--data.clips_per_face",
+        "2",
+        "--data.eval_clips",
+        "2",
+        "--data.batch_size",
+        "8",
+    ]
     arguments += ["--model.backbone", "test_efficientnet", "--trainer.accelerator", "cpu", "--run", str(run)]
     return [*arguments, "--trainer.max_epochs", "2", *options]
 

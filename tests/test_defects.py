@@ -27,6 +27,7 @@ from lightning_modules.metrics import functional
 from suite.__main__ import main
 from tests.fixtures import trees
 from tests.fixtures.augmenting import NONE
+from tests.fixtures.configs import read_config
 from tests.fixtures.rows import faces, video
 from tests.fixtures.trees import Material
 
@@ -112,7 +113,7 @@ def test_c8_the_scheduler_steps(prepared: Path, tmp_path: Path) -> None:
     options = ["--model.scheduler", "torch.optim.lr_scheduler.StepLR", "--model.scheduler.step_size", "1"]
     options += ["--model.scheduler.gamma", "0.5", "--model.backbone", "test_efficientnet", "--trainer.max_epochs", "2"]
     where = ["--data.prepared", str(prepared), "--run", str(tmp_path), "--trainer.accelerator", "cpu"]
-    size = ["--data.num_workers", "0", "--data.draws", "1", "--data.eval_clips", "1", "--data.batch_size", "8"]
+    size = ["--data.num_workers", "0", "--data.clips_per_face", "1", "--data.eval_clips", "1", "--data.batch_size", "8"]
     cli = train(["fit", "--config", CLASSIFIER, *where, *size, *options])
     assert cli.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(2e-4 * 0.25)
 
@@ -171,7 +172,7 @@ FIRST_STAGES = ("rffr_pretrain", "delocate_pretrain")  # named after what they a
 
 @pytest.mark.parametrize("config", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
 def test_c14_a_config_trains_the_method_that_it_is_named_after(config: Path) -> None:
-    model = yaml.safe_load(config.read_text()).get("model")
+    model = read_config(config).get("model")
     if model is None or config.stem == "detector":
         return
     module = model["class_path"].split(".")[1]

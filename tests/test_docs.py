@@ -21,6 +21,7 @@ from setuptools.config.setupcfg import read_configuration
 from suite.__main__ import VERBS, main
 from suite.cli.parser import Parser
 from tests.conftest import ROOT
+from tests.fixtures.configs import read_config
 
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")),
@@ -69,9 +70,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             source = Path(path).parent.name.removesuffix("_on_celeb_df_v2")
             config = ROOT / f"configs/{'studio/demo' if source == 'demo' else source}.yaml"
             (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-            content = yaml.safe_load((config if config.is_file() else ROOT / "configs/classifier.yaml").read_text())
-            if isinstance(content["data"], str):  # a run has it in full
-                content["data"] = str(ROOT / "configs" / content["data"])
+            content = read_config(config if config.is_file() else ROOT / "configs/classifier.yaml")  # as a run has it
             (tmp_path / path).write_text(yaml.safe_dump(content))
     (tmp_path / "holiday").mkdir()
     monkeypatch.chdir(tmp_path)

@@ -121,7 +121,7 @@ def suite(
         "batch_size": preset.batch,
         "clip": preset.clip,
         "num_workers": workers,
-        "draws": 1 + preset.batch * total,
+        "clips_per_face": 1 + preset.batch * total,
     }
     data = FaceData(**(arguments | preset.data))
     events = Events(warm_up, steps, device)

@@ -108,7 +108,7 @@ def gpu(
 def gpu_options() -> list[str]:
     return [
         "--data.image_size", "256", "--data.synthesis.init_args.size", "256", "--data.batch_size", "32",
-        "--data.draws", "64", "--trainer.precision", "bf16-mixed", "--model.rho", "0",
+        "--data.clips_per_face", "64", "--trainer.precision", "bf16-mixed", "--model.rho", "0",
         "--model.optimizer", "torch.optim.AdamW",
         "--model.optimizer.lr", "5e-4", "--model.optimizer.weight_decay", "0.02",
         "--model.scheduler.init_args.epochs", "30", "--trainer.max_epochs", "30",

@@ -90,7 +90,7 @@ def measure_steps(
     options = VARIANTS[variant]
     device = "cuda" if torch.cuda.is_available() else "cpu"
     one = create_batch(pairs, size).to(torch.device(device))
-    method = LAANet(trunk, size=size, rho=options.get("rho", 0.0), padding_of=None).to(device)
+    method = LAANet(trunk, size=size, rho=options.get("rho", 0.0), padding_side=None).to(device)
     if options.get("channels_last"):
         method.to(memory_format=torch.channels_last)
     if options.get("compiled"):

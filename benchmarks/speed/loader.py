@@ -55,7 +55,7 @@ def loader(prepared: list[Path], videos: Path, seconds: float = 15.0, batch_size
     rows = []
     for folder in prepared:
         for workers in (0, 2):
-            data = FaceData(prepared=folder, batch_size=batch_size, num_workers=workers, draws=16)
+            data = FaceData(prepared=folder, batch_size=batch_size, num_workers=workers, clips_per_face=16)
             kind = f"crops, {data.contract['format']} {data.contract['size']} px, {data.contract['store']}"
             rows.append({"source": kind, "workers": workers, **rate(data, seconds)})
             print(rows[-1])
@@ -67,7 +67,7 @@ def loader(prepared: list[Path], videos: Path, seconds: float = 15.0, batch_size
                 frame_source="videos",
                 batch_size=batch_size,
                 num_workers=workers,
-                draws=draws,
+                clips_per_face=draws,
             )
             rows.append({"source": f"videos, {draws} draws each", "workers": workers, **rate(data, seconds)})
             print(rows[-1])

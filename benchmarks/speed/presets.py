@@ -63,7 +63,7 @@ def presets(tiny: bool = False) -> dict[str, Preset]:
 def published_presets() -> dict[str, Preset]:
     common: dict[str, Any] = {"optimizer": adam}
     laa: dict[str, Any] = {"side": 384, "folder": "prepared_m15", "data": create_blends(384)}
-    framing = Framing(cut=(0.0333, 0.1333), equal=False)
+    framing = Framing(cut=(0.0333, 0.1333), equal_sides=False)
     vit_l = "vit_large_patch14_clip_quickgelu_224.openai"
 
     def laa_net() -> Method:
@@ -96,7 +96,7 @@ def published_presets() -> dict[str, Preset]:
             ),
             side=224, batch=48, needs_generator=True,
         ),
-        "LAE, 32 faces": Preset(build=lambda: LAE(size=256, first=0, **common), side=256, batch=32),
+        "LAE, 32 faces": Preset(build=lambda: LAE(size=256, first_stage_epochs=0, **common), side=256, batch=32),
         "CLIP ViT-L, norms": Preset(
             build=lambda: Classifier(vit_l, only_norms=True, **common), side=224, batch=64,
             data={"pairs": True, "augment": Augment()},
@@ -119,7 +119,7 @@ def tiny_presets() -> dict[str, Preset]:
 
     return {
         "LAA-Net": Preset(
-            build=lambda: LAANet("test_efficientnet", padding_of=None, size=64, rho=0.05, **common),
+            build=lambda: LAANet("test_efficientnet", padding_side=None, size=64, rho=0.05, **common),
             side=64, batch=4, folder="prepared_m15", data=create_blends(64),
         ),
         "classifier": Preset(build=lambda: Classifier("test_efficientnet", **common), side=64, batch=4),
@@ -134,6 +134,6 @@ def tiny_presets() -> dict[str, Preset]:
         ),
         "Delocate": Preset(build=delocate, side=64, batch=4, needs_generator=True),
         "LAE": Preset(
-            build=lambda: LAE(size=64, widths=[8, 16], latent=16, first=0, **common), side=64, batch=4
+            build=lambda: LAE(size=64, widths=[8, 16], latent=16, first_stage_epochs=0, **common), side=64, batch=4
         ),
     }  # fmt: skip

@@ -22,7 +22,6 @@ from torch.utils.data import DataLoader
 
 from benchmarks.record import record
 from datamodules.batch import Sample
-from datamodules.face_data import FaceData
 
 ROOT = Path(__file__).parents[2]
 Signal = Literal["KILL", "INT", "TERM"]
@@ -47,13 +46,19 @@ class SendSignal(Callback):
             os.kill(os.getpid(), self.signal)
 
 
-class NewWorkersEachEpoch(FaceData):
+class EndWorkersEachEpoch(Callback):
     """Workers that end with the epoch."""
 
-    def loader(self, *args: Any) -> DataLoader[Sample]:
-        loader = super().loader(*args)
-        vars(loader)["persistent_workers"] = False  # DataLoader itself forbids to change it
-        return loader
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        create = data.loader
+
+        def create_passing(*args: Any) -> DataLoader[Sample]:
+            loader: DataLoader[Sample] = create(*args)
+            vars(loader)["persistent_workers"] = False  # DataLoader itself forbids to change it
+            return loader
+
+        data.loader = create_passing
 
 
 def tensors(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
@@ -120,13 +125,15 @@ def data_of(studio: Path, prepared: Path, frame_source: str) -> dict[str, Any]:
         "frame_source": frame_source,
         "compression": "c23",
     }
-    return {**data, "draws": 2} if frame_source == "crops" else {**data, "draws": 1, "clip": 2}
+    return {**data, "clips_per_face": 2} if frame_source == "crops" else {**data, "clips_per_face": 1, "clip": 2}
 
 
 def training_settings(data: dict[str, Any], workers: int, persistent: bool) -> dict[str, Any]:
     """Settings with everything that has a state: augmentation, a schedule that watches a metric, averaged weights."""
     scheduler = {"monitor": "val/video_auroc", "mode": "max", "patience": 0}
-    name = "datamodules.face_data.FaceData" if persistent else "benchmarks.studies.resume.NewWorkersEachEpoch"
+    callbacks: list[dict[str, Any]] = [{"class_path": "callbacks.ema.EMA", "init_args": {"decay": 0.9}}]
+    if not persistent:
+        callbacks.append({"class_path": "benchmarks.studies.resume.EndWorkersEachEpoch"})
     common = {"batch_size": 8, "eval_clips": 2, "num_workers": workers}
     return {
         "model": {
@@ -136,16 +143,13 @@ def training_settings(data: dict[str, Any], workers: int, persistent: bool) -> d
                 "scheduler": {"class_path": "pytorch_lightning.cli.ReduceLROnPlateau", "init_args": scheduler},
             },
         },
-        "data": {
-            "class_path": name,
-            "init_args": {**data, **common, "augment": {"class_path": "datamodules.augment.augment.Augment"}},
-        },
+        "data": {**data, **common, "augment": {"class_path": "datamodules.augment.augment.Augment"}},
         "trainer": {
             "accelerator": "cpu",
             "max_epochs": 3,
             "log_every_n_steps": 1,
             "enable_progress_bar": False,
-            "callbacks": [{"class_path": "callbacks.ema.EMA", "init_args": {"decay": 0.9}}],
+            "callbacks": callbacks,
         },
     }
 

@@ -5,7 +5,7 @@ set -eu
 people=${1:?give a folder of photographs of real people, NAME.jpg}
 suite="${PYTHON:-python} -m suite"
 faces="--data configs/studio/real_faces.yaml"
-rates="--data.batch_size 32 --data.draws 6 --data.image_size 128 --data.num_workers 0 --data.eval_clips 1"
+rates="--data.batch_size 32 --data.clips_per_face 6 --data.image_size 128 --data.num_workers 0 --data.eval_clips 1"
 
 for set in "people $people" "london datamodules/studio/london"; do
     $suite prepare --data configs/data/photographs.yaml --data.root "${set#* }" --data.prepared "data/photographs/${set%% *}" --size 160
@@ -27,6 +27,6 @@ fit recover rffr_pretrain 100 "$faces" $scattered
 fit recover_blocks rffr_pretrain 10 "$faces" --model.weights runs/recover/checkpoints/best.ckpt $blocks
 fit recover_parts delocate_pretrain 10 "$faces" --model.weights runs/recover/checkpoints/best.ckpt
 fit recover_anywhere delocate_pretrain 10 "$faces" --model.weights runs/recover/checkpoints/best.ckpt --model.masking.among face
-rates="$rates --data.draws 60"  # as many steps
+rates="$rates --data.clips_per_face 60"  # as many steps
 fit recover_studio rffr_pretrain 100 "$studio" $scattered
 fit recover_blocks_studio rffr_pretrain 10 "$studio" --model.weights runs/recover_studio/checkpoints/best.ckpt $blocks

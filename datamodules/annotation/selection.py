@@ -55,7 +55,7 @@ def choose(
     faces: ScoredFaces,
     budget: int,
     strategy: Strategy = "active",
-    per_video: int = 2,
+    max_per_video: int = 2,
     channels: int = 10,
     channel_rule: ChannelRule = "max",
     seed: int = 0,
@@ -65,7 +65,7 @@ def choose(
     Args:
         budget: Fakes to choose, fewer where videos are too few.
         strategy: Most active on the channels that tell fakes best; at random; or nearest to being undecided.
-        per_video: Fakes of one video at most.
+        max_per_video: Fakes of one video at most.
         channels: Attention channels that the active choice ranks by.
         channel_rule: The largest of them, which finds what a single channel fires on; their mean, which nine others
             drown; or each in turn takes the face on which it is most active.
@@ -91,11 +91,11 @@ def choose(
         scores = np.empty(len(faces.names))
         scores[by_name] = np.random.default_rng(seed).random(len(by_name))
     orders = [sorted(fakes.tolist(), key=lambda i: (-side[i], faces.names[i])) for side in sides or [scores]]
-    return Chosen(rows=take_by_turns(orders, faces, budget, per_video, earlier), scores=scores, channels=used)
+    return Chosen(rows=take_by_turns(orders, faces, budget, max_per_video, earlier), scores=scores, channels=used)
 
 
 def take_by_turns(
-    orders: Sequence[Sequence[int]], faces: ScoredFaces, budget: int, per_video: int, earlier: Collection[str]
+    orders: Sequence[Sequence[int]], faces: ScoredFaces, budget: int, max_per_video: int, earlier: Collection[str]
 ) -> list[int]:
     """Rows from the beginning of each order in turn, none twice, and not too many of a video."""
     before = set(earlier)
@@ -105,7 +105,7 @@ def take_by_turns(
     while waiting and len(rows) < budget:
         order = waiting.pop(0)
         for i in order:
-            if faces.names[i] not in before and of_video[faces.videos[i]] < per_video:
+            if faces.names[i] not in before and of_video[faces.videos[i]] < max_per_video:
                 rows.append(i)
                 before.add(faces.names[i])
                 of_video[faces.videos[i]] += 1

@@ -88,7 +88,7 @@ class TrainSampler(DistributedSampler[Address]):
     def __init__(
         self,
         faces: Faces,
-        draws: int,
+        clips_per_face: int,
         batch: int,
         seed: int,
         balance: bool = True,
@@ -101,7 +101,7 @@ class TrainSampler(DistributedSampler[Address]):
         """
         Args:
             faces: Faces that may be drawn.
-            draws: Clips per face and epoch.
+            clips_per_face: Clips per face and epoch.
             batch: Samples per step on all ranks together; what does not fill a step is left out.
             seed: Seed of the draws and their order.
             balance: The rarer class gives more different clips, and the other is thinned to match.
@@ -110,7 +110,7 @@ class TrainSampler(DistributedSampler[Address]):
             weights: Weights of the sets.
         """
         super().__init__(faces, num_replicas=world_size, rank=rank, seed=seed)  # type: ignore[arg-type]
-        self.faces, self.draws, self.batch = faces, draws, batch
+        self.faces, self.clips_per_face, self.batch = faces, clips_per_face, batch
         self.balance, self.pairs, self.group_by_face = balance, pairs, group_by_face
         self.weights = np.array(weights, float)
         self.set_index = np.zeros(len(faces), np.int64) if faces.set_index is None else faces.set_index
@@ -140,14 +140,15 @@ class TrainSampler(DistributedSampler[Address]):
         """(F,) clips that each face of a set gives if there is no other set, 0 for all others."""
         if self.pairs:
             return np.array(
-                [min(self.draws, len(self.find_shared(i))) if mine[i] else 0 for i in range(len(mine))], np.int64
+                [min(self.clips_per_face, len(self.find_shared(i))) if mine[i] else 0 for i in range(len(mine))],
+                np.int64,
             )
         is_fake = self.faces.label == 1
         size = self.faces.size * mine
         members = np.array([(mine & ~is_fake).sum(), (mine & is_fake).sum()])
-        asked = np.full(2, self.draws)
+        asked = np.full(2, self.clips_per_face)
         if self.balance:
-            asked = -(-int(members.max()) * self.draws // np.maximum(members, 1))
+            asked = -(-int(members.max()) * self.clips_per_face // np.maximum(members, 1))
         count = np.minimum(size, asked[is_fake.astype(int)])
         totals = np.array([count[~is_fake].sum(), count[is_fake].sum()])
         if self.balance and totals.all():

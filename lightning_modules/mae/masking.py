@@ -114,8 +114,8 @@ class Parts(Masking):
         eyes: float = 28 / 196,
         nose: float = 40 / 196,
         lips: float = 16 / 196,
-        two: float = 0.15,
-        among: Literal["parts", "face", "all"] = "parts",
+        two_parts_probability: float = 0.15,
+        region: Literal["parts", "face", "all"] = "parts",
     ) -> None:
         """
         Args:
@@ -124,11 +124,12 @@ class Parts(Masking):
             nose: Share of cheeks and nose, which have more patches than that: testing hides them from the left and the
                 right, so that no pass hides more than training did.
             lips: Share of the lips, widened by a patch: unwidened, they are too easily recovered.
-            two: Probability of hiding two parts at once.
-            among: Region in which as many patches are hidden: in the part, anywhere on the face, or anywhere.
+            two_parts_probability: Probability of hiding two parts at once.
+            region: Region in which as many patches are hidden: in the part, anywhere on the face, or anywhere.
         """
-        self.needs_landmarks = among != "all"
-        self.shares, self.two, self.among = {"eyes": eyes, "nose": nose, "lips": lips}, two, among
+        self.needs_landmarks = region != "all"
+        self.shares, self.region = {"eyes": eyes, "nose": nose, "lips": lips}, region
+        self.two_parts_probability = two_parts_probability
 
     def budget(self, name: str, side: int) -> int:
         return max(1, round(self.shares[name] * side * side))
@@ -139,9 +140,9 @@ class Parts(Masking):
         Args:
             order: (B, N) in [0, 1], infinite for patches that are hidden already.
         """
-        if self.among == "all":
+        if self.region == "all":
             return order.argsort(dim=1, stable=True)
-        inside = face_parts.face(landmarks, side) if self.among == "face" else face_parts.parts(landmarks, side)[name]
+        inside = face_parts.face(landmarks, side) if self.region == "face" else face_parts.parts(landmarks, side)[name]
         place = torch.where(inside, order, 2 + face_parts.distance(inside, side))
         return place.masked_fill(order.isinf(), torch.inf).argsort(dim=1, stable=True)
 
@@ -149,7 +150,7 @@ class Parts(Masking):
         names = list(self.shares)
         first, second = torch.randperm(len(names), generator=generator)[:2].tolist()
         chosen = [names[first]]
-        if float(torch.rand((), generator=generator)) < self.two:
+        if float(torch.rand((), generator=generator)) < self.two_parts_probability:
             chosen.append(names[second])
         order = torch.rand(landmarks.shape[0], side * side, generator=generator).to(landmarks.device)
         out: list[Tensor] = []
@@ -164,7 +165,7 @@ class Parts(Masking):
         arbitrary = draw_fixed(torch.rand, 4, n).to(device)
         column = (torch.arange(n, device=device) % side).float() / side
         orders = {"eyes": [arbitrary[0]], "nose": [column, 1 - column], "lips": [arbitrary[1]]}
-        if self.among != "parts":
+        if self.region != "parts":
             orders["nose"] = [arbitrary[2], arbitrary[3]]
         return [
             self.rank(side, landmarks, name, order.expand(b, -1))[:, : self.budget(name, side)]

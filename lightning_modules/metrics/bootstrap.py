@@ -62,15 +62,15 @@ def columns(table: Mapping[str, NDArray[Any]]) -> tuple[Tensor, Tensor, Tensor, 
     return parts[0], parts[1], parts[2], parts[3]
 
 
-def videos(table: Mapping[str, NDArray[Any]], kinds: NDArray[np.str_], mean_of: Pooled) -> Videos:
+def videos(table: Mapping[str, NDArray[Any]], kinds: NDArray[np.str_], score_pooling: Pooled) -> Videos:
     """
     Args:
         table: Columns of a prediction table.
         kinds: Name of each row's manipulation.
-        mean_of: How frame scores are pooled into a video score.
+        score_pooling: How frame scores are pooled into a video score.
     """
     _, first = np.unique(table["video"].astype(str), return_index=True)
-    found = functional.pool_by_video(*columns(table), mean_of)
+    found = functional.pool_by_video(*columns(table), score_pooling)
     return Videos(score=found.score.numpy(), label=found.label.numpy(), method=kinds[first])
 
 

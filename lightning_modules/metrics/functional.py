@@ -179,16 +179,18 @@ def pool_by_frame(score: Tensor, label: Tensor, video: Tensor, frame: Tensor) ->
 
 
 @require_finite
-def pool_by_video(score: Tensor, label: Tensor, video: Tensor, frame: Tensor, mean_of: Pooled = "score") -> Scored:
+def pool_by_video(
+    score: Tensor, label: Tensor, video: Tensor, frame: Tensor, score_pooling: Pooled = "score"
+) -> Scored:
     """The mean over the frames of each video; of suspects, over all faces of all frames."""
-    frames = Scored(score, label, video) if mean_of == "suspects" else pool_by_frame(score, label, video, frame)
+    frames = Scored(score, label, video) if score_pooling == "suspects" else pool_by_frame(score, label, video, frame)
     ids, slot = torch.unique(frames.id, return_inverse=True)
-    values = log_odds(frames.score) if mean_of == "logit" else frames.score
+    values = log_odds(frames.score) if score_pooling == "logit" else frames.score
     chosen = torch.ones_like(values, dtype=torch.bool)
-    if mean_of == "suspects":
+    if score_pooling == "suspects":
         largest = values.new_zeros(len(ids)).scatter_reduce_(0, slot, values, "amax")
         chosen = (values > 0.5) | (largest[slot] <= 0.5)
     mean = values.new_zeros(len(ids)).scatter_reduce_(0, slot[chosen], values[chosen], "mean", include_self=False)
-    if mean_of == "logit":
+    if score_pooling == "logit":
         mean = mean.sigmoid()
     return Scored(mean, label.new_zeros(len(ids)).scatter_(0, slot, frames.label), ids)

@@ -16,7 +16,7 @@ from lightning_modules.mae.cache import ReconstructionCache
 from lightning_modules.mae.method import generator_of
 from lightning_modules.mae.network import MAE
 from lightning_modules.mae.reconstruction import GAIN, suspicion
-from lightning_modules.rffr.network import Branch, ConvolutionalBranch, RFFRNetwork, Sees
+from lightning_modules.rffr.network import Branch, ConvolutionalBranch, Inputs, RFFRNetwork
 from lightning_modules.trunks.weights import TrunkWeights
 from lightning_modules.weights import fill, read
 
@@ -33,8 +33,8 @@ class RFFR(Method):
         weights: Path | None = None,
         grid: Grid | None = None,
         passes: int | None = None,
-        sees: Sees = "both",
-        chance: float = 0.25,
+        inputs: Inputs = "both",
+        shown_probability: float = 0.25,
         cache: bool = False,
         compat: bool = False,
         **kwargs: Any,
@@ -51,9 +51,9 @@ class RFFR(Method):
             grid: Grid of the blocks.
             passes: In which all blocks are recovered; each block alone without it, which is as published. Fewer passes
                 hide several at once, for which the generator should have been trained.
-            sees: Inputs of the detector.
-            chance: Probability of each block to be shown in a training step; testing shows all. A convolutional branch
-                needs 1: its batch statistics of faces that are half blank are not those of whole ones.
+            inputs: Inputs of the detector.
+            shown_probability: Probability of each block to be shown in a training step; testing shows all. A
+                convolutional branch needs 1: its batch statistics of half blank faces are not those of whole ones.
             cache: Keep the residual of every face of training, which stays the same where faces are not augmented: 6
                 bytes a pixel.
             compat: Read-out as in released code: no class token, and the residual a patch to the right. Weights and
@@ -61,14 +61,15 @@ class RFFR(Method):
             **kwargs: See Method.
         """
         super().__init__(**kwargs)
-        if not 0 < chance <= 1:
-            raise UserError(f"chance {chance}: must be above 0 and at most 1")
+        if not 0 < shown_probability <= 1:
+            raise UserError(f"shown_probability {shown_probability}: must be above 0 and at most 1")
         self.network = RFFRNetwork(
-            branch, trunk_weights if weights is None else None, grid, generator, passes, sees, compat
+            branch, trunk_weights if weights is None else None, grid, generator, passes, inputs, compat
         )
-        if chance < 1 and self.network.is_convolutional:
-            raise UserError(f"chance {chance}: must be 1 with a convolutional branch, or its batch statistics mislead")
-        self.chance, self.generator_weights = chance, generator_weights
+        if shown_probability < 1 and self.network.is_convolutional:
+            rule = "must be 1 with a convolutional branch, or its batch statistics mislead"
+            raise UserError(f"shown_probability {shown_probability}: {rule}")
+        self.shown_probability, self.generator_weights = shown_probability, generator_weights
         self.kept = ReconstructionCache() if cache else None
         if weights is not None:
             state = read(weights)
@@ -99,7 +100,7 @@ class RFFR(Method):
 
     def draw_blocks(self, generator: Generator | None = None) -> Tensor:
         """(S,) blocks of a step of training, all of them where none was drawn."""
-        is_shown = torch.rand(len(self.network.blocks), generator=generator) < self.chance
+        is_shown = torch.rand(len(self.network.blocks), generator=generator) < self.shown_probability
         return (is_shown if is_shown.any() else ~is_shown).nonzero().flatten().to(self.device)
 
     def predict(self, batch: Batch) -> Prediction:

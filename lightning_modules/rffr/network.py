@@ -23,7 +23,7 @@ from lightning_modules.trunks.last_layer import compute_in_float32
 from lightning_modules.trunks.weights import TrunkWeights, create_trunk
 from lightning_modules.weights import Released
 
-Sees = Literal["both", "pixels", "residual"]
+Inputs = Literal["both", "pixels", "residual"]
 BRANCHES = ("pixels", "residual")
 
 
@@ -97,7 +97,7 @@ class RFFRNetwork(Released):
         grid: Grid | None = None,
         generator: MAE | None = None,
         passes: int | None = None,
-        sees: Sees = "both",
+        inputs: Inputs = "both",
         compat: bool = False,
     ) -> None:
         """Arguments as RFFR has them."""
@@ -106,7 +106,7 @@ class RFFRNetwork(Released):
         grid, self.compat = grid or Grid(), compat
         side, patch = self.generator.side, self.generator.patch
         check(grid, side)
-        seen = BRANCHES if sees == "both" else (sees,)
+        seen = BRANCHES if inputs == "both" else (inputs,)
         branches = {name: create_branch(branch, trunk_weights, side * patch, patch) for name in seen}
         self.is_convolutional = any(isinstance(one, ConvolutionalBranch) for one in branches.values())
         if compat and self.is_convolutional:

@@ -28,15 +28,15 @@ class Motion(nn.Module, ABC):
 
     needs_landmarks = True
 
-    def __init__(self, scale: float = 0.008, inside: bool = False) -> None:
+    def __init__(self, scale: float = 0.008, mesh_channel: bool = False) -> None:
         """
         Args:
             scale: Motion that becomes 1, over the distance of the eyes; about the deviation in real studio videos.
-            inside: Add a channel that is 1 within the mesh, so that a still face differs from no face.
+            mesh_channel: Add a channel that is 1 within the mesh, so that a still face differs from no face.
         """
         super().__init__()
-        self.scale, self.inside = scale, inside
-        self.channels = 3 if inside else 2
+        self.scale, self.mesh_channel = scale, mesh_channel
+        self.channels = 3 if mesh_channel else 2
 
     @abstractmethod
     def pixels(self, frames: Tensor, landmarks: Tensor) -> Tensor:
@@ -60,14 +60,14 @@ class MeshMotion(Motion):
 class FlowMotion(Motion):
     """Dense optical flow, OpenCV's DIS."""
 
-    def __init__(self, within: bool = True, **kwargs: Any) -> None:
+    def __init__(self, mesh_only: bool = True, **kwargs: Any) -> None:
         """
         Args:
-            within: Only where the mesh of landmarks is, so that the shape of the face tells as much as with it.
+            mesh_only: Only where the mesh of landmarks is, so that the shape of the face tells as much as with it.
             **kwargs: See Motion.
         """
         super().__init__(**kwargs)
-        self.within = within
+        self.mesh_only = mesh_only
 
     def pixels(self, frames: Tensor, landmarks: Tensor) -> Tensor:
         out = mesh_maps(landmarks, *frames.shape[-2:])
@@ -76,7 +76,7 @@ class FlowMotion(Motion):
         for clip, maps in zip(grey, out, strict=True):
             for t in range(len(maps)):
                 found = torch.from_numpy(flow.calc(clip[t], clip[t + 1], None)).permute(2, 0, 1)
-                maps[t, :2] = found.to(maps.device) * (maps[t, 2:] if self.within else 1)
+                maps[t, :2] = found.to(maps.device) * (maps[t, 2:] if self.mesh_only else 1)
         return out
 
 

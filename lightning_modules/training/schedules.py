@@ -64,20 +64,23 @@ class WarmUpAndCosine(LRScheduler):
 class TwoStages(LRScheduler):
     """Half a cosine down to a hundredth of lr, then another from a part of lr down to 0."""
 
-    def __init__(self, optimizer: Optimizer, first: int, second: int, restart_factor: float = 0.1) -> None:
+    def __init__(
+        self, optimizer: Optimizer, first_stage_epochs: int, second_stage_epochs: int, restart_factor: float = 0.1
+    ) -> None:
         """
         Args:
-            first: Epochs of the first stage.
-            second: Length of the second stage.
+            first_stage_epochs: Epochs of the first stage.
+            second_stage_epochs: Length of the second stage.
             restart_factor: Share of lr with which the second stage begins.
         """
-        self.first, self.second, self.restart_factor = first, second, restart_factor
+        self.first_stage_epochs, self.second_stage_epochs = first_stage_epochs, second_stage_epochs
+        self.restart_factor = restart_factor
         super().__init__(optimizer)
 
     def factor(self, epoch: int) -> float:
-        if epoch < self.first:
-            return 0.01 + 0.99 * (1 + math.cos(math.pi * epoch / self.first)) / 2
-        done = min(1.0, (epoch - self.first) / max(1, self.second))
+        if epoch < self.first_stage_epochs:
+            return 0.01 + 0.99 * (1 + math.cos(math.pi * epoch / self.first_stage_epochs)) / 2
+        done = min(1.0, (epoch - self.first_stage_epochs) / max(1, self.second_stage_epochs))
         return self.restart_factor * (1 + math.cos(math.pi * done)) / 2
 
     def get_lr(self) -> list[float | Tensor]:

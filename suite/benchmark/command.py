@@ -29,7 +29,7 @@ def benchmark(
     train: dict[str, DatasetSpec],
     test: dict[str, DatasetSpec],
     seeds: list[int] = [0],  # noqa: B006
-    change: Overrides = Overrides(),  # noqa: B008
+    overrides: Overrides = Overrides(),  # noqa: B008
     degradations: Degradations = Degradations(),  # noqa: B008
     min_coverage: float = 0.99,
     min_validation_auroc: float = 0.9,
@@ -47,7 +47,7 @@ def benchmark(
         train: Training sets.
         test: Test sets.
         seeds: Of the trainings.
-        change: Of the configs of all methods, for instance how long they train.
+        overrides: Of the configs of all methods, for instance how long they train.
         degradations: What else the test videos go through, before faces are looked for.
         min_coverage: Share of the videos of a test set that must have a face, or the test has failed; of what was
             degraded the share is only told.
@@ -64,7 +64,7 @@ def benchmark(
         train=train,
         test=test,
         seeds=seeds,
-        change=change,
+        overrides=overrides,
         degradations=degradations,
         min_coverage=min_coverage,
         min_validation_auroc=min_validation_auroc,

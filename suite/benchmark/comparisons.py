@@ -117,7 +117,7 @@ def compare(sweep: Sweep, rows: Sequence[Mapping[str, Any]], out: Path, where: P
             job = SweepJob(method=row["method"], train=row["train"], seed=row["seed"])
             runs[row["method"]].append(read_test_scores(job.test_folder(out, condition)))
         settings = sweep.data(condition, sweep.methods[methods[0]].preparation, out)
-        source = clusters(where / settings["data"]["init_args"]["prepared"])
+        source = clusters(where / settings["data"]["prepared"])
         for name, of in sets.items():
             one = select_shared(runs, source, name == UNSEEN)
             if one is not None:

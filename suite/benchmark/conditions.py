@@ -33,11 +33,11 @@ class Preparation:
 
     Args:
         config: Files as 'prepare' takes them, in their order; the data set in them is passed over.
-        change: What is changed of them, for instance its size and margin.
+        overrides: What is changed of them, for instance its size and margin.
     """
 
     config: list[Path] = field(default_factory=list)
-    change: Overrides = field(default_factory=Overrides)
+    overrides: Overrides = field(default_factory=Overrides)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "config", [file.absolute() for file in self.config])

@@ -27,19 +27,19 @@ class MethodSpec:
 
     Args:
         config: Files as 'fit' takes them, in their order.
-        change: What is changed of them, as a config has it.
+        overrides: What is changed of them, as a config has it.
         checkpoint: Tested as it is, once, without a training.
         trained: Without it, and without a checkpoint, what the configs make is tested once: converted weights, or masks
             that look at nothing.
-        after: Method that is trained before on the same data; its best weights are this one's generator.
+        generator_from: Method that is trained before on the same data; its best weights are this one's generator.
         preparation: What is added to the folder of prepared faces of each data set: a method may want another margin.
     """
 
     config: list[Path]
-    change: Overrides = field(default_factory=Overrides)
+    overrides: Overrides = field(default_factory=Overrides)
     checkpoint: Path | None = None
     trained: bool = True
-    after: str | None = None
+    generator_from: str | None = None
     preparation: str = ""
 
     @property
@@ -61,12 +61,12 @@ class DatasetSpec:
 
     Args:
         data: File of configs/data.
-        change: What is changed of its arguments, for instance its methods.
+        overrides: What is changed of its arguments, for instance its methods.
         attributes: A CSV file with a column video or identity and one for each attribute, whose groups are compared.
     """
 
     data: Path
-    change: Overrides = field(default_factory=Overrides)
+    overrides: Overrides = field(default_factory=Overrides)
     attributes: Path | None = None
 
     def __post_init__(self) -> None:
@@ -79,15 +79,14 @@ class DatasetSpec:
 
     def settings(self, preparation: str = "") -> dict[str, Any]:
         found = yaml.safe_load(self.data.read_text())
-        given = found.get("init_args", {}) if isinstance(found, dict) else {}
-        arguments = NOT_SAID | given | dict(self.change)
+        arguments = NOT_SAID | (found if isinstance(found, dict) else {}) | dict(self.overrides)
         sets = [dict(one) for one in arguments["sets"] or [arguments]]
         if not all(one.get("prepared") for one in sets):
-            raise UserError(f"{self.data}: must have class_path, and init_args with 'prepared', or 'sets' with it")
+            raise UserError(f"{self.data}: must have 'prepared', or 'sets' with it")
         for one in sets:
             one["prepared"] = str(one["prepared"]) + preparation
         arguments = arguments | {"sets": sets} if arguments["sets"] else sets[0]
-        return {"data": found | {"init_args": arguments}}
+        return {"data": arguments}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +95,7 @@ class Sweep:
     train: Mapping[str, DatasetSpec]
     test: Mapping[str, DatasetSpec]
     seeds: list[int]
-    change: Mapping[str, Any]
+    overrides: Mapping[str, Any]
     degradations: Degradations = field(default_factory=Degradations)
     min_coverage: float = 0.99
     min_validation_auroc: float = LIMIT  # video AUROC that a training must reach on its own validation
@@ -115,10 +114,12 @@ class Sweep:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"seeds {self.seeds}: must be different numbers, at least one")
         for name, entrant in self.methods.items():
-            if entrant.after is not None and entrant.after not in self.methods:
-                raise UserError(f"methods, {name}: after {entrant.after!r}, which is not among them")
-            if entrant.after == name or (entrant.after and self.methods[entrant.after].after):
-                raise UserError(f"methods, {name}: after {entrant.after!r}, which must not wait for another")
+            if (first := entrant.generator_from) is not None:
+                about = f"methods, {name}: generator_from {first!r}, which"
+                if first not in self.methods:
+                    raise UserError(f"{about} is not among them")
+                if first == name or self.methods[first].generator_from:
+                    raise UserError(f"{about} must not wait for another")
             if self.degradations.kinds and entrant.preparation not in self.degradations.prepare:
                 known = ", ".join(map(repr, self.degradations.prepare)) or "none"
                 raise UserError(
@@ -127,9 +128,9 @@ class Sweep:
         for domain in (*self.train.values(), *self.test.values()):
             domain.settings()
         for name, domain in self.test.items():
-            if domain.settings()["data"]["init_args"]["sets"]:
+            if domain.settings()["data"]["sets"]:
                 raise UserError(f"test, {name}: sets: give each data set a test of its own")
-            if domain.change.get("methods") is not None:
+            if domain.overrides.get("methods") is not None:
                 raise UserError(f"test, {name}: methods: a test sees all forgeries; results.parquet has a row for each")
 
     def text(self) -> str:
@@ -156,12 +157,12 @@ class Sweep:
             return found
         place = condition.place(out)
         copy = {"root": str(place), "index": "datamodules.datasets.table.index"}
-        return merge(found, {"data": {"init_args": {**copy, "prepared": str(place / f"prepared{preparation}")}}})
+        return merge(found, {"data": {**copy, "prepared": str(place / f"prepared{preparation}")}})
 
     @property
     def prerequisites(self) -> set[str]:
         """Methods that others wait for."""
-        return {entrant.after for entrant in self.methods.values() if entrant.after is not None}
+        return {entrant.generator_from for entrant in self.methods.values() if entrant.generator_from is not None}
 
     def jobs(self) -> Iterator[SweepJob]:
         """All trainings, those that others wait for first."""
@@ -177,7 +178,7 @@ class Sweep:
         """What a training changes of the method's configs."""
         entrant = self.methods[job.method]
         learnt = self.train[job.train].settings(entrant.preparation) if entrant.is_trained_here else {}
-        found = merge(learnt, self.change, entrant.change)
+        found = merge(learnt, self.overrides, entrant.overrides)
         if (generator := self.generator(job, out)) is not None:
             found = merge(found, {"model": {"init_args": {"generator_weights": str(generator)}}})
         return merge(found, {"seed_everything": job.seed, "run": str(job.run(out))}, self.wandb_settings(job, out))
@@ -196,11 +197,11 @@ class Sweep:
 
     def generator(self, job: SweepJob, out: Path) -> Path | None:
         """Weights of the first stage."""
-        after = self.methods[job.method].after
-        if after is None:
+        first = self.methods[job.method].generator_from
+        if first is None:
             return None
-        before = SweepJob(method=after, train=job.train, seed=job.seed).run(out)
-        return self.methods[after].checkpoint or before / "checkpoints/best.ckpt"
+        run = SweepJob(method=first, train=job.train, seed=job.seed).run(out)
+        return self.methods[first].checkpoint or run / "checkpoints/best.ckpt"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -99,7 +99,7 @@ def degrade_test_set(sweep: Sweep, condition: Condition, out: Path, where: Path)
         for preparation in sorted({entrant.preparation for entrant in sweep.methods.values()}):
             asked, folder = sweep.degradations.prepare[preparation], place / f"prepared{preparation}"
             # faces that are not found any more are what coverage says
-            settings = merge(asked.change, sweep.data(condition, preparation, out), alone, {"max_skipped": 1.0})
+            settings = merge(asked.overrides, sweep.data(condition, preparation, out), alone, {"max_skipped": 1.0})
             Command("prepare", folder, asked.config, settings, [], folder / "manifest.csv").go(where)
     except (Stopped, UserError, OSError) as error:
         return Failure(job=None, test=condition, reason=str(error))
@@ -131,7 +131,7 @@ def run_job(sweep: Sweep, job: SweepJob, out: Path, where: Path, lost: set[Condi
         test = Command("test", place, entrant.config, tested, weights, place / "predictions.parquet")
         try:
             test.go(where)
-            prepared = where / tested["data"]["init_args"]["prepared"]
+            prepared = where / tested["data"]["prepared"]
             found = rows_of(job, condition, place, prepared, {"train": fit.seconds(), "test": test.seconds()})
             share = found[0]["coverage"]
             if condition.kind is None and share is not None and share < sweep.min_coverage:

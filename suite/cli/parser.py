@@ -12,14 +12,16 @@ from typing import Any, NoReturn
 
 from jsonargparse import ActionConfigFile, ArgumentParser
 
-from suite.cli.data_file import ConfigFile, to_config_options
+from suite.cli.config_file import ConfigFile, to_config_options
 from suite.cli.suggest import suggest, suggest_file
 
 CLASS = re.compile(r"Problem with given class_path '([\w.]+)'")
 OPTION = re.compile(
     r"(?:Option|Key|Group key) '([\w.-]+)' is not (?:accepted|expected)|does not accept option '([\w.-]+)'"
 )
-FILE = re.compile(r"(?:File does not exist: '|Expected a path but )([^']+?)(?:'| either not accessible)")
+FILE = re.compile(
+    r"(?:File does not exist: '|Expected a path but |Unable to load config \")([^'\"]+?)(?:'|\"| either not accessible)"
+)
 ARGUMENT = re.compile(r"[Uu]nrecognized arguments: --([\w.-]+)")
 KEY = re.compile(r'Parser key "([^"]+)"')
 

@@ -71,7 +71,7 @@ def pool_scores(trained: Trained, scores: Sequence[Score]) -> float:
     values = torch.tensor([one.score for one in scores], dtype=torch.float64)
     nothing = torch.zeros(len(scores), dtype=torch.long)
     frames = torch.tensor([one.frame for one in scores])
-    return float(functional.pool_by_video(values, nothing, nothing, frames, trained.method.mean_of).score)
+    return float(functional.pool_by_video(values, nothing, nothing, frames, trained.method.score_pooling).score)
 
 
 def judge_face(

@@ -107,7 +107,7 @@ def card(trained: Trained, test: Test | None, more: dict[str, Any], min_validati
         method=trained.method,
         parameters=sum(p.numel() for p in trained.method.parameters()),
         contract=trained.contract,
-        pooling=POOLING[trained.method.mean_of],
+        pooling=POOLING[trained.method.score_pooling],
         contract_hash=digest(trained.contract),
         metrics=metrics,
         own_validation=own.describe(min_validation_auroc),
@@ -175,7 +175,7 @@ def export(
             "thresholds": trained.write_points(),
             "calibration": trained.calibration and trained.calibration._asdict(),
         }
-        about |= {"mean_of": trained.method.mean_of, "trained_on": trained.trained_on, "seen": trained.seen}
+        about |= {"score_pooling": trained.method.score_pooling, "trained_on": trained.trained_on, "seen": trained.seen}
         about |= {"weights": trained.digest}
         about |= {"apart": more["apart"], "milliseconds": more["latencies"], "machine": more["machine"]}
         write_text(out / "model.json", json.dumps(about, indent=1) + "\n")

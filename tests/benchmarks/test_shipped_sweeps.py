@@ -10,9 +10,9 @@ import yaml
 
 from datamodules.runtime.errors import UserError
 from suite.__main__ import main
-from suite.benchmark.overrides import merge
 from suite.benchmark.plan import Sweep
 from tests.conftest import ROOT
+from tests.fixtures.configs import read_config
 
 SHIPPED = sorted((ROOT / "benchmarks").rglob("*.yaml"))
 BEFORE = [f"runs/recover_{name}/checkpoints/best.ckpt" for name in ("blocks", "parts", "anywhere", "blocks_studio")]
@@ -41,14 +41,14 @@ def test_a_benchmark_that_is_shipped_can_be_played(
     for cell in made.jobs():
         entrant = made.methods[cell.method]
         names = {file.stem for file in entrant.config}
-        assert (entrant.after is not None) == bool(names & {"rffr", "delocate"})
+        assert (entrant.generator_from is not None) == bool(names & {"rffr", "delocate"})
         settings = made.settings(cell, Path("out"))
         if entrant.is_trained_here:
-            data = settings["data"]["init_args"]
+            data = settings["data"]
             assert data["prepared"].startswith("data/")
             assert (data["methods"] == []) == bool(names & {"rffr_pretrain", "delocate_pretrain"})  # real faces alone
-            whole = merge(*(yaml.safe_load(file.read_text()) for file in entrant.config[:1]))
-            if isinstance(whole["data"], dict) and "synthesis" in whole["data"]["init_args"]:
+            whole = read_config(entrant.config[0])
+            if "synthesis" in whole["data"]:
                 assert data["methods"] is None  # likewise
         if cell.method not in tried:
             tried.add(cell.method)
@@ -58,6 +58,6 @@ def test_a_benchmark_that_is_shipped_can_be_played(
                 main(["fit" if entrant.is_trained_here else "test", *files, "--print_config"])
             assert ended.value.code in (0, None), capsys.readouterr().err
     for condition in made.conditions():
-        data = made.data(condition, "", Path("out"))["data"]["init_args"]
+        data = made.data(condition, "", Path("out"))["data"]
         assert data["methods"] is None
         assert data["prepared"].startswith("data/" if condition.kind is None else "out/degraded/")

@@ -22,7 +22,9 @@ from tests.fixtures.asking import arguments, losses
 
 def asking(prepared: Path, budget: int = 6) -> FaceData:
     oracle = DatasetMasks(budget)
-    return FaceData(prepared=prepared, batch_size=8, num_workers=0, draws=2, oracle=oracle, annotated_per_batch=4)
+    return FaceData(
+        prepared=prepared, batch_size=8, num_workers=0, clips_per_face=2, oracle=oracle, annotated_per_batch=4
+    )
 
 
 def fakes(data: FaceData, count: int, start: int = 0) -> list[RequestedFace]:
@@ -34,7 +36,7 @@ def fakes(data: FaceData, count: int, start: int = 0) -> list[RequestedFace]:
 
 
 def test_training_and_validation_know_no_mask_of_a_fake(prepared: Path) -> None:
-    data, plain = asking(prepared), FaceData(prepared=prepared, batch_size=8, num_workers=0, draws=2)
+    data, plain = asking(prepared), FaceData(prepared=prepared, batch_size=8, num_workers=0, clips_per_face=2)
     for name in ("train_dataloader", "val_dataloader"):
         hidden = list(getattr(data, name)())
         shown = list(getattr(plain, name)())
@@ -154,7 +156,7 @@ def test_masks_are_asked_for_in_rounds_and_a_resumed_training_knows_those_of_its
     run, drawn = tmp_path / "run", tmp_path / "drawn"
     drawn.mkdir()
     oracle = ["--data.oracle", "datamodules.annotation.oracle.DrawnMasks", "--data.oracle.folder", str(drawn)]
-    rounds = "{after: 2, frames: 4, rounds: 2, epochs_between_rounds: 1}"
+    rounds = "{first_stage_epochs: 2, frames: 4, rounds: 2, epochs_between_rounds: 1}"
     asked = f"[{{class_path: callbacks.ask_for_masks.AskForMasks, init_args: {rounds}}}]"
     command = arguments(prepared, run, *oracle, "--data.oracle.budget", "5", "--trainer.callbacks", asked)
     mask = np.zeros((64, 64), np.uint8)
@@ -176,7 +178,7 @@ def test_masks_are_asked_for_in_rounds_and_a_resumed_training_knows_those_of_its
 
 
 def test_averaged_weights_are_kept_with_the_threshold_that_validation_found(prepared: Path, tmp_path: Path) -> None:
-    asked = "{class_path: callbacks.ask_for_masks.AskForMasks, init_args: {after: 2, frames: 2}}"
+    asked = "{class_path: callbacks.ask_for_masks.AskForMasks, init_args: {first_stage_epochs: 2, frames: 2}}"
     average = "{class_path: callbacks.ema.EMA, init_args: {decay: 0.9}}"
     command = arguments(prepared, tmp_path / "run", "--data.oracle.budget", "3", "--trainer.max_epochs", "3")
     main([*command, "--trainer.callbacks", f"[{asked}, {average}]"])

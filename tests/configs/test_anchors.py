@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import timm
 import torch
-import yaml
 
 from datamodules.runtime.errors import UserError
 from lightning_modules.classifier import Classifier
@@ -17,19 +16,20 @@ from lightning_modules.rffr.method import RFFR
 from lightning_modules.rffr.network import RFFRNetwork
 from lightning_modules.trunks.weights import TrunkWeights
 from tests.conftest import ROOT
+from tests.fixtures.configs import read_config
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 NAMES = ("backbone", "trunk", "branch", "encoder")
 
 
 def settings(config: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((ROOT / f"configs/{config}.yaml").read_text())["model"]["init_args"]
+    found: dict[str, Any] = read_config(ROOT / f"configs/{config}.yaml")["model"]["init_args"]
     return found
 
 
 def network(config: Path) -> str | None:
     """Name of the pretrained network, of those that have one."""
-    given = (yaml.safe_load(config.read_text()).get("model") or {}).get("init_args", {})
+    given = (read_config(config).get("model") or {}).get("init_args", {})
     if given.get("trunk_weights") != "hub":
         return None
     if config.stem == "rffr":

@@ -46,7 +46,7 @@ def same(a: list[Batch], b: list[Batch]) -> None:
 
 
 def make(prepared: Path, **changes: Any) -> FaceData:
-    options: dict[str, Any] = {"batch_size": 4, "num_workers": 0, "draws": 2, "eval_clips": 8}
+    options: dict[str, Any] = {"batch_size": 4, "num_workers": 0, "clips_per_face": 2, "eval_clips": 8}
     return FaceData(prepared=prepared, **options | changes)
 
 
@@ -66,7 +66,7 @@ def test_a_batch_is_uint8_and_typed(data: FaceData) -> None:
 
 
 def test_training_may_be_kept_to_a_few_evenly_spaced_frames(prepared: Path) -> None:
-    data = make(prepared, train_clips=3, draws=8)
+    data = make(prepared, train_clips=3, clips_per_face=8)
     drawn: dict[str, set[int]] = {}
     for batch in data.train_dataloader():
         for video, number in zip(batch.video, batch.numbers[:, 0].tolist(), strict=True):
@@ -100,8 +100,8 @@ def test_two_or_four_workers_change_nothing(prepared: Path) -> None:
 
 
 def test_workers_that_decode_videos_change_nothing(studio: Path, prepared: Path) -> None:
-    alone = make(prepared, root=studio, frame_source="videos", draws=1, clip=3)
-    helped = make(prepared, root=studio, frame_source="videos", draws=1, clip=3, num_workers=2)
+    alone = make(prepared, root=studio, frame_source="videos", clips_per_face=1, clip=3)
+    helped = make(prepared, root=studio, frame_source="videos", clips_per_face=1, clip=3, num_workers=2)
     same(batches(alone.train_dataloader()), batches(helped.train_dataloader()))
 
 

@@ -193,7 +193,7 @@ def fit(data: FaceData, folder: Path, epochs: int = 1) -> Classifier:
 @pytest.fixture(scope="module")
 def averaged(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("averaged")
-    fit(FaceData(prepared=prepared, batch_size=8, num_workers=0, draws=2, eval_clips=4), folder)
+    fit(FaceData(prepared=prepared, batch_size=8, num_workers=0, clips_per_face=2, eval_clips=4), folder)
     return folder / "one.ckpt"
 
 
@@ -235,7 +235,9 @@ def test_every_second_face_is_as_augmented_and_a_synthesis_forges_them(prepared:
 
 
 def test_forgeries_of_a_synthesis_are_known_too(prepared: Path, tmp_path: Path) -> None:
-    data = FaceData(prepared=prepared, batch_size=4, num_workers=0, draws=1, eval_clips=2, synthesis=SelfBlend(size=64))
+    data = FaceData(
+        prepared=prepared, batch_size=4, num_workers=0, clips_per_face=1, eval_clips=2, synthesis=SelfBlend(size=64)
+    )
     seen: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any, Literal
 
 import pytest
 import torch
-import yaml
 from jsonargparse import ArgumentParser
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from torch.utils.data import DataLoader
@@ -22,6 +20,7 @@ from datamodules.synthesis.self_blend import SelfBlend
 from lightning_modules.base import Method
 from suite.__main__ import main
 from tests.conftest import ROOT
+from tests.fixtures.configs import lay_over, read_config
 
 IsLearnt = Callable[[list[dict[str, float]], dict[str, float]], bool]  # of the losses of all steps, and of validation
 SIDE = 64
@@ -94,28 +93,15 @@ CASES = {
         steps=30,
         epochs=2,
         limits={"latent": 0.05},
-        change={"size": SIDE, "first": 1},
+        change={"size": SIDE, "first_stage_epochs": 1},
     ),
 }
 
 
-def laid_over(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """As the command line lays one config over another: another class brings its own arguments."""
-    out = dict(copy.deepcopy(before))
-    for key, value in after.items():
-        old = out.get(key)
-        is_same = isinstance(old, Mapping) and isinstance(value, Mapping)
-        is_same = is_same and value.get("class_path", old.get("class_path")) == old.get("class_path")  # type: ignore[union-attr]
-        out[key] = laid_over(old, value) if is_same else copy.deepcopy(value)  # type: ignore[arg-type]
-    return out
-
-
 def build(configs: list[str], change: Mapping[str, Any]) -> Method:
     """The method of the model section of these configs."""
-    section: dict[str, Any] = {}
-    for name in configs:
-        section = laid_over(section, yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text())["model"])
-    section = laid_over(section, {"init_args": {**CONSTANT, **change}})
+    section = read_config(*(ROOT / f"configs/{name}.yaml" for name in configs))["model"]
+    section = lay_over(section, {"init_args": {**CONSTANT, **change}})
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(Method, "model")
     torch.manual_seed(0)

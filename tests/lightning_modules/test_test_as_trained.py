@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 from jsonargparse import ArgumentParser
 from pytorch_lightning import Trainer
 from torch import Tensor, nn
@@ -18,8 +17,8 @@ from datamodules.synthesis import self_blend
 from lightning_modules.base import Method
 from lightning_modules.classifier import Classifier
 from lightning_modules.laa_net.method import LAANet
-from suite.benchmark.overrides import merge
 from tests.conftest import ROOT
+from tests.fixtures.configs import read_config
 
 SIDE = 96
 
@@ -28,9 +27,9 @@ def with_synthesis() -> list[tuple[str, ...]]:
     """Every config that has one, alone and with its overlay for the studio."""
     names = []
     for path in sorted((ROOT / "configs").glob("*.yaml")):
-        data = yaml.safe_load(path.read_text()).get("data")
+        data = read_config(path).get("data")
         # a mixture hands its framing to syntheses that are among the others (see synthesis/test_mixture.py)
-        if isinstance(data, dict) and data.get("init_args", {}).get("synthesis") and path.stem != "detector":
+        if isinstance(data, dict) and data.get("synthesis") and path.stem != "detector":
             overlay = "laa_net" if path.stem.startswith("laa_net") else "classifier_sbi"
             names += [(path.stem,), (path.stem, f"studio/scratch/{overlay}")]
     return names
@@ -45,18 +44,18 @@ PLAIN = {
 
 def built(names: tuple[str, ...], prepared: Path) -> tuple[Method, FaceData]:
     """As the configs say, but small, and with nothing that changes colours or sharpness."""
-    config = merge(*(yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text()) for name in names))
-    model, data = config["model"]["init_args"], config["data"]["init_args"]
+    config = read_config(*(ROOT / f"configs/{name}.yaml" for name in names))
+    model, data = config["model"]["init_args"], config["data"]
     model |= {"trunk_weights": None, "rho": 0.0, "optimizer": None, "scheduler": None}
     del model["optimizer"], model["scheduler"]
     if "LAANet" in config["model"]["class_path"]:
-        model |= {"trunk": "test_efficientnet", "padding_of": None, "size": SIDE}
+        model |= {"trunk": "test_efficientnet", "padding_side": None, "size": SIDE}
     else:
         model |= {"backbone": "test_efficientnet"}
     kind = data["synthesis"]["class_path"].rpartition(".")[2]
     data["synthesis"]["init_args"] |= PLAIN[kind] | {"size": SIDE}
     data |= {"prepared": str(prepared), "compression": "c23", "image_size": SIDE, "batch_size": 16, "num_workers": 0}
-    data |= {"root": None, "index": None, "draws": 16, "eval_clips": 8}  # all that are stored
+    data |= {"root": None, "index": None, "clips_per_face": 16, "eval_clips": 8}  # all that are stored
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(Method, "model")
     parser.add_subclass_arguments(FaceData, "data")

@@ -61,7 +61,7 @@ def mirror_if(mirrored: bool, inputs: Tensor) -> Tensor:
     return inputs.flip(-1) if mirrored else inputs
 
 
-def laa_net(keys: Keys, padding_of: int | None = NATIVE, factor: float = 1.0) -> LAANetwork:
+def laa_net(keys: Keys, padding_side: int | None = NATIVE, factor: float = 1.0) -> LAANetwork:
     """
     Args:
         factor: Of tensors of two dimensions and more: under 1 the deep arrays forget what the image was.
@@ -69,7 +69,7 @@ def laa_net(keys: Keys, padding_of: int | None = NATIVE, factor: float = 1.0) ->
     aliased = {n: ALIASED + n.removeprefix(ALIAS) if n.startswith(ALIAS) else n for n in keys}
     state = {name: torch.from_numpy(fill(aliased[name], tuple(shape))) for name, shape in keys.items()}
     state = {name: factor * value if value.ndim >= 2 else value for name, value in state.items()}
-    network = LAANetwork(padding_of=padding_of).double().eval()
+    network = LAANetwork(padding_side=padding_side).double().eval()
     network.load_state_dict(convert_reference(state))
     return network
 

@@ -20,7 +20,7 @@ def config(prepared: Path, visitors: Path, tmp_path_factory: pytest.TempPathFact
     """A data set of two, as a file."""
     sets = [{"prepared": str(prepared)}, {"prepared": str(visitors), "weight": 2, "name": "guests"}]
     path = tmp_path_factory.mktemp("sets") / "two.yaml"
-    path.write_text(yaml.safe_dump({"class_path": "datamodules.face_data.FaceData", "init_args": {"sets": sets}}))
+    path.write_text(yaml.safe_dump({"sets": sets}))
     return path
 
 
@@ -105,7 +105,7 @@ def test_a_verb_for_one_data_set_refuses_several(verb: str, config: Path, capsys
 
 
 def test_a_mistyped_key_of_a_set_is_named(tmp_path: Path, prepared: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    content = {"data": {"init_args": {"sets": [{"prepared": str(prepared), "wieght": 2}]}}}
+    content = {"data": {"sets": [{"prepared": str(prepared), "wieght": 2}]}}
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(SystemExit) as stop:
         main(["fit", "--config", str(ROOT / "configs/classifier.yaml"), "--config", str(tmp_path / "c.yaml")])

@@ -23,7 +23,7 @@ def some(all_faces: Faces, *names: int) -> Faces:
 
 
 def train(epoch: int = 0, **changes: Any) -> list[Address]:
-    options: dict[str, Any] = {"draws": 4, "batch": 8, "seed": 0} | changes
+    options: dict[str, Any] = {"clips_per_face": 4, "batch": 8, "seed": 0} | changes
     sampler = TrainSampler(options.pop("faces", faces()), **options)
     sampler.set_epoch(epoch)
     drawn = list(sampler)
@@ -114,7 +114,7 @@ def test_even_spacing_rounds_halves_up_and_takes_the_middle_where_one_is_asked_f
 
 def test_videos_draw_apart_in_the_same_epoch() -> None:
     frames: dict[int, set[int]] = {}
-    for address in train(draws=8, balance=False):
+    for address in train(clips_per_face=8, balance=False):
         frames.setdefault(address.face, set()).update(address.numbers)
     assert len({frozenset(numbers) for numbers in frames.values()}) == len(frames) == 16
 

@@ -46,7 +46,7 @@ def faces(*sets: tuple[int, int, int]) -> Faces:
 
 
 def train(all_faces: Faces, weights: list[float], epoch: int = 0, **changes: Any) -> list[Address]:
-    options: dict[str, Any] = {"draws": 4, "batch": 2, "seed": 0, "weights": weights} | changes
+    options: dict[str, Any] = {"clips_per_face": 4, "batch": 2, "seed": 0, "weights": weights} | changes
     sampler = TrainSampler(all_faces, **options)
     sampler.set_epoch(epoch)
     return list(sampler)
@@ -89,7 +89,7 @@ def test_a_face_is_drawn_again_only_once_all_its_clips_were() -> None:
 
 def test_the_order_of_a_second_pass_over_a_face_is_another_one() -> None:
     one = faces((1, 0, 8), (16, 0, 8))
-    sampler = TrainSampler(one, draws=8, batch=1, seed=0, balance=False, weights=[1, 1])
+    sampler = TrainSampler(one, clips_per_face=8, batch=1, seed=0, balance=False, weights=[1, 1])
     passes = [[next(sampler.draw(0, n)).numbers[0] for n in range(8 * k, 8 * k + 8)] for k in range(2)]
     assert sorted(passes[0]) == sorted(passes[1]) == list(range(8))
     assert passes[0] != passes[1]
@@ -112,7 +112,7 @@ def test_two_ranks_take_the_steps_of_one_over_several_sets() -> None:
 
 
 def several(*sets: PreparedSet, **changes: Any) -> FaceData:
-    options: dict[str, Any] = {"batch_size": 8, "num_workers": 0, "draws": 2, "eval_clips": 2}
+    options: dict[str, Any] = {"batch_size": 8, "num_workers": 0, "clips_per_face": 2, "eval_clips": 2}
     return FaceData(sets=list(sets), **options | changes)
 
 

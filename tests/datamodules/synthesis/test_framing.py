@@ -65,7 +65,7 @@ def test_what_is_left_of_a_crop_is_stretched_to_a_square_without_bars() -> None:
 
 
 def test_training_draws_what_is_cut_off_and_testing_takes_the_middle() -> None:
-    framing = Framing(cut=(0.05, 0.15), equal=False)
+    framing = Framing(cut=(0.05, 0.15), equal_sides=False)
     torch.manual_seed(0)
     drawn = torch.tensor([framing.draw(200, 200) for _ in range(500)]).float()
     top, left, height, width = drawn.unbind(1)
@@ -81,7 +81,7 @@ def test_training_draws_what_is_cut_off_and_testing_takes_the_middle() -> None:
 
 
 def test_what_face_x_ray_keeps_lies_below_the_middle() -> None:
-    assert Framing(cut=(0.0946, 0.0946), down=0.0946).middle(317, 317) == (60, 30, 257, 257)
+    assert Framing(cut=(0.0946, 0.0946), shift_down=0.0946).middle(317, 317) == (60, 30, 257, 257)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,10 @@ def test_what_face_x_ray_keeps_lies_below_the_middle() -> None:
     [
         ({"cut": (0.2, 0.1)}, r"framing\.cut 0\.2, 0\.1: must rise, from 0 on, to less than a half"),
         ({"cut": (0.1, 0.5)}, r"framing\.cut 0\.1, 0\.5: must rise"),
-        ({"cut": (0.1, 0.1), "down": 0.2}, r"framing\.down 0\.2: must not be more than the least cut, 0\.1"),
+        (
+            {"cut": (0.1, 0.1), "shift_down": 0.2},
+            r"framing\.shift_down 0\.2: must not be more than the least cut, 0\.1",
+        ),
     ],
 )
 def test_a_framing_that_leaves_nothing_or_leaves_the_crop_is_refused(options: dict[str, Any], reason: str) -> None:

@@ -27,7 +27,13 @@ from lightning_modules.laa_net.method import LAANet
 def mixed(prepared: Path, visitors: Path, synthesis: Synthesis, **changes: Any) -> FaceData:
     """The fakes are of the visitors alone."""
     sets = [PreparedSet(prepared=prepared, methods=[]), PreparedSet(prepared=visitors, methods=["Swap"])]
-    options: dict[str, Any] = {"batch_size": 8, "num_workers": 0, "draws": 2, "eval_clips": 2, "true_fakes": 0.25}
+    options: dict[str, Any] = {
+        "batch_size": 8,
+        "num_workers": 0,
+        "clips_per_face": 2,
+        "eval_clips": 2,
+        "true_fakes": 0.25,
+    }
     return FaceData(sets=sets, synthesis=synthesis, **options | changes)
 
 

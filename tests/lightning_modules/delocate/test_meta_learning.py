@@ -23,7 +23,7 @@ from tests.fixtures.tiny_delocate import tiny
 
 @pytest.fixture(scope="module")
 def batch(prepared: Path) -> Batch:
-    data = FaceData(prepared=prepared, batch_size=16, draws=2, num_workers=0)
+    data = FaceData(prepared=prepared, batch_size=16, clips_per_face=2, num_workers=0)
     return data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
 
 

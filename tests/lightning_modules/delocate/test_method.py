@@ -23,7 +23,7 @@ from tests.fixtures.tiny_delocate import tiny
 
 @pytest.fixture(scope="module")
 def batch(prepared: Path) -> Batch:
-    data = FaceData(prepared=prepared, batch_size=16, draws=2, num_workers=0)
+    data = FaceData(prepared=prepared, batch_size=16, clips_per_face=2, num_workers=0)
     return data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
 
 
@@ -155,7 +155,7 @@ def arguments(prepared: Path, run: Path, weights: Path, *options: str) -> list[s
     overlay = ["--config", "configs/delocate.yaml", "--config", "configs/studio/scratch/delocate.yaml"]
     small = ["--data.prepared", str(prepared), "--model.generator.size", "64", "--data.image_size", "64"]
     small += ["--model.generator_weights", str(weights), "--data.batch_size", "8", "--data.num_workers", "0"]
-    small += ["--data.eval_clips", "2", "--data.draws", "1", "--trainer.max_epochs", "1", "--run", str(run)]
+    small += ["--data.eval_clips", "2", "--data.clips_per_face", "1", "--trainer.max_epochs", "1", "--run", str(run)]
     return ["fit", *overlay, *small, "--trainer.accelerator", "cpu", *options]
 
 
@@ -164,7 +164,16 @@ def stage_one(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("recover") / "run"
     overlay = ["--config", "configs/delocate_pretrain.yaml", "--config", "configs/studio/scratch/mae.yaml"]
     small = ["--data.prepared", str(prepared), "--model.generator.size", "64", "--data.image_size", "64"]
-    small += ["--data.batch_size", "8", "--data.num_workers", "0", "--data.draws", "2", "--data.eval_clips", "2"]
+    small += [
+        "--data.batch_size",
+        "8",
+        "--data.num_workers",
+        "0",
+        "--data.clips_per_face",
+        "2",
+        "--data.eval_clips",
+        "2",
+    ]
     small += ["--trainer.max_epochs", "1", "--trainer.check_val_every_n_epoch", "1", "--trainer.accelerator", "cpu"]
     main(["fit", *overlay, *small, "--run", str(run)])
     return run / "checkpoints/best.ckpt"

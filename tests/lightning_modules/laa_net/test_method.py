@@ -58,7 +58,7 @@ class Brightness(LAANet):
 
 def test_the_table_of_a_run_gives_the_figures_that_testing_gave(prepared: Path, tmp_path: Path) -> None:
     data = FaceData(prepared=prepared, batch_size=8, num_workers=0, eval_clips=3)
-    model = Brightness(trunk="test_efficientnet", padding_of=None, size=64)
+    model = Brightness(trunk="test_efficientnet", padding_side=None, size=64)
     # far from it all scores are 0 or 1, and the mean of a video's logits scores as that of its probabilities
     model.middle = float(torch.cat([batch.frames for batch in data.test_dataloader()]).float().mean() / 255)
     plain: dict[str, Any] = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False}
@@ -66,7 +66,7 @@ def test_the_table_of_a_run_gives_the_figures_that_testing_gave(prepared: Path, 
         model, data, verbose=False
     )
     run = read_run(tmp_path)
-    assert run.about["mean_of"] == "logit"
+    assert run.about["score_pooling"] == "logit"
     again = videos(run)
     brier = float(functional.brier(torch.from_numpy(again.score), torch.from_numpy(again.label)))
     assert brier == pytest.approx(metrics["test/video_brier"], abs=1e-6)
@@ -113,7 +113,7 @@ def test_an_official_checkpoint_is_renamed_and_another_refused(
 
 def test_converted_weights_are_tested_without_a_checkpoint(prepared: Path, tmp_path: Path) -> None:
     trunk = "tf_efficientnet_b0.ap_in1k"  # a smaller one that normalizes alike
-    torch.save(LAANetwork(trunk, padding_of=None).state_dict(), tmp_path / "x.pth.ours.pt")
+    torch.save(LAANetwork(trunk, padding_side=None).state_dict(), tmp_path / "x.pth.ours.pt")
     config = ["--config", str(ROOT / "configs/laa_net.yaml"), "--config"]
     config += [str(ROOT / "configs/studio/scratch/laa_net.yaml"), "--model.weights", str(tmp_path / "x.pth.ours.pt")]
     where = ["--data.prepared", str(prepared), "--run", str(tmp_path / "run"), "--data.num_workers", "0"]

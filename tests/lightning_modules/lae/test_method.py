@@ -87,9 +87,9 @@ def test_the_latent_loss_is_zero_at_its_targets_and_the_same_with_halves_and_lab
     assert torch.equal(prediction.logit > 0, forged > real)
 
 
-@pytest.mark.parametrize("form", ["square", "outside_mass", "outside_evidence"])
-def test_attention_trains_the_first_layer_and_no_image_without_a_mask(form: Any) -> None:
-    model, one = tiny(form=form, attention=1.0), batch()
+@pytest.mark.parametrize("attention_form", ["square", "outside_mass", "outside_evidence"])
+def test_attention_trains_the_first_layer_and_no_image_without_a_mask(attention_form: Any) -> None:
+    model, one = tiny(attention_form=attention_form, attention=1.0), batch()
     loss = model.losses(model.predict(one), one)["attention"]
     loss.backward()
     assert model.encoder.trunk[0].weight.grad.abs().max() > 0  # type: ignore[index]
@@ -103,18 +103,20 @@ def test_attention_trains_the_first_layer_and_no_image_without_a_mask(form: Any)
 
 
 def test_the_first_stage_has_no_attention() -> None:
-    model, one = tiny(first=3), batch()
+    model, one = tiny(first_stage_epochs=3), batch()
     assert "attention" not in model.losses(model.predict(one), one)
 
 
-@pytest.mark.parametrize("form", ["square", "outside_mass", "outside_evidence"])
-def test_the_gradient_of_attention_is_that_of_finite_differences(form: Any) -> None:
+@pytest.mark.parametrize("attention_form", ["square", "outside_mass", "outside_evidence"])
+def test_the_gradient_of_attention_is_that_of_finite_differences(attention_form: Any) -> None:
     torch.manual_seed(3)
     features, weight, latent = (torch.rand(s, dtype=torch.float64) for s in ((2, 5, 8, 8), (4, 5), (2, 4)))
     weight = weight - 0.3
     mask = (torch.rand(2, 8, 8) < 0.3).double()
     given = [t.requires_grad_() for t in (features, weight, latent)]
-    assert torch.autograd.gradcheck(lambda f, w, z: attention_loss(f, w, z, mask, form), given, eps=1e-6, rtol=1e-4)
+    assert torch.autograd.gradcheck(
+        lambda f, w, z: attention_loss(f, w, z, mask, attention_form), given, eps=1e-6, rtol=1e-4
+    )
 
 
 def test_a_map_with_no_evidence_costs_its_mask_and_has_no_gradient() -> None:
@@ -130,7 +132,7 @@ def test_a_map_with_no_evidence_costs_its_mask_and_has_no_gradient() -> None:
 
 
 def test_sixteen_images_are_learnt_by_heart_with_attention_inside_their_masks() -> None:
-    model, one = tiny(attention=3.0, form="outside_mass"), batch(16)
+    model, one = tiny(attention=3.0, attention_form="outside_mass"), batch(16)
     optimizer = torch.optim.Adam(model.parameters(), 2e-3)
     for _ in range(400):
         optimizer.zero_grad()
@@ -160,7 +162,7 @@ def test_rows_that_only_bring_masks_change_nothing_else() -> None:
 
 
 def test_a_discriminator_is_trained_against_the_decoder(tmp_path: Path) -> None:
-    model, one = tiny(adversarial=0.01, first=9), batch(16)
+    model, one = tiny(adversarial=0.01, first_stage_epochs=9), batch(16)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     quiet: dict[str, Any] = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
     trainer = Trainer(max_steps=4, accelerator="cpu", enable_model_summary=False, **quiet)
@@ -188,9 +190,9 @@ def test_testing_is_the_same_every_time_and_weights_travel(tmp_path: Path) -> No
         assert torch.equal(getattr(model(one.frames), field), getattr(other(one.frames), field))
 
 
-@pytest.mark.parametrize("decodes", ["all", "half"])
-def test_what_is_decoded_is_as_large_as_what_was_shown(decodes: Any) -> None:
-    model, one = tiny(decodes=decodes), batch()
+@pytest.mark.parametrize("decoded_units", ["all", "half"])
+def test_what_is_decoded_is_as_large_as_what_was_shown(decoded_units: Any) -> None:
+    model, one = tiny(decoded_units=decoded_units), batch()
     assert model(one.frames).decoded.shape == (8, 3, 64, 64)
     assert LAE().decoder(torch.rand(1, 128)).shape == (1, 3, 256, 256)
     assert LAE().encoder(torch.rand(1, 3, 256, 256)).features.shape == (1, 512, 16, 16)
@@ -254,9 +256,9 @@ def test_channels_take_turns_and_a_later_round_takes_others() -> None:
     later = choose(faces, 8, channels=4, channel_rule="turns", earlier=[faces.names[i] for i in first.rows])
     assert len(set(first.rows + later.rows)) == 16
     twice = ScoredFaces(names=faces.names, videos=["a"] * 200, label=faces.label, logit=faces.logit)
-    asked = choose(twice, 8, "random", per_video=3)
+    asked = choose(twice, 8, "random", max_per_video=3)
     assert len(asked.rows) == 3
-    assert not choose(twice, 8, "random", per_video=3, earlier=[twice.names[i] for i in asked.rows]).rows
+    assert not choose(twice, 8, "random", max_per_video=3, earlier=[twice.names[i] for i in asked.rows]).rows
 
 
 def test_one_video_cannot_eat_the_budget_and_the_undecided_come_first() -> None:
@@ -264,7 +266,7 @@ def test_one_video_cannot_eat_the_budget_and_the_undecided_come_first() -> None:
     logit = rng.normal(0, 1, 40)
     names = [f"{i:02d}" for i in range(40)]
     faces = ScoredFaces(names=names, videos=[n[0] for n in names], label=np.ones(40, np.int64), logit=logit)
-    chosen = choose(faces, 12, "uncertainty", per_video=2)
+    chosen = choose(faces, 12, "uncertainty", max_per_video=2)
     assert len(chosen.rows) == 8  # four videos
     assert chosen.rows[0] == int(np.abs(logit).argmin())
     with pytest.raises(UserError, match="take 'uncertainty' or 'random'"):

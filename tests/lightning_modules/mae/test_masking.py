@@ -70,7 +70,7 @@ def test_drawn_blocks_look_like_those_of_testing(passes: int, seed: int) -> None
 
 @pytest.mark.parametrize(
     "masking",
-    [Blocks(), Blocks(passes=4), Scattered(0.75), Scattered(0.2), Parts(), Parts(among="face"), Parts(among="all")],
+    [Blocks(), Blocks(passes=4), Scattered(0.75), Scattered(0.2), Parts(), Parts(region="face"), Parts(region="all")],
 )
 def test_draws_follow_the_generator_and_passes_need_none(masking: Masking) -> None:
     points = faces()
@@ -112,13 +112,13 @@ def test_no_patch_is_in_two_parts_and_parts_follow_the_face() -> None:
 
 
 def test_every_pass_hides_as_many_patches_as_training_did() -> None:
-    parts = Parts(two=0.0)
+    parts = Parts(two_parts_probability=0.0)
     passes = parts.passes(SIDE, faces())
     assert sorted(ids.shape[1] for ids in passes) == [16, 28, 40, 40]
     assert {parts.draw(SIDE, faces(), seeded(i)).shape[1] for i in range(20)} == {16, 28, 40}
-    assert {Parts(two=1.0).draw(SIDE, faces(), seeded(i)).shape[1] for i in range(20)} == {44, 56, 68}
-    for among in ("face", "all"):
-        assert sorted(ids.shape[1] for ids in Parts(among=among).passes(SIDE, faces())) == [16, 28, 40, 40]
+    assert {Parts(two_parts_probability=1.0).draw(SIDE, faces(), seeded(i)).shape[1] for i in range(20)} == {44, 56, 68}
+    for region in ("face", "all"):
+        assert sorted(ids.shape[1] for ids in Parts(region=region).passes(SIDE, faces())) == [16, 28, 40, 40]
 
 
 def test_a_part_is_hidden_before_its_neighbours_and_the_nose_from_both_sides() -> None:

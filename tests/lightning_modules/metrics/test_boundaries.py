@@ -49,7 +49,7 @@ def test_the_map_of_laa_net_is_measured_against_the_boundary_alone(data: FaceDat
     batch = replace(batch, has_mask=torch.ones_like(batch.has_mask), label=torch.arange(len(batch)) % 2)
     batch.mask[batch.label == 0] = 0
     batch.mask[batch.label == 1, ..., 20:50, 20:44] = 1
-    model = Perfect(trunk="test_efficientnet", padding_of=None, size=64)
+    model = Perfect(trunk="test_efficientnet", padding_side=None, size=64)
     model.evaluate("test", batch)
     values = model.create_metrics(model.pixels, "test").compute()
     assert not [id for id in values if id.startswith("pixel_")]
@@ -64,7 +64,7 @@ def test_the_map_of_laa_net_is_measured_against_the_boundary_alone(data: FaceDat
 def test_the_true_boundary_is_the_same_in_every_precision(data: FaceData) -> None:
     batch = data.on_after_batch_transfer(next(iter(data.test_dataloader())), 0)
     batch.mask[..., 20:50, 17:44] = 1
-    model = LAANet(trunk="test_efficientnet", padding_of=None, size=64)
+    model = LAANet(trunk="test_efficientnet", padding_side=None, size=64)
     with torch.autocast("cpu", torch.bfloat16):
         found = model.map_target(batch)
     assert (found == model.map_target(batch)).all()

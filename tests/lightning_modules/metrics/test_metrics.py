@@ -114,7 +114,7 @@ def test_the_mean_of_logits_lets_a_sure_frame_weigh_more() -> None:
     )
     assert sure.score.tolist() == pytest.approx([0.5], abs=0.01)  # and a frame that is quite sure is not infinitely so
     # two videos whose order depends on it, through the metric
-    metrics = score_metrics(None, mean_of="logit")
+    metrics = score_metrics(None, score_pooling="logit")
     metrics.update(
         torch.tensor([0.9999, 0.2, 0.7, 0.7]),
         torch.tensor([1, 1, 0, 0]),

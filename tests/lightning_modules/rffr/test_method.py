@@ -31,7 +31,7 @@ for name, value in {"width": 32, "depth": 1, "heads": 2}.items():
 
 @pytest.fixture(scope="module")
 def batch(prepared: Path) -> Batch:
-    data = FaceData(prepared=prepared, batch_size=8, draws=2, num_workers=0)
+    data = FaceData(prepared=prepared, batch_size=8, clips_per_face=2, num_workers=0)
     return data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
 
 
@@ -130,7 +130,16 @@ def fit(prepared: Path, run: Path, *options: str) -> list[str]:
     arguments = ["fit", "--config", "configs/rffr.yaml", *SIZE, "--data.prepared", str(prepared)]
     arguments += ["--model.branch", "test_vit", "--model.trunk_weights", "null", "--data.image_size", "64"]
     arguments += ["--model.grid", "{patches: 8, block: 1, border: 2}", "--data.methods", "null", "--run", str(run)]
-    arguments += ["--data.batch_size", "4", "--data.num_workers", "0", "--data.eval_clips", "2", "--data.draws", "2"]
+    arguments += [
+        "--data.batch_size",
+        "4",
+        "--data.num_workers",
+        "0",
+        "--data.eval_clips",
+        "2",
+        "--data.clips_per_face",
+        "2",
+    ]
     return [*arguments, "--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", *options]
 
 
@@ -213,13 +222,13 @@ def test_a_residual_that_is_kept_is_the_one_that_would_be_made_again(batch: Batc
     )
 
 
-@pytest.mark.parametrize("sees", ["pixels", "residual"])
-def test_one_branch_alone_sees_only_its_own(batch: Batch, sees: Any) -> None:
-    model = tiny(sees=sees).eval()
+@pytest.mark.parametrize("inputs", ["pixels", "residual"])
+def test_one_branch_alone_sees_only_its_own(batch: Batch, inputs: Any) -> None:
+    model = tiny(inputs=inputs).eval()
     logit = model.predict(batch).logit
     with torch.no_grad():
         model.network.generator.decoder_pred.bias.add_(1.0)
-    assert torch.equal(model.predict(batch).logit, logit) is (sees == "pixels")
+    assert torch.equal(model.predict(batch).logit, logit) is (inputs == "pixels")
 
 
 def test_half_precision_moves_no_probability_by_half_a_hundredth(batch: Batch) -> None:
@@ -233,7 +242,7 @@ def test_half_precision_moves_no_probability_by_half_a_hundredth(batch: Batch) -
 
 def test_a_detector_learns_a_few_faces_by_heart(batch: Batch) -> None:
     torch.manual_seed(0)
-    model = tiny(optimizer=lambda params: torch.optim.Adam(params, lr=1e-4), chance=1.0)
+    model = tiny(optimizer=lambda params: torch.optim.Adam(params, lr=1e-4), shown_probability=1.0)
     optimizer = model.configure_optimizers()
     losses: list[float] = []
     while len(losses) < 10 or (len(losses) < 80 and sum(losses[-5:]) >= 0.3 * sum(losses[:5])):

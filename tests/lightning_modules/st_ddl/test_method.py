@@ -34,7 +34,7 @@ def batch(studio: Path, prepared: Path) -> Batch:
         clip=4,
         image_size=64,
         batch_size=8,
-        draws=2,
+        clips_per_face=2,
         num_workers=0,
     )
     return data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
@@ -110,7 +110,7 @@ def test_stills_are_refused(batch: Batch) -> None:
 
 
 def test_a_mirror_image_moves_the_other_way(batch: Batch) -> None:
-    motion = MeshMotion(inside=True)
+    motion = MeshMotion(mesh_channel=True)
     before = motion(batch.frames, batch.landmarks)
     nothing: dict[str, float] = dict.fromkeys(("affine", "colour", "blur", "noise", "rescale", "jpeg"), 0.0)
     copy = batch.map(torch.Tensor.clone)
@@ -168,7 +168,16 @@ def test_a_test_writes_a_video_of_its_clips(studio: Path, prepared: Path, tmp_pa
 def test_two_processes_train_on_clips(studio: Path, prepared: Path, tmp_path: Path) -> None:
     files = [word for name in ("st_ddl", "studio/scratch/st_ddl") for word in ("--config", f"configs/{name}.yaml")]
     small = ["--data.root", str(studio), "--data.prepared", str(prepared), "--data.image_size", "64"]
-    small += ["--model.trunk", "test_resnet", "--model.width", "64", "--data.num_workers", "0", "--data.draws", "1"]
+    small += [
+        "--model.trunk",
+        "test_resnet",
+        "--model.width",
+        "64",
+        "--data.num_workers",
+        "0",
+        "--data.clips_per_face",
+        "1",
+    ]
     small += ["--data.batch_size", "4", "--data.eval_clips", "2", "--trainer.max_epochs", "1"]
     small += ["--trainer.accelerator", "cpu"]
     done = suite("fit", *files, *small, "--run", str(tmp_path / "run"), ranks=2)

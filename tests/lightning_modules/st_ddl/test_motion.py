@@ -167,7 +167,7 @@ def clips(seed: int = 0, count: int = 3, length: int = 4, side: int = SIDE) -> t
     return torch.rand(count, length, 3, side, side, generator=torch.Generator().manual_seed(seed)), points
 
 
-@pytest.mark.parametrize("motion", [MeshMotion(), MeshMotion(inside=True), FlowMotion(), NoMotion()])
+@pytest.mark.parametrize("motion", [MeshMotion(), MeshMotion(mesh_channel=True), FlowMotion(), NoMotion()])
 def test_no_clip_knows_of_another(motion: MeshMotion) -> None:
     frames, points = clips()
     together = motion(frames, points)
@@ -179,8 +179,8 @@ def test_no_clip_knows_of_another(motion: MeshMotion) -> None:
 
 def test_a_face_twice_as_large_that_moves_twice_as_far_has_the_same_field() -> None:
     frames, points = clips()
-    small = MeshMotion(inside=True)(frames, points)
-    large = MeshMotion(inside=True)(torch.rand(3, 4, 3, 2 * SIDE, 2 * SIDE), 2 * points)
+    small = MeshMotion(mesh_channel=True)(frames, points)
+    large = MeshMotion(mesh_channel=True)(torch.rand(3, 4, 3, 2 * SIDE, 2 * SIDE), 2 * points)
     both = (small[:, :, 2] == 1) & (large[:, :, 2, ::2, ::2] == 1)
     difference = (large[:, :, :2, ::2, ::2] - small[:, :, :2]).abs().amax(2)[both]
     assert float(difference.quantile(0.99)) < 1e-3
@@ -207,7 +207,7 @@ def test_where_the_mesh_is_folded_the_last_triangle_is_seen() -> None:
 def test_a_face_that_moves_is_seen_where_it_was_in_units_of_its_eyes() -> None:
     here = face()
     points = torch.stack([here, here + torch.tensor([3.0, -2.0])])[None]
-    [[(right, down, inside)]] = MeshMotion(scale=0.02, inside=True)(torch.zeros(1, 2, 3, SIDE, SIDE), points)
+    [[(right, down, inside)]] = MeshMotion(scale=0.02, mesh_channel=True)(torch.zeros(1, 2, 3, SIDE, SIDE), points)
     apart = 0.02 * float((here[36] - here[45]).norm())
     assert torch.equal(inside == 1, field(here, here)[1])
     torch.testing.assert_close(right, 3 / apart * inside, rtol=1e-4, atol=1e-4)
@@ -228,6 +228,6 @@ def test_flow_follows_a_image_that_shifts() -> None:
     frames = torch.from_numpy(np.stack([image, shifted]))[None, :, None].expand(1, 2, 3, SIDE, SIDE)
     points = face()[None, None].expand(1, 2, 68, 2)
     motion = FlowMotion(scale=1.0)(frames, points) * float((points[0, 0, 36] - points[0, 0, 45]).norm())
-    inside = MeshMotion(inside=True)(frames, points)[0, 0, 2] == 1
+    inside = MeshMotion(mesh_channel=True)(frames, points)[0, 0, 2] == 1
     assert float(motion[0, 0, 0][inside].median()) == pytest.approx(2, abs=0.2)
     assert not motion[0, 0, :, ~inside].any()

@@ -21,7 +21,7 @@ from lightning_modules.mae.network import MAE
 from lightning_modules.st_ddl.method import STDDL
 
 TORCH = nn.BatchNorm2d(1).momentum
-SMALL: dict[str, Any] = {"trunk": "test_efficientnet", "padding_of": None, "size": 32}
+SMALL: dict[str, Any] = {"trunk": "test_efficientnet", "padding_side": None, "size": 32}
 
 
 def momenta(module: nn.Module) -> set[float | None]:

@@ -104,7 +104,7 @@ def face(b: int, side: int = 128) -> Batch:
 def blended(one: Batch, is_gpu: bool, seeds: list[int] | None, **options: Any) -> Batch:
     torch.manual_seed(1)
     synthesis = SelfBlend(size=192, **options)
-    synthesis.framing = Framing(cut=(0.02, 0.09), equal=False)
+    synthesis.framing = Framing(cut=(0.02, 0.09), equal_sides=False)
     (synthesis.train if seeds is None else synthesis.eval)()
     one = replace(one, frames=one.frames.clone(), landmarks=one.landmarks.clone())
     with pytest.MonkeyPatch.context() as patch:
@@ -157,7 +157,7 @@ def test_blocks_lose_what_a_jpeg_file_loses(subsampling: Subsampling, quality: i
 
 def test_a_step_of_laa_net_with_two_passes_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda _: False)  # does not know the meta device
-    model = LAANet(trunk="test_efficientnet", padding_of=None, size=192, rho=0.05).train()
+    model = LAANet(trunk="test_efficientnet", padding_side=None, size=192, rho=0.05).train()
     one = face(2).to("meta")
     made = SelfBlend(size=192)(one)
     model.to("meta")

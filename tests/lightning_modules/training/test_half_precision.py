@@ -39,7 +39,7 @@ METHODS: dict[str, Callable[[], Method]] = {
     "ViT, pooled": lambda: Classifier("test_vit2"),
     "convolution as head": lambda: Classifier("dla34"),
     "localizer": lambda: Localizer(backbone="test_efficientnet"),
-    "LAA-Net": lambda: LAANet("test_efficientnet", padding_of=None, size=64),
+    "LAA-Net": lambda: LAANet("test_efficientnet", padding_side=None, size=64),
     "ST-DDL": lambda: STDDL("test_resnet", width=64),
     "RFFR": lambda: RFFR("test_vit", generator=mae(), grid=GRID),
     "Delocate": lambda: Delocate(mae(), encoder="test_resnet", widths=[64, 48, 32, 24], mapping_width=16),

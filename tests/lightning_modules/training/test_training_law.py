@@ -168,7 +168,7 @@ def test_the_learning_rates_are_those_of_the_specification() -> None:
 
 def test_the_trunk_waits_for_its_epoch_but_its_statistics_do_not(prepared: Path) -> None:
     torch.manual_seed(0)
-    model = LAANet(trunk="test_efficientnet", padding_of=None, size=64, freeze_epochs=1, rho=0.05)
+    model = LAANet(trunk="test_efficientnet", padding_side=None, size=64, freeze_epochs=1, rho=0.05)
     trunk = model.network.trunk
     states: list[dict[str, Tensor]] = []
 
@@ -177,7 +177,9 @@ def test_the_trunk_waits_for_its_epoch_but_its_statistics_do_not(prepared: Path)
 
     note()
     model.on_train_epoch_end = note  # type: ignore[method-assign]
-    data = FaceData(prepared=prepared, batch_size=4, num_workers=0, draws=2, image_size=64, synthesis=SelfBlend())
+    data = FaceData(
+        prepared=prepared, batch_size=4, num_workers=0, clips_per_face=2, image_size=64, synthesis=SelfBlend()
+    )
     options: dict[str, Any] = {"use_distributed_sampler": False, "limit_val_batches": 0, "limit_train_batches": 2}
     Trainer(accelerator="cpu", max_epochs=2, **QUIET, **options).fit(model, datamodule=data)
     parameters = dict(trunk.named_parameters())
@@ -187,7 +189,7 @@ def test_the_trunk_waits_for_its_epoch_but_its_statistics_do_not(prepared: Path)
 
 
 def test_a_training_without_blended_masks_is_refused(prepared: Path) -> None:
-    model = LAANet(trunk="test_efficientnet", padding_of=None, size=64)
+    model = LAANet(trunk="test_efficientnet", padding_side=None, size=64)
     with pytest.raises(UserError, match="learns from the soft edge of blended masks"):
         Trainer(accelerator="cpu", **QUIET).fit(model, datamodule=FaceData(prepared=prepared, num_workers=0))
 
@@ -214,7 +216,9 @@ def test_a_warm_up_rises_in_a_line_and_falls_along_a_cosine() -> None:
 
 
 def test_the_second_stage_begins_at_a_tenth() -> None:
-    schedule = TwoStages(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0), first=10, second=4)
+    schedule = TwoStages(
+        torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0), first_stage_epochs=10, second_stage_epochs=4
+    )
     rates = [schedule.factor(epoch) for epoch in range(15)]
     assert rates[0] == 1
     assert rates[5] == pytest.approx(0.505)

@@ -47,9 +47,9 @@ def test_the_read_out_of_released_code_is_refused_of_a_convolutional_branch() ->
 
 def test_a_convolutional_branch_is_trained_on_all_that_it_is_tested_on() -> None:
     made: dict[str, Any] = {"generator": MAE(64, 8, 32, 1, 1, 32, 1, 1), "grid": Grid(patches=8, block=2, border=0)}
-    with pytest.raises(UserError, match=r"chance 0\.25: must be 1 with a convolutional branch"):
+    with pytest.raises(UserError, match=r"shown_probability 0\.25: must be 1 with a convolutional branch"):
         RFFR("test_resnet", **made)
-    assert RFFR("test_resnet", chance=1.0, **made).network.is_convolutional
+    assert RFFR("test_resnet", shown_probability=1.0, **made).network.is_convolutional
     assert not RFFR("test_vit", **made).network.is_convolutional
 
 
@@ -67,9 +67,9 @@ def test_a_trunk_of_a_finer_stride_gives_attention_more_places() -> None:
 
 
 def test_the_momentum_of_a_trunk_can_be_chosen() -> None:
-    model = LAANet(trunk="test_efficientnet", padding_of=None, size=64, momentum=0.3)
+    model = LAANet(trunk="test_efficientnet", padding_side=None, size=64, momentum=0.3)
     norms = [m for m in model.network.trunk.modules() if isinstance(m, nn.BatchNorm2d)]
     assert {m.momentum for m in norms} == {0.3}
     for wrong in (0.0, 1.5):
         with pytest.raises(UserError, match=rf"momentum {wrong:g}: must be above 0 and at most 1"):
-            LAANet(trunk="test_efficientnet", padding_of=None, size=64, momentum=wrong)
+            LAANet(trunk="test_efficientnet", padding_side=None, size=64, momentum=wrong)

@@ -22,13 +22,13 @@ STUDIO = DatasetSpec(data=ROOT / "configs/data/studio.yaml")
 def plain(**changes: Any) -> Sweep:
     entrant = MethodSpec(config=[ROOT / "configs/classifier.yaml"])
     settings: dict[str, Any] = {"methods": {"a": entrant}, "train": {"t": STUDIO}, "test": {"s": STUDIO}}
-    return Sweep(**{**settings, "seeds": [0], "change": {}} | changes)
+    return Sweep(**{**settings, "seeds": [0], "overrides": {}} | changes)
 
 
 def test_what_one_data_set_says_is_not_left_over_for_another() -> None:
     celeb = DatasetSpec(data=ROOT / "configs/data/celeb_df_v2.yaml")
-    studio = DatasetSpec(data=ROOT / "configs/data/studio.yaml", change=Overrides({"methods": ["Swap"]}))
-    both = merge(studio.settings(), celeb.settings())["data"]["init_args"]
+    studio = DatasetSpec(data=ROOT / "configs/data/studio.yaml", overrides=Overrides({"methods": ["Swap"]}))
+    both = merge(studio.settings(), celeb.settings())["data"]
     assert both["compression"] is None
     assert both["methods"] is None
     assert both["root"] == "data/Celeb-DF-v2"
@@ -37,24 +37,22 @@ def test_what_one_data_set_says_is_not_left_over_for_another() -> None:
 def test_a_training_may_be_on_several_sets_each_prepared_as_the_method_wants_it(tmp_path: Path) -> None:
     sets: list[dict[str, Any]] = [{"prepared": "data/a", "methods": ["Swap"]}, {"prepared": "data/b", "weight": 2.0}]
     data = tmp_path / "two.yaml"
-    data.write_text(yaml.safe_dump({"class_path": "datamodules.face_data.FaceData", "init_args": {"sets": sets}}))
+    data.write_text(yaml.safe_dump({"sets": sets}))
     two = DatasetSpec(data=data)
-    found = merge(STUDIO.settings(), two.settings("_m15"))["data"]["init_args"]
+    found = merge(STUDIO.settings(), two.settings("_m15"))["data"]
     assert found["sets"] == [sets[0] | {"prepared": "data/a_m15"}, sets[1] | {"prepared": "data/b_m15"}]
     assert {found[name] for name in ("prepared", "root", "index", "compression")} == {None}
-    assert merge(two.settings(), STUDIO.settings())["data"]["init_args"]["sets"] is None
+    assert merge(two.settings(), STUDIO.settings())["data"]["sets"] is None
     with pytest.raises(UserError, match="test, t: sets: give each data set a test of its own"):
         plain(test={"t": two})
-    data.write_text(
-        yaml.safe_dump({"class_path": "datamodules.face_data.FaceData", "init_args": {"sets": [{"root": "x"}]}})
-    )
-    with pytest.raises(UserError, match="with 'prepared', or 'sets' with it"):
+    data.write_text(yaml.safe_dump({"sets": [{"root": "x"}]}))
+    with pytest.raises(UserError, match="must have 'prepared', or 'sets' with it"):
         two.settings()
 
 
 def test_a_first_stage_is_trained_before_those_that_wait_for_it() -> None:
     entrant = MethodSpec(config=[ROOT / "configs/classifier.yaml"])
-    methods = {"late": MethodSpec(config=entrant.config, after="early"), "early": entrant, "other": entrant}
+    methods = {"late": MethodSpec(config=entrant.config, generator_from="early"), "early": entrant, "other": entrant}
     made = plain(methods=methods, seeds=[3, 4])
     order = [job.method for job in made.jobs()]
     assert order == ["early", "early", "late", "late", "other", "other"]
@@ -77,8 +75,14 @@ def test_what_is_not_trained_is_tested_once_as_its_configs_make_it() -> None:
         ({"seeds": []}, r"seeds \[\]"),
         ({"train": {}}, "train: there must be at least one"),
         ({"test": {"../x": STUDIO}}, r"test: '\.\./x' cannot be the name of a folder"),
-        ({"methods": {"a": MethodSpec(config=[], after="b")}}, "methods, a: after 'b', which is not among them"),
-        ({"methods": {"a": MethodSpec(config=[], after="a")}}, "methods, a: after 'a', which must not wait"),
+        (
+            {"methods": {"a": MethodSpec(config=[], generator_from="b")}},
+            "methods, a: generator_from 'b', which is not among them",
+        ),
+        (
+            {"methods": {"a": MethodSpec(config=[], generator_from="a")}},
+            "methods, a: generator_from 'a', which must not wait",
+        ),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused(changes: dict[str, Any], reason: str) -> None:
@@ -95,7 +99,7 @@ def test_a_file_that_is_not_there_is_refused_before_anything_is_trained(tmp_path
         with pytest.raises(UserError, match=r"none\.yaml: no such file"):
             make()
     (tmp_path / "odd.yaml").write_text("a: 1")
-    with pytest.raises(UserError, match=r"odd\.yaml: must have class_path, and init_args"):
+    with pytest.raises(UserError, match=r"odd\.yaml: must have 'prepared', or 'sets' with it"):
         plain(train={"odd": DatasetSpec(data=tmp_path / "odd.yaml")})
 
 
@@ -104,13 +108,13 @@ def test_a_method_may_want_other_faces_and_a_first_stage_may_be_given(tmp_path: 
     config = [ROOT / "configs/classifier.yaml"]
     methods = {
         "early": MethodSpec(config=config, checkpoint=tmp_path / "given.ckpt"),
-        "late": MethodSpec(config=config, after="early", preparation="_wide"),
+        "late": MethodSpec(config=config, generator_from="early", preparation="_wide"),
     }
     made = plain(methods=methods, seeds=[0, 1])
     assert [str(job) for job in made.jobs()] == ["early", *(f"late, trained on t, seed {n}" for n in (0, 1))]
     settings = made.settings(SweepJob(method="late", train="t", seed=1), Path("/out"))
     assert settings["model"]["init_args"]["generator_weights"] == str(tmp_path / "given.ckpt")
-    assert settings["data"]["init_args"]["prepared"] == "data/studio/prepared_wide"
+    assert settings["data"]["prepared"] == "data/studio/prepared_wide"
 
 
 def test_degradations_that_cannot_be_are_refused() -> None:
@@ -123,7 +127,9 @@ def test_degradations_that_cannot_be_are_refused() -> None:
 
 def test_a_test_set_cannot_leave_forgeries_out() -> None:
     with pytest.raises(UserError, match="test, s: methods: a test sees all forgeries"):
-        plain(test={"s": DatasetSpec(data=ROOT / "configs/data/studio.yaml", change=Overrides({"methods": ["Swap"]}))})
+        plain(
+            test={"s": DatasetSpec(data=ROOT / "configs/data/studio.yaml", overrides=Overrides({"methods": ["Swap"]}))}
+        )
 
 
 def test_the_matrix_has_means_of_seeds_intervals_of_one_and_failures() -> None:

@@ -29,7 +29,7 @@ from tests.fixtures.runs import change, write_run
 
 SMALL: dict[str, Any] = {
     "model": {"init_args": {"backbone": "test_efficientnet"}},
-    "data": {"init_args": {"num_workers": 0, "draws": 2, "eval_clips": 2, "batch_size": 8}},
+    "data": {"num_workers": 0, "clips_per_face": 2, "eval_clips": 2, "batch_size": 8},
     "trainer": {"max_epochs": 1, "accelerator": "cpu", "enable_progress_bar": False},
 }
 
@@ -39,13 +39,13 @@ def sweep(prepared: Path, tmp_path: Path, forked_commands: None, few_resamples: 
     """Arguments of a small sweep; what is changed of it is given."""
 
     def made(**changes: Any) -> list[str]:
-        here = {"data": str(ROOT / "configs/data/studio.yaml"), "change": {"prepared": str(prepared), "root": None}}
+        here = {"data": str(ROOT / "configs/data/studio.yaml"), "overrides": {"prepared": str(prepared), "root": None}}
         content = {
             "methods": {"plain": {"config": [str(ROOT / "configs/classifier.yaml")]}},
-            "train": {"but Swap": merge(here, {"change": {"methods": ["NeuralTexture", "Reenactment"]}})},
+            "train": {"but Swap": merge(here, {"overrides": {"methods": ["NeuralTexture", "Reenactment"]}})},
             "test": {"studio": here},
             "seeds": [0],
-            "change": SMALL,
+            "overrides": SMALL,
             "min_validation_auroc": 0.0,  # nothing is, in an epoch
             "out": str(tmp_path / "sweep"),
         }
@@ -58,7 +58,7 @@ def sweep(prepared: Path, tmp_path: Path, forked_commands: None, few_resamples: 
 def untrained(command: list[str], sweep: Path) -> list[str]:
     """The sweep of a method that is not trained alone."""
     content = yaml.safe_load(sweep.read_text())
-    del content["methods"]["plain"], content["change"]["model"]
+    del content["methods"]["plain"], content["overrides"]["model"]
     sweep.write_text(yaml.safe_dump(content))
     return command
 
@@ -69,8 +69,8 @@ STILL = {"config": [str(ROOT / "configs/face_prior.yaml")], "trained": False}
 def test_what_fails_is_named_and_costs_no_other_and_nothing_is_done_twice(
     sweep: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    gone = {"data": str(ROOT / "configs/data/studio.yaml"), "change": {"prepared": str(tmp_path / "gone")}}
-    wrong = {"config": [str(ROOT / "configs/classifier.yaml")], "change": {"model": {"init_args": {"bakbone": "x"}}}}
+    gone = {"data": str(ROOT / "configs/data/studio.yaml"), "overrides": {"prepared": str(tmp_path / "gone")}}
+    wrong = {"config": [str(ROOT / "configs/classifier.yaml")], "overrides": {"model": {"init_args": {"bakbone": "x"}}}}
     with pytest.raises(SystemExit):
         main(sweep(methods={"broken": wrong}, test={"gone": gone}))
     said = capsys.readouterr()
@@ -99,9 +99,9 @@ def test_what_fails_is_named_and_costs_no_other_and_nothing_is_done_twice(
     before = {path: path.stat().st_mtime_ns for path in (run / "metrics.csv", run / "tests/studio/predictions.parquet")}
     main(sweep())
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    changed = merge(SMALL, {"data": {"init_args": {"draws": 1}}})
+    changed = merge(SMALL, {"data": {"clips_per_face": 1}})
     with pytest.raises(SystemExit):
-        main(sweep(change=changed))
+        main(sweep(overrides=changed))
     said = capsys.readouterr()
     assert "holds a run with other settings; give another --out" in said.err
     assert f"{auroc.value:.3f}" not in (out / "table.md").read_text()  # nothing of before under the settings of now
@@ -111,7 +111,7 @@ def test_what_fails_is_named_and_costs_no_other_and_nothing_is_done_twice(
         "config": [str(ROOT / "configs/classifier.yaml")],
         "checkpoint": str(run / "checkpoints/best.ckpt"),
     }
-    taken["change"] = {"model": SMALL["model"]}
+    taken["overrides"] = {"model": SMALL["model"]}
     main(untrained(sweep(methods={"taken": taken, "still": STILL}, seeds=[0, 1]), tmp_path / "sweep.yaml"))
     rows = [row for row in pq.read_table(out / "results.parquet").to_pylist() if row["forgery"] == "all"]
     blind, again = sorted(rows, key=lambda row: str(row["method"]))  # once each, whatever the seeds
@@ -124,7 +124,7 @@ def test_what_fails_is_named_and_costs_no_other_and_nothing_is_done_twice(
 def test_a_killed_sweep_leaves_no_training_behind_and_goes_on_where_it_was(
     sweep: Callable[..., list[str]], tmp_path: Path
 ) -> None:
-    command = sweep(change={"trainer": {"max_epochs": 3}})
+    command = sweep(overrides={"trainer": {"max_epochs": 3}})
     run = tmp_path / "sweep/runs/plain/but Swap/0"
     started = subprocess.Popen([sys.executable, "-m", "suite", *command], cwd=ROOT, start_new_session=True)
     for _ in range(600):
@@ -167,12 +167,12 @@ def test_a_command_that_ended_before_its_end_is_not_done(prepared: Path, tmp_pat
 def test_predictions_of_an_older_version_are_made_anew_by_the_next_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "data.yaml").write_text(yaml.safe_dump({"class_path": "x", "init_args": {"prepared": "prepared"}}))
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump({"prepared": "prepared"}))
     domain, still = (
         DatasetSpec(data=tmp_path / "data.yaml"),
         MethodSpec(config=[ROOT / "configs/face_prior.yaml"], trained=False),
     )
-    sweep = Sweep(methods={"still": still}, train={"t": domain}, test={"t": domain}, seeds=[0], change=Overrides())
+    sweep = Sweep(methods={"still": still}, train={"t": domain}, test={"t": domain}, seeds=[0], overrides=Overrides())
     [job], calls = list(sweep.jobs()), []
 
     def run(command: Command, *_: object) -> None:
@@ -195,10 +195,10 @@ def test_predictions_of_an_older_version_are_made_anew_by_the_next_call(
 def test_a_test_set_is_tested_degraded_with_faces_found_after_it(
     sweep: Callable[..., list[str]], swaps: Path, prepared_swaps: Path, two_processes: Path, tmp_path: Path
 ) -> None:
-    prepare = {"": {"change": {"size": 64, "frames": 8}}}
+    prepare = {"": {"overrides": {"size": 64, "frames": 8}}}
     command = sweep(
         methods={"plain": {"checkpoint": str(two_processes / "checkpoints/best.ckpt")}},
-        test={"studio": {"change": {"root": str(swaps), "prepared": str(prepared_swaps)}}},
+        test={"studio": {"overrides": {"root": str(swaps), "prepared": str(prepared_swaps)}}},
         degradations={"kinds": ["blur"], "severities": [5], "prepare": prepare},
     )
     main(command)
@@ -226,7 +226,7 @@ def test_a_test_set_too_few_of_whose_videos_have_a_face_has_no_figures(
             (tmp_path / "data" / file.name).symlink_to(file)
     key = manifest.rows(manifest.read(prepared / "manifest.csv"))[0].key.rpartition("/")[0]
     (tmp_path / "data/skipped.csv").write_text(f"video,path,reason,bytes,split\n{key}/x,x.mp4,no face,1,test\n")
-    there = {"studio": {"change": {"prepared": str(tmp_path / "data")}}}
+    there = {"studio": {"overrides": {"prepared": str(tmp_path / "data")}}}
     command = untrained(sweep(methods={"still": STILL}, test=there), tmp_path / "sweep.yaml")
     with pytest.raises(SystemExit):
         main(command)
@@ -261,7 +261,7 @@ def test_the_text_of_a_sweep_is_a_file_that_plans_the_same(
     monkeypatch.setattr("suite.benchmark.command.run_sweep", stop)
     optimizer = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
     change = {"model": {"init_args": {"optimizer": optimizer}}}
-    for command in (sweep(change=change), ["benchmark", "--config", str(tmp_path / "sweep/sweep.yaml")]):
+    for command in (sweep(overrides=change), ["benchmark", "--config", str(tmp_path / "sweep/sweep.yaml")]):
         with pytest.raises(SystemExit):
             main([*command, "--out", str(tmp_path / "sweep")])
     assert texts[0] == texts[1]

@@ -20,14 +20,14 @@ from tests.conftest import ROOT, small_fit, suite
 @pytest.fixture
 def sweep(prepared: Path, tmp_path: Path, forked_commands: None, few_resamples: None) -> Path:
     """A sweep of one method, whose runs were logged offline."""
-    here = {"data": str(ROOT / "configs/data/studio.yaml"), "change": {"prepared": str(prepared), "root": None}}
-    small = {"num_workers": 0, "draws": 1, "eval_clips": 1, "batch_size": 8}
-    change = {"model": {"init_args": {"backbone": "test_efficientnet"}}, "data": {"init_args": small}}
+    here = {"data": str(ROOT / "configs/data/studio.yaml"), "overrides": {"prepared": str(prepared), "root": None}}
+    small = {"num_workers": 0, "clips_per_face": 1, "eval_clips": 1, "batch_size": 8}
+    change = {"model": {"init_args": {"backbone": "test_efficientnet"}}, "data": small}
     content = {
         "methods": {"plain": {"config": [str(ROOT / "configs/classifier.yaml")]}},
         "train": {"all of it": here},
         "test": {"the studio": here},
-        "change": {**change, "trainer": {"max_epochs": 1, "accelerator": "cpu"}},
+        "overrides": {**change, "trainer": {"max_epochs": 1, "accelerator": "cpu"}},
         "min_validation_auroc": 0.0,  # nothing is, in an epoch
         "out": str(tmp_path / "a sweep"),
         "wandb": "forensics",

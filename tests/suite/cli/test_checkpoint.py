@@ -59,7 +59,7 @@ def test_a_mistyped_checkpoint_is_refused_and_the_run_stays_as_it_was(
 ) -> None:
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     mistyped = run / "checkpoints/bset.ckpt"
-    arguments = evaluating(verb, prepared, run, "--data.draws", "1", "--ckpt_path", str(mistyped))
+    arguments = evaluating(verb, prepared, run, "--data.clips_per_face", "1", "--ckpt_path", str(mistyped))
     said = refuse(capsys, *arguments)
     assert f"{mistyped}: no such file; {run}/checkpoints has best.ckpt and last.ckpt, did you mean" in said
     assert f"'{run}/checkpoints/best.ckpt'?" in said

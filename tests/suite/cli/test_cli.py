@@ -17,10 +17,11 @@ import yaml
 
 from lightning_modules.mae.network import MAE
 from suite.__main__ import VERSION, main
+from tests.fixtures.configs import read_config
 
 ROOT = Path(__file__).parents[3]
 CONFIGS = sorted([*(ROOT / "configs").glob("*.yaml"), ROOT / "configs/studio/demo.yaml"])
-TRAINING = [path for path in CONFIGS if "model" in yaml.safe_load(path.read_text())]
+TRAINING = [path for path in CONFIGS if "model" in read_config(path)]
 CLASSIFIER = str(ROOT / "configs/classifier.yaml")
 QUICK = ["--trainer.accelerator", "cpu", "--data.num_workers", "0", "--data.batch_size", "4", "--data.eval_clips", "2"]
 
@@ -63,7 +64,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["fit", "--config", CLASSIFIER, "--model.backbon", "x"], "no argument 'backbon', did you mean 'backbone'?"),
         (
             ["fit", "--config", CLASSIFIER, "--data.compresion", "c40"],
-            "no argument 'compresion', did you mean 'compression'?",
+            "unknown key 'data.compresion', did you mean 'data.compression'?",
         ),
         (
             ["fit", "--config", CLASSIFIER, "--model.class_path", "lightning_modules.classifier.Clasifier"],
@@ -186,7 +187,7 @@ def test_a_preparing_config_prepares_a_studio(name: str, studio: Path, tmp_path:
         if path.stem.split("_")[0] == pair[0] and ("Swap" in str(path) or "original" in str(path)):
             (root / path.relative_to(studio)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, root / path.relative_to(studio))
-    config = yaml.safe_load((ROOT / f"configs/prepare/{name}.yaml").read_text())
+    config = read_config(ROOT / f"configs/prepare/{name}.yaml")
     where = ["--data.root", str(root), "--data.prepared", str(tmp_path / "out")]
     where += ["--workers", "1"]
     main(["prepare", "--config", str(ROOT / f"configs/prepare/{name}.yaml"), *where])
@@ -219,12 +220,12 @@ def test_every_data_config_is_accepted(config: Path, prepared: Path, tmp_path: P
 
 def test_a_run_is_a_folder_and_testing_keeps_its_configuration(prepared: Path, tmp_path: Path) -> None:
     common = ["--config", CLASSIFIER, "--data.prepared", str(prepared), "--run", str(tmp_path), *QUICK]
-    common += ["--model.backbone", "test_efficientnet", "--data.draws", "1"]
+    common += ["--model.backbone", "test_efficientnet", "--data.clips_per_face", "1"]
     main(["fit", *common, "--trainer.max_epochs", "1"])
     assert {"config.yaml", "metrics.csv", "checkpoints"} <= {p.name for p in tmp_path.iterdir()}
     assert {p.name for p in (tmp_path / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     config = (tmp_path / "config.yaml").read_text()
-    assert yaml.safe_load(config)["data"]["init_args"]["prepared"] == str(prepared)
+    assert yaml.safe_load(config)["data"]["prepared"] == str(prepared)
     main(["test", *common, "--ckpt_path", str(tmp_path / "checkpoints/best.ckpt")])
     assert (tmp_path / "config.yaml").read_text() == config
 
