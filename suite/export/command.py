@@ -25,7 +25,7 @@ from suite.cli.extras import require_extra
 from suite.cli.parser import Parser
 from suite.cli.suggest import suggest
 from suite.detect.thresholds import Performance, Rates
-from suite.export.deploy import Deployed, example, write
+from suite.export.deploy import Deployed, example, trace, write
 from suite.export.formats.base import Format, Run, find_formats
 from suite.html.render import template
 from suite.run_metrics import Run as Test
@@ -170,7 +170,7 @@ def render_card(
 
 def export_network(trained: Trained, format: Format, out: Path) -> EngineMetrics:
     """Writes it with model.json, and measures it beside torch's."""
-    path = write(trained, format, out)
+    path = write(trained, trace(trained), format, out)
     run = format.load(path)
     apart = measure_difference(trained, run)
     if not apart <= PARITY:
