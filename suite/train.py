@@ -17,6 +17,7 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
 from callbacks.clip_video import ClipVideo
+from callbacks.console import Console
 from callbacks.epoch_seed import EpochSeed
 from callbacks.familiarity import KnowTraining
 from callbacks.metrics_by_set import MetricsBySet
@@ -123,6 +124,9 @@ class SuiteCLI(LightningCLI):
                 settings["check_val_every_n_epoch"] or 1,
             ),
             "plugins": [SafeCheckpointIO(), *plugins],
+            # a bar in a file is a line for each step, and Console says what a summary of layers would
+            "enable_progress_bar": sys.stdout.isatty() if (bar := settings["enable_progress_bar"]) is None else bar,
+            "enable_model_summary": settings["enable_model_summary"] or False,
         }
         try:
             return super().instantiate_trainer(**own, **kwargs)
@@ -161,13 +165,30 @@ class SuiteCLI(LightningCLI):
         if is_whole and self.checkpoint is not None and self.trainer.is_global_zero:
             complete_checkpoint(self.checkpoint, self.model)
 
+    def after_fit(self) -> None:
+        found = self.trainer.checkpoint_callbacks
+        best = next((one for one in found if isinstance(one, ModelCheckpoint) and one.monitor), None)
+        if best is not None and best.best_model_score is not None:
+            run = self.trainer.default_root_dir
+            self.say_next(
+                f"test --config {run}/config.yaml --ckpt_path best",
+                f"best {best.monitor} {float(best.best_model_score):.4g}; ",
+            )
+
+    def after_test(self) -> None:
+        self.say_next(f"report {self.trainer.default_root_dir}")
+
+    def say_next(self, command: str, said: str = "") -> None:
+        if self.trainer.is_global_zero and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            print(f"{said}next: python -m suite {command}")
+
     @staticmethod
     def callbacks(
         run: Path, given: list[Callback] | Callback | None, monitor: tuple[str, str], every: int
     ) -> list[Callback]:
         callbacks = list(given) if isinstance(given, list) else [given] if given else []
         standard: list[Callback] = [EpochSeed(), Throughput(), MetricsBySet(), PredictionTable(), RocCurve(), Panels()]
-        standard += [ClipVideo(), KnowTraining()]
+        standard += [ClipVideo(), KnowTraining(), Console()]
         callbacks += [s for s in standard if not any(isinstance(c, type(s)) for c in callbacks)]
         if not any(isinstance(callback, ModelCheckpoint) for callback in callbacks):
             folder = run / "checkpoints"
@@ -187,7 +208,7 @@ def silence_notes() -> None:
     warnings.filterwarnings("ignore", "The number of training batches")
     warnings.filterwarnings("ignore", "The .* does not have many workers")
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(
-        lambda record: "litlogger" not in record.getMessage()
+        lambda record: not any(word in record.getMessage() for word in ("litlogger", "TPU", "Trainer.fit` stopped"))
     )
     # timm's list of layers that a network of features alone does without
     logging.getLogger("timm.models._builder").addFilter(
