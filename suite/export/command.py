@@ -19,8 +19,9 @@ from datamodules.prepared.contract import digest
 from datamodules.prepared.trained_on import write_seen
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
+from lightning_modules.hub_folder import round_to_half, save
 from lightning_modules.own_validation import LIMIT, check_limit
-from lightning_modules.trained_method import Trained, load, round_to_half, save
+from lightning_modules.trained_method import Trained, load
 from suite.cli.extras import require_extra
 from suite.cli.parser import Parser
 from suite.cli.suggest import suggest

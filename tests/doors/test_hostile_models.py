@@ -43,7 +43,7 @@ CASES: dict[str, tuple[Any, str]] = {
     "a module inside the folder": (of("detector.pwn.X"), "detector.pwn.X"),
     "a module that shadows a package": (of("lightning_modules.canary.X"), "lightning_modules.canary.X"),
     "a function of the suite": (of("suite.pretrained.from_pretrained", name="a/b"), "suite.pretrained"),
-    "a function of its methods": (of("lightning_modules.trained_method.fetch", name="a/b"), "fetch"),
+    "a function of its methods": (of("lightning_modules.hub_folder.fetch", name="a/b"), "fetch"),
     "a function of the system": (of("os.system", command="touch mark"), "os.system"),
     "a built-in": (of("builtins.eval"), "builtins.eval"),
     "a class of the suite that is no method": (of("lightning_modules.mae.network.MAE"), "MAE"),
