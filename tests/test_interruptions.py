@@ -145,7 +145,7 @@ def stop_all(process: subprocess.Popen[str], by: signal.Signals) -> str:
     began = time.monotonic()
     os.killpg(process.pid, by)
     said, _ = process.communicate(timeout=60)  # ends with the last process that holds the pipe
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30  # an idle machine takes two; nothing may wait for a time limit
     assert not find_alive(process.pid)
     assert "Traceback" not in said
     assert "leaked" not in said

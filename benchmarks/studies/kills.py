@@ -31,7 +31,7 @@ FACES = 60  # of the request, each an image to write
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class KilledVerb:
     """A command that fills a folder, and what of the folder must come out alike."""
 
     arguments: Callable[[Path], list[str]]
@@ -79,20 +79,20 @@ def make_sweep(prepared: Path) -> dict[str, Any]:
     return {**sweep, "min_validation_auroc": 0.0}
 
 
-def make_cases(prepared: Path, run: Path, work: Path) -> dict[str, Case]:
+def make_cases(prepared: Path, run: Path, work: Path) -> dict[str, KilledVerb]:
     asked, sweep = work / "asked", work / "sweep.yaml"
     write_request(asked)
     sweep.write_text(yaml.safe_dump(make_sweep(prepared)))
     annotate = ["annotate", "export", "--run", str(asked), "--inline", "false"]
     return {
-        "annotate": Case(arguments=lambda out: [*annotate, "--out", str(out)], read=digest_files),
-        "studio": Case(
+        "annotate": KilledVerb(arguments=lambda out: [*annotate, "--out", str(out)], read=digest_files),
+        "studio": KilledVerb(
             arguments=lambda out: ["studio", "--size", "tiny", "--workers", "2", "--out", str(out)], read=digest_files
         ),
-        "export": Case(
+        "export": KilledVerb(
             arguments=lambda out: ["export", "--checkpoint", str(run), "--out", str(out)], read=digest_files
         ),
-        "benchmark": Case(
+        "benchmark": KilledVerb(
             arguments=lambda out: ["benchmark", "--config", str(sweep), "--out", str(out)], read=digest_sweep
         ),
     }
@@ -108,7 +108,7 @@ def wait_for_first_file(out: Path, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.005)
 
 
-def measure(case: Case, out: Path) -> float:
+def measure(case: KilledVerb, out: Path) -> float:
     """Seconds from the first file to the end."""
     process = start(case.arguments(out), out.with_suffix(".log"))
     wait_for_first_file(out, process)
@@ -118,7 +118,7 @@ def measure(case: Case, out: Path) -> float:
     return time.monotonic() - began
 
 
-def kill(case: Case, out: Path, after: float, whole: dict[str, str]) -> dict[str, Any]:
+def kill(case: KilledVerb, out: Path, after: float, whole: dict[str, str]) -> dict[str, Any]:
     """
     Args:
         after: Seconds from the first file.
@@ -146,7 +146,7 @@ def kill(case: Case, out: Path, after: float, whole: dict[str, str]) -> dict[str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Score:
+class KillCount:
     """Of a verb."""
 
     verb: str
@@ -185,7 +185,7 @@ def kills(prepared: Path, run: Path, work: Path, verbs: list[str] | None = None,
                 shutil.rmtree(out)
         met = [one for one in done if one["was_running"]]
         survived = sum(one["is_same"] for one in met)
-        score = Score(
+        score = KillCount(
             verb=verb,
             tried=len(met),
             survived=survived,
