@@ -35,6 +35,7 @@ from datamodules.prepared.shards import write_tar
 from datamodules.prepared.tables import CROPS, PLACE, merge, part_name, read_skipped, relist, save
 from datamodules.runtime import process_pool, ray_cluster
 from datamodules.runtime.atomic_files import write_text
+from datamodules.runtime.errors import CRASHED
 from datamodules.spacing import space_evenly
 
 
@@ -111,6 +112,15 @@ def prepare_video(row: Video, root: Path, out: Path, recipe: Recipe) -> None:
     part.replace(final)
 
 
+def skip_crashed(row: Video, root: Path, out: Path, _: Recipe) -> None:
+    """What is left of a video that ended the process which decoded it."""
+    part = out / "parts" / f".{part_name(row.key)}"
+    part.mkdir(parents=True, exist_ok=True)
+    skip(part, row, root, row.path, CRASHED)
+    (part / "row.json").write_text(json.dumps(asdict(row)))
+    part.replace(out / "parts" / part_name(row.key))
+
+
 def is_mask(path: Path, row: Video, root: Path) -> bool:
     try:
         return bool(row.mask) and path == manifest.resolve_inside(root, row.mask)
@@ -120,8 +130,7 @@ def is_mask(path: Path, row: Video, root: Path) -> bool:
 
 def skip(part: Path, row: Video, root: Path, faulty: str, reason: str) -> None:
     content = {"video": row.key, "path": faulty, "reason": reason, "bytes": size_of(root / faulty)}
-    content["split"] = row.split
-    (part / "skipped.json").write_text(json.dumps(content))
+    (part / "skipped.json").write_text(json.dumps(content | {"split": row.split}))
 
 
 def write_part(
@@ -282,7 +291,9 @@ def prepare_all(
     done = len(rows) - len(todo)
     yield done, len(rows)
     jobs = ((prepare_video, (row, root.resolve(), out.resolve(), recipe)) for row in todo)
-    for _ in process_pool.run(jobs, workers) if address is None else ray_cluster.run(jobs, address, workers):
+    for _ in (
+        process_pool.run(jobs, workers, skip_crashed) if address is None else ray_cluster.run(jobs, address, workers)
+    ):
         done += 1
         yield done, len(rows)
     if any((out / "parts").glob("*")):

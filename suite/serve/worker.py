@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.runtime import process_pool
-from datamodules.runtime.errors import UserError
+from datamodules.runtime.errors import CRASHED, UserError
 from suite.detect.result import Document
 
 
@@ -93,7 +93,7 @@ class Worker:
                         progress(*content)
             except (EOFError, OSError) as error:
                 self.process.join()
-                raise GivenUp("the decoder crashed on this file") from error
+                raise GivenUp(CRASHED) from error
             if until is not None and time.monotonic() > until:
                 self.kill()
                 raise GivenUp(f"took more than {asked.seconds:g} s")

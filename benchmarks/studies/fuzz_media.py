@@ -1,0 +1,290 @@
+"""Damaged videos through 'detect', 'prepare' and 'doctor': none may cost more than its own line.
+
+python -m benchmarks.studies.fuzz_media --files 500
+
+Clips of a rendered face with a tone, in four codings, of which bytes are flipped, cut off or put in.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+import cv2
+import numpy as np
+from jsonargparse import auto_cli
+from numpy.typing import NDArray
+
+from benchmarks.record import record
+from benchmarks.studies.staging import find_stranger
+from datamodules.datasets.doctor import check_decoded
+from datamodules.faces.tracking.tracker import FaceTracker
+from datamodules.manifest import Video
+from datamodules.media.probe import VideoError, probe
+from datamodules.media.video import Auto, PyAV
+from datamodules.prepared.prepare import Recipe, prepare_video
+from datamodules.runtime.errors import UserError
+from datamodules.studio.portrait import make_portrait
+from datamodules.studio.scene import shoot
+from datamodules.studio.shot import direct
+from suite.detect.analyzer import DEFAULT, Analyzer, DetectSettings
+from suite.detect.usable import Usable
+from suite.serve.worker import Asked, GivenUp, Worker
+
+Verb = Literal["detect", "prepare", "doctor"]
+Outcome = Literal["judged", "refused", "traceback", "hang", "crash"]
+VERBS: tuple[Verb, ...] = ("detect", "prepare", "doctor")
+LIMIT = 60.0  # seconds of a file and verb, after which it hangs
+FPS, GOP, RATE = 25, 4, 48_000
+HEADERS = 3000  # bytes at either end of a file: in these, most are headers
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """How a clip is written."""
+
+    suffix: str
+    codec: str
+    sound: str
+    options: dict[str, str]
+
+
+CODINGS = {
+    "H.264": Coding(".mp4", "libx264", "aac", {"preset": "ultrafast"}),
+    "HEVC": Coding(".mp4", "libx265", "aac", {"preset": "ultrafast", "x265-params": "log-level=none"}),
+    "VP9": Coding(".webm", "libvpx-vp9", "libopus", {"deadline": "realtime", "cpu-used": "8"}),
+    "MPEG-4": Coding(".avi", "mpeg4", "ac3", {}),
+}
+KINDS = ("flip", "truncate", "insert")
+
+
+def render_face(frames: int) -> list[NDArray[np.uint8]]:
+    shot = direct(np.random.default_rng([99, 1]), 192, 160, frames)
+    return [image for image, _ in shoot(make_portrait(find_stranger(1)), shot)]
+
+
+def write_clip(path: Path, coding: Coding, frames: list[NDArray[np.uint8]]) -> bytes:
+    """With a tone as long as its images."""
+    wave = 8000 * np.sin(2 * np.pi * 440 * np.arange(RATE * len(frames) // FPS) / RATE)
+    with av.open(str(path), "w") as container:
+        images = container.add_stream(coding.codec, rate=FPS, options=coding.options)
+        images.height, images.width = frames[0].shape[:2]
+        images.pix_fmt, images.gop_size, images.thread_count = "yuv420p", GOP, 1
+        tone = container.add_stream(coding.sound, rate=RATE, layout="mono")
+        for i, image in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(image, "rgb24")
+            frame.pts, frame.time_base = i, Fraction(1, FPS)
+            container.mux(images.encode(frame))
+        container.mux(images.encode())
+        for at in range(0, len(wave), 960):
+            sound = av.AudioFrame.from_ndarray(wave[None, at : at + 960].astype(np.int16), "s16", "mono")
+            sound.sample_rate, sound.pts, sound.time_base = RATE, at, Fraction(1, RATE)
+            container.mux(tone.encode(sound))
+        container.mux(tone.encode())
+    return path.read_bytes()
+
+
+def damage(content: bytes, kind: str, near_ends: bool, rng: np.random.Generator) -> bytes:
+    """
+    Args:
+        near_ends: Whether only the ends of the file are touched, where headers are.
+    """
+    size = len(content)
+
+    def place() -> int:
+        if not near_ends:
+            return int(rng.integers(size))
+        at = int(rng.integers(min(HEADERS, size)))
+        return at if rng.random() < 0.5 else size - 1 - at
+
+    out = bytearray(content)
+    if kind == "truncate":
+        return content[: max(1, place())]
+    if kind == "insert":
+        at = place()
+        return content[:at] + rng.bytes(int(rng.integers(1, 65))) + content[at:]
+    for _ in range(int(rng.integers(1, 17))):
+        out[place()] ^= int(rng.integers(1, 256))
+    return bytes(out)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One damaged file."""
+
+    path: Path
+    coding: str
+    kind: str
+    near_ends: bool
+    original: Path
+
+
+def make_cases(folder: Path, count: int, seed: int, frames: int) -> Iterator[Case]:
+    """Files of every coding, kind of damage and place in turn, the same for the same seed."""
+    face = render_face(frames)
+    (folder / "real").mkdir(parents=True)
+    originals = {name: folder / f"{one.codec}{one.suffix}" for name, one in CODINGS.items()}
+    contents = {name: write_clip(originals[name], one, face) for name, one in CODINGS.items()}
+    for i in range(count):
+        coding = list(CODINGS)[i % len(CODINGS)]
+        kind, near_ends = KINDS[i % len(KINDS)], i // (len(CODINGS) * len(KINDS)) % 2 == 1
+        path = folder / "real" / f"{i:04d}{CODINGS[coding].suffix}"
+        path.write_bytes(damage(contents[coding], kind, near_ends, np.random.default_rng([seed, i])))
+        yield Case(path, coding, kind, near_ends, originals[coding])
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a verb made of a file.
+
+    Args:
+        says_damage: Whether it says that frames are damaged.
+        reason: Why it was refused, or what was raised.
+    """
+
+    outcome: Outcome
+    says_damage: bool = False
+    reason: str = ""
+
+
+def row_of(path: Path) -> Video:
+    return Video(
+        dataset="fuzz",
+        method="real",
+        stem=path.stem,
+        path=f"real/{path.name}",
+        label=0,
+        split="test",
+        identities=path.stem,
+    )
+
+
+class Verbs:
+    """The three, on one file at a time; called as a worker of 'serve' calls what it holds."""
+
+    def __init__(self, checkpoint: Path, frames: int) -> None:
+        usable = Usable(side=20, frames=2, sharpness=0.0)
+        self.analyzer = Analyzer([checkpoint], DetectSettings(frames=frames, usable=usable, device="cpu"))
+        self.recipe = Recipe(decoder=Auto(), tracker=FaceTracker(), size=64, frames=frames)
+
+    def __call__(self, asked: Asked, progress: object) -> Any:
+        return self.run(asked.name, asked.path, asked.out)  # type: ignore[arg-type]
+
+    def run(self, verb: Verb, path: Path, out: Path) -> Result:
+        try:
+            return getattr(self, verb)(path, out)  # type: ignore[no-any-return]
+        except Exception as error:  # what would have ended the verb for all files
+            return Result("traceback", reason=f"{type(error).__name__}: {error}")
+
+    def detect(self, path: Path, out: Path) -> Result:
+        try:
+            document = self.analyzer.analyze(path, out / "detected", True, lambda *_: None)
+        except (UserError, OSError, ArithmeticError, MemoryError, cv2.error) as error:  # as the verb does
+            return Result("refused", reason=str(error))
+        return Result("judged", says_damage=bool(document.file.damaged))
+
+    def prepare(self, path: Path, out: Path) -> Result:
+        prepare_video(row_of(path), path.parents[1], out, self.recipe)
+        [part] = (out / "parts").iterdir()
+        skipped = part / "skipped.json"
+        if skipped.exists():
+            return Result("refused", reason=skipped.read_text())
+        return Result("judged", says_damage=(part / "damaged.json").exists())
+
+    def doctor(self, path: Path, out: Path) -> Result:
+        kinds = {one.kind: one.text for one in check_decoded(row_of(path), path.parents[1], PyAV(), 1)}
+        if "corrupt" in kinds:
+            return Result("refused", reason=kinds["corrupt"])
+        return Result("judged", says_damage="damaged" in kinds)
+
+
+def shows_damage(case: Case) -> bool:
+    """Whether a file that can be read shows other images than before, or at other times."""
+
+    def show(path: Path) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+        index = probe(path)
+        return index.times, PyAV().read(path, range(len(index)), index).numpy()
+
+    (times, images), (times_before, images_before) = show(case.path), show(case.original)
+    return not (
+        np.array_equal(images, images_before)
+        and len(times) == len(times_before)
+        and np.allclose(times, times_before, atol=2e-3)
+    )
+
+
+def ask(worker: Worker, verb: Verb, case: Case, work: Path) -> Result:
+    out = Path(tempfile.mkdtemp(dir=work))
+    try:
+        asked = Asked(path=case.path, name=verb, out=out, seconds=LIMIT)
+        answer: Any = worker.ask(asked, lambda *_: None, lambda: True)
+        result: Result = answer
+    except GivenUp as error:
+        result = Result("hang" if "took more than" in str(error) else "crash", reason=str(error))
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+    return result
+
+
+def tabulate(rows: list[tuple[Case, Verb, Result, bool]]) -> list[dict[str, Any]]:
+    """Counts of each verb and coding; of judged files, those whose images differ, and those of them that say so."""
+    out = []
+    for verb in VERBS:
+        for coding in CODINGS:
+            mine = [(result, shows) for case, v, result, shows in rows if v == verb and case.coding == coding]
+            count = Counter(result.outcome for result, _ in mine)
+            changed = [result.says_damage for result, shows in mine if result.outcome == "judged" and shows]
+            numbers = {"files": len(mine), "judged": count["judged"], "refused": count["refused"]}
+            numbers |= {name: count[name] for name in ("traceback", "crash", "hang")}
+            numbers |= {"judged_with_changed_images": len(changed), "of_these_said_damaged": sum(changed)}
+            out.append({"verb": verb, "codec": coding, **numbers})
+    return out
+
+
+def fuzz(files: int = 500, frames: int = 12, seed: int = 0, checkpoint: Path = DEFAULT, name: str = "fuzz") -> None:
+    """Damage clips, let the verbs read each in a process that may crash, print and record.
+
+    Args:
+        files: Number of damaged files.
+        frames: Number of frames of a clip.
+        seed: Seed of the damage.
+        checkpoint: Run, checkpoint or exported folder that 'detect' asks.
+        name: Name of the file of results.
+    """
+    rows: list[tuple[Case, Verb, Result, bool]] = []
+    worker = Worker(Verbs, checkpoint, frames)
+    with tempfile.TemporaryDirectory(prefix="fuzz") as folder:
+        for i, case in enumerate(make_cases(Path(folder) / "clips", files, seed, frames)):
+            results = {verb: ask(worker, verb, case, Path(folder)) for verb in VERBS}
+            try:
+                shows = any(one.outcome == "judged" for one in results.values()) and shows_damage(case)
+            except VideoError:
+                shows = True
+            rows += [(case, verb, result, shows) for verb, result in results.items()]
+            for verb, result in results.items():
+                if result.outcome not in ("judged", "refused"):
+                    print(f"{i} {case.coding} {case.kind} {verb}: {result.outcome}, {result.reason}", flush=True)
+            if i % 25 == 24:
+                print(f"{i + 1} of {files} files", flush=True)
+        worker.stop()
+    table = tabulate(rows)
+    for row in table:
+        print(" ".join(f"{key} {value}" for key, value in row.items()))
+    failures = [
+        asdict(result) | {"file": case.path.name, "codec": case.coding, "damage": case.kind, "verb": verb}
+        for case, verb, result, _ in rows
+        if result.outcome not in ("judged", "refused")
+    ]
+    settings = {"files": files, "frames": frames, "seed": seed, "limit_seconds": LIMIT}
+    print(record(name, {**settings, "verbs": table, "failures": failures}))
+
+
+if __name__ == "__main__":
+    auto_cli(fuzz, as_positional=False)
