@@ -75,11 +75,11 @@ class Sound:
             into: An open container.
             way: How it gets there, of those that work; there is no sound without it.
         """
-        self.source = open_video(path)
+        self.source = None if way is None else open_video(path)
         self.into = into
         self.packets: Iterator[tuple[float, Any]] = iter(())
         self.next: tuple[float, Any] | None = None
-        if way is None:
+        if self.source is None:
             return
         track, video = find_sound_stream(self.source), find_video_stream(self.source)
         begin = float((video.start_time or 0) * video.time_base) if video is not None else 0.0
@@ -125,4 +125,5 @@ class Sound:
                 self.next, self.packets = None, iter(())
 
     def close(self) -> None:
-        self.source.close()
+        if self.source is not None:
+            self.source.close()

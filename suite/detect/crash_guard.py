@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import NoReturn
@@ -93,10 +94,15 @@ def interrupt_once(*_: object) -> None:
 
 def wait_for(child: int, read_end: int, journal: Journal) -> int:
     """Its status, once it has ended; signals are passed on to it."""
+
+    def pass_on(number: int, _: object) -> None:
+        with suppress(ProcessLookupError):  # it has just ended
+            os.kill(child, number)
+
     before = {}
     for one in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(one) is not signal.SIG_IGN:
-            before[one] = signal.signal(one, lambda number, _: os.kill(child, number))
+            before[one] = signal.signal(one, pass_on)
     with os.fdopen(read_end, "rb") as lines:
         for line in lines:
             if line.endswith(b"\n"):  # not what a crash has cut
