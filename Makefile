@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: test demo detector clean
+.PHONY: test test-all demo detector clean
 
 $(VENV)/ready: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -11,11 +11,12 @@ $(VENV)/ready: setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-test: $(VENV)/ready
+# test-all also runs the few second proofs that take longest
+test test-all: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -q $(if $(filter test-all,$@),,-m 'not slow') --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # about ten minutes on 2 cores; interrupted, it resumes
 demo: $(VENV)/ready

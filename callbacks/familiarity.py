@@ -53,6 +53,8 @@ class KnowTraining(Callback):
             return  # a data set that is for validation alone
         if not self.batches:
             # once: what is drawn of an augmentation or a synthesis depends on addresses alone
+            if trainer.fast_dev_run:  # type: ignore[attr-defined]  # one batch of everything, here too
+                self.faces = min(self.faces, data.batch_size)
             self.batches = {split: self.create_batches(data, split, pl_module.device) for split in ("train", "val")}
         found = {}
         for split, batches in self.batches.items():

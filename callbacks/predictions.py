@@ -27,6 +27,7 @@ SCHEMA = pa.schema(
     # methods that do not localize
     + [("forged", pa.list_(pa.int32())), ("other", pa.list_(pa.int32()))]
 )
+FORMAT: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}  # read_run looks at them
 GROUP = 4096  # rows held before they are written: memory does not grow with the test set
 
 
@@ -61,7 +62,7 @@ class PredictionTable(Callback):
         about |= {"weights": digest(module.state_dict()), OWN_VALIDATION: module.own_validation.to_text()}
         path = self.part(trainer, trainer.global_rank)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.writer = pq.ParquetWriter(path, SCHEMA.with_metadata(about), compression="zstd")
+        self.writer = pq.ParquetWriter(path, SCHEMA.with_metadata(about), **FORMAT)
 
     def write(self, outcome: Outcome, batch: Batch) -> None:
         forged, other = (
@@ -98,7 +99,7 @@ class PredictionTable(Callback):
             path = Path(trainer.default_root_dir) / "predictions.parquet"
             with (
                 write_atomically(path) as whole,
-                pq.ParquetWriter(whole, self.writer.schema, compression="zstd") as writer,
+                pq.ParquetWriter(whole, self.writer.schema, **FORMAT) as writer,
             ):
                 for part in parts:
                     table = pq.ParquetFile(part)

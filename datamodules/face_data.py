@@ -51,6 +51,7 @@ class FaceData(LightningDataModule):
         index: Callable[[Path], Iterable[Video]] | None = None,
         compression: str | None = None,
         methods: list[str] | None = None,
+        split: float | None = None,
         frame_source: Literal["crops", "videos"] = "crops",
         decoder: Decoder | None = None,
         image_size: int | None = None,
@@ -78,6 +79,7 @@ class FaceData(LightningDataModule):
             index: Lists the videos in root, for instance datamodules.datasets.ffpp.index.
             compression: Only videos of this release, for instance c23.
             methods: Manipulations used for training and validation: all if unset, none if []. Testing uses all.
+            split: Share of the people for training, of a data set without splits; the others validate and test.
             frame_source: Stored crops, or the videos in root, which clips of several frames need.
             decoder: Reads the videos; without it decord, or PyAV where decord would be wrong: the bits are the same.
             image_size: Side of the crop, in pixels; as prepared without it.
@@ -91,18 +93,16 @@ class FaceData(LightningDataModule):
             balance: Draw as many real as fake clips, from the rarer class more different ones.
             pairs: Each fake is followed by the same frames of the real video it was made from.
             seed: Seed of the random draws; set by seed_everything.
-            synthesis: Makes the forgeries of training and validation from real faces, on the device; batch_size then
-                counts the real ones.
+            synthesis: Makes forgeries of real faces, on the device; batch_size then counts the real ones.
             augment: Changes training batches on the device; none without it.
             oracle: Source of masks for active learning; all masks are known if unset.
             annotated_per_batch: Faces with such a mask that join each batch, once there are any.
-            sets: Several data sets, each with prepared and, if need be, root, compression, methods, weight, name and
-                people, instead of those above.
+            sets: Several data sets, each with what is above of one, and weight, name and people, instead.
             true_fakes: Share of true forgeries among the forged faces of a training batch, beside those of synthesis.
         """
         super().__init__()
-        single = {"prepared": prepared, "root": root, "index": index, "compression": compression, "methods": methods}
-        self.group = SetGroup(sets, single)
+        single: dict[str, Any] = {"prepared": prepared, "root": root, "index": index, "compression": compression}
+        self.group = SetGroup(sets, single | {"methods": methods, "split": split})
         self.frame_source, self.decoder = frame_source, decoder or Auto()
         self.asked_size, self.clip, self.every, self.clips_per_face = image_size, clip, every, clips_per_face
         self.train_clips, self.eval_clips, self.batch_size = train_clips, eval_clips, batch_size
@@ -128,7 +128,7 @@ class FaceData(LightningDataModule):
         for one in self.group.checked_sets:
             contracts.load(one.prepared)  # missing data is an error before anything is built
         if self.trainer is not None and self.trainer.overfit_batches:  # type: ignore[attr-defined]
-            raise UserError("overfit_batches: replaces the sampler; use limit_train_batches, or fewer draws")
+            raise UserError("overfit_batches: replaces the sampler; use limit_train_batches, or fewer clips_per_face")
 
     @property
     def image_size(self) -> int:

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from datamodules.issues import Finding, collect_issues
 from datamodules.runtime.atomic_files import write_atomically
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.file_names import format_name, is_utf8
+from datamodules.runtime.stored_files import read_rows, read_text, shorten, show
 
 SPLITS = ("train", "val", "test")
 NOT_UTF8 = "its name, or that of its mask, is not UTF-8, so no table can hold it; rename it"
@@ -65,6 +66,7 @@ SCHEMA = pa.schema(
 )
 
 
+SUSPECT = r"^/|\.\.|::/|[\x00-\x1f]"  # of paths that are looked at closer
 NUMBER = r"-?\d+(?:\.\d+)?"
 NAME = r"[^/\x00-\x1f]*[^./\x00-\x1f][^/\x00-\x1f]*"
 ALLOWED = {
@@ -121,12 +123,17 @@ def faults(videos: pa.Table) -> Iterator[Finding]:
     yield from find_repeated(videos)
     yield from leaks(videos)
     for name in PATHS:
-        is_suspect = pc.or_(pc.starts_with(videos[name], "/"), pc.match_substring(videos[name], ".."))
-        for row in select(is_suspect):
+        for row in select(pc.match_substring_regex(videos[name], SUSPECT)):
             path = getattr(row, name)
-            for part in map(PurePosixPath, path.split(MEMBER)):
-                if part.is_absolute() or ".." in part.parts:
-                    yield Finding(kind="row", path=row.path, text=f"path {path!r} leaves the folder of the data set")
+            if any(map(leads_out, path.split(MEMBER))):
+                yield Finding(kind="row", path=row.path, text=f"path {path!r} leaves the folder of the data set")
+            elif not path.isprintable():
+                yield Finding(kind="row", path=row.path, text=f"has {name} {path!r}, with a control character")
+
+
+def leads_out(path: str) -> bool:
+    """Whether it may lie elsewhere than below the folder that it is relative to."""
+    return path.startswith("/") or ".." in path.split("/")
 
 
 def find_repeated(videos: pa.Table) -> Iterator[Finding]:
@@ -205,31 +212,29 @@ def write(
 
 def read(path: Path) -> pa.Table:
     """The checked table; a million rows take seconds."""
-    with path.open(newline="") as f:
-        header = next(csv.reader(f), [])
+    header = next(csv.reader(read_text(path, 2**16).splitlines()[:1]), [])
     if wrong := set(NAMES) ^ set(header):
         raise UserError(
-            f"{path}: its columns must be {', '.join(NAMES)}; too many or missing: {', '.join(sorted(wrong))}"
+            f"{path}: its columns must be {', '.join(NAMES)}; too many or missing: {show(', '.join(sorted(wrong)))}"
         )
     try:
         options = pyarrow.csv.ConvertOptions(
             column_types=SCHEMA, include_columns=NAMES, null_values=[], strings_can_be_null=False
         )
         videos = pyarrow.csv.read_csv(path, convert_options=options)
-    except pa.ArrowInvalid as error:
-        raise UserError(first_wrong(path) or f"{path}: {error}") from error
+    except pa.ArrowException as error:
+        raise UserError(first_wrong(path) or f"{path}: is damaged ({shorten(error)})") from error
     check(videos, path)
     return videos
 
 
 def first_wrong(path: Path) -> str:
     """Arrow does not say in which line a number is none."""
-    with path.open(newline="") as f:
-        for line, row in enumerate(csv.DictReader(f), 2):
-            try:
-                np.int8(int(row["label"])), float(row["fps"]), np.int32(int(row["frames"]))
-            except (ValueError, TypeError, OverflowError) as error:
-                return f"{path}, line {line}: {error}"
+    for line, row in read_rows(path):
+        try:
+            np.int8(int(row["label"])), float(row["fps"]), np.int32(int(row["frames"]))
+        except (ValueError, TypeError, OverflowError) as error:
+            return f"{path}, line {line}: {error}"
     return ""
 
 
@@ -251,7 +256,9 @@ def select_rows(
     videos = table.filter(wanted)
     if not len(videos):
         which = f" with compression {compression!r}" if compression is not None else ""
-        raise UserError(f"{prepared / 'manifest.csv'}: no {split} video{which}")
+        is_unsplit = split != "test" and pc.unique(table["split"]).to_pylist() == ["test"]
+        advice = "; all are for testing: --data.split 0.8 draws 80 % of the people for training" if is_unsplit else ""
+        raise UserError(f"{prepared / 'manifest.csv'}: no {split} video{which}{advice}")
     if methods is None:
         return videos
     present = set(pc.unique(videos["method"]).to_pylist())

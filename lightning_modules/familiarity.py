@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from datamodules.runtime.errors import UserError
+
 SHRINKAGE = 0.1  # share of the covariance that is that of unrelated features
 AXES = 128  # of the covariance that are kept; the rest counts as alike in all directions
 FLOOR = 0.02  # least deviation of a feature
@@ -32,6 +34,8 @@ class Familiarity:
 
     def distances(self, features: Tensor) -> Tensor:
         """(N,) of (N, D)."""
+        if features.shape[1] != len(self.mean):
+            raise UserError(f"familiarity: knows {len(self.mean)} features, the network has {features.shape[1]}")
         x = (features.detach().cpu().float() - self.mean) / self.scale
         apart = x[:, None] - self.centers  # (N, 2, D)
         along = (apart @ self.axes.float()).square()  # (N, 2, K)
@@ -43,7 +47,16 @@ class Familiarity:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor]) -> Familiarity:
-        return cls(**{one.name: state[one.name] for one in fields(cls)})
+        """Refuses what is no state of it."""
+        names = [one.name for one in fields(cls)]
+        known = {name: state.get(name) for name in names} if isinstance(state, Mapping) else {}
+        shapes = {name: tuple(value.shape) for name, value in known.items() if isinstance(value, Tensor)}
+        count, kept = (*shapes.get("axes", ()), 0, 0)[:2]
+        wanted = {"mean": (count,), "scale": (count,), "centers": (2, count), "axes": (count, kept)}
+        wanted |= {"variances": (kept,), "rest": (), "limit": ()}
+        if wrong := [name for name in names if shapes.get(name) != wanted[name]]:
+            raise UserError(f"familiarity: {wrong[0]} is of shape {shapes.get(wrong[0])}, must be {wanted[wrong[0]]}")
+        return cls(**{name: value for name, value in known.items() if isinstance(value, Tensor)})
 
 
 def fit_familiarity(features: Tensor, label: Tensor, validation: Tensor) -> Familiarity | None:

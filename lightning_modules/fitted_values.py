@@ -49,6 +49,9 @@ def check_fixed(state: Mapping[str, Any], path: Path) -> None:
     Args:
         state: State of a method; NaN where validation has not fixed a value; absent values are not checked.
     """
+    for fit in STORED:
+        if fit.id in state and (not isinstance(state[fit.id], Tensor) or state[fit.id].shape != fit.shape):
+            raise UserError(f"{path}: {fit.id}: must be a tensor of shape {tuple(fit.shape)}")
     values = {fit.id: float(state[fit.id]) for fit in FITS if fit.id in state}
     for name, value in values.items():
         rule = ""

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-import json
-from copy import deepcopy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
-from huggingface_hub import snapshot_download
 from jsonargparse import ArgumentParser
-from safetensors.torch import save_file
 from torch import Tensor
 
 from datamodules.prepared.contract import Contract
-from datamodules.prepared.trained_on import SeenSet, describe_seen, read_seen, write_seen
-from datamodules.runtime.atomic_files import write_atomically, write_text
+from datamodules.prepared.trained_on import SeenSet, describe_seen, read_seen
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.stored_files import read_json, read_yaml
 from lightning_modules.base import Method
 from lightning_modules.familiarity import Familiarity
 from lightning_modules.fitted_values import check_fixed, complete
 from lightning_modules.metrics.calibration import Calibration, calibrate
 from lightning_modules.metrics.operating import FORGED_FPR, UNCLEAR_FPR, OperatingPoint, ValidationScores
 from lightning_modules.metrics.registry import CALIBRATION
+from lightning_modules.model_check import check_model
 from lightning_modules.own_validation import KEY as OWN_VALIDATION
-from lightning_modules.weights import FROM_FILES, digest, read
+from lightning_modules.provenance import check_provenance
+from lightning_modules.weights import FROM_FILES, digest, read, read_checkpoint
 
 CONFIG, WEIGHTS, FAMILIARITY = "config.json", "model.safetensors", "familiarity.safetensors"
 NEEDED = {"model", "contract", "stored", "trained_on", "weights"}
 OF_TRAINING = ("optimizer", "scheduler")
 UNTIL_0_1 = ("pretrained",)  # arguments that older runs have, and nothing does any more
+UNUSED = (*OF_TRAINING, *FROM_FILES, *UNTIL_0_1)
+LOSS_FILES = ("comparator",)  # arguments that only a loss looks at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,9 +148,11 @@ def load(path: Path) -> Trained:
         path: A run, one of its checkpoints, or a folder that 'export --format hub' wrote.
     """
     if (path / CONFIG).is_file():
-        metadata = json.loads((path / CONFIG).read_text())
-        if not isinstance(metadata, dict) or not metadata.keys() >= NEEDED:
+        metadata = read_json(path / CONFIG, dict)
+        if not metadata.keys() >= NEEDED:
             raise UserError(f"{path / CONFIG}: must have {', '.join(sorted(NEEDED))}; is it of another library?")
+        check_provenance(metadata, path / CONFIG)
+        check_model(metadata["model"], Method, path / CONFIG, (*UNUSED, *LOSS_FILES))
         state = {name: widen(value) for name, value in read(path / WEIGHTS).items()}
         if digest(state) != metadata["weights"]:
             raise UserError(
@@ -163,19 +164,21 @@ def load(path: Path) -> Trained:
             raise UserError(
                 f"{path / FAMILIARITY}: is damaged: its digest is not the {metadata['familiarity']} in {CONFIG}"
             )
-        return build(path, metadata["model"], metadata, state, familiarity)
+        return build(path, metadata["model"], metadata, state, familiarity, path / CONFIG)
     checkpoint = path if path.suffix == ".ckpt" else path / "checkpoints/best.ckpt"
     config = checkpoint.parent.parent / "config.yaml"
     for file in (checkpoint, config):
         if not file.is_file():
             raise UserError(f"{path}: no run: {file} is missing")
-    content = read(checkpoint, "checkpoint")
+    model: Any = read_yaml(config, dict).get("model")
+    check_model(model, Method, config, (*UNUSED, *LOSS_FILES))
+    content = read_checkpoint(checkpoint)
     abouts = [part for part in content.values() if isinstance(part, dict) and "contract" in part]
     if not abouts or "stored" not in abouts[0]:
         raise UserError(f"{checkpoint}: does not say how its faces were prepared; it is of an older version")
-    model = yaml.safe_load(config.read_text())["model"]
     metadata = abouts[0] | {OWN_VALIDATION: content.get(OWN_VALIDATION)}
-    return build(path, model, metadata, content["state_dict"], content.get("familiarity"))
+    check_provenance(metadata, checkpoint)
+    return build(path, model, metadata, content["state_dict"], content.get("familiarity"), config)
 
 
 def build(
@@ -184,16 +187,20 @@ def build(
     metadata: dict[str, Any],
     state: dict[str, Tensor],
     familiarity: dict[str, Tensor] | None = None,
+    config: Path | None = None,
 ) -> Trained:
-    dropped = (*OF_TRAINING, *FROM_FILES, *UNTIL_0_1)
-    arguments = {k: v for k, v in model.get("init_args", {}).items() if k not in dropped}
+    """
+    Args:
+        model: Its section of a config, checked.
+        metadata: Of its training, checked.
+        config: Holds the model, for messages.
+    """
+    arguments = {k: v for k, v in model.get("init_args", {}).items() if k not in UNUSED}
     if arguments.get("comparator") is not None or arguments.get("perceptual"):  # of LAE, which only a loss looks at
         arguments |= {"comparator": None, "perceptual": 0.0}
         state = {name: value for name, value in state.items() if not name.startswith("comparator.")}
     model = {"class_path": model["class_path"], "init_args": arguments}
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(Method, "model")
-    method: Method = parser.instantiate_classes(parser.parse_object({"model": model})).model
+    method = construct(model, config or path)
     complete({"state_dict": state})
     expected = method.state_dict()
     misfits = list(expected.keys() ^ state.keys())
@@ -223,54 +230,23 @@ def build(
     )
 
 
+def construct(model: dict[str, Any], file: Path) -> Method:
+    """
+    Args:
+        model: Checked: the parser would import, read and fetch what a stranger names.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(Method, "model")
+    try:
+        method: Method = parser.instantiate_classes(parser.parse_object({"model": model})).model
+    except UserError as error:
+        raise UserError(f"{file}: model: {error}") from error
+    except Exception as error:  # numbers that fit their types and no network: torch has many words for them
+        said = " ".join(str(error).split())
+        raise UserError(f"{file}: {model['class_path']} cannot be built as it says there ({said[:200]})") from error
+    return method
+
+
 def widen(value: Tensor) -> Tensor:
     """From the precision that a file has."""
     return value.float() if value.dtype == torch.float16 else value
-
-
-def round_to_half(trained: Trained) -> Trained:
-    """A copy with parameters that half precision can hold."""
-    method = deepcopy(trained.method)
-    with torch.no_grad():
-        for name, parameter in method.named_parameters():
-            parameter.copy_(parameter.half())
-            if not parameter.isfinite().all():
-                raise UserError(f"{trained.path}: {name} has values above 65504, the largest of half precision")
-    return replace(trained, method=method, digest=digest(method.state_dict()))
-
-
-def save(trained: Trained, folder: Path, half: bool = False) -> None:
-    """As the Hugging Face hub has it: the weights, and all else that 'load' needs.
-
-    Args:
-        half: Write parameters in half precision, to which they are rounded already.
-    """
-    thresholds = {
-        name: asdict(one) for name, one in trained.describe_thresholds().items()
-    }  # or a refusal, before anything is written
-    state = {name: value.detach().cpu().contiguous().clone() for name, value in trained.method.state_dict().items()}
-    if half:
-        state |= {name: state[name].half() for name, _ in trained.method.named_parameters()}
-    with write_atomically(folder / WEIGHTS) as part:
-        save_file(state, part, {"format": "pt"})
-    metadata: dict[str, Any] = {"library_name": "deepfake-suite", "model": trained.model, "contract": trained.contract}
-    metadata |= {"stored": trained.stored, "trained_on": trained.trained_on, "weights": trained.digest}
-    if (familiarity := trained.method.familiarity) is not None:
-        with write_atomically(folder / FAMILIARITY) as part:
-            save_file(familiarity.state(), part, {"format": "pt"})
-        metadata["familiarity"] = digest(familiarity.state())
-    metadata |= {"thresholds": thresholds} | ({"seen": write_seen(trained.seen)} if trained.seen else {})
-    metadata[OWN_VALIDATION] = trained.method.validated
-    write_text(folder / CONFIG, json.dumps(metadata, indent=1) + "\n")
-
-
-def fetch(name: str | Path) -> Path:
-    """Where 'load' finds it.
-
-    Args:
-        name: Path that 'load' takes, or the name of a repository on the Hugging Face hub that has such a folder.
-    """
-    path = Path(name)
-    if not path.exists() and len(path.parts) == 2:
-        path = Path(snapshot_download(str(name)))
-    return path

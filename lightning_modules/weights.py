@@ -14,7 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.stored_files import check_kind, shorten, show
 
+MORE_THAN_VALUES = ("Unsupported global", "Unsupported class", "Trying to", "Can only")  # of torch's refusals
+OF_CHECKPOINT = {"state_dict": dict, "epoch": int, "global_step": int}
 FROM_FILES = ("weights", "generator_weights", "trunk_weights")  # arguments of methods; a checkpoint has all of them
 
 
@@ -75,22 +78,37 @@ def read(path: Path, what: str = "weights", map_location: Any = "cpu") -> dict[s
     """
     if not path.is_file():
         raise UserError(f"{what} {path}: no such file")
-    if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise UserError(f"{what} {path}: is damaged ({error})") from error
     try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
         check_sums(path)
-        content: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
-    except UnpicklingError as error:
-        raise UserError(f"{what} {path}: holds more than tensors and plain values, which is refused") from error
-    except (RuntimeError, EOFError, BadZipFile, NotImplementedError, ValueError) as error:
-        raise UserError(f"{what} {path}: is damaged ({str(error).splitlines()[0]})") from error
+        content: Any = torch.load(path, map_location=map_location, weights_only=True)
+    except OSError as error:
+        raise UserError(f"{what} {path}: {error.strerror or shorten(error)}") from error
+    except Exception as error:  # a format of several libraries, each with exceptions of its own for what is damaged
+        if isinstance(error, UnpicklingError) and any(word in str(error) for word in MORE_THAN_VALUES):
+            raise UserError(f"{what} {path}: holds more than tensors and plain values, which is refused") from error
+        raise UserError(f"{what} {path}: is damaged, or no such file ({shorten(error)})") from error
+    return check_kind(content, dict, f"{what} {path}")
+
+
+def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
+    """A checkpoint of a training, not only weights."""
+    content = read(path, "checkpoint", map_location)
+    for name, kind in OF_CHECKPOINT.items():
+        if not isinstance(content.get(name), kind):
+            found = show(content[name]) if name in content else "missing"
+            raise UserError(f"checkpoint {path}: is no checkpoint of a training: {name!r} is {found}")
+    check_state(content["state_dict"], path)
     return content
+
+
+def check_state(state: Any, path: Path) -> None:
+    for name, value in check_kind(state, dict, path).items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise UserError(f"{path}: {show(name)}: must be the name of a tensor, is that of {show(value)}")
 
 
 def check_sums(path: Path) -> None:

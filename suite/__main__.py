@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import pairwise
@@ -54,6 +56,19 @@ def refuse(reason: str) -> NoReturn:
     sys.exit(2)
 
 
+@contextmanager
+def announced(verb: str) -> Iterator[None]:
+    """Says at once what takes seconds, where somebody waits: importing PyTorch and Lightning."""
+    waits = sys.stderr.isatty()
+    if waits:
+        print(f"suite: {verb}: starting ...", end="", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        if waits:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
 def main(argv: list[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("-h", "--help"):
@@ -70,13 +85,15 @@ def main(argv: list[str] | None = None) -> None:
             refuse(f"{value}: no such file" + suggest_file(value))
     check_siblings()
     try:
-        import_module(VERBS[verb][0]).main(argv)
+        with announced(verb):
+            module = import_module(VERBS[verb][0])
+        module.main(argv)
     except KeyboardInterrupt:
         print(f"suite: {verb} interrupted", file=sys.stderr)
         sys.exit(130)
     except (ValueError, OSError) as error:
         from datamodules.runtime.errors import UserError
-        from suite.cli.parser import explain
+        from suite.cli.explain import explain
 
         raised_while_built = "Does not validate against" in str(error)
         if os.environ.get("SUITE_TRACEBACK") or not (isinstance(error, (UserError, OSError)) or raised_while_built):

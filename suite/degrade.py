@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 from jsonargparse import auto_cli
 
-from datamodules.degradation.dataset import LOST, degrade_all
+from datamodules.degradation.dataset import LOST, degrade_all, read_lost
 from datamodules.degradation.severities import Kind
 from datamodules.face_data import FaceData
 from datamodules.runtime.errors import UserError
@@ -38,7 +37,7 @@ def degrade(
     with bar("degrading") as show:
         for done, total in degrade_all(rows, data.root, out, kind, severity, data.decoder, workers):
             show(done, total)
-    lost = json.loads((out / LOST).read_text())
+    lost = read_lost(out / LOST)
     print(f"{out}: {len(rows) - len(lost)} of {len(rows)} videos")
     if len(lost) > max_skipped * len(rows):
         first = "; ".join(f"{name}: {reason}" for name, reason in list(lost.items())[:3])

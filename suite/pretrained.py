@@ -17,7 +17,8 @@ from datamodules.batch import Sample
 from datamodules.loading.clips import to_frames
 from datamodules.media.image import resize
 from datamodules.runtime.errors import UserError
-from lightning_modules.trained_method import Trained, fetch
+from lightning_modules.hub_folder import fetch
+from lightning_modules.trained_method import Trained
 from suite.detect.analyzer import DEFAULT, Analyzer, DetectSettings
 from suite.detect.familiarity import Distance, explain_unlike
 from suite.detect.scorer import predict

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 from numpy.typing import NDArray
+from pyarrow import types
 
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.stored_files import check_kind, read_table, read_yaml, shorten, show
 from lightning_modules.metrics import bootstrap, functional, registry
 from lightning_modules.metrics.bootstrap import Interval, Videos, auroc_interval, measure, resample
 from lightning_modules.metrics.functional import Pooled
 from lightning_modules.metrics.registry import METRICS, MapBy, MapOf, select_fixed
 from lightning_modules.own_validation import KEY as OWN_VALIDATION
-from lightning_modules.own_validation import OwnValidation
+from lightning_modules.own_validation import NOT_NEEDED, UNKNOWN, OwnValidation
 
 OF_FORGERY = ("video_auroc", "video_tpr_at_validation")  # and all of pixels
 
+
+def is_text(kind: pa.DataType) -> bool:
+    return types.is_string(kind) or types.is_large_string(kind)
+
+
+COLUMNS: dict[str, Callable[[pa.DataType], bool]] = {
+    **dict.fromkeys(("video", "dataset", "method", "compression", "stem"), is_text),
+    **dict.fromkeys(("track", "frame", "label"), types.is_integer),
+    "score": types.is_floating,
+    "has_mask": types.is_boolean,
+}
+MAPS = {"forged": types.is_list, "other": types.is_list}  # null from methods that do not localize
+STORED_JSON: dict[str, type] = {"contract": dict, "trained_on": list, "asked": dict, "fixed_by_set": dict}
 OF_DATASET = ("video_auroc", "video_ap", "video_fpr_at_validation", "video_tpr_at_validation")
 
 
@@ -67,20 +81,54 @@ def read_run(path: Path) -> Run:
         best = path / "checkpoints" / "best.ckpt"
         command = f"python -m suite test --config {path / 'config.yaml'} --ckpt_path {best}"
         raise UserError(f"{table_path}: no such file; run '{command}' first")
-    table = pq.read_table(table_path)
+    try:
+        table = pq.read_table(table_path, page_checksum_verification=True)
+        table.validate(full=True)
+        about = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UserError(f"{table_path}: is damaged, or no Parquet file ({shorten(error)}); test again") from error
+    check_columns(table, table_path)
     if not len(table):
         raise UserError(f"{table_path}: has no rows")
-    about = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+    check_about(about, table_path)
     columns = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
     refuse_non_finite(columns, table_path)
     bootstrap.check_bins(columns, about, table_path)
     config = path / "config.yaml"
     history: list[dict[str, str]] = []
     if (path / "metrics.csv").is_file():
-        with (path / "metrics.csv").open(newline="") as f:
-            history = list(csv.DictReader(f))
-    settings = yaml.safe_load(config.read_text()) if config.is_file() else {}
+        history = read_table(path / "metrics.csv")[1]
+    settings = read_yaml(config, dict) if config.is_file() else {}
     return Run(path=path, table=columns, about=about, config=settings, history=history)
+
+
+def check_columns(table: pa.Table, path: Path) -> None:
+    for name, is_kind in {**COLUMNS, **MAPS}.items():
+        at = table.schema.get_field_index(name)
+        if at < 0 or not is_kind(table.schema.field(at).type) or (name not in MAPS and table[name].null_count):
+            found = (
+                "missing" if at < 0 else f"of type {table.schema.field(at).type}, with {table[name].null_count} nulls"
+            )
+            raise UserError(f"{path}: column {name!r} is {found}; is it no table of predictions?")
+
+
+def check_about(about: Mapping[str, str], path: Path) -> None:
+    """What a test writes beside its table: numbers, and JSON."""
+    for name, kind in STORED_JSON.items():
+        if name in about:
+            try:
+                content = json.loads(about[name])
+            except (ValueError, RecursionError) as error:
+                raise UserError(f"{path}: {name}: is damaged ({shorten(error)}); test again") from error
+            check_kind(content, kind, f"{path}: {name}")
+    numbers = {name: about[name] for name in ("parameters", *(fit.id for fit in registry.FITS)) if name in about}
+    if about.get(OWN_VALIDATION) not in (None, UNKNOWN, NOT_NEEDED):
+        numbers[OWN_VALIDATION] = about[OWN_VALIDATION]
+    for name, text in numbers.items():
+        try:
+            int(text) if name == "parameters" else float(text)
+        except ValueError as error:
+            raise UserError(f"{path}: {name} {show(text)}: must be a number; test again") from error
 
 
 def refuse_non_finite(columns: Mapping[str, NDArray[Any]], path: Path) -> None:

@@ -14,9 +14,10 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import Logger, WandbLogger
-from pytorch_lightning.utilities.exceptions import SIGTERMException
+from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
 from callbacks.clip_video import ClipVideo
+from callbacks.console import Console
 from callbacks.epoch_seed import EpochSeed
 from callbacks.familiarity import KnowTraining
 from callbacks.metrics_by_set import MetricsBySet
@@ -59,6 +60,20 @@ class SuiteParser(Parser, LightningArgumentParser):
 
 class SuiteCLI(LightningCLI):
     """A run is a folder: configuration, metrics and checkpoints are in it."""
+
+    def __init__(self, verb: str, *args: Any, **kwargs: Any) -> None:
+        """
+        Args:
+            verb: The one whose options are read; those of all four would take four times as long.
+            *args: See LightningCLI.
+            **kwargs: See LightningCLI.
+        """
+        self.verb = verb
+        super().__init__(*args, **kwargs)
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        every = super().subcommands()
+        return {self.verb: every[self.verb]} if self.verb in every else every
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--run", type=Path, default=Path("runs/last"), help="Folder of the run.")
@@ -109,8 +124,14 @@ class SuiteCLI(LightningCLI):
                 settings["check_val_every_n_epoch"] or 1,
             ),
             "plugins": [SafeCheckpointIO(), *plugins],
+            # a bar in a file is a line for each step, and Console says what a summary of layers would
+            "enable_progress_bar": sys.stdout.isatty() if (bar := settings["enable_progress_bar"]) is None else bar,
+            "enable_model_summary": settings["enable_model_summary"] or False,
         }
-        return super().instantiate_trainer(**own, **kwargs)
+        try:
+            return super().instantiate_trainer(**own, **kwargs)
+        except (ValueError, MisconfigurationException) as error:  # of accelerators and devices that are not there
+            raise UserError(f"trainer: {error}") from error
 
     def begin(self, run: Path) -> None:
         """A folder that holds a run is resumed or left alone."""
@@ -144,13 +165,30 @@ class SuiteCLI(LightningCLI):
         if is_whole and self.checkpoint is not None and self.trainer.is_global_zero:
             complete_checkpoint(self.checkpoint, self.model)
 
+    def after_fit(self) -> None:
+        found = self.trainer.checkpoint_callbacks
+        best = next((one for one in found if isinstance(one, ModelCheckpoint) and one.monitor), None)
+        if best is not None and best.best_model_score is not None:
+            run = self.trainer.default_root_dir
+            self.say_next(
+                f"test --config {run}/config.yaml --ckpt_path best",
+                f"best {best.monitor} {float(best.best_model_score):.4g}; ",
+            )
+
+    def after_test(self) -> None:
+        self.say_next(f"report {self.trainer.default_root_dir}")
+
+    def say_next(self, command: str, said: str = "") -> None:
+        if self.trainer.is_global_zero and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            print(f"{said}next: python -m suite {command}")
+
     @staticmethod
     def callbacks(
         run: Path, given: list[Callback] | Callback | None, monitor: tuple[str, str], every: int
     ) -> list[Callback]:
         callbacks = list(given) if isinstance(given, list) else [given] if given else []
         standard: list[Callback] = [EpochSeed(), Throughput(), MetricsBySet(), PredictionTable(), RocCurve(), Panels()]
-        standard += [ClipVideo(), KnowTraining()]
+        standard += [ClipVideo(), KnowTraining(), Console()]
         callbacks += [s for s in standard if not any(isinstance(c, type(s)) for c in callbacks)]
         if not any(isinstance(callback, ModelCheckpoint) for callback in callbacks):
             folder = run / "checkpoints"
@@ -170,7 +208,7 @@ def silence_notes() -> None:
     warnings.filterwarnings("ignore", "The number of training batches")
     warnings.filterwarnings("ignore", "The .* does not have many workers")
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(
-        lambda record: "litlogger" not in record.getMessage()
+        lambda record: not any(word in record.getMessage() for word in ("litlogger", "TPU", "Trainer.fit` stopped"))
     )
     # timm's list of layers that a network of features alone does without
     logging.getLogger("timm.models._builder").addFilter(
@@ -197,6 +235,7 @@ def main(argv: list[str]) -> LightningCLI:
 
 def build_cli(argv: list[str]) -> LightningCLI:
     return SuiteCLI(
+        argv[0] if argv else "",
         Method,
         FaceData,
         subclass_mode_model=True,

@@ -142,6 +142,10 @@ def suite(*arguments: str, timeout: float = 300, ranks: int = 1) -> subprocess.C
     return run_ranks(*arguments, *options, ranks=ranks, timeout=timeout)
 
 
+# of which every training makes itself a picture; as many as do for it
+FEW_FACES = ["--trainer.callbacks+=callbacks.familiarity.KnowTraining", "--trainer.callbacks.faces", "32"]
+
+
 def small_fit(prepared: Path, run: Path, *options: str) -> list[str]:
     """Arguments of a training that takes seconds."""
     arguments = ["fit", "--config", str(ROOT / "configs/classifier.yaml"), "--data.prepared", str(prepared)]
@@ -156,7 +160,7 @@ def small_fit(prepared: Path, run: Path, *options: str) -> list[str]:
         "8",
     ]
     arguments += ["--model.backbone", "test_efficientnet", "--trainer.accelerator", "cpu", "--run", str(run)]
-    return [*arguments, "--trainer.max_epochs", "2", *options]
+    return [*arguments, *FEW_FACES, "--trainer.max_epochs", "2", *options]
 
 
 def preparing(studio: Path, out: Path) -> list[str]:

@@ -132,7 +132,7 @@ def test_a_crop_of_which_one_bit_has_changed_is_an_error_whatever_its_format(
 
 def test_checkpoints_with_twenty_flipped_bits_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
-    state = {"state_dict": {f"w{i}": torch.randn(2000) for i in range(20)}, "global_step": 7}
+    state = {"state_dict": {f"w{i}": torch.randn(2000) for i in range(20)}, "global_step": 7, "epoch": 0}
     SafeCheckpointIO().save_checkpoint(state, path)
     whole = path.read_bytes()
     assert SafeCheckpointIO().load_checkpoint(path)["global_step"] == 7
@@ -189,7 +189,7 @@ def test_thresholds_and_calibrations_that_are_none_give_no_verdict(
     save_file(state, folder / "model.safetensors")
     about = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(about | {"weights": digest(state)}))
-    SafeCheckpointIO().save_checkpoint({"state_dict": state}, tmp_path / "last.ckpt")
+    SafeCheckpointIO().save_checkpoint({"state_dict": state, "epoch": 0, "global_step": 0}, tmp_path / "last.ckpt")
     tries: list[Callable[[], object]] = [
         lambda: load(folder),
         lambda: SafeCheckpointIO().load_checkpoint(tmp_path / "last.ckpt"),

@@ -74,7 +74,7 @@ def unstopped(studio: Path, prepared: Path, tmp_path_factory: pytest.TempPathFac
     return train
 
 
-@pytest.mark.parametrize(("workers", "read"), [(1, "crops"), (2, "videos")])
+@pytest.mark.parametrize(("workers", "read"), [(1, "crops"), pytest.param(2, "videos", marks=pytest.mark.slow)])
 def test_killed_within_an_epoch_and_resumed_it_ends_as_if_it_had_never_stopped(
     workers: int, read: str, studio: Path, prepared: Path, unstopped: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -28,7 +28,8 @@ from datamodules.manifest import Video
 from datamodules.media.image_sequence import IMAGE_SUFFIXES
 from datamodules.runtime.errors import UserError
 from datamodules.studio.people import read_table
-from lightning_modules.trained_method import load, round_to_half
+from lightning_modules.hub_folder import round_to_half
+from lightning_modules.trained_method import load
 from suite.detect.analyzer import DEFAULT, Analyzer, DetectSettings
 from suite.run_metrics import Run, localization, measure_forgeries, pool_manipulations, read_run, verdict, videos
 

@@ -132,6 +132,7 @@ def training_settings(data: dict[str, Any], workers: int, persistent: bool) -> d
     """Settings with everything that has a state: augmentation, a schedule that watches a metric, averaged weights."""
     scheduler = {"monitor": "val/video_auroc", "mode": "max", "patience": 0}
     callbacks: list[dict[str, Any]] = [{"class_path": "callbacks.ema.EMA", "init_args": {"decay": 0.9}}]
+    callbacks.append({"class_path": "callbacks.familiarity.KnowTraining", "init_args": {"faces": 32}})
     if not persistent:
         callbacks.append({"class_path": "benchmarks.studies.resume.EndWorkersEachEpoch"})
     common = {"batch_size": 8, "eval_clips": 2, "num_workers": workers}

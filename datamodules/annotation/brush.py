@@ -35,6 +35,8 @@ def encode(mask: Bytes) -> list[int]:
 
 def decode(rle: Sequence[int], height: int, width: int) -> Bytes:
     """(H, W), 0 or 255."""
+    if not isinstance(rle, list) or not all(type(byte) is int and 0 <= byte < 256 for byte in rle):
+        raise UserError("brush: must be a list of bytes")
     bits = "".join(f"{byte:08b}" for byte in rle)
     at = 0
 

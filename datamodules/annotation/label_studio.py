@@ -142,7 +142,7 @@ def union(regions: Iterable[Mapping[str, Any]], name: str) -> Bytes | None:
             if height != width or not 0 < height <= LARGEST or region.get("image_rotation"):
                 raise UserError(f"{width} x {height} pixels, turned or not square: not the image that was exported")
             mask = brush.decode(value["rle"], height, width)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise UserError(f"export, {name!r}: {error}") from error
         out = mask if out is None else np.maximum(out, mask)
     return out if out is not None and out.any() else None

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.stored_files import read_json, read_rows
 
 WAITING = "waiting.txt"  # in a run that stopped for somebody to draw masks
 COLUMNS = ("video", "track", "frame", "score")
@@ -71,21 +72,17 @@ def read_request(run: Path) -> Request:
     if not path.is_file():
         raise UserError(f"{path}: no such file; 'fit' writes it when it asks for masks")
     faces, scores = [], []
-    with path.open(newline="") as f:
-        rows = csv.DictReader(f)
-        if absent := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
-            raise UserError(f"{path}: has no column {absent[0]!r}")
-        for row in rows:
-            try:
-                faces.append(RequestedFace(row["video"], int(row["track"]), int(row["frame"])))
-                scores.append(float(row["score"]))
-            except (TypeError, ValueError) as error:
-                raise UserError(f"{path}, line {rows.line_num}: {error}") from error
+    for line, row in read_rows(path, COLUMNS):
+        try:
+            faces.append(RequestedFace(row["video"], int(row["track"]), int(row["frame"])))
+            scores.append(float(row["score"]))
+        except ValueError as error:
+            raise UserError(f"{path}, line {line}: {error}") from error
     about = run / "request.json"
     if not about.is_file():
         raise UserError(f"{about}: no such file; it belongs to {path.name}")
     try:
-        choice = Choice.from_json(json.loads(about.read_text()))
+        choice = Choice.from_json(read_json(about, dict))
     except (TypeError, ValueError) as error:
         raise UserError(f"{about}: is not as 'fit' writes it ({error}); let it ask again") from error
     return Request(faces=faces, scores=scores, choice=choice)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import tarfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,8 @@ from datamodules.datasets.listing import check_count, one_of, resolve_inside
 from datamodules.datasets.splits import separate_identities
 from datamodules.issues import report_issue
 from datamodules.manifest import MEMBER, Video
-from datamodules.media.image_sequence import ARCHIVES, is_image
+from datamodules.media.image_sequence import ARCHIVES, ImageError, is_image, list_archived_images
+from datamodules.runtime.stored_files import shorten
 
 OWNERS = {"train real": 3409, "train fake": 3099, "test real": 396, "test fake": 410}
 
@@ -64,9 +67,11 @@ def list_archived(root: Path, shard: Path) -> list[str]:
     names = set()
     try:
         with tarfile.open(shard) as tar:
-            for info in tar:
-                if info.isfile() and is_image(info.name):
-                    names.add(info.name.removeprefix("./").rpartition("/")[0])
-    except (tarfile.TarError, EOFError, OSError) as error:
-        report_issue("corrupt", resolve_inside(root, shard), f"cannot be read to its end ({error})")
+            for info in list_archived_images(tar):
+                names.add(info.name.removeprefix("./").rpartition("/")[0])
+    except ImageError as error:
+        report_issue("corrupt", resolve_inside(root, shard), f"{error}: left out")
+        return []
+    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
+        report_issue("corrupt", resolve_inside(root, shard), f"cannot be read to its end ({shorten(error)})")
     return sorted(names)

@@ -19,8 +19,17 @@ from datamodules.media.video import Decoder, VideoError, probe
 from datamodules.runtime import process_pool
 from datamodules.runtime.atomic_files import write_atomically, write_text
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.stored_files import read_json, show
 
 ABOUT, LOST = "degradation.json", "lost.json"
+
+
+def read_lost(path: Path) -> dict[str, str]:
+    """Why there is nothing of a video, by its key."""
+    lost = read_json(path, dict)
+    if wrong := [key for key, reason in lost.items() if key.count("/") < 3 or not isinstance(reason, str)]:
+        raise UserError(f"{path}: {show(wrong[0])}: must be the key of a video, with a reason")
+    return lost
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +53,15 @@ class Degradation:
 def read_degradation(folder: Path) -> Degradation | None:
     """None of a folder whose videos are as they were."""
     stamp = folder / ABOUT
-    return Degradation(**json.loads(stamp.read_text())) if stamp.is_file() else None
+    if not stamp.is_file():
+        return None
+    about = read_json(stamp, dict)
+    if not (isinstance(about.get("kind"), str) and type(about.get("severity")) is int):
+        raise UserError(f"{stamp}: must have a kind and a severity")
+    try:
+        return Degradation(**about)
+    except TypeError as error:
+        raise UserError(f"{stamp}: is not as 'degrade' writes it ({error})") from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -153,7 +153,7 @@ class CropClips(Clips):
             if crc32(content) != face.where[f"{kind}_crc"][i]:
                 raise OSError("its checksum is not that of what was written")
             return resize(decode(content, grey=kind == "mask"), self.size)
-        except OSError as error:
+        except (OSError, OverflowError, MemoryError) as error:
             raise UserError(f"{folder / file}: cannot be read ({error}); prepare the data again") from error
 
     def __getitems__(self, addresses: list[Address]) -> list[Sample]:

@@ -14,6 +14,7 @@ from datamodules import manifest
 from datamodules.faces.align import Cropper
 from datamodules.issues import Finding
 from datamodules.loading.clips import Clips, CropClips, VideoClips
+from datamodules.loading.split import draw_split
 from datamodules.manifest import Video
 from datamodules.media.video import Decoder
 from datamodules.prepared import checksums
@@ -36,6 +37,8 @@ class PreparedSet:
             in the fake clips likewise.
         name: Name of its metrics; the data set's name if unset.
         people: Whose people these are; sets of the same people share their identities. The data set's name without it.
+        split: Share of the people for training, of a data set that has no splits; the others are for validation and
+            testing.
     """
 
     prepared: Path
@@ -46,6 +49,7 @@ class PreparedSet:
     weight: float = 1.0
     name: str | None = None
     people: str | None = None
+    split: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.weight < float("inf"):
@@ -61,7 +65,8 @@ class PreparedSet:
 
     @functools.cached_property
     def manifest(self) -> pa.Table:
-        return manifest.read(checksums.check(self.prepared, "manifest.csv"))
+        rows = manifest.read(checksums.check(self.prepared, "manifest.csv"))
+        return rows if self.split is None else draw_split(rows, self.split, self.prepared)
 
     @functools.cached_property
     def title(self) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from datamodules.media.probe import LARGEST, Index, VideoError, find_video_stream, name_decoder_errors, open_video
 from datamodules.runtime.atomic_files import write_atomically
+from datamodules.runtime.stored_files import read_records
 
 # errors show while bits are parsed: what comes after costs a third of decoding and is not looked at
 PARSE = {"max_pixels": str(LARGEST), "skip_loop_filter": "all", "skip_idct": "all"}
@@ -83,13 +84,7 @@ class Damage:
 
 def read_damage(prepared: Path) -> list[Damage]:
     path = prepared / "damaged.csv"
-    if not path.exists():
-        return []
-    with path.open(newline="") as f:
-        return [
-            Damage(video=r["video"], path=r["path"], damaged=int(r["damaged"]), frames=int(r["frames"]))
-            for r in csv.DictReader(f)
-        ]
+    return read_records(path, Damage) if path.exists() else []
 
 
 def write_damage(prepared: Path, rows: Iterable[Damage]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-import json
+import lzma
 import re
 import tarfile
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.manifest import MEMBER
+from datamodules.manifest import MEMBER, leads_out
 from datamodules.media.image import decode
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.stored_files import read_json, shorten
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".apng"}
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
+LARGEST = 32_768  # side of an image whose outlines are drawn
 NUMBER = re.compile(r"(\d+)$")
 
 
@@ -79,19 +82,29 @@ def order_by_number(contents: dict[str, Callable[[], bytes]]) -> ImageSequence:
     return ImageSequence(np.array([numbers[n] for n in names], np.int64), [contents[n] for n in names])
 
 
+def list_archived_images(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """In their order; an archive that would write elsewhere, or whose images are links, is refused."""
+    for info in tar:
+        if leads_out(info.name):
+            raise ImageError(f"holds {info.name!r}, which leads out of the archive")
+        if is_image(info.name) and (info.issym() or info.islnk()):
+            raise ImageError(f"holds {info.name!r}, a link to {info.linkname!r}; links are not followed")
+        if info.isfile() and is_image(info.name):
+            yield info
+
+
 @functools.lru_cache(maxsize=1)
 def read_archive(archive: str) -> dict[str, bytes]:
     """All images of one archive: a compressed one can only be read from its beginning."""
     images = {}
     try:
         with tarfile.open(archive) as tar:
-            for info in tar:
-                if info.isfile() and is_image(info.name):
-                    file = tar.extractfile(info)
-                    assert file is not None
-                    images[info.name.removeprefix("./")] = file.read()
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise ImageError(f"cannot be read to its end ({error})") from error
+            for info in list_archived_images(tar):
+                file = tar.extractfile(info)
+                assert file is not None
+                images[info.name.removeprefix("./")] = file.read()
+    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
+        raise ImageError(f"cannot be read to its end ({shorten(error)})") from error
     return images
 
 
@@ -106,9 +119,13 @@ def read_member(archive: str, name: str) -> bytes:
 @functools.lru_cache(maxsize=1)
 def outlines(path: Path) -> tuple[dict[int, tuple[int, int]], dict[int, tuple[int, Any]]]:
     """Sizes of the images, and the image and outline of each face, of a file in COCO's format."""
-    content: dict[str, Any] = json.loads(path.read_text())
-    sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
-    return sizes, {one["id"]: (one["image_id"], compact(one.get("segmentation"))) for one in content["annotations"]}
+    content = read_json(path, dict)
+    try:
+        sizes = {image["id"]: (int(image["height"]), int(image["width"])) for image in content["images"]}
+        faces = {one["id"]: (one["image_id"], compact(one.get("segmentation"))) for one in content["annotations"]}
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise UserError(f"{path}: is no file in COCO's format ({type(error).__name__}: {shorten(error)})") from error
+    return sizes, faces
 
 
 def compact(outline: Any) -> Any:
@@ -122,7 +139,11 @@ def fill_polygon(path: Path, annotation: int) -> NDArray[np.uint8]:
     image, found = faces.get(annotation, (None, None))
     if image not in sizes or not isinstance(found, list):
         raise ImageError(f"has no polygon of annotation {annotation}")
+    if not all(0 < side <= LARGEST for side in sizes[image]):
+        raise ImageError(f"has an image of {' x '.join(map(str, sizes[image]))} pixels")
     mask = np.zeros(sizes[image], np.uint8)
     for points in found:
+        if points.ndim != 1 or len(points) % 2 or not np.isfinite(points).all() or np.abs(points).max(initial=0) > 1e6:
+            raise ImageError(f"has an outline of annotation {annotation} that is no list of pixels")
         cv2.fillPoly(mask, [np.rint(points.reshape(-1, 2)).astype(np.int32)], 255)
     return np.repeat(mask[..., None], 3, 2)

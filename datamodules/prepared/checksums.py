@@ -11,8 +11,10 @@ from zlib import crc32
 
 from datamodules.runtime.atomic_files import write_atomically, write_text
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.stored_files import read_json, shorten
 
 FILE = "digests.json"
+AGAIN = "prepare the data again, into another folder"
 TABLES = ("contract.json", "manifest.csv", "faces.arrow", "crops.arrow", "tracks.arrow")
 ALWAYS = 2**30  # bytes up to which a table is read whole before it is used, a third of a second; 'doctor' reads all
 
@@ -39,11 +41,17 @@ def read(prepared: Path) -> dict[str, list[Digest]]:
     if not path.exists():
         return {}
     try:
-        return {
-            name: [(int(size), int(crc)) for size, crc in known] for name, known in json.loads(path.read_text()).items()
+        found = {
+            name: [(int(size), int(crc)) for size, crc in known]
+            for name, known in read_json(path, dict, f"; {AGAIN}").items()
         }
-    except (ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: is damaged ({error}); prepare the data again, into another folder") from error
+        if not all(found.values()):
+            raise ValueError("a table without a checksum")
+    except UserError:
+        raise
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UserError(f"{path}: is damaged ({shorten(error)}); {AGAIN}") from error
+    return found
 
 
 def write(prepared: Path, known: dict[str, list[Digest]]) -> None:

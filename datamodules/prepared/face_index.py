@@ -20,6 +20,7 @@ from datamodules.faces.quality import find_plausible
 from datamodules.manifest import Video
 from datamodules.prepared import checksums
 from datamodules.prepared.tables import load, load_tracks
+from datamodules.runtime.errors import UserError
 
 
 @dataclass(slots=True)
@@ -50,8 +51,8 @@ class FaceIndex:
             tracks: Faces per video at most, the best ones.
         """
         self.paths, self.videos, self.columns = [prepared / f"{name}.arrow"], videos, columns
-        index = load_tracks(prepared)
         checksums.check(prepared, self.paths[0].name)
+        index = load_tracks(prepared)
         self.keys = manifest.keys(videos)
         owner = pc.fill_null(pc.index_in(index["video"], self.keys), -1).to_numpy()
         count = index[name].to_numpy()
@@ -64,6 +65,8 @@ class FaceIndex:
         self.track = index["track"].to_numpy()[known]
         self.first = index[f"{name}_first"].to_numpy()[known]
         self.set_index = np.zeros(len(known), np.int64)  # (F,) number of the set of each
+        if len(known) and not (self.first.min() >= 0 and (self.first + self.count).max() <= len(load(self.paths[0]))):
+            raise UserError(f"{prepared / 'tracks.arrow'}: is damaged: names rows that {self.paths[0].name} lacks")
 
     @classmethod
     def join(cls, parts: Sequence[FaceIndex]) -> FaceIndex:

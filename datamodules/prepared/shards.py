@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+from datamodules.manifest import leads_out
 from datamodules.runtime.atomic_files import write_atomically
+from datamodules.runtime.errors import UserError
 
 BLOCK = 512  # of a tar file
 
@@ -22,6 +24,8 @@ class ShardMember:
     length: int
 
     def read(self, root: Path) -> bytes:
+        if leads_out(self.file) or self.offset < 0 or self.length < 0:
+            raise UserError(f"{root}: an image is said to lie in {self.file!r} at {self.offset}: outside the folder")
         with (root / self.file).open("rb") as f:
             f.seek(self.offset)
             return f.read(self.length)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -25,6 +24,7 @@ from datamodules.prepared.face_table import FACES, POINTS
 from datamodules.prepared.shards import join_tars
 from datamodules.runtime.atomic_files import write_atomically
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.stored_files import read_record, read_records, shorten
 
 SHARD = 256 * 2**20  # bytes from which a tar shard is full
 FILES = ("path", "mask", "box", "landmarks")  # columns that decide what was prepared
@@ -43,11 +43,22 @@ TRACKS = pa.schema(
     [("video", pa.large_string()), ("track", pa.int32())]
     + [(name, pa.int64()) for name in ("faces_first", "faces", "crops_first", "crops")]
 )
+SCHEMAS = {"faces": FACES, "crops": CROPS, "tracks": TRACKS}  # by the name of the file
 
 
 def load(path: Path) -> pa.Table:
     """Mapped, not read: rows come from disk once they are looked at."""
-    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    try:
+        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        table.validate()
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path}: is damaged, or no Arrow file ({shorten(error)})") from error
+    for column in SCHEMAS.get(path.name.partition(".")[0], ()):
+        at = table.schema.get_field_index(column.name)
+        if at < 0 or table.schema.field(at).type != column.type:
+            found = "missing" if at < 0 else f"of type {table.schema.field(at).type}"
+            raise UserError(f"{path}: column {column.name!r} is {found}, must be of type {column.type}")
+    return table
 
 
 def save(
@@ -75,9 +86,10 @@ def save(
 def load_tracks(out: Path) -> pa.Table:
     checksums.check(out, "tracks.arrow")
     tracks = load(out / "tracks.arrow")
-    known = {name.decode(): int(size) for name, size in (tracks.schema.metadata or {}).items()}
-    if known != {name: (out / f"{name}.arrow").stat().st_size for name in ("faces", "crops")}:
-        raise UserError(f"{out}: 'prepare' was stopped while it wrote the tables; call it again")
+    sizes = {name.encode(): str((out / f"{name}.arrow").stat().st_size).encode() for name in ("faces", "crops")}
+    if (tracks.schema.metadata or {}) != sizes:
+        what = "faces.arrow and crops.arrow are not those of tracks.arrow"
+        raise UserError(f"{out}: 'prepare' was stopped while it wrote the tables ({what}); call it again")
     return tracks
 
 
@@ -101,19 +113,7 @@ NAMES = [field.name for field in fields(Skipped)]
 
 def read_skipped(out: Path) -> list[Skipped]:
     path = out / "skipped.csv"
-    if not path.exists():
-        return []
-    with path.open(newline="") as f:
-        return [
-            Skipped(
-                video=r["video"],
-                path=r["path"],
-                reason=r["reason"],
-                bytes=int(r["bytes"]),
-                split=r.get("split") or "",
-            )
-            for r in csv.DictReader(f)
-        ]
+    return read_records(path, Skipped) if path.exists() else []
 
 
 def read_manifest(out: Path) -> list[Video]:
@@ -143,7 +143,7 @@ def merge(out: Path, order: list[str]) -> None:
     """Moves the parts into the tables. Killed in the middle, it starts over: parts go last, and twice is once."""
     checksums.check_all(out)
     new = sorted(path for path in (out / "parts").iterdir() if not path.name.startswith("."))
-    rows = [Video(**json.loads((path / "row.json").read_text())) for path in new]
+    rows = [read_record(path / "row.json", Video) for path in new]
     position = {key: i for i, key in enumerate(order)}
     # also those of a stopped call for other videos; in the order of the data set, so that the tables come out alike
     pairs = sorted(
@@ -162,17 +162,13 @@ def merge(out: Path, order: list[str]) -> None:
         key=lambda row: (position.get(row.key, -1), row.key),
     )
     skipped = [s for s in read_skipped(out) if s.video not in new_keys]
-    skipped += [
-        Skipped(**json.loads((path / "skipped.json").read_text())) for path in new if (path / "skipped.json").exists()
-    ]
+    skipped += [read_record(path / "skipped.json", Skipped) for path in new if (path / "skipped.json").exists()]
     with write_atomically(out / "skipped.csv") as temporary, temporary.open("w", newline="") as f:
         writer = csv.DictWriter(f, NAMES)
         writer.writeheader()
         writer.writerows(map(asdict, sorted(skipped, key=lambda s: s.video)))
     damaged = [one for one in read_damage(out) if one.video not in new_keys]
-    damaged += [
-        Damage(**json.loads(path.read_text())) for path in (part / "damaged.json" for part in new) if path.exists()
-    ]
+    damaged += [read_record(path, Damage) for path in (part / "damaged.json" for part in new) if path.exists()]
     write_damage(out, damaged)
     manifest.write(merged, out / "manifest.csv", checksums.replace_recorded)
     checksums.settle(out)

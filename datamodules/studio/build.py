@@ -22,6 +22,7 @@ from datamodules.media.encode import write_h264
 from datamodules.runtime.atomic_files import write_atomically, write_text
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.process_pool import Job, run
+from datamodules.runtime.stored_files import read_json
 from datamodules.studio.forgeries.all import FORGERIES
 from datamodules.studio.forgeries.base import Take
 from datamodules.studio.people import LONDON, Person, read_people, split_people
@@ -177,10 +178,7 @@ def begin(root: Path, plan: Plan) -> None:
     if not stamp.exists() and root.exists() and any(root.iterdir()):
         raise UserError(f"{root}: not empty and not a studio; choose another folder")
     if stamp.exists():
-        try:
-            made = json.loads(stamp.read_text())
-        except ValueError as error:
-            raise UserError(f"{stamp}: is damaged ({error}); choose another folder") from error
+        made = read_json(stamp, dict, "; choose another folder")
         if made != asked:
             changed = [name for name in asked if made.get(name) != asked[name]]
             raise UserError(f"{stamp}: made with another {' and '.join(changed)}; choose another folder")

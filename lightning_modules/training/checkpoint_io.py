@@ -12,7 +12,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from datamodules.runtime.atomic_files import write_atomically
 from datamodules.runtime.errors import UserError
 from lightning_modules.fitted_values import check_fixed
-from lightning_modules.weights import read
+from lightning_modules.weights import read_checkpoint
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
@@ -29,8 +29,8 @@ class SafeCheckpointIO(TorchCheckpointIO):
             raise UserError(f"{path}: checkpoint not written ({reason}); the one before is untouched") from error
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        content = read(Path(path), "checkpoint", map_location or "cpu")
-        state = content.get("state_dict", {})
+        content = read_checkpoint(Path(path), map_location or "cpu")
+        state = content["state_dict"]
         if "video_temperature" in state:
             raise UserError(f"{path}: is of an older version, which calibrated otherwise; train again")
         check_fixed(state, Path(path))

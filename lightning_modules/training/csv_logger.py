@@ -9,6 +9,8 @@ from lightning_fabric.loggers.csv_logs import _ExperimentWriter
 from pytorch_lightning.loggers.csv_logs import CSVLogger, ExperimentWriter
 
 from datamodules.runtime.atomic_files import write_atomically
+from datamodules.runtime.errors import UserError
+from datamodules.runtime.stored_files import read_table
 
 
 def write(path: Path, names: list[str], rows: list[dict[str, str]]) -> None:
@@ -19,16 +21,18 @@ def write(path: Path, names: list[str], rows: list[dict[str, str]]) -> None:
 
 
 def read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    with path.open(newline="") as f:
-        reader = csv.DictReader(f)
-        return list(reader.fieldnames or []), list(reader)
+    return read_table(path)
 
 
 def rewind(path: Path, step: int) -> None:
     """Drops what was logged after the checkpoint that training goes on from: it will be logged again."""
     if path.is_file():
         names, rows = read(path)
-        write(path, names, [row for row in rows if int(row["step"]) < step])
+        try:
+            kept = [row for row in rows if int(row["step"]) < step]
+        except (KeyError, ValueError) as error:
+            raise UserError(f"{path}: has a row without its step ({error}); move it away to go on") from error
+        write(path, names, kept)
 
 
 class Continued(ExperimentWriter):

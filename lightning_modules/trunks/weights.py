@@ -99,7 +99,9 @@ def rename_in_order(state: Mapping[str, Tensor], native: Mapping[str, Tensor], p
     return dict(zip(native, state.values(), strict=True))
 
 
-def check_keys(state: Any, native: Mapping[str, Tensor], head_keys: set[str], source: str, trunk: str) -> None:
+def check_keys(
+    state: Mapping[str, Any], native: Mapping[str, Tensor], head_keys: set[str], source: str, trunk: str
+) -> None:
     """Refuses a state dict that is not of the network as timm builds it, its head apart.
 
     Args:
@@ -107,8 +109,6 @@ def check_keys(state: Any, native: Mapping[str, Tensor], head_keys: set[str], so
         source: Of the state dict, for messages.
         trunk: Likewise, of the network.
     """
-    if not isinstance(state, dict):
-        raise UserError(f"{source}: holds a {type(state).__name__}, and must hold the state dict of {trunk}")
     wrong: dict[str, str] = {}
     for key, value in state.items():
         if key not in native:

@@ -18,6 +18,7 @@ from datamodules.annotation.label_studio import CONFIG, Task, create_task, enlar
 from datamodules.annotation.request import Request, read_request
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.stored_files import read_json, show
 from suite.annotate.client import LabelStudio
 from suite.cli.parser import Parser
 from suite.cli.suggest import suggest_file
@@ -82,11 +83,11 @@ def import_masks(file: Path, run: Path) -> None:
     """
     if not file.is_file():
         raise UserError(f"{file}: no such file" + suggest_file(str(file)))
+    exported = read_json(file, list, "; export it from Label Studio in the format JSON")
     try:
-        exported = json.loads(file.read_text())
-    except ValueError as error:
-        raise UserError(f"{file}: is no JSON ({error})") from error
-    receive(exported, run)
+        receive(exported, run)
+    except UserError as error:
+        raise error if str(run) in str(error) else UserError(f"{file}: {error}") from error
 
 
 def server(url: str, token: SecretStr | None) -> LabelStudio:
@@ -122,8 +123,10 @@ def pull(run: Path, url: str, token: SecretStr | None = None) -> None:
     file = run / "annotate.json"
     if not file.is_file():
         raise UserError(f"{file}: no such file; run 'annotate push' first")
-    known = json.loads(file.read_text())
-    receive(server(url, token).pull(known["project"]), run)
+    project = read_json(file, dict).get("project")
+    if type(project) is not int or project < 1:
+        raise UserError(f"{file}: project {show(project)}: must be a number; run 'annotate push' again")
+    receive(server(url, token).pull(project), run)
 
 
 def main(argv: list[str]) -> None:

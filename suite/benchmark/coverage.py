@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from datamodules.degradation.dataset import LOST
+from datamodules.degradation.dataset import LOST, read_lost
 from datamodules.prepared.tables import read_skipped
 from suite.run_metrics import Run
 
@@ -29,7 +28,7 @@ def list_unscored(run: Run, prepared: Path) -> list[str] | None:
         if skipped.split == "test":
             found.append(skipped.video)
     degraded = prepared.parent / LOST
-    return found + (list(json.loads(degraded.read_text())) if degraded.is_file() else [])
+    return found + (list(read_lost(degraded)) if degraded.is_file() else [])
 
 
 def list_scored(run: Run) -> set[str]:

@@ -16,7 +16,7 @@ from suite.benchmark.conditions import Condition, Degradations
 from suite.benchmark.overrides import Config, Overrides, merge
 
 # of a data set: what another one does not say must not be left over from it
-NOT_SAID = dict.fromkeys(("compression", "index", "methods", "prepared", "root", "sets"))
+NOT_SAID = dict.fromkeys(("compression", "index", "methods", "prepared", "root", "sets", "split"))
 
 NOTHING = "-"  # the training set of what is taken as it is
 

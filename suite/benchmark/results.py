@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datamodules.runtime.atomic_files import write_atomically, write_text
+from datamodules.runtime.errors import UserError
+from datamodules.runtime.stored_files import read_json
 from lightning_modules.metrics.bootstrap import Interval
 from lightning_modules.metrics.registry import FITS, METRICS, MapBy, get
 from lightning_modules.own_validation import OwnValidation
@@ -107,9 +109,9 @@ def measure_rows(
     """
     table, kept = place / "predictions.parquet", place / "rows.json"
     if kept.is_file() and kept.stat().st_mtime_ns > table.stat().st_mtime_ns:
-        before = json.loads(kept.read_text())
-        if all(row.keys() == set(kinds()) for row in before):  # or an earlier version wrote them
-            return [ResultRow.from_json(row) for row in before]
+        before = read_kept(kept)
+        if before is not None:
+            return before
     run = read_run(place)
     v = videos(run)
     missing = list_unscored(run, prepared)
@@ -137,6 +139,18 @@ def measure_rows(
         rows.append(replace(total, forgery=row.method, seen=row.seen, fakes=row.count, values=values))
     write_text(kept, json.dumps([row.to_json() for row in rows]))
     return rows
+
+
+def read_kept(path: Path) -> list[ResultRow] | None:
+    """None where an earlier version wrote them, or they are damaged: they are made again."""
+    try:
+        rows: list[dict[str, Any]] = read_json(path, list)
+        pa.Table.from_pylist(rows, pa.schema(list(kinds().items())))
+    except (UserError, pa.ArrowException, AttributeError, TypeError):
+        return None
+    if not rows or any(row.keys() != set(kinds()) for row in rows):
+        return None
+    return [ResultRow.from_json(row) for row in rows]
 
 
 def kinds() -> dict[str, pa.DataType]:

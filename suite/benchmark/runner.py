@@ -21,6 +21,7 @@ from datamodules.degradation.dataset import LOST
 from datamodules.runtime import process_pool, ray_cluster
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.stored_files import read_json, show
 from lightning_modules.metrics.bootstrap import Outdated
 from suite.benchmark.conditions import Condition
 from suite.benchmark.overrides import Config, merge
@@ -172,7 +173,12 @@ class Command:
 
     def seconds(self) -> float | None:
         done = self.folder / DONE
-        return json.loads(done.read_text())["seconds"] if done.is_file() else None
+        if not done.is_file():
+            return None
+        taken = read_json(done, dict).get("seconds", "missing")
+        if taken is not None and not (type(taken) in (int, float) and taken >= 0):
+            raise UserError(f"{done}: seconds {show(taken)}: must be null or a number from 0 on; remove the file")
+        return None if taken is None else float(taken)
 
     def forget(self) -> None:
         """Has it run again when it is asked for again."""

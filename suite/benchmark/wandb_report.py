@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import wandb
-import yaml
 
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.stored_files import read_json, read_yaml, shorten
 from lightning_modules.metrics.registry import titles
 from lightning_modules.own_validation import LIMIT
 from suite.benchmark.comparisons import Family
@@ -39,9 +41,10 @@ def blocks(reports: Any, sweep: Path, project: str, entity: str) -> list[Any]:
         sweep: Folder that 'benchmark --wandb' filled.
         entity: Whose the project is; empty without an account.
     """
-    plan = yaml.safe_load((sweep / "sweep.yaml").read_text())
+    plan = read_plan(sweep / "sweep.yaml")
     whose = {"project": project, "entity": entity} if entity else {}
-    rows = [ResultRow.from_json(row) for row in json.loads((sweep / "results.json").read_text())]
+    with names_file(sweep / "results.json") as path:
+        rows = [ResultRow.from_json(row) for row in read_json(path, list)]
     unlearned = sorted({job.method for job in find_untrained(rows, plan.get("min_validation_auroc", LIMIT))})
 
     tested = "JobType = 'test'"
@@ -101,14 +104,41 @@ def blocks(reports: Any, sweep: Path, project: str, entity: str) -> list[Any]:
         )
         chosen = sets(tested, f"Config('degradation') = {json.dumps(kind)}")
         out.append(reports.PanelGrid(runsets=chosen, panels=[curve]))
-    for family in map(Family.from_json, json.loads((sweep / "claims.json").read_text())):
-        lines = ["| claim | gain | p after Holm | smallest resolvable gain |", "| --- | --- | --- | --- |"]
-        for one in family.claims:
-            gain = f"{one.gain.value:+.3f} [{one.gain.low:.3f}, {one.gain.high:.3f}]"
-            lines.append(f"| {one.ours} over {one.theirs} | {gain} | {one.adjusted:.3g} | {one.resolvable:.3f} |")
-        out += [reports.H1(f"Who is better: {family.about}"), reports.P("; ".join(family.tests))]
-        out.append(reports.MarkdownBlock("\n".join(lines)))
+    with names_file(sweep / "claims.json") as path:
+        for family in read_json(path, list):
+            out += claims_of(reports, Family.from_json(family))
     return out
+
+
+def claims_of(reports: Any, family: Family) -> list[Any]:
+    """A heading, the test sets, and a table."""
+    lines = ["| claim | gain | p after Holm | smallest resolvable gain |", "| --- | --- | --- | --- |"]
+    for one in family.claims:
+        gain = f"{one.gain.value:+.3f} [{one.gain.low:.3f}, {one.gain.high:.3f}]"
+        lines.append(f"| {one.ours} over {one.theirs} | {gain} | {one.adjusted:.3g} | {one.resolvable:.3f} |")
+    head = [reports.H1(f"Who is better: {family.about}"), reports.P("; ".join(family.tests))]
+    return [*head, reports.MarkdownBlock("\n".join(lines))]
+
+
+def read_plan(path: Path) -> dict[str, Any]:
+    plan = read_yaml(path, dict)
+    limit = plan.get("min_validation_auroc", LIMIT)
+    kinds = plan["degradations"].get("kinds") if isinstance(plan.get("degradations"), dict) else None
+    if not isinstance(plan.get("methods"), dict) or not isinstance(kinds, list) or type(limit) not in (int, float):
+        raise UserError(f"{path}: must have methods, degradations with their kinds, and min_validation_auroc")
+    return plan
+
+
+@contextmanager
+def names_file(path: Path) -> Iterator[Path]:
+    """What is read from it within and does not fit is said with its name."""
+    try:
+        yield path
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        if isinstance(error, UserError):
+            raise
+        said = f"{type(error).__name__}: {shorten(error)}"
+        raise UserError(f"{path}: is not what 'benchmark' wrote ({said}); call it again") from error
 
 
 def place(reports: Any, i: int) -> Any:

@@ -26,6 +26,7 @@ from datamodules.media.probe import Index, VideoError, probe
 from datamodules.media.video import Decoder
 from datamodules.prepared.contract import Contract, compare
 from datamodules.prepared.prepare import Recipe
+from datamodules.runtime.errors import UserError
 from datamodules.runtime.malloc import give_back
 from lightning_modules.trained_method import Trained
 from suite.detect.annotated_video import Annotation
@@ -90,7 +91,12 @@ def shape_boxes(contract: Contract) -> bool:
 def detector_of(contract: Contract) -> FaceDetector:
     """As it is set there, or dlib's; the model itself is compared."""
     name, *settings = str(contract["detector"]).split()
-    return BlazeFace(float(settings[-1])) if name == BlazeFace.__name__ and settings else HOG()
+    if name != BlazeFace.__name__ or not settings:
+        return HOG()
+    try:
+        return BlazeFace(float(settings[-1]))
+    except ValueError as error:
+        raise UserError(f"contract: detector {contract['detector']!r}: {error}") from error
 
 
 def mesh_of(contract: Contract) -> FaceMesh | None:

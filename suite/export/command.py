@@ -19,13 +19,14 @@ from datamodules.prepared.contract import digest
 from datamodules.prepared.trained_on import write_seen
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
+from lightning_modules.hub_folder import round_to_half, save
 from lightning_modules.own_validation import LIMIT, check_limit
-from lightning_modules.trained_method import Trained, load, round_to_half, save
+from lightning_modules.trained_method import Trained, load
 from suite.cli.extras import require_extra
 from suite.cli.parser import Parser
 from suite.cli.suggest import suggest
 from suite.detect.thresholds import Performance, Rates
-from suite.export.deploy import Deployed, example, write
+from suite.export.deploy import Deployed, example, trace, write
 from suite.export.formats.base import Format, Run, find_formats
 from suite.html.render import template
 from suite.run_metrics import Run as Test
@@ -170,7 +171,7 @@ def render_card(
 
 def export_network(trained: Trained, format: Format, out: Path) -> EngineMetrics:
     """Writes it with model.json, and measures it beside torch's."""
-    path = write(trained, format, out)
+    path = write(trained, trace(trained), format, out)
     run = format.load(path)
     apart = measure_difference(trained, run)
     if not apart <= PARITY:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from datamodules.batch import POINTS, Batch
 from datamodules.runtime.atomic_files import write_atomically
@@ -68,24 +69,36 @@ def example(trained: Trained, batch: int) -> tuple[Tensor, ...]:
     return frames, size * (0.2 + 0.6 * torch.rand(batch, clip, POINTS, 2, generator=generator))
 
 
-def write(trained: Trained, format: Format, out: Path) -> Path:
+def trace(trained: Trained) -> ExportedProgram:
     """The network, for any number of faces at a time."""
     network, inputs = Deployed(trained).eval().cpu(), example(trained, 2)
-    names = ["frames", "landmarks"][: len(inputs)]
-    shapes = {name: {0: torch.export.Dim("batch")} for name in names}
-    what = f"{trained.path}: {type(trained.method).__name__}"
+    shapes = {name: {0: torch.export.Dim("batch")} for name in list_inputs(trained)}
     try:
         with torch.no_grad():
             network(*inputs)  # what is drawn but once is drawn here, and no part of the program
-            program = torch.export.export(network, inputs, dynamic_shapes=shapes)
+            return torch.export.export(network, inputs, dynamic_shapes=shapes)
     except (RuntimeError, ValueError, AssertionError) as error:
-        raise UserError(f"{what} cannot be exported: {str(error).strip().splitlines()[0]}") from error
+        raise UserError(f"{describe(trained)} cannot be exported: {str(error).strip().splitlines()[0]}") from error
+
+
+def write(trained: Trained, program: ExportedProgram, format: Format, out: Path) -> Path:
+    """
+    Args:
+        program: What ``trace`` made of it.
+    """
     path = out / format.file
     try:
         with write_atomically(path) as part:
-            format.write(program, part, names, OUTPUTS[: len(program.graph_signature.user_outputs)])
+            format.write(program, part, list_inputs(trained), OUTPUTS[: len(program.graph_signature.user_outputs)])
     except Unsupported as error:
-        raise UserError(
-            f"{what} has operations that {type(format).__name__} lacks; use --format torch.export"
-        ) from error
+        what = f"{describe(trained)} has operations that {type(format).__name__} lacks"
+        raise UserError(f"{what}; use --format torch.export") from error
     return path
+
+
+def list_inputs(trained: Trained) -> list[str]:
+    return ["frames", "landmarks"][: len(example(trained, 1))]
+
+
+def describe(trained: Trained) -> str:
+    return f"{trained.path}: {type(trained.method).__name__}"

@@ -14,12 +14,13 @@ import pytest
 
 from datamodules.runtime.errors import UserError
 from lightning_modules.face_prior import FacePrior
+from lightning_modules.hub_folder import save
 from lightning_modules.mae.method import Recover
 from lightning_modules.mae.network import MAE
 from lightning_modules.metrics.bootstrap import Interval
 from lightning_modules.metrics.significance import Claim
 from lightning_modules.own_validation import OwnValidation
-from lightning_modules.trained_method import load, save
+from lightning_modules.trained_method import load
 from suite.__main__ import main
 from suite.benchmark.comparisons import Family, compare
 from suite.benchmark.conditions import Condition

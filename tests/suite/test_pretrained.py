@@ -13,7 +13,8 @@ import torch
 from datamodules.face_data import FaceData
 from datamodules.runtime.errors import UserError
 from lightning_modules.familiarity import Familiarity, fit_familiarity
-from lightning_modules.trained_method import load, save
+from lightning_modules.hub_folder import save
+from lightning_modules.trained_method import load
 from suite.detect.analyzer import Analyzer, DetectSettings
 from suite.detect.pipeline import Limits
 from suite.pretrained import from_pretrained

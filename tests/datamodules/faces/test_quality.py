@@ -148,7 +148,7 @@ def test_moments_that_are_not_usable_have_no_part_in_the_verdict_and_are_counted
 
     def look(usable: Usable) -> tuple[dict[str, Any], str]:
         settings = DetectSettings(frames=len(frames), usable=usable, device="cpu")
-        content = Analyzer([small], settings).analyze(path, tmp_path / "out", False, lambda *_: None)
+        content = Analyzer([small], settings).analyze(path, tmp_path / "out", False, lambda *_: None).to_json()
         jsonschema.validate(content, SCHEMA)
         return content, (tmp_path / "out/page.html").read_text()
 

@@ -164,9 +164,9 @@ def test_detect_scores_no_damaged_frame_says_so_and_abstains_above_a_share(
     def look(**usable: float) -> tuple[dict[str, Any], str]:
         settings = DetectSettings(frames=48, usable=Usable(side=20, frames=2, sharpness=0.0, **usable), device="cpu")
         content = Analyzer([small], settings).analyze(path, tmp_path / "out", True, lambda *_: None)
-        jsonschema.validate(content, SCHEMA)
-        assert content["file"]["damaged"] == len(broken)
-        return content, (tmp_path / "out/page.html").read_text()
+        jsonschema.validate(content.to_json(), SCHEMA)
+        assert content.file.damaged == len(broken)
+        return content.to_json(), (tmp_path / "out/page.html").read_text()
 
     content, page = look(damaged=0.5)
     assert content["verdict"] != "no verdict"

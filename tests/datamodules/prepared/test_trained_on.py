@@ -9,7 +9,8 @@ from datamodules import manifest
 from datamodules.face_data import FaceData
 from datamodules.prepared.trained_on import SeenSet, count_seen, describe_seen, read_seen
 from datamodules.synthesis.self_blend import SelfBlend
-from lightning_modules.trained_method import load, save
+from lightning_modules.hub_folder import save
+from lightning_modules.trained_method import load
 from tests.fixtures.detecting import classifier
 from tests.fixtures.rows import video
 

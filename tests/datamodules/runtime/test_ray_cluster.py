@@ -29,6 +29,7 @@ def busy_worker(driver: psutil.Process) -> psutil.Process | None:
     return None
 
 
+@pytest.mark.slow  # test_a_cluster_plays_a_sweep runs on one, too
 def test_a_worker_killed_in_the_middle_changes_nothing(swaps: Path, prepared_swaps: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-m", "suite", *preparing(swaps, out), "--cluster", "local"]

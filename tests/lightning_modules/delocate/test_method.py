@@ -17,7 +17,7 @@ from datamodules.runtime.errors import UserError
 from lightning_modules.delocate.method import Delocate, MappingPrediction
 from lightning_modules.delocate.unet import Gates, UNet
 from suite.__main__ import main
-from tests.conftest import suite
+from tests.conftest import FEW_FACES, suite
 from tests.fixtures.tiny_delocate import tiny
 
 
@@ -156,7 +156,7 @@ def arguments(prepared: Path, run: Path, weights: Path, *options: str) -> list[s
     small = ["--data.prepared", str(prepared), "--model.generator.size", "64", "--data.image_size", "64"]
     small += ["--model.generator_weights", str(weights), "--data.batch_size", "8", "--data.num_workers", "0"]
     small += ["--data.eval_clips", "2", "--data.clips_per_face", "1", "--trainer.max_epochs", "1", "--run", str(run)]
-    return ["fit", *overlay, *small, "--trainer.accelerator", "cpu", *options]
+    return ["fit", *overlay, *small, *FEW_FACES, "--trainer.accelerator", "cpu", *options]
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +175,7 @@ def stage_one(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "2",
     ]
     small += ["--trainer.max_epochs", "1", "--trainer.check_val_every_n_epoch", "1", "--trainer.accelerator", "cpu"]
-    main(["fit", *overlay, *small, "--run", str(run)])
+    main(["fit", *overlay, *small, *FEW_FACES, "--run", str(run)])
     return run / "checkpoints/best.ckpt"
 
 

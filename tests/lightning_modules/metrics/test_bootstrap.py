@@ -31,7 +31,7 @@ def test_pixel_intervals_come_from_resampling_whole_videos(tmp_path: Path) -> No
     table = read_run(write_run(tmp_path / "a")).table
     everything = np.ones(len(table["label"]), bool)
     found = localization(table, everything, {"pixel_threshold": 0.6}, draws=400)
-    forged, other = (np.stack(table[name]).reshape(50, 4, BINS).sum(1) for name in ("forged", "other"))
+    forged, other = (np.stack(list(table[name])).reshape(50, 4, BINS).sum(1) for name in ("forged", "other"))
     centre, rng = np.arange(BINS), np.random.default_rng(1)
 
     def auroc(fakes: Any) -> float:
@@ -44,7 +44,7 @@ def test_pixel_intervals_come_from_resampling_whole_videos(tmp_path: Path) -> No
     assert (one.low, one.high) == pytest.approx(slow, abs=0.15 * (slow[1] - slow[0]))
     per_frame = found["pixel_frame_iou_at_half"]
     each = pixel.iou(
-        pixel.Histograms(*(torch.from_numpy(np.stack(table[n])[120:]) for n in ("forged", "other", "other")))
+        pixel.Histograms(*(torch.from_numpy(np.stack(list(table[n]))[120:]) for n in ("forged", "other", "other")))
     )
     assert per_frame.value == pytest.approx(float(each.mean()))
     slow = np.percentile(each.view(20, 4).mean(1).numpy()[rng.integers(0, 20, (2000, 20))].mean(1), [2.5, 97.5])

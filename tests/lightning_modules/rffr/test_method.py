@@ -19,7 +19,7 @@ from lightning_modules.mae.method import Recover, Recovered, generator_of
 from lightning_modules.mae.network import MAE
 from lightning_modules.rffr.method import RFFR
 from suite.__main__ import main
-from tests.conftest import suite
+from tests.conftest import FEW_FACES, suite
 from tests.fixtures.tiny_rffr import GRID, generator, tiny
 
 SIZE = ["--model.generator", "lightning_modules.mae.network.MAE"]
@@ -43,7 +43,7 @@ def stage_one(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     arguments += ["--model.masking.init_args.grid", "{patches: 8, block: 1, border: 2}", "--data.image_size", "64"]
     arguments += ["--data.batch_size", "4", "--data.num_workers", "0", "--trainer.accelerator", "cpu"]
     arguments += ["--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1", "--run", str(run)]
-    main([*arguments, "--model.optimizer.lr", "0.003"])
+    main([*arguments, *FEW_FACES, "--model.optimizer.lr", "0.003"])
     return run
 
 
@@ -140,7 +140,7 @@ def fit(prepared: Path, run: Path, *options: str) -> list[str]:
         "--data.clips_per_face",
         "2",
     ]
-    return [*arguments, "--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", *options]
+    return [*arguments, *FEW_FACES, "--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", *options]
 
 
 def test_two_processes_train_the_detector_and_one_tests_it_without_the_first_stage(

@@ -20,7 +20,7 @@ from datamodules.runtime.errors import UserError
 from datamodules.synthesis.base import seed_draws
 from lightning_modules.st_ddl.method import STDDL
 from lightning_modules.st_ddl.motion import MeshMotion, NoMotion
-from tests.conftest import suite
+from tests.conftest import FEW_FACES, suite
 from tests.fixtures.tiny_st_ddl import tiny
 
 
@@ -165,6 +165,7 @@ def test_a_test_writes_a_video_of_its_clips(studio: Path, prepared: Path, tmp_pa
     assert images.shape[1:] == (146, 4 * 128, 3)  # frame, motion, predicted and true mask, with a line of text
 
 
+@pytest.mark.slow  # those of RFFR and Delocate train in two processes, too
 def test_two_processes_train_on_clips(studio: Path, prepared: Path, tmp_path: Path) -> None:
     files = [word for name in ("st_ddl", "studio/scratch/st_ddl") for word in ("--config", f"configs/{name}.yaml")]
     small = ["--data.root", str(studio), "--data.prepared", str(prepared), "--data.image_size", "64"]
@@ -179,7 +180,7 @@ def test_two_processes_train_on_clips(studio: Path, prepared: Path, tmp_path: Pa
         "1",
     ]
     small += ["--data.batch_size", "4", "--data.eval_clips", "2", "--trainer.max_epochs", "1"]
-    small += ["--trainer.accelerator", "cpu"]
+    small += ["--trainer.accelerator", "cpu", *FEW_FACES]
     done = suite("fit", *files, *small, "--run", str(tmp_path / "run"), ranks=2)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "run/checkpoints/best.ckpt").exists()

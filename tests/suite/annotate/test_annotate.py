@@ -120,8 +120,8 @@ def test_what_was_drawn_comes_back_and_what_is_missing_is_named(
 @pytest.mark.parametrize(
     ("exported", "said"),
     [
-        ("{}", "is not a list of tasks"),
-        ("no", "is no JSON"),
+        ("{}", "must hold a list"),
+        ("no", "must be JSON"),
         ('[{"data": {"face": "other.png"}}]', "task 1: 'other.png' is no face that was asked for"),
         ("[3]", "task 1: None is no face"),
         ('[{"data": {"face": ["a"]}}]', "task 1: ['a'] is no face"),

@@ -30,7 +30,12 @@ from tests.fixtures.runs import change, write_run
 SMALL: dict[str, Any] = {
     "model": {"init_args": {"backbone": "test_efficientnet"}},
     "data": {"num_workers": 0, "clips_per_face": 2, "eval_clips": 2, "batch_size": 8},
-    "trainer": {"max_epochs": 1, "accelerator": "cpu", "enable_progress_bar": False},
+    "trainer": {
+        "max_epochs": 1,
+        "accelerator": "cpu",
+        "enable_progress_bar": False,
+        "callbacks": [{"class_path": "callbacks.familiarity.KnowTraining", "init_args": {"faces": 32}}],
+    },
 }
 
 

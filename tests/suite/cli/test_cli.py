@@ -18,6 +18,7 @@ import yaml
 from lightning_modules.mae.network import MAE
 from suite.__main__ import VERSION, main
 from tests.fixtures.configs import read_config
+from tests.fixtures.refusing import refused
 
 ROOT = Path(__file__).parents[3]
 CONFIGS = sorted([*(ROOT / "configs").glob("*.yaml"), ROOT / "configs/studio/demo.yaml"])
@@ -41,90 +42,6 @@ def _seconds(*arguments: str) -> float:
     start = time.perf_counter()
     assert run(*arguments).returncode == 0
     return time.perf_counter() - start
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    with pytest.raises(SystemExit) as stop:
-        main(list(arguments))
-    said = capsys.readouterr().err.strip().splitlines()
-    assert stop.value.code == 2
-    assert "Traceback" not in "\n".join(said)
-    return said[-1]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "reason"),
-    [
-        (["fti"], "unknown verb 'fti', did you mean 'fit'?"),
-        (["fit", "--config", "configs/clasifier.yaml"], "no such file, did you mean 'configs/classifier.yaml'?"),
-        (
-            ["fit", "--config", CLASSIFIER, "--trainer.max_epoch", "3"],
-            "'trainer.max_epoch', did you mean 'trainer.max_epochs'?",
-        ),
-        (["fit", "--config", CLASSIFIER, "--model.backbon", "x"], "no argument 'backbon', did you mean 'backbone'?"),
-        (
-            ["fit", "--config", CLASSIFIER, "--data.compresion", "c40"],
-            "unknown key 'data.compresion', did you mean 'data.compression'?",
-        ),
-        (
-            ["fit", "--config", CLASSIFIER, "--model.class_path", "lightning_modules.classifier.Clasifier"],
-            "did you mean 'lightning_modules.classifier.Classifier'?",
-        ),
-        (
-            ["fit", "--config", CLASSIFIER, "--model.class_path", "lightning_modules.clasifier.Classifier"],
-            "did you mean 'lightning_modules.classifier'?",
-        ),
-        (
-            ["fit", "--config", CLASSIFIER, "--model.class_path", "lightning_modules.metrics.registri.Metric"],
-            "did you mean 'lightning_modules.metrics.registry'?",
-        ),
-        (
-            ["fit", "--config", CLASSIFIER, "--model.backbone", "tf_eficientnet_b4"],
-            "no such timm model, did you mean tf_efficientnet_b4",
-        ),
-        (["fit", "--config", CLASSIFIER, "--data.prepared", "/nowhere"], "/nowhere/contract.json: missing; run"),
-        (["studio", "--ou", "x"], "unknown key 'ou', did you mean 'out'?"),
-        (["studio", "--out", "x", "--difficulty", "3"], "--difficulty 3.0: must be between 0 and 1"),
-        (["prepare", "--data", f"{ROOT}/configs/data/studo.yaml"], "studo.yaml: no such file, did you mean"),
-        (
-            ["doctor", "--data", f"{ROOT}/configs/data/table.yaml", "--data.root", "/nowhere"],
-            "/nowhere: no such folder",
-        ),
-        (
-            ["doctor", "--data", f"{ROOT}/configs/data/table.yaml", "--data.root", f"{ROOT}/tests"],
-            "tests/videos.csv: missing",
-        ),
-        (
-            ["prepare", "--data", f"{ROOT}/configs/data/uadfv.yaml", "--data.root", "/nowhere"],
-            "/nowhere: no such folder",
-        ),
-    ],
-)
-def test_a_mistake_is_one_line_with_the_nearest_right_name(
-    arguments: list[str],
-    reason: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "configs").mkdir()
-    (tmp_path / "configs" / "classifier.yaml").touch()
-    assert reason in refused(capsys, *arguments)
-
-
-def test_what_a_class_still_needs_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    said = refused(
-        capsys, "fit", "--model", "lightning_modules.classifier.Classifier", "--data", "datamodules.face_data.FaceData"
-    )
-    assert "data: give prepared, the folder that 'prepare' filled, or 'sets', several of them" in said
-
-
-def test_a_bad_key_in_a_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "c.yaml").write_text("trainer: {max_epoch: 3}\n")
-    assert "'trainer.max_epoch', did you mean 'trainer.max_epochs'?" in refused(
-        capsys, "fit", "--config", str(tmp_path / "c.yaml")
-    )
 
 
 def test_a_missing_checkpoint_is_one_line(prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

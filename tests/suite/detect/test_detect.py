@@ -24,7 +24,8 @@ from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.media.video import Decord, PyAV, probe
 from datamodules.prepared.prepare import Recipe, prepare_all
 from datamodules.spacing import space_evenly
-from lightning_modules.trained_method import load, save
+from lightning_modules.hub_folder import save
+from lightning_modules.trained_method import load
 from lightning_modules.weights import digest
 from suite.__main__ import main
 from suite.detect import command as detect

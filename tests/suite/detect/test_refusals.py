@@ -17,7 +17,8 @@ from datamodules.datasets.ffpp import index
 from datamodules.face_data import FaceData
 from datamodules.faces.landmarks.face_mesh import FaceMesh
 from datamodules.runtime.errors import UserError
-from lightning_modules.trained_method import load, save
+from lightning_modules.hub_folder import save
+from lightning_modules.trained_method import load
 from suite.__main__ import main
 from suite.detect.analyzer import Analyzer, DetectSettings
 from suite.detect.pipeline import Limits

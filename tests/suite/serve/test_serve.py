@@ -18,7 +18,8 @@ import numpy as np
 import psutil
 import pytest
 
-from lightning_modules.trained_method import load, save
+from lightning_modules.hub_folder import save
+from lightning_modules.trained_method import load
 from suite.__main__ import main
 from tests.conftest import ROOT
 from tests.fixtures import clips
