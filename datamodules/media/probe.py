@@ -105,10 +105,10 @@ def probe(path: Path) -> Index:
             size = 0
             if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
                 with open_image(path) as header:  # nothing is decoded
-                    size = 3 * header.width * header.height
-                    about = {"container": f"animated {header.format}"} if is_animated(header) else {}
-                if about:
-                    return Index(times=list_times(path), frame_bytes=size, is_animated=True, **about)
+                    size, moves = 3 * header.width * header.height, is_animated(header)
+                    kind = f"animated {header.format}"
+                if moves:
+                    return Index(times=list_times(path), frame_bytes=size, is_animated=True, container=kind)
             numbers = find_images(path).numbers
         if not len(numbers):
             raise VideoError(path, "has no images")
@@ -145,8 +145,7 @@ def probe(path: Path) -> Index:
         if not name.startswith("matroska"):  # which counts from zero, not from its first frame
             duration += (container.start_time or 0) / av.time_base
         size = 3 * track.width * track.height
-        about = {"container": name, "codec": track.codec_context.codec.canonical_name}
-        about["pixels"] = track.codec_context.pix_fmt or ""
+        codec, pixels = track.codec_context.codec.canonical_name, track.codec_context.pix_fmt or ""
     if not times:
         raise VideoError(path, "has no frames")
     if packets < promised:
@@ -154,8 +153,15 @@ def probe(path: Path) -> Index:
     if duration - end > max(0.5, 0.02 * duration):
         raise VideoError(path, f"is cut short: {end:.2f} of {duration:.2f} s")
     shown = np.sort(np.asarray(times))
-    changes = len(headers) > 1
-    return Index(times=shown - shown[0], trimmed=hidden > 0, frame_bytes=size, changes=changes, **about)
+    return Index(
+        times=shown - shown[0],
+        trimmed=hidden > 0,
+        frame_bytes=size,
+        container=name,
+        codec=codec,
+        pixels=pixels,
+        changes=len(headers) > 1,
+    )
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def choose_way(path: Path) -> Way | None:
     for way in ways:
         sound = None
         try:
-            with av.open(Sink(), "w", format="mp4") as into:  # type: ignore[call-overload]
+            with av.open(Sink(), "w", format="mp4") as into:
                 sound = Sound(path, into, way)
                 written = [into.mux(packet) for _, packet in islice(sound.packets, TRIED[way])]
             if written:

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from datamodules.runtime.process_pool import die_with_parent
+from suite.__main__ import announced
 
 # what a fault raises; those that people and schedulers send end the whole command
 FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL}
@@ -51,8 +52,12 @@ class Journal:
 
 
 def main(argv: list[str]) -> None:
-    # imported only now, in the process that analyzes
-    guard(lambda journal: import_module("suite.detect.command").main(argv, journal))
+    def work(journal: Journal) -> None:
+        with announced("detect"):  # imported only now, in the process that analyzes
+            command = import_module("suite.detect.command")
+        command.main(argv, journal)
+
+    guard(work)
 
 
 def guard(work: Callable[[Journal], None]) -> None:
