@@ -27,6 +27,7 @@ from benchmarks.studies.staging import find_stranger
 from datamodules.datasets.doctor import check_decoded
 from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.manifest import Video
+from datamodules.media.encode import ALIKE
 from datamodules.media.probe import VideoError, probe
 from datamodules.media.video import Auto, PyAV
 from datamodules.prepared.prepare import Recipe, prepare_video
@@ -57,8 +58,8 @@ class Coding:
 
 
 CODINGS = {
-    "H.264": Coding(".mp4", "libx264", "aac", {"preset": "ultrafast"}),
-    "HEVC": Coding(".mp4", "libx265", "aac", {"preset": "ultrafast", "x265-params": "log-level=none"}),
+    "H.264": Coding(".mp4", "libx264", "aac", {"preset": "ultrafast", **ALIKE["libx264"]}),
+    "HEVC": Coding(".mp4", "libx265", "aac", {"preset": "ultrafast", **ALIKE["libx265"]}),
     "VP9": Coding(".webm", "libvpx-vp9", "libopus", {"deadline": "realtime", "cpu-used": "8"}),
     "MPEG-4": Coding(".avi", "mpeg4", "ac3", {}),
 }
@@ -73,7 +74,7 @@ def render_face(frames: int) -> list[NDArray[np.uint8]]:
 def write_clip(path: Path, coding: Coding, frames: list[NDArray[np.uint8]]) -> bytes:
     """With a tone as long as its images."""
     wave = 8000 * np.sin(2 * np.pi * 440 * np.arange(RATE * len(frames) // FPS) / RATE)
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:  # without random numbers
         images = container.add_stream(coding.codec, rate=FPS, options=coding.options)
         images.height, images.width = frames[0].shape[:2]
         images.pix_fmt, images.gop_size, images.thread_count = "yuv420p", GOP, 1
@@ -116,7 +117,7 @@ def damage(content: bytes, kind: str, near_ends: bool, rng: np.random.Generator)
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class DamagedClip:
     """One damaged file."""
 
     path: Path
@@ -126,7 +127,7 @@ class Case:
     original: Path
 
 
-def make_cases(folder: Path, count: int, seed: int, frames: int) -> Iterator[Case]:
+def make_cases(folder: Path, count: int, seed: int, frames: int) -> Iterator[DamagedClip]:
     """Files of every coding, kind of damage and place in turn, the same for the same seed."""
     face = render_face(frames)
     (folder / "real").mkdir(parents=True)
@@ -137,7 +138,7 @@ def make_cases(folder: Path, count: int, seed: int, frames: int) -> Iterator[Cas
         kind, near_ends = KINDS[i % len(KINDS)], i // (len(CODINGS) * len(KINDS)) % 2 == 1
         path = folder / "real" / f"{i:04d}{CODINGS[coding].suffix}"
         path.write_bytes(damage(contents[coding], kind, near_ends, np.random.default_rng([seed, i])))
-        yield Case(path, coding, kind, near_ends, originals[coding])
+        yield DamagedClip(path, coding, kind, near_ends, originals[coding])
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,7 @@ class Verbs:
         return Result("judged", says_damage="damaged" in kinds)
 
 
-def shows_damage(case: Case) -> bool:
+def shows_damage(case: DamagedClip) -> bool:
     """Whether a file that can be read shows other images than before, or at other times."""
 
     def show(path: Path) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
@@ -220,7 +221,7 @@ def shows_damage(case: Case) -> bool:
     )
 
 
-def ask(worker: Worker, verb: Verb, case: Case, work: Path) -> Result:
+def ask(worker: Worker, verb: Verb, case: DamagedClip, work: Path) -> Result:
     out = Path(tempfile.mkdtemp(dir=work))
     try:
         asked = Asked(path=case.path, name=verb, out=out, seconds=LIMIT)
@@ -233,7 +234,7 @@ def ask(worker: Worker, verb: Verb, case: Case, work: Path) -> Result:
     return result
 
 
-def tabulate(rows: list[tuple[Case, Verb, Result, bool]]) -> list[dict[str, Any]]:
+def tabulate(rows: list[tuple[DamagedClip, Verb, Result, bool]]) -> list[dict[str, Any]]:
     """Counts of each verb and coding; of judged files, those whose images differ, and those of them that say so."""
     out = []
     for verb in VERBS:
@@ -258,7 +259,7 @@ def fuzz(files: int = 500, frames: int = 12, seed: int = 0, checkpoint: Path = D
         checkpoint: Run, checkpoint or exported folder that 'detect' asks.
         name: Name of the file of results.
     """
-    rows: list[tuple[Case, Verb, Result, bool]] = []
+    rows: list[tuple[DamagedClip, Verb, Result, bool]] = []
     worker = Worker(Verbs, checkpoint, frames)
     with tempfile.TemporaryDirectory(prefix="fuzz") as folder:
         for i, case in enumerate(make_cases(Path(folder) / "clips", files, seed, frames)):

@@ -17,6 +17,7 @@ from suite.__main__ import announced
 
 # what a fault raises; those that people and schedulers send end the whole command
 FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL}
+PASSED_ON = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass
@@ -69,6 +70,7 @@ def guard(work: Callable[[Journal], None]) -> None:
     while True:
         sys.stdout.flush()
         read_end, write_end = os.pipe()
+        signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)  # until both know what to do with them
         child = os.fork()
         if not child:
             os.close(read_end)
@@ -89,6 +91,7 @@ def become_worker() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, interrupt_once)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
 
 
 def interrupt_once(*_: object) -> None:
@@ -105,9 +108,10 @@ def wait_for(child: int, read_end: int, journal: Journal) -> int:
             os.kill(child, number)
 
     before = {}
-    for one in (signal.SIGINT, signal.SIGTERM):
+    for one in PASSED_ON:
         if signal.getsignal(one) is not signal.SIG_IGN:
             before[one] = signal.signal(one, pass_on)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
     with os.fdopen(read_end, "rb") as lines:
         for line in lines:
             if line.endswith(b"\n"):  # not what a crash has cut
