@@ -180,7 +180,7 @@ class Verbs:
 
     def run(self, verb: Verb, path: Path, out: Path) -> Result:
         try:
-            return getattr(self, verb)(path, out)  # type: ignore[no-any-return]
+            return getattr(self, verb)(path, out)
         except Exception as error:  # what would have ended the verb for all files
             return Result("traceback", reason=f"{type(error).__name__}: {error}")
 

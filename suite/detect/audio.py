@@ -75,7 +75,7 @@ class Sound:
             into: An open container.
             way: How it gets there, of those that work; there is no sound without it.
         """
-        self.source = None if way is None else open_video(path)
+        self.source: Any = None if way is None else open_video(path)
         self.into = into
         self.packets: Iterator[tuple[float, Any]] = iter(())
         self.next: tuple[float, Any] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -125,7 +126,7 @@ def test_boxes_that_make_no_sense_are_left_to_the_decoder(tmp_path: Path) -> Non
 def test_an_image_that_moves_is_judged_as_a_clip(suffix: str, head: Frames, small: Path, tmp_path: Path) -> None:
     path, images = tmp_path / f"moving{suffix}", [PIL.Image.fromarray(frame) for frame in head[:8]]
     shape = {"format": "PNG"} if suffix == ".apng" else {"lossless": True} if suffix == ".webp" else {}
-    images[0].save(path, save_all=True, append_images=images[1:], duration=[40, 80, *[40] * 6], **shape)  # type: ignore[arg-type]
+    images[0].save(path, save_all=True, append_images=images[1:], duration=[40, 80, *[40] * 6], **shape)
     content = probe(path)
     np.testing.assert_allclose(content.times, [0.0, 0.04, 0.12, 0.16, 0.2, 0.24, 0.28, 0.32])
     assert not find_damage(path, content).any()
@@ -147,7 +148,8 @@ def test_a_moving_image_under_the_name_of_another_is_one_too_and_a_cut_one_is_re
         path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
         with pytest.raises(VideoError):
             list(PyAV().stream(path))
-    for kind, options in (("png", {}), ("tiff", {"save_all": True, "append_images": images[1:]})):
+    pages: dict[str, Any] = {"save_all": True, "append_images": images[1:]}
+    for kind, options in (("png", {}), ("tiff", pages)):
         path = tmp_path / f"one.{kind}"
         images[0].save(path, **options)  # the pages of a TIFF are no clip
         assert (len(probe(path)), probe(path).has_rate) == (1, False)
@@ -181,7 +183,7 @@ def test_a_webm_of_a_live_recording_has_no_fault_where_it_is_whole(tmp_path: Pat
             self.content += more
             return len(more)
 
-    with av.open(str(path)) as old, av.open(Stream(), "w", format="webm") as new:  # type: ignore[call-overload]
+    with av.open(str(path)) as old, av.open(Stream(), "w", format="webm") as new:
         track = new.add_stream_from_template(old.streams.video[0])
         for packet in old.demux(old.streams.video[0]):
             if packet.size:
@@ -224,4 +226,4 @@ def test_a_data_set_leaves_out_what_has_a_name_that_is_not_utf_8_and_says_so(
     assert r"1 issues found, first fake/caf\xe9.mp4: its name, or that of its mask, is not UTF-8" in told
     assert [row.path for row in read_manifest(tmp_path / "p")] == ["real/good.mp4"]
     report = examine("folder", root)
-    assert [one["path"] for one in report["findings"] if one["kind"] == "corrupt"] == [r"fake/caf\xe9.mp4"]  # type: ignore[attr-defined,index]
+    assert [one["path"] for one in report["findings"] if one["kind"] == "corrupt"] == [r"fake/caf\xe9.mp4"]  # type: ignore[attr-defined]
