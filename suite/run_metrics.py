@@ -22,6 +22,7 @@ from lightning_modules.metrics.functional import Pooled
 from lightning_modules.metrics.registry import METRICS, MapBy, MapOf, select_fixed
 from lightning_modules.own_validation import KEY as OWN_VALIDATION
 from lightning_modules.own_validation import NOT_NEEDED, UNKNOWN, OwnValidation
+from suite.cli.suggest import suggest_file
 
 OF_FORGERY = ("video_auroc", "video_tpr_at_validation")  # and all of pixels
 
@@ -77,6 +78,8 @@ class Run:
 
 def read_run(path: Path) -> Run:
     table_path = path / "predictions.parquet"
+    if not path.is_dir():
+        raise UserError(f"{path}: no such folder{suggest_file(str(path))}")
     if not table_path.is_file():
         best = path / "checkpoints" / "best.ckpt"
         command = f"python -m suite test --config {path / 'config.yaml'} --ckpt_path {best}"

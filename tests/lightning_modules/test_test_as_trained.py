@@ -58,7 +58,7 @@ def built(names: tuple[str, ...], prepared: Path) -> tuple[Method, FaceData]:
     data |= {"root": None, "index": None, "clips_per_face": 16, "eval_clips": 8}  # all that are stored
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(Method, "model")
-    parser.add_subclass_arguments(FaceData, "data")
+    parser.add_class_arguments(FaceData, "data")
     made = parser.instantiate_classes(parser.parse_object({"model": config["model"], "data": config["data"]}))
     return made.model, made.data
 

@@ -139,7 +139,7 @@ def test_a_network_of_another_size_than_its_targets_is_refused(prepared: Path) -
     [
         ({"state_dict": {"fc.weight": torch.zeros(1)}}, "fc.weight: no key of LAA-Net"),
         ({"state_dict": {}}, "holds no state dict of tensors"),
-        ([1, 2], "holds no state dict of tensors"),
+        ([1, 2], "must hold an object, holds [1, 2]"),
         (None, "holds more than tensors and plain values"),
     ],
 )

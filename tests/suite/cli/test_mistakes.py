@@ -75,6 +75,7 @@ CLASSIFIER = str(ROOT / "configs/classifier.yaml")
             "faces.landmarks has no class yet; give --faces.landmarks first, for instance datamodules.faces.landmarks.",
         ),
         (["studio", "--size", "smal"], "size 'smal': must be one of tiny, small, medium, did you mean 'small'?"),
+        (["report", "configss"], "configss: no such folder, did you mean 'configs'?"),
         (["convert", "laa_nett", "x.pth"], "did you mean 'laa_net'?"),
         (["export", "--checkpoint", CLASSIFIER, "--format", "onxx"], "did you mean 'onnx'?"),
         (
