@@ -13,7 +13,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from datamodules.batch import Batch
 from datamodules.degradation.dataset import read_degradation
 from datamodules.face_data import FaceData
-from datamodules.runtime.atomic_files import write_atomically
+from datamodules.runtime.atomic_files import name_failures, write_atomically
 from lightning_modules.base import Method, Outcome
 from lightning_modules.metrics.pixel import BINNING
 from lightning_modules.own_validation import KEY as OWN_VALIDATION
@@ -37,6 +37,7 @@ class PredictionTable(Callback):
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
         self.writer: pq.ParquetWriter | None = None
+        self.path = Path()  # that it writes
 
     def part(self, trainer: Trainer, rank: int) -> Path:
         return Path(trainer.default_root_dir) / f".predictions.{rank}.parquet.part"
@@ -62,7 +63,9 @@ class PredictionTable(Callback):
         about |= {"weights": digest(module.state_dict()), OWN_VALIDATION: module.own_validation.to_text()}
         path = self.part(trainer, trainer.global_rank)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.writer = pq.ParquetWriter(path, SCHEMA.with_metadata(about), **FORMAT)
+        self.path = path
+        with name_failures(path):
+            self.writer = pq.ParquetWriter(path, SCHEMA.with_metadata(about), **FORMAT)
 
     def write(self, outcome: Outcome, batch: Batch) -> None:
         forged, other = (
@@ -85,14 +88,16 @@ class PredictionTable(Callback):
 
     def flush(self) -> None:
         if self.rows and self.writer is not None:
-            self.writer.write_table(pa.Table.from_pylist(self.rows, self.writer.schema))
+            with name_failures(self.path):
+                self.writer.write_table(pa.Table.from_pylist(self.rows, self.writer.schema))
         self.rows = []
 
     def finish(self, trainer: Trainer) -> None:
         if self.writer is None:
             return
         self.flush()
-        self.writer.close()
+        with name_failures(self.path):
+            self.writer.close()
         trainer.strategy.barrier()
         if trainer.is_global_zero:
             parts = [self.part(trainer, rank) for rank in range(trainer.world_size)]

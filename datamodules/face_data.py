@@ -23,7 +23,7 @@ from datamodules.augment.augment import Augment
 from datamodules.batch import Batch, Sample, collate
 from datamodules.issues import Finding
 from datamodules.loading.clips import Clips, CropClips
-from datamodules.loading.loader import BatchLoader, use_one_thread
+from datamodules.loading.loader import BatchLoader, begin_worker
 from datamodules.loading.options import check_options
 from datamodules.loading.prepared_set import PreparedSet
 from datamodules.loading.sampling import Address, EvalSampler, TrainSampler
@@ -176,7 +176,7 @@ class FaceData(LightningDataModule):
             collate_fn=collate,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.num_workers > 0,
-            worker_init_fn=use_one_thread,
+            worker_init_fn=begin_worker,
             # CUDA does not survive a fork
             multiprocessing_context="spawn" if self.num_workers and self.decoder.device.type != "cpu" else None,
         )

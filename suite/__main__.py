@@ -1,13 +1,16 @@
 """Command line of the suite: ``python -m suite <verb> ...``."""
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from suite.cli.suggest import suggest, suggest_file
@@ -56,6 +59,11 @@ def refuse(reason: str) -> NoReturn:
     sys.exit(2)
 
 
+def terminate(number: int, frame: FrameType | None) -> NoReturn:
+    """As Ctrl-C does: what is half written is removed, and no process is left behind."""
+    sys.exit(128 + number)
+
+
 @contextmanager
 def announced(verb: str) -> Iterator[None]:
     """Says at once what takes seconds, where somebody waits: importing PyTorch and Lightning."""
@@ -84,13 +92,29 @@ def main(argv: list[str] | None = None) -> None:
         if option == "--config" and not Path(value).exists():
             refuse(f"{value}: no such file" + suggest_file(value))
     check_siblings()
+    is_own = threading.current_thread() is threading.main_thread()
+    is_own &= signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if is_own:
+        signal.signal(signal.SIGTERM, terminate)
+    try:
+        run(verb, argv)
+    finally:
+        if is_own:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def run(verb: str, argv: list[str]) -> None:
     try:
         with announced(verb):
             module = import_module(VERBS[verb][0])
         module.main(argv)
     except KeyboardInterrupt:
         print(f"suite: {verb} interrupted", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(128 + signal.SIGINT)
+    except SystemExit as ended:
+        if ended.code == 128 + signal.SIGTERM:
+            print(f"suite: {verb} terminated", file=sys.stderr)
+        raise
     except (ValueError, OSError) as error:
         from datamodules.runtime.errors import UserError
         from suite.cli.explain import explain

@@ -8,6 +8,7 @@ from jsonargparse import auto_cli
 
 from datamodules.datasets.deepfakebench_export import write
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.folder_lock import hold_folder
 from suite.cli.parser import Parser
 from suite.cli.progress import bar
 
@@ -24,7 +25,7 @@ def deepfakebench(prepared: Path, out: Path) -> None:
     """
     if not (prepared / "manifest.csv").exists():
         raise UserError(f"{prepared}: holds no manifest.csv; run 'python -m suite prepare'")
-    with bar("writing") as show:
+    with hold_folder(out, "deepfakebench"), bar("writing") as show:
         for done, total in write(prepared, out):
             show(done, total)
 

@@ -11,6 +11,7 @@ from datamodules.degradation.dataset import LOST, degrade_all, read_lost
 from datamodules.degradation.severities import Kind
 from datamodules.face_data import FaceData
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.folder_lock import hold_folder
 from suite.cli.parser import Parser
 from suite.cli.progress import bar
 
@@ -34,7 +35,7 @@ def degrade(
     if not rows:
         raise UserError(f"{data.root}: has no test videos")
     assert data.root is not None
-    with bar("degrading") as show:
+    with hold_folder(out, "degrade"), bar("degrading") as show:
         for done, total in degrade_all(rows, data.root, out, kind, severity, data.decoder, workers):
             show(done, total)
     lost = read_lost(out / LOST)

@@ -16,6 +16,7 @@ from datamodules.media.image import Format
 from datamodules.prepared.prepare import Recipe, prepare_all
 from datamodules.prepared.tables import read_skipped
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.folder_lock import hold_folder
 from suite.cli.parser import Parser
 from suite.cli.progress import bar
 
@@ -70,7 +71,7 @@ def prepare(
         format=format,
         store=store,
     )
-    with bar("preparing") as show:
+    with hold_folder(out, "prepare"), bar("preparing") as show:
         for done, total in prepare_all(rows, root, out, recipe, workers, cluster):
             show(done, total)
     wanted = {row.key for row in rows}

@@ -10,6 +10,7 @@ from jsonargparse import auto_cli
 
 from datamodules.issues import collect_issues
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.folder_lock import hold_folder
 from datamodules.studio.build import Plan, Size, build
 from suite.cli.parser import Parser
 from suite.cli.progress import bar
@@ -48,7 +49,7 @@ def studio(
         print(f"{issue.path}: {issue.text}", file=sys.stderr)
     if len(issues) > SHOWN:
         print(f"... and {len(issues) - SHOWN} more photographs", file=sys.stderr)
-    with bar("rendering") as show:
+    with hold_folder(out, "studio"), bar("rendering") as show:
         for done, total in build(out, plan, workers):
             show(done, total)
 

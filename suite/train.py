@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import signal
 import sys
 import warnings
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
+from lightning_fabric.utilities.rank_zero import _get_rank
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -26,7 +31,9 @@ from callbacks.predictions import PredictionTable
 from callbacks.roc import RocCurve
 from callbacks.throughput import Throughput
 from datamodules.face_data import FaceData
+from datamodules.runtime.atomic_files import name_failures
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.folder_lock import hold_folder
 from lightning_modules.base import Method
 from lightning_modules.training.checkpoint_io import SafeCheckpointIO
 from lightning_modules.training.csv_logger import History, rewind
@@ -35,6 +42,8 @@ from lightning_modules.weights import FROM_FILES
 from suite.cli.checkpoint import check_is_whole_epoch, complete_checkpoint, find_checkpoint
 from suite.cli.parser import Parser
 from suite.cli.wandb_key import has_key
+
+Terminate = Callable[[int, FrameType | None], object]
 
 
 class SaveFitConfig(SaveConfigCallback):
@@ -46,7 +55,8 @@ class SaveFitConfig(SaveConfigCallback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # what a run was resumed from would be what a test of its configuration takes
         self.config["ckpt_path"] = None
-        super().setup(trainer, pl_module, "fit")
+        with name_failures(Path(trainer.default_root_dir) / self.config_filename):
+            super().setup(trainer, pl_module, "fit")
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         for logger in trainer.loggers:
@@ -61,14 +71,15 @@ class SuiteParser(Parser, LightningArgumentParser):
 class SuiteCLI(LightningCLI):
     """A run is a folder: configuration, metrics and checkpoints are in it."""
 
-    def __init__(self, verb: str, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, verb: str, locks: ExitStack, *args: Any, **kwargs: Any) -> None:
         """
         Args:
             verb: The one whose options are read; those of all four would take four times as long.
+            locks: Holds the folder of the run.
             *args: See LightningCLI.
             **kwargs: See LightningCLI.
         """
-        self.verb = verb
+        self.verb, self.locks = verb, locks
         super().__init__(*args, **kwargs)
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
@@ -88,7 +99,9 @@ class SuiteCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
         config["run"] = Path(os.path.expandvars(config["run"]))  # an agent of W&B names runs in $WANDB_RUN_ID
-        self.checkpoint = find_checkpoint(str(self.subcommand), config["run"], config["ckpt_path"])
+        given, epochs = config["ckpt_path"], config["trainer"]["check_val_every_n_epoch"] or 1
+        self.checkpoint = find_checkpoint(str(self.subcommand), config["run"], given, epochs)
+        self.starts_anew = given == "last" and self.checkpoint is None
         if self.checkpoint is not None and self.subcommand != "fit":  # which brings all weights
             for name in FROM_FILES:
                 config["model"].get("init_args", {}).pop(name, None)
@@ -100,6 +113,8 @@ class SuiteCLI(LightningCLI):
         run = Path(self._get(self.config_init, "run"))
         settings = self._get(self.config_init, "trainer")
         self.config_init[self.subcommand]["ckpt_path"] = self.checkpoint
+        if not settings["fast_dev_run"] and is_first_process():
+            self.locks.enter_context(hold_folder(run, str(self.subcommand)))
         if self.subcommand == "fit" and not settings["fast_dev_run"]:
             self.begin(run)
         elif (
@@ -129,9 +144,12 @@ class SuiteCLI(LightningCLI):
             "enable_model_summary": settings["enable_model_summary"] or False,
         }
         try:
-            return super().instantiate_trainer(**own, **kwargs)
+            trainer = super().instantiate_trainer(**own, **kwargs)
         except (ValueError, MisconfigurationException) as error:  # of accelerators and devices that are not there
             raise UserError(f"trainer: {error}") from error
+        if callable(before := signal.getsignal(signal.SIGTERM)):
+            signal.signal(signal.SIGTERM, functools.partial(terminate_unless_training, trainer, before))
+        return trainer
 
     def begin(self, run: Path) -> None:
         """A folder that holds a run is resumed or left alone."""
@@ -141,7 +159,7 @@ class SuiteCLI(LightningCLI):
             check_is_whole_epoch(checkpoint, path)
             rewind(run / "metrics.csv", checkpoint["global_step"])
             return
-        if any((run / "checkpoints").glob("*.ckpt")):
+        if any((run / "checkpoints").glob("*.ckpt")) and not self.starts_anew:
             raise UserError(f"{run}: holds a run; give another --run, or go on with it by --ckpt_path last")
         (run / "metrics.csv").unlink(missing_ok=True)
 
@@ -202,6 +220,18 @@ class SuiteCLI(LightningCLI):
         return callbacks
 
 
+def is_first_process() -> bool:
+    """Of those that train together, as whatever started them tells."""
+    node = os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK", "0"))
+    return not _get_rank() and int(node) == 0
+
+
+def terminate_unless_training(trainer: Trainer, terminate: Terminate, number: int, frame: FrameType | None) -> None:
+    """Lightning ends a training behind its batch, on all ranks."""
+    if not trainer.received_sigterm:
+        terminate(number, frame)
+
+
 def silence_notes() -> None:
     """Advertisements and notes that a user can do nothing about."""
     warnings.filterwarnings("ignore", r".*isinstance\(treespec")
@@ -227,15 +257,22 @@ def main(argv: list[str]) -> LightningCLI:
     silence_notes()
     wandb_without_a_key()
     try:
-        return build_cli(argv)
+        with ExitStack() as locks:
+            return build_cli(argv, locks)
     except SIGTERMException:
         # Lightning would end with 0, as if all were done
         sys.exit(128 + signal.SIGTERM)
+    except SystemExit as ended:
+        # by which Lightning answers Ctrl-C
+        if isinstance(ended.__context__, KeyboardInterrupt):
+            raise ended.__context__ from None
+        raise
 
 
-def build_cli(argv: list[str]) -> LightningCLI:
+def build_cli(argv: list[str], locks: ExitStack) -> LightningCLI:
     return SuiteCLI(
         argv[0] if argv else "",
+        locks,
         Method,
         FaceData,
         subclass_mode_model=True,

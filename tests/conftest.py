@@ -6,7 +6,7 @@ import functools
 import multiprocessing
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -134,6 +134,19 @@ def visitors(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def data(prepared: Path) -> FaceData:
     return FaceData(prepared=prepared, batch_size=4, num_workers=0, clips_per_face=4, eval_clips=8)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("may not mount a small disk here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=False)
 
 
 def suite(*arguments: str, timeout: float = 300, ranks: int = 1) -> subprocess.CompletedProcess[str]:

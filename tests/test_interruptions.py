@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 import yaml
 
 from benchmarks.studies.resume import add_signal, compare, data_of, fit, training_settings
-from datamodules.runtime.errors import UserError
 from lightning_modules.training.checkpoint_io import SafeCheckpointIO
 from suite.__main__ import main
 from tests.conftest import ROOT, preparing, small_fit, suite
@@ -37,10 +39,11 @@ def wait_for(path: Path, seconds: float = 120) -> None:
         time.sleep(0.02)
 
 
-def start(arguments: list[str]) -> subprocess.Popen[str]:
+def start(arguments: list[str], **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "suite", *arguments],
         cwd=ROOT,
+        env={**os.environ, **environment},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -94,21 +97,83 @@ def test_workers_that_end_with_each_epoch_change_nothing_of_a_resumed_training(
     assert compare(unstopped("crops"), tmp_path / "run") == THE_SAME
 
 
-def test_ctrl_c_stops_within_five_seconds_and_leaves_nothing_half_written(prepared: Path, tmp_path: Path) -> None:
-    process = start(small_fit(prepared, tmp_path, "--trainer.max_epochs", "500", "--data.num_workers", "2"))
-    wait_for(tmp_path / "checkpoints/last.ckpt")
+def test_a_training_that_was_killed_before_its_first_last_checkpoint_starts_anew_and_ends_the_same(
+    studio: Path,
+    prepared: Path,
+    unstopped: Callable[[str], Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings = training_settings(data_of(studio, prepared, "crops"), workers=0, persistent=True)
+    whole, run = unstopped("crops"), tmp_path / "run"
+    run_fit(run, settings, "--trainer.max_epochs", "1")
+    (run / "checkpoints/last.ckpt").unlink()
+    with pytest.raises(SystemExit):  # what it holds may be all there is of another training
+        run_fit(run, settings)
+    assert "go on with it by --ckpt_path last" in capsys.readouterr().err
+    run_fit(run, settings, "--ckpt_path", "last")
+    assert "best.ckpt: was saved before the first last.ckpt: training starts anew" in caplog.text
+    assert compare(whole, run) == THE_SAME
+
+
+def test_a_training_whose_last_checkpoint_is_gone_goes_on_from_its_best(
+    studio: Path, prepared: Path, unstopped: Callable[[str], Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings, run = training_settings(data_of(studio, prepared, "crops"), workers=0, persistent=True), tmp_path / "run"
+    shutil.copytree(unstopped("crops"), run)
+    checkpoint = SafeCheckpointIO().load_checkpoint(run / "checkpoints/last.ckpt")
+    (run / "checkpoints/last.ckpt").rename(run / "checkpoints/best.ckpt")
+    assert checkpoint["epoch"] == 2
+    run_fit(run, settings, "--trainer.max_epochs", "4", "--ckpt_path", "last")
+    assert "last.ckpt: is missing: training goes on from best.ckpt" in caplog.text
+    assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["epoch"] == 3
+
+
+def find_alive(group: int) -> list[psutil.Process]:
+    """Processes of a group; one that has ended may wait long for an init that asks how."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError, psutil.NoSuchProcess):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return psutil.wait_procs(found, timeout=5)[1]
+
+
+def stop_all(process: subprocess.Popen[str], by: signal.Signals) -> str:
+    """Ends a whole process group, as a terminal and schedulers do; all that was said, once nothing of it is left."""
     began = time.monotonic()
-    os.killpg(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
-    assert time.monotonic() - began < 5
-    assert process.returncode != 0
+    os.killpg(process.pid, by)
+    said, _ = process.communicate(timeout=60)  # ends with the last process that holds the pipe
+    assert time.monotonic() - began < 10
+    assert not find_alive(process.pid)
     assert "Traceback" not in said
-    assert not list(tmp_path.rglob("*.part"))
-    assert weights(tmp_path)
+    assert "leaked" not in said
+    return said
 
 
+@pytest.mark.parametrize(("by", "code", "word"), [("INT", 130, "interrupted"), ("TERM", 143, "terminated")])
+def test_a_signal_to_all_processes_of_a_training_ends_it_and_leaves_nothing_behind(
+    by: str, code: int, word: str, prepared: Path, tmp_path: Path
+) -> None:
+    run, temporary = tmp_path / "run", tmp_path / "temporary"
+    temporary.mkdir()
+    options = ["--trainer.max_epochs", "500", "--data.num_workers", "2", "--wandb", "stopped"]
+    process = start(small_fit(prepared, run, *options), TMPDIR=str(temporary))
+    wait_for(run / "checkpoints/last.ckpt")
+    said = stop_all(process, signal.Signals[f"SIG{by}"])
+    assert process.returncode == code, said
+    assert said.splitlines()[-1] == f"suite: fit {word}"
+    assert not list(run.rglob("*.part"))
+    assert not list(temporary.glob("*wandb*"))
+    assert weights(run)
+
+
+@pytest.mark.parametrize(("by", "code", "word"), [("INT", 130, "interrupted"), ("TERM", 143, "terminated")])
 @pytest.mark.parametrize("verb", ["studio", "prepare"])
-def test_ctrl_c_stops_the_other_long_verbs_too(verb: str, studio: Path, tmp_path: Path) -> None:
+def test_a_signal_to_all_processes_ends_the_other_long_verbs_too(
+    verb: str, by: str, code: int, word: str, studio: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     arguments = ["studio", "--out", str(out), "--size", "small", "--workers", "2"]
     arguments = preparing(studio, out) if verb == "prepare" else arguments
@@ -116,43 +181,30 @@ def test_ctrl_c_stops_the_other_long_verbs_too(verb: str, studio: Path, tmp_path
     deadline = time.monotonic() + 60
     while not (list(out.rglob("*.mp4")) or list((out / "parts").glob("*"))) and time.monotonic() < deadline:
         time.sleep(0.05)
-    began = time.monotonic()
-    os.killpg(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
-    assert time.monotonic() - began < 5
-    assert process.returncode == 130
-    assert "Traceback" not in said
-    assert f"{verb} interrupted" in said
+    said = stop_all(process, signal.Signals[f"SIG{by}"])
+    assert process.returncode == code
+    assert f"suite: {verb} {word}" in said
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("may not mount a small disk here")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=False)
-
-
-def test_a_full_disk_is_one_error_and_costs_no_checkpoint(small_disk: Path) -> None:
-    state = {"state_dict": {"w": torch.zeros(250_000)}}
-    SafeCheckpointIO().save_checkpoint(state, small_disk / "last.ckpt")
-    (small_disk / "ballast").write_bytes(bytes(1_500_000))
-    state["state_dict"]["w"] += 1
-    with pytest.raises(UserError, match=r"last\.ckpt: checkpoint not written \(No space left"):
-        SafeCheckpointIO().save_checkpoint(state, small_disk / "last.ckpt")
-    kept = torch.load(small_disk / "last.ckpt", weights_only=True)
-    assert kept["state_dict"]["w"].sum() == 0
-    assert not list(small_disk.glob(".*.part"))
-
-
-def test_a_training_on_a_full_disk_ends_with_one_line(prepared: Path, small_disk: Path) -> None:
+def test_a_training_on_a_full_disk_ends_with_one_line_that_names_the_file(prepared: Path, small_disk: Path) -> None:
     (small_disk / "ballast").write_bytes(bytes(2_200_000))
     done = suite(*small_fit(prepared, small_disk / "run"))
     assert done.returncode == 2
+    assert f"suite: {small_disk}/run/" in done.stderr.splitlines()[-1]
     assert "No space left" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("verb", "folder"), [("studio", "out"), ("prepare", "out/parts")])
+def test_what_fills_a_folder_names_the_file_that_the_disk_did_not_take(
+    verb: str, folder: str, studio: Path, small_disk: Path
+) -> None:
+    (small_disk / "ballast").write_bytes(bytes(2_900_000))
+    out = small_disk / "out"
+    arguments = ["studio", "--out", str(out), "--size", "tiny", "--workers", "1"]
+    done = suite(*(preparing(studio, out) if verb == "prepare" else arguments))
+    assert done.returncode == 2
+    assert f"suite: {small_disk / folder}/" in done.stderr.splitlines()[-1]
+    assert "not written (No space left on device)" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not list(out.rglob(".*.part"))

@@ -99,6 +99,7 @@ def run_suite(arguments: list[str], log: Path) -> None:
     """The command, in a process that has imported everything."""
     with log.open("a") as f:
         os.dup2(f.fileno(), 1), os.dup2(f.fileno(), 2)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job begins without
     os.chdir(ROOT)
     sys.argv = ["suite", *arguments]
     runpy.run_module("suite", run_name="__main__", alter_sys=True)

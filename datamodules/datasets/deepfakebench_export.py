@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ def write(prepared: Path, out: Path) -> Iterator[tuple[int, int]]:
             raise UserError(f"{prepared}: {dataset} has {stem!r} in two releases, for which its lists have no place")
         level[stem] = {"label": label, **write_video(clips, i, out, home, stem)}
         yield i + 1, len(clips)
+    os.sync()  # no list names a file whose bytes a loss of power would cost
     for dataset, labels in content.items():
         write_text(out / "dataset_json" / f"{dataset}.json", json.dumps({dataset: labels}, indent=1) + "\n")
 
@@ -63,9 +65,10 @@ def write_video(clips: CropClips, i: int, out: Path, home: Path, stem: str) -> d
             files["masks"] = encode(np.repeat(sample.mask[0, 0].numpy()[..., None], 3, 2), "png")
         for kind, image in files.items():
             name = home / kind / stem / f"{number:03d}.png"
-            with write_atomically(out / name) as part:
+            with write_atomically(out / name, is_synced=False) as part:
                 part.write_bytes(image)
             listed.setdefault(kind, []).append(name.as_posix())
-        with write_atomically(out / home / "landmarks" / stem / f"{number:03d}.npy") as part, part.open("wb") as f:
+        file = out / home / "landmarks" / stem / f"{number:03d}.npy"
+        with write_atomically(file, is_synced=False) as part, part.open("wb") as f:
             np.save(f, points)
     return listed

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import cv2
@@ -10,9 +15,31 @@ from torch.utils.data import DataLoader
 
 from datamodules.batch import Sample
 
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
-def use_one_thread(_: int) -> None:
+
+def begin_worker(_: int) -> None:
     cv2.setNumThreads(1)  # one thread per worker: they would wait for each other
+    if sys.platform == "linux":
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+        threading.Thread(target=heed_parent_alone, daemon=True).start()
+
+
+def heed_parent_alone() -> None:
+    """A signal to all processes is for the first, which ends the others: it would take their end for a crash."""
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
+        pass
+    os._exit(0)
+
+
+@contextmanager
+def hold_back_signals() -> Iterator[None]:
+    """Processes that start meanwhile begin without them; this one gets them at the end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class BatchLoader(DataLoader[Sample]):
@@ -23,4 +50,6 @@ class BatchLoader(DataLoader[Sample]):
     """
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        yield from super().__iter__()
+        with hold_back_signals():
+            batches = super().__iter__()
+        yield from batches

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -34,7 +35,7 @@ from datamodules.prepared.face_table import FACES, tabulate
 from datamodules.prepared.shards import write_tar
 from datamodules.prepared.tables import CROPS, PLACE, merge, part_name, read_skipped, relist, save
 from datamodules.runtime import process_pool, ray_cluster
-from datamodules.runtime.atomic_files import write_text
+from datamodules.runtime.atomic_files import name_failures, write_text
 from datamodules.runtime.errors import CRASHED
 from datamodules.spacing import space_evenly
 
@@ -97,7 +98,13 @@ def prepare_video(row: Video, root: Path, out: Path, recipe: Recipe) -> None:
     if final.exists():
         return
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    with name_failures(final):
+        part.mkdir(parents=True)
+        fill_part(part, row, root, out, recipe)
+        part.replace(final)
+
+
+def fill_part(part: Path, row: Video, root: Path, out: Path, recipe: Recipe) -> None:
     try:
         path = manifest.resolve_inside(root, row.path)
         index = probe(path)
@@ -109,7 +116,6 @@ def prepare_video(row: Video, root: Path, out: Path, recipe: Recipe) -> None:
     except (manifest.Outside, NoCrop) as error:
         skip(part, row, root, row.path, str(error))
     (part / "row.json").write_text(json.dumps(asdict(row)))
-    part.replace(final)
 
 
 def skip_crashed(row: Video, root: Path, out: Path, _: Recipe) -> None:
@@ -297,4 +303,5 @@ def prepare_all(
         done += 1
         yield done, len(rows)
     if any((out / "parts").glob("*")):
+        os.sync()  # no table lists a crop whose bytes a loss of power would cost
         merge(out, [row.key for row in rows])

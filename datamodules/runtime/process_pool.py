@@ -26,10 +26,10 @@ PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 DEATH_OF_PARENT = 1  # PR_SET_PDEATHSIG
 
 
-def die_with_parent() -> None:
+def die_with_parent(by: signal.Signals = signal.SIGTERM) -> None:
     """Whoever kills the first process leaves none behind, on Linux; elsewhere each ends with its job."""
     if PRCTL is not None:
-        PRCTL(DEATH_OF_PARENT, signal.SIGTERM)
+        PRCTL(DEATH_OF_PARENT, by)
 
 
 def begin() -> None:
@@ -39,14 +39,20 @@ def begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C reaches all processes; the first one decides
 
 
+def begin_worker() -> None:
+    begin()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # reaches all processes, too, from a scheduler
+    die_with_parent(signal.SIGKILL)
+
+
 def open_pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, multiprocessing.get_context(START), begin)
+    return ProcessPoolExecutor(workers, multiprocessing.get_context(START), begin_worker)
 
 
 def close_pool(pool: ProcessPoolExecutor, at_once: bool) -> None:
     if at_once:
         for process in list((pool._processes or {}).values()):
-            process.terminate()
+            process.kill()
     pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,8 @@ class SafeCheckpointIO(TorchCheckpointIO):
     """Writes beside the old file and replaces it at the end; reads tensors and plain values only."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        try:
-            with write_atomically(Path(path)) as part, part.open("wb") as f:
-                torch.save(checkpoint, f)
-                f.flush()
-                os.fsync(f.fileno())
-        except (OSError, RuntimeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "No space left on device, or the disk failed"
-            raise UserError(f"{path}: checkpoint not written ({reason}); the one before is untouched") from error
+        with write_atomically(Path(path)) as part, part.open("wb") as f:
+            torch.save(checkpoint, f)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         content = read_checkpoint(Path(path), map_location or "cpu")

@@ -8,7 +8,7 @@ from pathlib import Path
 from lightning_fabric.loggers.csv_logs import _ExperimentWriter
 from pytorch_lightning.loggers.csv_logs import CSVLogger, ExperimentWriter
 
-from datamodules.runtime.atomic_files import write_atomically
+from datamodules.runtime.atomic_files import name_failures, write_atomically
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.stored_files import read_table
 
@@ -37,6 +37,10 @@ def rewind(path: Path, step: int) -> None:
 
 class Continued(ExperimentWriter):
     """Appends to the file of the run that is resumed; the parent deletes it."""
+
+    def save(self) -> None:
+        with name_failures(Path(self.metrics_file_path)):
+            super().save()
 
     def _check_log_dir_exists(self) -> None:
         path = Path(self.metrics_file_path)

@@ -18,6 +18,7 @@ from datamodules.annotation.label_studio import CONFIG, Task, create_task, enlar
 from datamodules.annotation.request import Request, read_request
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.folder_lock import hold_folder
 from datamodules.runtime.stored_files import read_json, show
 from suite.annotate.client import LabelStudio
 from suite.cli.parser import Parser
@@ -59,16 +60,19 @@ def export(run: Path, out: Path | None = None, inline: bool = True) -> None:
             told of (LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED, with OUT as its root).
     """
     request, folder = read_request(run), out or run / "annotate"
-    made = create_tasks(run, request, None if inline else folder)
-    write_text(folder / "tasks.json", json.dumps([one.to_json() for one in made]))
-    write_text(folder / "config.xml", CONFIG)
+    with hold_folder(folder, "annotate export"):
+        made = create_tasks(run, request, None if inline else folder)
+        write_text(folder / "tasks.json", json.dumps([one.to_json() for one in made]))
+        write_text(folder / "config.xml", CONFIG)
     print(f"{folder}: {len(made)} faces; import tasks.json into a project with config.xml as its labelling interface")
 
 
 def receive(exported: Any, run: Path) -> None:
     request = read_request(run)
-    for face, mask in read_export(exported, request).items():
-        write_image(run / "masks" / face.file, mask)
+    masks = read_export(exported, request)
+    with hold_folder(run / "masks", "annotate"):
+        for face, mask in masks.items():
+            write_image(run / "masks" / face.file, mask)
     missing = [face for face in request.faces if not (run / "masks" / face.file).is_file()]
     said = f"{run / 'masks'}: {len(request.faces) - len(missing)} of {len(request.faces)} masks"
     print(said + (f"; missing, the first of them: {', '.join(face.file for face in missing[:3])}" if missing else ""))
@@ -107,8 +111,10 @@ def push(run: Path, url: str, token: SecretStr | None = None, title: str | None 
         title: Of the project; the name of the run without it.
     """
     request = read_request(run)
-    number = server(url, token).push(title or run.name, CONFIG, [one.to_json() for one in create_tasks(run, request)])
-    write_text(run / "annotate.json", json.dumps({"project": number}) + "\n")
+    tasks = [one.to_json() for one in create_tasks(run, request)]
+    with hold_folder(run / "annotate", "annotate push"):
+        number = server(url, token).push(title or run.name, CONFIG, tasks)
+        write_text(run / "annotate.json", json.dumps({"project": number}) + "\n")
     print(f"{url.rstrip('/')}/projects/{number}: {len(request.faces)} faces; 'annotate pull' fetches what was drawn")
 
 

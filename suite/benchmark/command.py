@@ -10,6 +10,7 @@ from jsonargparse import auto_cli
 
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.folder_lock import hold_folder
 from suite.benchmark.comparisons import compare
 from suite.benchmark.conditions import Degradations
 from suite.benchmark.overrides import Overrides
@@ -70,8 +71,13 @@ def benchmark(
         min_validation_auroc=min_validation_auroc,
         wandb=wandb,
     )
-    out = out.absolute()
-    out.mkdir(parents=True, exist_ok=True)
+    with hold_folder(out, "benchmark"):
+        run(sweep, out.absolute(), workers, cluster)
+
+
+def run(sweep: Sweep, out: Path, workers: int, cluster: str | None) -> None:
+    """What is not done yet, and the tables of all."""
+    min_validation_auroc = sweep.min_validation_auroc
     write_text(out / "sweep.yaml", sweep.text())
     rows: list[ResultRow] = []
     groups: list[GroupRow] = []

@@ -21,6 +21,7 @@ from datamodules.degradation.dataset import LOST
 from datamodules.runtime import process_pool, ray_cluster
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.folder_lock import hold_folder
 from datamodules.runtime.stored_files import read_json, show
 from lightning_modules.metrics.bootstrap import Outdated
 from suite.benchmark.conditions import Condition
@@ -31,6 +32,7 @@ from suite.benchmark.subgroups import GroupRow, measure_groups
 from suite.run_metrics import read_run
 
 BEGUN, DONE = "asked.json", "done.json"  # in the folder of a command: what it was, and that it came to its end
+ENDING = 60  # seconds that a command may take to end once it is told to
 HOME = Path(__file__).resolve().parents[2]
 
 
@@ -190,6 +192,8 @@ class Command:
         is_same = begun.is_file() and begun.read_text() == asked
         if is_same and done.is_file():
             return
+        with hold_folder(self.folder, "benchmark", patience=ENDING):
+            pass  # a command of a sweep that was killed has come to its end
         saved = list((self.folder / "checkpoints").glob("*.ckpt"))
         if saved and not is_same:
             raise Stopped(f"{self.folder}: holds a run with other settings; give another --out, or remove it")

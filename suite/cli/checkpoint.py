@@ -19,10 +19,11 @@ NAMES = ("best", "last")  # of the checkpoints of a run
 SAME = 0.01  # a threshold that is found again differs by less, on another machine
 
 
-def find_checkpoint(verb: str, run: Path, given: str | Path | None) -> Path | None:
+def find_checkpoint(verb: str, run: Path, given: str | Path | None, epochs: int = 1) -> Path | None:
     """
     Args:
         given: A path, or the name of a checkpoint of the run.
+        epochs: After which 'fit' writes its first last.ckpt.
     """
     if given is None:
         return None
@@ -33,8 +34,25 @@ def find_checkpoint(verb: str, run: Path, given: str | Path | None) -> Path | No
     if verb == "fit" and given == "last" and not any(folder.glob("*.ckpt")):
         rank_zero_info(f"{run}: has no checkpoint yet: training starts anew")
         return None
+    if verb == "fit" and given == "last" and list(folder.glob("*.ckpt")) == [folder / "best.ckpt"]:
+        return resume_without_last(folder / "best.ckpt", epochs)
     reason = f"there is no {path}" if given in NAMES else "no such file"
     raise UserError(f"{verb}: --ckpt_path {given}: {reason}{explain_missing(path, run)}")
+
+
+def resume_without_last(best: Path, epochs: int) -> Path | None:
+    """Of a run that was stopped between its first best.ckpt and its first last.ckpt, nothing is worth keeping."""
+    checkpoint = SafeCheckpointIO().load_checkpoint(best)
+    if checkpoint["epoch"] < epochs:
+        rank_zero_info(f"{best}: was saved before the first last.ckpt: training starts anew")
+        return None
+    if not is_whole_epoch(checkpoint):
+        raise UserError(
+            f"fit: --ckpt_path last: there is no {best.with_name('last.ckpt')}, and {best.name} was saved within "
+            f"epoch {checkpoint['epoch']}; give another --run"
+        )
+    rank_zero_info(f"{best.with_name('last.ckpt')}: is missing: training goes on from {best.name}")
+    return best
 
 
 def explain_missing(path: Path, run: Path) -> str:
@@ -50,9 +68,13 @@ def explain_missing(path: Path, run: Path) -> str:
     return f", and no checkpoint in {home}{advice}"
 
 
+def is_whole_epoch(checkpoint: dict[str, Any]) -> bool:
+    return bool(checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"])
+
+
 def check_is_whole_epoch(checkpoint: dict[str, Any], path: Path) -> None:
     """Of an epoch that was half done, nothing says which of its batches are still to come."""
-    if not checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"]:
+    if not is_whole_epoch(checkpoint):
         epoch, advice = checkpoint["epoch"], "resume from the end of one, for instance --ckpt_path last"
         raise UserError(f"fit: --ckpt_path {path}: was saved within epoch {epoch}; {advice}")
 

@@ -17,11 +17,12 @@ from jsonargparse import auto_cli
 
 from datamodules.prepared.contract import digest
 from datamodules.prepared.trained_on import write_seen
-from datamodules.runtime.atomic_files import write_text
+from datamodules.runtime.atomic_files import fill_folder, write_text
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.folder_lock import hold_folder
 from lightning_modules.hub_folder import round_to_half, save
 from lightning_modules.own_validation import LIMIT, check_limit
-from lightning_modules.trained_method import Trained, load
+from lightning_modules.trained_method import CONFIG, Trained, load
 from suite.cli.extras import require_extra
 from suite.cli.parser import Parser
 from suite.cli.suggest import suggest
@@ -38,6 +39,7 @@ POOLING = {
     "logit": "that of the mean logit over its frames, each that of the most suspicious face",
     "suspects": "the mean of those above a half over all its faces, of all where there is none",
 }
+INDEX = "model.json"  # of a network
 HUB = "hub"  # the format that is no network alone
 
 
@@ -170,13 +172,12 @@ def render_card(
 
 
 def export_network(trained: Trained, format: Format, out: Path) -> EngineMetrics:
-    """Writes it with model.json, and measures it beside torch's."""
+    """Writes it with its index, and measures it beside torch's."""
     path = write(trained, trace(trained), format, out)
     run = format.load(path)
     apart = measure_difference(trained, run)
     if not apart <= PARITY:
-        path.unlink()
-        raise UserError(f"{path}: differs from torch by {apart:.2g}, more than {PARITY:g}; removed")
+        raise UserError(f"{path.name}: differs from torch by {apart:.2g}, more than {PARITY:g}; nothing was written")
     machine = f"{platform.machine()}, {torch.get_num_threads()} threads"
     found = EngineMetrics(apart=apart, latencies=measure_latency(trained, run), machine=machine)
     about = {
@@ -194,8 +195,8 @@ def export_network(trained: Trained, format: Format, out: Path) -> EngineMetrics
         "milliseconds": [asdict(one) for one in found.latencies],
         "machine": found.machine,
     }
-    write_text(out / "model.json", json.dumps(about, indent=1) + "\n")
-    print(f"{path}: differs from torch by at most {apart:.2g}")
+    write_text(out / INDEX, json.dumps(about, indent=1) + "\n")
+    print(f"{path.name}: differs from torch by at most {apart:.2g}")
     for row in found.latencies:
         print(f"  batch {row.batch:2.0f}: {row.exported:.2f} ms a clip, torch {row.torch:.2f} ms")
     return found
@@ -236,15 +237,17 @@ def export(
     out = out or home / "export" / format
     test = test_of(trained, tested_run, home)
     engine = rounded = None
-    if format == HUB:
-        if half_precision:
-            whole, trained = trained, round_to_half(trained)
-            rounded = measure_difference(trained, torch_runner(whole))
-        save(trained, out, half_precision)
-        load(out)  # what was written can be read
-    else:
-        engine = export_network(trained, formats[format], out)
-    write_text(out / "README.md", render_card(trained, test, licence, format, engine, rounded, min_validation_auroc))
+    with hold_folder(out, "export"), fill_folder(out, CONFIG if format == HUB else INDEX) as part:
+        if format == HUB:
+            if half_precision:
+                whole, trained = trained, round_to_half(trained)
+                rounded = measure_difference(trained, torch_runner(whole))
+            save(trained, part, half_precision)
+            load(part)  # what was written can be read
+        else:
+            engine = export_network(trained, formats[format], part)
+        card = render_card(trained, test, licence, format, engine, rounded, min_validation_auroc)
+        write_text(part / "README.md", card)
     print(f"{out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
 
 

@@ -24,7 +24,7 @@ from lightning_modules.mae.block_grid import Grid
 from lightning_modules.st_ddl.method import STDDL
 from lightning_modules.trained_method import Trained, load
 from suite.__main__ import main
-from suite.export import formats
+from suite.export import command, formats
 from suite.export.command import export, measure_difference
 from suite.export.deploy import Deployed, example, trace, write
 from suite.export.formats.base import find_formats
@@ -158,15 +158,23 @@ def test_a_folder_for_the_hub_is_read_again_and_says_what_it_is(
 
 
 def test_the_command_checks_measures_and_describes(
-    two_processes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    two_processes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    main(["export", "--checkpoint", str(two_processes), "--format", "torch.export", "--out", str(tmp_path / "out")])
+    told = ["export", "--checkpoint", str(two_processes), "--format", "torch.export", "--out", str(tmp_path / "out")]
+    main(told)
     assert "differs from torch by at most" in capsys.readouterr().out
     about = json.loads((tmp_path / "out/model.json").read_text())
     assert [row["batch"] for row in about["milliseconds"]] == [1, 8, 32]
     assert about["apart"] < 1e-4
     assert about["contract"]["margin"] == 1.3
     assert "| 32 | " in (tmp_path / "out/README.md").read_text()
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert sorted(before) == ["README.md", "model.json", "model.pt2"]
+    monkeypatch.setattr(command, "PARITY", -1.0)
+    with pytest.raises(SystemExit):
+        main(told)
+    assert "model.pt2: differs from torch by" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
     with pytest.raises(SystemExit):
         main(["export", "--checkpoint", str(tmp_path)])
     assert "no run: " in capsys.readouterr().err
