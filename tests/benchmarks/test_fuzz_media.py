@@ -31,8 +31,8 @@ def test_no_damaged_file_ends_a_verb_and_of_h264_and_mpeg4_hardly_one_is_judged_
 
 
 def test_the_same_seed_damages_alike_and_every_kind_meets_every_coding(tmp_path: Path) -> None:
-    cases = list(make_cases(tmp_path / "a", 24, 3, 2))
-    again = list(make_cases(tmp_path / "b", 24, 3, 2))
+    cases = list(make_cases(tmp_path / "a", 24, 3, 6))
+    again = list(make_cases(tmp_path / "b", 24, 3, 6))
     assert [one.path.read_bytes() for one in cases] == [one.path.read_bytes() for one in again]
     assert len({(one.coding, one.kind, one.near_ends) for one in cases}) == 2 * len(CODINGS) * len(KINDS)
 
