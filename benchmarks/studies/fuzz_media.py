@@ -7,10 +7,12 @@ Clips of a rendered face with a tone, in four codings, of which bytes are flippe
 
 from __future__ import annotations
 
+import functools
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -30,14 +32,15 @@ from datamodules.manifest import Video
 from datamodules.media.encode import ALIKE
 from datamodules.media.probe import VideoError, probe
 from datamodules.media.video import Auto, PyAV
-from datamodules.prepared.prepare import Recipe, prepare_video
-from datamodules.runtime.errors import UserError
+from datamodules.prepared.prepare import prepare_video
+from datamodules.prepared.recipe import Recipe
+from datamodules.runtime import process_pool
+from datamodules.runtime.errors import CRASHED, UserError
 from datamodules.studio.portrait import make_portrait
 from datamodules.studio.scene import shoot
 from datamodules.studio.shot import direct
 from suite.detect.analyzer import DEFAULT, Analyzer, DetectSettings
 from suite.detect.usable import Usable
-from suite.serve.worker import Asked, GivenUp, Worker
 
 Verb = Literal["detect", "prepare", "doctor"]
 Outcome = Literal["judged", "refused", "traceback", "hang", "crash"]
@@ -168,15 +171,12 @@ def row_of(path: Path) -> Video:
 
 
 class Verbs:
-    """The three, on one file at a time; called as a worker of 'serve' calls what it holds."""
+    """The three, on one file at a time."""
 
     def __init__(self, checkpoint: Path, frames: int) -> None:
         usable = Usable(side=20, frames=2, sharpness=0.0)
         self.analyzer = Analyzer([checkpoint], DetectSettings(frames=frames, usable=usable, device="cpu"))
         self.recipe = Recipe(decoder=Auto(), tracker=FaceTracker(), size=64, frames=frames)
-
-    def __call__(self, asked: Asked, progress: object) -> Any:
-        return self.run(asked.name, asked.path, asked.out)  # type: ignore[arg-type]
 
     def run(self, verb: Verb, path: Path, out: Path) -> Result:
         try:
@@ -221,17 +221,41 @@ def shows_damage(case: DamagedClip) -> bool:
     )
 
 
-def ask(worker: Worker, verb: Verb, case: DamagedClip, work: Path) -> Result:
-    out = Path(tempfile.mkdtemp(dir=work))
-    try:
-        asked = Asked(path=case.path, name=verb, out=out, seconds=LIMIT)
-        answer: Any = worker.ask(asked, lambda *_: None, lambda: True)
-        result: Result = answer
-    except GivenUp as error:
-        result = Result("hang" if "took more than" in str(error) else "crash", reason=str(error))
-    finally:
-        shutil.rmtree(out, ignore_errors=True)
-    return result
+@functools.lru_cache
+def build_verbs(checkpoint: Path, frames: int) -> Verbs:
+    """Once in each process."""
+    return Verbs(checkpoint, frames)
+
+
+def run_verb(checkpoint: Path, frames: int, verb: Verb, path: Path, out: Path) -> Result:
+    return build_verbs(checkpoint, frames).run(verb, path, out)
+
+
+class Trial:
+    """A process that is asked about one file at a time, and replaced where one ended it or was too slow."""
+
+    def __init__(self, checkpoint: Path, frames: int) -> None:
+        self.checkpoint, self.frames = checkpoint, frames
+        self.start()
+
+    def start(self) -> None:
+        self.pool = process_pool.open_pool(1)
+        self.pool.submit(build_verbs, self.checkpoint, self.frames).exception()  # imports are not the file's time
+
+    def ask(self, verb: Verb, case: DamagedClip, work: Path) -> Result:
+        out = Path(tempfile.mkdtemp(dir=work))
+        try:
+            task = self.pool.submit(run_verb, self.checkpoint, self.frames, verb, case.path, out)
+            return task.result(timeout=LIMIT)
+        except TimeoutError:
+            outcome: Outcome = "hang"
+        except BrokenProcessPool:
+            outcome = "crash"
+        finally:
+            shutil.rmtree(out, ignore_errors=True)
+        process_pool.close_pool(self.pool, at_once=True)
+        self.start()
+        return Result(outcome, reason=f"{LIMIT:g} s" if outcome == "hang" else CRASHED)
 
 
 def tabulate(rows: list[tuple[DamagedClip, Verb, Result, bool]]) -> list[dict[str, Any]]:
@@ -260,10 +284,10 @@ def fuzz(files: int = 500, frames: int = 12, seed: int = 0, checkpoint: Path = D
         name: Name of the file of results.
     """
     rows: list[tuple[DamagedClip, Verb, Result, bool]] = []
-    worker = Worker(Verbs, checkpoint, frames)
+    trial = Trial(checkpoint, frames)
     with tempfile.TemporaryDirectory(prefix="fuzz") as folder:
         for i, case in enumerate(make_cases(Path(folder) / "clips", files, seed, frames)):
-            results = {verb: ask(worker, verb, case, Path(folder)) for verb in VERBS}
+            results = {verb: trial.ask(verb, case, Path(folder)) for verb in VERBS}
             try:
                 shows = any(one.outcome == "judged" for one in results.values()) and shows_damage(case)
             except VideoError:
@@ -274,7 +298,7 @@ def fuzz(files: int = 500, frames: int = 12, seed: int = 0, checkpoint: Path = D
                     print(f"{i} {case.coding} {case.kind} {verb}: {result.outcome}, {result.reason}", flush=True)
             if i % 25 == 24:
                 print(f"{i + 1} of {files} files", flush=True)
-        worker.stop()
+        process_pool.close_pool(trial.pool, at_once=True)
     table = tabulate(rows)
     for row in table:
         print(" ".join(f"{key} {value}" for key, value in row.items()))

@@ -18,7 +18,7 @@ from datamodules.media.matroska import find_fault
 from datamodules.media.probe import VideoError, probe
 from datamodules.media.timescale import lacks_timescale
 from datamodules.media.video import Auto, PyAV
-from datamodules.prepared.prepare import Recipe
+from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.tables import read_manifest, read_skipped
 from suite.detect.analyzer import Analyzer, DetectSettings
 from suite.detect.command import detect
