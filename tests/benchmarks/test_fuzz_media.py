@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.record import RESULTS
-from benchmarks.studies.fuzz_media import CODINGS, KINDS, VERBS, Result, Verbs, make_cases, shows_damage
+from benchmarks.studies.damaged_clips import CODINGS, KINDS, make_cases
+from benchmarks.studies.fuzz_media import VERBS, Result, Verbs, shows_damage
 from tests.fixtures.detecting import small
 
 __all__ = ["small"]  # a fixture
