@@ -23,6 +23,7 @@ from suite.serve.confinement import confine
 from suite.serve.limits import Bounds
 
 LONGEST_MESSAGE = 2**20
+OUT_OF_MEMORY = ("Insufficient memory", "allocate memory", "bad_alloc")  # OpenCV, torch, other C++
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,8 +181,9 @@ def serve(pipe: Any, make: Callable[..., Analyze], bounds: Bounds, arguments: tu
             # where it lies means nothing to whoever sent it
             said = str(error).replace(str(asked.path), asked.name).replace(str(asked.out), asked.name)
             tell("refused", said[: LONGEST_MESSAGE // 16])
-        except MemoryError:
-            tell("refused", f"needs more than {bounds.memory_megabytes:g} MB of memory")
-        except Exception:  # whatever it is, the next file may be fine
+        except Exception as error:  # whatever it is, the next file may be fine
+            if isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
+                tell("refused", f"needs more than {bounds.memory_megabytes:g} MB of memory")
+                continue
             traceback.print_exc(file=sys.stderr)
             tell("refused", "cannot be examined; the server's log has the reason")
