@@ -43,6 +43,7 @@ from suite.cli.checkpoint import check_is_whole_epoch, complete_checkpoint, find
 from suite.cli.parser import Parser
 from suite.cli.wandb_key import has_key
 
+LOCKS = ExitStack()  # of the folder of the run; in no object: EMA copies all that its network leads to
 Terminate = Callable[[int, FrameType | None], object]
 
 
@@ -71,15 +72,14 @@ class SuiteParser(Parser, LightningArgumentParser):
 class SuiteCLI(LightningCLI):
     """A run is a folder: configuration, metrics and checkpoints are in it."""
 
-    def __init__(self, verb: str, locks: ExitStack, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, verb: str, *args: Any, **kwargs: Any) -> None:
         """
         Args:
             verb: The one whose options are read; those of all four would take four times as long.
-            locks: Holds the folder of the run.
             *args: See LightningCLI.
             **kwargs: See LightningCLI.
         """
-        self.verb, self.locks = verb, locks
+        self.verb = verb
         super().__init__(*args, **kwargs)
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
@@ -114,7 +114,7 @@ class SuiteCLI(LightningCLI):
         settings = self._get(self.config_init, "trainer")
         self.config_init[self.subcommand]["ckpt_path"] = self.checkpoint
         if not settings["fast_dev_run"] and is_first_process():
-            self.locks.enter_context(hold_folder(run, str(self.subcommand)))
+            LOCKS.enter_context(hold_folder(run, str(self.subcommand)))
         if self.subcommand == "fit" and not settings["fast_dev_run"]:
             self.begin(run)
         elif (
@@ -257,8 +257,8 @@ def main(argv: list[str]) -> LightningCLI:
     silence_notes()
     wandb_without_a_key()
     try:
-        with ExitStack() as locks:
-            return build_cli(argv, locks)
+        with LOCKS:
+            return build_cli(argv)
     except SIGTERMException:
         # Lightning would end with 0, as if all were done
         sys.exit(128 + signal.SIGTERM)
@@ -269,10 +269,9 @@ def main(argv: list[str]) -> LightningCLI:
         raise
 
 
-def build_cli(argv: list[str], locks: ExitStack) -> LightningCLI:
+def build_cli(argv: list[str]) -> LightningCLI:
     return SuiteCLI(
         argv[0] if argv else "",
-        locks,
         Method,
         FaceData,
         subclass_mode_model=True,
