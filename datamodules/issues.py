@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from datamodules.runtime.file_names import format_name
+
 Kind = Literal[
     # training would be wrong
     "leak",  # a person or source clip in two splits
@@ -50,7 +52,7 @@ _heard: ContextVar[list[Finding] | None] = ContextVar("findings", default=None)
 def report_issue(kind: Kind, path: object, text: str, videos: int = 1) -> None:
     heard = _heard.get()
     if heard is not None:
-        heard.append(Finding(kind, str(path), text, videos))
+        heard.append(Finding(kind, format_name(str(path)), text, videos))
 
 
 @contextmanager

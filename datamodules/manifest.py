@@ -17,9 +17,11 @@ import pyarrow.csv
 from datamodules.issues import Finding, collect_issues
 from datamodules.runtime.atomic_files import write_atomically
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.file_names import format_name, is_utf8
 from datamodules.runtime.stored_files import read_rows, read_text, shorten, show
 
 SPLITS = ("train", "val", "test")
+NOT_UTF8 = "its name, or that of its mask, is not UTF-8, so no table can hold it; rename it"
 MEMBER = "::"  # between an archive and what is meant inside it
 
 
@@ -281,6 +283,9 @@ def list_dataset(
                 raise UserError(
                     f"{index.__module__}.{index.__name__}: {name} {value!r} is a {type(value).__name__}, {rule}"
                 )
+    unreadable = [row for row in listed if not all(is_utf8(value) for value in (row.path, row.mask, row.stem))]
+    issues += [Finding("corrupt", format_name(row.path), NOT_UTF8) for row in unreadable]
+    listed = [row for row in listed if row not in unreadable] if unreadable else listed
     rows = [row for row in listed if compression in (None, row.compression)]
     others = {row.compression for row in listed} - {row.compression for row in rows} - {""}
     findings = [one for one in dict.fromkeys(issues) if not others & set(one.path.split("/"))]

@@ -28,7 +28,7 @@ VERBS = {
     "validate": ("suite.train", "one pass over the validation split"),
     "test": ("suite.train", "one pass over the test split"),
     "predict": ("suite.train", "score the test split, without metrics"),
-    "detect": ("suite.detect.command", "score anybody's videos and images, and show where and why"),
+    "detect": ("suite.detect.crash_guard", "score anybody's videos and images, and show where and why"),
     "serve": ("suite.serve.command", "the same as a page to drop a video on"),
     "export": ("suite.export.command", "make of a run what other engines and people can use"),
     "annotate": ("suite.annotate.command", "let people draw the masks that a training asks for"),

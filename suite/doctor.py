@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from datamodules.datasets.doctor import check_decoded, check_listing, check_preparation, explain_wrong
+from datamodules.datasets.doctor import blame_decoder, check_decoded, check_listing, check_preparation, explain_wrong
 from datamodules.face_data import FaceData
 from datamodules.issues import KINDS, LACKING, WRONG, Finding
 from datamodules.manifest import SPLITS, Video
@@ -65,7 +65,7 @@ def doctor(
     if decode:
         jobs = ((check_decoded, (row, data.root, data.decoder, frames)) for row in todo)
         with bar("decoding") as show:
-            for done, found in enumerate(process_pool.run(jobs, workers), 1):
+            for done, found in enumerate(process_pool.run(jobs, workers, blame_decoder), 1):
                 findings += found
                 show(done, len(todo))
     if prepared:

@@ -13,7 +13,8 @@ from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.issues import LACKING, WRONG
 from datamodules.media.damage import read_damage
 from datamodules.media.image import Format
-from datamodules.prepared.prepare import Recipe, prepare_all
+from datamodules.prepared.prepare import prepare_all
+from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.tables import read_skipped
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.folder_lock import hold_folder

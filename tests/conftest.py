@@ -20,7 +20,8 @@ from datamodules.face_data import FaceData
 from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.manifest import Video
 from datamodules.media.video import Auto
-from datamodules.prepared.prepare import Recipe, prepare_all
+from datamodules.prepared.prepare import prepare_all
+from datamodules.prepared.recipe import Recipe
 from datamodules.runtime import process_pool
 from datamodules.studio.build import Plan, build
 from lightning_modules.metrics import bootstrap

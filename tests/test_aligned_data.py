@@ -28,7 +28,8 @@ from datamodules.manifest import Video
 from datamodules.media.image import decode
 from datamodules.media.probe import VideoError
 from datamodules.media.video import probe
-from datamodules.prepared.prepare import Recipe, prepare_all
+from datamodules.prepared.prepare import prepare_all
+from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.tables import PLACE, load, read_skipped
 from datamodules.runtime.errors import UserError
 from datamodules.synthesis.nearest_faces import over_side

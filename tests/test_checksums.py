@@ -21,7 +21,7 @@ from datamodules.datasets.ffpp import index
 from datamodules.face_data import FaceData
 from datamodules.prepared import checksums
 from datamodules.prepared.doctor import check_crops, check_tables
-from datamodules.prepared.prepare import Recipe
+from datamodules.prepared.recipe import Recipe
 from datamodules.runtime.errors import UserError
 from lightning_modules.metrics.operating import KEPT
 from lightning_modules.trained_method import load

@@ -19,7 +19,8 @@ from datamodules.datasets.ffpp import index
 from datamodules.face_data import FaceData
 from datamodules.loading.sampling import EvalSampler
 from datamodules.manifest import Video, check
-from datamodules.prepared.prepare import Recipe, prepare_all
+from datamodules.prepared.prepare import prepare_all
+from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.tables import load
 from datamodules.runtime.errors import UserError
 from datamodules.spacing import space_evenly

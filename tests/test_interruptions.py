@@ -8,8 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -152,12 +153,18 @@ def stop_all(process: subprocess.Popen[str], by: signal.Signals) -> str:
     return said
 
 
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """With a short path: the sockets of loader workers lie in it, and theirs may have 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="t") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize(("by", "code", "word"), [("INT", 130, "interrupted"), ("TERM", 143, "terminated")])
 def test_a_signal_to_all_processes_of_a_training_ends_it_and_leaves_nothing_behind(
-    by: str, code: int, word: str, prepared: Path, tmp_path: Path
+    by: str, code: int, word: str, prepared: Path, tmp_path: Path, temporary: Path
 ) -> None:
-    run, temporary = tmp_path / "run", tmp_path / "temporary"
-    temporary.mkdir()
+    run = tmp_path / "run"
     options = ["--trainer.max_epochs", "500", "--data.num_workers", "2", "--wandb", "stopped"]
     process = start(small_fit(prepared, run, *options), TMPDIR=str(temporary))
     wait_for(run / "checkpoints/last.ckpt")

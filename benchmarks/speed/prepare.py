@@ -19,7 +19,8 @@ from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.media.encode import write_h264
 from datamodules.media.image import Format
 from datamodules.media.video import Auto
-from datamodules.prepared.prepare import Recipe, prepare_video
+from datamodules.prepared.prepare import prepare_video
+from datamodules.prepared.recipe import Recipe
 
 SIZES = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080)}
 SECONDS, FPS = 10, 30

@@ -10,7 +10,8 @@ from jsonargparse import auto_cli
 from datamodules.datasets.ffpp import index
 from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.media.video import Auto
-from datamodules.prepared.prepare import Recipe, prepare_all
+from datamodules.prepared.prepare import prepare_all
+from datamodules.prepared.recipe import Recipe
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.process_pool import Job, run
 from datamodules.studio.build import Plan, begin, write_identity

@@ -20,6 +20,7 @@ from datamodules.media.mask_video import damaged_masks, measure_cover, read_mask
 from datamodules.media.source_files import sha256
 from datamodules.media.video import Decoder, VideoError, probe
 from datamodules.prepared.tables import read_skipped
+from datamodules.runtime.errors import CRASHED
 from datamodules.spacing import space_evenly
 
 LOOKS = 5  # frames of a video in which faces are searched for
@@ -115,6 +116,11 @@ def check_decoded(row: Video, root: Path, decoder: Decoder, frames: int) -> list
     if not row.box:
         found += faces(row, list(kept.values()), masks)
     return found
+
+
+def blame_decoder(row: Video, *_: object) -> list[Finding]:
+    """What is said of a video that ended the process which decoded it."""
+    return [Finding("corrupt", row.path, CRASHED)]
 
 
 def is_mask(image: NDArray[np.uint8]) -> bool:

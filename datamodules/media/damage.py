@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.media.video import LARGEST, OPTIONS, Index, VideoError, find_video_stream
+from datamodules.media.probe import LARGEST, Index, VideoError, find_video_stream, name_decoder_errors, open_video
 from datamodules.runtime.atomic_files import write_atomically
 from datamodules.runtime.stored_files import read_records
 
@@ -25,23 +24,20 @@ def find_damage(path: Path, index: Index) -> NDArray[np.bool_]:
     A decoder can only tell bits that make no sense: of H.264 and MPEG-4 it notices most errors, of HEVC and VP9 few.
     """
     damaged = np.zeros(len(index), bool)
-    if not index.has_rate:
+    if not index.is_coded:
         return damaged
     corrupt: list[bool] = []
     times, is_key = [], []  # of the packets that are shown, in the order of decoding
-    try:
-        with av.open(str(path), options=OPTIONS) as container:
-            track = find_video_stream(container)
-            assert track is not None
-            track.thread_count = 1  # several threads lose some of the errors, not always the same ones
-            track.codec_context.options = PARSE
-            for packet in container.demux(track):
-                if packet.pts is not None and packet.size and not packet.is_discard:
-                    times.append(packet.pts)
-                    is_key.append(packet.is_keyframe)
-                corrupt += [frame.is_corrupt for frame in packet.decode()]
-    except av.FFmpegError as error:
-        raise VideoError(path, f"frame {len(corrupt)}: {error.strerror or error}") from error
+    with name_decoder_errors(path, lambda: f"frame {len(corrupt)}: "), open_video(path) as container:
+        track = find_video_stream(container)
+        assert track is not None
+        track.thread_count = 1  # several threads lose some of the errors, not always the same ones
+        track.codec_context.options = PARSE
+        for packet in container.demux(track):
+            if packet.pts is not None and packet.size and not packet.is_discard:
+                times.append(packet.pts)
+                is_key.append(packet.is_keyframe)
+            corrupt += [frame.is_corrupt for frame in packet.decode()]
     if len(corrupt) != len(index):
         raise VideoError(path, f"is damaged: {len(corrupt)} of {len(index)} frames can be decoded")
     order = np.argsort(times, kind="stable")  # (N,) of each frame that is shown, its place in the order of decoding

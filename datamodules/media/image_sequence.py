@@ -14,8 +14,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import PIL
-import PIL.Image
 from numpy.typing import NDArray
 
 from datamodules.manifest import MEMBER, leads_out
@@ -23,7 +21,7 @@ from datamodules.media.image import decode
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.stored_files import read_json, shorten
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".apng"}
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
 LARGEST = 32_768  # side of an image whose outlines are drawn
 NUMBER = re.compile(r"(\d+)$")
@@ -51,18 +49,6 @@ class ImageSequence:
         """(H, W, 3)"""
         content = self.contents[i]()
         return decode(content) if isinstance(content, bytes) else content
-
-
-def count_pixels(path: Path) -> int:
-    """Of a single image, as its header has it: nothing is decoded."""
-    before, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None  # the limit is ours
-    try:
-        with PIL.Image.open(path) as header:
-            return header.width * header.height
-    except (PIL.UnidentifiedImageError, ValueError) as error:  # the latter of texts that are too large, for one
-        raise ImageError(f"is no image that can be read: {error}") from error
-    finally:
-        PIL.Image.MAX_IMAGE_PIXELS = before
 
 
 def find_images(path: Path) -> ImageSequence:

@@ -13,9 +13,19 @@ import torch
 from av.video.reformatter import VideoReformatter
 from torch import Tensor
 
+from datamodules.media.animation import read_frames
 from datamodules.media.decoder_family import ON_CPU
 from datamodules.media.image_sequence import find_images
-from datamodules.media.probe import LARGEST, OPTIONS, Index, VideoError, find_video_stream, name_errors, probe
+from datamodules.media.probe import (
+    LARGEST,
+    Index,
+    VideoError,
+    find_video_stream,
+    name_decoder_errors,
+    name_errors,
+    open_video,
+    probe,
+)
 from datamodules.runtime.errors import UserError
 
 # one byte a colour, which every version of FFmpeg turns into the same RGB
@@ -23,8 +33,11 @@ EXACT = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "g
 AHEAD = 4 * 2**30  # bytes of decoded frames that decord may pile up behind a slow reader
 
 
-def images(path: Path, wanted: Sequence[int]) -> Iterator[Tensor]:
+def images(path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Tensor]:
     with name_errors(path):
+        if index.is_animated:
+            yield from map(torch.from_numpy, read_frames(path, wanted))
+            return
         found = find_images(path)
         for i in wanted:
             yield torch.from_numpy(found.get(i))
@@ -55,7 +68,7 @@ class Decoder(ABC):
         return None
 
     def frames(self, path: Path, index: Index, wanted: Sequence[int]) -> Iterator[Tensor]:
-        return self.decode(path, index, wanted) if index.has_rate else images(path, wanted)
+        return self.decode(path, index, wanted) if index.is_coded else images(path, index, wanted)
 
     def stream(self, path: Path, index: Index | None = None) -> Iterator[tuple[int, float, Tensor]]:
         """Yields (number, seconds, (H, W, 3) uint8 frame) of every frame."""
@@ -95,7 +108,7 @@ class Watched(OnCPU):
     """On the CPU, read by PyAV where damage has to be noted."""
 
     def watcher(self, index: Index) -> PyAV | None:
-        return PyAV() if index.has_rate and self.device.type == "cpu" else None
+        return PyAV() if index.is_coded and self.device.type == "cpu" else None
 
 
 class Decord(OnCPU):
@@ -163,23 +176,20 @@ class PyAV(Watched):
             raise UserError(f"PyAV decodes on the CPU, not on {self.device}; use datamodules.media.video.TorchCodec")
         wanted_set, last, count = set(wanted), max(wanted), 0
         convert = VideoReformatter()  # one for all: to make its tables costs as much as to convert a frame
-        try:
-            with av.open(str(path), options=OPTIONS) as container:
-                stream = find_video_stream(container)
-                assert stream is not None
-                stream.thread_count, stream.thread_type = self.num_threads, "AUTO"
-                stream.codec_context.options = {"max_pixels": str(LARGEST)}
-                for i, frame in enumerate(container.decode(stream)):
-                    count += 1
-                    if corrupt is not None and frame.is_corrupt:
-                        corrupt.append(i)
-                    if i in wanted_set:
-                        image = convert.reformat(drop_interlacing(frame), format="rgb24").to_ndarray()
-                        yield torch.from_numpy(np.ascontiguousarray(np.rot90(image, frame.rotation // 90)))
-                    if i == last and i < len(index) - 1:
-                        return
-        except av.FFmpegError as error:
-            raise VideoError(path, f"frame {count}: {error.strerror or error}") from error
+        with name_decoder_errors(path, lambda: f"frame {count}: "), open_video(path) as container:
+            stream = find_video_stream(container)
+            assert stream is not None
+            stream.thread_count, stream.thread_type = self.num_threads, "AUTO"
+            stream.codec_context.options = {"max_pixels": str(LARGEST)}
+            for i, frame in enumerate(container.decode(stream)):
+                count += 1
+                if corrupt is not None and frame.is_corrupt:
+                    corrupt.append(i)
+                if i in wanted_set:
+                    image = convert.reformat(drop_interlacing(frame), format="rgb24").to_ndarray()
+                    yield torch.from_numpy(np.ascontiguousarray(np.rot90(image, frame.rotation // 90)))
+                if i == last and i < len(index) - 1:
+                    return
         if count != len(index):
             raise VideoError(path, f"is damaged: {count} of {len(index)} frames can be decoded")
 

@@ -6,9 +6,9 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from zlib import crc32
 
 import cv2
@@ -17,70 +17,24 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datamodules import manifest
-from datamodules.faces.align import Alignment, Cropper
 from datamodules.faces.crop import NoCrop
 from datamodules.faces.provided import read_provided_track
 from datamodules.faces.tracking.track import Track
-from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.manifest import Video
 from datamodules.media.damage import Damage, find_damage, say_damage
-from datamodules.media.image import Format, encode
+from datamodules.media.image import encode
 from datamodules.media.mask_video import damaged_masks, measure_cover, read_masks
 from datamodules.media.probe import Index, VideoError, probe
 from datamodules.media.source_files import sha256, size_of
-from datamodules.media.video import Decoder
 from datamodules.prepared import contract as contracts
-from datamodules.prepared.contract import LAYOUT, Contract
 from datamodules.prepared.face_table import FACES, tabulate
+from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.shards import write_tar
 from datamodules.prepared.tables import CROPS, PLACE, merge, part_name, read_skipped, relist, save
 from datamodules.runtime import process_pool, ray_cluster
 from datamodules.runtime.atomic_files import name_failures, write_text
+from datamodules.runtime.errors import CRASHED
 from datamodules.spacing import space_evenly
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """Everything that decides the pixels of a crop."""
-
-    decoder: Decoder
-    tracker: FaceTracker
-    size: int = 256
-    margin: float = 1.3
-    alignment: Alignment = "none"
-    frames: int = 32
-    tracks: int = 1
-    format: Format = "png"
-    store: Literal["files", "shards"] = "files"
-
-    @property
-    def cropper(self) -> Cropper:
-        return Cropper(self.margin, self.alignment)
-
-    def contract(self) -> Contract:
-        t = self.tracker
-        return {
-            "layout": LAYOUT,
-            "decoder": self.decoder.family,
-            "detector": t.detector.fingerprint(),
-            "landmarks": t.landmarks.fingerprint(),
-            "search_every": t.search_every,
-            "search_last": 1,  # the last frame, too
-            "smallest": t.min_face,
-            "patience": t.patience,
-            "shortest": t.min_frames,
-            "smooth": t.landmark_smoothing,
-            "steady": t.box_smoothing,
-            "room": t.landmark_margin,
-            "alignment": self.alignment,
-            "margin": self.margin,
-            "size": self.size,
-            "frames": self.frames,
-            "tracks": self.tracks,
-            "colour": "RGB",
-            "format": self.format,
-            "store": self.store,
-        }
 
 
 def coverage(track: Track, masks: dict[int, NDArray[np.uint8]]) -> float:
@@ -117,6 +71,15 @@ def fill_part(part: Path, row: Video, root: Path, out: Path, recipe: Recipe) -> 
     (part / "row.json").write_text(json.dumps(asdict(row)))
 
 
+def skip_crashed(row: Video, root: Path, out: Path, _: Recipe) -> None:
+    """What is left of a video that ended the process which decoded it."""
+    part = out / "parts" / f".{part_name(row.key)}"
+    part.mkdir(parents=True, exist_ok=True)
+    skip(part, row, root, row.path, CRASHED)
+    (part / "row.json").write_text(json.dumps(asdict(row)))
+    part.replace(out / "parts" / part_name(row.key))
+
+
 def is_mask(path: Path, row: Video, root: Path) -> bool:
     try:
         return bool(row.mask) and path == manifest.resolve_inside(root, row.mask)
@@ -126,8 +89,7 @@ def is_mask(path: Path, row: Video, root: Path) -> bool:
 
 def skip(part: Path, row: Video, root: Path, faulty: str, reason: str) -> None:
     content = {"video": row.key, "path": faulty, "reason": reason, "bytes": size_of(root / faulty)}
-    content["split"] = row.split
-    (part / "skipped.json").write_text(json.dumps(content))
+    (part / "skipped.json").write_text(json.dumps(content | {"split": row.split}))
 
 
 def write_part(
@@ -288,7 +250,9 @@ def prepare_all(
     done = len(rows) - len(todo)
     yield done, len(rows)
     jobs = ((prepare_video, (row, root.resolve(), out.resolve(), recipe)) for row in todo)
-    for _ in process_pool.run(jobs, workers) if address is None else ray_cluster.run(jobs, address, workers):
+    for _ in (
+        process_pool.run(jobs, workers, skip_crashed) if address is None else ray_cluster.run(jobs, address, workers)
+    ):
         done += 1
         yield done, len(rows)
     if any((out / "parts").glob("*")):

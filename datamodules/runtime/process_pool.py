@@ -7,8 +7,9 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import Any, Literal
 
@@ -44,21 +45,68 @@ def begin_worker() -> None:
     die_with_parent(signal.SIGKILL)
 
 
-def run(jobs: Iterable[Job], workers: int) -> Iterator[Any]:
-    """Yields what each finished job returns. Left early, it ends the workers: what they write must be atomic."""
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context(START), begin_worker)
+def open_pool(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, multiprocessing.get_context(START), begin_worker)
+
+
+def close_pool(pool: ProcessPoolExecutor, at_once: bool) -> None:
+    if at_once:
+        for process in list((pool._processes or {}).values()):
+            process.kill()
+    pool.shutdown(wait=True, cancel_futures=True)
+
+
+def run(jobs: Iterable[Job], workers: int, crashed: Callable[..., Any] | None = None) -> Iterator[Any]:
+    """Yields what each finished job returns. Left early, it ends the workers: what they write must be atomic.
+
+    Args:
+        crashed: Takes the arguments of a job that ends its process, and returns what is yielded instead; without it
+            such a job ends all others.
+    """
     todo = iter(jobs)
-    running: set[Future[Any]] = set()
+    pool = open_pool(workers)
+    running: dict[Future[Any], Job] = {}
     try:
         while True:
-            running |= {pool.submit(work, *arguments) for work, arguments in islice(todo, 2 * workers - len(running))}
-            if not running:
+            suspects: list[Job] = []
+            for job in islice(todo, 2 * workers - len(running)):
+                try:
+                    running[pool.submit(job[0], *job[1])] = job
+                except BrokenProcessPool:
+                    suspects.append(job)
+                    break
+            if not running and not suspects:
                 return
-            finished, running = wait(running, return_when=FIRST_COMPLETED)
-            for task in finished:
-                yield task.result()
+            for task in wait(running, return_when=FIRST_COMPLETED).done if running else ():
+                job = running.pop(task)
+                if isinstance(task.exception(), BrokenProcessPool):
+                    suspects.append(job)
+                else:
+                    yield task.result()
+            if suspects:
+                if crashed is None:
+                    raise BrokenProcessPool("a job ended its process")
+                suspects += running.values()  # what was under way has failed with it
+                running.clear()
+                close_pool(pool, at_once=False)
+                yield from run_one_by_one(suspects, crashed)
+                pool = open_pool(workers)
     finally:
-        if running:
-            for process in list(pool._processes.values()):
-                process.kill()
-        pool.shutdown(wait=True, cancel_futures=True)
+        close_pool(pool, at_once=bool(running))
+
+
+def run_one_by_one(jobs: Sequence[Job], crashed: Callable[..., Any]) -> Iterator[Any]:
+    """Jobs of which some end their process."""
+    pool, left = open_pool(1), len(jobs)
+    try:
+        for work, arguments in jobs:
+            try:
+                result = pool.submit(work, *arguments).result()
+            except BrokenProcessPool:
+                result = crashed(*arguments)
+                close_pool(pool, at_once=False)
+                pool = open_pool(1)
+            left -= 1
+            yield result
+    finally:
+        close_pool(pool, at_once=left > 0)

@@ -18,6 +18,7 @@ from datamodules.media.probe import VideoError, probe
 from datamodules.media.video import Decoder, PyAV
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.file_names import format_name
 from lightning_modules.trained_method import Trained, load
 from suite.detect.page import page
 from suite.detect.pipeline import Limits, Pipeline
@@ -147,7 +148,7 @@ class Analyzer:
             progress: Is told of the frames that were seen, and of all.
             name: That is shown, where the file has another one.
         """
-        name, files, target = name or path.name, {"page": PAGE}, None
+        name, files, target = name or format_name(path.name), {"page": PAGE}, None
         try:
             index = probe(path)
             if annotated_copy:
@@ -165,7 +166,9 @@ class Analyzer:
 
     def write_refusal(self, path: Path, out: Path, reason: str) -> Document:
         """What is left of a file that cannot be read."""
-        document = describe(path, None, self.methods, self.pipeline.usable, self.rates, {}, path.name, reason)
+        document = describe(
+            path, None, self.methods, self.pipeline.usable, self.rates, {}, format_name(path.name), reason
+        )
         write_document(out, document)
         return document
 

@@ -21,7 +21,7 @@ from datamodules.media.encode import TICKS
 from datamodules.media.video import Index
 from datamodules.runtime.atomic_files import write_atomically
 from lightning_modules.trained_method import Trained
-from suite.detect.audio import Sound
+from suite.detect.audio import Sound, choose_way
 from suite.detect.scorer import Score
 from suite.detect.thresholds import Thresholds, Verdict
 
@@ -212,7 +212,7 @@ class AnnotatedVideo(Annotation):
         coder.pix_fmt, coder.time_base = "yuv420p", Fraction(1, TICKS)
         coder.colorspace, coder.color_range = Colorspace.ITU601, ColorRange.MPEG  # as OpenCV converts
         coder.thread_type = "FRAME"  # nothing waits for the image that it gave
-        self.sound = Sound(source, self.container)
+        self.sound = Sound(source, self.container, choose_way(source) if index.is_coded else None)
         self.last = -1
         self.is_open = False  # before, its size can be set
 

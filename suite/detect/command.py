@@ -8,10 +8,13 @@ from pathlib import Path
 import cv2
 
 from datamodules.media.image_sequence import IMAGE_SUFFIXES
-from datamodules.runtime.errors import UserError
+from datamodules.media.probe import VideoError
+from datamodules.runtime.errors import CRASHED, UserError
+from datamodules.runtime.file_names import format_name
 from suite.cli.parser import Parser, expand_flag
 from suite.cli.progress import bar
 from suite.detect.analyzer import PAGE, Analyzer, DetectSettings, add_arguments, introduce, settings_of
+from suite.detect.crash_guard import Journal
 from suite.detect.result import Document
 
 VIDEO_SUFFIXES = {
@@ -46,7 +49,7 @@ def list_inputs(given: Sequence[Path], out: Path) -> dict[str, Path]:
             if not inside:
                 raise UserError(f"{path}: has no videos and no images")
         for file in inside:
-            name = "_".join(file.relative_to(path).parts)[-200:] if path.is_dir() else file.name
+            name = format_name("_".join(file.relative_to(path).parts) if path.is_dir() else file.name)[-200:]
             while name in found:
                 name = f"{name}_"
             found[name] = file
@@ -54,23 +57,40 @@ def list_inputs(given: Sequence[Path], out: Path) -> dict[str, Path]:
 
 
 def detect(
-    files: list[Path], checkpoint: list[Path], out: Path, annotated_copy: bool, settings: DetectSettings
+    files: list[Path],
+    checkpoint: list[Path],
+    out: Path,
+    annotated_copy: bool,
+    settings: DetectSettings,
+    journal: Journal | None = None,
 ) -> None:
-    found = list_inputs(files, out)
+    """
+    Args:
+        journal: Journal of the process that crashed, if this one goes on.
+    """
+    found, journal = list_inputs(files, out), journal or Journal()
     analyzer = Analyzer(checkpoint, settings)
-    print("\n".join(introduce(analyzer.methods, settings.rates)))
-    failed = []
+    if not journal.is_resumed:
+        print("\n".join(introduce(analyzer.methods, settings.rates)))
     for name, path in found.items():
+        if name in journal.done:
+            continue
+        journal.begin(name)
         try:
-            with bar(path.name, unit="frames") as show:
+            if name == journal.crashed:
+                raise VideoError(path, CRASHED)
+            with bar(format_name(path.name), unit="frames") as show:
                 document = analyzer.analyze(path, out / name, annotated_copy, show)
-        except (UserError, OSError, ArithmeticError, cv2.error) as error:  # one file costs no other
-            failed.append(str(error))
-            document = analyzer.write_refusal(path, out / name, str(error))
-        print(f"{path}: {format_verdict(document)}")
+        except (UserError, OSError, ArithmeticError, MemoryError, cv2.error) as error:  # one file costs no other
+            reason = str(error) or type(error).__name__
+            document = analyzer.write_refusal(path, out / name, reason)
+        else:
+            reason = ""
+        print(f"{format_name(path)}: {format_verdict(document)}")
         if document.files:
-            print(f"  {(out / name / PAGE).resolve()}")
-    if failed:
+            print(f"  {format_name((out / name / PAGE).resolve())}")
+        journal.end(name, reason)
+    if failed := [reason for reason in journal.done.values() if reason]:
         raise UserError(f"{len(failed)} of {len(found)} files could not be examined: {'; '.join(failed[:3])}")
 
 
@@ -87,7 +107,7 @@ def format_verdict(document: Document) -> str:
     return f"{told} ({band}forged above {forged:.3f}){more}{damage}"
 
 
-def main(argv: list[str]) -> None:
+def main(argv: list[str], journal: Journal | None = None) -> None:
     about = "Score videos and images with trained methods, and show where and why."
     parser = Parser(prog="python -m suite detect", description=about)
     parser.add_argument("files", type=Path, nargs="+", help="Videos, images, and folders of them.")
@@ -96,4 +116,4 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--out", type=Path, default=Path("detected"), help=each)
     parser.add_argument("--annotated_copy", type=bool, default=True, help="Whether to write the annotated copies.")
     given = parser.instantiate_classes(parser.parse_args(expand_flag(argv[1:], "--annotated_copy")))
-    detect(given.files, given.checkpoint, given.out, given.annotated_copy, settings_of(given))
+    detect(given.files, given.checkpoint, given.out, given.annotated_copy, settings_of(given), journal)

@@ -25,7 +25,7 @@ from datamodules.media.damage import find_damage, say_damage
 from datamodules.media.probe import Index, VideoError, probe
 from datamodules.media.video import Decoder
 from datamodules.prepared.contract import Contract, compare
-from datamodules.prepared.prepare import Recipe
+from datamodules.prepared.recipe import Recipe
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.malloc import give_back
 from lightning_modules.trained_method import Trained

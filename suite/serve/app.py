@@ -6,12 +6,10 @@ import asyncio
 import contextlib
 import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -21,13 +19,13 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Route
 
 from suite.detect.analyzer import PRODUCTS
-from suite.detect.result import Document
-from suite.detect.thresholds import Verdict
 from suite.html.render import render
+from suite.serve.folders import make_folders, open_folder, rename_by_content, take_over
+from suite.serve.jobs import Job, display_name
 from suite.serve.limits import Bounds
 from suite.serve.worker import Asked, GivenUp, Worker
 
-LONGEST_NAME = 120
+MOST_KEPT = 1000  # also of files that failed, of which only the reason is kept
 # pages are ours, names in them are escaped; nothing is loaded from elsewhere
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; media-src 'self'; connect-src 'self'; "
@@ -39,54 +37,12 @@ HEADERS = {
 }
 
 
-State = Literal["sending", "waiting", "running", "done", "failed"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Status:
-    """What the page is told of an upload, as JSON."""
-
-    state: State
-    done: int
-    total: int
-    message: str
-    name: str
-    verdict: Verdict | None
-    reasons: list[str] | None
-
-
-@dataclass(kw_only=True)
-class Job:
-    """An upload, and what becomes of it."""
-
-    name: str
-    folder: Path
-    state: State = "sending"
-    done: int = 0
-    total: int = 0
-    message: str = ""
-    document: Document | None = None
-    is_wanted: bool = True
-    ended: float = 0.0
-
-    def progress(self, done: int, total: int) -> None:
-        self.done, self.total = done, total
-
-    def describe(self) -> Status:
-        found = self.document
-        return Status(
-            state=self.state,
-            done=self.done,
-            total=self.total,
-            message=self.message,
-            name=self.name,
-            verdict=found.verdict if found else None,
-            reasons=found.reasons if found else None,
-        )
-
-
 class TooLarge(Exception):
     """Of a body, whatever length it promised."""
+
+
+class TooSlow(Exception):
+    """Of a body; says why."""
 
 
 class Server:
@@ -105,8 +61,7 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def life(self, _: Starlette) -> AsyncIterator[None]:
-        with tempfile.TemporaryDirectory(prefix="suite_serve_") as folder:
-            self.folder = Path(folder)
+        with open_folder() as self.folder:
             self.worker.start()
             tidying = asyncio.create_task(self.tidy())
             try:
@@ -126,7 +81,9 @@ class Server:
                     self.forget(key)
 
     def forget(self, key: str) -> None:
-        job = self.jobs.pop(key)
+        job = self.jobs.pop(key, None)
+        if job is None:
+            return
         job.is_wanted = False
         shutil.rmtree(job.folder, ignore_errors=True)
 
@@ -137,58 +94,77 @@ class Server:
 
     async def upload(self, request: Request) -> Response:
         """Takes the bytes of a file as the body, so that nothing is parsed that anybody could forge."""
-        if (refusal := self.refusal(request)) is not None:
+        declared = request.headers.get("content-length", "")
+        pending = int(declared) if declared.isdigit() else int(self.bounds.max_megabytes * 2**20)
+        if (refusal := self.refusal(request, pending)) is not None:
             return refusal
         key = secrets.token_urlsafe(16)
-        job = Job(name=display_name(request.query_params.get("name", "")), folder=self.folder / key)
-        job.folder.mkdir()
-        self.jobs[key] = job
-        if (refusal := await self.receive(request, job.folder / "upload")) is not None:
-            self.forget(key)
+        name = display_name(request.query_params.get("name", ""))
+        # counts from here on, before a byte is stored
+        job = self.jobs[key] = Job(name=name, folder=self.folder / key, pending=pending)
+        refusal = None
+        try:
+            refusal = await self.receive(request, job)
+        finally:
+            if refusal is not None or job.state == "sending":
+                self.forget(key)
+        if refusal is not None:
             return refusal
-        job.state = "waiting"
         task = asyncio.create_task(self.run(job))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return JSONResponse({"id": key}, 201, HEADERS)
 
-    async def receive(self, request: Request, path: Path) -> Response | None:
+    async def receive(self, request: Request, job: Job) -> Response | None:
         """Why the body is not wanted, if it is not."""
         try:
-            size = await asyncio.wait_for(self.store(request, path), self.bounds.upload_seconds)
+            make_folders(job.folder)
+            size = await asyncio.wait_for(self.store(request, job.work / "upload"), self.bounds.upload_seconds)
         except TooLarge:
             return refuse(413, f"larger than {self.bounds.max_megabytes:g} MB")
+        except TooSlow as reason:
+            return refuse(408, str(reason))
         except asyncio.TimeoutError:
             return refuse(408, f"took more than {self.bounds.upload_seconds:g} s to send")
         except ClientDisconnect:
             return refuse(400, "ended before its end")
         except OSError as error:
             return refuse(507, f"cannot be stored: {error.strerror}")
-        return self.refuse_when_full() if size else refuse(400, "is empty")  # others may have come while it was sent
+        if not size:
+            return refuse(400, "is empty")
+        job.state = "waiting"
+        return None
 
     async def store(self, request: Request, path: Path) -> int:
         """The number of its bytes."""
-        size = 0
-        with path.open("wb") as f:
-            async for block in request.stream():
+        size, begun, stream = 0, time.monotonic(), request.stream()
+        with path.open("xb") as f:
+            path.chmod(0o644)  # in a folder of the worker alone, who may be another user
+            while True:
+                try:
+                    block = await asyncio.wait_for(anext(stream), self.bounds.idle_seconds)
+                except StopAsyncIteration:
+                    return size
+                except asyncio.TimeoutError as error:
+                    raise TooSlow(f"nothing came for {self.bounds.idle_seconds:g} s") from error
                 size += len(block)
                 if size > self.bounds.max_megabytes * 2**20:
                     raise TooLarge
+                seconds, rate = time.monotonic() - begun, self.bounds.min_kilobytes_per_second
+                if seconds > self.bounds.idle_seconds and size < rate * 1024 * seconds:
+                    raise TooSlow(f"came at less than {rate:g} kB a second")
                 f.write(block)
-        return size
 
-    def refusal(self, request: Request) -> Response | None:
+    def refusal(self, request: Request, pending: int) -> Response | None:
         origin = request.headers.get("origin")
         if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
             return refuse(403, f"sent by a page of {origin}")  # any page in the same browser could
-        declared = request.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > self.bounds.max_megabytes * 2**20:
+        if pending > self.bounds.max_megabytes * 2**20:
             return refuse(413, f"larger than {self.bounds.max_megabytes:g} MB")
-        return self.refuse_when_full()
-
-    def refuse_when_full(self) -> Response | None:
-        if sum(job.state in ("waiting", "running") for job in self.jobs.values()) > self.bounds.max_waiting:
-            return refuse(503, f"{self.bounds.max_waiting} files wait already; try again later")
+        waiting = sum(job.state in ("sending", "waiting", "running") for job in self.jobs.values())
+        taken = sum(job.pending for job in self.jobs.values())
+        if waiting > self.bounds.max_waiting or taken + pending > self.bounds.max_pending_megabytes * 2**20:
+            return refuse(503, f"{waiting} files of {taken / 2**20:.0f} MB wait already; try again later")
         return None
 
     async def run(self, job: Job) -> None:
@@ -197,18 +173,32 @@ class Server:
                 return
             job.state = "running"
             try:
-                path = rename_by_content(job.folder / "upload")
-                asked = Asked(path=path, name=job.name, out=job.folder / "out", seconds=self.bounds.analysis_seconds)
-                job.document = await asyncio.to_thread(self.worker.ask, asked, job.progress, lambda: job.is_wanted)
-                job.state = "done"
-                path.unlink(missing_ok=True)
+                path = rename_by_content(job.work / "upload")
+                asked = Asked(path=path, name=job.name, out=job.work / "out", seconds=self.bounds.analysis_seconds)
+                found = await asyncio.to_thread(self.worker.ask, asked, job.progress, lambda: job.is_wanted)
+                kept = await asyncio.to_thread(take_over, asked.out, job.folder, PRODUCTS)
+                if kept > self.bounds.max_kept_megabytes * 2**20:
+                    raise GivenUp(f"its result is larger than {self.bounds.max_kept_megabytes:g} MB")
+                job.found, job.kept, job.state = found, kept, "done"
+                shutil.rmtree(job.work, ignore_errors=True)
             except GivenUp as reason:
                 job.state, job.message = "failed", str(reason)
             except OSError as error:  # no memory for another process, a disk that is full
                 job.state, job.message = "failed", f"cannot be looked at now: {error.strerror}"
-            job.ended = time.monotonic()
+            job.ended, job.pending = time.monotonic(), 0
             if job.state == "failed" or not job.is_wanted:  # called off meanwhile, the folder may have come again
                 shutil.rmtree(job.folder, ignore_errors=True)
+            self.forget_oldest()
+
+    def forget_oldest(self) -> None:
+        """Until what is kept is within its bounds."""
+        ended = sorted((job.ended, key) for key, job in self.jobs.items() if job.ended)
+        kept = sum(job.kept for job in self.jobs.values())
+        for number, (_, key) in enumerate(ended):
+            if kept <= self.bounds.max_kept_megabytes * 2**20 and len(ended) - number <= MOST_KEPT:
+                return
+            kept -= self.jobs[key].kept
+            self.forget(key)
 
     async def status(self, request: Request) -> Response:
         job = self.jobs.get(request.path_params["key"])
@@ -230,25 +220,6 @@ class Server:
 
 def refuse(status: int, reason: str) -> Response:
     return JSONResponse({"error": reason}, status, HEADERS)
-
-
-def display_name(name: str) -> str:
-    """The last part of a name, without what no name has."""
-    last = name.replace("\\", "/").rpartition("/")[2]
-    return "".join(c for c in last if c.isprintable())[:LONGEST_NAME] or "upload"
-
-
-MAGIC = {b"\x89PNG\r\n\x1a\n": ".png", b"\xff\xd8\xff": ".jpg", b"BM": ".bmp", b"II*\0": ".tif", b"MM\0*": ".tif"}
-
-
-def rename_by_content(path: Path) -> Path:
-    """Moved to a name that says what it holds, by its first bytes: what it was called is nobody's word."""
-    with path.open("rb") as f:
-        start = f.read(16)
-    kind = next((kind for magic, kind in MAGIC.items() if start.startswith(magic)), ".video")
-    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
-        kind = ".webp"
-    return path.rename(path.with_suffix(kind))
 
 
 def application(server: Server, hosts: list[str]) -> Starlette:

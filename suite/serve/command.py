@@ -29,10 +29,11 @@ def serve(
     import uvicorn
 
     from suite.serve.app import Server, application
+    from suite.serve.connection import HEADER_BYTES, limit_connections
 
     methods = Analyzer(checkpoint, settings).methods  # what cannot be asked is refused before anybody sends a file
     lead = " ".join(introduce(methods, settings.rates))
-    server = Server(Worker(create_analysis, checkpoint, settings), bounds, lead)
+    server = Server(Worker(create_analysis, bounds, checkpoint, settings), bounds, lead)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family)
@@ -43,7 +44,13 @@ def serve(
     at = f"http://{name}:{listening.getsockname()[1]}/"
     print(f"serve: {at} takes files up to {bounds.max_megabytes:g} MB; Ctrl-C ends it", flush=True)
     config = uvicorn.Config(
-        app, log_level="warning", limit_concurrency=64, timeout_keep_alive=5, timeout_graceful_shutdown=5
+        app,
+        http=limit_connections(bounds),
+        ws="none",
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        log_level="error",  # a line for each broken request would fill a disk
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=5,
     )
     uvicorn.Server(config).run(sockets=[listening])
 

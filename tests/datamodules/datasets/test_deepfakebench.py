@@ -10,7 +10,7 @@ import numpy as np
 from datamodules import manifest
 from datamodules.datasets.deepfakebench import index
 from datamodules.media.image import decode
-from datamodules.prepared.prepare import Recipe
+from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.tables import load
 from datamodules.studio.forgeries.all import FORGERIES
 from suite.__main__ import main

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from datamodules.prepared.prepare import Recipe
+from datamodules.prepared.recipe import Recipe
 from tests.fixtures import trees
 from tests.fixtures.prepared_here import prepare_here
 from tests.fixtures.reading import examine, reader, said

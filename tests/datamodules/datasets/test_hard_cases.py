@@ -18,7 +18,8 @@ from datamodules.issues import collect_issues
 from datamodules.manifest import Video, check, read, rows
 from datamodules.media.mask_video import match
 from datamodules.media.video import Index, VideoError
-from datamodules.prepared.prepare import Recipe, prepare_all
+from datamodules.prepared.prepare import prepare_all
+from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.tables import read_skipped
 from datamodules.runtime.errors import UserError
 from tests.fixtures import trees_of_images

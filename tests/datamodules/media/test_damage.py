@@ -16,7 +16,7 @@ from datamodules.manifest import Video
 from datamodules.media.damage import Damage, find_damage, read_damage, spread, write_damage
 from datamodules.media.probe import probe
 from datamodules.media.video import Decord, PyAV
-from datamodules.prepared.prepare import Recipe
+from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.tables import load, read_skipped
 from suite.detect.analyzer import Analyzer, DetectSettings
 from suite.detect.usable import Usable

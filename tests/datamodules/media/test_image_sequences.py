@@ -13,7 +13,7 @@ import torch
 from datamodules.face_data import FaceData
 from datamodules.media.image import decode
 from datamodules.media.video import VideoError, probe
-from datamodules.prepared.prepare import Recipe
+from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.tables import load, read_skipped
 from tests.fixtures import trees_of_images
 from tests.fixtures.prepared_here import prepare_here

@@ -18,7 +18,8 @@ from datamodules.manifest import Video
 from datamodules.media.encode import write_h264
 from datamodules.media.image import decode
 from datamodules.media.video import Decord
-from datamodules.prepared.prepare import Recipe, prepare_video
+from datamodules.prepared.prepare import prepare_video
+from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.tables import load, read_skipped
 from tests.fixtures import clips
 from tests.fixtures.head_clips import Frames, enlarged, head, remuxed, turned, write

@@ -14,7 +14,7 @@ from datamodules.faces.landmarks.face_mesh import FaceMesh
 from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.media.video import Decord
 from datamodules.prepared import contract
-from datamodules.prepared.prepare import Recipe
+from datamodules.prepared.recipe import Recipe
 from datamodules.runtime.errors import UserError
 from suite.detect.pipeline import detector_of, landmarks_of, shape_boxes
 

@@ -19,7 +19,8 @@ from datamodules import manifest
 from datamodules.datasets.ffpp import index
 from datamodules.manifest import Video
 from datamodules.media.image import decode
-from datamodules.prepared.prepare import Recipe, prepare_all, prepare_video
+from datamodules.prepared.prepare import prepare_all, prepare_video
+from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.tables import load, read_skipped
 from datamodules.runtime.errors import UserError
 from tests.conftest import preparing

@@ -22,7 +22,8 @@ from datamodules.faces.landmarks.face_mesh import FaceMesh
 from datamodules.faces.stream import watch
 from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.media.video import Decord, PyAV, probe
-from datamodules.prepared.prepare import Recipe, prepare_all
+from datamodules.prepared.prepare import prepare_all
+from datamodules.prepared.recipe import Recipe
 from datamodules.spacing import space_evenly
 from lightning_modules.hub_folder import save
 from lightning_modules.trained_method import load

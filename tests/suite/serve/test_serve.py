@@ -3,81 +3,26 @@
 from __future__ import annotations
 
 import re
-import signal
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
-import psutil
 import pytest
 
 from lightning_modules.hub_folder import save
 from lightning_modules.trained_method import load
 from suite.__main__ import main
-from tests.conftest import ROOT
 from tests.fixtures import clips
 from tests.fixtures.browser import WIDTHS
 from tests.fixtures.detecting import bomb, small
 from tests.fixtures.head_clips import Frames, head, write
 from tests.fixtures.needs import chromium
+from tests.fixtures.served import Served, clip, folders
 
-__all__ = ["head", "small"]  # fixtures
-
-
-class Served:
-    """A real server, and what is left of it in the end."""
-
-    def __init__(self, checkpoint: Path, *options: str) -> None:
-        command = [sys.executable, "-m", "suite", "serve", "--checkpoint", str(checkpoint), "--port", "0"]
-        usable = ["--usable.side", "20", "--usable.frames", "2", "--usable.sharpness", "0", "--frames", "8"]
-        self.process = subprocess.Popen(
-            [*command, *usable, "--device", "cpu", *options],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        found = re.search(r"http://127\.0\.0\.1:\d+", line)
-        assert found, self.process.stderr.read() if self.process.stderr else ""
-        self.address = found[0]
-        self.client = httpx.Client(base_url=self.address, timeout=60)
-        for _ in range(300):
-            try:
-                self.client.get("/")
-                break
-            except httpx.ConnectError:
-                time.sleep(0.1)
-
-    def send(self, content: bytes, name: str = "clip.mp4") -> dict[str, Any]:
-        """What comes of a file."""
-        answer = self.client.post("/files", params={"name": name}, content=content)
-        if answer.status_code != 201:
-            return {"state": answer.status_code, "message": answer.json()["error"]}
-        return self.wait(answer.json()["id"])
-
-    def wait(self, key: str) -> dict[str, Any]:
-        for _ in range(600):
-            job: dict[str, Any] = self.client.get(f"/files/{key}").json()
-            if job["state"] in ("done", "failed"):
-                return job | {"id": key}
-            time.sleep(0.1)
-        raise TimeoutError(job)
-
-    def end(self) -> None:
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(30)
-        _, alive = psutil.wait_procs(children, timeout=10)
-        assert not alive
+__all__ = ["clip", "head", "small"]  # fixtures
 
 
 @pytest.fixture(scope="module")
@@ -87,17 +32,6 @@ def served(small: Path) -> Iterator[Served]:
         yield server
     finally:
         server.end()
-
-
-@pytest.fixture(scope="module")
-def clip(head: Frames, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return write(tmp_path_factory.mktemp("clip") / "clip.mp4", head).read_bytes()
-
-
-def folders() -> set[Path]:
-    import tempfile
-
-    return set(Path(tempfile.gettempdir()).glob("suite_serve_*"))
 
 
 def test_a_file_is_judged_and_shown_and_nothing_of_it_stays(served: Served, clip: bytes) -> None:
@@ -156,20 +90,6 @@ def test_no_file_makes_the_server_open_another_address(served: Served) -> None:
             trap.accept()
 
 
-def test_who_sends_too_slowly_makes_nobody_wait(small: Path, clip: bytes) -> None:
-    server = Served(small, "--bounds.upload_seconds", "1", "--bounds.max_waiting", "1")
-    try:
-        host, port = server.address.removeprefix("http://").split(":")
-        head = f"POST /files HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100\r\n\r\nx".encode()
-        lines = [socket.create_connection((host, int(port)), timeout=20) for _ in range(5)]
-        for line in lines:
-            line.sendall(head)
-        assert server.send(clip)["state"] == "done"
-        assert all(line.recv(1000).startswith(b"HTTP/1.1 408") for line in lines)
-    finally:
-        server.end()
-
-
 def test_a_long_video_and_a_lying_length_are_refused(served: Served, tmp_path: Path) -> None:
     long = clips.write(
         tmp_path / "long.mp4", length=600, size=(64, 64), draw=lambda i, w, h: np.zeros((h, w, 3), np.uint8)
@@ -199,24 +119,6 @@ def test_pages_of_others_cannot_use_it(served: Served, clip: bytes) -> None:
     assert (answer.status_code, answer.json()["error"]) == (403, "sent by a page of http://evil.example")
     assert served.client.get("/files/unknown").status_code == 404
     assert served.client.delete("/files/unknown").status_code == 404
-
-
-def test_what_takes_too_long_is_ended_and_the_next_file_is_judged(small: Path, clip: bytes, tmp_path: Path) -> None:
-    server = Served(small, "--bounds.analysis_seconds", "0.05", "--bounds.keep_seconds", "1")
-    try:
-        job = server.send(clip)
-        assert job["state"] == "failed"
-        assert job["message"] == "took more than 0.05 s"
-        assert server.send(clip)["message"] == "took more than 0.05 s"  # by a worker that was started again
-        for _ in range(100):
-            if server.client.get(f"/files/{job['id']}").status_code == 404:
-                break
-            time.sleep(0.1)
-        assert server.client.get(f"/files/{job['id']}").status_code == 404  # its time is over
-        before = folders()
-    finally:
-        server.end()
-    assert folders() < before
 
 
 @pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine")
