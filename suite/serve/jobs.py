@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from suite.detect.thresholds import Verdict
-from suite.serve.worker import Found
+from suite.serve.worker import Conclusion
 
 LONGEST_NAME = 120
 State = Literal["sending", "waiting", "running", "done", "failed"]
@@ -36,7 +36,7 @@ class Job:
     done: int = 0
     total: int = 0
     message: str = ""
-    found: Found | None = None
+    found: Conclusion | None = None
     is_wanted: bool = True
     pending: int = 0  # bytes of the upload, as declared, until it is removed
     kept: int = 0  # bytes of the result

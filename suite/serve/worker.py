@@ -45,14 +45,14 @@ Analyze = Callable[[Asked, Callable[[int, int], None]], Document]  # told of fra
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class Conclusion:
     """What the server is told of a result."""
 
     verdict: Verdict
     reasons: list[str]
 
     @classmethod
-    def parse(cls, content: Any) -> Found:
+    def parse(cls, content: Any) -> Conclusion:
         verdict, reasons = content
         if verdict not in get_args(Verdict) or not all(isinstance(reason, str) for reason in reasons):
             raise ValueError(f"no result: {content!r:.100}")
@@ -119,7 +119,7 @@ class Worker:
             self.process.kill()
             self.process.join()
 
-    def ask(self, asked: Asked, progress: Callable[[int, int], None], is_wanted: Callable[[], bool]) -> Found:
+    def ask(self, asked: Asked, progress: Callable[[int, int], None], is_wanted: Callable[[], bool]) -> Conclusion:
         """Blocks until there is an answer.
 
         Args:
@@ -139,7 +139,7 @@ class Worker:
                 # never unpickled: a file may have taken the worker over
                 kind, content = json.loads(self.pipe.recv_bytes(LONGEST_MESSAGE))
                 if kind == "answer":
-                    return Found.parse(content)
+                    return Conclusion.parse(content)
                 if kind == "refused":
                     raise GivenUp(str(content))
                 if kind == "begun":
