@@ -24,6 +24,7 @@ from benchmarks.studies.resume import add_signal, compare, data_of, fit, trainin
 from lightning_modules.training.checkpoint_io import SafeCheckpointIO
 from suite.__main__ import main
 from tests.conftest import ROOT, preparing, small_fit, suite
+from tests.fixtures.processes import heed_ctrl_c
 
 THE_SAME = {"weights": 0, "averaged_weights": 0, "optimizer": 0, "schedule": 0, "same_losses": True}
 
@@ -51,11 +52,6 @@ def start(arguments: list[str], **environment: str) -> subprocess.Popen[str]:
         start_new_session=True,
         preexec_fn=heed_ctrl_c,
     )
-
-
-def heed_ctrl_c() -> None:
-    """Also where these tests run in the background of a shell, which makes its jobs ignore it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_fit(run: Path, settings: dict[str, Any], *options: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,9 @@ import cv2
 from torch.utils.data import DataLoader
 
 from datamodules.batch import Sample
+from datamodules.runtime.errors import UserError
 
+LONGEST_TMPDIR = 107 - len("/pymp-12345678/listener-12345678")
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -42,6 +45,14 @@ def hold_back_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def check_temporary_folder() -> None:
+    """Sockets of workers lie in it; with too long a path they would wait for ever, without a word."""
+    folder = tempfile.gettempdir()
+    if (length := len(os.fsencode(folder))) > LONGEST_TMPDIR:
+        rule = f"must be at most {LONGEST_TMPDIR} for the sockets of loader workers"
+        raise UserError(f"TMPDIR {folder}: {length} bytes, {rule}; set a shorter one, or --data.num_workers 0")
+
+
 class BatchLoader(DataLoader[Sample]):
     """Asks its sampler for nothing before the first batch is asked for.
 
@@ -50,6 +61,8 @@ class BatchLoader(DataLoader[Sample]):
     """
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        if self.num_workers:
+            check_temporary_folder()
         with hold_back_signals():
             batches = super().__iter__()
         yield from batches

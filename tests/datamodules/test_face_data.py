@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -283,3 +284,12 @@ def test_frames_are_the_pixels_of_the_video(studio: Path, prepared: Path) -> Non
     mean = batch.frames[0, 0].float().mean((1, 2)).numpy()
     assert np.abs(mean - frame.reshape(-1, 3).mean(0)).max() < 80  # a face of this image, RGB
     assert batch.frames[0, 0, 0].float().mean() > batch.frames[0, 0, 2].float().mean()  # skin is redder than blue
+
+
+def test_a_folder_of_temporary_files_too_deep_for_the_sockets_of_workers_is_refused(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("x" * 80)))
+    next(iter(make(prepared, num_workers=0).val_dataloader()))
+    with pytest.raises(UserError, match=r"TMPDIR .*: \d+ bytes, must be at most 75"):
+        next(iter(make(prepared, num_workers=1).val_dataloader()))

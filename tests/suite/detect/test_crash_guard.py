@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from suite.detect.crash_guard import Journal
 from tests.conftest import ROOT
 from tests.fixtures.detecting import EASY, small
 from tests.fixtures.head_clips import Frames, head, write
+from tests.fixtures.processes import heed_ctrl_c
 
 __all__ = ["head", "small"]  # fixtures
 
@@ -50,7 +52,8 @@ def run(inside: str) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     environment |= {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", WORK.format(inside=inside)]
-    return subprocess.Popen(command, text=True, stdout=-1, stderr=-1, env=environment, start_new_session=True)
+    about: dict[str, Any] = {"text": True, "stdout": -1, "stderr": -1, "env": environment, "start_new_session": True}
+    return subprocess.Popen(command, preexec_fn=heed_ctrl_c, **about)
 
 
 def test_a_crash_costs_one_file_and_what_was_said_of_others_stays() -> None:
