@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 from suite.serve.confinement import lower_user
-from suite.serve.folders import take_over
+from suite.serve.folders import LOCK, PREFIX, take_over, try_lock
 from tests.fixtures.detecting import small
 from tests.fixtures.head_clips import head
 from tests.fixtures.served import Served, clip, folders
@@ -261,24 +261,28 @@ def test_a_link_that_the_worker_leaves_is_not_served(tmp_path: Path) -> None:
 
 
 def test_what_takes_too_long_is_ended_and_the_folders_of_killed_servers_are_cleared(
-    small: Path, clip: bytes, strict: Served
+    small: Path, clip: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = folders()
-    killed = Served(small)
-    [left] = folders() - before
-    assert killed.send(clip)["state"] == "done"
-    children = psutil.Process(killed.process.pid).children(recursive=True)
-    killed.process.send_signal(signal.SIGKILL)
-    killed.process.wait(10)
-    _, alive = psutil.wait_procs(children, timeout=10)
-    assert not alive
-    assert left.is_dir()
-    with tempfile.TemporaryDirectory(prefix="suite_serve_") as other:  # not the server's: it has no lock
+    with tempfile.TemporaryDirectory(prefix="t") as name:  # of these servers alone: those of other tests clear theirs
+        monkeypatch.setenv("TMPDIR", name)
+        running, other = (Path(name, f"{PREFIX}{kind}") for kind in ("running", "other"))  # the other has no lock
+        running.mkdir()
+        other.mkdir()
+        descriptor = try_lock(running / LOCK, os.O_CREAT)
+        killed = Served(small)
+        [left] = set(Path(name).glob(f"{PREFIX}*")) - {running, other}
+        assert killed.send(clip)["state"] == "done"
+        children = psutil.Process(killed.process.pid).children(recursive=True)
+        killed.process.send_signal(signal.SIGKILL)
+        killed.process.wait(10)
+        _, alive = psutil.wait_procs(children, timeout=10)
+        assert not alive
+        assert left.is_dir()
         server = Served(small, "--bounds.analysis_seconds", "3", "--bounds.keep_seconds", "1")
         try:
-            assert Path(other).is_dir()
+            assert running.is_dir()
+            assert other.is_dir()
             assert not left.exists()
-            assert before <= folders()  # of the server that still runs
             slow = server.send(endless(), "slow.avi")
             assert (slow["state"], slow["message"]) == ("failed", "took more than 3 s")
             job = server.send(clip)  # by a worker that was started again
@@ -290,5 +294,6 @@ def test_what_takes_too_long_is_ended_and_the_folders_of_killed_servers_are_clea
             assert server.client.get(f"/files/{job['id']}").status_code == 404  # its time is over
         finally:
             server.end()
-    assert folders() == before
-    assert strict.client.get("/").status_code == 200
+        assert set(Path(name).glob(f"{PREFIX}*")) == {running, other}
+        assert descriptor is not None
+        os.close(descriptor)
