@@ -156,6 +156,16 @@ def suite(*arguments: str, timeout: float = 300, ranks: int = 1) -> subprocess.C
     return run_ranks(*arguments, *options, ranks=ranks, timeout=timeout)
 
 
+FEW_CLIPS = [
+    "--data.num_workers",
+    "0",
+    "--data.batch_size",
+    "8",
+    "--data.clips_per_face",
+    "2",
+    "--data.eval_clips",
+    "2",
+]
 # of which every training makes itself a picture; as many as do for it
 FEW_FACES = ["--trainer.callbacks+=callbacks.familiarity.KnowTraining", "--trainer.callbacks.faces", "32"]
 
@@ -164,16 +174,14 @@ def small_fit(prepared: Path, run: Path, *options: str) -> list[str]:
     """Arguments of a training that takes seconds."""
     arguments = ["fit", "--config", str(ROOT / "configs/classifier.yaml"), "--data.prepared", str(prepared)]
     arguments += [
-        "--data.num_workers",
-        "0",
-        "--data.clips_per_face",
-        "2",
-        "--data.eval_clips",
-        "2",
-        "--data.batch_size",
-        "8",
+        *FEW_CLIPS,
+        "--model.backbone",
+        "test_efficientnet",
+        "--trainer.accelerator",
+        "cpu",
+        "--run",
+        str(run),
     ]
-    arguments += ["--model.backbone", "test_efficientnet", "--trainer.accelerator", "cpu", "--run", str(run)]
     return [*arguments, *FEW_FACES, "--trainer.max_epochs", "2", *options]
 
 

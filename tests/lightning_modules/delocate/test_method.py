@@ -17,7 +17,7 @@ from datamodules.runtime.errors import UserError
 from lightning_modules.delocate.method import Delocate, MappingPrediction
 from lightning_modules.delocate.unet import Gates, UNet
 from suite.__main__ import main
-from tests.conftest import FEW_FACES, suite
+from tests.conftest import FEW_CLIPS, FEW_FACES, suite
 from tests.fixtures.tiny_delocate import tiny
 
 
@@ -165,16 +165,14 @@ def stage_one(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     overlay = ["--config", "configs/delocate_pretrain.yaml", "--config", "configs/studio/scratch/mae.yaml"]
     small = ["--data.prepared", str(prepared), "--model.generator.size", "64", "--data.image_size", "64"]
     small += [
-        "--data.batch_size",
-        "8",
-        "--data.num_workers",
-        "0",
-        "--data.clips_per_face",
-        "2",
-        "--data.eval_clips",
-        "2",
+        *FEW_CLIPS,
+        "--trainer.max_epochs",
+        "1",
+        "--trainer.check_val_every_n_epoch",
+        "1",
+        "--trainer.accelerator",
+        "cpu",
     ]
-    small += ["--trainer.max_epochs", "1", "--trainer.check_val_every_n_epoch", "1", "--trainer.accelerator", "cpu"]
     main(["fit", *overlay, *small, *FEW_FACES, "--run", str(run)])
     return run / "checkpoints/best.ckpt"
 
