@@ -31,7 +31,7 @@ from callbacks.predictions import PredictionTable
 from callbacks.roc import RocCurve
 from callbacks.throughput import Throughput
 from datamodules.face_data import FaceData
-from datamodules.runtime.atomic_files import name_failures
+from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.folder_lock import hold_folder
 from lightning_modules.base import Method
@@ -56,8 +56,10 @@ class SaveFitConfig(SaveConfigCallback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # what a run was resumed from would be what a test of its configuration takes
         self.config["ckpt_path"] = None
-        with name_failures(Path(trainer.default_root_dir) / self.config_filename):
-            super().setup(trainer, pl_module, "fit")
+        if trainer.is_global_zero:
+            text = self.parser.dump(self.config, skip_none=False)
+            write_text(Path(trainer.default_root_dir) / self.config_filename, text)  # atomically: a kill may come now
+            self.save_config(trainer, pl_module, "fit")
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         for logger in trainer.loggers:
@@ -279,7 +281,6 @@ def build_cli(argv: list[str]) -> LightningCLI:
         auto_configure_optimizers=False,  # a method takes its own as arguments
         seed_everything_default=0,
         save_config_callback=SaveFitConfig,
-        save_config_kwargs={"overwrite": True},
         # the samplers deal to the ranks themselves
         trainer_defaults={"use_distributed_sampler": False, "num_sanity_val_steps": 0, "log_every_n_steps": 10},
         parser_class=SuiteParser,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -208,8 +209,7 @@ def store(
                 place = places.get(row[kind])
                 row[f"{kind}_offset"], row[f"{kind}_length"] = (place.offset, place.length) if place else (0, 0)
         return
-    folder = out / "crops" / name
-    temporary = folder.with_name(f".{folder.name}.part")
+    folder, temporary = out / "crops" / name, unfinished_crops(out, name)
     for leftover in (folder, temporary):  # of a run that was killed between the images and the table
         shutil.rmtree(leftover, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -221,6 +221,16 @@ def store(
         for kind in ("image", "mask"):
             row[f"{kind}_offset"], row[f"{kind}_length"] = 0, sizes.get(row[kind], 0)
             row[kind] = f"crops/{row[kind]}" if row[kind] else ""
+
+
+def unfinished_crops(out: Path, name: str) -> Path:
+    folder = out / "crops" / name
+    return folder.with_name(f".{folder.name}.part")
+
+
+def remove_unfinished(out: Path, rows: Iterable[Video]) -> None:
+    for folder in (*(out / "parts").glob(".*"), *(unfinished_crops(out, row.folder) for row in rows)):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def prepare_all(
@@ -240,8 +250,7 @@ def prepare_all(
         contracts.compare(recipe.contract(), contracts.load(out), str(out))
     else:
         write_text(contract_file, json.dumps(recipe.contract(), indent=1) + "\n")
-    for stale in (out / "parts").glob(".*"):
-        shutil.rmtree(stale, ignore_errors=True)
+    remove_unfinished(out, rows)  # of a run that was killed
     done_keys = {row.key for row in relist(out, rows)}
     for skipped in read_skipped(out):
         if size_of(root / skipped.path) == skipped.bytes:
@@ -250,11 +259,18 @@ def prepare_all(
     done = len(rows) - len(todo)
     yield done, len(rows)
     jobs = ((prepare_video, (row, root.resolve(), out.resolve(), recipe)) for row in todo)
-    for _ in (
-        process_pool.run(jobs, workers, skip_crashed) if address is None else ray_cluster.run(jobs, address, workers)
-    ):
-        done += 1
-        yield done, len(rows)
+    try:
+        with closing(
+            process_pool.run(jobs, workers, skip_crashed)
+            if address is None
+            else ray_cluster.run(jobs, address, workers)
+        ) as finished:
+            for _ in finished:
+                done += 1
+                yield done, len(rows)
+    except BaseException:
+        remove_unfinished(out, todo)  # a full disk is not filled further
+        raise
     if any((out / "parts").glob("*")):
         os.sync()  # no table lists a crop whose bytes a loss of power would cost
         merge(out, [row.key for row in rows])

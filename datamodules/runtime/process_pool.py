@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
@@ -56,7 +56,7 @@ def close_pool(pool: ProcessPoolExecutor, at_once: bool) -> None:
     pool.shutdown(wait=True, cancel_futures=True)
 
 
-def run(jobs: Iterable[Job], workers: int, crashed: Callable[..., Any] | None = None) -> Iterator[Any]:
+def run(jobs: Iterable[Job], workers: int, crashed: Callable[..., Any] | None = None) -> Generator[Any, None, None]:
     """Yields what each finished job returns. Left early, it ends the workers: what they write must be atomic.
 
     Args:
@@ -95,7 +95,7 @@ def run(jobs: Iterable[Job], workers: int, crashed: Callable[..., Any] | None = 
         close_pool(pool, at_once=bool(running))
 
 
-def run_one_by_one(jobs: Sequence[Job], crashed: Callable[..., Any]) -> Iterator[Any]:
+def run_one_by_one(jobs: Sequence[Job], crashed: Callable[..., Any]) -> Generator[Any, None, None]:
     """Jobs of which some end their process."""
     pool, left = open_pool(1), len(jobs)
     try:

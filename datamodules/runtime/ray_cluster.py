@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from itertools import islice
 from typing import Any
 
@@ -26,7 +26,7 @@ def reach(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=5).close()
 
 
-def run(jobs: Iterable[Job], address: str, workers: int, one_gpu: bool = False) -> Iterator[Any]:
+def run(jobs: Iterable[Job], address: str, workers: int, one_gpu: bool = False) -> Generator[Any, None, None]:
     """Yields what each finished job returns, in no order.
 
     Args:
