@@ -194,7 +194,7 @@ def kills(prepared: Path, run: Path, work: Path, verbs: list[str] | None = None,
             kills=done,
         )
         scores.append(asdict(score))
-        print(record("kills", scores))
+        print(record("_".join(["kills", *(verbs or [])]), scores))
 
 
 if __name__ == "__main__":

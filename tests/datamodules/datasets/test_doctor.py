@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from datamodules.prepared.recipe import Recipe
-from tests.fixtures import trees
+from datamodules.runtime.errors import CRASHED
+from tests.fixtures import clips, trees
+from tests.fixtures.crashing import DEADLY
 from tests.fixtures.prepared_here import prepare_here
 from tests.fixtures.reading import examine, reader, said
 from tests.fixtures.trees import Material
@@ -56,3 +58,16 @@ def test_what_prepare_skipped_is_in_the_account(material: Material, tmp_path: Pa
     assert "no face manipulated_sequences/Deepfakes/c23/videos/011_010.mp4: prepare: no face found" in said(
         examine("ffpp_c23", root)
     )
+
+
+def test_a_video_that_crashes_its_decoder_is_a_finding_and_the_others_are_examined(
+    material: Material, tmp_path: Path
+) -> None:
+    for name in ("real/000.mp4", f"real/{DEADLY}.mp4"):
+        material.real(tmp_path / "root" / name)
+    (tmp_path / "root/fake").mkdir()
+    clips.write(tmp_path / "root/fake/short.mp4", length=5)
+    decoder = "tests.fixtures.crashing.Crashing"
+    lines = said(examine("folder", tmp_path / "root", "--decode", "--data.decoder", decoder))
+    assert f"corrupt real/{DEADLY}.mp4: {CRASHED}" in lines
+    assert "short fake/short.mp4: has 5 frames, fewer than 32" in lines

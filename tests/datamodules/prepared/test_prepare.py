@@ -22,9 +22,10 @@ from datamodules.media.image import decode
 from datamodules.prepared.prepare import prepare_all, prepare_video
 from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.tables import load, read_skipped
-from datamodules.runtime.errors import UserError
+from datamodules.runtime.errors import CRASHED, UserError
 from tests.conftest import preparing
 from tests.fixtures import clips
+from tests.fixtures.crashing import DEADLY, Crashing
 
 ROOT = Path(__file__).parents[3]
 
@@ -84,6 +85,19 @@ def test_killed_and_called_again_it_ends_as_if_never_stopped(
     images = {p.relative_to(out): p.read_bytes() for p in out.rglob("*.png")}
     assert images == {p.relative_to(prepared_swaps): p.read_bytes() for p in prepared_swaps.rglob("*.png")}
     assert not list(out.rglob("*.part"))
+
+
+def test_a_video_that_crashes_its_decoder_is_skipped_by_name_and_costs_no_other(
+    studio: Path, some: list[Video], recipe: Recipe, tmp_path: Path
+) -> None:
+    root, rows = tmp_path / "root", [replace(some[0], path=f"{DEADLY}.mp4"), *some[1:4]]
+    for old, row in zip(some, rows, strict=False):
+        (root / row.path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(studio / old.path, root / row.path)
+    list(prepare_all(rows, root, tmp_path / "out", replace(recipe, decoder=Crashing()), workers=2))
+    assert {skip.video: skip.reason for skip in read_skipped(tmp_path / "out")} == {rows[0].key: CRASHED}
+    kept = manifest.rows(manifest.read(tmp_path / "out" / "manifest.csv"))
+    assert {row.key for row in kept} == {row.key for row in rows[1:]}
 
 
 def test_broken_videos_are_named_and_cost_nothing_that_was_good(
