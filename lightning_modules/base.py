@@ -275,7 +275,9 @@ class Method(RemembersValidation, ABC):
             if next(iter(metrics.values())).update_called:
                 values |= {f"{split}/{name}": value for name, value in metrics.compute().items()}
                 metrics.reset()
-        self.log_dict({name: value for name, value in values.items() if value.ndim == 0})
+        for name, value in values.items():
+            if value.ndim == 0:
+                self.log(name, value, prog_bar=name == self.monitor[0])
         return values
 
     def training_parameters(self) -> list[Any]:

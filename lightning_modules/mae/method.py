@@ -131,7 +131,8 @@ class Recover(Method):
         for metric in self.of_reals.values():
             metric.reset()  # type: ignore[operator]
         self.real_error.copy_(absolute.median())
-        self.log_dict({"val/recovery": squared, "val/psnr": -10 * squared.log10(), "val/real_error": self.real_error})
+        self.log("val/recovery", squared, prog_bar=True)
+        self.log_dict({"val/psnr": -10 * squared.log10(), "val/real_error": self.real_error})
 
 
 def generator_of(path: Path, generator: nn.Module) -> float:

@@ -52,3 +52,11 @@ def test_somebody_who_waits_reads_a_word_within_a_second() -> None:
         os.close(one)
     assert first.startswith(b"suite: fit: starting")
     assert waited < 1 + 3 * (os.getloadavg()[0] > 3)  # a machine that does much else
+
+
+def test_a_progress_bar_shows_the_metric_that_chooses_the_checkpoint(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--trainer.limit_train_batches", "2", "--trainer.enable_progress_bar", "true"]
+    main(small_fit(prepared, tmp_path, *options))
+    assert re.search(r"train/loss: [\d.]+\s+val/video_auroc:\s+[\d.]+", capsys.readouterr().out)
