@@ -31,6 +31,7 @@ from callbacks.predictions import PredictionTable
 from callbacks.roc import RocCurve
 from callbacks.throughput import Throughput
 from datamodules.face_data import FaceData
+from datamodules.runtime import malloc
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.folder_lock import hold_folder
@@ -188,7 +189,7 @@ class SuiteCLI(LightningCLI):
     def after_fit(self) -> None:
         found = self.trainer.checkpoint_callbacks
         best = next((one for one in found if isinstance(one, ModelCheckpoint) and one.monitor), None)
-        if best is not None and best.best_model_score is not None:
+        if best is not None and best.best_model_score is not None and best.best_model_score.isfinite():
             run = self.trainer.default_root_dir
             self.say_next(
                 f"test --config {run}/config.yaml --ckpt_path best",
@@ -256,6 +257,7 @@ def wandb_without_a_key() -> None:
 
 
 def main(argv: list[str]) -> LightningCLI:
+    malloc.keep()
     silence_notes()
     wandb_without_a_key()
     try:
