@@ -93,14 +93,18 @@ def mesh_motion(points: Tensor, moved: Tensor, height: int, width: int) -> Tenso
     # the rows of pixels that each triangle has, and the first pixel of each
     top, bottom = (y.ceil().clamp(0, height).long() for y in (corner[..., 1].amin(1), corner[..., 1].amax(1)))
     triangle, line = spread(bottom - top)
-    y = top[triangle] + line
-    left, right = span(corner[triangle], y, width)
-    away = torch.stack([left, y], 1) - corner[triangle, 0]
-    begin = shift[triangle, 0] + across[triangle] * away[:, :1] + down[triangle] * away[:, 1:]
-    lines = torch.cat([begin, across[triangle]], 1)  # (R, 4) motion there, and per pixel to the right
+    # index_select, as scatter_ below: several times as fast as indexing on a CPU
+    y = top.index_select(0, triangle) + line
+    left, right = span(corner, triangle, y, width)
+    first, start, across, down, frame = (
+        x.index_select(0, triangle) for x in (corner[:, 0], shift[:, 0], across, down, frame)
+    )
+    away = torch.stack([left, y], 1) - first
+    begin = start + across * away[:, :1] + down * away[:, 1:]
+    lines = torch.cat([begin, across], 1)  # (R, 4) motion there, and per pixel to the right
 
     row, step = spread(right - left)
-    place = ((frame[triangle] * height + y) * width + left).index_select(0, row).add_(step)
+    place = ((frame * height + y) * width + left).index_select(0, row).add_(step)
     size = f * height * width
     seen = torch.zeros(size, dtype=torch.int32, device=device)
     number = row.int().add_(1)
@@ -110,8 +114,8 @@ def mesh_motion(points: Tensor, moved: Tensor, height: int, width: int) -> Tenso
     line_of, step = lines.index_select(0, row), step.to(points.dtype)
     out = points.new_zeros(3, size + 1)  # the last pixel takes what is hidden
     for i in range(2):
-        out[i].index_copy_(0, place, torch.addcmul(line_of[:, i], line_of[:, 2 + i], step))
-    out[2, :-1] = seen > 0
+        out[i].scatter_(0, place, torch.addcmul(line_of[:, i], line_of[:, 2 + i], step))
+    out[2, :-1].copy_(seen).clamp_(max=1)  # a comparison takes four times as long
     return out[:, :-1].view(3, f, height, width).transpose(0, 1)
 
 
@@ -122,17 +126,22 @@ def spread(count: Tensor) -> tuple[Tensor, Tensor]:
     return which, torch.arange(len(which), device=count.device).sub_(first.index_select(0, which))
 
 
-def span(corner: Tensor, y: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """First pixel of row y within each triangle, and the first beyond; neighbours share none and leave none."""
-    sides = []
-    for i in range(3):
-        p, q = corner[:, i], corner[:, (i + 1) % 3]
-        upper = (p[:, 1] <= q[:, 1])[:, None]
-        p, q = torch.where(upper, p, q), torch.where(upper, q, p)  # a side is the same for both its triangles
-        crosses = (p[:, 1] <= y) & (y < q[:, 1])
-        x = p[:, 0] + (y - p[:, 1]) * (q[:, 0] - p[:, 0]) / (q[:, 1] - p[:, 1])
-        sides.append(torch.where(crosses, x, torch.nan))
-    x = torch.stack(sides)
-    left, right = x.nan_to_num(torch.inf).amin(0), x.nan_to_num(-torch.inf).amax(0)
+def span(corner: Tensor, triangle: Tensor, y: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """First pixel of row y within each triangle, and the first beyond; neighbours share none and leave none.
+
+    Args:
+        corner: (N, 3, 2).
+        triangle: (R,) that each row of pixels is of.
+        y: (R,).
+    """
+    p, q = corner, corner.roll(-1, 1)
+    upper = (p[..., 1] <= q[..., 1])[..., None]
+    p, q = torch.where(upper, p, q), torch.where(upper, q, p)  # a side is the same for both its triangles
+    away = q - p
+    sides = torch.stack([p[..., 0], p[..., 1], q[..., 1], away[..., 0], away[..., 1]]).transpose(1, 2)  # (5, 3, N)
+    start, top, bottom, across, down = sides.flatten(0, 1).index_select(1, triangle).unflatten(0, (5, 3))
+    x = start + (y - top) * across / down
+    is_missed = (y < top) | (y >= bottom)
+    left, right = x.masked_fill(is_missed, torch.inf).amin(0), x.masked_fill(is_missed, -torch.inf).amax(0)
     left, right = (side.ceil().clamp(0, width).long() for side in (left, right))
     return left, torch.maximum(left, right)
