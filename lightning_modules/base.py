@@ -35,7 +35,7 @@ from lightning_modules.metrics.pixel import histogram
 from lightning_modules.metrics.registry import MapBy, MapOf
 from lightning_modules.remembered_validation import RemembersValidation
 from lightning_modules.training.precision import may_overflow
-from lightning_modules.training.sam import perturb, restore
+from lightning_modules.training.sam import check_strategy, perturb, restore
 from lightning_modules.training.schedules import step_plateaus
 
 
@@ -165,6 +165,8 @@ class Method(RemembersValidation, ABC):
     def on_fit_start(self) -> None:
         if self.rho and self.trainer.accumulate_grad_batches > 1:
             raise UserError(f"accumulate_grad_batches {self.trainer.accumulate_grad_batches}: must be 1 with rho")
+        if self.passes_twice:
+            check_strategy(self.trainer.strategy)
 
     def optimizer_step(
         self,

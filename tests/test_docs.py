@@ -51,6 +51,7 @@ def suite_words(words: tuple[str, ...]) -> list[str] | None:
     """What follows the name of the suite's command."""
     if words[0] == "deepfake-suite":
         return list(words[1:])
+    words = tuple(word for word in words if word != "--")  # of torchrun
     for i, pair in enumerate(pairwise(words)):
         if pair == ("-m", "suite"):
             return list(words[i + 2 :])

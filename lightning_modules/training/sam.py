@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
+from pytorch_lightning.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy, Strategy
 from torch import Tensor, nn
 
+from datamodules.runtime.errors import UserError
+
+SHARDED = DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy  # a rank would move by the norm of its own part
 Home = tuple[list[Tensor], list[Tensor]]  # parameters that moved, and what they were
+
+
+def check_strategy(strategy: Strategy) -> None:
+    if isinstance(strategy, SHARDED):
+        name = type(strategy).__name__
+        raise UserError(f"trainer.strategy {name}: must be ddp where each batch is passed twice, as with rho")
 
 
 @torch.no_grad()

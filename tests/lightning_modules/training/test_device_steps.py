@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from pytorch_lightning.strategies import DDPStrategy, FSDPStrategy, ModelParallelStrategy, Strategy
 from torch import nn
 
 from datamodules.augment.augment import Augment
@@ -20,7 +22,7 @@ from lightning_modules.base import Method
 from lightning_modules.delocate import meta_learning
 from lightning_modules.laa_net.method import LAANet
 from lightning_modules.needed_landmarks import require_landmarks
-from lightning_modules.training.sam import perturb, restore
+from lightning_modules.training.sam import check_strategy, perturb, restore
 from tests.fixtures.counting import Operations
 
 OPERATIONS = 260  # of a synthesis
@@ -197,3 +199,14 @@ def test_noise_is_drawn_for_those_that_want_it() -> None:
     drawn = Augment(noise=0.3).draws(40, 2, 8, 8)
     assert 0 < int((drawn.level > 0).sum()) < 30
     assert len(drawn.noise) == 2 * int((drawn.level > 0).sum())
+
+
+@pytest.mark.parametrize("strategy", [FSDPStrategy(), ModelParallelStrategy()])
+def test_a_strategy_that_keeps_parts_of_the_parameters_is_refused_where_a_batch_is_passed_twice(
+    strategy: Strategy,
+) -> None:
+    model = LAANet(trunk="test_efficientnet", padding_side=None, size=192, rho=0.05)
+    model.trainer = SimpleNamespace(strategy=strategy, accumulate_grad_batches=1)  # type: ignore[assignment]
+    with pytest.raises(UserError, match=r"Strategy: must be ddp where each batch is passed twice"):
+        model.on_fit_start()
+    check_strategy(DDPStrategy())
