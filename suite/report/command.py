@@ -108,6 +108,7 @@ class RunSection:
     curves: list[Markup]
     speed: str
     masks_seen: str
+    audio_fakes: str  # the rule for real videos with forged sound
     contract: Contract
     commands: str
     config: str
@@ -159,6 +160,7 @@ def describe_run(run: Run, min_validation_auroc: float) -> RunSection:
         curves=[Markup(curve) for curve in curves if curve],
         speed=speed(run),
         masks_seen=masks_seen(run),
+        audio_fakes=run.about.get("audio_fakes", ""),
         contract=contract | ({"hash": digest(contract)} if contract else {}),
         commands=commands,
         config=yaml.safe_dump(run.config, sort_keys=False),
