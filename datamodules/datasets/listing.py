@@ -6,7 +6,7 @@ import csv
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,20 @@ def videos_in(root: Path, folder: Path) -> list[Path]:
     return list_visible(root, folder / "videos" if (folder / "videos").is_dir() else folder, VIDEOS)
 
 
+def walk(root: Path, folder: Path, kinds: Iterable[str] = VIDEOS) -> Iterator[Path]:
+    """Files of some kinds in a folder and in all below it."""
+    yield from list_visible(root, folder, kinds)
+    for inner in sorted(path for path in folder.rglob("*") if path.is_dir() and not path.name.startswith(".")):
+        yield from list_visible(root, inner, kinds)
+
+
+def unnest(folder: Path, *names: str) -> Path:
+    """Where archives that were unpacked into a folder of their own name have put things."""
+    while inner := next((folder / name for name in names if (folder / name).is_dir()), None):
+        folder = inner
+    return folder
+
+
 def resolve_inside(root: Path, path: Path) -> str:
     return path.relative_to(root).as_posix()
 
@@ -93,12 +107,19 @@ def read_entries(path: Path) -> dict[str, Any]:
     return entries
 
 
-def read_csv(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line number, row); as spreadsheets save it, too."""
+def read_csv(path: Path, unnamed: str = "") -> Iterator[tuple[int, dict[str, str]]]:
+    """(line number, row); as spreadsheets save it, too.
+
+    Args:
+        unnamed: Name for the column without one, which is left out if this is empty.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: missing; it is part of the data set")
     try:
         with path.open(newline="", encoding="utf-8-sig") as f:
             for number, row in enumerate(csv.DictReader(f), 2):
-                yield number, {name: (value or "").strip() for name, value in row.items() if name}
+                named = ((name or unnamed, value) for name, value in row.items() if name is not None)
+                yield number, {name.strip(): (value or "").strip() for name, value in named if name}
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: must be in UTF-8 ({error})") from error
 
@@ -118,10 +139,25 @@ def check_count(rows: Iterable[Video], owners: Mapping[str, int], where: str = "
         owners: Number of videos for a method, for "fake", or for either after a split as in "test real".
         where: The folder or release that they count.
     """
+
+    def name_kinds(row: Video) -> set[str]:
+        kinds = {row.method, "fake" if row.label else "real"}
+        return kinds | {f"{row.split} {kind}" for kind in kinds}
+
+    return check_groups(rows, owners, name_kinds, where)
+
+
+def check_groups(
+    rows: Iterable[Video], owners: Mapping[str, int], groups_of: Callable[[Video], Iterable[str]], where: str = "."
+) -> Iterator[Video]:
+    """The same of any groups of videos.
+
+    Args:
+        groups_of: Names of the groups that a video belongs to.
+    """
     have: Counter[str] = Counter()
     for row in rows:
-        kinds = {row.method, "fake" if row.label else "real"}
-        have.update(kinds | {f"{row.split} {kind}" for kind in kinds})
+        have.update(groups_of(row))
         yield row
     for name, number in owners.items():
         if have[name] != number:
