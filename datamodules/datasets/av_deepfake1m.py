@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from datamodules.datasets.forged_spans import Clip, count_modalities, list_clips, report_unlabelled
+from datamodules.datasets.forged_spans import SpannedClip, count_modalities, list_clips, report_unlabelled
 from datamodules.datasets.listing import check_groups, read_json, unnest, word
 from datamodules.datasets.splits import drop_shared, separate_identities
 from datamodules.issues import report_issue
@@ -43,14 +43,14 @@ def index(root: Path, dataset: str, owners: dict[str, int]) -> Iterator[Video]:
     yield from separate_identities(check_groups(drop_shared(rows, "speakers"), owners, count_modalities))
 
 
-def read_clips(root: Path, home: Path, name: str, split: str, dataset: str) -> Iterator[Clip]:
+def read_clips(root: Path, home: Path, name: str, split: str, dataset: str) -> Iterator[SpannedClip]:
     for entry in read_metadata(root, home, name):
         file, kind = str(entry.get("file", "")), str(entry.get("modify_type")).replace("-", "_")
         if not file or kind not in MODALITIES:
             report_issue("list", file or name, f"modify_type {entry.get('modify_type')!r}: left out")
             continue
         spans = entry.get("visual_fake_segments")
-        yield Clip(
+        yield SpannedClip(
             path=home / file,
             split=split,
             modality=MODALITIES[kind],

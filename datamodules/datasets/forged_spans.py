@@ -16,7 +16,7 @@ LISTED = 1000  # absent videos that have a finding of their own
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Clip:
+class SpannedClip:
     """One row of the owners' metadata."""
 
     path: Path
@@ -27,7 +27,9 @@ class Clip:
     identities: str
 
 
-def list_clips(root: Path, home: Path, dataset: str, clips: Iterable[Clip], folders: Iterable[Path]) -> Iterator[Video]:
+def list_clips(
+    root: Path, home: Path, dataset: str, clips: Iterable[SpannedClip], folders: Iterable[Path]
+) -> Iterator[Video]:
     """Rows of what is here; a note of what is not, and of files without a row.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -72,7 +73,13 @@ def find_masks(home: Path) -> list[Path]:
 
 
 def find_place(home: Path, folders: tuple[str, ...], listed: str) -> Path | None:
-    return next((path for name in folders if (path := home / name / listed).exists()), None)
+    places = find_folders(home, folders, listed.partition("/")[0])
+    return next((path for place in places if (path := place / listed).exists()), None)
+
+
+@functools.cache  # millions of images lie in one of them
+def find_folders(home: Path, folders: tuple[str, ...], release: str) -> list[Path]:
+    return [home / name for name in folders if (home / name / release).is_dir()]
 
 
 def read_row(root: Path, home: Path, dataset: str, listed: str, binary: str, place: Path | None) -> Video | None:

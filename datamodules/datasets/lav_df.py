@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from datamodules.datasets.forged_spans import Clip, count_modalities, list_clips
+from datamodules.datasets.forged_spans import SpannedClip, count_modalities, list_clips
 from datamodules.datasets.listing import check_groups, one_of, read_json, unnest, word
 from datamodules.issues import report_issue
 from datamodules.manifest import Video
@@ -33,14 +33,14 @@ def index(root: Path) -> Iterator[Video]:
     yield from check_groups(list_clips(root, home, "lav_df", clips, folders), COUNTS, count_modalities)
 
 
-def read_clip(home: Path, row: dict[str, Any]) -> Clip | None:
+def read_clip(home: Path, row: dict[str, Any]) -> SpannedClip | None:
     file, split = str(row.get("file", "")), SPLITS.get(str(row.get("split")))
     modified = row.get("modify_video"), row.get("modify_audio")
     if not file or split is None or not all(isinstance(one, bool) for one in modified):
         text = f"metadata gives split {row.get('split')!r}, modify_video and modify_audio {modified}: left out"
         report_issue("list", file or ".", text)
         return None
-    return Clip(
+    return SpannedClip(
         path=home / file,
         split=split,
         modality={(True, False): "video", (False, True): "audio", (True, True): "both"}.get(modified, ""),  # type: ignore[arg-type]

@@ -52,7 +52,7 @@ def read_people(root: Path) -> dict[str, str]:
     people = {}
     for path in sorted(root.rglob("real_json_files/*.json")):
         for video in entries(path, "videos"):
-            who = next(iter(video.get("characters") or []), {})
+            who: dict[str, Any] = next(iter(video.get("characters") or []), {})
             about = [video.get("source", ""), who.get("age", ""), who.get("sex", "")]
             people[Path(str(video.get("filename"))).stem] = word("/".join(map(str, about)))
     return people

@@ -13,6 +13,7 @@ import torch
 
 from datamodules import manifest
 from datamodules.batch import Batch
+from datamodules.datasets import table
 from datamodules.face_data import FaceData
 from datamodules.loading.selection import apply_rule
 from datamodules.manifest import Video, check
@@ -24,6 +25,8 @@ from suite.run_metrics import read_run, videos
 from tests.conftest import small_fit
 from tests.fixtures.prepared_sets import rename
 from tests.fixtures.rows import video
+from tests.fixtures.trees import text
+from tests.fixtures.trees_with_sound import stub
 
 
 def test_seconds_become_frames_as_the_loader_of_lav_df_has_it() -> None:
@@ -92,6 +95,17 @@ def test_real_videos_with_forged_sound_are_real_or_left_out_and_counted() -> Non
     assert (kept, said[0].videos) == (rows[:1], 1)
     assert "left out" in said[0].text
     assert apply_rule(rows[:1], "leave_out") == (rows[:1], [])
+
+
+def test_a_table_of_ones_own_says_when_and_what_is_forged(tmp_path: Path) -> None:
+    stub(tmp_path, "a.mp4", "b.mp4")
+    text(tmp_path / "videos.csv", "path,label,fake_segments,modality\na.mp4,fake,0.5-1 2-3,both\nb.mp4,fake,,audio\n")
+    rows = list(table.index(tmp_path))
+    check(rows, tmp_path / "videos.csv")
+    assert [(row.label, row.fake_segments, row.modality) for row in rows] == [
+        (1, "0.5-1 2-3", "both"),
+        (0, "", "audio"),
+    ]
 
 
 def sound(row: Video) -> dict[str, Any]:

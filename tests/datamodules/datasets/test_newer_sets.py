@@ -180,7 +180,9 @@ def test_the_segments_of_forgerynet_are_frames(tmp_path: Path) -> None:
 
 
 def test_deepspeak_takes_a_fake_where_both_its_actors_are(tmp_path: Path) -> None:
-    rows = read(newer_trees.deepspeak_v1, deepspeak.index_v1, tmp_path / "v1")
+    with collect_issues() as findings:
+        rows = read(newer_trees.deepspeak_v1, deepspeak.index_v1, tmp_path / "v1")
+    assert [one.videos for one in findings if "an actor of train and one of test" in one.text] == [1]
     assert rows["facefusion--10-11--4100-4897--0"].identities == "11_4897 11 10"  # the target's recording first
     assert rows["10-4100"].identities == "10_4100 10"
     assert "retalking--10-12--1-2--0" not in rows
