@@ -85,7 +85,7 @@ class Clips(Dataset[Sample]):
     def frame_counts(self) -> NDArray[np.int64]:
         """(F,) single frames that each face can give."""
         count = self.known.count.copy()
-        for i in np.flatnonzero(self.is_partial):
+        for i in np.flatnonzero(self.is_partial).tolist():
             count[i] = len(self.starts(i))
         return count
 

@@ -174,4 +174,8 @@ def test_a_run_keeps_both_labels_and_the_rule(partly: Path, tmp_path: Path, capl
     run = read_run(tmp_path / "run")
     assert videos(run).fakes == len({row["video"] for row in table if row["method"] != "real"})
     main(["report", str(tmp_path / "run")])
-    assert "real videos with forged sound: counted as real" in (tmp_path / "run/report.html").read_text()
+    page = (tmp_path / "run/report.html").read_text()
+    assert "real videos with forged sound: counted as real" in page
+    outside = sum(row["frame"] >= 10 for row in swaps)
+    count = len({row["video"] for row in swaps})
+    assert f"{count} fake videos forged in parts: {outside} of their {len(swaps)} frames are outside" in page
