@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,8 +30,13 @@ def list_visible(root: Path, folder: Path, suffixes: Iterable[str]) -> list[Path
     """Files of some kinds in one folder, in order; follows no link out of the data set."""
     if is_link_out(root, folder):
         return []
+    return select_visible(root, sorted(folder.iterdir()) if folder.is_dir() else [], suffixes)
+
+
+def select_visible(root: Path, paths: Iterable[Path], suffixes: Iterable[str]) -> list[Path]:
+    """Of the paths in a folder that is inside the data set."""
     found = []
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+    for path in paths:
         if path.suffix.lower() not in suffixes:
             continue
         if path.name.startswith("."):
@@ -61,8 +67,14 @@ def videos_in(root: Path, folder: Path) -> list[Path]:
 def walk(root: Path, folder: Path, kinds: Iterable[str] = VIDEOS) -> Iterator[Path]:
     """Files of some kinds in a folder and in all below it."""
     yield from list_visible(root, folder, kinds)
-    for inner in sorted(path for path in folder.rglob("*") if path.is_dir() and not path.name.startswith(".")):
-        yield from list_visible(root, inner, kinds)
+    if not folder.resolve().is_relative_to(root.resolve()):
+        return
+    for place, inner, files in os.walk(folder):
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
+        for link in (path for name in inner if (path := Path(place, name)).is_symlink()):
+            yield from list_visible(root, link, kinds)  # a folder that os.walk does not enter
+        if place != str(folder):
+            yield from select_visible(root, [Path(place, name) for name in sorted(files)], kinds)
 
 
 def unnest(folder: Path, *names: str) -> Path:

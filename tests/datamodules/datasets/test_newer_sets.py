@@ -25,6 +25,7 @@ from datamodules.datasets import (
     splits,
     talking_head_bench,
 )
+from datamodules.datasets.listing import walk
 from datamodules.face_data import FaceData
 from datamodules.issues import collect_issues
 from datamodules.manifest import Video, check
@@ -279,3 +280,19 @@ def test_an_empty_folder_of_any_of_them_is_refused_in_one_line(tmp_path: Path) -
     for index in readers:
         with pytest.raises(UserError, match=str(tmp_path)):
             list(index(tmp_path))
+
+
+def test_a_walk_enters_no_link_that_leads_out_and_no_hidden_folder(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    stub(root, "b/2.mp4", "b/c/1.mp4", "a/.hidden/3.mp4", "a/.4.mp4", "a/5.txt", "6.mp4")
+    stub(tmp_path, "elsewhere/7.mp4")
+    (root / "z").symlink_to(tmp_path / "elsewhere")
+    (root / "b/inside").symlink_to(root / "a")
+    with collect_issues() as findings:
+        found = [path.relative_to(root).as_posix() for path in walk(root, root)]
+    assert found == ["6.mp4", "b/2.mp4", "b/c/1.mp4"]
+    assert {(one.kind, one.path) for one in findings} == {
+        ("link", "z"),
+        ("unexpected", "a/.4.mp4"),
+        ("unexpected", "b/inside/.4.mp4"),
+    }
