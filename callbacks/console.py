@@ -8,6 +8,7 @@ import time
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.rank_zero import rank_zero_info
 
+from datamodules.face_data import FaceData
 from lightning_modules.base import Method
 
 
@@ -15,6 +16,12 @@ class Console(Callback):
     """Prints them; the lines of epochs only where there is no terminal, which has a progress bar."""
 
     began, is_validated = 0.0, False
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if isinstance(data, FaceData) and stage != "validate":
+            for rule in filter(None, (one.audio_rule for one in data.group.checked_sets)):
+                rank_zero_info(rule)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         count = sum(p.numel() for p in pl_module.parameters())

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from datamodules.batch import BLENDED, Batch
+from datamodules.batch import BLENDED, Batch, names_forgery
 from lightning_modules.base import Outcome
 
 Item = TypeVar("Item")
@@ -43,8 +43,10 @@ class Gallery(Callback, Generic[Item]):
     def collect(self, outcome: Outcome, batch: Batch) -> None:
         if not self.is_wanted(outcome, batch):
             return
-        for i, key in enumerate(batch.video):
+        for i, (key, label) in enumerate(zip(batch.video, batch.label.tolist(), strict=True)):
             kind = kind_of(key)
+            if names_forgery(key) and not label:
+                kind += " outside its segments"
             if kind not in self.kept and len(self.kept) >= self.max_methods:
                 continue
             kept = self.kept.setdefault(kind, {})

@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torchmetrics import MetricCollection
 
-from datamodules.batch import Batch, video_id
+from datamodules.batch import Batch
 from datamodules.face_data import FaceData
 from lightning_modules.base import Method, Outcome
 from lightning_modules.metrics.collections import score_metrics
@@ -34,11 +34,11 @@ class MetricsBySet(Callback):
         if not self.metrics:
             return
         titles = trainer.datamodule.group.titles(batch.video)  # type: ignore[attr-defined]
-        ids = torch.tensor(list(map(video_id, batch.video)), device=batch.label.device)
+        columns = Method.score_columns(outcome, batch)
         for name, metrics in self.metrics.items():
             # without a row, too: a rank that has none of a set would not take part in what all compute together
             mine = batch.is_counted & torch.tensor([title == name for title in titles], device=batch.is_counted.device)
-            metrics.update(outcome.score[mine], batch.label[mine], ids[mine], batch.numbers[mine, 0])
+            metrics.update(*(column[mine] for column in columns))
 
     def conclude(self, trainer: Trainer, module: LightningModule, split: str) -> None:
         fixed: dict[str, dict[str, float]] = {}

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from datamodules.batch import Batch
+from datamodules.batch import Batch, names_forgery
 from datamodules.degradation.dataset import read_degradation
 from datamodules.face_data import FaceData
 from datamodules.runtime.atomic_files import name_failures, write_atomically
@@ -21,8 +21,8 @@ from lightning_modules.weights import digest
 
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("video", "dataset", "method", "compression", "stem")]
-    + [("track", pa.int32()), ("frame", pa.int32()), ("score", pa.float32()), ("label", pa.int8())]
-    + [("has_mask", pa.bool_())]
+    + [("track", pa.int32()), ("frame", pa.int32()), ("score", pa.float32()), ("label", pa.int8())]  # of the video
+    + [("frame_label", pa.int8()), ("has_mask", pa.bool_())]
     # histograms of the map over forged and other pixels, those of a clip's frames one after the other; null from
     # methods that do not localize
     + [("forged", pa.list_(pa.int32())), ("other", pa.list_(pa.int32()))]
@@ -54,6 +54,7 @@ class PredictionTable(Callback):
             asked = data.asked.to_json() if data.asked is not None else {}
             about["asked"] = json.dumps({name: value for name, value in asked.items() if name != "faces"})
             about["fixed_by_set"] = json.dumps(data.fixed_by_set)
+            about["audio_fakes"] = "; ".join(rule for one in data.group.sets if (rule := one.audio_rule))
             for folder in (folder for one in data.group.sets for folder in (one.root, one.prepared.parent)):
                 if folder is not None and (degradation := read_degradation(folder)) is not None:
                     about["degradation"] = str(degradation)
@@ -81,7 +82,8 @@ class PredictionTable(Callback):
             if is_counted:
                 dataset, method, compression, stem = video.split("/", 3)
                 row = {"video": video, "dataset": dataset, "method": method, "compression": compression, "stem": stem}
-                row |= {"track": track, "frame": frame, "score": score, "label": label, "has_mask": has_mask}
+                row |= {"track": track, "frame": frame, "score": score, "has_mask": has_mask}
+                row |= {"label": label | names_forgery(video), "frame_label": label}
                 self.rows.append(row | {"forged": inside, "other": outside})
         if len(self.rows) >= GROUP:
             self.flush()

@@ -19,12 +19,17 @@ def video_id(name: str) -> int:
     return int.from_bytes(blake2b(name.encode(), digest_size=7).digest(), "big")
 
 
+def names_forgery(key: str) -> bool:
+    """Whether the key of a video says that it is forged, be it only in parts."""
+    return key.endswith(BLENDED) or key.split("/", 2)[1:2] not in ([], ["real"])
+
+
 @dataclass(kw_only=True, slots=True)
 class Sample:
     """One clip of one face, as a dataset returns it. A still is a clip with ``T = 1``."""
 
     frames: Tensor  # (T, 3, H, W) uint8
-    label: int  # 0 real, 1 fake
+    label: int  # 0 real, 1 fake; 0 also outside the forged segments of a fake video
     mask: Tensor | None  # (T, 1, H, W) uint8, 255 is forged; None where the data set has none
     landmarks: Tensor | None  # (T, 68, 2) float, pixels of the crop
     video: str  # key of the manifest

@@ -27,6 +27,7 @@ from datamodules.loading.loader import BatchLoader, begin_worker
 from datamodules.loading.options import check_options
 from datamodules.loading.prepared_set import PreparedSet
 from datamodules.loading.sampling import Address, EvalSampler, TrainSampler
+from datamodules.loading.selection import AudioFakes
 from datamodules.loading.set_group import SetGroup
 from datamodules.loading.set_rules import pixels_of
 from datamodules.manifest import Video
@@ -52,6 +53,7 @@ class FaceData(LightningDataModule):
         compression: str | None = None,
         methods: list[str] | None = None,
         split: float | None = None,
+        audio_fakes: AudioFakes | None = None,
         frame_source: Literal["crops", "videos"] = "crops",
         decoder: Decoder | None = None,
         image_size: int | None = None,
@@ -80,6 +82,7 @@ class FaceData(LightningDataModule):
             compression: Only videos of this release, for instance c23.
             methods: Manipulations used for training and validation: all if unset, none if []. Testing uses all.
             split: Share of the people for training, of a data set without splits; the others validate and test.
+            audio_fakes: Real videos with forged sound count as real, as if unset, or are left out (leave_out).
             frame_source: Stored crops, or the videos in root, which clips of several frames need.
             decoder: Reads the videos; without it decord, or PyAV where decord would be wrong: the bits are the same.
             image_size: Side of the crop, in pixels; as prepared without it.
@@ -102,7 +105,7 @@ class FaceData(LightningDataModule):
         """
         super().__init__()
         single: dict[str, Any] = {"prepared": prepared, "root": root, "index": index, "compression": compression}
-        self.group = SetGroup(sets, single | {"methods": methods, "split": split})
+        self.group = SetGroup(sets, single | {"methods": methods, "split": split, "audio_fakes": audio_fakes})
         self.frame_source, self.decoder = frame_source, decoder or Auto()
         self.asked_size, self.clip, self.every, self.clips_per_face = image_size, clip, every, clips_per_face
         self.train_clips, self.eval_clips, self.batch_size = train_clips, eval_clips, batch_size
@@ -141,7 +144,6 @@ class FaceData(LightningDataModule):
         return self.synthesis is not None and split != "test" and not self.true_fakes
 
     def videos(self, split: str) -> pa.Table:
-        """Rows of the manifests."""
         return self.group.videos(split, self.sees_only_real(split))
 
     trained_on: list[str] | None = None  # of the checkpoint that was loaded, so that a report can tell seen from unseen
@@ -160,8 +162,7 @@ class FaceData(LightningDataModule):
 
     def clips_with_masks(self, split: str) -> Clips:
         decoder = self.decoder if self.frame_source == "videos" else None
-        only_real = self.sees_only_real(split)
-        return self.group.clips(split, only_real, self.image_size, decoder, self.clip, self.every)
+        return self.group.clips(split, self.sees_only_real(split), self.image_size, decoder, self.clip, self.every)
 
     def loader(self, clips: Clips, sampler: Sampler[Address], synthesis: Synthesis | None) -> DataLoader[Sample]:
         faces: Dataset[Sample] = clips
@@ -279,17 +280,14 @@ class FaceData(LightningDataModule):
     def seen_pixels(self) -> Contract:
         """What decides the pixels that a network gets: how they are stored, and how many, does not."""
         pixels = pixels_of(self.contract) | {"size": self.image_size, "clip": self.clip, "every": self.every}
-        if self.frame_source == "videos":
-            pixels["decoder"] = self.decoder.family
-        return pixels
+        return pixels | ({"decoder": self.decoder.family} if self.frame_source == "videos" else {})
 
     def state_dict(self) -> dict[str, Any]:
         stored = int(self.contract["size"]) if self.frame_source == "crops" else None  # size of crops before image_size
-        methods = self.trained_on or self.training_methods()
         seen = self.seen or count_seen(self.videos("train"), self.synthesis.makers if self.synthesis else ())
         asked = {} if self.annotated_faces is None else {"asked": self.annotated_faces.state().to_json()}
-        about = {"stored": stored, "seen": write_seen(seen), "fixed_by_set": self.fixed_by_set}
-        return {"contract": self.seen_pixels(), "trained_on": methods, **about, **asked}
+        about = {"trained_on": self.trained_on or self.training_methods(), "fixed_by_set": self.fixed_by_set}
+        return {"contract": self.seen_pixels(), "stored": stored, "seen": write_seen(seen), **about, **asked}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         contracts.compare(self.seen_pixels(), state_dict["contract"], "the data of the checkpoint", contracts.READ_BY)

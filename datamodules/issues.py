@@ -32,6 +32,7 @@ Kind = Literal[
     "held out",  # listed, but in no split of ours
     "no mask",
     "several faces",
+    "sound",  # forged in its sound alone
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 WRONG = KINDS[: KINDS.index("missing")]

@@ -19,6 +19,7 @@ from datamodules.runtime.atomic_files import write_atomically
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.file_names import format_name, is_utf8
 from datamodules.runtime.stored_files import read_rows, read_text, shorten, show
+from datamodules.segments import SEGMENTS, check_segments
 
 SPLITS = ("train", "val", "test")
 NOT_UTF8 = "its name, or that of its mask, is not UTF-8, so no table can hold it; rename it"
@@ -43,6 +44,8 @@ class Video:
     fps: float = 0.0  # rate, count and hash are known once prepared; images have no rate
     frames: int = 0
     sha256: str = ""  # first 16 hex digits
+    fake_segments: str = ""  # forged parts as start-end in seconds, or as 0f-25f in frames; empty if all is forged
+    modality: str = ""  # what is forged: video, audio or both; of a real video it can be audio; empty if not told
 
     @property
     def key(self) -> str:
@@ -58,6 +61,7 @@ class Video:
 
 NAMES = [field.name for field in fields(Video)]
 PATHS = ("path", "mask", "landmarks")
+LATER = ("fake_segments", "modality")  # which older tables lack
 SCHEMA = pa.schema(
     [
         (name, {"label": pa.int8(), "fps": pa.float64(), "frames": pa.int32()}.get(name, pa.large_string()))
@@ -75,6 +79,8 @@ ALLOWED = {
     "compression": rf"^(?:{NAME})?$",
     "stem": r"^[^\x00-\x1f]*[^.\x00-\x1f][^\x00-\x1f]*$",
     "box": rf"^(?:all|{NUMBER}(?: {NUMBER}){{3}})?$",
+    "fake_segments": SEGMENTS,
+    "modality": r"^(?:video|audio|both)?$",
 }
 
 
@@ -120,6 +126,7 @@ def faults(videos: pa.Table) -> Iterator[Finding]:
     for name, pattern in ALLOWED.items():
         for row in select(pc.invert(pc.match_substring_regex(videos[name], pattern))):
             yield Finding(kind="row", path=row.path, text=f"has {name} {getattr(row, name)!r}")
+    yield from find_contradictions(videos)
     yield from find_repeated(videos)
     yield from leaks(videos)
     for name in PATHS:
@@ -129,6 +136,22 @@ def faults(videos: pa.Table) -> Iterator[Finding]:
                 yield Finding(kind="row", path=row.path, text=f"path {path!r} leaves the folder of the data set")
             elif not path.isprintable():
                 yield Finding(kind="row", path=row.path, text=f"has {name} {path!r}, with a control character")
+
+
+def find_contradictions(videos: pa.Table) -> Iterator[Finding]:
+    """What is forged of a video, and when, against its label, which is that of its images."""
+    modality, is_partial = videos["modality"], pc.not_equal(videos["fake_segments"], "")
+    of_images = pc.is_in(modality, pa.array(["video", "both"], pa.large_string()))
+    wrong_fake = pc.and_(pc.equal(videos["label"], 1), pc.equal(modality, "audio"))
+    wrong_real = pc.and_(pc.equal(videos["label"], 0), of_images)
+    for row in rows(videos.filter(pc.or_(pc.or_(wrong_fake, wrong_real), is_partial))):
+        if row.label == 0 or row.modality == "audio":
+            text = f"has label {row.label}, modality {row.modality!r} and fake_segments {row.fake_segments!r}"
+            text += "; the label is that of the images, and a real video has no segments"
+            yield Finding(kind="row", path=row.path, text=text)
+        elif not check_segments(row.fake_segments):
+            text = f"has fake_segments {row.fake_segments!r}; each must end behind its beginning"
+            yield Finding(kind="row", path=row.path, text=text)
 
 
 def leads_out(path: str) -> bool:
@@ -213,15 +236,21 @@ def write(
 def read(path: Path) -> pa.Table:
     """The checked table; a million rows take seconds."""
     header = next(csv.reader(read_text(path, 2**16).splitlines()[:1]), [])
-    if wrong := set(NAMES) ^ set(header):
+    if wrong := set(NAMES) ^ {*header, *LATER}:
         raise UserError(
             f"{path}: its columns must be {', '.join(NAMES)}; too many or missing: {show(', '.join(sorted(wrong)))}"
         )
     try:
         options = pyarrow.csv.ConvertOptions(
-            column_types=SCHEMA, include_columns=NAMES, null_values=[], strings_can_be_null=False
+            column_types=SCHEMA,
+            include_columns=NAMES,
+            null_values=[],
+            strings_can_be_null=False,
+            include_missing_columns=True,
         )
         videos = pyarrow.csv.read_csv(path, convert_options=options)
+        for name in set(LATER) - set(header):
+            videos = videos.set_column(NAMES.index(name), name, pc.fill_null(videos[name], ""))
     except pa.ArrowException as error:
         raise UserError(first_wrong(path) or f"{path}: is damaged ({shorten(error)})") from error
     check(videos, path)
@@ -236,36 +265,6 @@ def first_wrong(path: Path) -> str:
         except (ValueError, TypeError, OverflowError) as error:
             return f"{path}, line {line}: {error}"
     return ""
-
-
-def select_rows(
-    table: pa.Table, prepared: Path, split: str, compression: str | None, methods: list[str] | None, only_real: bool
-) -> pa.Table:
-    """The videos of a split.
-
-    Args:
-        prepared: Folder of the table, for messages.
-        compression: Only of this release.
-        methods: Manipulations wanted: all if unset.
-    """
-    wanted = pc.field("split") == split
-    if compression is not None:
-        wanted &= pc.field("compression") == compression
-    if only_real:
-        wanted &= pc.field("label") == 0
-    videos = table.filter(wanted)
-    if not len(videos):
-        which = f" with compression {compression!r}" if compression is not None else ""
-        is_unsplit = split != "test" and pc.unique(table["split"]).to_pylist() == ["test"]
-        advice = "; all are for testing: --data.split 0.8 draws 80 % of the people for training" if is_unsplit else ""
-        raise UserError(f"{prepared / 'manifest.csv'}: no {split} video{which}{advice}")
-    if methods is None:
-        return videos
-    present = set(pc.unique(videos["method"]).to_pylist())
-    if absent := sorted(set(methods) - present):
-        there = ", ".join(sorted(present))
-        raise UserError(f"{prepared}: no {split} video of {', '.join(absent)}; there are {there}")
-    return videos.filter((pc.field("label") == 0) | pc.field("method").isin(pa.array(methods, pa.string())))
 
 
 def list_dataset(

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MetricCollection
 
-from datamodules.batch import Batch, video_id
+from datamodules.batch import Batch, names_forgery, video_id
 from datamodules.face_data import FaceData
 from datamodules.faces.align import Cropper
 from datamodules.runtime.errors import UserError
@@ -240,9 +240,8 @@ class Method(RemembersValidation, ABC):
     def evaluate(self, split: str, batch: Batch) -> Outcome:
         outcome = self.outcome(batch)
         is_counted = batch.is_counted
-        ids = torch.tensor(list(map(video_id, batch.video)), device=self.device)
         self.create_metrics(self.scores, split).update(
-            outcome.score[is_counted], batch.label[is_counted], ids[is_counted], batch.numbers[is_counted, 0]
+            *(column[is_counted] for column in self.score_columns(outcome, batch))
         )
         if outcome.forged is not None and outcome.other is not None:
             fake, real = is_counted & (batch.label == 1), is_counted & (batch.label == 0)
@@ -250,6 +249,13 @@ class Method(RemembersValidation, ABC):
                 outcome.forged[fake].flatten(0, 1), outcome.other[fake].flatten(0, 1), outcome.other[real].flatten(0, 1)
             )
         return outcome
+
+    @staticmethod
+    def score_columns(outcome: Outcome, batch: Batch) -> tuple[Tensor, ...]:
+        """(B,) score, label, number of the video and of the frame, and the label of the video."""
+        ids = torch.tensor(list(map(video_id, batch.video)), device=batch.label.device)
+        named = torch.tensor(list(map(names_forgery, batch.video)), device=batch.label.device)
+        return outcome.score, batch.label, ids, batch.numbers[:, 0], batch.label | named
 
     @staticmethod
     def create_metrics(by_split: nn.ModuleDict, split: str) -> MetricCollection:

@@ -61,6 +61,8 @@ def prepare(
     root, out = data.root, data.prepared
     if serious := [f for f in findings if f.kind in WRONG + LACKING]:
         print(f"{root}: {len(serious)} issues found, first {serious[0].path}: {serious[0].text}; see 'doctor'")
+    for one in (one for one in findings if one.kind == "sound"):
+        print(one.text)
     recipe = Recipe(
         decoder=data.decoder,
         tracker=faces or FaceTracker(),

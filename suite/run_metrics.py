@@ -37,6 +37,7 @@ COLUMNS: dict[str, Callable[[pa.DataType], bool]] = {
     "score": types.is_floating,
     "has_mask": types.is_boolean,
 }
+LATER = {"frame_label": types.is_integer}  # which older tables lack
 MAPS = {"forged": types.is_list, "other": types.is_list}  # null from methods that do not localize
 STORED_JSON: dict[str, type] = {"contract": dict, "trained_on": list, "asked": dict, "fixed_by_set": dict}
 OF_DATASET = ("video_auroc", "video_ap", "video_fpr_at_validation", "video_tpr_at_validation")
@@ -106,8 +107,10 @@ def read_run(path: Path) -> Run:
 
 
 def check_columns(table: pa.Table, path: Path) -> None:
-    for name, is_kind in {**COLUMNS, **MAPS}.items():
+    for name, is_kind in {**COLUMNS, **LATER, **MAPS}.items():
         at = table.schema.get_field_index(name)
+        if at < 0 and name in LATER:
+            continue
         if at < 0 or not is_kind(table.schema.field(at).type) or (name not in MAPS and table[name].null_count):
             found = (
                 "missing" if at < 0 else f"of type {table.schema.field(at).type}, with {table[name].null_count} nulls"
@@ -154,7 +157,7 @@ def verdict(run: Run) -> dict[str, Interval]:
     """Every metric by its id; not a number where it has no meaning for this run."""
     v = videos(run)
     draws = resample(v)
-    frames = functional.pool_by_frame(*bootstrap.columns(run.table))
+    frames = functional.pool_by_frame(*bootstrap.columns({**run.table, "label": bootstrap.frame_labels(run.table)}))
     pixels = localization(run, np.ones(len(run.table["label"]), bool))
     out = {}
     for metric in METRICS:

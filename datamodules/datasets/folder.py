@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from datamodules.datasets.listing import VIDEOS, list_visible, one_of, resolve_inside, word
+from datamodules.datasets.listing import VIDEOS, one_of, resolve_inside, walk, word
 from datamodules.issues import report_issue
 from datamodules.manifest import SPLITS, Video
 from datamodules.media.image_sequence import IMAGE_SUFFIXES
 
 MASKS = ("masks", "mask")
+KINDS = VIDEOS | IMAGE_SUFFIXES
 
 
 def index(root: Path) -> Iterator[Video]:
@@ -30,12 +31,12 @@ def files(root: Path, home: Path, dataset: str, split: str) -> Iterator[Video]:
     prefix = "" if home == root else f"{split}/"
     by_name = {}
     for folder in (*MASKS, "fake"):
-        for path in walk(root, home / folder):
+        for path in walk(root, home / folder, KINDS):
             if holds_masks(home, path):
                 by_name["/".join((*group_of(home, path), path.stem))] = path
     used = set()
     for label, folder in enumerate(("real", "fake")):
-        for path in walk(root, home / folder):
+        for path in walk(root, home / folder, KINDS):
             if holds_masks(home, path):
                 if not label:
                     report_issue("unexpected", resolve_inside(root, path), "a mask of a real video: left out")
@@ -70,11 +71,3 @@ def group_of(home: Path, path: Path) -> tuple[str, ...]:
     """The folders that a file lies in, but those that only say what it is."""
     folders = path.relative_to(home).parts[:-1]
     return tuple(name for name in folders[folders[0] in ("real", "fake") :] if name not in (*MASKS, "videos"))
-
-
-def walk(root: Path, folder: Path) -> Iterator[Path]:
-    """Videos and images of a folder and of those in it."""
-    kinds = VIDEOS | IMAGE_SUFFIXES
-    yield from list_visible(root, folder, kinds)
-    for inner in sorted(path for path in folder.rglob("*") if path.is_dir() and not path.name.startswith(".")):
-        yield from list_visible(root, inner, kinds)

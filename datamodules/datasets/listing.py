@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,13 @@ def list_visible(root: Path, folder: Path, suffixes: Iterable[str]) -> list[Path
     """Files of some kinds in one folder, in order; follows no link out of the data set."""
     if is_link_out(root, folder):
         return []
+    return select_visible(root, sorted(folder.iterdir()) if folder.is_dir() else [], suffixes)
+
+
+def select_visible(root: Path, paths: Iterable[Path], suffixes: Iterable[str]) -> list[Path]:
+    """Of the paths in a folder that is inside the data set."""
     found = []
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+    for path in paths:
         if path.suffix.lower() not in suffixes:
             continue
         if path.name.startswith("."):
@@ -56,6 +62,26 @@ def is_link_out(root: Path, path: Path) -> bool:
 def videos_in(root: Path, folder: Path) -> list[Path]:
     """Videos of a folder, or of the folder ``videos`` in it."""
     return list_visible(root, folder / "videos" if (folder / "videos").is_dir() else folder, VIDEOS)
+
+
+def walk(root: Path, folder: Path, kinds: Iterable[str] = VIDEOS) -> Iterator[Path]:
+    """Files of some kinds in a folder and in all below it."""
+    yield from list_visible(root, folder, kinds)
+    if not folder.resolve().is_relative_to(root.resolve()):
+        return
+    for place, inner, files in os.walk(folder):
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
+        for link in (path for name in inner if (path := Path(place, name)).is_symlink()):
+            yield from list_visible(root, link, kinds)  # a folder that os.walk does not enter
+        if place != str(folder):
+            yield from select_visible(root, [Path(place, name) for name in sorted(files)], kinds)
+
+
+def unnest(folder: Path, *names: str) -> Path:
+    """Where archives that were unpacked into a folder of their own name have put things."""
+    while inner := next((folder / name for name in names if (folder / name).is_dir()), None):
+        folder = inner
+    return folder
 
 
 def resolve_inside(root: Path, path: Path) -> str:
@@ -93,12 +119,19 @@ def read_entries(path: Path) -> dict[str, Any]:
     return entries
 
 
-def read_csv(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line number, row); as spreadsheets save it, too."""
+def read_csv(path: Path, unnamed: str = "") -> Iterator[tuple[int, dict[str, str]]]:
+    """(line number, row); as spreadsheets save it, too.
+
+    Args:
+        unnamed: Name for the column without one, which is left out if this is empty.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: missing; it is part of the data set")
     try:
         with path.open(newline="", encoding="utf-8-sig") as f:
             for number, row in enumerate(csv.DictReader(f), 2):
-                yield number, {name: (value or "").strip() for name, value in row.items() if name}
+                named = ((name or unnamed, value) for name, value in row.items() if name is not None)
+                yield number, {name.strip(): (value or "").strip() for name, value in named if name}
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: must be in UTF-8 ({error})") from error
 
@@ -118,10 +151,25 @@ def check_count(rows: Iterable[Video], owners: Mapping[str, int], where: str = "
         owners: Number of videos for a method, for "fake", or for either after a split as in "test real".
         where: The folder or release that they count.
     """
+
+    def name_kinds(row: Video) -> set[str]:
+        kinds = {row.method, "fake" if row.label else "real"}
+        return kinds | {f"{row.split} {kind}" for kind in kinds}
+
+    return check_groups(rows, owners, name_kinds, where)
+
+
+def check_groups(
+    rows: Iterable[Video], owners: Mapping[str, int], groups_of: Callable[[Video], Iterable[str]], where: str = "."
+) -> Iterator[Video]:
+    """The same of any groups of videos.
+
+    Args:
+        groups_of: Names of the groups that a video belongs to.
+    """
     have: Counter[str] = Counter()
     for row in rows:
-        kinds = {row.method, "fake" if row.label else "real"}
-        have.update(kinds | {f"{row.split} {kind}" for kind in kinds})
+        have.update(groups_of(row))
         yield row
     for name, number in owners.items():
         if have[name] != number:

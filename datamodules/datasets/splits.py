@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from hashlib import blake2b
 
+from datamodules.datasets.listing import word
 from datamodules.issues import report_issue
 from datamodules.manifest import Video
 
@@ -33,6 +34,30 @@ def separate_identities(rows: Iterable[Video]) -> Iterator[Video]:
         else:
             training.append(row)
     yield from split_validation(training)
+
+
+def drop_shared(rows: Iterable[Video], what: str) -> list[Video]:
+    """Rows without the identities that the owners' own splits share, of which one finding says how many there are.
+
+    Args:
+        what: Name of such identities, for the finding.
+    """
+    listed = list(rows)
+    home: dict[str, str] = {}
+    shared = set()
+    for row in listed:
+        for identity in row.identities.split():
+            if home.setdefault(identity, row.split) != row.split:
+                shared.add(identity)
+    if not shared:
+        return listed
+    text = f"{len(shared)} {what} are in two of the owners' splits, such as {min(shared)!r}: not counted as identities"
+    report_issue("unexpected", ".", text, len(shared))
+    out = []
+    for row in listed:
+        kept = " ".join(one for one in row.identities.split() if one not in shared)
+        out.append(replace(row, identities=kept or word(row.stem)))
+    return out
 
 
 def split_validation(rows: list[Video]) -> Iterator[Video]:

@@ -12,7 +12,18 @@ from datamodules.runtime.errors import UserError
 
 NAME = "videos.csv"
 NEEDED = ("path", "label")
-OPTIONAL = ("method", "split", "identities", "mask", "compression", "stem", "box", "dataset")
+OPTIONAL = (
+    "method",
+    "split",
+    "identities",
+    "mask",
+    "compression",
+    "stem",
+    "box",
+    "dataset",
+    "fake_segments",
+    "modality",
+)
 LABELS = {"real": 0, "fake": 1, "0": 0, "1": 1}
 
 
@@ -37,6 +48,8 @@ def index(root: Path) -> Iterator[Video]:
 
 
 def create_video(row: dict[str, str], label: int) -> Video:
+    modality = row.get("modality", "")
+    label = 0 if modality == "audio" else label  # that of the images
     stem = row.get("stem") or Path(row["path"]).with_suffix("").as_posix()
     return Video(
         dataset=row.get("dataset") or "table",
@@ -49,4 +62,6 @@ def create_video(row: dict[str, str], label: int) -> Video:
         identities=row.get("identities") or word(stem),
         mask=row.get("mask", ""),
         box=row.get("box", ""),
+        fake_segments=row.get("fake_segments", ""),
+        modality=modality,
     )

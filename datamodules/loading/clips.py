@@ -12,6 +12,7 @@ from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -31,6 +32,7 @@ from datamodules.prepared.face_index import FaceIndex, FaceRecord
 from datamodules.prepared.shards import ShardMember
 from datamodules.prepared.tables import IMAGE_COLUMNS, PLACE
 from datamodules.runtime.errors import UserError
+from datamodules.segments import find_forged
 from datamodules.spacing import space_evenly
 
 
@@ -38,6 +40,7 @@ class Clips(Dataset[Sample]):
     """Addressed by the sampler; holds no open file."""
 
     hides_masks = False  # of forged faces, where they have to be asked for
+    only_forged = False  # of partly forged videos only clips with a forged frame, so that a fake is one in training
 
     def __init__(self, known: FaceIndex, folder: Path, size: int, length: int, every: int) -> None:
         """
@@ -62,7 +65,29 @@ class Clips(Dataset[Sample]):
         frames = starts = self.known.frames(i, only_believed=self.length > 1)
         for step in range(1, self.length):
             starts = np.intersect1d(starts, frames - step * self.every)
-        return starts
+        if not self.is_partial[i]:
+            return starts
+        steps = range(0, self.length * self.every, self.every)
+        segments, fps, path = (
+            self.known.videos[name][self.known.owner[i]].as_py() for name in ("fake_segments", "fps", "path")
+        )
+        return starts[np.any([find_forged(segments, fps, starts + step, path) for step in steps], 0)]
+
+    @property
+    def is_partial(self) -> NDArray[np.bool_]:
+        """(F,) whether a part of the clips of each face is left out."""
+        if not self.only_forged:
+            return np.zeros(len(self), bool)
+        out: NDArray[np.bool_] = pc.not_equal(self.known.videos["fake_segments"], "").to_numpy()[self.known.owner]
+        return out
+
+    @property
+    def frame_counts(self) -> NDArray[np.int64]:
+        """(F,) single frames that each face can give."""
+        count = self.known.count.copy()
+        for i in np.flatnonzero(self.is_partial).tolist():
+            count[i] = len(self.starts(i))
+        return count
 
     def space_starts(self, i: int, count: int) -> NDArray[np.int64]:
         """At most as many starts, evenly spaced over what there is."""
@@ -72,7 +97,7 @@ class Clips(Dataset[Sample]):
     def sizes(self, evenly_spaced: int | None) -> NDArray[np.int64]:
         """(F,) clips that each face can give."""
         if self.length == 1 and evenly_spaced is None:
-            return self.known.count
+            return self.frame_counts
         each = (
             self.starts(i) if evenly_spaced is None else self.space_starts(i, evenly_spaced) for i in range(len(self))
         )
@@ -106,15 +131,17 @@ class Clips(Dataset[Sample]):
         face = self.face_record(address.face)
         points = face.landmarks[face.find_rows(address.numbers)]
         inward = np.stack([region.to_crop(p, self.size) for region, p in zip(regions, points, strict=True)])
-        if face.row.label == 0:
+        row = face.row
+        label = int(row.label and find_forged(row.fake_segments, row.fps, address.numbers, row.path).any())
+        if label == 0:
             mask = torch.zeros_like(frames[:, :1])  # a real face is known to be untouched
         return Sample(
             frames=frames,
-            label=face.row.label,
+            label=label,
             mask=mask,
             landmarks=torch.from_numpy(inward),
-            video=face.row.key,
-            people=face.row.identities,
+            video=row.key,
+            people=row.identities,
             track=face.track,
             numbers=torch.tensor(address.numbers),
             is_counted=address.is_counted,
@@ -143,7 +170,8 @@ class CropClips(Clips):
         super().__init__(FaceIndex(prepared, "crops", videos, columns, tracks), prepared, size, 1, 1)
 
     def sizes(self, evenly_spaced: int | None) -> NDArray[np.int64]:
-        return self.known.count if evenly_spaced is None else np.minimum(self.known.count, evenly_spaced)
+        count = self.frame_counts
+        return count if evenly_spaced is None else np.minimum(count, evenly_spaced)
 
     def read(self, face: FaceRecord, i: int, kind: str) -> NDArray[np.uint8]:
         folder, file = self.folders[face.set_index], face.where[kind][i]

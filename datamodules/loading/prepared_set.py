@@ -14,6 +14,7 @@ from datamodules import manifest
 from datamodules.faces.align import Cropper
 from datamodules.issues import Finding
 from datamodules.loading.clips import Clips, CropClips, VideoClips
+from datamodules.loading.selection import AudioFakes, apply_rule, count_audio_fakes, describe_rule, select_rows
 from datamodules.loading.split import draw_split
 from datamodules.manifest import Video
 from datamodules.media.video import Decoder
@@ -39,6 +40,7 @@ class PreparedSet:
         people: Whose people these are; sets of the same people share their identities. The data set's name without it.
         split: Share of the people for training, of a data set that has no splits; the others are for validation and
             testing.
+        audio_fakes: Real videos with forged sound count as real, or are left out.
     """
 
     prepared: Path
@@ -50,6 +52,7 @@ class PreparedSet:
     name: str | None = None
     people: str | None = None
     split: float | None = None
+    audio_fakes: AudioFakes = "real"
 
     def __post_init__(self) -> None:
         if not 0 < self.weight < float("inf"):
@@ -64,8 +67,20 @@ class PreparedSet:
         return contracts.load(self.prepared)
 
     @functools.cached_property
+    def listed_rows(self) -> pa.Table:
+        """Rows of the manifest, with real videos under forged sound whatever is done with them."""
+        return manifest.read(checksums.check(self.prepared, "manifest.csv"))
+
+    @property
+    def audio_rule(self) -> str:
+        """What is done with real videos under forged sound; empty where there are none."""
+        count = count_audio_fakes(self.listed_rows)
+        return f"{self.title}: {describe_rule(count, self.audio_fakes)}" if count else ""
+
+    @functools.cached_property
     def manifest(self) -> pa.Table:
-        rows = manifest.read(checksums.check(self.prepared, "manifest.csv"))
+        rows = self.listed_rows
+        rows = rows if self.audio_fakes == "real" else rows.filter(pc.field("modality") != "audio")
         return rows if self.split is None else draw_split(rows, self.split, self.prepared)
 
     @functools.cached_property
@@ -83,7 +98,9 @@ class PreparedSet:
         """What lies in root, prepared or not, and the issues found there."""
         if self.index is None or self.root is None:
             raise UserError("give the data set's folder (--data.root) and what lists it (--data.index)")
-        return manifest.list_dataset(self.root, self.index, self.compression)
+        listed, findings = manifest.list_dataset(self.root, self.index, self.compression)
+        rows, said = apply_rule(listed, self.audio_fakes)
+        return rows, findings + said
 
     def has(self, split: str, only_real: bool) -> bool:
         videos = self.released_rows
@@ -93,7 +110,7 @@ class PreparedSet:
     def videos(self, split: str, only_real: bool) -> pa.Table:
         """Rows of the manifest."""
         methods = None if split == "test" else self.methods
-        return manifest.select_rows(self.manifest, self.prepared, split, self.compression, methods, only_real)
+        return select_rows(self.manifest, self.prepared, split, self.compression, methods, only_real)
 
     def clips(
         self, videos: pa.Table, tracks: int, size: int, decoder: Decoder | None, length: int, every: int

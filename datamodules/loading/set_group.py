@@ -34,7 +34,7 @@ class SetGroup:
             raise UserError(f"data.{given[0]}: each of data.sets has its own; give one of the two")
         if sets is None and alone["prepared"] is None:
             raise UserError("data: give prepared, the folder that 'prepare' filled, or 'sets', several of them")
-        self.sets = [PreparedSet(**alone)] if sets is None else list(sets)
+        self.sets = [PreparedSet(**{name: alone[name] for name in given})] if sets is None else list(sets)
 
     def __len__(self) -> int:
         return len(self.sets)
@@ -80,7 +80,9 @@ class SetGroup:
             # in training one face a video: where a mask says which one is forged, the others would be mislabelled
             tracks = 1 if split == "train" else int(one.contract["tracks"])
             parts.append(one.clips(one.videos(split, only_real), tracks, size, decoder, length, every))
-        return join(parts)
+        clips = join(parts)
+        clips.only_forged = split == "train"
+        return clips
 
     @property
     def weights(self) -> list[float]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DistributedSampler
 
-from datamodules.batch import Batch, join
+from datamodules.batch import Batch, join, names_forgery
 from datamodules.loading.sampling import Address, Faces, TrainSampler
 from datamodules.synthesis.base import Synthesis
 
@@ -73,11 +73,6 @@ class MixedSampler(DistributedSampler[Address]):
         return len(self.reals) // self.real * (self.real + self.fake)
 
 
-def is_forged(video: str) -> bool:
-    """By its key: the label is on a device, which would be waited for."""
-    return video.split("/", 2)[1] != "real"
-
-
 def names_of(batch: Batch) -> list[str]:
     """Of each frame."""
     known = zip(batch.video, batch.track.tolist(), batch.numbers[:, 0].tolist(), strict=True)
@@ -92,9 +87,9 @@ def mix(synthesis: Synthesis, batch: Batch, seeds: Sequence[int] | None = None, 
         seeds: One for each row.
         only_some: Make no forgery of as many real faces as there are true fakes.
     """
-    if not any(map(is_forged, batch.video)):
+    if not any(map(names_forgery, batch.video)):  # the label is on a device, which would be waited for
         return synthesis(batch, seeds)
-    fakes = [i for i, video in enumerate(batch.video) if is_forged(video)]
+    fakes = [i for i, video in enumerate(batch.video) if names_forgery(video)]
     shown = (len(batch) + len(fakes)) // 2 if synthesis.neighbours else len(batch)
     reals = sorted(set(range(shown)) - set(fakes))
     count = len(reals) - len(fakes) if only_some else len(reals)

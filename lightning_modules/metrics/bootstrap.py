@@ -63,6 +63,11 @@ class Videos:
         return Videos(score=self.score[chosen], label=self.label[chosen], method=self.method[chosen])
 
 
+def frame_labels(table: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """(N,) of a fake video they are 0 outside its forged segments; tables written before have only its own."""
+    return table["frame_label"] if "frame_label" in table else table["label"]
+
+
 def columns(table: Mapping[str, NDArray[Any]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Score, label, number of the video and of the frame, (N,) each, from the columns of a prediction table."""
     _, video = np.unique(table["video"].astype(str), return_inverse=True)
@@ -206,8 +211,11 @@ def localization(
     rows = np.flatnonzero(chosen & table["has_mask"])
     if not len(rows) or table["forged"][rows[0]] is None:
         return {}
-    _, first, video = np.unique(table["video"][rows].astype(str), return_index=True, return_inverse=True)
-    fake = table["label"][rows][first] == 1
+    label = frame_labels(table)[rows]
+    # of a partly forged video, what is forged and what is not are two
+    names = np.char.add(table["video"][rows].astype(str), label.astype(str))
+    _, first, video = np.unique(names, return_index=True, return_inverse=True)
+    fake = label[first] == 1
     # (N, T, BINS) of clips
     forged, other = (
         np.stack(list(table[name][rows])).reshape(len(rows), -1, pixel.BINS) for name in ("forged", "other")

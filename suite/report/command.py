@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import yaml
 from markupsafe import Markup
 
 from datamodules.annotation.annotated_faces import AskedMasks
 from datamodules.prepared.contract import Contract, digest
 from datamodules.runtime.atomic_files import write_text
+from lightning_modules.metrics import bootstrap
 from lightning_modules.metrics.bootstrap import RESAMPLES, Interval
 from lightning_modules.metrics.registry import METRICS, MapBy, titles
 from lightning_modules.own_validation import LIMIT, check_limit
@@ -76,6 +78,18 @@ def masks_seen(run: Run) -> str:
     return f"{counted}, of {choice.of_frames} frames ({share}); the choice was {choice.strategy}."
 
 
+def describe_labels(run: Run) -> str:
+    """The rule for real videos with forged sound, and how much of partly forged videos is real."""
+    outside = (run.table["label"] == 1) & (bootstrap.frame_labels(run.table) == 0)
+    parts = [rule] if (rule := run.about.get("audio_fakes", "")) else []
+    if outside.any():
+        partial = np.isin(run.table["video"], run.table["video"][outside])
+        count = len(set(run.table["video"][outside]))
+        said = f"{count} fake videos forged in parts: {outside.sum()} of their {partial.sum()} frames are outside"
+        parts.append(f"{said} the forged segments, and real in the metrics of frames")
+    return "; ".join(parts)
+
+
 def thresholds(run: Run) -> list[tuple[str, str]]:
     """Of videos, as validation on each of several sets alone would have fixed it; the last one is that of all."""
     alone = json.loads(run.about.get("fixed_by_set", "{}"))
@@ -108,6 +122,7 @@ class RunSection:
     curves: list[Markup]
     speed: str
     masks_seen: str
+    labels: str  # what is to be known of them
     contract: Contract
     commands: str
     config: str
@@ -159,6 +174,7 @@ def describe_run(run: Run, min_validation_auroc: float) -> RunSection:
         curves=[Markup(curve) for curve in curves if curve],
         speed=speed(run),
         masks_seen=masks_seen(run),
+        labels=describe_labels(run),
         contract=contract | ({"hash": digest(contract)} if contract else {}),
         commands=commands,
         config=yaml.safe_dump(run.config, sort_keys=False),

@@ -1,0 +1,61 @@
+"""Which frames of a partly forged video are forged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.runtime.errors import UserError
+
+SEGMENT = r"(?:\d+(?:\.\d+)?-\d+(?:\.\d+)?|\d+f-\d+f)"
+SEGMENTS = rf"^(?:{SEGMENT}(?: {SEGMENT})*)?$"
+
+
+def write_seconds(periods: Iterable[Sequence[float]]) -> str:
+    """Pairs of start and end, as the column has them; what ends where it begins is none."""
+    return " ".join(f"{decimal(start)}-{decimal(end)}" for start, end in periods if end > start >= 0)
+
+
+def write_frames(segments: Iterable[tuple[int, int]]) -> str:
+    """Pairs of first frame and number of frames."""
+    return " ".join(f"{first}f-{first + count}f" for first, count in segments if count > 0 <= first)
+
+
+def decimal(seconds: float) -> str:
+    return f"{seconds:.6f}".rstrip("0").rstrip(".")
+
+
+def find_forged(segments: str, fps: float, numbers: Sequence[int] | NDArray[np.int64], path: str) -> NDArray[np.bool_]:
+    """(N,) whether each frame is forged: of an empty column all are.
+
+    Args:
+        segments: Column of the manifest: ``start-end`` in seconds, or in frames with an ``f`` behind each number.
+        numbers: Frame numbers.
+        path: Of the video, for messages.
+    """
+    frames = np.asarray(numbers, np.int64)
+    forged = np.full(len(frames), not segments)
+    for segment in segments.split():
+        first, end = (place_of(text, fps, path) for text in segment.split("-"))
+        forged |= (frames >= first) & (frames < end)
+    return forged
+
+
+def place_of(text: str, fps: float, path: str) -> int:
+    """The frame where a segment begins, or the one behind its end; seconds are cut off as LAV-DF's own loader does."""
+    if text.endswith("f"):
+        return int(text[:-1])
+    if fps <= 0:
+        raise UserError(f"{path}: fake_segments in seconds, but images have no rate; give frames, as in 0f-25f")
+    return int(float(text) * fps)
+
+
+def check_segments(text: str) -> bool:
+    """Whether it is what the column may hold, with every segment ending behind its beginning."""
+    if not re.fullmatch(SEGMENTS, text):
+        return False
+    pairs = (segment.replace("f", "").split("-") for segment in text.split())
+    return all(float(end) > float(start) for start, end in pairs)
