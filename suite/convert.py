@@ -30,11 +30,16 @@ def convert(method: str, file: Path, out: Path | None = None) -> None:
     if method not in known:
         raise UserError(f"method {method!r}: must be one of {', '.join(known)}{suggest(method, known)}")
     state = tensors(file)
-    converted = import_module(f"lightning_modules.{method}.convert").convert_reference(state)
+    module = vars(import_module(f"lightning_modules.{method}.convert"))
+    if "convert_released" in module:  # of a method of ours that is built as the file says
+        released = module["convert_released"](state, file)
+        converted, rest = released.state, released.rest
+    else:
+        converted, rest = module["convert_reference"](state), {}
     ours = {name: value.float() if value.is_floating_point() else value for name, value in converted.items()}
     path = out or file.with_name(f"{file.name}.ours.pt")
     with write_atomically(path) as part:
-        torch.save(ours, part)
+        torch.save({"state_dict": ours, **rest} if rest else ours, part)
     print(f"{path}: {len(ours)} tensors of {len(state)}")
 
 
