@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.batch import Batch
@@ -19,6 +18,7 @@ from lightning_modules.metrics.registry import MapBy
 from lightning_modules.released import Protocol, check_data, check_network, read_released
 from lightning_modules.trunks.class_activation import activate, heads, is_transformer
 from lightning_modules.trunks.early_layers import find_early
+from lightning_modules.trunks.input_size import fit
 from lightning_modules.trunks.last_layer import UnitLinear, compute_in_float32
 from lightning_modules.trunks.low_rank import direction_losses, fold
 from lightning_modules.trunks.tuning import Tune, tune_only
@@ -133,10 +133,7 @@ class Classifier(Method):
     def normalize(self, frames: Tensor, framing: Framing) -> Tensor:
         """(B, T, 3, H, W) to what the network is shown, (B*T, 3, H, W)."""
         h, w = frames.shape[-2:]
-        images = framing.show(frames.flatten(0, 1), (h, w))
-        if self.img_size is not None and (h, w) != (self.img_size, self.img_size):
-            shrunk = F.interpolate(images, (self.img_size, self.img_size), mode="bicubic", antialias=True)
-            images = shrunk.clamp(0, 1)  # as bytes would be
+        images = fit(framing.show(frames.flatten(0, 1), (h, w)), self.img_size)
         return (images - self.mean) / self.std
 
     def forward(self, frames: Tensor, framed: bool = False) -> FeaturePrediction:

@@ -116,7 +116,7 @@ def orthogonality(u: Tensor, v: Tensor) -> Tensor:
         v: (K, D, D) likewise, by rows.
     """
     one = torch.eye(u.shape[-2], dtype=u.dtype, device=u.device)
-    return sum(0.5 * torch.linalg.matrix_norm(x @ x.mT - one) for x in (u, v)).mean()  # type: ignore[union-attr]
+    return torch.stack([0.5 * torch.linalg.matrix_norm(x @ x.mT - one) for x in (u, v)]).sum(0).mean()
 
 
 def energy_change(weight: Tensor, norms: Tensor) -> Tensor:
@@ -134,9 +134,9 @@ def direction_losses(net: nn.Module) -> tuple[Tensor, Tensor]:
     each = []
     for layer in net.modules():
         if parametrize.is_parametrized(layer, "weight"):
-            part = layer.parametrizations.weight[0]  # type: ignore[union-attr, index]
-            whole = layer.weight.unflatten(0, (len(part.norms), -1))  # type: ignore[operator]
+            part: Any = layer.parametrizations.weight[0]  # type: ignore[union-attr, index]
             k = len(part.norms)
+            whole = layer.weight.unflatten(0, (k, -1))  # type: ignore[operator]
             both = torch.cat([part.u_rest, part.u], -1), torch.cat([part.v_rest, part.v], -2)
             each += [torch.stack([orthogonality(*both), energy_change(whole, part.norms)])] * k
     first, second = torch.stack(each).mean(0)

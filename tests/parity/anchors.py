@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from lightning_modules.classifier import Classifier
 from lightning_modules.effort import convert as effort_convert
+from lightning_modules.forada import convert as forada_convert
+from lightning_modules.forada.method import ForensicsAdapter
 from lightning_modules.gend import convert as gend_convert
 from lightning_modules.released import ReleasedWeights, check_network
 from lightning_modules.sbi import convert as sbi_convert
@@ -94,6 +97,40 @@ def sbi_arrays(model: Classifier, seed: int, mirrored: bool = False) -> dict[str
     return found | {"features": features, "logits": logit, "prob": logit.sigmoid()}
 
 
+def forada(keys: Keys) -> ForensicsAdapter:
+    aliased = {}
+    for name in keys:
+        found = ((re.fullmatch(alias, name), target) for alias, target in forada_convert.ALIASES.items())
+        aliased[name] = next((one.expand(target) for one, target in found if one), name)
+    values = filled({aliased[name]: shape for name, shape in keys.items()})
+    released = forada_convert.convert_released({name: values[aliased[name]] for name in keys}, NOWHERE)
+    model = ForensicsAdapter().double().eval()
+    fill(model.network, released.state, NOWHERE)
+    return model
+
+
+@torch.no_grad()
+def forada_arrays(model: ForensicsAdapter, seed: int, mirrored: bool = False) -> dict[str, Tensor]:
+    images = mirror_if(mirrored, uniform(seed, (2, 3, 256, 256)))
+    found: dict[str, Tensor] = {}
+
+    def keep(_: object, __: object, tokens: Tensor) -> None:
+        found.setdefault("block_23", tokens[:, ::32, ::64])
+
+    model.network.clip.blocks[23].register_forward_hook(keep)
+    frames = pixels(model.network, images)
+    logit = model(frames).logit
+    heads = model.network(frames[:, 0])
+    return found | {
+        "xray": heads.maps[:, ::16, ::2, ::2],
+        "attn_bias": heads.bias[:, ::8, ::32, ::4, ::4],
+        "queries": heads.queries[:, ::16, ::8],
+        "xray_pred": heads.xray[..., ::8, ::8],
+        "logits": logit,
+        "prob": logit.sigmoid(),
+    }
+
+
 def scale_deep(name: str, value: Tensor) -> float:
     """Under 1 the deep arrays of a long network forget what the image was."""
     return 1.5 if value.ndim >= 2 else 1.0
@@ -111,5 +148,6 @@ METHODS: dict[str, tuple[Callable[[Keys], Any], Callable[..., dict[str, Tensor]]
         transformer_arrays,
     ),
     "effort": (partial(classifier, convert=effort_convert.convert_released), transformer_arrays),
+    "forada": (forada, forada_arrays),
     "sbi": (partial(classifier, convert=sbi_convert.convert_released, factors=scale_deep), sbi_arrays),
 }
