@@ -14,6 +14,8 @@ from torch import Tensor
 
 from lightning_modules.classifier import Classifier
 from lightning_modules.effort import convert as effort_convert
+from lightning_modules.fakestormer import convert as fakestormer_convert
+from lightning_modules.fakestormer.network import StormNetwork
 from lightning_modules.forada import convert as forada_convert
 from lightning_modules.forada.method import ForensicsAdapter
 from lightning_modules.gend import convert as gend_convert
@@ -131,6 +133,31 @@ def forada_arrays(model: ForensicsAdapter, seed: int, mirrored: bool = False) ->
     }
 
 
+def fakestormer(keys: Keys) -> StormNetwork:
+    network = StormNetwork().double().eval()
+    fill(network, fakestormer_convert.convert_released(filled(keys), NOWHERE).state, NOWHERE)
+    return network
+
+
+@torch.no_grad()
+def fakestormer_arrays(network: StormNetwork, seed: int, mirrored: bool = False) -> dict[str, Tensor]:
+    clips = mirror_if(mirrored, uniform(seed, (2, 3, 4, 224, 224))).transpose(1, 2)
+    frames = clips * network.std + network.mean
+    network.backbone.shares_batch = True
+    both = network(frames)
+    network.backbone.shares_batch = False
+    alone = [network(one[None]) for one in frames]
+    return {
+        "cls": both.label[:, None],
+        "temp_loc": both.temporal,
+        "hm": both.heat[:, None],
+        "temporal_token": both.token[:, None, ::4],
+        "cls_alone": torch.cat([one.label for one in alone])[:, None],
+        "temp_loc_alone_1": alone[1].temporal,
+        "hm_alone_1": alone[1].heat[:, None],
+    }
+
+
 def scale_deep(name: str, value: Tensor) -> float:
     """Under 1 the deep arrays of a long network forget what the image was."""
     return 1.5 if value.ndim >= 2 else 1.0
@@ -149,5 +176,6 @@ METHODS: dict[str, tuple[Callable[[Keys], Any], Callable[..., dict[str, Tensor]]
     ),
     "effort": (partial(classifier, convert=effort_convert.convert_released), transformer_arrays),
     "forada": (forada, forada_arrays),
+    "fakestormer": (fakestormer, fakestormer_arrays),
     "sbi": (partial(classifier, convert=sbi_convert.convert_released, factors=scale_deep), sbi_arrays),
 }

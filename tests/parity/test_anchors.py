@@ -19,6 +19,7 @@ SEEDS = {
     "gend_dino": 402,
     "effort": 410,
     "forada": 420,
+    "fakestormer": 470,
 }
 # 300 million parameters in float64 are gigabytes and minutes
 CASES = [pytest.param(name, marks=[] if name == "sbi" else pytest.mark.slow) for name in SEEDS]
