@@ -79,7 +79,8 @@ class TimeTransformer(nn.Module):
     def __init__(self, name: str, weights: TrunkWeights, size: int, frames: int, drop_path: float) -> None:
         super().__init__()
         options = vit_options(name, size, None, None)
-        vit: Any = create_trunk("backbone", name, weights, num_classes=0, drop_path_rate=drop_path, **options)
+        options |= {"drop_path_rate": drop_path, "dynamic_img_size": False}
+        vit: Any = create_trunk("backbone", name, weights, num_classes=0, **options)
         if not is_transformer(vit) or vit.num_prefix_tokens != 1 or vit.pos_embed.shape[1] == 1:
             raise UserError(f"backbone {name!r}: must be a vision transformer with a class token and positions")
         self.width = vit.num_features

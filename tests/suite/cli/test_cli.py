@@ -59,6 +59,7 @@ OVERLAYS = {
     "classifier_gend_dinov3": ("classifier_vit", ["--model.backbone", "vit_tiny_patch16_dinov3_qkvb"]),
     "classifier_gend_pe": ("classifier_vit", ["--model.backbone", "vit_pe_core_tiny_patch16_384"]),
     "classifier_probe": ("classifier_vit", []),
+    "fakestormer": ("fakestormer", []),
     "forada": ("forada", []),
     "classifier_sbi": ("classifier_sbi", []),
     "delocate": ("delocate", ["--model.margin", "0.1"]),
