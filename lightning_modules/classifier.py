@@ -106,7 +106,7 @@ class Classifier(Method):
         self.protocol = self.load_released(weights, unit_features) if weights is not None else None
         tune_only(net, tune, rank, keeps_rest=any(self.direction_weight.values()))
 
-    def load_released(self, path: Path, unit_features: bool) -> Protocol:
+    def load_released(self, path: Path, unit_features: bool) -> Protocol | None:
         released = read_released(path)
         ours = describe(self.net) | {"unit_features": unit_features}
         ours |= {name: getattr(self, name).flatten().tolist() for name in ("mean", "std")}

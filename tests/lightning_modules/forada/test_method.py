@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from datamodules.batch import Batch
 from datamodules.runtime.errors import UserError
+from lightning_modules import trained_method
 from lightning_modules.forada.targets import inner_contrast, outer_contrast, patch_labels, patch_shares, xray
 from tests.fixtures.noise import clips
 from tests.fixtures.tiny_forada import tiny
@@ -134,3 +136,17 @@ def test_grids_of_both_networks_must_agree() -> None:
         tiny(size=80)
     with pytest.raises(UserError, match="adapter 'test_resnet': must be a vision transformer"):
         tiny(adapter="test_resnet")
+
+
+def test_a_run_is_used_without_the_weights_that_it_started_from(tmp_path: Path) -> None:
+    model = tiny()
+    model.video_threshold.fill_(0.5)
+    arguments = {"clip": "test_vit", "adapter": "test_vit", "size": 64, "clip_size": 64, "queries": 16}
+    started = {"trunk_weights": "hub", "adapter_weights": "hub"}
+    section = {
+        "class_path": "lightning_modules.forada.method.ForensicsAdapter",
+        "init_args": {**arguments, **started},
+    }
+    about: dict[str, Any] = {"contract": {}, "stored": None, "trained_on": []}
+    again = trained_method.build(tmp_path, section, about, model.state_dict())
+    assert again.model["init_args"] == arguments
