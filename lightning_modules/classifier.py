@@ -136,7 +136,7 @@ class Classifier(Method):
         images = fit(framing.show(frames.flatten(0, 1), (h, w)), self.img_size)
         return (images - self.mean) / self.std
 
-    def forward(self, frames: Tensor, framed: bool = False) -> FeaturePrediction:
+    def forward(self, frames: Tensor, framed: bool = False) -> Prediction:
         """
         Args:
             frames: (B, T, 3, H, W).

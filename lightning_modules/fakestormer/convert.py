@@ -44,4 +44,6 @@ def convert_released(state: Mapping[str, Tensor], file: Path) -> ReleasedWeights
     """
     given = {name: value for name, value in strip_prefix(state).items() if not UNUSED.fullmatch(name)}
     ours = rename_state(given, RULES, StormNetwork, "FakeSTormer on ViT-B/16")
+    # kernels of 3 x 1 x 1, which see one place alone
+    ours = {name: value.flatten(2) if value.ndim == 5 else value for name, value in ours.items()}
     return ReleasedWeights(state=ours, network=NETWORK, protocol=PROTOCOL)

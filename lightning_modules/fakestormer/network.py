@@ -147,15 +147,14 @@ class StormNetwork(Released):
         self.label = compute_in_float32(nn.Linear(width, 1))
         self.temporal = nn.Sequential(nn.Linear(width, width // 4), nn.GELU(), nn.Dropout(0.2))
         self.temporal_out = nn.Linear(frames * (width // 4), frames)
-        along: dict[str, Any] = {"kernel_size": (3, 1, 1), "padding": (1, 0, 0)}  # time alone
-        self.heat = nn.Sequential(
-            nn.Conv3d(width, width, **along),
-            nn.BatchNorm3d(width, momentum=0.05),
+        self.heat = nn.Sequential(  # over time alone, of each place
+            nn.Conv1d(width, width, 3, padding=1),
+            nn.BatchNorm1d(width, momentum=0.05),
             nn.GELU(),
-            nn.Conv3d(width, width // 4, **along),
-            nn.BatchNorm3d(width // 4, momentum=0.05),
+            nn.Conv1d(width, width // 4, 3, padding=1),
+            nn.BatchNorm1d(width // 4, momentum=0.05),
             nn.GELU(),
-            nn.Conv3d(width // 4, 1, **along),
+            nn.Conv1d(width // 4, 1, 3, padding=1),
         )
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(3, 1, 1), persistent=False)
@@ -174,10 +173,12 @@ class StormNetwork(Released):
             frames: (B, T, 3, H, W) in [0, 1].
         """
         token, patches, of_frames = self.backbone((frames - self.mean) / self.std, self.compat)
+        places = self.volume(patches).permute(0, 3, 4, 1, 2)  # (B, h, w, D, T)
+        heat = self.heat(places.flatten(0, 2))[:, 0].unflatten(0, places.shape[:3])
         return StormHeads(
             label=self.label(token)[:, 0],
             temporal=self.temporal_out(self.temporal(of_frames).flatten(1)),
-            heat=self.heat(self.volume(patches))[:, 0],
+            heat=heat.permute(0, 3, 1, 2),
             token=token,
         )
 

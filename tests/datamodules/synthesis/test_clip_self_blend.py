@@ -49,7 +49,7 @@ def test_a_clip_of_one_frame_is_what_a_still_is_blended_into() -> None:
     still = SelfBlend().train()(batch.map(torch.Tensor.clone), [1, 2, 3])
     assert torch.equal(clip.frames, still.frames)
     assert torch.equal(clip.mask, still.mask)
-    assert torch.equal(clip.boundary, still.boundary)  # type: ignore[arg-type]
+    assert torch.equal(clip.boundary, still.boundary)
 
 
 def test_a_clip_depends_on_its_seed_alone() -> None:

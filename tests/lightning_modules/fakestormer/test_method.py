@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from pytorch_lightning import Trainer
+from torch import nn
 
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
@@ -74,7 +75,7 @@ def test_frames_see_each_other_once_time_is_learnt(batch: Batch) -> None:
     model.network.backbone.blocks = first
     torch.testing.assert_close(patches_of(batch.frames), patches_of(other))
     with torch.no_grad():
-        first[0].temporal_fc.weight.normal_()
+        nn.init.normal_(first.get_parameter("0.temporal_fc.weight"))
     assert not torch.allclose(patches_of(batch.frames), patches_of(other), atol=1e-3)
 
 
