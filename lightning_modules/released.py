@@ -98,6 +98,14 @@ class ReleasedWeights:
         """What a file has beside the state; nothing of weights to start from, which are a state dict alone."""
         return {} if self.protocol is None else {"network": dict(self.network), "protocol": asdict(self.protocol)}
 
+    @property
+    def use(self) -> str:
+        """Of weights that a training starts from, which keep nothing of what they are shown."""
+        if self.protocol is not None:
+            return ""
+        shown = [f'--model.{name} "{self.network[name]}"' for name in ("mean", "std")]
+        return f"; start from it: --model.trunk_weights {' '.join(['FILE', *shown])}"
+
 
 def read_released(path: Path) -> ReleasedWeights:
     content = read(path)

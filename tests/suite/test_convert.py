@@ -192,10 +192,11 @@ def test_of_a_pretrained_fs_vfm_the_encoder_alone_is_a_start(tmp_path: Path) -> 
         fs_vfm.convert_released({}, NOWHERE)
 
 
-def test_a_converted_encoder_is_what_a_training_starts_from(tmp_path: Path) -> None:
+def test_a_converted_encoder_is_what_a_training_starts_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     state = {name: torch.rand(value.shape) for name, value in vfm(384, heads_of_classes=False).items()}
     torch.save({"model": state, "epoch": 3}, tmp_path / "checkpoint.pth")
     convert("fs_vfm", tmp_path / "checkpoint.pth")
+    assert 'start from it: --model.trunk_weights FILE --model.mean "[0.5482' in capsys.readouterr().out
     given: dict[str, Any] = {"pooling": "avg", "num_heads": 12}
     net = Classifier("vit_small_patch16_224", trunk_weights=tmp_path / "checkpoint.pth.ours.pt", **given).net
     assert torch.equal(net.blocks[11].mlp.fc2.weight, state["blocks.11.mlp.fc2.weight"])
