@@ -199,3 +199,17 @@ def test_hidden_patches_are_those_of_the_same_step_in_both_passes(batch: Batch) 
     model.is_second_pass = True
     model.predict(replace(batch))
     assert model.targets is first
+
+
+def test_each_loss_falls_when_a_few_clips_are_learnt(batch: Batch) -> None:
+    model = tiny(hidden=0.0).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    history = []
+    for _ in range(40):
+        losses = model.losses(model.predict(batch), batch)
+        optimizer.zero_grad()
+        torch.stack(list(losses.values())).sum().backward()
+        optimizer.step()
+        history.append({name: float(loss.detach()) for name, loss in losses.items()})
+    assert all(history[-1][name] < history[0][name] for name in history[0]), (history[0], history[-1])
+    assert history[-1]["label"] < 0.2 * history[0]["label"]

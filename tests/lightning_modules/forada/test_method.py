@@ -150,3 +150,17 @@ def test_a_run_is_used_without_the_weights_that_it_started_from(tmp_path: Path) 
     about: dict[str, Any] = {"contract": {}, "stored": None, "trained_on": []}
     again = trained_method.build(tmp_path, section, about, model.state_dict())
     assert again.model["init_args"] == arguments
+
+
+def test_each_loss_falls_when_a_few_faces_are_learnt(batch: Batch) -> None:
+    model = tiny().train()
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=3e-4)
+    history = []
+    for _ in range(30):
+        losses = model.losses(model.predict(batch), batch)
+        optimizer.zero_grad()
+        torch.stack(list(losses.values())).sum().backward()
+        optimizer.step()
+        history.append({name: float(loss.detach()) for name, loss in losses.items()})
+    assert all(history[-1][name] < history[0][name] for name in history[0]), (history[0], history[-1])
+    assert history[-1]["label"] < 0.2 * history[0]["label"]
