@@ -122,6 +122,10 @@ class Method(RemembersValidation, ABC):
                 for one in data.group.sets:
                     warn_of_margin(one.prepared, Cropper.from_contract(one.contract))
 
+    def fold(self) -> dict[str, Any]:
+        """Once training is over: what was trained beside weights becomes part of them; arguments that change by it."""
+        return {}
+
     def early_layers(self) -> list[nn.Module]:
         """What familiar faces are known by, see trunks/early_layers.py; a method with none cannot tell."""
         return []

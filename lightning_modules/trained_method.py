@@ -28,7 +28,7 @@ from lightning_modules.weights import FROM_FILES, digest, read, read_checkpoint
 CONFIG, WEIGHTS, FAMILIARITY = "config.json", "model.safetensors", "familiarity.safetensors"
 NEEDED = {"model", "contract", "stored", "trained_on", "weights"}
 OF_TRAINING = ("optimizer", "scheduler")
-UNTIL_0_1 = ("pretrained",)  # arguments that older runs have, and nothing does any more
+UNTIL_0_1 = ("pretrained", "only_norms")  # arguments that older runs have, and nothing does any more
 UNUSED = (*OF_TRAINING, *FROM_FILES, *UNTIL_0_1)
 LOSS_FILES = ("comparator",)  # arguments that only a loss looks at
 
@@ -211,6 +211,7 @@ def build(
         )
     check_fixed(state, path)
     method.load_state_dict(state)
+    arguments |= method.fold()
     method.validated = metadata.get(OWN_VALIDATION)
     if not method.fixes_thresholds:
         raise UserError(f"{path}: {model['class_path']} does not tell real from fake")

@@ -18,7 +18,12 @@ from datamodules.runtime.stored_files import check_kind, shorten, show
 
 MORE_THAN_VALUES = ("Unsupported global", "Unsupported class", "Trying to", "Can only")  # of torch's refusals
 OF_CHECKPOINT = {"state_dict": dict, "epoch": int, "global_step": int}
-FROM_FILES = ("weights", "generator_weights", "trunk_weights")  # arguments of methods; a checkpoint has all of them
+FROM_FILES = (
+    "weights",
+    "generator_weights",
+    "trunk_weights",
+    "adapter_weights",
+)  # arguments of methods; a checkpoint has all of them
 
 
 class Released(nn.Module):

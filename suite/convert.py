@@ -24,18 +24,24 @@ def convert(method: str, file: Path, out: Path | None = None) -> None:
         method: Method of the checkpoint, a folder of lightning_modules with a convert.py; mae is a masked autoencoder
             alone, of RFFR or of MAE.
         file: The checkpoint; nothing in it but tensors and plain values is read.
-        out: File to write, for '--model.weights'; FILE with the ending .ours.pt without it.
+        out: File to write, for '--model.weights', or what is said to be its use; FILE with the ending .ours.pt without
+            it.
     """
     known = find_convertible()
     if method not in known:
         raise UserError(f"method {method!r}: must be one of {', '.join(known)}{suggest(method, known)}")
     state = tensors(file)
-    converted = import_module(f"lightning_modules.{method}.convert").convert_reference(state)
+    module = vars(import_module(f"lightning_modules.{method}.convert"))
+    if "convert_released" in module:  # of a method of ours that is built as the file says
+        released = module["convert_released"](state, file)
+        converted, rest, use = released.state, released.rest, released.use
+    else:
+        converted, rest, use = module["convert_reference"](state), {}, ""
     ours = {name: value.float() if value.is_floating_point() else value for name, value in converted.items()}
     path = out or file.with_name(f"{file.name}.ours.pt")
     with write_atomically(path) as part:
-        torch.save(ours, part)
-    print(f"{path}: {len(ours)} tensors of {len(state)}")
+        torch.save({"state_dict": ours, **rest} if rest else ours, part)
+    print(f"{path}: {len(ours)} tensors of {len(state)}{use}")
 
 
 def find_convertible() -> list[str]:

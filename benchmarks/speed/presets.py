@@ -98,7 +98,7 @@ def published_presets() -> dict[str, Preset]:
         ),
         "LAE, 32 faces": Preset(build=lambda: LAE(size=256, first_stage_epochs=0, **common), side=256, batch=32),
         "CLIP ViT-L, norms": Preset(
-            build=lambda: Classifier(vit_l, only_norms=True, **common), side=224, batch=64,
+            build=lambda: Classifier(vit_l, tune="norms", **common), side=224, batch=64,
             data={"pairs": True, "augment": Augment()},
         ),
     }  # fmt: skip

@@ -10,26 +10,10 @@ from torch import Tensor
 
 from datamodules.runtime.errors import UserError
 from lightning_modules.laa_net.network import LAANetwork
+from lightning_modules.trunks import efficientnet_names
 from lightning_modules.weights import rename_state, strip_prefix
 
-REPEATS = (2, 4, 4, 6, 6, 8, 2)  # blocks of each stage of EfficientNet-B4
-BLOCK = {
-    "_expand_conv": "conv_pw",
-    "_bn0": "bn1",
-    "_depthwise_conv": "conv_dw",
-    "_bn1": "bn2",
-    "_se_reduce": "se.conv_reduce",
-    "_se_expand": "se.conv_expand",
-    "_project_conv": "conv_pwl",
-    "_bn2": "bn3",
-}
-# the first stage does not expand: timm counts its layers from the depthwise convolution
-FIRST = {**BLOCK, "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
 PREFIXES = {
-    "_conv_stem": "trunk.conv_stem",
-    "_bn0": "trunk.bn1",
-    "_conv_head": "trunk.conv_head",
-    "_bn1": "trunk.bn2",
     "deconv_1.0": "pyramid.conv5",
     "deconv_2.0": "pyramid.conv4",
     "deconv_2.1": "pyramid.up4.0",
@@ -51,12 +35,7 @@ ALIAS, ALIASED = "inception_block.", "deconv_4.0."
 
 def rules() -> dict[str, str]:
     """Pattern of the authors' names and what stands for it here."""
-    out, number = {}, 0
-    for stage, count in enumerate(REPEATS):
-        for block in range(count):
-            for theirs, ours in (BLOCK if stage else FIRST).items():
-                out[rf"_blocks\.{number}\.{theirs}\.(.+)"] = rf"trunk.blocks.{stage}.{block}.{ours}.\1"
-            number += 1
+    out = efficientnet_names.rules(ours_before="trunk.")
     for theirs, ours in PREFIXES.items():
         out[rf"{re.escape(theirs)}\.(.+)"] = rf"{ours}.\1"
     return out

@@ -30,6 +30,13 @@ class Float32Linear(nn.Linear):
             return F.linear(*widen(x, self.weight, self.bias))
 
 
+class UnitLinear(Float32Linear):
+    """Of features on the unit sphere: what counts is where they point."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(F.normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=-1))
+
+
 class Float32Conv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         with no_autocast(x):

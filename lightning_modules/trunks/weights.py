@@ -23,6 +23,7 @@ PACKAGED = {
     "tf_efficientnet_lite1": "efficientnet-lite1-77cc7160.pth",
     "tf_efficientnet_lite2": "efficientnet-lite2-9656183e.pth",
 }
+OF_WEIGHTS = ("global_pool", "num_heads")  # options that decide which weights a network has, or what they mean
 
 
 def create_trunk(argument: str, name: str, weights: TrunkWeights, among: str = "", **options: Any) -> Any:
@@ -37,11 +38,13 @@ def create_trunk(argument: str, name: str, weights: TrunkWeights, among: str = "
     timm_names.check(argument, name, among)
     if weights is None:
         return calm_head(timm.create_model(name, pretrained=False, **options))
-    if weights == "hub":
+    if weights == "hub" or "." in name:  # a file may be any network's, unless the name says whose
         timm_names.check_activation(argument, name)
+    if weights == "hub":
         return calm_head(timm.create_model(name, pretrained=True, **options))
     with torch.device("meta"):  # names and shapes alone
-        native: Any = timm.create_model(name, pretrained=False)
+        kept = {option: value for option, value in options.items() if option in OF_WEIGHTS}
+        native: Any = timm.create_model(name, pretrained=False, **kept)
     if weights == "package":
         path = find_package_file(argument, name)
         state = rename_in_order(read(path, "trunk_weights"), native.state_dict(), path)
@@ -50,6 +53,9 @@ def create_trunk(argument: str, name: str, weights: TrunkWeights, among: str = "
     classifier = native.pretrained_cfg.get("classifier") or ()
     layers = (classifier,) if isinstance(classifier, str) else classifier
     head_keys = {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")}
+    # a pooling may bring a norm of its own with it, which no pretraining had
+    fresh = {key: value for key, value in native.state_dict().items() if key.startswith("fc_norm.")}
+    state |= {key: new_norm(key, value) for key, value in fresh.items() if "global_pool" in kept and key not in state}
     check_keys(state, native.state_dict(), head_keys, f"trunk_weights {path}", f"{argument} {name!r}")
     # timm adapts the first convolution to other channels and positions to other sizes, as it does for its own weights
     trunk_state = {key: value for key, value in state.items() if key not in head_keys}
@@ -62,6 +68,10 @@ def create_trunk(argument: str, name: str, weights: TrunkWeights, among: str = "
     if all(own[key].shape == value.shape for key, value in head.items()):  # of as many classes
         net.load_state_dict(head, strict=False)
     return net
+
+
+def new_norm(key: str, like: Tensor) -> Tensor:
+    return (torch.ones if key.endswith("weight") else torch.zeros)(like.shape)
 
 
 def calm_head(net: Any) -> Any:

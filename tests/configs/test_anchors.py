@@ -19,7 +19,7 @@ from tests.conftest import ROOT
 from tests.fixtures.configs import read_config
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
-NAMES = ("backbone", "trunk", "branch", "encoder")
+NAMES = ("backbone", "trunk", "branch", "encoder", "clip")
 
 
 def settings(config: str) -> dict[str, Any]:
@@ -52,6 +52,10 @@ def test_a_config_says_which_of_the_pretrained_weights_of_a_network(config: Path
         ("laa_net", "tf_efficientnet_b4_ap-dedb23e6", 0.5),
         ("rffr", "v0.1-vitjx/jx_vit_base_p16_224-80ecf9dd", 0.5),
         ("classifier_clip", None, 0.48145466),
+        ("classifier_gend_clip", None, 0.48145466),
+        ("classifier_gend_pe", None, 0.5),
+        ("classifier_gend_dinov3", None, 0.485),
+        ("forada", None, 0.48145466),
     ],
 )
 def test_an_anchor_starts_from_the_weights_it_is_known_for(config: str, weights: str | None, mean: float) -> None:
@@ -139,3 +143,25 @@ def test_no_sweep_takes_the_plain_start_for_an_anchor() -> None:
     sweeps = list((ROOT / "benchmarks").rglob("*.yaml"))
     assert sweeps
     assert not [file for file in sweeps if "configs/classifier.yaml" in file.read_text()]
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ("classifier_probe", {"tune": "none"}),
+        ("classifier_gend_clip", {"tune": "norms", "unit_features": True, "uniformity": 0.5, "alignment": 0.1}),
+        ("classifier_gend_pe", {"tune": "norms", "unit_features": True, "uniformity": 0.5, "img_size": 224}),
+        ("classifier_gend_dinov3", {"pooling": "token", "alignment": 0.5, "uniformity": 0.5, "img_size": 224}),
+        ("classifier_effort", {"tune": "directions"}),
+        ("classifier_fs_vfm", {"pooling": "avg"}),
+        ("classifier_blend", {"tune": "norms"}),
+    ],
+)
+def test_a_recipe_on_a_foundation_model_tunes_and_reads_what_its_paper_does(
+    config: str, expected: dict[str, Any]
+) -> None:
+    found = settings(config)
+    assert {name: found.get(name) for name in expected} == expected
+    assert {"unit_features", "alignment", "uniformity"} & found.keys() == (
+        {"unit_features", "alignment", "uniformity"} if "gend" in config else set()
+    )

@@ -11,15 +11,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 if __package__ in (None, ""):  # run as a file
@@ -33,32 +31,8 @@ from lightning_modules.rffr import convert as rffr_convert
 from lightning_modules.rffr import network as rffr_detector
 from lightning_modules.st_ddl import convert as st_ddl_convert
 from lightning_modules.st_ddl import network as st_ddl_network
-
-TOLERANCE = 1e-6
-Arrays = Mapping[str, NDArray[np.float64]]
-Keys = Mapping[str, list[int]]
-
-
-def fill(name: str, shape: tuple[int, ...]) -> NDArray[np.generic]:
-    """The value of a tensor follows from its name and shape, so that no checkpoint is needed."""
-    if name.endswith("num_batches_tracked"):
-        return np.zeros(shape, np.int64)
-    rng = np.random.RandomState(zlib.crc32(name.encode()))
-    if name.endswith("running_var"):
-        return rng.uniform(0.8, 1.2, shape)
-    if name.endswith("running_mean") or (len(shape) <= 1 and not name.endswith("weight")):
-        return np.asarray(rng.normal(0.0, 0.05, shape))
-    if len(shape) == 1:
-        return rng.uniform(0.9, 1.1, shape)
-    return np.asarray(rng.normal(0.0, 1.0 / np.sqrt(np.prod(shape[1:])), shape))
-
-
-def uniform(seed: int, shape: tuple[int, ...], low: float = -1.0, high: float = 1.0) -> Tensor:
-    return torch.from_numpy(np.random.RandomState(seed).uniform(low, high, shape))
-
-
-def mirror_if(mirrored: bool, inputs: Tensor) -> Tensor:
-    return inputs.flip(-1) if mirrored else inputs
+from tests.parity import anchors
+from tests.parity.recorded import TOLERANCE, Keys, as_ours, errors, fill, filled, mirror_if, uniform
 
 
 def laa_net(keys: Keys, padding_side: int | None = NATIVE, factor: float = 1.0) -> LAANetwork:
@@ -85,7 +59,7 @@ def laa_net_arrays(network: LAANetwork, seed: int, mirrored: bool = False) -> di
 
 
 def st_ddl(keys: Keys) -> st_ddl_network.STDDLNetwork:
-    state = {name: torch.from_numpy(fill(name, tuple(shape))) for name, shape in keys.items()}
+    state = filled(keys)
     network = st_ddl_network.STDDLNetwork().double().eval()
     network.load_state_dict(st_ddl_convert.convert_reference(state))
     return network
@@ -102,7 +76,7 @@ def st_ddl_arrays(network: st_ddl_network.STDDLNetwork, seed: int, mirrored: boo
 
 
 def rffr(keys: Keys) -> rffr_detector.RFFRNetwork:
-    state = {name: torch.from_numpy(fill(name, tuple(shape))) for name, shape in keys.items()}
+    state = filled(keys)
     for name, width in (("pos_embed", 768), ("decoder_pos_embed", 512)):
         state[f"rg.inpainter.{name}"] = positions(width, 14)
     network = rffr_detector.RFFRNetwork().double().eval()
@@ -133,17 +107,8 @@ METHODS: dict[str, tuple[Callable[[Keys], Any], Callable[..., dict[str, Tensor]]
     "laa_net_sharp": (partial(laa_net, factor=1.5), laa_net_arrays),
     "st_ddl": (st_ddl, st_ddl_arrays),
     "rffr": (rffr, rffr_arrays),
+    **anchors.METHODS,
 }
-
-
-def errors(ours: Mapping[str, Tensor], recorded: Arrays) -> dict[str, float]:
-    """Largest difference of each array over its largest magnitude; infinite where an array is absent."""
-    out = {}
-    for name, theirs in recorded.items():
-        mine = ours.get(name)
-        same = mine is not None and tuple(mine.shape) == theirs.shape
-        out[name] = float(np.abs(mine.numpy() - theirs).max() / np.abs(theirs).max()) if same else float("inf")  # type: ignore[union-attr]
-    return out
 
 
 def main() -> None:
@@ -156,6 +121,8 @@ def main() -> None:
     theirs = dict(np.load(given.fixture))
     inputs = {name: theirs.pop(name).tolist() for name in ("blocks",) if name in theirs}
     build, arrays = METHODS[given.method]
+    if given.method in anchors.METHODS:
+        theirs = as_ours(theirs)
     found = errors(arrays(build(keys), given.seed, **inputs), theirs)
     for name, error in found.items():
         print(name, f"{error:.3e}")

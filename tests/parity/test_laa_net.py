@@ -12,7 +12,8 @@ from datamodules.runtime.errors import UserError
 from lightning_modules.laa_net.convert import convert_reference
 from lightning_modules.laa_net.network import LAANetwork
 from tests.fixtures.tiny_laa_net import KEYS, small
-from tests.parity.compare import TOLERANCE, errors, laa_net, laa_net_arrays
+from tests.parity.compare import laa_net, laa_net_arrays
+from tests.parity.recorded import TOLERANCE, errors
 
 ARRAYS = {"hm", "cls", "cstency", *(f"reduction_{i}" for i in (3, 4, 5, 6))}
 

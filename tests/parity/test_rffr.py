@@ -12,7 +12,8 @@ import torch
 from datamodules.runtime.errors import UserError
 from lightning_modules.rffr.convert import convert_reference
 from lightning_modules.rffr.network import RFFRNetwork
-from tests.parity.compare import TOLERANCE, errors, rffr, rffr_arrays
+from tests.parity.compare import rffr, rffr_arrays
+from tests.parity.recorded import TOLERANCE, errors
 
 HERE = Path(__file__).parent
 KEYS: dict[str, list[int]] = json.loads((HERE / "rffr_keys.json").read_text())

@@ -12,7 +12,8 @@ import torch
 from datamodules.runtime.errors import UserError
 from lightning_modules.st_ddl.convert import convert_reference
 from lightning_modules.st_ddl.network import STDDLNetwork
-from tests.parity.compare import TOLERANCE, errors, st_ddl, st_ddl_arrays
+from tests.parity.compare import st_ddl, st_ddl_arrays
+from tests.parity.recorded import TOLERANCE, errors
 
 HERE = Path(__file__).parent
 KEYS: dict[str, list[int]] = json.loads((HERE / "st_ddl_keys.json").read_text())

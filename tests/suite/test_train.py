@@ -221,7 +221,7 @@ def test_throughput_and_losses_are_in_the_table_of_the_run(two_processes: Path) 
 
 
 def test_only_normalization_layers_and_the_head_can_be_tuned() -> None:
-    method = Classifier("test_efficientnet", only_norms=True)
+    method = Classifier("test_efficientnet", tune="norms")
     tuned = {name.rsplit(".", 1)[0] for name, p in method.net.named_parameters() if p.requires_grad}
     assert "classifier" in tuned
     assert all("bn" in name or name == "classifier" for name in tuned)

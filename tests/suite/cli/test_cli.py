@@ -51,6 +51,16 @@ def test_a_missing_checkpoint_is_one_line(prepared: Path, tmp_path: Path, capsys
 
 
 OVERLAYS = {
+    "classifier_blend": ("classifier_blend", []),
+    "classifier_clip": ("classifier_vit", []),
+    "classifier_effort": ("classifier_vit", []),
+    "classifier_fs_vfm": ("classifier_vit", []),
+    "classifier_gend_clip": ("classifier_vit", []),
+    "classifier_gend_dinov3": ("classifier_vit", ["--model.backbone", "vit_tiny_patch16_dinov3_qkvb"]),
+    "classifier_gend_pe": ("classifier_vit", ["--model.backbone", "vit_pe_core_tiny_patch16_384"]),
+    "classifier_probe": ("classifier_vit", []),
+    "fakestormer": ("fakestormer", []),
+    "forada": ("forada", []),
     "classifier_sbi": ("classifier_sbi", []),
     "delocate": ("delocate", ["--model.margin", "0.1"]),
     "delocate_pretrain": ("mae", []),
