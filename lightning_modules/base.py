@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,16 +11,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
-from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.utilities.types import LRSchedulerTypeUnion, OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from torchmetrics import MetricCollection
 
 from datamodules.batch import Batch, names_forgery, video_id
 from datamodules.face_data import FaceData
 from datamodules.faces.align import Cropper
-from datamodules.runtime.errors import UserError
 from datamodules.synthesis.base import warn_of_margin
 from datamodules.synthesis.framing import WHOLE, Framing
 from lightning_modules import fitted_values
@@ -35,8 +29,8 @@ from lightning_modules.metrics.pixel import histogram
 from lightning_modules.metrics.registry import MapBy, MapOf
 from lightning_modules.remembered_validation import RemembersValidation
 from lightning_modules.training.precision import may_overflow
-from lightning_modules.training.sam import check_strategy, perturb, restore
 from lightning_modules.training.schedules import step_plateaus
+from lightning_modules.training.two_passes import PassesTwice
 
 
 @dataclass(kw_only=True)
@@ -60,7 +54,7 @@ class Outcome:
     other: Tensor | None = None  # (B, T, BINS) of all other pixels
 
 
-class Method(RemembersValidation, ABC):
+class Method(RemembersValidation, PassesTwice, ABC):
     """A detector: maps clips to a Prediction and names the losses that train it.
 
     A subclass writes ``forward`` and ``losses``; steps, logging and metrics are here.
@@ -166,37 +160,6 @@ class Method(RemembersValidation, ABC):
         # before the epoch is saved; Lightning's own step of them comes after that
         step_plateaus([config.scheduler for config in self.trainer.lr_scheduler_configs], self.trainer.callback_metrics)
 
-    def on_fit_start(self) -> None:
-        if self.rho and self.trainer.accumulate_grad_batches > 1:
-            raise UserError(f"accumulate_grad_batches {self.trainer.accumulate_grad_batches}: must be 1 with rho")
-        if self.passes_twice:
-            check_strategy(self.trainer.strategy)
-
-    def optimizer_step(
-        self,
-        epoch: int,
-        batch_idx: int,
-        optimizer: Optimizer | LightningOptimizer,
-        optimizer_closure: Callable[[], Any] | None = None,
-    ) -> None:
-        if self.passes_twice and optimizer_closure is not None:
-            optimizer_closure()  # gradients here, the same on every rank
-            optimizer_closure = functools.partial(self.second_pass, optimizer_closure)
-        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
-
-    @property
-    def passes_twice(self) -> bool:
-        return self.rho > 0
-
-    @contextmanager
-    def perturbed_weights(self) -> Iterator[None]:
-        """The parameters are where the second pass is wanted; afterwards they are home, with the gradient to take."""
-        weights = perturb(self.parameters(), self.rho, may_overflow(self.trainer.precision_plugin))
-        try:
-            yield
-        finally:
-            restore(weights)
-
     def draws(self) -> torch.Generator:
         """For draws of a step of training: of (seed, epoch, step, rank) alone, the same in both passes of a batch."""
         seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
@@ -204,14 +167,6 @@ class Method(RemembersValidation, ABC):
         step = trainer.fit_loop.epoch_loop.batch_progress.current.ready if trainer is not None else 0
         address = np.random.SeedSequence([seed, self.current_epoch, step, self.global_rank, 2])
         return torch.Generator().manual_seed(int(address.generate_state(1, np.uint64)[0]))
-
-    def second_pass(self, closure: Callable[[], Any]) -> Any:
-        with self.perturbed_weights():
-            self.is_second_pass = True
-            try:
-                return closure()
-            finally:
-                self.is_second_pass = False
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Outcome:  # type: ignore[override]
         return self.evaluate("val", batch)

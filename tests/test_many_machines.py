@@ -58,9 +58,7 @@ def test_two_nodes_train_from_shards_what_one_process_trains_from_files_with_bat
     )
     assert one.keys() == nodes.keys()
     for name, value in one.items():
-        torch.testing.assert_close(
-            nodes[name], value, rtol=1e-9, atol=1e-12, equal_nan=True, msg=lambda s, n=name: n + s
-        )
+        torch.testing.assert_close(nodes[name], value, rtol=1e-9, atol=1e-12, equal_nan=True)
 
 
 @pytest.fixture
