@@ -124,8 +124,8 @@ def test_a_command_with_an_unknown_option_is_not_accepted(
 
 def test_every_verb_is_in_the_pages() -> None:
     table = (ROOT / "docs/quickstart.md").read_text().split("## Commands")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| ((?:`\w+` ?)+)\|", table, re.MULTILINE)
-    named = {verb for row in rows for verb in re.findall(r"\w+", row)}
+    rows = re.findall(r"^\| ((?:`[\w-]+` ?)+)\|", table, re.MULTILINE)
+    named = {verb for row in rows for verb in re.findall(r"[\w-]+", row)}
     assert named == set(VERBS)
 
 

@@ -79,9 +79,9 @@ def masks_seen(run: Run) -> str:
 
 
 def describe_labels(run: Run) -> str:
-    """The rule for real videos with forged sound, and how much of partly forged videos is real."""
+    """What was scored elsewhere, the rule for forged sound, and how much of partly forged videos is real."""
     outside = (run.table["label"] == 1) & (bootstrap.frame_labels(run.table) == 0)
-    parts = [rule] if (rule := run.about.get("audio_fakes", "")) else []
+    parts = [said for name in ("scored", "audio_fakes") if (said := run.about.get(name, ""))]
     if outside.any():
         partial = np.isin(run.table["video"], run.table["video"][outside])
         count = len(set(run.table["video"][outside]))
