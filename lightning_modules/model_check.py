@@ -83,6 +83,8 @@ def find_class(path: Any, declared: type, where: str) -> type:
         raise UserError(f"{where}: {rule}")
     if not issubclass(found, declared) or inspect.isabstract(found):
         raise UserError(f"{where}: {rule}")
+    if getattr(found, "runs_other_code", False):
+        raise UserError(f"{where}: runs code of others; only a config of one's own may name it")
     return found
 
 

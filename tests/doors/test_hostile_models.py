@@ -71,6 +71,10 @@ CASES: dict[str, tuple[Any, str]] = {
     "a list of models": ([MODEL], "model"),
     "an abstract class": (of("lightning_modules.base.Method"), "lightning_modules.base.Method"),
     "a callable": (classifier(optimizer=of("os.system")) | {"class_path": "os.system"}, "os.system"),
+    "a detector that is code": (
+        of("lightning_modules.foreign_detector.ForeignDetector", detector="canary:X"),
+        "lightning_modules.foreign_detector.ForeignDetector",
+    ),
     "bytes in base 64": (classifier(backbone={"__base64__": "AAAA"}), "backbone"),
     "more values than any method has": (classifier(mean=[0.5] * 100_000), "values"),
 }

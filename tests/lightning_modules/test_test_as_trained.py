@@ -16,6 +16,7 @@ from datamodules.face_data import FaceData
 from datamodules.synthesis import self_blend
 from lightning_modules.base import Method
 from lightning_modules.classifier import Classifier
+from lightning_modules.fakestormer.method import FakeSTormer
 from lightning_modules.laa_net.method import LAANet
 from tests.conftest import ROOT
 from tests.fixtures.configs import read_config
@@ -30,19 +31,22 @@ def with_synthesis() -> list[tuple[str, ...]]:
         data = read_config(path).get("data")
         # a mixture hands its framing to syntheses that are among the others (see synthesis/test_mixture.py)
         if isinstance(data, dict) and data.get("synthesis") and path.stem != "detector":
-            overlay = "laa_net" if path.stem.startswith("laa_net") else "classifier_sbi"
+            own = (name for name in ("laa_net", "fakestormer") if path.stem.startswith(name))
+            overlay = next(own, "classifier_sbi")
             names += [(path.stem,), (path.stem, f"studio/scratch/{overlay}")]
     return names
 
 
 # what makes real faces and their forgeries look older or of another camera, in training alone
+SELF_BLENDED = {"after_jpeg": 0.0, "after_light": 0.0, "after_shift": 0.0, "distort": 0.0}
 PLAIN = {
-    "SelfBlend": {"after_jpeg": 0.0, "after_light": 0.0, "after_shift": 0.0, "distort": 0.0},
+    "SelfBlend": SELF_BLENDED,
+    "ClipSelfBlend": SELF_BLENDED,
     "FaceBlend": {"jpeg": 0.0, "colour": 0.0, "light": 0.0, "downscale": 0.0, "distort": 0.0},
 }
 
 
-def built(names: tuple[str, ...], prepared: Path) -> tuple[Method, FaceData]:
+def built(names: tuple[str, ...], prepared: Path, studio: Path) -> tuple[Method, FaceData]:
     """As the configs say, but small, and with nothing that changes colours or sharpness."""
     config = read_config(*(ROOT / f"configs/{name}.yaml" for name in names))
     model, data = config["model"]["init_args"], config["data"]
@@ -50,12 +54,16 @@ def built(names: tuple[str, ...], prepared: Path) -> tuple[Method, FaceData]:
     del model["optimizer"], model["scheduler"]
     if "LAANet" in config["model"]["class_path"]:
         model |= {"trunk": "test_efficientnet", "padding_side": None, "size": SIDE}
+    elif "FakeSTormer" in config["model"]["class_path"]:
+        model |= {"backbone": "test_vit", "size": SIDE, "frames": 2, "hidden": 0.0, "drop_path": 0.0}
     else:
         model |= {"backbone": "test_efficientnet"}
     kind = data["synthesis"]["class_path"].rpartition(".")[2]
     data["synthesis"]["init_args"] |= PLAIN[kind] | {"size": SIDE}
     data |= {"prepared": str(prepared), "compression": "c23", "image_size": SIDE, "batch_size": 16, "num_workers": 0}
     data |= {"root": None, "index": None, "clips_per_face": 16, "eval_clips": 8}  # all that are stored
+    if data.get("frame_source") == "videos":
+        data |= {"root": str(studio), "clip": 2, "clips_per_face": 2, "eval_clips": 2, "batch_size": 8}
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(Method, "model")
     parser.add_class_arguments(FaceData, "data")
@@ -69,7 +77,7 @@ class Seen:
     def __init__(self, method: Method) -> None:
         self.images: list[Tensor] = []
         self.method, self.pairs = method, False
-        network = method.network if isinstance(method, LAANet) else getattr(method.net, "conv_stem", None)
+        network = method.network if isinstance(method, LAANet | FakeSTormer) else getattr(method.net, "conv_stem", None)
         assert isinstance(network, nn.Module)
         network.register_forward_pre_hook(self.keep)
 
@@ -77,7 +85,8 @@ class Seen:
         images = inputs[0].detach()
         if isinstance(self.method, Classifier):
             images = images * self.method.std + self.method.mean
-        self.images.append(images[: len(images) // 2] if self.pairs else images)
+        images = images[: len(images) // 2] if self.pairs else images
+        self.images.append(images.flatten(0, -4))  # clips to frames
 
     def take(self) -> tuple[float, float]:
         """Mean share of the crop's side, and of the logarithm of the Laplacian's variance."""
@@ -99,13 +108,13 @@ def ruled(batch: Batch, scaled: Any = Batch.scale) -> Batch:
 
 @pytest.mark.parametrize("names", with_synthesis(), ids=lambda names: names[-1].rpartition("/")[2] + "_" + names[0])
 def test_a_network_is_shown_in_testing_what_it_was_shown_in_training(
-    names: tuple[str, ...], prepared: Path, monkeypatch: pytest.MonkeyPatch
+    names: tuple[str, ...], prepared: Path, studio: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         self_blend, "change_colours", lambda images, *_: images.clone()
     )  # sharpens half of the real faces
     monkeypatch.setattr(Batch, "scale", ruled)
-    method, data = built(names, prepared)
+    method, data = built(names, prepared, studio)
     monkeypatch.setattr(data, "test_dataloader", lambda: data.eval_loader("train"))  # the same faces
     seen = Seen(method)
     quiet: dict[str, Any] = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False}
