@@ -14,7 +14,7 @@ import pytest
 from suite.__main__ import VERBS, main
 from tests.conftest import ROOT
 
-COMMAND = re.compile(r"python -m suite ([a-z]+)(.*?)(?=python -m suite|$)")  # options may come after a quote
+COMMAND = re.compile(r"python -m suite ([a-z][a-z-]*)(.*?)(?=python -m suite|$)")  # options may come after a quote
 OPTION = re.compile(r"--[\w.]+")
 
 
