@@ -228,8 +228,13 @@ def unfinished_crops(out: Path, name: str) -> Path:
     return folder.with_name(f".{folder.name}.part")
 
 
-def remove_unfinished(out: Path, rows: Iterable[Video]) -> None:
-    for folder in (*(out / "parts").glob(".*"), *(unfinished_crops(out, row.folder) for row in rows)):
+def remove_unfinished(out: Path, rows: Iterable[Video] = ()) -> None:
+    """
+    Args:
+        rows: Whose crops are removed, too; a look at each of a million takes seconds.
+    """
+    crops = (folder for row in rows if (folder := unfinished_crops(out, row.folder)).exists())
+    for folder in (*(out / "parts").glob(".*"), *crops):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -250,7 +255,7 @@ def prepare_all(
         contracts.compare(recipe.contract(), contracts.load(out), str(out))
     else:
         write_text(contract_file, json.dumps(recipe.contract(), indent=1) + "\n")
-    remove_unfinished(out, rows)  # of a run that was killed
+    remove_unfinished(out)  # of a run that was killed; store removes the crops
     done_keys = {row.key for row in relist(out, rows)}
     for skipped in read_skipped(out):
         if size_of(root / skipped.path) == skipped.bytes:

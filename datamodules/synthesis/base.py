@@ -63,6 +63,34 @@ class Blend:
     boundary: Tensor  # (B, 1, H / COARSER, W / COARSER) uint8
 
 
+def pair_up(batch: Batch, frames: Tensor, mask: Tensor, boundary: Tensor) -> Batch:
+    """Reals and the fakes made of them, one after the other, as a batch of twice as many.
+
+    Args:
+        batch: The reals, which may be followed by sources.
+        frames: (2, B, T, 3, H, W), reals first, as are the others.
+    """
+    b = frames.shape[1]
+    twice = torch.arange(b, device=batch.label.device).repeat(2)
+    label = (torch.arange(2 * b, device=batch.label.device) >= b).to(batch.label)
+    return replace(
+        batch,
+        frames=frames.flatten(0, 1),
+        mask=mask.flatten(0, 1),
+        boundary=boundary.flatten(0, 1),
+        framed=True,
+        label=label,
+        has_mask=torch.ones_like(label, dtype=torch.bool),
+        landmarks=torch.zeros_like(batch.landmarks[twice]),
+        has_landmarks=torch.zeros(2 * b, dtype=torch.bool),  # the faces were cut and mirrored
+        video=batch.video[:b] + [name + BLENDED for name in batch.video[:b]],
+        people=batch.people[:b] * 2,
+        track=batch.track[twice],
+        numbers=batch.numbers[twice],
+        is_counted=batch.is_counted[twice],
+    )
+
+
 class Synthesis(nn.Module, ABC):
     """Its pairs of real and fake come from the same frame. In ``eval`` mode nothing is mirrored or changed in shape."""
 
@@ -148,24 +176,7 @@ class Synthesis(nn.Module, ABC):
                 frames[i, rows, 0] = blend.pairs[:, i]  # then divided in place: memory is dearer than arithmetic
             mask[1, rows, 0], boundary[1, rows, 0] = blend.mask, blend.boundary
             frames[:, rows].div_(255)
-        twice = torch.arange(b, device=batch.label.device).repeat(2)
-        label = (torch.arange(2 * b, device=batch.label.device) >= b).to(batch.label)
-        return replace(
-            batch,
-            frames=frames.flatten(0, 1),
-            mask=mask.flatten(0, 1),
-            boundary=boundary.flatten(0, 1),
-            framed=True,
-            label=label,
-            has_mask=torch.ones_like(label, dtype=torch.bool),
-            landmarks=torch.zeros_like(batch.landmarks[twice]),
-            has_landmarks=torch.zeros(2 * b, dtype=torch.bool),  # the faces were cut and mirrored
-            video=batch.video[:b] + [name + BLENDED for name in batch.video[:b]],
-            people=batch.people[:b] * 2,
-            track=batch.track[twice],
-            numbers=batch.numbers[twice],
-            is_counted=batch.is_counted[twice],
-        )
+        return pair_up(batch, frames, mask, boundary)
 
     @torch.no_grad()
     def show(self, batch: Batch) -> Batch:

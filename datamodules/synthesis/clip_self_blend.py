@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from datamodules.batch import BLENDED, Batch
+from datamodules.batch import Batch
 from datamodules.runtime.errors import UserError
-from datamodules.synthesis.base import seed_draws
+from datamodules.synthesis.base import pair_up, seed_draws
 from datamodules.synthesis.self_blend import BlendDraws, SelfBlend
 
 STILL = 0.35  # a landmark's mean movement from frame to frame, in pixels of a crop of 256, that is left as it is
@@ -44,24 +44,7 @@ class ClipSelfBlend(SelfBlend):
             blend = self.blend_drawn(batch.frames[i, :, None].clone(), landmarks[i, :, None].clone(), drawn)
             frames[:, i] = blend.pairs.transpose(0, 1).to(frames.dtype) / 255
             mask[1, i], boundary[1, i] = blend.mask, blend.boundary
-        twice = torch.arange(b, device=batch.label.device).repeat(2)
-        label = (torch.arange(2 * b, device=batch.label.device) >= b).to(batch.label)
-        return replace(
-            batch,
-            frames=frames.flatten(0, 1),
-            mask=mask.flatten(0, 1),
-            boundary=boundary.flatten(0, 1),
-            framed=True,
-            label=label,
-            has_mask=torch.ones_like(label, dtype=torch.bool),
-            landmarks=torch.zeros_like(batch.landmarks[twice]),
-            has_landmarks=torch.zeros(2 * b, dtype=torch.bool),  # the faces were cut and mirrored
-            video=batch.video + [name + BLENDED for name in batch.video],
-            people=batch.people * 2,
-            track=batch.track[twice],
-            numbers=batch.numbers[twice],
-            is_counted=batch.is_counted[twice],
-        )
+        return pair_up(batch, frames, mask, boundary)
 
     def show(self, batch: Batch) -> Batch:
         raise UserError("true_fakes: not with clips that are blended from real ones; give 0")

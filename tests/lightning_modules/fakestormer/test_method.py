@@ -20,6 +20,7 @@ from lightning_modules.fakestormer.convert import convert_released
 from lightning_modules.fakestormer.network import StormNetwork, hide
 from lightning_modules.fakestormer.targets import draw_kept, encode, standardize, to_cells
 from lightning_modules.released import ReleasedWeights
+from tests.fixtures.learning import learn
 from tests.fixtures.noise import clips
 from tests.fixtures.released_files import empty
 from tests.fixtures.tiny_fakestormer import tiny
@@ -203,13 +204,6 @@ def test_hidden_patches_are_those_of_the_same_step_in_both_passes(batch: Batch) 
 
 def test_each_loss_falls_when_a_few_clips_are_learnt(batch: Batch) -> None:
     model = tiny(hidden=0.0).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
-    history = []
-    for _ in range(40):
-        losses = model.losses(model.predict(batch), batch)
-        optimizer.zero_grad()
-        torch.stack(list(losses.values())).sum().backward()
-        optimizer.step()
-        history.append({name: float(loss.detach()) for name, loss in losses.items()})
+    history = learn(model, batch, 40, 2e-3)
     assert all(history[-1][name] < history[0][name] for name in history[0]), (history[0], history[-1])
     assert history[-1]["label"] < 0.2 * history[0]["label"]

@@ -15,6 +15,7 @@ from datamodules.batch import Batch
 from datamodules.runtime.errors import UserError
 from lightning_modules import trained_method
 from lightning_modules.forada.targets import inner_contrast, outer_contrast, patch_labels, patch_shares, xray
+from tests.fixtures.learning import learn
 from tests.fixtures.noise import clips
 from tests.fixtures.tiny_forada import tiny
 from tests.parity.recorded import uniform
@@ -154,13 +155,6 @@ def test_a_run_is_used_without_the_weights_that_it_started_from(tmp_path: Path) 
 
 def test_each_loss_falls_when_a_few_faces_are_learnt(batch: Batch) -> None:
     model = tiny().train()
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=3e-4)
-    history = []
-    for _ in range(30):
-        losses = model.losses(model.predict(batch), batch)
-        optimizer.zero_grad()
-        torch.stack(list(losses.values())).sum().backward()
-        optimizer.step()
-        history.append({name: float(loss.detach()) for name, loss in losses.items()})
+    history = learn(model, batch, 30, 3e-4)
     assert all(history[-1][name] < history[0][name] for name in history[0]), (history[0], history[-1])
     assert history[-1]["label"] < 0.2 * history[0]["label"]
