@@ -23,6 +23,7 @@ from datamodules.batch import Sample
 from datamodules.faces.align import Cropper
 from datamodules.faces.crop import NoCrop, Region, restore_region
 from datamodules.loading.sampling import Address, Faces
+from datamodules.loading.starts import begin_clips, count_spaced
 from datamodules.manifest import resolve_inside
 from datamodules.media.image import binarize, decode, resize
 from datamodules.media.mask_video import read_masks
@@ -81,13 +82,14 @@ class Clips(Dataset[Sample]):
         out: NDArray[np.bool_] = pc.not_equal(self.known.videos["fake_segments"], "").to_numpy()[self.known.owner]
         return out
 
-    @property
-    def frame_counts(self) -> NDArray[np.int64]:
-        """(F,) single frames that each face can give."""
-        count = self.known.count.copy()
+    def all_starts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(N,) face and frame of all starts, ascending."""
+        face, frame = self.known.all_frames(only_believed=self.length > 1)
+        kept = begin_clips(face, frame, self.length, self.every)
         for i in np.flatnonzero(self.is_partial).tolist():
-            count[i] = len(self.starts(i))
-        return count
+            mine = slice(*np.searchsorted(face, [i, i + 1]))
+            kept[mine] = np.isin(frame[mine], self.starts(i))
+        return face[kept], frame[kept]
 
     def space_starts(self, i: int, count: int) -> NDArray[np.int64]:
         """At most as many starts, evenly spaced over what there is."""
@@ -96,12 +98,11 @@ class Clips(Dataset[Sample]):
 
     def sizes(self, evenly_spaced: int | None) -> NDArray[np.int64]:
         """(F,) clips that each face can give."""
-        if self.length == 1 and evenly_spaced is None:
-            return self.frame_counts
-        each = (
-            self.starts(i) if evenly_spaced is None else self.space_starts(i, evenly_spaced) for i in range(len(self))
-        )
-        return np.fromiter(map(len, each), np.int64, len(self))
+        if self.length == 1 and not self.is_partial.any():
+            count = self.known.count
+        else:
+            count = np.bincount(self.all_starts()[0], minlength=len(self))
+        return count if evenly_spaced is None else np.minimum(count, evenly_spaced)
 
     def faces(self, evenly_spaced: int | None = None) -> Faces:
         """
@@ -116,6 +117,7 @@ class Clips(Dataset[Sample]):
             name=known.names,
             source=source[known.owner],
             starts=self.starts if evenly_spaced is None else functools.partial(self.space_starts, count=evenly_spaced),
+            all_starts=self.all_starts,
             set_index=known.set_index,
             length=self.length,
             every=self.every,
@@ -168,10 +170,6 @@ class CropClips(Clips):
     def __init__(self, prepared: Path, videos: pa.Table, size: int, tracks: int) -> None:
         columns = list(PLACE) + [f"{kind}{what}" for kind in ("image", "mask") for what in IMAGE_COLUMNS]
         super().__init__(FaceIndex(prepared, "crops", videos, columns, tracks), prepared, size, 1, 1)
-
-    def sizes(self, evenly_spaced: int | None) -> NDArray[np.int64]:
-        count = self.frame_counts
-        return count if evenly_spaced is None else np.minimum(count, evenly_spaced)
 
     def read(self, face: FaceRecord, i: int, kind: str) -> NDArray[np.uint8]:
         folder, file = self.folders[face.set_index], face.where[kind][i]
@@ -245,6 +243,12 @@ class VideoClips(Clips):
         frames = self.known.videos["frames"][self.known.owner[i]].as_py()
         spaced = np.intersect1d(starts, space_evenly(frames - (self.length - 1) * self.every, count))
         return spaced if len(spaced) else starts[space_evenly(len(starts), count)]
+
+    def sizes(self, evenly_spaced: int | None) -> NDArray[np.int64]:
+        if evenly_spaced is None:
+            return super().sizes(None)
+        frames = self.known.videos["frames"].to_numpy()[self.known.owner]
+        return count_spaced(*self.all_starts(), frames - (self.length - 1) * self.every, evenly_spaced)
 
     def region(self, face: FaceRecord, number: int) -> Region:
         i = int(face.find_rows([number])[0])

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import DistributedSampler
 
+from datamodules.loading.starts import combine, find_sorted
 from datamodules.spacing import space_evenly
 
 
@@ -37,6 +38,7 @@ class Faces:
     name: NDArray[np.uint32]  # (F,) of the video it is in
     source: NDArray[np.int64]  # (F,) the same number for real and fake of one source clip
     starts: Callable[[int], NDArray[np.int64]]  # first frame of each clip of a face
+    all_starts: Callable[[], tuple[NDArray[np.int64], NDArray[np.int64]]]  # face and first frame of all clips there are
     length: int = 1  # frames of a clip
     every: int = 1  # step from one frame of a clip to the next
     set_index: NDArray[np.int64] | None = None  # (F,) number of the set of each, where there are several
@@ -139,10 +141,7 @@ class TrainSampler(DistributedSampler[Address]):
     def count_clips_alone(self, mine: NDArray[np.bool_]) -> NDArray[np.int64]:
         """(F,) clips that each face of a set gives if there is no other set, 0 for all others."""
         if self.pairs:
-            return np.array(
-                [min(self.clips_per_face, len(self.find_shared(i))) if mine[i] else 0 for i in range(len(mine))],
-                np.int64,
-            )
+            return np.minimum(self.shared, self.clips_per_face) * mine
         is_fake = self.faces.label == 1
         size = self.faces.size * mine
         members = np.array([(mine & ~is_fake).sum(), (mine & is_fake).sum()])
@@ -157,16 +156,25 @@ class TrainSampler(DistributedSampler[Address]):
         return count
 
     @functools.cached_property
-    def partner(self) -> dict[int, int]:
-        real = np.flatnonzero(self.faces.label == 0)
-        return dict(zip(self.faces.source[real].tolist(), real.tolist(), strict=True))
+    def partner(self) -> NDArray[np.int64]:
+        """(F,) real face of the same source as each fake one, -1 where there is none."""
+        label, source = self.faces.label, self.faces.source
+        real = np.flatnonzero(label == 0)
+        real_of = np.full(source.max(initial=-1) + 1, -1)
+        real_of[source[real]] = real
+        return np.where(label == 1, real_of[source], -1)
+
+    @functools.cached_property
+    def shared(self) -> NDArray[np.int64]:
+        """(F,) clips that a fake and its source both have."""
+        face, start = self.faces.all_starts()
+        partner = self.partner[face]
+        is_fake = partner >= 0
+        also = find_sorted(combine(partner[is_fake], start[is_fake]), combine(face, start))
+        return np.bincount(face[is_fake][also], minlength=len(self.faces))
 
     def find_shared(self, i: int) -> NDArray[np.int64]:
-        """Clips that a fake and its source both have."""
-        other = self.partner.get(int(self.faces.source[i]))
-        if self.faces.label[i] == 0 or other is None:
-            return np.empty(0, np.int64)
-        return np.intersect1d(self.faces.starts(i), self.faces.starts(other))
+        return np.intersect1d(self.faces.starts(i), self.faces.starts(int(self.partner[i])))
 
     def order(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(face, number of the draw) of every unit of this epoch, in order; a pair is one unit."""
@@ -196,7 +204,7 @@ class TrainSampler(DistributedSampler[Address]):
         start = generator(self.seed, self.epoch, 2, int(self.faces.name[i]), *again).permutation(starts)[place]
         yield Address(i, self.faces.clip(start), epoch=self.epoch)
         if self.pairs:
-            yield Address(self.partner[int(self.faces.source[i])], self.faces.clip(start), epoch=self.epoch)
+            yield Address(int(self.partner[i]), self.faces.clip(start), epoch=self.epoch)
 
     def __iter__(self) -> Iterator[Address]:
         face, number = self.order()

@@ -113,6 +113,15 @@ class FaceIndex:
         frames: NDArray[np.int64] = rows["frame"].to_numpy().astype(np.int64)
         return frames[find_plausible(rows)] if only_believed else frames
 
+    def all_frames(self, only_believed: bool = False) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(N,) face and frame number of all rows, in the order of the faces."""
+        face = np.repeat(np.arange(len(self)), self.count)
+        rows = np.repeat(self.first - np.cumsum(self.count) + self.count, self.count) + np.arange(len(face))
+        if only_believed:
+            believed = find_plausible(self.table)[rows]
+            face, rows = face[believed], rows[believed]
+        return face, self.table["frame"].to_numpy()[rows].astype(np.int64)
+
     def face(self, i: int) -> FaceRecord:
         rows = self.table.slice(self.first[i], self.count[i])
         points = rows["landmarks"].combine_chunks().flatten().to_numpy().reshape(-1, POINTS, 2)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.loading.sampling import Address, Faces, TrainSampler
+from datamodules.loading.sampling import Address, Faces, TrainSampler, slots
 
 
 def faces(*sets: tuple[int, int, int]) -> Faces:
@@ -26,6 +26,7 @@ def faces(*sets: tuple[int, int, int]) -> Faces:
         name=every.astype(np.uint32),
         source=every,
         starts=lambda i: np.arange(size[i]),
+        all_starts=lambda: slots(size),
         set_index=home,
     )
 
