@@ -2,50 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import torch
 from torch import nn
 
-from lightning_modules.base import Method
 from lightning_modules.classifier import Classifier
-from lightning_modules.delocate.method import Delocate
-from lightning_modules.laa_net.method import LAANet
-from lightning_modules.lae.method import LAE
-from lightning_modules.localizer import Localizer
-from lightning_modules.mae.block_grid import Grid
-from lightning_modules.mae.masking import Blocks
-from lightning_modules.mae.method import Recover
-from lightning_modules.mae.network import MAE
-from lightning_modules.rffr.method import RFFR
-from lightning_modules.st_ddl.method import STDDL
 from lightning_modules.training.precision import CPUPrecision, InFloat32, is_slow_in_bfloat16
 from lightning_modules.trunks.last_layer import Float32Linear, compute_in_float32
 from lightning_modules.trunks.weights import create_trunk
 from tests.fixtures.noise import batch
-
-GRID = Grid(patches=8, block=2, border=0)
-
-
-def mae() -> MAE:
-    return MAE(64, 8, 48, 2, 3, 32, 1, 2)
-
-
-METHODS: dict[str, Callable[[], Method]] = {
-    "ResNet": lambda: Classifier("test_resnet"),
-    "EfficientNet": lambda: Classifier("test_efficientnet"),
-    "ViT": lambda: Classifier("test_vit"),
-    "ViT, pooled": lambda: Classifier("test_vit2"),
-    "convolution as head": lambda: Classifier("dla34"),
-    "localizer": lambda: Localizer(backbone="test_efficientnet"),
-    "LAA-Net": lambda: LAANet("test_efficientnet", padding_side=None, size=64),
-    "ST-DDL": lambda: STDDL("test_resnet", width=64),
-    "RFFR": lambda: RFFR("test_vit", generator=mae(), grid=GRID),
-    "Delocate": lambda: Delocate(mae(), encoder="test_resnet", widths=[64, 48, 32, 24], mapping_width=16),
-    "LAE": lambda: LAE(size=64, widths=[16, 32, 64], latent=32),
-    "Recover": lambda: Recover(mae(), masking=Blocks(GRID)),
-}
+from tests.fixtures.small_methods import METHODS
 
 
 @pytest.mark.parametrize("name", METHODS)
