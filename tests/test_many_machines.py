@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from tests.conftest import ROOT, preparing, small_fit
 from tests.fixtures.processes import run_ranks
@@ -90,3 +92,49 @@ def test_a_node_that_dies_while_a_cluster_prepares_changes_nothing(
     assert (out / "manifest.csv").read_text() == (prepared_swaps / "manifest.csv").read_text()
     for table in ("crops", "faces", "tracks"):
         assert (out / f"{table}.arrow").read_bytes() == (prepared_swaps / f"{table}.arrow").read_bytes()
+
+
+def test_a_node_that_dies_while_a_cluster_trains_a_sweep_changes_nothing(
+    cluster: object, prepared: Path, tmp_path: Path
+) -> None:
+    studio = {"data": str(ROOT / "configs/data/studio.yaml"), "overrides": {"prepared": str(prepared), "root": None}}
+    small = {"num_workers": 0, "clips_per_face": 2, "eval_clips": 2, "batch_size": 8}
+    content = {
+        "methods": {"plain": {"config": [str(ROOT / "configs/classifier.yaml")]}},
+        "train": {"studio": studio},
+        "test": {"studio": studio},
+        "seeds": [0, 1],
+        "overrides": {
+            "model": {"init_args": {"backbone": "test_efficientnet"}},
+            "data": small,
+            "trainer": {"max_epochs": 3, "accelerator": "cpu", "enable_progress_bar": False},
+        },
+        "min_validation_auroc": 0.0,  # nothing is, in three epochs
+    }
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(content))
+    command = [sys.executable, "-m", "suite", "benchmark", "--config", str(tmp_path / "sweep.yaml"), "--out"]
+    alone = subprocess.run([*command, str(tmp_path / "alone")], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert alone.returncode == 0, alone.stderr[-3000:]
+
+    second = cluster.add_node(num_cpus=1, object_store_memory=10**8)  # type: ignore[attr-defined]
+    out, address = tmp_path / "out", cluster.address  # type: ignore[attr-defined]
+    process = subprocess.Popen(
+        [*command, str(out), "--cluster", address], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 300
+    while len(list(out.glob("runs/*/*/*/checkpoints/last.ckpt"))) < 2 and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()[1][-3000:]
+        time.sleep(0.02)
+    assert not list(out.glob("runs/*/*/*/tests/*/predictions.parquet"))  # both are in training, one on each node
+    cluster.remove_node(second, allow_graceful=False)  # type: ignore[attr-defined]
+    _, said = process.communicate(timeout=600)
+    assert process.returncode == 0, said[-3000:]
+    expected, found = (
+        [drop_times(row) for row in json.loads((folder / "results.json").read_text())]
+        for folder in (tmp_path / "alone", out)
+    )
+    assert found == expected
+
+
+def drop_times(row: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in row.items() if not name.endswith("_seconds")}
