@@ -23,7 +23,7 @@ from datamodules.batch import Sample
 from datamodules.faces.align import Cropper
 from datamodules.faces.crop import NoCrop, Region, restore_region
 from datamodules.loading.sampling import Address, Faces
-from datamodules.loading.starts import begin_clips, count_spaced
+from datamodules.loading.starts import Numbers, begin_clips, count_spaced
 from datamodules.manifest import resolve_inside
 from datamodules.media.image import binarize, decode, resize
 from datamodules.media.mask_video import read_masks
@@ -82,9 +82,11 @@ class Clips(Dataset[Sample]):
         out: NDArray[np.bool_] = pc.not_equal(self.known.videos["fake_segments"], "").to_numpy()[self.known.owner]
         return out
 
-    def all_starts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def all_starts(self) -> tuple[Numbers, Numbers]:
         """(N,) face and frame of all starts, ascending."""
         face, frame = self.known.all_frames(only_believed=self.length > 1)
+        if self.length == 1 and not self.is_partial.any():
+            return face, frame
         kept = begin_clips(face, frame, self.length, self.every)
         for i in np.flatnonzero(self.is_partial).tolist():
             mine = slice(*np.searchsorted(face, [i, i + 1]))
@@ -114,7 +116,7 @@ class Clips(Dataset[Sample]):
         return Faces(
             label=known.videos["label"].to_numpy()[known.owner],
             size=self.sizes(evenly_spaced),
-            name=known.names,
+            number_of=known.number_of,
             source=source[known.owner],
             starts=self.starts if evenly_spaced is None else functools.partial(self.space_starts, count=evenly_spaced),
             all_starts=self.all_starts,

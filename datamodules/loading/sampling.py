@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import DistributedSampler
 
-from datamodules.loading.starts import combine, find_sorted
+from datamodules.loading.starts import Numbers, combine, find_sorted
 from datamodules.spacing import space_evenly
 
 
@@ -35,10 +35,10 @@ class Faces:
 
     label: NDArray[np.int8]  # (F,)
     size: NDArray[np.int64]  # (F,) clips that can be cut from each
-    name: NDArray[np.uint32]  # (F,) of the video it is in
+    number_of: Callable[[int], int]  # a number for the video that a face is in
     source: NDArray[np.int64]  # (F,) the same number for real and fake of one source clip
     starts: Callable[[int], NDArray[np.int64]]  # first frame of each clip of a face
-    all_starts: Callable[[], tuple[NDArray[np.int64], NDArray[np.int64]]]  # face and first frame of all clips there are
+    all_starts: Callable[[], tuple[Numbers, Numbers]]  # face and first frame of all clips there are
     length: int = 1  # frames of a clip
     every: int = 1  # step from one frame of a clip to the next
     set_index: NDArray[np.int64] | None = None  # (F,) number of the set of each, where there are several
@@ -168,10 +168,10 @@ class TrainSampler(DistributedSampler[Address]):
     def shared(self) -> NDArray[np.int64]:
         """(F,) clips that a fake and its source both have."""
         face, start = self.faces.all_starts()
-        partner = self.partner[face]
-        is_fake = partner >= 0
-        also = find_sorted(combine(partner[is_fake], start[is_fake]), combine(face, start))
-        return np.bincount(face[is_fake][also], minlength=len(self.faces))
+        is_fake = self.partner[face] >= 0
+        real = combine(face[~is_fake], start[~is_fake])
+        face, start = face[is_fake], start[is_fake]
+        return np.bincount(face[find_sorted(combine(self.partner[face], start), real)], minlength=len(self.faces))
 
     def find_shared(self, i: int) -> NDArray[np.int64]:
         return np.intersect1d(self.faces.starts(i), self.faces.starts(int(self.partner[i])))
@@ -201,7 +201,7 @@ class TrainSampler(DistributedSampler[Address]):
         # all draws of a face are one shuffle of its clips, then another: none comes twice before all have come
         times, place = divmod(number, len(starts))
         again = (times,) if times else ()
-        start = generator(self.seed, self.epoch, 2, int(self.faces.name[i]), *again).permutation(starts)[place]
+        start = generator(self.seed, self.epoch, 2, self.faces.number_of(i), *again).permutation(starts)[place]
         yield Address(i, self.faces.clip(start), epoch=self.epoch)
         if self.pairs:
             yield Address(int(self.partner[i]), self.faces.clip(start), epoch=self.epoch)

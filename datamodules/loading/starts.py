@@ -7,9 +7,13 @@ from numpy.typing import NDArray
 
 from datamodules.spacing import space_evenly
 
+Numbers = NDArray[np.int32] | NDArray[np.int64]  # the smaller ones where there are millions
 
-def begin_clips(face: NDArray[np.int64], frame: NDArray[np.int64], length: int, every: int) -> NDArray[np.bool_]:
+
+def begin_clips(face: Numbers, frame: Numbers, length: int, every: int) -> NDArray[np.bool_]:
     """(N,) whether a whole clip begins at each row; rows are sorted by face, then by frame."""
+    if length == 1:
+        return np.ones(len(face), bool)
     out = np.zeros(len(face), bool)
     for rest in range(every):  # among such frames of a face a clip is whole if its last one is as far as it should be
         rows = np.flatnonzero(frame % every == rest)
@@ -18,9 +22,9 @@ def begin_clips(face: NDArray[np.int64], frame: NDArray[np.int64], length: int, 
     return out
 
 
-def combine(face: NDArray[np.int64], frame: NDArray[np.int64]) -> NDArray[np.int64]:
+def combine(face: Numbers, frame: Numbers) -> NDArray[np.int64]:
     """One number for a face and a frame, in the same order."""
-    return face << 32 | frame
+    return face.astype(np.int64) << 32 | frame
 
 
 def find_sorted(values: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -30,9 +34,7 @@ def find_sorted(values: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[
     return among[np.searchsorted(among, values).clip(max=len(among) - 1)] == values
 
 
-def count_spaced(
-    face: NDArray[np.int64], start: NDArray[np.int64], lengths: NDArray[np.int64], count: int
-) -> NDArray[np.int64]:
+def count_spaced(face: Numbers, start: Numbers, lengths: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """(F,) how many of the starts of each face are at evenly spaced positions of its video, or as many as fit.
 
     Args:

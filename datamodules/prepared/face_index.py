@@ -98,10 +98,9 @@ class FaceIndex:
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "table"}  # a mapping is opened again
 
-    @functools.cached_property
-    def names(self) -> NDArray[np.uint32]:
-        """(F,) a number for the video of each."""
-        return np.array([crc32(key.encode()) for key in self.keys.to_pylist()], np.uint32)[self.owner]
+    def number_of(self, i: int) -> int:
+        """A number for the video that a face is in, whatever else is in the folder."""
+        return crc32(self.keys[self.owner[i]].as_py().encode())
 
     def owners(self) -> list[tuple[str, int]]:
         """Video and track of each face."""
@@ -113,14 +112,14 @@ class FaceIndex:
         frames: NDArray[np.int64] = rows["frame"].to_numpy().astype(np.int64)
         return frames[find_plausible(rows)] if only_believed else frames
 
-    def all_frames(self, only_believed: bool = False) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def all_frames(self, only_believed: bool = False) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """(N,) face and frame number of all rows, in the order of the faces."""
-        face = np.repeat(np.arange(len(self)), self.count)
+        face = np.repeat(np.arange(len(self), dtype=np.int32), self.count)
         rows = np.repeat(self.first - np.cumsum(self.count) + self.count, self.count) + np.arange(len(face))
         if only_believed:
             believed = find_plausible(self.table)[rows]
             face, rows = face[believed], rows[believed]
-        return face, self.table["frame"].to_numpy()[rows].astype(np.int64)
+        return face, self.table["frame"].to_numpy()[rows]
 
     def face(self, i: int) -> FaceRecord:
         rows = self.table.slice(self.first[i], self.count[i])

@@ -89,11 +89,10 @@ class WithSources(Dataset[Sample]):
         video = torch.from_numpy(known.owner[[address.face for address in addresses]])
         count = min(self.count, candidates.fewest)
         alike = find_nearest(points, video, candidates.points, candidates.video, count).numpy()
-        names = known.names
         out = []
         for address, places in zip(addresses, alike, strict=True):
-            name = int(names[address.face])
-            rank = generator(self.seed, address.epoch, 3, name, address.numbers[0]).integers(count)
+            number = known.number_of(address.face)
+            rank = generator(self.seed, address.epoch, 3, number, address.numbers[0]).integers(count)
             place = places[rank]
             out.append(Address(int(candidates.face[place]), (int(candidates.frame[place]),)))
         return out

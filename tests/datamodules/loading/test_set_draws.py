@@ -23,7 +23,7 @@ def faces(*sets: tuple[int, int, int]) -> Faces:
     return Faces(
         label=label.astype(np.int8),
         size=size,
-        name=every.astype(np.uint32),
+        number_of=int,
         source=every,
         starts=lambda i: np.arange(size[i]),
         all_starts=lambda: slots(size),
