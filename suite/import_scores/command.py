@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,9 +20,11 @@ from datamodules.runtime.atomic_files import write_atomically
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.folder_lock import hold_folder
 from lightning_modules.metrics.functional import Pooled
+from lightning_modules.metrics.pixel import BINNING
 from lightning_modules.own_validation import KEY as OWN_VALIDATION
 from lightning_modules.own_validation import NOT_NEEDED
 from suite.cli.parser import Parser
+from suite.import_scores.maps import TrueMasks
 from suite.import_scores.names import SHOWN, Names, match
 from suite.import_scores.scores import Scale, read_scores
 from suite.run_metrics import LEFT_OUT, read_run
@@ -56,8 +58,9 @@ def import_scores(
     """Make a run of a table of somebody else's scores, which 'report' and 'benchmark' compare with others.
 
     Args:
-        scores: CSV with the columns video (or path) and score, and track and frame where a video has several; or a
-            folder with predictions.parquet, as this and 'test' make it.
+        scores: CSV with the columns video (or path) and score, track and frame where a video has several, and perhaps
+            map: the path, from the CSV, of a PNG or NPY file of the probability of each pixel of the crop that
+            'prepare' cut of that track and frame. Or a folder with predictions.parquet, as this and 'test' make it.
         data: The data set that was scored, for instance configs/data/celeb_df_v2.yaml. Its test videos count.
         run: Folder to fill.
         scale: Of the scores of a CSV; those of forgeries are higher.
@@ -66,7 +69,7 @@ def import_scores(
     """
     rows = list_videos(data)
     wanted = [row for row in rows if row.split == "test"]
-    found = take_run(scores, rows) if scores.is_dir() else take_table(scores, rows, scale, score_pooling)
+    found = take_run(scores, rows) if scores.is_dir() else take_table(scores, data, rows, scale, score_pooling)
     if not found.lines:
         raise UserError(f"{scores}: scores none of the {len(wanted)} test videos of {data.root or data.prepared}")
     scored = {line["video"] for line in found.lines}
@@ -101,12 +104,20 @@ def list_videos(data: FaceData) -> list[Video]:
     return data.list_dataset()[0]
 
 
-def take_table(scores: Path, rows: Sequence[Video], scale: Scale, score_pooling: Pooled) -> Imported:
+def take_table(scores: Path, data: FaceData, rows: Sequence[Video], scale: Scale, score_pooling: Pooled) -> Imported:
     matched = match(read_scores(scores, scale), Names(rows), scores)
     tested = [(one, row) for one, row in matched if row.split == "test"]
     about = {"model": f"scores of {scores.name}", "score_pooling": score_pooling}
     about |= {"trained_on": json.dumps([]), OWN_VALIDATION: NOT_NEEDED}
-    lines = [tabulate(row, one.score, one.track, one.frame) for one, row in tested]
+    masks = TrueMasks(data) if any(one.map for one, _ in tested) else None
+    lines = []
+    for one, row in tested:
+        line = tabulate(row, one.score, one.track, one.frame)
+        if masks is not None and one.map:
+            line |= asdict(masks.count(one, row, f"{scores}, line {one.line}", scores.parent))
+        lines.append(line)
+    if masks is not None:
+        about |= {"pixel_bins": BINNING, "contract": json.dumps(data.seen_pixels())}
     return Imported(lines=lines, about=about, others=len(matched) - len(tested))
 
 

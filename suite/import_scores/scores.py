@@ -24,6 +24,7 @@ class ForeignScore:
     score: float
     track: int
     frame: int
+    map: str = ""  # path
 
 
 def read_scores(file: Path, scale: Scale) -> list[ForeignScore]:
@@ -34,6 +35,8 @@ def read_scores(file: Path, scale: Scale) -> list[ForeignScore]:
     name = next((one for one in NAMES if one in columns), None)
     if name is None or "score" not in columns:
         raise UserError(f"{file}: its columns are {', '.join(columns) or 'none'}; must have video (or path) and score")
+    if "map" in columns and "frame" not in columns:
+        raise UserError(f"{file}: has the column map without frame; must say which crop a map is of")
     out: dict[tuple[str, int, int], ForeignScore] = {}
     for number, row in enumerate(lines, 2):
         where = f"{file}, line {number}"
@@ -48,7 +51,8 @@ def read_scores(file: Path, scale: Scale) -> list[ForeignScore]:
             raise UserError(
                 f"{where}: score {row['score']} must be from 0, real, to 1; '--scale logit' takes any number"
             )
-        one = ForeignScore(line=number, name=row[name].strip(), score=score, track=track, frame=frame)
+        shown = (row.get("map") or "").strip()
+        one = ForeignScore(line=number, name=row[name].strip(), score=score, track=track, frame=frame, map=shown)
         if (before := out.setdefault((one.name, track, frame), one)) is not one:
             raise UserError(f"{where}: {one.name}, track {track}, frame {frame} stands in line {before.line} already")
     if not out:
