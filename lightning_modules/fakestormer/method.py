@@ -18,7 +18,7 @@ from lightning_modules.base import Method, Prediction
 from lightning_modules.fakestormer.network import RELEASED, StormHeads, StormNetwork, hide
 from lightning_modules.fakestormer.targets import StormTargets, encode
 from lightning_modules.metrics.functional import Pooled
-from lightning_modules.released import Protocol, check_data, check_network, read_released
+from lightning_modules.released import check_network, read_released
 from lightning_modules.trunks.input_size import fit
 from lightning_modules.trunks.weights import TrunkWeights
 from lightning_modules.weights import fill
@@ -78,7 +78,6 @@ class FakeSTormer(Method):
         self.network = StormNetwork(
             backbone, trunk_weights if weights is None else None, size, frames, drop_path, compat
         )
-        self.protocol: Protocol | None = None
         if weights is not None:
             released = read_released(weights)
             ours = {"backbone": backbone.partition(".")[0], "size": size, "frames": frames}
@@ -90,11 +89,6 @@ class FakeSTormer(Method):
         self.size, self.framing, self.hidden, self.freeze_epochs = size, framing, hidden, freeze_epochs
         self.weight = {"heat": heat, "label": label, "temporal": temporal}
         self.targets: StormTargets | None = None  # of the last batch of training
-
-    def setup(self, stage: str) -> None:
-        super().setup(stage)
-        if self.protocol is not None and stage != "fit":
-            check_data(self.protocol, self.framing, self.trainer.datamodule, "released weights")  # type: ignore[attr-defined]
 
     def on_fit_start(self) -> None:
         super().on_fit_start()
