@@ -22,6 +22,7 @@ from datamodules.faces.align import Cropper
 from datamodules.synthesis.base import warn_of_margin
 from datamodules.synthesis.framing import WHOLE, Framing
 from lightning_modules import fitted_values
+from lightning_modules.boundary import on_boundary
 from lightning_modules.familiarity import Familiarity
 from lightning_modules.finite import LossCheck, check_scores
 from lightning_modules.metrics.collections import pixel_metrics, score_metrics
@@ -34,6 +35,7 @@ from lightning_modules.training.precision import may_overflow
 from lightning_modules.training.schedules import step_plateaus
 from lightning_modules.training.stepwise import SCALE, WarmUpAndRestarts
 from lightning_modules.training.two_passes import PassesTwice
+from lightning_modules.trunks.last_layer import no_autocast
 
 
 @dataclass(kw_only=True)
@@ -205,6 +207,9 @@ class Method(RemembersValidation, PassesTwice, ABC):
 
     def map_target(self, batch: Batch) -> Tensor:
         """(B, T, 1, H, W) bool: what ``map_of`` says, of the true masks."""
+        if self.map_of == "boundary":
+            with no_autocast(batch.mask):  # the truth is the same in every precision
+                return on_boundary(batch.mask.flatten(0, 2), batch.boundary).view_as(batch.mask)
         return batch.mask > 0.5
 
     def evaluate(self, split: str, batch: Batch) -> Outcome:

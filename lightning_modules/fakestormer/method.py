@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -33,7 +34,9 @@ class StormPrediction(Prediction):
 
 
 class FakeSTormer(Method):
-    """Scores clips of as many frames as it was built for."""
+    """Scores clips of as many frames as it was built for; its map is where the edge of a blend changes over time."""
+
+    map_of = "boundary"
 
     def __init__(
         self,
@@ -133,7 +136,11 @@ class FakeSTormer(Method):
         framing = WHOLE if framed else self.framing
         images = fit(framing.show(frames.flatten(0, 1), (h, w)), self.size)
         heads = self.network(images.unflatten(0, (b, t)))
-        return StormPrediction(logit=heads.label, heads=heads if self.training else None)
+        if self.training:
+            return StormPrediction(logit=heads.label, heads=heads)
+        change = torch.cat([heads.heat[:, 1:2], heads.heat[:, 1:]], 1)  # the first frame has none before it
+        mask = framing.enlarge(change.float().flatten(0, 1)[:, None], (h, w))
+        return StormPrediction(logit=heads.label, mask_logit=mask.view(b, t, 1, h, w))
 
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         assert isinstance(prediction, StormPrediction)
