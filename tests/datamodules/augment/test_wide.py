@@ -21,8 +21,8 @@ KINDS = ("gamma", "motion", "local_contrast", "shuffle", "cutout", "glass")
 STILL: dict[str, Any] = NONE | dict.fromkeys(KINDS, 0.0)
 
 
-def change(batch: Batch, seed: int = 0, **given: Any) -> Tensor:
-    with seed_draws(seed):
+def change(batch: Batch, **given: Any) -> Tensor:
+    with seed_draws(0):
         return WideAugment(**STILL | given)(batch).frames
 
 

@@ -47,7 +47,7 @@ def write_sweep(prepared: Path, tested: list[Video], out: Path, methods: dict[st
         "video,half\n" + "".join(f"{row.key},{'one' if i % 2 else 'other'}\n" for i, row in enumerate(tested))
     )
     there = {"data": str(ROOT / "configs/data/studio.yaml"), "overrides": {"prepared": str(prepared), "root": None}}
-    content = {
+    content: dict[str, Any] = {
         "methods": methods,
         "train": {"studio": there},
         "test": {"people": there | {"attributes": str(attributes)}},

@@ -193,5 +193,5 @@ def test_a_file_beside_the_formats_is_one_more(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_format_that_is_not_there_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"format 'onxx': must be one of .*onnx.*, hub, did you mean 'onnx'\?"):
+    with pytest.raises(UserError, match=r"format 'onxx': must be one of .*onnx.*, hub, space, did you mean 'onnx'\?"):
         export(tmp_path / "none.ckpt", format="onxx")
