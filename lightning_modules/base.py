@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -21,16 +22,20 @@ from datamodules.faces.align import Cropper
 from datamodules.synthesis.base import warn_of_margin
 from datamodules.synthesis.framing import WHOLE, Framing
 from lightning_modules import fitted_values
+from lightning_modules.boundary import on_boundary
 from lightning_modules.familiarity import Familiarity
 from lightning_modules.finite import LossCheck, check_scores
 from lightning_modules.metrics.collections import pixel_metrics, score_metrics
 from lightning_modules.metrics.functional import Pooled
 from lightning_modules.metrics.pixel import histogram
 from lightning_modules.metrics.registry import MapBy, MapOf
+from lightning_modules.released import Protocol, check_data
 from lightning_modules.remembered_validation import RemembersValidation
 from lightning_modules.training.precision import may_overflow
 from lightning_modules.training.schedules import step_plateaus
+from lightning_modules.training.stepwise import SCALE, WarmUpAndRestarts
 from lightning_modules.training.two_passes import PassesTwice
+from lightning_modules.trunks.last_layer import no_autocast
 
 
 @dataclass(kw_only=True)
@@ -67,6 +72,7 @@ class Method(RemembersValidation, PassesTwice, ABC):
     map_by: MapBy = "head"  # what makes it
     exports_map = True  # whether other engines can make it, too
     first_stage_epochs: int | None = None  # after which masks are asked for, where the method says when
+    protocol: Protocol | None = None  # what the authors of its weights showed them, of released ones
     is_trained = False  # whether its arguments brought all its weights, so that no checkpoint is needed
     familiarity: Familiarity | None = None  # what its checkpoint knows of the faces that it was trained on
     video_threshold: Tensor
@@ -110,6 +116,8 @@ class Method(RemembersValidation, PassesTwice, ABC):
 
     def setup(self, stage: str) -> None:
         data = self.trainer.datamodule  # type: ignore[attr-defined]
+        if self.protocol is not None and stage != "fit":
+            check_data(self.protocol, self.framing, data, "released weights")
         if isinstance(data, FaceData) and data.synthesis is not None:
             data.synthesis.framing = self.framing
             if stage == "fit":
@@ -130,9 +138,14 @@ class Method(RemembersValidation, PassesTwice, ABC):
         return prediction
 
     @staticmethod
-    def label_loss(logit: Tensor, batch: Batch) -> Tensor:
-        """Cross-entropy of the rows that count; the others only bring their masks."""
-        losses = F.binary_cross_entropy_with_logits(logit.float(), batch.label.float(), reduction="none")
+    def label_loss(logit: Tensor, batch: Batch, target: Tensor | None = None) -> Tensor:
+        """Cross-entropy of the rows that count; the others only bring their masks.
+
+        Args:
+            target: Softer labels than those of the batch.
+        """
+        wanted = batch.label.float() if target is None else target
+        losses = F.binary_cross_entropy_with_logits(logit.float(), wanted, reduction="none")
         return (losses * batch.is_counted).sum() / batch.is_counted.sum()  # to select rows would wait for a GPU
 
     @abstractmethod
@@ -194,6 +207,9 @@ class Method(RemembersValidation, PassesTwice, ABC):
 
     def map_target(self, batch: Batch) -> Tensor:
         """(B, T, 1, H, W) bool: what ``map_of`` says, of the true masks."""
+        if self.map_of == "boundary":
+            with no_autocast(batch.mask):  # the truth is the same in every precision
+                return on_boundary(batch.mask.flatten(0, 2), batch.boundary).view_as(batch.mask)
         return batch.mask > 0.5
 
     def evaluate(self, split: str, batch: Batch) -> Outcome:
@@ -253,9 +269,16 @@ class Method(RemembersValidation, PassesTwice, ABC):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = self.optimizer(self.training_parameters())
+        for group in optimizer.param_groups:
+            group["lr"] *= group.get(SCALE, 1.0)
         if self.scheduler is None:
             return optimizer
         scheduler = self.scheduler(optimizer)
+        if isinstance(scheduler, WarmUpAndRestarts):
+            self.trainer.fit_loop.setup_data()  # which counts the batches
+            steps = self.trainer.num_training_batches / self.trainer.accumulate_grad_batches
+            scheduler.steps_per_epoch = max(1, math.ceil(steps))
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
         if isinstance(scheduler, ReduceLROnPlateau):
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": scheduler.monitor}}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}

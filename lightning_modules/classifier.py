@@ -15,11 +15,13 @@ from datamodules.synthesis.framing import WHOLE, Framing
 from lightning_modules.base import Method, Prediction
 from lightning_modules.feature_losses import alignment, uniformity
 from lightning_modules.metrics.registry import MapBy
-from lightning_modules.released import Protocol, check_data, check_network, read_released
+from lightning_modules.mixing import Mixing
+from lightning_modules.released import Protocol, check_network, read_released
 from lightning_modules.trunks.class_activation import activate, heads, is_transformer
 from lightning_modules.trunks.early_layers import find_early
 from lightning_modules.trunks.input_size import fit
 from lightning_modules.trunks.last_layer import UnitLinear, compute_in_float32
+from lightning_modules.trunks.layer_decay import group_by_layer
 from lightning_modules.trunks.low_rank import direction_losses, fold
 from lightning_modules.trunks.tuning import Tune, tune_only
 from lightning_modules.trunks.vit_options import Pooling, describe, vit_options
@@ -30,6 +32,7 @@ from lightning_modules.weights import fill
 @dataclass(kw_only=True)
 class FeaturePrediction(Prediction):
     features: Tensor | None = None  # (B T, D) what the head sees, in training with losses that look at it
+    target: Tensor | None = None  # (B,) labels of images that were mixed, in training
 
 
 class Classifier(Method):
@@ -57,6 +60,8 @@ class Classifier(Method):
         mean: list[float] | None = None,
         std: list[float] | None = None,
         framing: Framing = WHOLE,
+        layer_decay: float = 1.0,
+        mixing: Mixing | None = None,
         **kwargs: Any,
     ) -> None:
         """
@@ -80,9 +85,16 @@ class Classifier(Method):
             mean: Mean of each channel, subtracted from pixels in [0, 1]; that of timm's weights if unset.
             std: Standard deviation of each channel; that of timm's weights if unset.
             framing: Part of a prepared crop that is shown; a synthesis takes it, too.
+            layer_decay: Factor of the learning rate from one layer of a transformer to the one before it; below 1,
+                norms, biases, positions and the class token have no weight decay, either.
+            mixing: Mixes the images of a training batch, and their labels; none without it.
             **kwargs: See Method.
         """
         super().__init__(**kwargs)
+        if not 0 < layer_decay <= 1:
+            raise UserError(f"layer_decay {layer_decay:g}: must be above 0, and at most 1")
+        if mixing is not None and (alignment or uniformity):
+            raise UserError("mixing: mixed images are of no class; must be unset with alignment or uniformity")
         options = vit_options(backbone, img_size, pooling, num_heads)
         net = create_trunk("backbone", backbone, None if weights else trunk_weights, num_classes=1, **options)
         for head in heads(net):
@@ -92,7 +104,7 @@ class Classifier(Method):
                     raise UserError(f"unit_features: backbone {backbone!r} has no linear head")
                 head.__class__ = UnitLinear  # same weights under the same name
         self.net, self.framing, self.tune = net, framing, tune
-        self.img_size = img_size
+        self.img_size, self.layer_decay, self.mixing = img_size, layer_decay, mixing
         self.exports_map = not is_transformer(net)
         for name, given in (("mean", mean), ("std", std)):
             values = net.pretrained_cfg[name] if given is None else given
@@ -103,8 +115,16 @@ class Classifier(Method):
         self.direction_weight = {"orthogonality": orthogonality, "energy": energy}
         if any(self.direction_weight.values()) and tune != "directions":
             raise UserError(f"tune {tune}: must be directions with a weight of orthogonality or energy")
-        self.protocol = self.load_released(weights, unit_features) if weights is not None else None
+        if weights is not None:
+            self.protocol = self.load_released(weights, unit_features)
         tune_only(net, tune, rank, keeps_rest=any(self.direction_weight.values()))
+        if layer_decay < 1:
+            group_by_layer(net, layer_decay)  # which refuses what has no layers
+
+    def training_parameters(self) -> list[Any]:
+        if self.layer_decay == 1:
+            return super().training_parameters()
+        return group_by_layer(self.net, self.layer_decay)
 
     def load_released(self, path: Path, unit_features: bool) -> Protocol | None:
         released = read_released(path)
@@ -115,11 +135,6 @@ class Classifier(Method):
         self.is_trained = True
         return released.protocol
 
-    def setup(self, stage: str) -> None:
-        super().setup(stage)
-        if self.protocol is not None and stage != "fit":
-            check_data(self.protocol, self.framing, self.trainer.datamodule, "released weights")  # type: ignore[attr-defined]
-
     def fold(self) -> dict[str, Any]:
         """Makes one network of weights and of what was trained beside them; the arguments that are then others."""
         return {"tune": "none", "orthogonality": 0.0, "energy": 0.0} if fold(self.net) else {}
@@ -128,7 +143,12 @@ class Classifier(Method):
         return find_early(self.net)
 
     def predict(self, batch: Batch) -> Prediction:
-        return self(batch.frames, batch.framed)
+        if self.mixing is None or not self.training:
+            return self(batch.frames, batch.framed)
+        frames, target = self.mixing(batch.frames, batch.label, self.draws())
+        prediction: FeaturePrediction = self(frames, batch.framed)
+        prediction.target = target
+        return prediction
 
     def normalize(self, frames: Tensor, framing: Framing) -> Tensor:
         """(B, T, 3, H, W) to what the network is shown, (B*T, 3, H, W)."""
@@ -164,7 +184,8 @@ class Classifier(Method):
         return FeaturePrediction(logit=head(features).view(b, t).mean(1), features=features)
 
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
-        losses = {"label": self.label_loss(prediction.logit, batch)}
+        target = prediction.target if isinstance(prediction, FeaturePrediction) else None
+        losses = {"label": self.label_loss(prediction.logit, batch, target)}
         if isinstance(prediction, FeaturePrediction) and prediction.features is not None:
             label = batch.label.repeat_interleave(batch.frames.shape[1])
             found = {

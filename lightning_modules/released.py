@@ -73,6 +73,13 @@ class Protocol:
             raise UserError(f"clip {clip}: must be {self.clip} for {who}; give --data.clip {self.clip}")
 
 
+DEEPFAKEBENCH = Protocol(  # of detectors that were trained on its crops, which differ in size and frames
+    margin=1.3,
+    aligned=True,
+    size=256,
+    faces="one face, the first that is found",
+    detector="dlib HOG, 81 landmarks (DeepfakeBench)",
+)
 TEMPLATES: tuple[Alignment, ...] = ("five_points", "deepfakebench")
 
 

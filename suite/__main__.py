@@ -34,7 +34,7 @@ VERBS = {
     "annotate": ("suite.annotate.command", "let people draw the masks that a training asks for"),
     "convert": ("suite.convert", "turn an official checkpoint into weights of ours"),
     "benchmark": ("suite.benchmark.command", "train and test methods against data sets, and tabulate"),
-    "import-scores": ("suite.import_scores", "make a run of somebody else's table of scores"),
+    "import-scores": ("suite.import_scores.command", "make a run of somebody else's table of scores"),
     "report": ("suite.report.command", "one page about a run, or comparing several"),
 }
 

@@ -39,7 +39,11 @@ COLUMNS: dict[str, Callable[[pa.DataType], bool]] = {
 }
 LATER = {"frame_label": types.is_integer}  # which older tables lack
 MAPS = {"forged": types.is_list, "other": types.is_list}  # null from methods that do not localize
-STORED_JSON: dict[str, type] = {"contract": dict, "trained_on": list, "asked": dict, "fixed_by_set": dict}
+LEFT_OUT = "left_out"  # test videos without a score, where who scored them says which
+STORED_JSON: dict[str, type] = {
+    **{"contract": dict, "trained_on": list, "asked": dict, "fixed_by_set": dict},
+    LEFT_OUT: list,
+}
 OF_DATASET = ("video_auroc", "video_ap", "video_fpr_at_validation", "video_tpr_at_validation")
 
 

@@ -97,6 +97,8 @@ class SuiteCLI(LightningCLI):
         parser.add_argument("--wandb_group", type=str | None, default=None, help="Of the W&B run.")
         parser.add_argument("--wandb_tags", type=list[str], default=[], help="Of the W&B run; its name, too.")
         parser.add_argument("--wandb_config", type=dict[str, str | int | None], default={}, help="More of its columns.")
+        uploads = "Whether to log the best and the last checkpoint to W&B as artifacts."
+        parser.add_argument("--wandb_checkpoints", type=bool, default=False, help=uploads)
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
 
     def before_instantiate_classes(self) -> None:
@@ -171,11 +173,14 @@ class SuiteCLI(LightningCLI):
         loggers: list[Logger] = [
             History(run, name="", version="" if self.subcommand == "fit" else str(self.subcommand))
         ]
-        project = self._get(self.config_init, "wandb")
+        project, uploads = (self._get(self.config_init, name) for name in ("wandb", "wandb_checkpoints"))
+        if uploads and project is None:
+            raise UserError("wandb_checkpoints: there is nowhere to log them; give --wandb PROJECT, too")
         if project is not None:
             run.mkdir(parents=True, exist_ok=True)
             group, tags, config = (self._get(self.config_init, f"wandb_{name}") for name in ("group", "tags", "config"))
             about = {"group": group, "tags": tags, "config": config, "job_type": self.subcommand}
+            about["log_model"] = uploads and self.subcommand == "fit"
             loggers.append(WandbLogger(project=project, name=", ".join(tags) or run.name, save_dir=run, **about))
         return loggers + [
             logger for logger in (given if isinstance(given, list) else [given]) if isinstance(logger, Logger)

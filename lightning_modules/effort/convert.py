@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import timm
 from torch import Tensor
 
 from datamodules.runtime.errors import UserError
-from lightning_modules.released import Protocol, ReleasedWeights
+from lightning_modules.released import DEEPFAKEBENCH, ReleasedWeights
 from lightning_modules.trunks import clip_names
 from lightning_modules.weights import rename_state, strip_prefix
 
@@ -20,14 +21,7 @@ KEPT = re.compile(r".+\.(S_r|U_r|V_r)|.+\.embeddings\.position_ids")  # losses a
 RULES = clip_names.under("backbone.", clip_names.TRANSFORMERS) | {r"head\.(.+)": r"head.\1"}
 NETWORK = {"backbone": clip_names.QUICKGELU, "pooling": "token", "img_size": 224, "unit_features": False}
 NETWORK |= {"mean": clip_names.MEAN, "std": clip_names.STD}
-PROTOCOL = Protocol(
-    margin=1.3,
-    aligned=True,
-    size=224,
-    frames=8,
-    faces="one face, the first that is found",
-    detector="dlib HOG, 81 landmarks (DeepfakeBench)",
-)
+PROTOCOL = replace(DEEPFAKEBENCH, size=224, frames=8)
 
 
 def convert_released(state: Mapping[str, Tensor], file: Path) -> ReleasedWeights:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -18,7 +19,7 @@ from lightning_modules.base import Method, Prediction
 from lightning_modules.fakestormer.network import RELEASED, StormHeads, StormNetwork, hide
 from lightning_modules.fakestormer.targets import StormTargets, encode
 from lightning_modules.metrics.functional import Pooled
-from lightning_modules.released import Protocol, check_data, check_network, read_released
+from lightning_modules.released import check_network, read_released
 from lightning_modules.trunks.input_size import fit
 from lightning_modules.trunks.weights import TrunkWeights
 from lightning_modules.weights import fill
@@ -33,7 +34,9 @@ class StormPrediction(Prediction):
 
 
 class FakeSTormer(Method):
-    """Scores clips of as many frames as it was built for."""
+    """Scores clips of as many frames as it was built for; its map is where the edge of a blend changes over time."""
+
+    map_of = "boundary"
 
     def __init__(
         self,
@@ -78,7 +81,6 @@ class FakeSTormer(Method):
         self.network = StormNetwork(
             backbone, trunk_weights if weights is None else None, size, frames, drop_path, compat
         )
-        self.protocol: Protocol | None = None
         if weights is not None:
             released = read_released(weights)
             ours = {"backbone": backbone.partition(".")[0], "size": size, "frames": frames}
@@ -90,11 +92,6 @@ class FakeSTormer(Method):
         self.size, self.framing, self.hidden, self.freeze_epochs = size, framing, hidden, freeze_epochs
         self.weight = {"heat": heat, "label": label, "temporal": temporal}
         self.targets: StormTargets | None = None  # of the last batch of training
-
-    def setup(self, stage: str) -> None:
-        super().setup(stage)
-        if self.protocol is not None and stage != "fit":
-            check_data(self.protocol, self.framing, self.trainer.datamodule, "released weights")  # type: ignore[attr-defined]
 
     def on_fit_start(self) -> None:
         super().on_fit_start()
@@ -139,7 +136,11 @@ class FakeSTormer(Method):
         framing = WHOLE if framed else self.framing
         images = fit(framing.show(frames.flatten(0, 1), (h, w)), self.size)
         heads = self.network(images.unflatten(0, (b, t)))
-        return StormPrediction(logit=heads.label, heads=heads if self.training else None)
+        if self.training:
+            return StormPrediction(logit=heads.label, heads=heads)
+        change = torch.cat([heads.heat[:, 1:2], heads.heat[:, 1:]], 1)  # the first frame has none before it
+        mask = framing.enlarge(change.float().flatten(0, 1)[:, None], (h, w))
+        return StormPrediction(logit=heads.label, mask_logit=mask.view(b, t, 1, h, w))
 
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         assert isinstance(prediction, StormPrediction)

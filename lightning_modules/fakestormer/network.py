@@ -101,7 +101,9 @@ class TimeTransformer(nn.Module):
             compat: As released code: not the token that is learned but a patch, that of the clip alone.
         """
         if not compat:
-            return (self.temp_token[:, 0] + self.time_embed[:, -1]).expand(len(patches), -1)
+            return (self.temp_token[:, 0] + self.time_embed[:, -1]).expand(
+                patches.shape[0], -1
+            )  # len would be a constant
         if self.shares_batch:
             return patches[0, : len(patches), 0]
         return patches[:, 0, 0]

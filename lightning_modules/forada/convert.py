@@ -11,7 +11,7 @@ from torch import Tensor
 
 from datamodules.runtime.errors import UserError
 from lightning_modules.forada.network import DEPTH, ForensicsNetwork
-from lightning_modules.released import Protocol, ReleasedWeights
+from lightning_modules.released import DEEPFAKEBENCH, ReleasedWeights
 from lightning_modules.trunks import clip_names
 from lightning_modules.weights import rename_state, strip_prefix
 
@@ -39,14 +39,6 @@ RULES = {
     r"masked_xray_post_process\.process\.(.+)": r"boundary.\1",
 }
 NETWORK = {"clip": clip_names.QUICKGELU, "size": 256, "clip_size": 224}
-PROTOCOL = Protocol(
-    margin=1.3,
-    aligned=True,
-    size=256,
-    frames=32,
-    faces="one face, the first that is found",
-    detector="dlib HOG, 81 landmarks (DeepfakeBench)",
-)
 
 
 def drop_aliases(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -73,4 +65,4 @@ def convert_released(state: Mapping[str, Tensor], file: Path) -> ReleasedWeights
     ours = rename_state(given, RULES, ForensicsNetwork, "Forensics Adapter")
     for name, shape in (("clip.cls_token", (1, 1, -1)), ("clip.pos_embed", (1, *ours["clip.pos_embed"].shape[-2:]))):
         ours[name] = ours[name].reshape(shape)
-    return ReleasedWeights(state=clip_names.one_logit(ours, head="score.4"), network=NETWORK, protocol=PROTOCOL)
+    return ReleasedWeights(state=clip_names.one_logit(ours, head="score.4"), network=NETWORK, protocol=DEEPFAKEBENCH)

@@ -14,7 +14,7 @@ from datamodules.synthesis.framing import WHOLE, Framing
 from lightning_modules.base import Method, Prediction
 from lightning_modules.forada.network import ADAPTER, ForensicsHeads, ForensicsNetwork
 from lightning_modules.forada.targets import inner_contrast, outer_contrast, patch_labels, patch_shares, xray
-from lightning_modules.released import Protocol, check_data, check_network, read_released
+from lightning_modules.released import check_network, read_released
 from lightning_modules.trunks import clip_names
 from lightning_modules.trunks.input_size import fit
 from lightning_modules.trunks.weights import TrunkWeights
@@ -81,7 +81,6 @@ class ForensicsAdapter(Method):
             clip_size,
             queries,
         )
-        self.protocol: Protocol | None = None
         if weights is not None:
             released = read_released(weights)
             name = self.network.clip.pretrained_cfg["architecture"]
@@ -90,11 +89,6 @@ class ForensicsAdapter(Method):
             self.protocol, self.is_trained = released.protocol, True
         self.size, self.clip_size, self.compat, self.framing = size, clip_size, compat, framing
         self.weight = {"label": label_weight, "xray": xray_weight, "adapter": adapter_weight, "clip": clip_weight}
-
-    def setup(self, stage: str) -> None:
-        super().setup(stage)
-        if self.protocol is not None and stage != "fit":
-            check_data(self.protocol, self.framing, self.trainer.datamodule, "released weights")  # type: ignore[attr-defined]
 
     def early_layers(self) -> list[nn.Module]:
         return list(self.network.early_layers())

@@ -17,9 +17,8 @@ from lightning_modules.base import Method, Prediction
 from lightning_modules.laa_net.boundary_map import boundary_logit
 from lightning_modules.laa_net.losses import losses
 from lightning_modules.laa_net.network import NATIVE, PUBLISHED_MOMENTUM, RELEASED, LAAHeads, LAANetwork
-from lightning_modules.laa_net.targets import Targets, boundary_of, encode, on_boundary
+from lightning_modules.laa_net.targets import Targets, boundary_of, encode
 from lightning_modules.metrics.functional import Pooled
-from lightning_modules.trunks.last_layer import no_autocast
 from lightning_modules.trunks.weights import TrunkWeights
 from lightning_modules.weights import load
 
@@ -113,10 +112,6 @@ class LAANet(Method):
             logit = (logit + self.network(images.flip(-1)).label) / 2
         mask = framing.enlarge(boundary_logit(heads)[:, None], (h, w), corners=True)
         return LAAPrediction(logit=logit.view(b, t).mean(1), mask_logit=mask.view(b, t, 1, h, w))
-
-    def map_target(self, batch: Batch) -> Tensor:
-        with no_autocast(batch.mask):  # the truth is the same in every precision
-            return on_boundary(batch.mask.flatten(0, 2), batch.boundary).view_as(batch.mask)
 
     def on_fit_start(self) -> None:
         super().on_fit_start()

@@ -79,8 +79,6 @@ def select_shared(
     every = [one for seeds in runs.values() for one in seeds]
     common = sorted(set.intersection(*(set(one.score) for one in every)))
     if only_unseen:
-        if any(one.trained_on is None for one in every):
-            return None
         seen = set[str]().union(*(one.trained_on or () for one in every))
         common = [name for name in common if not every[0].label[name] or every[0].forgery[name] not in seen]
     label = np.array([every[0].label[name] for name in common], np.int64)
@@ -96,41 +94,46 @@ def select_shared(
 def compare(sweep: Sweep, rows: Sequence[ResultRow], out: Path, where: Path) -> list[Family]:
     """Each method against each, where all were tested: of forgeries that none had seen, and of all.
 
+    Of methods of which nobody knows what they were trained on, nothing is said of unseen forgeries.
+
     Args:
         rows: Of the results.
         out: Folder of the sweep.
         where: The folder that paths in configs are relative to.
     """
-    # nothing is claimed of first stages, nor of what looks at nothing
-    silent = sweep.prerequisites | {
-        name for name, one in sweep.methods.items() if not one.trained and not one.checkpoint
-    }
     tested = [
         row
         for row in select_totals(select_clean(rows))
-        if row.method not in silent and not row.own_validation.is_below(sweep.min_validation_auroc)
+        if row.method not in sweep.prerequisites and not row.own_validation.is_below(sweep.min_validation_auroc)
     ]
-    methods = sorted({row.method for row in tested})
-    sets: dict[str, dict[str, Shared]] = {UNSEEN: {}, ALL_TESTS: {}}
-    for train, test in product(sweep.train, sweep.test):
-        mine = [row for row in tested if row.test == test and row.train in (train, NOTHING)]
-        if len(methods) < 2 or {row.method for row in mine} != set(methods):
-            continue
-        condition = Condition(test=test)
-        runs: dict[str, list[TestScores]] = {name: [] for name in methods}
-        for row in mine:
-            runs[row.method].append(read_test_scores(row.job.test_folder(out, condition)))
-        settings = sweep.data(condition, sweep.methods[methods[0]].preparation, out)
-        source = clusters(where / settings["data"]["prepared"])
-        for name, of in sets.items():
-            one = select_shared(runs, source, name == UNSEEN)
+    # nothing is claimed of first stages, nor of what looks at nothing
+    methods = sorted({row.method for row in tested if not is_constant(row)})
+    runs: dict[tuple[str, str], dict[str, list[TestScores]]] = {}
+    for train, test in product(sweep.train, sweep.test) if len(methods) > 1 else ():
+        mine = [row for row in tested if row.test == test and row.train in (train, NOTHING) and row.method in methods]
+        if {row.method for row in mine} == set(methods):
+            of = runs[train, test] = {name: [] for name in methods}
+            for row in mine:
+                of[row.method].append(read_test_scores(row.job.test_folder(out, Condition(test=test))))
+    known = [name for name in methods if all(one.trained_on is not None for of in runs.values() for one in of[name])]
+    families = []
+    for about, names in ((UNSEEN, known), (ALL_TESTS, methods)):
+        found: dict[str, Shared] = {}
+        for (train, test), of in runs.items() if len(names) > 1 else ():
+            settings = sweep.data(Condition(test=test), sweep.methods[names[0]].preparation, out)
+            source = clusters(where / settings["data"]["prepared"])
+            one = select_shared({name: of[name] for name in names}, source, about == UNSEEN)
             if one is not None:
-                of[f"{test}, trained on {train}"] = one
-    return [
-        Family(about=name, tests=list(of), claims=claims(list(of.values()), rank_pairs(list(of.values()))))
-        for name, of in sets.items()
-        if of
-    ]
+                found[f"{test}, trained on {train}"] = one
+        if found:
+            sets = list(found.values())
+            families.append(Family(about=about, tests=list(found), claims=claims(sets, rank_pairs(sets))))
+    return families
+
+
+def is_constant(row: ResultRow) -> bool:
+    """Whether a test has scored all videos alike."""
+    return {row.values.get(f"video_auroc{end}") for end in ("", "_low", "_high")} == {0.5}
 
 
 def rank_pairs(sets: Sequence[Shared]) -> list[tuple[str, str]]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from datamodules.degradation.dataset import LOST, read_lost
 from datamodules.prepared.tables import read_skipped
-from suite.run_metrics import Run
+from suite.run_metrics import LEFT_OUT, Run
 
 
 def list_unscored(run: Run, prepared: Path) -> list[str] | None:
-    """Keys of the test videos that were not scored; 'prepare' says which it left out.
+    """Keys of the test videos that were not scored; imported scores say so, of others 'prepare' which it left out.
 
     Args:
         prepared: Folder of the test set.
     """
+    if LEFT_OUT in run.about:
+        return [str(key) for key in json.loads(run.about[LEFT_OUT])]
     releases = {
         (dataset, compression) for dataset, _, compression, _ in (key.split("/", 3) for key in list_scored(run))
     }

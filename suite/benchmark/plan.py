@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from lightning_modules.own_validation import LIMIT, check_limit
 from suite.benchmark.attributes import read_attributes
 from suite.benchmark.conditions import Condition, Degradations
 from suite.benchmark.overrides import Config, Overrides, merge
+from suite.cli.suggest import suggest
 
 # of a data set: what another one does not say must not be left over from it
 NOT_SAID = dict.fromkeys(("compression", "index", "methods", "prepared", "root", "sets", "split"))
 
+FOREIGN = "lightning_modules.foreign_detector.ForeignDetector"
 NOTHING = "-"  # the training set of what is taken as it is
 
 
@@ -27,6 +29,9 @@ class MethodSpec:
 
     Args:
         config: Files as 'fit' takes them, in their order.
+        detector: Instead of a config: package.module:factory of a detector outside the suite, tested as it is.
+        scores: Instead of a config: by test set a CSV file of somebody else's scores, as 'import-scores' takes it, or
+            the folder that it made. A test set without one has no row.
         overrides: What is changed of them, as a config has it.
         checkpoint: Tested as it is, once, without a training.
         trained: Without it, and without a checkpoint, what the configs make is tested once: converted weights, or masks
@@ -35,7 +40,9 @@ class MethodSpec:
         preparation: What is added to the folder of prepared faces of each data set: a method may want another margin.
     """
 
-    config: list[Path]
+    config: list[Path] = field(default_factory=list)
+    detector: str | None = None
+    scores: Mapping[str, Path] = field(default_factory=dict)
     overrides: Overrides = field(default_factory=Overrides)
     checkpoint: Path | None = None
     trained: bool = True
@@ -44,15 +51,35 @@ class MethodSpec:
 
     @property
     def is_trained_here(self) -> bool:
-        return self.trained and self.checkpoint is None
+        return self.trained and self.checkpoint is None and self.detector is None and not self.scores
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "config", [file.absolute() for file in self.config])
         if self.checkpoint is not None:
             object.__setattr__(self, "checkpoint", self.checkpoint.absolute())
+        object.__setattr__(self, "scores", {test: file.absolute() for test, file in self.scores.items()})
         for file in [*self.config, *([self.checkpoint] if self.checkpoint else [])]:
             if not file.is_file():
                 raise UserError(f"methods: {file}: no such file")
+        for file in self.scores.values():
+            if not file.exists():
+                raise UserError(f"methods: scores: {file}: neither a file nor a folder")
+
+    def check(self, tests: Collection[str]) -> None:
+        """Refuses what cannot be entered, without its name.
+
+        Args:
+            tests: Names of the test sets.
+        """
+        given = [name for name in ("config", "detector", "scores") if getattr(self, name)]
+        others = given + [name for name in ("checkpoint", "generator_from") if getattr(self, name)]
+        if self.scores and (self.overrides or self.preparation):
+            others += ["overrides" if self.overrides else "preparation"]
+        if len(given) != 1 or ("config" not in given and len(others) > 1):
+            raise UserError(f"{', '.join(others) or 'nothing'}: must be config alone, or detector, or scores")
+        for test in self.scores:
+            if test not in tests:
+                raise UserError(f"scores: {test!r} is none of the test sets{suggest(test, tests)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +147,12 @@ class Sweep:
                     raise UserError(f"{about} is not among them")
                 if first == name or self.methods[first].generator_from:
                     raise UserError(f"{about} must not wait for another")
+            try:
+                entrant.check(self.test)
+            except UserError as error:
+                raise UserError(f"methods, {name}: {error}") from None
+            if entrant.scores:
+                continue
             if self.degradations.kinds and entrant.preparation not in self.degradations.prepare:
                 known = ", ".join(map(repr, self.degradations.prepare)) or "none"
                 raise UserError(
@@ -147,8 +180,11 @@ class Sweep:
 
         return yaml.safe_dump(to_plain(self), sort_keys=False)
 
-    def conditions(self) -> list[Condition]:
-        return list(self.degradations.conditions(list(self.test)))
+    def conditions(self, method: str | None = None) -> list[Condition]:
+        """Those of all methods, or those that one is tested under."""
+        scores = self.methods[method].scores if method is not None else {}
+        every = self.degradations.conditions(list(self.test))
+        return [one for one in every if not scores or (one.kind is None and one.test in scores)]
 
     def data(self, condition: Condition, preparation: str, out: Path) -> Config:
         """Settings of a test set under a condition."""
@@ -178,7 +214,10 @@ class Sweep:
         """What a training changes of the method's configs."""
         entrant = self.methods[job.method]
         learnt = self.train[job.train].settings(entrant.preparation) if entrant.is_trained_here else {}
-        found = merge(learnt, self.overrides, entrant.overrides)
+        every = dict(self.overrides)
+        if entrant.detector is not None:  # has nothing of what is changed of the models of all methods
+            every["model"] = {"class_path": FOREIGN, "init_args": {"detector": entrant.detector}}
+        found = merge(learnt, every, entrant.overrides)
         if (generator := self.generator(job, out)) is not None:
             found = merge(found, {"model": {"init_args": {"generator_weights": str(generator)}}})
         return merge(found, {"seed_everything": job.seed, "run": str(job.run(out))}, self.wandb_settings(job, out))

@@ -126,21 +126,28 @@ def run_job(sweep: Sweep, job: SweepJob, out: Path, where: Path, lost: set[Condi
     rows: list[ResultRow] = []
     groups: list[GroupRow] = []
     failures: list[Failure] = []
-    for condition in sweep.conditions():
+    for condition in sweep.conditions(job.method):
         if condition in lost:
             continue
-        place = job.test_folder(out, condition)
-        data = sweep.data(condition, entrant.preparation, out)
-        tested = merge(fit.settings, data, {"run": str(place)}, sweep.wandb_settings(job, out, condition))
-        test = Command("test", place, entrant.config, tested, weights, place / "predictions.parquet")
+        place, data = job.test_folder(out, condition), sweep.data(condition, entrant.preparation, out)
+        product, changes = place / "predictions.parquet", {"run": str(place)}
+        if (scores := entrant.scores.get(condition.test)) is not None:
+            settings, table = merge(data, changes, {"scores": str(scores)}), scores / product.name
+            test = Command("import-scores", place, [], settings, [table if scores.is_dir() else scores], product)
+        else:
+            tested = merge(fit.settings, data, changes, sweep.wandb_settings(job, out, condition))
+            test = Command("test", place, entrant.config, tested, weights, product)
         try:
             test.go(where)
-            prepared = where / tested["data"]["prepared"]
-            found = measure_rows(job, condition, place, prepared, {"train": fit.seconds(), "test": test.seconds()})
+            prepared = where / data["data"]["prepared"]
+            seconds = None if entrant.scores else test.seconds()
+            found = measure_rows(job, condition, place, prepared, {"train": fit.seconds(), "test": seconds})
             share = found[0].values["coverage"]
             if condition.kind is None and share is not None and share < sweep.min_coverage:
-                reason = f"{share:.1%} of its videos have a face, less than min_coverage {sweep.min_coverage:.1%}"
-                raise UserError(f"{reason}; {prepared / 'skipped.csv'} has the others, {place} the metrics")
+                what = "score" if entrant.scores else "face"
+                reason = f"{share:.1%} of its videos have a {what}, less than min_coverage {sweep.min_coverage:.1%}"
+                others = "" if entrant.scores else f"{prepared / 'skipped.csv'} has the others, "
+                raise UserError(f"{reason}; {others}{place} has the metrics")
             rows += found
             attributes = sweep.test[condition.test].attributes
             if attributes is not None and condition.kind is None:
@@ -200,7 +207,7 @@ class Command:
         options = ["--ckpt_path", str(self.weights[0])] if self.verb == "test" and self.weights else []
         if self.folder / "checkpoints/last.ckpt" in saved:
             options = ["--ckpt_path", "last"]
-        elif self.verb in ("fit", "test"):  # killed before there was anything to go on from
+        elif self.verb in ("fit", "test", "import-scores"):  # killed before there was anything to go on from
             for file in [*saved, self.product]:
                 file.unlink(missing_ok=True)
         done.unlink(missing_ok=True)

@@ -21,6 +21,7 @@ from datamodules.runtime.atomic_files import fill_folder, write_text
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.folder_lock import hold_folder
 from lightning_modules.hub_folder import round_to_half, save
+from lightning_modules.metrics.bootstrap import Interval
 from lightning_modules.own_validation import LIMIT, check_limit
 from lightning_modules.trained_method import CONFIG, Trained, load
 from suite.cli.extras import require_extra
@@ -29,6 +30,8 @@ from suite.cli.suggest import suggest
 from suite.detect.thresholds import Performance, Rates
 from suite.export.deploy import Deployed, example, trace, write
 from suite.export.formats.base import Format, Run, find_formats
+from suite.export.front_matter import front_matter
+from suite.export.space import APP, write_app
 from suite.html.render import template
 from suite.run_metrics import Run as Test
 from suite.run_metrics import format_metrics, read_run, verdict, videos
@@ -40,7 +43,10 @@ POOLING = {
     "suspects": "the mean of those above a half over all its faces, of all where there is none",
 }
 INDEX = "model.json"  # of a network
-HUB = "hub"  # the format that is no network alone
+HUB, SPACE = "hub", "space"  # the formats that are no network alone
+
+
+OF_SPACE = {"sdk": "gradio", "app_file": APP}
 
 
 def measure_difference(trained: Trained, run: Run) -> float:
@@ -145,11 +151,11 @@ def render_card(
         rounded: What rounding to half precision has changed.
     """
     own = trained.method.own_validation
-    metrics: dict[str, str] = {}
+    metrics: dict[str, Interval] = {}
     about = None
     if test is not None:
         v = videos(test)
-        metrics = {} if own.is_below(min_validation_auroc) else format_metrics(verdict(test))
+        metrics = {} if own.is_below(min_validation_auroc) else verdict(test)
         forgeries = sorted(set(v.method[v.label == 1].tolist()))
         about = TestedVideos(reals=v.reals, fakes=v.fakes, forgeries=forgeries)
     return template("export/card.md").render(
@@ -159,7 +165,8 @@ def render_card(
         contract=trained.contract,
         pooling=POOLING[trained.method.score_pooling],
         contract_hash=digest(trained.contract),
-        metrics=metrics,
+        front_matter=front_matter(trained, test, metrics, licence, OF_SPACE if format == SPACE else {}),
+        metrics=format_metrics(metrics),
         own_validation=own.describe(min_validation_auroc),
         about=about,
         did=Performance.measure(trained, Rates()),
@@ -215,21 +222,21 @@ def export(
 
     Args:
         checkpoint: A run, one of its checkpoints, or an exported folder.
-        format: onnx or torch.export, a network with its normalization and calibration; or hub, a folder for the Hugging
-            Face hub, which 'detect', 'serve' and from_pretrained take.
+        format: onnx or torch.export, a network with its normalization and calibration; hub, a folder for the Hugging
+            Face hub, which 'detect', 'serve' and from_pretrained take; or space, a page around it for Gradio.
         out: Folder to fill; export/<format> in the run without it.
         tested_run: A tested run, whose metrics the card has; the run itself without it, where it was tested.
         licence: Of the weights, which that of their training data may bound.
-        half_precision: Round parameters to half precision, for a file of half the size; for format hub.
+        half_precision: Round parameters to half precision, for a file of half the size; for formats hub and space.
         min_validation_auroc: Video AUROC on its own validation below which the card says 'not trained', and no
             metric of a test.
     """
     formats = find_formats()
-    if format not in (names := [*formats, HUB]):
+    if format not in (names := [*formats, HUB, SPACE]):
         raise UserError(f"format {format!r}: must be one of {', '.join(names)}{suggest(format, names)}")
     if format in formats:
         require_extra(f"format {format}", formats[format].packages, "export")
-    if half_precision and format != HUB:
+    if half_precision and format in formats:
         raise UserError(f"half_precision: not with format {format}; give --format hub")
     check_limit(min_validation_auroc)
     trained = load(checkpoint)
@@ -237,13 +244,15 @@ def export(
     out = out or home / "export" / format
     test = test_of(trained, tested_run, home)
     engine = rounded = None
-    with hold_folder(out, "export"), fill_folder(out, CONFIG if format == HUB else INDEX) as part:
-        if format == HUB:
+    with hold_folder(out, "export"), fill_folder(out, INDEX if format in formats else CONFIG) as part:
+        if format not in formats:
             if half_precision:
                 whole, trained = trained, round_to_half(trained)
                 rounded = measure_difference(trained, torch_runner(whole))
             save(trained, part, half_precision)
             load(part)  # what was written can be read
+            if format == SPACE:
+                write_app(part)
         else:
             engine = export_network(trained, formats[format], part)
         card = render_card(trained, test, licence, format, engine, rounded, min_validation_auroc)

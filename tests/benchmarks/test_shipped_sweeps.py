@@ -61,3 +61,25 @@ def test_a_benchmark_that_is_shipped_can_be_played(
         data = made.data(condition, "", Path("out"))["data"]
         assert data["methods"] is None
         assert data["prepared"].startswith("data/" if condition.kind is None else "out/degraded/")
+
+
+def test_rows_of_the_foundation_benchmark_differ_in_what_is_tuned_and_how_alone() -> None:
+    methods = yaml.safe_load((ROOT / "benchmarks/foundation.yaml").read_text())["methods"]
+    whole = read_config(ROOT / "configs/classifier_clip.yaml")["model"]["init_args"]
+    tuned = {}
+    for name, method in methods.items():
+        assert method["config"] == ["configs/classifier_clip.yaml"]
+        changes = method.get("overrides", {"model": {"init_args": {}}})
+        assert changes.keys() == {"model"}
+        assert changes["model"]["init_args"].keys() <= {"tune", "optimizer"}
+        tuned[name] = changes["model"]["init_args"].get("tune", whole["tune"])
+    assert tuned == {"probe": "none", "norms": "norms", "LoRA": "lora", "Effort": "directions"}
+
+
+def test_all_published_methods_and_their_controls_are_in_the_cross_dataset_benchmark() -> None:
+    methods = yaml.safe_load((ROOT / "benchmarks/cross_dataset.yaml").read_text())["methods"]
+    used = {Path(file).stem for method in methods.values() for file in method["config"]}
+    every = {path.stem for path in (ROOT / "configs").glob("*.yaml")}
+    # what has weights of its own, no training at full size, or is trained in one of the others
+    others = {"classifier", "detector", "face_prior", "foreign_detector", "localizer", "laa_net_bi"}
+    assert every - used == others

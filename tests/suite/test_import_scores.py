@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from datamodules.datasets.ffpp import index
 from datamodules.manifest import Video
 from suite.__main__ import main
-from suite.import_scores import Names, split_name
+from suite.import_scores.names import Names, split_name
 from suite.run_metrics import read_run, verdict
 from tests.conftest import ROOT
 from tests.fixtures.rows import video

@@ -207,3 +207,20 @@ def test_each_loss_falls_when_a_few_clips_are_learnt(batch: Batch) -> None:
     history = learn(model, batch, 40, 2e-3)
     assert all(history[-1][name] < history[0][name] for name in history[0]), (history[0], history[-1])
     assert history[-1]["label"] < 0.2 * history[0]["label"]
+
+
+def test_its_map_lies_where_the_edge_of_a_learnt_blend_changes(batch: Batch) -> None:
+    model = tiny(hidden=0.0).train()
+    learn(model, batch, 40, 2e-3)
+    assert model.targets is not None
+    change = model.targets.heat[3:, 1:]  # of the forged clips
+    found = model.eval().outcome(batch)
+    assert found.prediction.mask_logit is not None
+    assert found.prediction.mask_logit.shape == (6, 4, 1, 64, 64)
+    cells = F.interpolate(found.prediction.mask_logit[:, :, 0], change.shape[-2:], mode="area")
+    assert torch.equal(found.prediction.mask_logit[:, 0], found.prediction.mask_logit[:, 1])  # none is before the first
+    moving = change > 1
+    assert cells[3:, 1:][moving].mean() > cells[3:, 1:][~moving].mean() + 0.5
+    assert found.forged is not None
+    assert found.forged[3:].sum() > 0  # pixels of boundaries
+    assert found.forged[:3].sum() == 0

@@ -11,8 +11,8 @@ from datamodules.batch import Batch
 from datamodules.face_data import FaceData
 from datamodules.synthesis.base import LEVELS
 from lightning_modules.base import Prediction
+from lightning_modules.boundary import on_boundary
 from lightning_modules.laa_net.method import LAANet
-from lightning_modules.laa_net.targets import on_boundary
 
 
 def test_the_boundary_of_a_hard_mask_is_a_band_about_its_edge_and_not_about_the_images() -> None:

@@ -64,6 +64,14 @@ def test_claims_are_of_the_mean_over_seeds_and_of_unseen_forgeries_apart(
     assert compare(sweep, few, tmp_path, tmp_path) == []  # nobody to compare with
 
 
+def test_nothing_is_claimed_of_what_scores_all_videos_alike(
+    sweep: Sweep, rows: list[ResultRow], tmp_path: Path
+) -> None:
+    half = dict.fromkeys(("video_auroc", "video_auroc_low", "video_auroc_high"), 0.5)
+    still = [replace(row, values={**row.values, **half}) if row.method == "plain" else row for row in rows]
+    assert compare(sweep, still, tmp_path, tmp_path) == []
+
+
 def test_groups_are_those_of_the_people_whom_the_videos_were_made_from(
     sweep: Sweep, rows: list[ResultRow], tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_com
 
 from suite.__main__ import main
 from tests.conftest import ROOT, small_fit, suite
+from tests.fixtures.processes import run_ranks
 
 
 @pytest.fixture
@@ -113,3 +114,24 @@ def test_the_search_is_a_command_that_trains_in_a_folder_of_its_own(prepared: Pa
     [made] = tmp_path.glob("runs/search/*/checkpoints/best.ckpt")
     assert made.parts[-3] == "x1y2"
     assert yaml.safe_load((made.parents[1] / "config.yaml").read_text())["run"] == str(made.parents[1])
+
+
+def test_checkpoints_are_artifacts_where_that_is_asked_for(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # an artifact of a run without an account waits in a folder of W&B's until it is sent
+    environment = {"WANDB_DATA_DIR": str(tmp_path / "data"), "WANDB_MODE": "offline"}
+    for name, asked in (("plain", []), ("kept", ["--wandb_checkpoints", "true"])):
+        options = ["--wandb", "forensics", *asked, "--trainer.max_epochs", "1"]
+        run = tmp_path / name
+        done = run_ranks(
+            *small_fit(prepared, run, *options), ranks=1, timeout=300, environment=os.environ | environment
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        [file] = run.glob("wandb/offline-run-*/*.wandb")
+        logged = file.read_bytes()
+        assert (b"best.ckpt" in logged) == bool(asked)
+        assert (b"last.ckpt" in logged) == bool(asked)
+    with pytest.raises(SystemExit):
+        main(small_fit(prepared, tmp_path / "none", "--wandb_checkpoints", "true"))
+    assert "wandb_checkpoints: there is nowhere to log them; give --wandb PROJECT, too" in capsys.readouterr().err

@@ -31,6 +31,7 @@ from suite.export.formats.base import find_formats
 from tests.fixtures.detecting import classifier
 from tests.fixtures.runs import write_run
 from tests.fixtures.tiny_delocate import tiny as delocate
+from tests.fixtures.tiny_fakestormer import tiny as fakestormer
 from tests.fixtures.tiny_laa_net import CUT
 from tests.fixtures.tiny_laa_net import tiny as laa_net
 from tests.fixtures.tiny_rffr import tiny as rffr
@@ -52,14 +53,16 @@ METHODS: dict[str, tuple[Callable[[], Method], int]] = {  # and how many things 
     "laa_net": (laa_net, 4),
     "rffr": (lambda: rffr(grid=Grid(patches=8, block=4, border=0)), 4),
     "delocate": (delocate, 4),
+    "fakestormer": (fakestormer, 4),
 }
+CLIP = {"fakestormer": 4}  # frames, where there are several
 
 
 @functools.lru_cache
 def make_traced(name: str) -> tuple[Trained, ExportedProgram]:
     """A network and its program, which all engines are written from: tracing takes longest."""
     torch.manual_seed(0)
-    trained = made(METHODS[name][0](), 64)
+    trained = made(METHODS[name][0](), 64, CLIP.get(name, 1))
     return trained, trace(trained)
 
 
@@ -190,5 +193,5 @@ def test_a_file_beside_the_formats_is_one_more(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_format_that_is_not_there_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"format 'onxx': must be one of .*onnx.*, hub, did you mean 'onnx'\?"):
+    with pytest.raises(UserError, match=r"format 'onxx': must be one of .*onnx.*, hub, space, did you mean 'onnx'\?"):
         export(tmp_path / "none.ckpt", format="onxx")

@@ -1,0 +1,149 @@
+"""The verb that makes a run of somebody else's scores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jsonargparse import auto_cli
+
+from callbacks.predictions import FORMAT, SCHEMA
+from datamodules import manifest
+from datamodules.face_data import FaceData
+from datamodules.manifest import Video
+from datamodules.runtime.atomic_files import write_atomically
+from datamodules.runtime.errors import UserError
+from datamodules.runtime.folder_lock import hold_folder
+from lightning_modules.metrics.functional import Pooled
+from lightning_modules.metrics.pixel import BINNING
+from lightning_modules.own_validation import KEY as OWN_VALIDATION
+from lightning_modules.own_validation import NOT_NEEDED
+from suite.cli.parser import Parser
+from suite.import_scores.maps import TrueMasks
+from suite.import_scores.names import SHOWN, Names, match
+from suite.import_scores.scores import Scale, read_scores
+from suite.run_metrics import LEFT_OUT, read_run
+
+Missing = Literal["refuse", "leave_out", "undecided"]
+UNDECIDED = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """
+    Args:
+        lines: Of the table of predictions, of test videos alone.
+        about: What stands beside it.
+        others: Scores of videos of other splits.
+    """
+
+    lines: list[dict[str, Any]]
+    about: dict[str, str]
+    others: int
+
+
+def import_scores(
+    scores: Path,
+    data: FaceData,
+    run: Path,
+    scale: Scale = "probability",
+    missing: Missing = "refuse",
+    score_pooling: Pooled = "score",
+) -> None:
+    """Make a run of a table of somebody else's scores, which 'report' and 'benchmark' compare with others.
+
+    Args:
+        scores: CSV with the columns video (or path) and score, track and frame where a video has several, and perhaps
+            map: the path, from the CSV, of a PNG or NPY file of the probability of each pixel of the crop that
+            'prepare' cut of that track and frame. Or a folder with predictions.parquet, as this and 'test' make it.
+        data: The data set that was scored, for instance configs/data/celeb_df_v2.yaml. Its test videos count.
+        run: Folder to fill.
+        scale: Of the scores of a CSV; those of forgeries are higher.
+        missing: What becomes of test videos without a score: they are refused, left out, or scored 0.5.
+        score_pooling: How scores of frames of a CSV are pooled into that of a video.
+    """
+    rows = list_videos(data)
+    wanted = [row for row in rows if row.split == "test"]
+    found = take_run(scores, rows) if scores.is_dir() else take_table(scores, data, rows, scale, score_pooling)
+    if not found.lines:
+        raise UserError(f"{scores}: scores none of the {len(wanted)} test videos of {data.root or data.prepared}")
+    scored = {line["video"] for line in found.lines}
+    lacking = [row for row in wanted if row.key not in scored]
+    known = json.loads(found.about.get(LEFT_OUT, "[]"))  # of a run whose maker had them left out
+    if missing == "refuse" and (unknown := [row for row in lacking if row.key not in known]):
+        first = ", ".join(row.path for row in unknown[:SHOWN])
+        rules = "'--missing leave_out' leaves them out, '--missing undecided' scores them 0.5"
+        raise UserError(f"{scores}: {len(unknown)} of {len(wanted)} test videos have no score ({first}); {rules}")
+    said, lines = f"{len(scored)} of {len(wanted)} test videos are scored", found.lines
+    if lacking:
+        said += f", the others {'count as 0.5' if missing == 'undecided' else 'are left out'}"
+    if missing == "undecided":
+        lines = lines + [tabulate(row, UNDECIDED, 0, 0) for row in lacking]
+    else:
+        found.about[LEFT_OUT] = json.dumps([row.key for row in lacking])
+    with hold_folder(run, "import-scores"):
+        path = run / "predictions.parquet"
+        if path.exists():
+            raise UserError(f"{path}: is there already; give another --run")
+        with write_atomically(path) as part:
+            about = found.about | {"scored": said}
+            pq.write_table(pa.Table.from_pylist(lines, SCHEMA.with_metadata(about)), part, **FORMAT)
+    print(f"{path}: {said}{f'; {found.others} scores of other splits are left out' if found.others else ''}")
+    print(f"next: python -m suite report {run}")
+
+
+def list_videos(data: FaceData) -> list[Video]:
+    """What lies in root; without it, what was prepared."""
+    if data.group.single_set.root is None:
+        return manifest.rows(data.group.single_set.released_rows)
+    return data.list_dataset()[0]
+
+
+def take_table(scores: Path, data: FaceData, rows: Sequence[Video], scale: Scale, score_pooling: Pooled) -> Imported:
+    matched = match(read_scores(scores, scale), Names(rows), scores)
+    tested = [(one, row) for one, row in matched if row.split == "test"]
+    about = {"model": f"scores of {scores.name}", "score_pooling": score_pooling}
+    about |= {"trained_on": json.dumps([]), OWN_VALIDATION: NOT_NEEDED}
+    masks = TrueMasks(data) if any(one.map for one, _ in tested) else None
+    lines = []
+    for one, row in tested:
+        line = tabulate(row, one.score, one.track, one.frame)
+        if masks is not None and one.map:
+            line |= asdict(masks.count(one, row, f"{scores}, line {one.line}", scores.parent))
+        lines.append(line)
+    if masks is not None:
+        about |= {"pixel_bins": BINNING, "contract": json.dumps(data.seen_pixels())}
+    return Imported(lines=lines, about=about, others=len(matched) - len(tested))
+
+
+def take_run(folder: Path, rows: Sequence[Video]) -> Imported:
+    """A table of predictions as it is, once its videos are known to be of this data set."""
+    run = read_run(folder)
+    by_key = {row.key: row for row in rows}
+    found = dict.fromkeys(run.table["video"].tolist())
+    unknown = [key for key in found if key not in by_key]
+    if unknown:
+        names = Names(rows)
+        first = "; ".join(f"{key!r}{names.suggest(key)}" for key in unknown[:SHOWN])
+        raise UserError(f"{folder}: {len(unknown)} of its {len(found)} videos are not in the data set ({first})")
+    lines = pq.read_table(run.path / "predictions.parquet").to_pylist()
+    tested = [{"frame_label": line["label"], **line} for line in lines if by_key[line["video"]].split == "test"]
+    return Imported(lines=tested, about=dict(run.about), others=len(lines) - len(tested))
+
+
+def tabulate(row: Video, score: float, track: int, frame: int) -> dict[str, Any]:
+    """As PredictionTable does; when a video is forged is left to who scored it."""
+    names = {"video": row.key, "dataset": row.dataset, "method": row.method, "compression": row.compression}
+    numbers = {"track": track, "frame": frame, "score": score, "label": row.label, "frame_label": row.label}
+    return {**names, "stem": row.stem, **numbers, "has_mask": False, "forged": None, "other": None}
+
+
+def main(argv: list[str]) -> None:
+    auto_cli(
+        import_scores, args=argv[1:], as_positional=False, parser_class=Parser, prog="python -m suite import-scores"
+    )
