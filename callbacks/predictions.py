@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from collections.abc import Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.utilities.rank_zero import rank_zero_info
 
+from datamodules import manifest
 from datamodules.batch import Batch, names_forgery
 from datamodules.degradation.dataset import read_degradation
 from datamodules.face_data import FaceData
+from datamodules.leaks.shared import UNKNOWN, SharedVideo
+from datamodules.loading.prepared_set import PreparedSet
 from datamodules.runtime.atomic_files import name_failures, write_atomically
+from datamodules.runtime.stored_files import read_json
 from lightning_modules.base import Method, Outcome
 from lightning_modules.metrics.pixel import BINNING
 from lightning_modules.own_validation import KEY as OWN_VALIDATION
@@ -23,12 +32,53 @@ SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("video", "dataset", "method", "compression", "stem")]
     + [("track", pa.int32()), ("frame", pa.int32()), ("score", pa.float32()), ("label", pa.int8())]  # of the video
     + [("frame_label", pa.int8()), ("has_mask", pa.bool_())]
+    # of the video, in sets of which some are forged in parts; null in others
+    + [("fps", pa.float64()), ("video_frames", pa.int32()), ("fake_segments", pa.string())]
     # histograms of the map over forged and other pixels, those of a clip's frames one after the other; null from
     # methods that do not localize
     + [("forged", pa.list_(pa.int32())), ("other", pa.list_(pa.int32()))]
 )
 FORMAT: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}  # read_run looks at them
+SHARED = "shared_with_training.csv"
+UNTIMED = dict.fromkeys(("fps", "video_frames", "fake_segments"))
 GROUP = 4096  # rows held before they are written: memory does not grow with the test set
+
+
+def read_give_aways(sets: Sequence[PreparedSet]) -> dict[str, Any]:
+    """What 'doctor' has found in each, where it was called: by the name of the set."""
+    files = ((one.title, one.prepared / "doctor.json") for one in sets)
+    found = {title: read_json(file, dict).get("give_aways") for title, file in files if file.is_file()}
+    return {title: content for title, content in found.items() if content}
+
+
+def list_timing(data: FaceData) -> dict[str, dict[str, Any]]:
+    """When the videos of a test are forged, of the sets of which some are forged in parts."""
+    out = {}
+    for one in data.group.select_having("test", only_real=False):
+        videos = one.videos("test", only_real=False)
+        if pc.any(pc.not_equal(videos["fake_segments"], "")).as_py():
+            rows = videos.select(["fps", "frames", "fake_segments"]).to_pylist()
+            for key, row in zip(manifest.keys(videos).to_pylist(), rows, strict=True):
+                row["video_frames"] = row.pop("frames")
+                out[key] = row
+    return out
+
+
+def tell_shared(data: FaceData, run: Path) -> dict[str, str]:
+    """Prints what the test shares with the training of the checkpoint, and writes down which videos do."""
+    found = data.shared_with_training
+    if found is None:
+        (run / SHARED).unlink(missing_ok=True)  # of another test
+        rank_zero_info(UNKNOWN)
+        return {}
+    sets, videos = found
+    for one in sets:
+        rank_zero_info(str(one))
+    with write_atomically(run / SHARED) as part, part.open("w", newline="") as f:
+        writer = csv.DictWriter(f, [one.name for one in fields(SharedVideo)])
+        writer.writeheader()
+        writer.writerows(map(asdict, videos))
+    return {"shared_with_training": json.dumps([one.to_json() for one in sets])}
 
 
 class PredictionTable(Callback):
@@ -38,6 +88,7 @@ class PredictionTable(Callback):
         self.rows: list[dict[str, Any]] = []
         self.writer: pq.ParquetWriter | None = None
         self.path = Path()  # that it writes
+        self.timing: dict[str, dict[str, Any]] = {}  # by the key of a video
 
     def part(self, trainer: Trainer, rank: int) -> Path:
         return Path(trainer.default_root_dir) / f".predictions.{rank}.parquet.part"
@@ -54,6 +105,10 @@ class PredictionTable(Callback):
             asked = data.asked.to_json() if data.asked is not None else {}
             about["asked"] = json.dumps({name: value for name, value in asked.items() if name != "faces"})
             about["fixed_by_set"] = json.dumps(data.fixed_by_set)
+            self.timing = list_timing(data)
+            about["give_aways"] = json.dumps(read_give_aways(data.group.sets))
+            if trainer.is_global_zero:
+                about |= tell_shared(data, Path(trainer.default_root_dir))
             about["audio_fakes"] = "; ".join(rule for one in data.group.sets if (rule := one.audio_rule))
             for folder in (folder for one in data.group.sets for folder in (one.root, one.prepared.parent)):
                 if folder is not None and (degradation := read_degradation(folder)) is not None:
@@ -84,7 +139,7 @@ class PredictionTable(Callback):
                 row = {"video": video, "dataset": dataset, "method": method, "compression": compression, "stem": stem}
                 row |= {"track": track, "frame": frame, "score": score, "has_mask": has_mask}
                 row |= {"label": label | names_forgery(video), "frame_label": label}
-                self.rows.append(row | {"forged": inside, "other": outside})
+                self.rows.append(row | self.timing.get(video, UNTIMED) | {"forged": inside, "other": outside})
         if len(self.rows) >= GROUP:
             self.flush()
 

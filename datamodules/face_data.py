@@ -10,13 +10,10 @@ from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
-from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from datamodules import manifest
-from datamodules.annotation.annotated_faces import AnnotatedFaces, AskedMasks, find_samples
+from datamodules.annotation.annotated_faces import AnnotatedFaces, find_samples
 from datamodules.annotation.oracle import MaskOracle
 from datamodules.annotation.request import Choice, RequestedFace
 from datamodules.augment.augment import Augment
@@ -34,7 +31,7 @@ from datamodules.manifest import Video
 from datamodules.media.video import Auto, Decoder
 from datamodules.prepared import contract as contracts
 from datamodules.prepared.contract import Contract
-from datamodules.prepared.trained_on import SeenSet, count_seen, read_seen, write_seen
+from datamodules.remembered_training import RemembersTraining
 from datamodules.runtime.errors import UserError
 from datamodules.synthesis.base import Synthesis, seed_draws
 from datamodules.synthesis.nearest_faces import WithSources
@@ -42,7 +39,7 @@ from datamodules.synthesis.true_fakes import MixedSampler, mix, names_of
 
 
 @final  # its arguments are options of their own, without a class path
-class FaceData(LightningDataModule):
+class FaceData(RemembersTraining):
     """A data set: what its owners ship, what was prepared of it, and what happens to a batch on the device."""
 
     def __init__(
@@ -145,15 +142,6 @@ class FaceData(LightningDataModule):
 
     def videos(self, split: str) -> pa.Table:
         return self.group.videos(split, self.sees_only_real(split))
-
-    trained_on: list[str] | None = None  # of the checkpoint that was loaded, so that a report can tell seen from unseen
-    seen: list[SeenSet] | None = None  # of the same checkpoint
-    asked: AskedMasks | None = None  # of the same checkpoint
-    fixed_by_set: dict[str, dict[str, float]] = {}  # noqa: RUF012  by validation, on each of several sets alone
-
-    def training_methods(self) -> list[str]:
-        videos = self.videos("train")
-        return sorted(pc.unique(manifest.join_columns(videos["dataset"], videos["method"])).to_pylist())
 
     def clips(self, split: str) -> Clips:
         clips = self.clips_with_masks(split)
@@ -281,18 +269,3 @@ class FaceData(LightningDataModule):
         """What decides the pixels that a network gets: how they are stored, and how many, does not."""
         pixels = pixels_of(self.contract) | {"size": self.image_size, "clip": self.clip, "every": self.every}
         return pixels | ({"decoder": self.decoder.family} if self.frame_source == "videos" else {})
-
-    def state_dict(self) -> dict[str, Any]:
-        stored = int(self.contract["size"]) if self.frame_source == "crops" else None  # size of crops before image_size
-        seen = self.seen or count_seen(self.videos("train"), self.synthesis.makers if self.synthesis else ())
-        asked = {} if self.annotated_faces is None else {"asked": self.annotated_faces.state().to_json()}
-        about = {"trained_on": self.trained_on or self.training_methods(), "fixed_by_set": self.fixed_by_set}
-        return {"contract": self.seen_pixels(), "stored": stored, "seen": write_seen(seen), **about, **asked}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        contracts.compare(self.seen_pixels(), state_dict["contract"], "the data of the checkpoint", contracts.READ_BY)
-        self.trained_on, self.seen = state_dict["trained_on"], read_seen(state_dict.get("seen"))
-        self.asked = AskedMasks.from_json(state_dict["asked"]) if state_dict.get("asked") else None
-        self.fixed_by_set = state_dict.get("fixed_by_set", {})
-        if self.annotated_faces and self.asked:
-            self.annotated_faces.remember(self.asked)

@@ -33,6 +33,7 @@ Kind = Literal[
     "no mask",
     "several faces",
     "sound",  # forged in its sound alone
+    "give-away",  # something that is no face tells real from fake
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 WRONG = KINDS[: KINDS.index("missing")]

@@ -38,10 +38,25 @@ def find_forged(segments: str, fps: float, numbers: Sequence[int] | NDArray[np.i
     """
     frames = np.asarray(numbers, np.int64)
     forged = np.full(len(frames), not segments)
-    for segment in segments.split():
-        first, end = (place_of(text, fps, path) for text in segment.split("-"))
-        forged |= (frames >= first) & (frames < end)
+    for segment in list_frames(segments, fps, path):
+        forged |= (frames >= segment.start) & (frames < segment.stop)
     return forged
+
+
+def list_frames(segments: str, fps: float, path: str) -> list[range]:
+    """The frames of each segment; the last one may end behind the video."""
+    places = [[place_of(text, fps, path) for text in segment.split("-")] for segment in segments.split()]
+    return [range(first, end) for first, end in places]
+
+
+def list_seconds(segments: str, fps: float) -> list[tuple[float, float]]:
+    """Start and end of each segment, as they are given or, of frames, by the rate."""
+    pairs = [[seconds_of(text, fps) for text in segment.split("-")] for segment in segments.split()]
+    return [(start, end) for start, end in pairs]
+
+
+def seconds_of(text: str, fps: float) -> float:
+    return int(text[:-1]) / fps if text.endswith("f") else float(text)
 
 
 def place_of(text: str, fps: float, path: str) -> int:

@@ -27,6 +27,7 @@ from datamodules.runtime.errors import UserError
 from datamodules.spacing import space_evenly
 from suite.cli.parser import Parser, expand_flag
 from suite.cli.progress import bar
+from suite.give_aways import look_into
 
 SHOWN = 3  # findings of a kind in the table; the file has all
 
@@ -37,6 +38,7 @@ def doctor(
     prepared: bool = False,
     videos: int | None = None,
     frames: int = 32,
+    give_aways: int = 200,
     max_unusable: float = 0.01,
     workers: int = os.cpu_count() or 1,
     out: Path | None = None,
@@ -49,6 +51,8 @@ def doctor(
         prepared: Also read every file of the prepared folder, and compare its checksum with that of what was written.
         videos: Decode only this many of each split and method, evenly spaced.
         frames: A video with fewer is short.
+        give_aways: Files of each split that are looked into for what tells real from fake without a face: their heads
+            and three frames; 0 is without.
         max_unusable: Share of videos that may be missing or unusable.
         workers: Processes that decode and read.
         out: File to write; doctor.json in the prepared folder without it.
@@ -70,10 +74,13 @@ def doctor(
                 show(done, len(todo))
     if prepared:
         findings += check_prepared(data.prepared, workers)
+    sample = look_into(rows, data.root, give_aways, workers)
+    findings += sample.findings()
     findings = list(dict.fromkeys(findings))  # what 'prepare' has left out, decoding finds, too
     reasons = explain_wrong(findings, rows, max_unusable)
     findings.sort(key=lambda one: (KINDS.index(one.kind), one.path))
     show_tables(rows, findings, data)
+    sample.show(console())
     path = out or data.prepared / "doctor.json"
     content = {
         "root": str(data.root),
@@ -82,6 +89,7 @@ def doctor(
         "videos": [{"split": s, "method": m, "videos": n} for (s, m), n in sorted(count_methods(rows).items())],
         "wrong": reasons,
         "findings": [asdict(one) for one in findings],
+        "give_aways": sample.to_json(),
     }
     write_text(path, json.dumps(content, indent=1) + "\n")
     print(f"{path}: all {len(findings)} findings")
@@ -116,13 +124,16 @@ def pick_examples(rows: Sequence[Video], count: int | None) -> list[Video]:
     return [group[i] for group in groups.values() for i in space_evenly(len(group), count)]
 
 
+def console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 160)
+
+
 def show_tables(rows: Sequence[Video], findings: Sequence[Finding], data: FaceData) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 160)
     count = count_methods(rows)
     table = Table("", *SPLITS, title=escape(f"{data.root}: {len(rows)} videos"), title_justify="left")
     for method in sorted({row.method for row in rows}, key=lambda name: (name != "real", name)):
         table.add_row(escape(method), *(str(count[split, method]) for split in SPLITS))
-    console.print(table)
+    console().print(table)
     if not findings:
         return
     table = Table("finding", "times")
@@ -138,7 +149,7 @@ def show_tables(rows: Sequence[Video], findings: Sequence[Finding], data: FaceDa
             table.add_row(*first, escape(one.path), escape(one.text))
         if len(mine) > SHOWN:
             table.add_row("", "", "...", f"and {len(mine) - SHOWN} more")
-    console.print(table)
+    console().print(table)
 
 
 def main(argv: list[str]) -> None:

@@ -12,7 +12,7 @@ from datamodules.faces.align import Alignment
 from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.issues import LACKING, WRONG
 from datamodules.media.damage import read_damage
-from datamodules.media.image import Format
+from datamodules.media.image import HALF, Format
 from datamodules.prepared.prepare import prepare_all
 from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.tables import read_skipped
@@ -32,6 +32,7 @@ def prepare(
     tracks: int = 1,
     format: Format = "png",
     store: Literal["files", "shards"] = "files",
+    mask_threshold: int = HALF,
     workers: int = os.cpu_count() or 1,
     cluster: str | None = None,
     max_skipped: float = 0.01,
@@ -51,11 +52,15 @@ def prepare(
         tracks: Faces per video that are cropped; where there is a mask, it says which come first.
         format: png and webp keep every bit; jpg is quality 95 without chroma subsampling.
         store: Image files, or tar shards with their offsets in crops.arrow.
+        mask_threshold: Grey level, 1 to 255, from which a pixel of a mask is forged. Half cuts the greys that coding
+            leaves at an edge; ForgeryNet's masks are soft, and readers differ in what they take of them.
         workers: Processes on this machine.
         cluster: Address of a Ray cluster that sees the same folders, such as auto or ray://host:10001; local starts one
             here.
         max_skipped: Share of unusable videos above which the call fails, once all others are done.
     """
+    if not 0 < mask_threshold < 256:
+        raise UserError(f"--mask_threshold {mask_threshold}: must be a grey level from 1 to 255")
     rows, findings = data.list_dataset()
     assert data.root is not None
     root, out = data.root, data.prepared
@@ -73,6 +78,7 @@ def prepare(
         tracks=tracks,
         format=format,
         store=store,
+        mask_threshold=mask_threshold,
     )
     with hold_folder(out, "prepare"), bar("preparing") as show:
         for done, total in prepare_all(rows, root, out, recipe, workers, cluster):

@@ -38,11 +38,12 @@ COLUMNS: dict[str, Callable[[pa.DataType], bool]] = {
     "has_mask": types.is_boolean,
 }
 LATER = {"frame_label": types.is_integer}  # which older tables lack
+TIMING = {"fps": types.is_floating, "video_frames": types.is_integer, "fake_segments": is_text}  # likewise, or null
 MAPS = {"forged": types.is_list, "other": types.is_list}  # null from methods that do not localize
 LEFT_OUT = "left_out"  # test videos without a score, where who scored them says which
 STORED_JSON: dict[str, type] = {
-    **{"contract": dict, "trained_on": list, "asked": dict, "fixed_by_set": dict},
-    LEFT_OUT: list,
+    **{"contract": dict, "trained_on": list, "asked": dict, "fixed_by_set": dict, "give_aways": dict},
+    **{"shared_with_training": list, LEFT_OUT: list},
 }
 OF_DATASET = ("video_auroc", "video_ap", "video_fpr_at_validation", "video_tpr_at_validation")
 
@@ -111,11 +112,12 @@ def read_run(path: Path) -> Run:
 
 
 def check_columns(table: pa.Table, path: Path) -> None:
-    for name, is_kind in {**COLUMNS, **LATER, **MAPS}.items():
+    for name, is_kind in {**COLUMNS, **LATER, **TIMING, **MAPS}.items():
         at = table.schema.get_field_index(name)
-        if at < 0 and name in LATER:
+        if at < 0 and name in {**LATER, **TIMING}:
             continue
-        if at < 0 or not is_kind(table.schema.field(at).type) or (name not in MAPS and table[name].null_count):
+        may_be_null = name in {**MAPS, **TIMING}
+        if at < 0 or not is_kind(table.schema.field(at).type) or (not may_be_null and table[name].null_count):
             found = (
                 "missing" if at < 0 else f"of type {table.schema.field(at).type}, with {table[name].null_count} nulls"
             )

@@ -11,53 +11,23 @@ import cv2
 import dlib
 import numpy as np
 from jsonargparse import auto_cli
-from sklearn.metrics import roc_auc_score
+from rich.console import Console
 
 from benchmarks.record import record
 from datamodules.datasets.ffpp import index
 from datamodules.manifest import Video
-from datamodules.media.video import Decord, probe
+from datamodules.media.video import Decord
 from datamodules.studio.build import Plan, Size, build
-
-LIMIT = 0.6  # AUROC beyond which a trait gives the class away
-EVERY = 6  # frames between those whose pixels are measured
+from suite.give_aways import look_into
 
 
-def traits(path: Path) -> dict[str, float]:
-    """What can be known of a video without looking for a forgery."""
-    found = probe(path)
-    frames = np.stack([frame.numpy() for i, _, frame in Decord().stream(path) if i % EVERY == 0])
-    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
-    pixels = frames.reshape(-1, 3) / 255
-    return {
-        "file size": path.stat().st_size,
-        "bit rate": path.stat().st_size / found.times[-1],
-        "frames": len(found),
-        "frame rate": found.fps,
-        "pixels": frames.shape[1] * frames.shape[2],
-        "sharpness": float(np.mean([cv2.Laplacian(image, cv2.CV_64F).var() for image in grey])),
-        "brightness": float(pixels.mean()),
-        "contrast": float(pixels.std()),
-        "saturation": float((pixels.max(1) - pixels.min(1)).mean()),
-        "red over blue": float(pixels[:, 0].mean() - pixels[:, 2].mean()),
-        "change": float(np.abs(np.diff(frames.astype(np.float32), axis=0)).mean()),
-    }
-
-
-def give_aways(root: Path, rows: list[Video]) -> dict[str, dict[str, float]]:
-    """AUROC of each trait alone, the larger of both directions, per compression and forgery; 0.5 is chance."""
+def give_aways(rows: list[Video], root: Path, workers: int) -> dict[str, list[dict[str, Any]]]:
+    """Of every file of each compression, as 'doctor' looks into some of a data set."""
     out = {}
     for compression in ("c23", "c40"):
-        of: dict[str, list[dict[str, float]]] = {}
-        for row in rows:
-            if row.compression == compression:
-                of.setdefault(row.method, []).append(traits(root / row.path))
-        real = of.pop("real")
-        of["all"] = [one for many in of.values() for one in many]
-        for method, fake in sorted(of.items()):
-            label = [0] * len(real) + [1] * len(fake)
-            scores = {name: roc_auc_score(label, [one[name] for one in real + fake]) for name in real[0]}
-            out[f"{method} {compression}"] = {name: round(float(max(a, 1 - a)), 3) for name, a in scores.items()}
+        report = look_into([row for row in rows if row.compression == compression], root, len(rows), workers)
+        report.show(Console(width=160))
+        out[compression] = [row.to_json() for row in report.rows]
     return out
 
 
@@ -73,14 +43,6 @@ def found_in(root: Path, rows: list[Video], every: int) -> dict[str, Any]:
     rates = {name: round(float(np.mean(hits)), 4) for name, hits in sorted(seen.items())}
     frames = sum(map(len, seen.values()))
     return {"frames": frames, "found": sum(map(sum, seen.values())) / frames, "by_method": rates}
-
-
-def show(table: dict[str, dict[str, float]]) -> None:
-    names = list(next(iter(table.values())))
-    print(f"{'':22}" + "".join(f"{name:>14}" for name in names))
-    for row, values in table.items():
-        cells = (f"{values[name]:.3f}{'!' if values[name] > LIMIT else ' '}" for name in names)
-        print(f"{row:22}" + "".join(f"{cell:>14}" for cell in cells))
 
 
 def studio(
@@ -111,10 +73,9 @@ def studio(
             "videos": len(rows),
             "megabytes": round(sum(p.stat().st_size for p in root.rglob("*") if p.is_file()) / 1e6),
             "hog": found_in(root, rows, every),
-            "give_aways": give_aways(root, rows),
+            "give_aways": give_aways(rows, root, workers),
         }
         print(f"{name}: {seconds:.1f} s, one face in {result[name]['hog']['found']:.2%} of frames")
-        show(result[name]["give_aways"])
     print(record("studio", result))
 
 

@@ -25,7 +25,7 @@ from datamodules.faces.crop import NoCrop, Region, restore_region
 from datamodules.loading.sampling import Address, Faces
 from datamodules.loading.starts import Numbers, begin_clips, count_spaced
 from datamodules.manifest import resolve_inside
-from datamodules.media.image import binarize, decode, resize
+from datamodules.media.image import HALF, binarize, decode, resize
 from datamodules.media.mask_video import read_masks
 from datamodules.media.probe import Index, probe
 from datamodules.media.video import Decoder
@@ -49,6 +49,7 @@ class Clips(Dataset[Sample]):
             folder: Holds the files.
         """
         self.known, self.folders, self.size, self.length, self.every = known, [folder], size, length, every
+        self.mask_thresholds = [HALF]  # of each set
 
     def __len__(self) -> int:
         return len(self.known)
@@ -157,6 +158,7 @@ def join(parts: Sequence[Clips]) -> Clips:
     out = copy(parts[0])
     out.known = FaceIndex.join([part.known for part in parts])
     out.folders = [folder for part in parts for folder in part.folders]
+    out.mask_thresholds = [threshold for part in parts for threshold in part.mask_thresholds]
     return out
 
 
@@ -276,7 +278,8 @@ class VideoClips(Clips):
             if row.mask and not self.hides_masks:
                 size = images[numbers[0]].shape[:2]
                 masked = resolve_inside(root, row.mask)
-                found = read_masks(self.decoder, masked, index, numbers, size, probe_once(masked))
+                threshold = self.mask_thresholds[face.set_index]
+                found = read_masks(self.decoder, masked, index, numbers, size, probe_once(masked), threshold)
                 masks = dict(zip(numbers, found, strict=True))
             for i in places:
                 samples[i] = self.cut(addresses[i], images, masks)

@@ -17,6 +17,7 @@ from datamodules.loading.clips import Clips, CropClips, VideoClips
 from datamodules.loading.selection import AudioFakes, apply_rule, count_audio_fakes, describe_rule, select_rows
 from datamodules.loading.split import draw_split
 from datamodules.manifest import Video
+from datamodules.media.image import HALF
 from datamodules.media.video import Decoder
 from datamodules.prepared import checksums
 from datamodules.prepared import contract as contracts
@@ -124,4 +125,6 @@ class PreparedSet:
             return CropClips(self.prepared, videos, size, tracks)
         assert self.root is not None
         cropper = Cropper.from_contract(self.contract)
-        return VideoClips(self.prepared, self.root, videos, decoder, size, cropper, tracks, length, every)
+        found = VideoClips(self.prepared, self.root, videos, decoder, size, cropper, tracks, length, every)
+        found.mask_thresholds = [int(self.contract.get("mask_threshold", HALF))]
+        return found

@@ -14,7 +14,8 @@ from datamodules.prepared import contract as contracts
 from datamodules.prepared.contract import Contract
 from datamodules.runtime.errors import UserError
 
-STORAGE = ("store", "frames", "tracks")  # how faces are stored, and how many: no pixel depends on it
+# how faces are stored, and how many, and what is white in a mask: no pixel of a face depends on it
+STORAGE = ("store", "frames", "tracks", "mask_threshold")
 
 
 def pixels_of(contract: Contract) -> Contract:

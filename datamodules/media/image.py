@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 Format = Literal["png", "webp", "jpg"]
+HALF = 128  # grey level from which a mask is white
 
 
-def binarize(mask: Image) -> Image:
+def binarize(mask: Image, threshold: int = HALF) -> Image:
     """0 or 255: resizing and video coding leave greys at the edge of a mask."""
-    return np.where(mask > 127, np.uint8(255), np.uint8(0))
+    return np.where(mask >= threshold, np.uint8(255), np.uint8(0))
 
 
 def resize(image: Image, size: int) -> Image:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.media.damage import find_damage
-from datamodules.media.image import binarize
+from datamodules.media.image import HALF, binarize
 from datamodules.media.video import Decoder, Index, VideoError, probe
 
 
@@ -45,6 +45,7 @@ def read_masks(
     numbers: Sequence[int],
     size: tuple[int, int],
     mask_index: Index | None = None,
+    threshold: int = HALF,
 ) -> list[NDArray[np.uint8] | None]:
     """The (H, W) masks of some frames, 0 or 255; None where there is none.
 
@@ -53,6 +54,7 @@ def read_masks(
         numbers: Positions of the frames in it.
         size: Height and width of the frames; a mask of another size would lie elsewhere.
         mask_index: Index of the masks, where they were probed before.
+        threshold: Grey level from which a mask is 255.
     """
     mask_index = mask_index or probe(path)
     found = match(path, mask_index, index, numbers)
@@ -62,7 +64,7 @@ def read_masks(
     images = decoder.read(path, wanted, mask_index)[..., 1].cpu().numpy()  # green: the mask is grey
     if images.shape[1:] != size:
         raise VideoError(path, f"is {images.shape[2]} x {images.shape[1]}, its video {size[1]} x {size[0]}")
-    by_number = {number: binarize(image) for number, image in zip(wanted, images, strict=True)}
+    by_number = {number: binarize(image, threshold) for number, image in zip(wanted, images, strict=True)}
     return [by_number.get(int(i)) for i in found]
 
 

@@ -26,7 +26,15 @@ PREPARED_BY = {"margin": "--margin", "size": "--size", "alignment": "--alignment
 READ_BY = {"size": "--data.image_size", "clip": "--data.frame_source videos --data.clip", "every": "--data.every"}
 # what others count on, and the largest value that is believed
 TEXTS = ("decoder", "detector", "landmarks", "format", "alignment", "store", "colour")
-COUNTS = {"layout": 99, "size": 8192, "clip": 1024, "every": 10_000, "frames": 10**9, "tracks": 10**9}
+COUNTS = {
+    "layout": 99,
+    "size": 8192,
+    "clip": 1024,
+    "every": 10_000,
+    "frames": 10**9,
+    "tracks": 10**9,
+    "mask_threshold": 255,
+}
 ALWAYS = ("decoder", "detector", "landmarks", "format", "margin", "size")
 SAME_PIXELS = {"Decord on cpu": ON_CPU, "PyAV on cpu": ON_CPU}  # as contracts were once written
 

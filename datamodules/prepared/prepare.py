@@ -35,7 +35,6 @@ from datamodules.prepared.tables import CROPS, PLACE, merge, part_name, read_ski
 from datamodules.runtime import process_pool, ray_cluster
 from datamodules.runtime.atomic_files import name_failures, write_text
 from datamodules.runtime.errors import CRASHED
-from datamodules.spacing import space_evenly
 
 
 def coverage(track: Track, masks: dict[int, NDArray[np.uint8]]) -> float:
@@ -120,7 +119,7 @@ def write_part(
     if damage.all():
         raise VideoError(path, say_damage(damage))
     damaged = set(np.flatnonzero(damage).tolist())
-    wanted = set(space_evenly(row.frames, recipe.frames)) - damaged
+    wanted = recipe.choose_frames(row) - damaged
     frames: dict[int, NDArray[np.uint8]] = {}
     times: dict[int, float] = {}
     sizes: set[tuple[int, ...]] = set()
@@ -157,7 +156,8 @@ def write_part(
     masks: dict[int, NDArray[np.uint8]] = {}
     if row.mask and wanted:
         size = frames[min(wanted)].shape[:2]
-        mask_frames = read_masks(recipe.decoder, manifest.resolve_inside(root, row.mask), index, sorted(wanted), size)
+        masked = manifest.resolve_inside(root, row.mask)
+        mask_frames = read_masks(recipe.decoder, masked, index, sorted(wanted), size, threshold=recipe.mask_threshold)
         masks = {n: mask for n, mask in zip(sorted(wanted), mask_frames, strict=True) if mask is not None}
         tracks.sort(key=lambda track: -coverage(track, masks))  # stable: equal ones stay in order of size
     nan = float("nan")

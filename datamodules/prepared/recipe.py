@@ -7,9 +7,14 @@ from typing import Literal
 
 from datamodules.faces.align import Alignment, Cropper
 from datamodules.faces.tracking.tracker import FaceTracker
-from datamodules.media.image import Format
+from datamodules.manifest import Video
+from datamodules.media.image import HALF, Format
 from datamodules.media.video import Decoder
 from datamodules.prepared.contract import LAYOUT, Contract
+from datamodules.segments import list_frames
+from datamodules.spacing import space_evenly
+
+PER_SEGMENT = 4  # a forged segment gives the frames of a recipe over this
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,14 +30,29 @@ class Recipe:
     tracks: int = 1
     format: Format = "png"
     store: Literal["files", "shards"] = "files"
+    mask_threshold: int = HALF
 
     @property
     def cropper(self) -> Cropper:
         return Cropper(self.margin, self.alignment)
 
+    def choose_frames(self, row: Video) -> set[int]:
+        """Those that are cropped, of a video whose frames are counted: spaced over all of it.
+
+        A partly forged one that trains gives a quarter as many of each segment, too: short ones would give none, and
+        what is outside is not trained on. One that validates or tests does not: it would have more forged frames than
+        its share, which only its label can tell.
+        """
+        chosen = set(space_evenly(row.frames, self.frames))
+        for segment in list_frames(row.fake_segments, row.fps, row.path) if row.split == "train" else ():
+            inside = range(segment.start, min(segment.stop, row.frames))
+            chosen |= {inside[i] for i in space_evenly(len(inside), max(1, self.frames // PER_SEGMENT))}
+        return chosen
+
     def contract(self) -> Contract:
         t = self.tracker
-        return {
+        soft: Contract = {} if self.mask_threshold == HALF else {"mask_threshold": self.mask_threshold}
+        return soft | {
             "layout": LAYOUT,
             "decoder": self.decoder.family,
             "detector": t.detector.fingerprint(),

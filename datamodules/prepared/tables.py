@@ -27,7 +27,7 @@ from datamodules.runtime.errors import UserError
 from datamodules.runtime.stored_files import read_record, read_records, shorten
 
 SHARD = 256 * 2**20  # bytes from which a tar shard is full
-FILES = ("path", "mask", "box", "landmarks")  # columns that decide what was prepared
+FILES = ("path", "mask", "box", "landmarks", "fake_segments")  # columns that decide what was prepared
 BLOCK = 65536  # rows that are written together
 IMAGE_COLUMNS = ("", "_offset", "_length", "_crc")  # of an image, in the columns that begin with its kind
 PLACE = ("x", "y", "side", "angle")  # of the region that a crop shows

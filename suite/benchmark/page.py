@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, field
 from math import isnan
@@ -11,7 +10,6 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from datamodules.runtime.errors import UserError
 from lightning_modules.metrics.bootstrap import RESAMPLES
 from lightning_modules.metrics.registry import titles
 from suite.benchmark import plots as drawings
@@ -19,6 +17,7 @@ from suite.benchmark import summary
 from suite.benchmark.comparisons import Family
 from suite.benchmark.conditions import Condition
 from suite.benchmark.plan import Sweep
+from suite.benchmark.published import tabulate_published
 from suite.benchmark.results import ResultRow
 from suite.benchmark.runner import Failure
 from suite.benchmark.subgroups import OF_GROUP, GroupRow, find_gaps
@@ -26,9 +25,7 @@ from suite.benchmark.summary import Entry, Table, format_mean
 from suite.benchmark.tables import matrix, table
 from suite.benchmark.untrained import find_untrained, read_curves, trainings
 from suite.html.render import render
-
-PUBLISHED = Path(__file__).with_name("published.csv")
-PUBLISHED_BY = ("detector", "source", "trained_on", "unit", "selection")  # what tells its lines apart
+from suite.shared_videos import describe_shared, read_about, read_shared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,33 +130,28 @@ def render_groups(groups: Sequence[GroupRow]) -> Section | None:
     return Section(name="groups", title="Groups", tables=[Table(head=head, rows=lines, note=note)]) if lines else None
 
 
-def render_published(tests: Sequence[str]) -> Section | None:
+def render_published(tests: Sequence[str], rows: Sequence[ResultRow] = ()) -> Section | None:
     """Beside the test sets that have the names of those of cross_dataset.yaml."""
-    with PUBLISHED.open(newline="") as f:
-        known = [row for row in csv.DictReader(f) if row["test"] in tests]
-    columns = [test for test in tests if any(row["test"] == test for row in known)]
-    by_line: dict[tuple[str, ...], dict[str, str]] = {}
-    for row in known:
-        values = by_line.setdefault(tuple(row[name] for name in PUBLISHED_BY), {})
-        if row["test"] in values:
-            raise UserError(f"{PUBLISHED}: two values of {row['detector']} on {row['test']} from {row['source']}")
-        values[row["test"]] = row["auroc"]
-    lines = [
-        [Entry(text=text) for text in by]
-        + [Entry(text=f"{float(v[t]):.3f}", value=float(v[t])) if t in v else Entry(text="-") for t in columns]
-        for by, v in by_line.items()
-    ]
+    found = tabulate_published(tests, rows)
+    return Section(name="published", title="Published elsewhere", tables=[found]) if found else None
+
+
+def render_shared(rows: Sequence[ResultRow], out: Path) -> Section | None:
+    """What each test set shares with each training set, once for all methods and seeds."""
+    lines: dict[tuple[str, str, str], list[Entry]] = {}
+    for row in summary.select_totals(summary.select_clean(rows)):
+        file = row.job.test_folder(out, Condition(test=row.test)) / "predictions.parquet"
+        if file.is_file():
+            for text in describe_shared(read_shared(read_about(file), file)):
+                line = (row.train, row.test, text)
+                lines.setdefault(line, [Entry(text=part) for part in line])
     note = (
-        "Copied, not measured. A frame AUROC is no video AUROC, training on raw videos or on real ones alone is not "
-        "training on c23, and a mean of the best values of a test set is more than any checkpoint reaches: compare "
-        "them with the matrix by an anchor that both have."
+        "People and source clips are compared by hashes of their names, among data sets that are known to share them; "
+        "files by their content; looks by a hash of three crops, which survives another container and coding, and not "
+        "another stretch of the same recording."
     )
-    head = ["detector", "source", "trained on", "unit of AUROC", "how it was selected", *columns]
-    return (
-        Section(name="published", title="Published elsewhere", tables=[Table(head=head, rows=lines, note=note)])
-        if lines
-        else None
-    )
+    shown = Table(head=["trained on", "tested on", "shared"], rows=list(lines.values()), note=note)
+    return Section(name="shared", title="Shared with training", tables=[shown]) if lines else None
 
 
 def faces(sweep: Sweep, rows: Sequence[ResultRow], out: Path) -> Section | None:
@@ -226,9 +218,10 @@ def page(
         Section(
             name="operating", title="Thresholds and calibration", tables=[summary.tabulate_operating_points(shown)]
         ),
+        render_shared(shown, out),
         render_groups(groups),
         Section(name="cost", title="Cost", tables=[summary.cost(rows)]),
-        render_published(list(sweep.test)),
+        render_published(list(sweep.test), shown),
     ]
     return render(
         "benchmark/page.html",

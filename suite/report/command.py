@@ -17,9 +17,11 @@ from datamodules.prepared.contract import Contract, digest
 from datamodules.runtime.atomic_files import write_text
 from lightning_modules.metrics import bootstrap
 from lightning_modules.metrics.bootstrap import RESAMPLES, Interval
+from lightning_modules.metrics.give_aways import LIMIT as LIMIT_OF_TRAITS
 from lightning_modules.metrics.registry import METRICS, MapBy, titles
 from lightning_modules.own_validation import LIMIT, check_limit
 from suite.cli.parser import Parser
+from suite.give_aways import TraitReport, read_reports
 from suite.html import plots
 from suite.html.render import render
 from suite.report.test_sets import TestSet, group_by_test_set
@@ -37,6 +39,8 @@ from suite.run_metrics import (
     verdict,
     videos,
 )
+from suite.shared_videos import describe_shared, read_shared
+from suite.time_localization import TimeLocalization, localize_in_time
 
 CURVES = ("video_auroc", "frame_auroc")  # of validation, over training
 
@@ -118,6 +122,9 @@ class RunSection:
     map_by: MapBy
     forgery_titles: list[str]
     histogram: Markup
+    in_time: TimeLocalization | None
+    shared: list[str]  # with its training
+    give_aways: dict[str, TraitReport]  # by the name of the set
     panel: str | None  # PNG in base 64
     curves: list[Markup]
     speed: str
@@ -170,6 +177,9 @@ def describe_run(run: Run, min_validation_auroc: float) -> RunSection:
         map_by=run.map_by,
         forgery_titles=list(dict.fromkeys(title for row in forgeries for title in format_metrics(row.metrics))),
         histogram=Markup(plots.histogram(run) if is_shown else ""),
+        in_time=localize_in_time(run) if is_shown else None,
+        shared=describe_shared(read_shared(run.about, run.path)),
+        give_aways=read_reports(run.about, run.path),
         panel=base64.b64encode(panel.read_bytes()).decode() if is_shown and panel.is_file() else None,
         curves=[Markup(curve) for curve in curves if curve],
         speed=speed(run),
@@ -209,6 +219,7 @@ def report(runs: list[Path], out: Path | None = None, min_validation_auroc: floa
             for one in sets
         ],
         resamples=RESAMPLES,
+        limit=LIMIT_OF_TRAITS,
     )
     path = out or (runs[0] / "report.html" if len(runs) == 1 else runs[0].parent / "comparison.html")
     write_text(path, page)

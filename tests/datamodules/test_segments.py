@@ -173,8 +173,14 @@ def test_a_run_keeps_both_labels_and_the_rule(partly: Path, tmp_path: Path, capl
     assert {(row["label"], row["frame_label"]) for row in swaps if row["frame"] < 10} == {(1, 1)}
     run = read_run(tmp_path / "run")
     assert videos(run).fakes == len({row["video"] for row in table if row["method"] != "real"})
-    main(["report", str(tmp_path / "run")])
+    main(["report", str(tmp_path / "run"), "--min_validation_auroc", "0"])
     page = (tmp_path / "run/report.html").read_text()
+    assert {row["fake_segments"] for row in swaps} == {"0f-10f"}
+    assert {row["video_frames"] for row in table} == {48}
+    tested = len({row["video"] for row in table})
+    assert "<h2>Localization in time</h2>" in page
+    assert f"{videos(run).fakes} forged segments in {tested} videos" in page
+    assert "nothing of the test is in the training" in page
     assert "real videos with forged sound: counted as real" in page
     outside = sum(row["frame"] >= 10 for row in swaps)
     count = len({row["video"] for row in swaps})

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 
-from suite.benchmark.page import PUBLISHED, PUBLISHED_BY, render_published
+from suite.benchmark.page import render_published
+from suite.benchmark.published import PUBLISHED, PUBLISHED_BY
+from tests.fixtures.sweeps import make_row
 
 
 def test_numbers_of_others_stand_beside_test_sets_of_their_name_alone() -> None:
@@ -28,6 +30,22 @@ def test_frame_and_video_metrics_of_one_detector_and_its_trainings_are_lines_of_
     sbi = {line[2]: line[5] for line in lines if line[1] == "SelfBlendedImages README, released weights"}
     assert sbi == {"FF++ raw reals": "0.938", "FF++ c23 reals": "0.929"}
     assert not found.tables[0].note.startswith("Trained on")  # what each was trained on is in its line
+
+
+def test_numbers_of_single_forgeries_stand_beside_those_of_the_sweep() -> None:
+    rows = [
+        make_row("Xception", {"video_auroc": 0.8 + seed / 10}, seed, test="DF40", forgery=forgery)
+        for seed in (0, 1)
+        for forgery in ("uniface", "e4s", "sadtalker")
+    ]
+    found = render_published(["DF40"], rows)
+    assert found is not None
+    head, lines = found.tables[0].head, [tuple(cell.text for cell in row) for row in found.tables[0].rows]
+    assert head[5:] == ["DF40 uniface", "DF40 e4s"]  # of the third nobody has published anything
+    assert lines[0] == ("Xception", "this sweep", rows[0].train, "video", "validation", "0.850", "0.850")
+    [theirs] = [line for line in lines if line[:2] == ("F3Net", "Effort (ICML 2025), Table 1, cross-method")]
+    assert theirs[5:] == ("0.809", "0.494")
+    assert "Lines of this sweep" in found.tables[0].note
 
 
 def test_every_published_number_says_where_it_is_from_and_what_it_is() -> None:

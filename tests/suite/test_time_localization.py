@@ -1,0 +1,65 @@
+"""When videos are forged, from a table of predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from callbacks.predictions import SCHEMA
+from suite.run_metrics import read_run
+from suite.time_localization import localize_in_time
+from tests.fixtures.runs import write_run
+
+pytestmark = pytest.mark.usefixtures("few_resamples")
+FPS, COUNT = 25.0, 100
+
+
+def frames(stem: str, label: int, segments: str, forged: range, track: int = 0) -> list[dict[str, Any]]:
+    """Each second frame of a video, which scores 0.9 where it is forged."""
+    method = "lips" if label else "real"
+    names = {"video": f"d/{method}//{stem}", "dataset": "d", "method": method, "compression": "", "stem": stem}
+    about = {"fps": FPS, "video_frames": COUNT, "fake_segments": segments, "has_mask": False, "track": track}
+    return [
+        {
+            **names,
+            **about,
+            "frame": i,
+            "label": label,
+            "frame_label": int(i in forged),
+            "score": 0.9 if i in forged else 0.1,
+        }
+        for i in range(0, COUNT, 2)
+    ]
+
+
+def written(run: Path, rows: list[dict[str, Any]]) -> Path:
+    write_run(run)
+    about = pq.read_schema(run / "predictions.parquet").metadata
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata(about), run / "predictions.parquet")
+    return run
+
+
+def test_scores_that_rise_in_the_forged_seconds_place_them_to_a_frame(tmp_path: Path) -> None:
+    rows = frames("a", 1, "1-2", range(26, 50)) + frames("b", 0, "", range(0))
+    rows += frames("a", 1, "1-2", range(0), track=1)  # the face beside it is real
+    rows += frames("c", 1, "20f-40f 60f-80f", range(20, 40)) + frames("e", 1, "", range(COUNT))
+    found = localize_in_time(read_run(written(tmp_path / "run", rows)))
+    assert found is not None
+    assert (found.videos, found.segments) == (4, 4)
+    assert found.step == pytest.approx(2 / FPS)
+    # of four segments one is not seen; a proposal begins or ends half way between two frames, here half a frame early
+    assert found.metrics["AP at IoU 0.5"].value == pytest.approx(3 / 4)
+    assert found.metrics["AP at IoU 0.75"].value == pytest.approx(3 / 4)
+    # the first one is 1.02 to 1.98 of 1 to 2 s: an IoU of 0.96; the second 19.5 to 39.5 of 20 to 40 frames, 0.951
+    assert found.metrics["AR of 10 proposals"].value == pytest.approx(3 / 4)
+
+
+def test_without_segments_there_is_nothing_to_place(tmp_path: Path) -> None:
+    assert localize_in_time(read_run(write_run(tmp_path / "run"))) is None
+    older = pq.read_table(tmp_path / "run/predictions.parquet").drop_columns(["fps", "video_frames", "fake_segments"])
+    pq.write_table(older, tmp_path / "run/predictions.parquet")
+    assert localize_in_time(read_run(tmp_path / "run")) is None
