@@ -19,7 +19,7 @@ from datamodules import manifest
 from datamodules.batch import Batch, names_forgery
 from datamodules.degradation.dataset import read_degradation
 from datamodules.face_data import FaceData
-from datamodules.leaks.shared import UNKNOWN, SharedVideo
+from datamodules.leaks.shared import NOTHING, UNKNOWN, SharedVideo
 from datamodules.loading.prepared_set import PreparedSet
 from datamodules.runtime.atomic_files import name_failures, write_atomically
 from datamodules.runtime.stored_files import read_json
@@ -72,8 +72,7 @@ def tell_shared(data: FaceData, run: Path) -> dict[str, str]:
         rank_zero_info(UNKNOWN)
         return {}
     sets, videos = found
-    for one in sets:
-        rank_zero_info(str(one))
+    rank_zero_info("\n".join(map(str, sets)) or NOTHING)
     with write_atomically(run / SHARED) as part, part.open("w", newline="") as f:
         writer = csv.DictWriter(f, [one.name for one in fields(SharedVideo)])
         writer.writeheader()

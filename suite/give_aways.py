@@ -71,7 +71,7 @@ class TraitReport:
         """One for each trait that is clear over all files."""
         clear = [row for row in self.rows if (row.split, row.forgery) == (ALL, ALL) and row.is_clear]
         return [
-            Finding("give-away", ".", f"{row.trait} alone tells real from fake: AUROC {describe(row)}", row.fakes)
+            Finding("give-away", ".", f"{row.trait} alone tells real from fake: AUROC {describe(row)}")
             for row in sorted(clear, key=lambda row: -row.auroc.value)
         ]
 

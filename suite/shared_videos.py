@@ -9,12 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datamodules.leaks.shared import UNKNOWN, SharedSet
+from datamodules.leaks.shared import NOTHING, UNKNOWN, SharedSet
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.stored_files import shorten
 
 KEY = "shared_with_training"
-NOTHING = "nothing of the test is in the training, as far as people, files and looks can tell"
 
 
 def read_shared(about: Mapping[str, str], where: object) -> list[SharedSet] | None:

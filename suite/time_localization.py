@@ -25,7 +25,7 @@ class TimeLocalization:
         videos: Those of sets of which some are forged in parts.
         segments: Their forged segments.
         step: Median seconds from one frame that was scored to the next: no proposal can be more exact.
-        metrics: By their titles.
+        metrics: By their ids, see temporal.TITLES.
     """
 
     videos: int
@@ -33,6 +33,11 @@ class TimeLocalization:
     step: float
     metrics: dict[str, Interval]
     resamples: int
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """By their titles."""
+        return {temporal.TITLES[id]: str(one) for id, one in self.metrics.items()}
 
 
 def localize_in_time(run: Run) -> TimeLocalization | None:

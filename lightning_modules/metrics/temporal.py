@@ -13,6 +13,8 @@ from lightning_modules.metrics.bootstrap import Floats, Interval
 AP_AT = (0.5, 0.75, 0.95)
 AR_OF = (100, 50, 20, 10)  # best proposals of each video
 IOUS = tuple(0.5 + 0.05 * i for i in range(10))  # that an AR is the mean over
+TITLES = {f"time_ap_at_{100 * iou:.0f}": f"AP at IoU {iou:g}" for iou in AP_AT}
+TITLES |= {f"time_ar_of_{most}": f"AR of {most} proposals" for most in AR_OF}
 BORDER = 4  # a proposal is compared with a part of its length over this to each side
 Flags = NDArray[np.bool_]
 
@@ -119,7 +121,7 @@ def average_precision(confidence: Floats, hit: Flags, weight: Floats, segments: 
 
 
 def measure(videos: Sequence[TimedVideo], resamples: int) -> dict[str, Interval]:
-    """AP at each IoU, and AR of each number of proposals, by their titles; intervals from resampled videos."""
+    """AP at each IoU, and AR of each number of proposals, by the ids of TITLES; intervals from resampled videos."""
     truths = np.array([len(one.truths) for one in videos], np.float64)
     if not truths.sum():
         return {}
@@ -139,11 +141,11 @@ def measure(videos: Sequence[TimedVideo], resamples: int) -> dict[str, Interval]
             average_precision(confidence[order], hit, weight[owner[order]], count)
             for weight, count in zip(weights, segments, strict=True)
         ]
-        out[f"AP at IoU {least:g}"] = summarize(np.array(values))
+        out[f"time_ap_at_{100 * least:.0f}"] = summarize(np.array(values))
     for most in AR_OF:
         found = np.array([[match(iou[:most], least).sum() for least in IOUS] for iou in ious], np.float64).mean(1)
         with np.errstate(invalid="ignore"):  # a resample may have no forged video
-            out[f"AR of {most} proposals"] = summarize((weights @ found) / segments)
+            out[f"time_ar_of_{most}"] = summarize((weights @ found) / segments)
     return out
 
 

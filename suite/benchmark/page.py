@@ -205,6 +205,7 @@ def page(
     """
     shown = [row for row in rows if row.method not in sweep.prerequisites]
     about_forgeries, about_pixels = summary.forgeries(shown), summary.localization(shown)
+    about_time = summary.localization_in_time(shown)
     sections = [
         heat_map(shown, failures, sweep.min_validation_auroc),
         render_validation(shown, sweep.min_validation_auroc, out),
@@ -214,6 +215,7 @@ def page(
         *(render_claims(family, i) for i, family in enumerate(families)),
         render_robustness(shown),
         Section(name="localization", title="Localization", tables=[about_pixels]) if about_pixels else None,
+        Section(name="time", title="Localization in time", tables=[about_time]) if about_time else None,
         faces(sweep, shown, out),
         Section(
             name="operating", title="Thresholds and calibration", tables=[summary.tabulate_operating_points(shown)]

@@ -17,11 +17,13 @@ from datamodules.runtime.errors import UserError
 from datamodules.runtime.stored_files import read_json
 from lightning_modules.metrics.bootstrap import Interval
 from lightning_modules.metrics.registry import FITS, METRICS, MapBy, get
+from lightning_modules.metrics.temporal import TITLES
 from lightning_modules.own_validation import OwnValidation
 from suite.benchmark.conditions import Condition
 from suite.benchmark.coverage import count_missing_as_chance, coverage, list_unscored
 from suite.benchmark.plan import SweepJob
 from suite.run_metrics import measure_forgeries, read_run, verdict, videos
+from suite.time_localization import localize_in_time
 
 ALL = "all"  # of the forgeries of a test
 AS_CHANCE = "video_auroc_as_chance"
@@ -31,14 +33,14 @@ def spread(metrics: Mapping[str, Interval]) -> dict[str, float | None]:
     """A column for each metric of the registry and each end of its interval; what is not a number is nothing."""
     out: dict[str, float | None] = dict.fromkeys(columns())
     for id, one in metrics.items():
-        name = get(id).id
+        name = id if id in TITLES else get(id).id
         for column, value in ((name, one.value), (f"{name}_low", one.low), (f"{name}_high", one.high)):
             out[column] = None if np.isnan(value) else value
     return out
 
 
 def columns() -> list[str]:
-    return [f"{metric.id}{end}" for metric in METRICS for end in ("", "_low", "_high")]
+    return [f"{id}{end}" for id in (*(one.id for one in METRICS), *TITLES) for end in ("", "_low", "_high")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +120,8 @@ def measure_rows(
     cost = {fit.id: run.fixed_values.get(fit.id) for fit in FITS}
     cost |= {"coverage": None if missing is None else coverage(run, missing)}
     cost |= {f"{name}_seconds": value for name, value in seconds.items()}
-    whole = spread(verdict(run))
+    in_time = localize_in_time(run)
+    whole = spread(verdict(run) | (in_time.metrics if in_time is not None else {}))
     value = whole["video_auroc"]
     chance = None if missing is None or value is None else count_missing_as_chance(run, missing, value)
     total = ResultRow(

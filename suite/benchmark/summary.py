@@ -8,6 +8,7 @@ from statistics import mean, stdev
 from typing import TypeVar
 
 from lightning_modules.metrics.registry import MAPS, list_unit_metrics, titles
+from lightning_modules.metrics.temporal import TITLES
 from suite.benchmark.results import ALL, AS_CHANCE, ResultRow
 
 T = TypeVar("T")
@@ -149,6 +150,17 @@ def localization(rows: Sequence[ResultRow]) -> Table | None:
         "region adds to the score of a face; no mask has trained them."
     )
     return tabulate_tests(named, columns, note, "pixel_auroc") if mine else None
+
+
+def localization_in_time(rows: Sequence[ResultRow]) -> Table | None:
+    """Of test sets that say when their videos are forged."""
+    mine = [row for row in select_totals(select_clean(rows)) if row.values.get(next(iter(TITLES))) is not None]
+    note = (
+        "Proposed from the scores of frames: AP pools the proposals of all videos, AR is the share of forged segments "
+        "that the best proposals of each video find, a mean over IoUs from 0.5 to 0.95. The report of each test has "
+        "their intervals, and how far apart the frames were that it scored."
+    )
+    return tabulate_tests(mine, TITLES, note, next(iter(TITLES))) if mine else None
 
 
 OPERATING = (

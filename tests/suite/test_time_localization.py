@@ -10,10 +10,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from callbacks.predictions import SCHEMA
+from suite.benchmark import summary
+from suite.benchmark.conditions import Condition
+from suite.benchmark.plan import Sweep
+from suite.benchmark.results import ResultRow, measure_rows
 from suite.run_metrics import read_run
 from suite.time_localization import localize_in_time
 from tests.fixtures.runs import write_run
+from tests.fixtures.sweeps import SECONDS, rows, sweep
 
+__all__ = ["rows", "sweep"]  # fixtures, by their arguments
 pytestmark = pytest.mark.usefixtures("few_resamples")
 FPS, COUNT = 25.0, 100
 
@@ -36,26 +42,42 @@ def frames(stem: str, label: int, segments: str, forged: range, track: int = 0) 
     ]
 
 
-def written(run: Path, rows: list[dict[str, Any]]) -> Path:
+def written(run: Path, table: list[dict[str, Any]]) -> Path:
     write_run(run)
     about = pq.read_schema(run / "predictions.parquet").metadata
-    pq.write_table(pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata(about), run / "predictions.parquet")
+    pq.write_table(pa.Table.from_pylist(table, SCHEMA).replace_schema_metadata(about), run / "predictions.parquet")
     return run
 
 
 def test_scores_that_rise_in_the_forged_seconds_place_them_to_a_frame(tmp_path: Path) -> None:
-    rows = frames("a", 1, "1-2", range(26, 50)) + frames("b", 0, "", range(0))
-    rows += frames("a", 1, "1-2", range(0), track=1)  # the face beside it is real
-    rows += frames("c", 1, "20f-40f 60f-80f", range(20, 40)) + frames("e", 1, "", range(COUNT))
-    found = localize_in_time(read_run(written(tmp_path / "run", rows)))
+    table = frames("a", 1, "1-2", range(26, 50)) + frames("b", 0, "", range(0))
+    table += frames("a", 1, "1-2", range(0), track=1)  # the face beside it is real
+    table += frames("c", 1, "20f-40f 60f-80f", range(20, 40)) + frames("e", 1, "", range(COUNT))
+    found = localize_in_time(read_run(written(tmp_path / "run", table)))
     assert found is not None
     assert (found.videos, found.segments) == (4, 4)
     assert found.step == pytest.approx(2 / FPS)
     # of four segments one is not seen; a proposal begins or ends half way between two frames, here half a frame early
-    assert found.metrics["AP at IoU 0.5"].value == pytest.approx(3 / 4)
-    assert found.metrics["AP at IoU 0.75"].value == pytest.approx(3 / 4)
+    assert found.metrics["time_ap_at_50"].value == pytest.approx(3 / 4)
+    assert found.metrics["time_ap_at_75"].value == pytest.approx(3 / 4)
     # the first one is 1.02 to 1.98 of 1 to 2 s: an IoU of 0.96; the second 19.5 to 39.5 of 20 to 40 frames, 0.951
-    assert found.metrics["AR of 10 proposals"].value == pytest.approx(3 / 4)
+    assert found.metrics["time_ar_of_10"].value == pytest.approx(3 / 4)
+
+
+def test_a_sweep_has_columns_and_a_table_of_them(rows: list[ResultRow], sweep: Sweep, tmp_path: Path) -> None:
+    assert summary.localization_in_time(rows) is None
+    assert {row.values["time_ap_at_50"] for row in rows} == {None}
+    [job, *_] = sweep.jobs()
+    place = job.test_folder(tmp_path, Condition(test="DFDC"))
+    written(place, frames("a", 1, "1-2", range(26, 50)) + frames("b", 0, "", range(0)))
+    (place / "rows.json").unlink()
+    mine = measure_rows(job, Condition(test="DFDC"), place, tmp_path / "prepared", SECONDS)
+    assert mine[0].values["time_ap_at_50"] == mine[0].values["time_ar_of_10"] == 1
+    assert mine[1].values["time_ap_at_50"] is None  # of a single forgery
+    table = summary.localization_in_time([*rows, *mine])
+    assert table is not None
+    assert table.head[2:4] == ["AP at IoU 0.5", "AP at IoU 0.75"]
+    assert [[cell.text for cell in row[:3]] for row in table.rows] == [[job.method, "DFDC", "1.000"]]
 
 
 def test_without_segments_there_is_nothing_to_place(tmp_path: Path) -> None:

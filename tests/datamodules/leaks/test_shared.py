@@ -14,12 +14,13 @@ import torch
 
 from callbacks.predictions import SHARED, tell_shared
 from datamodules import manifest
+from datamodules.datasets.ffpp import index
 from datamodules.face_data import FaceData
 from datamodules.leaks.fingerprints import Fingerprints, hash_look
 from datamodules.leaks.homes import name_person
 from datamodules.leaks.shared import ALIKE, UNKNOWN, SharedSet
 from datamodules.manifest import Video
-from datamodules.media.image import Image
+from datamodules.media.video import Decord
 from datamodules.runtime.errors import UserError
 from suite.__main__ import main
 from suite.shared_videos import read_shared
@@ -57,24 +58,35 @@ def test_a_name_means_the_same_person_only_among_sets_that_share_them() -> None:
     assert name_person("folder", "", "003", "ffpp") == name_person("ffpp", "c23", "003")
 
 
-def test_a_look_survives_coding_and_size_and_no_other_face_has_it(prepared: Path) -> None:
+def differ(one: np.ndarray, other: np.ndarray) -> int:
+    """Bits."""
+    return sum(int(a ^ b).bit_count() for a, b in zip(one.view(np.uint64), other.view(np.uint64), strict=True))
+
+
+def test_a_look_survives_size_and_brightness(prepared: Path) -> None:
     rows = manifest.rows(manifest.read(prepared / "manifest.csv"))
-    reals = [row for row in rows if row.label == 0]
-    faces = [cv2.imread(str(sorted((prepared / "crops" / row.folder).glob("*[0-9].png"))[0])) for row in reals]
-    large: list[Image] = [np.asarray(cv2.resize(face, (256, 256)), np.uint8) for face in faces if face is not None]
-    looks = [hash_look(image) for image in large]
-
-    def differ(one: np.ndarray, other: np.ndarray) -> int:
-        return sum(int(a ^ b).bit_count() for a, b in zip(one.view(np.uint64), other.view(np.uint64), strict=True))
-
-    for image, look in zip(large, looks, strict=True):
-        coded = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], cv2.IMREAD_COLOR)
+    for row in [row for row in rows if row.label == 0]:
+        face = cv2.imread(str(sorted((prepared / "crops" / row.folder).glob("*[0-9].png"))[0]))
+        assert face is not None
+        image = cv2.resize(face, (256, 256))
         small = cv2.resize(image, (128, 128), interpolation=cv2.INTER_AREA)
-        assert coded is not None
-        for changed in (coded, np.asarray(small, np.uint8), np.clip(image * 0.8 + 10, 0, 255).astype(np.uint8)):
-            assert differ(hash_look(np.asarray(changed, np.uint8)), look) <= ALIKE
-    others = [differ(a, b) for i, a in enumerate(looks) for b in looks[:i]]
-    assert min(others) > 1.5 * ALIKE
+        for changed in (small, np.clip(image * 0.8 + 10, 0, 255)):
+            look = hash_look(np.asarray(changed, np.uint8))
+            assert differ(look, hash_look(np.asarray(image, np.uint8))) <= ALIKE
+
+
+def test_a_look_survives_the_coder_and_no_other_video_has_it(studio: Path) -> None:
+    def look(compression: str, stem: str) -> np.ndarray:
+        path = studio / f"original_sequences/youtube/{compression}/videos/{stem}.mp4"
+        frame = Decord().read(path, [10])[0].numpy()
+        height, width = frame.shape[:2]
+        middle = frame[height // 4 : 3 * height // 4, width // 4 : 3 * width // 4]
+        return hash_look(np.ascontiguousarray(middle))
+
+    stems = sorted(row.stem for row in index(studio) if (row.label, row.compression) == (0, "c23"))
+    for stem in stems:
+        assert differ(look("c23", stem), look("c40", stem)) <= ALIKE
+        assert min(differ(look("c23", stem), look("c40", other)) for other in stems if other != stem) > 2 * ALIKE
 
 
 def test_the_same_files_people_and_looks_are_found_and_counted(prepared: Path, tmp_path: Path) -> None:

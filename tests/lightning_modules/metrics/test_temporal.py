@@ -23,28 +23,28 @@ def test_two_videos_worked_out_by_hand() -> None:
     real = timed([(0.85, 0, 5)])
     found = measure([forged, real], 50)
     # in falling order: found, false, found at an IoU of up to 0.81, false since its segment is found already
-    assert found["AP at IoU 0.5"].value == pytest.approx((1 + 2 / 3) / 2)
-    assert found["AP at IoU 0.75"].value == pytest.approx((1 + 2 / 3) / 2)
-    assert found["AP at IoU 0.95"].value == pytest.approx(1 / 2)
+    assert found["time_ap_at_50"].value == pytest.approx((1 + 2 / 3) / 2)
+    assert found["time_ap_at_75"].value == pytest.approx((1 + 2 / 3) / 2)
+    assert found["time_ap_at_95"].value == pytest.approx(1 / 2)
     for most in (100, 50, 20, 10):  # one segment at all ten IoUs, one at those from 0.5 to 0.8
-        assert found[f"AR of {most} proposals"].value == pytest.approx((10 + 7) / 20)
+        assert found[f"time_ar_of_{most}"].value == pytest.approx((10 + 7) / 20)
 
 
 def test_recall_counts_the_best_proposals_of_each_video_alone() -> None:
     wrong = [(1 - i / 100, 50.0 + i, 51.0 + i) for i in range(15)]
     found = measure([timed([*wrong, (0.1, 0, 10)], (0, 10)), timed([(0.01, 0, 10)], (0, 10))], 0)
-    assert found["AR of 10 proposals"].value == pytest.approx(1 / 2)
-    assert found["AR of 20 proposals"].value == 1
-    assert math.isnan(found["AR of 20 proposals"].low)
+    assert found["time_ar_of_10"].value == pytest.approx(1 / 2)
+    assert found["time_ar_of_20"].value == 1
+    assert math.isnan(found["time_ar_of_20"].low)
 
 
 def test_a_precision_is_the_best_at_its_recall_or_a_higher_one() -> None:
     # false, found, found: precisions 1/2 and 2/3, of which the second counts for both
     found = measure([timed([(0.9, 90, 91), (0.8, 0, 1), (0.7, 2, 3)], (0, 1), (2, 3))], 0)
-    assert found["AP at IoU 0.5"].value == pytest.approx(2 / 3)
+    assert found["time_ap_at_50"].value == pytest.approx(2 / 3)
     tied = measure([timed([(0.5, 90, 91), (0.5, 0, 1)], (0, 1)), timed([])], 0)
-    assert tied["AP at IoU 0.5"].value == pytest.approx(1 / 2)  # whichever is listed first
-    assert measure([timed([], (0, 1))], 0)["AP at IoU 0.5"].value == 0
+    assert tied["time_ap_at_50"].value == pytest.approx(1 / 2)  # whichever is listed first
+    assert measure([timed([], (0, 1))], 0)["time_ap_at_50"].value == 0
     assert measure([timed([(0.5, 0, 1)])], 10) == {}
 
 
@@ -87,6 +87,6 @@ def test_the_surest_proposal_is_what_stands_out() -> None:
 def test_intervals_hold_the_value_and_are_wider_of_fewer_videos() -> None:
     rng = np.random.default_rng(1)
     videos = [timed([(float(rng.uniform()), 0, 10 * float(rng.uniform(0.5, 1)))], (0, 10)) for _ in range(60)]
-    wide, narrow = (measure(videos[:n], 200)["AR of 10 proposals"] for n in (10, 60))
+    wide, narrow = (measure(videos[:n], 200)["time_ar_of_10"] for n in (10, 60))
     assert narrow.low < narrow.value < narrow.high
     assert narrow.high - narrow.low < wide.high - wide.low

@@ -235,6 +235,7 @@ def test_the_page_holds_what_was_found_and_nothing_from_elsewhere(
         "localization",
         "faces",
         "operating",
+        "shared",
         "cost",
         "published",
     ]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
-from datamodules.leaks.shared import UNKNOWN, SharedSet
+from datamodules.leaks.shared import NOTHING, UNKNOWN, SharedSet
 from suite.benchmark.conditions import Condition
 from suite.benchmark.page import render_shared
 from suite.benchmark.results import ResultRow
-from suite.shared_videos import KEY, NOTHING
+from suite.shared_videos import KEY
 from tests.fixtures.runs import change
 from tests.fixtures.sweeps import rows, sweep
 
@@ -26,14 +28,18 @@ def lines(rows: list[ResultRow], out: Path) -> list[tuple[str, ...]]:
     return [tuple(cell.text for cell in row) for row in section.tables[0].rows]
 
 
+def keep(text: bytes, table: pa.Table) -> pa.Table:
+    return table.replace_schema_metadata({**table.schema.metadata, KEY.encode(): text})
+
+
 def test_each_pair_of_sets_has_a_line_for_all_methods_and_seeds(rows: list[ResultRow], tmp_path: Path) -> None:
     assert lines(rows, tmp_path) == [("t", "DFDC", UNKNOWN)]
     shared = SharedSet(test="DFDC", train="ffpp", **ABOUT)
     for found in ([], [shared.to_json()]):
-        about = {KEY.encode(): json.dumps(found).encode()}
+        text = json.dumps(found).encode()
         for row in rows:
             place = row.job.test_folder(tmp_path, Condition(test="DFDC"))
-            change(place, lambda table, new=about: table.replace_schema_metadata({**table.schema.metadata, **new}))
+            change(place, partial(keep, text))
         assert lines(rows, tmp_path) == [("t", "DFDC", str(shared) if found else NOTHING)]
     assert str(shared) == (
         "DFDC: 12 of 50 test videos are in the training on ffpp (9 by 3 people or source clips, 4 as the same file, "
