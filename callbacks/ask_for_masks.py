@@ -79,15 +79,15 @@ class AskForMasks(Callback):
         end = self.first_stage_epochs + (self.rounds - 1) * self.epochs_between_rounds
         if self.rounds > 1 and trainer.max_epochs is not None and self.first_stage_epochs < trainer.max_epochs <= end:
             raise UserError(f"rounds {self.rounds}: the last is after {end} epochs, of {trainer.max_epochs}")
-        if due := self.due(trainer.current_epoch):
+        if due := self.count_due(trainer.current_epoch):
             self.ask(trainer, pl_module, due, again=False)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         done = trainer.current_epoch + 1
-        if done == trainer.max_epochs or self.due(done) == self.due(done - 1):
+        if done == trainer.max_epochs or self.count_due(done) == self.count_due(done - 1):
             return
         try:
-            self.ask(trainer, pl_module, self.due(done), again=True)
+            self.ask(trainer, pl_module, self.count_due(done), again=True)
         except Missing as missing:
             trainer.should_stop = True
             run = Path(trainer.default_root_dir)
@@ -103,7 +103,7 @@ class AskForMasks(Callback):
         assert data.annotated_faces is not None
         return self.count or data.annotated_faces.oracle.budget
 
-    def due(self, epochs: int) -> int:
+    def count_due(self, epochs: int) -> int:
         """Rounds by the end of so many epochs."""
         return (
             min(self.rounds, (epochs - self.first_stage_epochs) // self.epochs_between_rounds + 1)

@@ -66,7 +66,7 @@ def terminate(number: int, frame: FrameType | None) -> NoReturn:
 
 
 @contextmanager
-def announced(verb: str) -> Iterator[None]:
+def announce(verb: str) -> Iterator[None]:
     """Says at once what takes seconds, where somebody waits: importing PyTorch and Lightning."""
     waits = sys.stderr.isatty()
     if waits:
@@ -106,7 +106,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def run(verb: str, argv: list[str]) -> None:
     try:
-        with announced(verb):
+        with announce(verb):
             module = import_module(VERBS[verb][0])
         module.main(argv)
     except KeyboardInterrupt:

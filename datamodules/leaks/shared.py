@@ -26,8 +26,8 @@ from datamodules.leaks.fingerprints import (
 # of 256 bits that two crops of one frame may differ in: c40 of a c23 changes 40 in the median, and another face 110
 ALIKE = 48
 BLOCK = 2048  # crops that are compared with all at the same time, for memory
-NOTHING = "nothing of the test is in the training, as far as people, files and looks can tell"
-UNKNOWN = "what it shares with its training is not known: the checkpoint keeps no fingerprints, as of an older version"
+NOTHING = "Nothing of the test is in the training, as far as people, files and looks can tell"
+UNKNOWN = "What it shares with its training is not known: the checkpoint keeps no fingerprints, as of an older version"
 
 
 @dataclass(frozen=True, kw_only=True)

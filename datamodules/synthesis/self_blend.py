@@ -18,7 +18,7 @@ from datamodules.augment.photometric import add_shift, change_light, coarsen, dr
 from datamodules.synthesis.base import Blend, Synthesis, seed_draws
 from datamodules.synthesis.framing import Cut
 from datamodules.synthesis.hull import HIGH, KINDS, check_hulls, hull_masks
-from datamodules.synthesis.soft_mask import elastic, sampling_coordinates, soften
+from datamodules.synthesis.soft_mask import bend_elastically, sampling_coordinates, soften
 
 
 @dataclass(kw_only=True)
@@ -195,7 +195,7 @@ class SelfBlend(Synthesis):
         """The copy and its hull moved and scaled alike, the hull also bent."""
         h, w = source.shape[-2:]
         straight = torch.stack(torch.broadcast_tensors(columns[:, None], rows[:, :, None]), -1)
-        bent = straight + elastic(noise, self.alpha * h / 256, self.sigma * h / 256, h, w)
+        bent = straight + bend_elastically(noise, self.alpha * h / 256, self.sigma * h / 256, h, w)
         source = F.grid_sample(source, straight, padding_mode="zeros", align_corners=True)
         return source, F.grid_sample(hull, bent, mode="nearest", padding_mode="zeros", align_corners=True)
 

@@ -22,7 +22,7 @@ def sampling_coordinates(factor: Tensor, offset: Tensor, height: int, width: int
     return rows, columns
 
 
-def elastic(noise: Tensor, alpha: float, sigma: float, height: int, width: int) -> Tensor:
+def bend_elastically(noise: Tensor, alpha: float, sigma: float, height: int, width: int) -> Tensor:
     """(B, H, W, 2) displacement, -1 to 1: noise blurred by ``sigma`` pixels, times ``alpha`` pixels.
 
     Args:

@@ -18,7 +18,7 @@ from lightning_modules.weights import rename_state, strip_prefix
 
 PARTS = ("weight_main", "U_residual", "S_residual", "V_residual")
 KEPT = re.compile(r".+\.(S_r|U_r|V_r)|.+\.embeddings\.position_ids")  # losses alone look at them
-RULES = clip_names.under("backbone.", clip_names.TRANSFORMERS) | {r"head\.(.+)": r"head.\1"}
+RULES = clip_names.prefix_rules("backbone.", clip_names.TRANSFORMERS) | {r"head\.(.+)": r"head.\1"}
 NETWORK = {"backbone": clip_names.QUICKGELU, "pooling": "token", "img_size": 224, "unit_features": False}
 NETWORK |= {"mean": clip_names.MEAN, "std": clip_names.STD}
 PROTOCOL = replace(DEEPFAKEBENCH, size=224, frames=8)

@@ -29,7 +29,7 @@ UNUSED = re.compile(
 )
 RULES = {
     rf"{re.escape(VISUAL)}proj": "proj",
-    **{theirs: f"clip.{ours}" for theirs, ours in clip_names.under(VISUAL, clip_names.OPENAI).items()},
+    **{theirs: f"clip.{ours}" for theirs, ours in clip_names.prefix_rules(VISUAL, clip_names.OPENAI).items()},
     r"adapter\.mask_decoder\.(.+)": r"decoder.\1",
     r"adapter\.vit_model\.(pos_embed|blocks\..+)": r"adapter.\1",
     r"adapter\.(patch_conv\..+|query_embed|query_pos_embed|ln_pre\..+)": r"adapter.\1",

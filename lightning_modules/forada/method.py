@@ -126,11 +126,11 @@ class ForensicsAdapter(Method):
     def boundary_patches(self, batch: Batch) -> Tensor:
         """All patches of images whose mask is not known: nothing is learnt from their boundary."""
         shares = patch_shares(self.masks(batch), self.size, self.network.adapter.grid)
-        is_known = self.known(batch)[:, None, None, None]
+        is_known = self.has_known_mask(batch)[:, None, None, None]
         return (patch_labels(shares, self.compat)[1] | ~is_known).to(batch.frames.dtype)
 
     @staticmethod
-    def known(batch: Batch) -> Tensor:
+    def has_known_mask(batch: Batch) -> Tensor:
         """(B T,) whose boundary is known; real images have none."""
         return (batch.has_mask | (batch.label == 0)).repeat_interleave(batch.frames.shape[1])
 
@@ -138,7 +138,7 @@ class ForensicsAdapter(Method):
         assert isinstance(prediction, ForensicsPrediction)
         heads = prediction.heads
         assert heads is not None
-        mask, known, grid = self.masks(batch), self.known(batch), self.network.adapter.grid
+        mask, known, grid = self.masks(batch), self.has_known_mask(batch), self.network.adapter.grid
         label = batch.label.repeat_interleave(batch.frames.shape[1])
         is_fake = (label == 1) & known
         forged = patch_labels(patch_shares(mask, self.size, grid), self.compat)[0].flatten(1)

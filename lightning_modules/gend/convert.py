@@ -43,7 +43,7 @@ IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 VARIANTS: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
     "CLIP": (
         f"{CLIP_PREFIX}pre_layrnorm.weight",
-        clip_names.under(CLIP_PREFIX, clip_names.TRANSFORMERS),
+        clip_names.prefix_rules(CLIP_PREFIX, clip_names.TRANSFORMERS),
         {"backbone": clip_names.QUICKGELU, "pooling": "token", "mean": clip_names.MEAN, "std": clip_names.STD},
     ),
     "PE": (
@@ -53,7 +53,7 @@ VARIANTS: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
     ),
     "DINOv3": (
         f"{OTHER_PREFIX}embeddings.register_tokens",
-        clip_names.under(OTHER_PREFIX, DINOV3),
+        clip_names.prefix_rules(OTHER_PREFIX, DINOV3),
         {"backbone": "vit_large_patch16_dinov3_qkvb", "pooling": "token", **IMAGENET},
     ),
 }

@@ -57,7 +57,7 @@ def stack_projections(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return out
 
 
-def under(prefix: str, rules: Mapping[str, str]) -> dict[str, str]:
+def prefix_rules(prefix: str, rules: Mapping[str, str]) -> dict[str, str]:
     """The rules of names that begin so."""
     return {re.escape(prefix) + theirs: ours for theirs, ours in rules.items()}
 

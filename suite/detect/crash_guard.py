@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from datamodules.runtime.process_pool import die_with_parent
-from suite.__main__ import announced
+from suite.__main__ import announce
 
 # what a fault raises; those that people and schedulers send end the whole command
 FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL}
@@ -54,7 +54,7 @@ class Journal:
 
 def main(argv: list[str]) -> None:
     def work(journal: Journal) -> None:
-        with announced("detect"):  # imported only now, in the process that analyzes
+        with announce("detect"):  # imported only now, in the process that analyzes
             command = import_module("suite.detect.command")
         command.main(argv, journal)
 

@@ -180,7 +180,7 @@ def test_a_run_keeps_both_labels_and_the_rule(partly: Path, tmp_path: Path, capl
     tested = len({row["video"] for row in table})
     assert "<h2>Localization in time</h2>" in page
     assert f"{videos(run).fakes} forged segments in {tested} videos" in page
-    assert "nothing of the test is in the training" in page
+    assert "Nothing of the test is in the training" in page
     assert "real videos with forged sound: counted as real" in page
     outside = sum(row["frame"] >= 10 for row in swaps)
     count = len({row["video"] for row in swaps})

@@ -24,7 +24,7 @@ from datamodules.runtime.errors import UserError
 from datamodules.synthesis.framing import WHOLE, Framing
 from datamodules.synthesis.hull import COMPONENTS, FULL, KINDS, hull_mask, lifted_brows
 from datamodules.synthesis.self_blend import SelfBlend
-from datamodules.synthesis.soft_mask import elastic, soften
+from datamodules.synthesis.soft_mask import bend_elastically, soften
 from lightning_modules.classifier import Classifier
 from lightning_modules.laa_net.method import PUBLISHED
 from lightning_modules.laa_net.targets import find_vulnerable
@@ -100,7 +100,7 @@ def test_kernels_grow_with_the_face(landmarks: torch.Tensor) -> None:
 def test_the_elastic_change_moves_by_the_known_deviation() -> None:
     """Noise from -1 to 1, blurred by 7 pixels and times 50: 1.16 pixels, by the variance of a blurred noise."""
     torch.manual_seed(0)
-    moved = elastic(2 * torch.rand(64, 2, 64, 64) - 1, 50.0, 7.0, 256, 256) * 255 / 2
+    moved = bend_elastically(2 * torch.rand(64, 2, 64, 64) - 1, 50.0, 7.0, 256, 256) * 255 / 2
     expected = 50 / np.sqrt(3) / (2 * np.sqrt(np.pi) * 7)
     assert float(moved.std()) == pytest.approx(expected, rel=0.08)
 
