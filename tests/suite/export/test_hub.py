@@ -90,7 +90,7 @@ def test_a_browser_clicks_through_the_page_of_a_space(folder: Path, head: Frames
     clip = write(tmp_path / "clip.mp4", head)
     (tmp_path / "words.mp4").write_text("no video at all")
     paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    place = {"GRADIO_ANALYTICS_ENABLED": "0", "GRADIO_SERVER_PORT": "7871", "PYTHONPATH": paths, "HF_HUB_OFFLINE": "1"}
+    place = {"GRADIO_ANALYTICS_ENABLED": "0", "PYTHONPATH": paths, "HF_HUB_OFFLINE": "1"}
     server = subprocess.Popen(
         [sys.executable, "-u", str(out / "app.py")], env={**os.environ, **place}, stdout=subprocess.PIPE, text=True
     )
