@@ -172,7 +172,10 @@ def test_a_signal_to_all_processes_of_a_training_ends_it_and_leaves_nothing_behi
     assert weights(run)
 
 
-@pytest.mark.parametrize(("by", "code", "word"), [("INT", 130, "interrupted"), ("TERM", 143, "terminated")])
+@pytest.mark.parametrize(
+    ("by", "code", "word"),
+    [("INT", 130, "interrupted"), pytest.param("TERM", 143, "terminated", marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("verb", ["studio", "prepare"])
 def test_a_signal_to_all_processes_ends_the_other_long_verbs_too(
     verb: str, by: str, code: int, word: str, studio: Path, tmp_path: Path

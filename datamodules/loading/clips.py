@@ -67,12 +67,11 @@ class Clips(Dataset[Sample]):
         frames = starts = self.known.frames(i, only_believed=self.length > 1)
         for step in range(1, self.length):
             starts = np.intersect1d(starts, frames - step * self.every)
-        if not self.is_partial[i]:
+        video = self.known.owner[i]
+        if not self.only_forged or not self.known.videos["fake_segments"][video].as_py():
             return starts
         steps = range(0, self.length * self.every, self.every)
-        segments, fps, path = (
-            self.known.videos[name][self.known.owner[i]].as_py() for name in ("fake_segments", "fps", "path")
-        )
+        segments, fps, path = (self.known.videos[name][video].as_py() for name in ("fake_segments", "fps", "path"))
         return starts[np.any([find_forged(segments, fps, starts + step, path) for step in steps], 0)]
 
     @property

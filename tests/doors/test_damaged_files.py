@@ -79,7 +79,7 @@ class Kind(NamedTuple):
 
 
 def unscored(root: Path) -> None:
-    run: Any = SimpleNamespace(table={"video": np.array(["d/real/c23/v1"])})
+    run: Any = SimpleNamespace(table={"video": np.array(["d/real/c23/v1"])}, about={})
     list_unscored(run, root / "prepared")
 
 

@@ -202,7 +202,8 @@ def generator(stills: Batch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", CASES)
+# of LAE, tests/lightning_modules/lae/test_method.py has the sibling
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "LAE")) for name in CASES])
 def test_a_method_learns_eight_people_by_heart(name: str, request: pytest.FixtureRequest) -> None:
     case = CASES[name]
     needed = {"generator_weights": request.getfixturevalue("generator")} if case.change.keys() & SMALL.keys() else {}

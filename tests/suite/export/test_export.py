@@ -74,8 +74,17 @@ def test_a_score_that_is_quite_sure_is_calibrated_as_elsewhere(logit: float, mon
     assert float(probability) == pytest.approx(trained.calibrate(float(score)), abs=1e-4)
 
 
-@pytest.mark.parametrize("engine", ["onnx", "torch.export"])
-@pytest.mark.parametrize("name", METHODS)
+LONG = {("delocate", "onnx"), ("rffr", "onnx")}  # to trace: half a minute each
+
+
+@pytest.mark.parametrize(
+    ("name", "engine"),
+    [
+        pytest.param(name, engine, marks=[pytest.mark.slow] if (name, engine) in LONG else [])
+        for name in METHODS
+        for engine in ("onnx", "torch.export")
+    ],
+)
 def test_another_engine_says_the_same_of_any_number_of_faces(name: str, engine: Any, tmp_path: Path) -> None:
     trained, program = make_traced(name)
     if (name, engine) == ("delocate", "onnx"):
