@@ -21,6 +21,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveCon
 from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
+from callbacks.best_checkpoint import BestCheckpoint
 from callbacks.clip_video import ClipVideo
 from callbacks.console import Console
 from callbacks.epoch_seed import EpochSeed
@@ -219,7 +220,7 @@ class SuiteCLI(LightningCLI):
         if not any(isinstance(callback, ModelCheckpoint) for callback in callbacks):
             folder = run / "checkpoints"
             # selected on the source validation split, never on a test set
-            best = ModelCheckpoint(folder, "best", monitor=monitor[0], mode=monitor[1], enable_version_counter=False)
+            best = BestCheckpoint(folder, "best", monitor=monitor[0], mode=monitor[1], enable_version_counter=False)
             # Lightning's own save_last keeps the last one that was the best
             last = ModelCheckpoint(
                 folder, "last", every_n_epochs=every, save_on_train_epoch_end=True, enable_version_counter=False
