@@ -19,7 +19,7 @@ from datamodules import manifest
 from datamodules.batch import Batch, names_forgery
 from datamodules.degradation.dataset import read_degradation
 from datamodules.face_data import FaceData
-from datamodules.leaks.shared import NOTHING, UNKNOWN, SharedVideo
+from datamodules.leaks.shared import KEY, NOTHING, UNKNOWN, SharedVideo
 from datamodules.loading.prepared_set import PreparedSet
 from datamodules.runtime.atomic_files import name_failures, write_atomically
 from datamodules.runtime.stored_files import read_json
@@ -39,7 +39,7 @@ SCHEMA = pa.schema(
     + [("forged", pa.list_(pa.int32())), ("other", pa.list_(pa.int32()))]
 )
 FORMAT: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}  # read_run looks at them
-SHARED = "shared_with_training.csv"
+SHARED = f"{KEY}.csv"
 UNTIMED = dict.fromkeys(("fps", "video_frames", "fake_segments"))
 GROUP = 4096  # rows held before they are written: memory does not grow with the test set
 
@@ -77,7 +77,7 @@ def tell_shared(data: FaceData, run: Path) -> dict[str, str]:
         writer = csv.DictWriter(f, [one.name for one in fields(SharedVideo)])
         writer.writeheader()
         writer.writerows(map(asdict, videos))
-    return {"shared_with_training": json.dumps([one.to_json() for one in sets])}
+    return {KEY: json.dumps([one.to_json() for one in sets])}
 
 
 class PredictionTable(Callback):

@@ -9,11 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datamodules.leaks.shared import NOTHING, UNKNOWN, SharedSet
+from datamodules.leaks.shared import KEY, NOTHING, UNKNOWN, SharedSet
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.stored_files import shorten
-
-KEY = "shared_with_training"
 
 
 def read_shared(about: Mapping[str, str], where: object) -> list[SharedSet] | None:

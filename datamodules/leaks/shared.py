@@ -26,6 +26,7 @@ from datamodules.leaks.fingerprints import (
 # of 256 bits that two crops of one frame may differ in: c40 of a c23 changes 40 in the median, and another face 110
 ALIKE = 48
 BLOCK = 2048  # crops that are compared with all at the same time, for memory
+KEY = "shared_with_training"  # of what a table of predictions keeps of it
 NOTHING = "Nothing of the test is in the training, as far as people, files and looks can tell"
 UNKNOWN = "What it shares with its training is not known: the checkpoint keeps no fingerprints, as of an older version"
 

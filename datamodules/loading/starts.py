@@ -12,8 +12,6 @@ Numbers = NDArray[np.int32] | NDArray[np.int64]  # the smaller ones where there 
 
 def begin_clips(face: Numbers, frame: Numbers, length: int, every: int) -> NDArray[np.bool_]:
     """(N,) whether a whole clip begins at each row; rows are sorted by face, then by frame."""
-    if length == 1:
-        return np.ones(len(face), bool)
     out = np.zeros(len(face), bool)
     for rest in range(every):  # among such frames of a face a clip is whole if its last one is as far as it should be
         rows = np.flatnonzero(frame % every == rest)

@@ -44,8 +44,6 @@ POOLING = {
 }
 INDEX = "model.json"  # of a network
 HUB, SPACE = "hub", "space"  # the formats that are no network alone
-
-
 OF_SPACE = {"sdk": "gradio", "app_file": APP}
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import mkdtemp
+from shutil import rmtree
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
@@ -56,13 +57,16 @@ def create_app(model: Path, settings: DetectSettings | None = None) -> Any:
     """
     import gradio
 
+    work = TemporaryDirectory(prefix="suite_space_")  # for as long as the app
     analyzer = Analyzer([model], settings or DetectSettings(limits=Limits(seconds=LONGEST)))
 
     def examine(file: str | None) -> tuple[str, str | None, str | None, str | None]:
         """Verdict, annotated image, annotated video, page."""
         if file is None:
             raise gradio.Error("upload an image or a video first")
-        path, out = Path(file), Path(mkdtemp(prefix="suite_space_"))
+        path, out = Path(file), Path(work.name, "out")
+        rmtree(out, ignore_errors=True)  # what was shown of the file before is gradio's copy, which it deletes
+        out.mkdir()
         try:
             document = analyzer.analyze(path, out, annotated_copy=True, progress=lambda *_: None)
         except (UserError, OSError, ArithmeticError, MemoryError, cv2.error) as error:

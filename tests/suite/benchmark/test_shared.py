@@ -9,11 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from datamodules.leaks.shared import NOTHING, UNKNOWN, SharedSet
+from datamodules.leaks.shared import KEY, NOTHING, UNKNOWN, SharedSet
 from suite.benchmark.conditions import Condition
 from suite.benchmark.page import render_shared
 from suite.benchmark.results import ResultRow
-from suite.shared_videos import KEY
 from tests.fixtures.runs import change
 from tests.fixtures.sweeps import rows, sweep
 
