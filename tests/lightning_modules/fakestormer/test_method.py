@@ -17,6 +17,7 @@ from datamodules.runtime.errors import UserError
 from datamodules.synthesis.clip_self_blend import ClipSelfBlend
 from datamodules.synthesis.self_blend import SelfBlend
 from lightning_modules.fakestormer.convert import convert_released
+from lightning_modules.fakestormer.method import FakeSTormer
 from lightning_modules.fakestormer.network import StormNetwork, hide
 from lightning_modules.fakestormer.targets import draw_kept, encode, standardize, to_cells
 from lightning_modules.released import ReleasedWeights
@@ -202,16 +203,22 @@ def test_hidden_patches_are_those_of_the_same_step_in_both_passes(batch: Batch) 
     assert model.targets is first
 
 
-def test_each_loss_falls_when_a_few_clips_are_learnt(batch: Batch) -> None:
+@pytest.fixture(scope="module")
+def learnt(batch: Batch) -> tuple[FakeSTormer, list[dict[str, float]]]:
+    """The method after 80 steps on the clips, and its losses: twice what the slowest of four rounding errors needs."""
     model = tiny(hidden=0.0).train()
-    history = learn(model, batch, 40, 2e-3)
-    assert all(history[-1][name] < history[0][name] for name in history[0]), (history[0], history[-1])
-    assert history[-1]["label"] < 0.2 * history[0]["label"]
+    return model, learn(model, batch, 80, 2e-3)
 
 
-def test_its_map_lies_where_the_edge_of_a_learnt_blend_changes(batch: Batch) -> None:
-    model = tiny(hidden=0.0).train()
-    learn(model, batch, 40, 2e-3)
+def test_each_loss_falls_when_a_few_clips_are_learnt(learnt: tuple[FakeSTormer, list[dict[str, float]]]) -> None:
+    _, history = learnt
+    assert all(history[-1][name] < 0.2 * history[0][name] for name in history[0]), (history[0], history[-1])
+
+
+def test_its_map_lies_where_the_edge_of_a_learnt_blend_changes(
+    batch: Batch, learnt: tuple[FakeSTormer, list[dict[str, float]]]
+) -> None:
+    model, _ = learnt
     assert model.targets is not None
     change = model.targets.heat[3:, 1:]  # of the forged clips
     found = model.eval().outcome(batch)
