@@ -26,6 +26,7 @@ from suite.__main__ import main
 from tests.conftest import ROOT, preparing, small_fit, suite
 from tests.fixtures.processes import heed_ctrl_c
 
+SIGNALS = [("INT", 130, "interrupted"), pytest.param("TERM", 143, "terminated", marks=pytest.mark.slow)]
 THE_SAME = {"weights": 0, "averaged_weights": 0, "optimizer": 0, "schedule": 0, "same_losses": True}
 
 
@@ -156,7 +157,7 @@ def temporary() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize(("by", "code", "word"), [("INT", 130, "interrupted"), ("TERM", 143, "terminated")])
+@pytest.mark.parametrize(("by", "code", "word"), SIGNALS)
 def test_a_signal_to_all_processes_of_a_training_ends_it_and_leaves_nothing_behind(
     by: str, code: int, word: str, prepared: Path, tmp_path: Path, temporary: Path
 ) -> None:
@@ -172,10 +173,7 @@ def test_a_signal_to_all_processes_of_a_training_ends_it_and_leaves_nothing_behi
     assert weights(run)
 
 
-@pytest.mark.parametrize(
-    ("by", "code", "word"),
-    [("INT", 130, "interrupted"), pytest.param("TERM", 143, "terminated", marks=pytest.mark.slow)],
-)
+@pytest.mark.parametrize(("by", "code", "word"), SIGNALS)
 @pytest.mark.parametrize("verb", ["studio", "prepare"])
 def test_a_signal_to_all_processes_ends_the_other_long_verbs_too(
     verb: str, by: str, code: int, word: str, studio: Path, tmp_path: Path

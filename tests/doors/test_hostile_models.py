@@ -20,6 +20,7 @@ from suite.__main__ import main
 from tests.conftest import ROOT
 from tests.fixtures.hub_folders import MODEL, write_hub_folder, write_run
 from tests.fixtures.pickled_code import Code
+from tests.fixtures.second_proofs import mark_slow
 
 PACKAGES = ("callbacks", "datamodules", "lightning_modules", "suite")
 MAE = {"class_path": "lightning_modules.mae.network.MAE"}
@@ -185,7 +186,10 @@ def test_yaml_of_a_run_holds_plain_values(name: str, here: Path, capsys: pytest.
     assert "run/config.yaml" in refusal(["detect", "clip.mp4", "--checkpoint", "run", "--out", "out"], capsys)
 
 
-@pytest.mark.parametrize("name", ["a module of the current folder", "a class-typed argument that is a URL"])
+BY_COMMAND = ["a module of the current folder", "a class-typed argument that is a URL"]
+
+
+@pytest.mark.parametrize("name", mark_slow(BY_COMMAND, BY_COMMAND[1:]))
 def test_the_command_refuses_it_too(name: str, here: Path) -> None:
     model, value = CASES[name]
     put(model, here / "detector")

@@ -21,6 +21,7 @@ from lightning_modules.base import Method
 from suite.__main__ import main
 from tests.conftest import ROOT
 from tests.fixtures.configs import lay_over, read_config
+from tests.fixtures.second_proofs import mark_slow
 
 IsLearnt = Callable[[list[dict[str, float]], dict[str, float]], bool]  # of the losses of all steps, and of validation
 SIDE = 64
@@ -202,8 +203,8 @@ def generator(stills: Batch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-# of LAE, tests/lightning_modules/lae/test_method.py has the sibling
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "LAE")) for name in CASES])
+# of these, their own test_method.py have siblings
+@pytest.mark.parametrize("name", mark_slow(CASES, {"LAA-Net", "Delocate", "LAE"}))
 def test_a_method_learns_eight_people_by_heart(name: str, request: pytest.FixtureRequest) -> None:
     case = CASES[name]
     needed = {"generator_weights": request.getfixturevalue("generator")} if case.change.keys() & SMALL.keys() else {}

@@ -20,6 +20,7 @@ from lightning_modules.fakestormer.method import FakeSTormer
 from lightning_modules.laa_net.method import LAANet
 from tests.conftest import ROOT
 from tests.fixtures.configs import read_config
+from tests.fixtures.second_proofs import mark_slow
 
 SIDE = 96
 
@@ -37,6 +38,11 @@ def with_synthesis() -> list[tuple[str, ...]]:
     return names
 
 
+# one of each synthesis and of each framing; the others prove it of a config that differs elsewhere
+QUICK: list[tuple[str, ...]] = [
+    (name,) for name in ("classifier_blend", "classifier_sbi", "fakestormer", "laa_net", "localizer")
+]
+QUICK += [("classifier_sbi", "studio/scratch/classifier_sbi")]
 # what makes real faces and their forgeries look older or of another camera, in training alone
 SELF_BLENDED = {"after_jpeg": 0.0, "after_light": 0.0, "after_shift": 0.0, "distort": 0.0}
 PLAIN = {
@@ -106,7 +112,11 @@ def ruled(batch: Batch, scaled: Any = Batch.scale) -> Batch:
     return out
 
 
-@pytest.mark.parametrize("names", with_synthesis(), ids=lambda names: names[-1].rpartition("/")[2] + "_" + names[0])
+@pytest.mark.parametrize(
+    "names",
+    mark_slow(with_synthesis(), {names for names in with_synthesis() if names not in QUICK}),
+    ids=lambda names: names[-1].rpartition("/")[2] + "_" + names[0],
+)
 def test_a_network_is_shown_in_testing_what_it_was_shown_in_training(
     names: tuple[str, ...], prepared: Path, studio: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

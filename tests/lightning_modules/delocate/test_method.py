@@ -18,6 +18,7 @@ from lightning_modules.delocate.method import Delocate, MappingPrediction
 from lightning_modules.delocate.unet import Gates, UNet
 from suite.__main__ import main
 from tests.conftest import FEW_CLIPS, FEW_FACES, suite
+from tests.fixtures.second_proofs import mark_slow
 from tests.fixtures.tiny_delocate import tiny
 
 
@@ -177,7 +178,7 @@ def stage_one(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run / "checkpoints/best.ckpt"
 
 
-@pytest.mark.parametrize("split", ["people", "methods"])
+@pytest.mark.parametrize("split", mark_slow(["people", "methods"], ["methods"]))
 def test_meta_learning_trains_in_one_process(prepared: Path, stage_one: Path, tmp_path: Path, split: str) -> None:
     main(arguments(prepared, tmp_path / "run", stage_one, "--model.split", split))
     state = torch.load(tmp_path / "run/checkpoints/best.ckpt", weights_only=True)["state_dict"]

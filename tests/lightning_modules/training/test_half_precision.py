@@ -11,10 +11,13 @@ from lightning_modules.training.precision import CPUPrecision, InFloat32, is_slo
 from lightning_modules.trunks.last_layer import Float32Linear, compute_in_float32
 from lightning_modules.trunks.weights import create_trunk
 from tests.fixtures.noise import batch
+from tests.fixtures.second_proofs import mark_slow
 from tests.fixtures.small_methods import METHODS
 
+SLOW = {"Delocate", "convolution as head", "LAE", "RFFR"}  # processors without bfloat16 take long for their layers
 
-@pytest.mark.parametrize("name", METHODS)
+
+@pytest.mark.parametrize("name", mark_slow(METHODS, SLOW))
 def test_scores_in_bfloat16_are_as_distinct_as_those_in_float32(name: str) -> None:
     torch.manual_seed(0)
     model, clips = METHODS[name]().eval(), batch(2 if name == "ST-DDL" else 1)

@@ -30,6 +30,7 @@ from suite.export.deploy import Deployed, example, trace, write
 from suite.export.formats.base import find_formats
 from tests.fixtures.detecting import classifier
 from tests.fixtures.runs import write_run
+from tests.fixtures.second_proofs import mark_slow
 from tests.fixtures.tiny_delocate import tiny as delocate
 from tests.fixtures.tiny_fakestormer import tiny as fakestormer
 from tests.fixtures.tiny_laa_net import CUT
@@ -74,18 +75,13 @@ def test_a_score_that_is_quite_sure_is_calibrated_as_elsewhere(logit: float, mon
     assert float(probability) == pytest.approx(trained.calibrate(float(score)), abs=1e-4)
 
 
-LONG = {("delocate", "onnx"), ("rffr", "onnx")}  # to trace: half a minute each
+LONG = {(name, "onnx") for name in ("delocate", "rffr", "fakestormer", "laa_net")} | {("delocate", "torch.export")}
+BOTH = [(name, engine) for name in METHODS for engine in ("onnx", "torch.export")]
 
 
-@pytest.mark.parametrize(
-    ("name", "engine"),
-    [
-        pytest.param(name, engine, marks=[pytest.mark.slow] if (name, engine) in LONG else [])
-        for name in METHODS
-        for engine in ("onnx", "torch.export")
-    ],
-)
-def test_another_engine_says_the_same_of_any_number_of_faces(name: str, engine: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", mark_slow(BOTH, LONG), ids="-".join)
+def test_another_engine_says_the_same_of_any_number_of_faces(case: tuple[str, Any], tmp_path: Path) -> None:
+    name, engine = case
     trained, program = make_traced(name)
     if (name, engine) == ("delocate", "onnx"):
         with pytest.raises(UserError, match="Delocate has operations that ONNX lacks"):
