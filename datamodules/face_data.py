@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -166,9 +167,14 @@ class FaceData(RemembersTraining):
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.num_workers > 0,
             worker_init_fn=begin_worker,
-            # CUDA does not survive a fork
-            multiprocessing_context="spawn" if self.num_workers and self.decoder.device.type != "cpu" else None,
+            multiprocessing_context=self.start_of_workers if self.num_workers else None,
         )
+
+    @property
+    def start_of_workers(self) -> str:
+        """How they begin: as children of this process, which end with it; those of a fork server would not."""
+        is_forked = self.decoder.device.type == "cpu" and sys.platform == "linux"  # CUDA does not survive a fork
+        return "fork" if is_forked else "spawn"
 
     @property
     def rank_and_world(self) -> tuple[int, int]:

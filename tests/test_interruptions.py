@@ -82,6 +82,7 @@ def test_killed_within_an_epoch_and_resumed_it_ends_as_if_it_had_never_stopped(
     settings = training_settings(data_of(studio, prepared, read), workers, persistent=True)
     assert fit(tmp_path / "run", add_signal(settings, "KILL")) == -signal.SIGKILL
     assert torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["epoch"] == 0
+    assert not find_writers(tmp_path / "run.log")
     run_fit(tmp_path / "run", settings, "--ckpt_path", "last")
     assert compare(unstopped(read), tmp_path / "run") == THE_SAME
 
@@ -129,13 +130,32 @@ def test_a_training_whose_last_checkpoint_is_gone_goes_on_from_its_best(
 
 
 def find_alive(group: int) -> list[psutil.Process]:
-    """Processes of a group; one that has ended may wait long for an init that asks how."""
+    """Processes of a group that do not end."""
+    return find_lasting(lambda process: os.getpgid(process.pid) == group)
+
+
+def find_writers(log: Path) -> list[psutil.Process]:
+    """Processes that hold the log of a training and do not end."""
+    return find_lasting(lambda process: any(Path(file.path) == log for file in process.open_files()))
+
+
+def find_lasting(is_meant: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
+    """Some seconds later; one that has ended may wait long for an init that asks how."""
     found = []
     for process in psutil.process_iter():
-        with suppress(ProcessLookupError, psutil.NoSuchProcess):
-            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+        with suppress(ProcessLookupError, psutil.Error):
+            if process.pid != os.getpid() and is_meant(process):
                 found.append(process)
-    return psutil.wait_procs(found, timeout=5)[1]
+    ends = time.monotonic() + 5
+    while found and time.monotonic() < ends:
+        found = [one for one in psutil.wait_procs(found, timeout=0.1)[1] if not is_zombie(one)]
+    return found
+
+
+def is_zombie(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    return True
 
 
 def stop_all(process: subprocess.Popen[str], by: signal.Signals) -> str:
