@@ -27,7 +27,7 @@ from datamodules.runtime.errors import UserError
 from datamodules.spacing import space_evenly
 from suite.cli.parser import Parser, expand_flag
 from suite.cli.progress import bar
-from suite.give_aways import look_into
+from suite.runs.give_aways import look_into
 
 SHOWN = 3  # findings of a kind in the table; the file has all
 

@@ -18,7 +18,7 @@ from datamodules.datasets.ffpp import index
 from datamodules.manifest import Video
 from datamodules.media.video import Decord
 from datamodules.studio.build import Plan, Size, build
-from suite.give_aways import look_into
+from suite.runs.give_aways import look_into
 
 
 def give_aways(rows: list[Video], root: Path, workers: int) -> dict[str, list[dict[str, Any]]]:

@@ -25,7 +25,7 @@ from suite.benchmark.summary import Entry, Table, format_mean
 from suite.benchmark.tables import matrix, table
 from suite.benchmark.untrained import find_untrained, read_curves, trainings
 from suite.html.render import render
-from suite.shared_videos import describe_shared, read_about, read_shared
+from suite.runs.shared_videos import describe_shared, read_about, read_shared
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from suite.benchmark.conditions import Condition
 from suite.benchmark.coverage import count_missing_as_chance, coverage, list_unscored
 from suite.benchmark.plan import SweepJob
 from suite.run_metrics import measure_forgeries, read_run, verdict, videos
-from suite.time_localization import localize_in_time
+from suite.runs.time_localization import localize_in_time
 
 ALL = "all"  # of the forgeries of a test
 AS_CHANCE = "video_auroc_as_chance"

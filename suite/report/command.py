@@ -21,7 +21,6 @@ from lightning_modules.metrics.give_aways import LIMIT as LIMIT_OF_TRAITS
 from lightning_modules.metrics.registry import METRICS, MapBy, titles
 from lightning_modules.own_validation import LIMIT, check_limit
 from suite.cli.parser import Parser
-from suite.give_aways import TraitReport, read_reports
 from suite.html import plots
 from suite.html.render import render
 from suite.report.test_sets import TestSet, group_by_test_set
@@ -39,8 +38,9 @@ from suite.run_metrics import (
     verdict,
     videos,
 )
-from suite.shared_videos import describe_shared, read_shared
-from suite.time_localization import TimeLocalization, localize_in_time
+from suite.runs.give_aways import TraitReport, read_reports
+from suite.runs.shared_videos import describe_shared, read_shared
+from suite.runs.time_localization import TimeLocalization, localize_in_time
 
 CURVES = ("video_auroc", "frame_auroc")  # of validation, over training
 

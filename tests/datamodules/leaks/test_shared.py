@@ -23,7 +23,7 @@ from datamodules.manifest import Video
 from datamodules.media.video import Decord
 from datamodules.runtime.errors import UserError
 from suite.__main__ import main
-from suite.shared_videos import read_shared
+from suite.runs.shared_videos import read_shared
 from tests.fixtures.prepared_sets import rename
 from tests.fixtures.runs import change, write_run
 

@@ -15,7 +15,7 @@ from suite.benchmark.conditions import Condition
 from suite.benchmark.plan import Sweep
 from suite.benchmark.results import ResultRow, measure_rows
 from suite.run_metrics import read_run
-from suite.time_localization import localize_in_time
+from suite.runs.time_localization import localize_in_time
 from tests.fixtures.runs import write_run
 from tests.fixtures.sweeps import SECONDS, rows, sweep
 
