@@ -23,7 +23,8 @@ from suite.benchmark.results import ResultRow
 from suite.benchmark.summary import select_clean, select_totals
 from suite.run_metrics import read_run, videos
 
-UNSEEN, ALL_TESTS = "forgeries that none of the methods was trained on", "all forgeries of all test sets"
+UNSEEN, SEEN = "forgeries that none of the methods was trained on", "forgeries that all methods were trained on"
+ALL_TESTS = "all forgeries of all test sets"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,21 +67,21 @@ def read_test_scores(place: Path) -> TestScores:
     return TestScores(**dict(zip(("score", "label", "forgery"), columns, strict=True)), trained_on=trained)
 
 
-def select_shared(
-    runs: Mapping[str, Sequence[TestScores]], source: Mapping[str, str], only_unseen: bool
-) -> Shared | None:
+def select_shared(runs: Mapping[str, Sequence[TestScores]], source: Mapping[str, str], about: str) -> Shared | None:
     """Of the videos that all runs saw; nothing where those are of one class.
 
     Args:
         runs: The tests of each method, one for each seed.
         source: What each video was made from.
-        only_unseen: Only reals, and forgeries that none of the runs was trained on.
+        about: Which forgeries are compared, beside the reals.
     """
     every = [one for seeds in runs.values() for one in seeds]
     common = sorted(set.intersection(*(set(one.score) for one in every)))
-    if only_unseen:
-        seen = set[str]().union(*(one.trained_on or () for one in every))
-        common = [name for name in common if not every[0].label[name] or every[0].forgery[name] not in seen]
+    if about != ALL_TESTS:
+        trained = [one.trained_on or set() for one in every]
+        one_of = set.intersection(*trained) if about == SEEN else set[str]().union(*trained)
+        forgery, is_fake = every[0].forgery, every[0].label
+        common = [name for name in common if not is_fake[name] or (forgery[name] in one_of) == (about == SEEN)]
     label = np.array([every[0].label[name] for name in common], np.int64)
     if min((label == 0).sum(), (label == 1).sum()) < 2:
         return None
@@ -92,9 +93,9 @@ def select_shared(
 
 
 def compare(sweep: Sweep, rows: Sequence[ResultRow], out: Path, where: Path) -> list[Family]:
-    """Each method against each, where all were tested: of forgeries that none had seen, and of all.
+    """Each method against each, where all were tested: of forgeries that none had seen, that all had, and of all.
 
-    Of methods of which nobody knows what they were trained on, nothing is said of unseen forgeries.
+    Of methods of which nobody knows what they were trained on, nothing is said of seen and unseen forgeries.
 
     Args:
         rows: Of the results.
@@ -117,12 +118,12 @@ def compare(sweep: Sweep, rows: Sequence[ResultRow], out: Path, where: Path) -> 
                 of[row.method].append(read_test_scores(row.job.test_folder(out, Condition(test=test))))
     known = [name for name in methods if all(one.trained_on is not None for of in runs.values() for one in of[name])]
     families = []
-    for about, names in ((UNSEEN, known), (ALL_TESTS, methods)):
+    for about, names in ((UNSEEN, known), (SEEN, known), (ALL_TESTS, methods)):
         found: dict[str, Shared] = {}
         for (train, test), of in runs.items() if len(names) > 1 else ():
             settings = sweep.data(Condition(test=test), sweep.methods[names[0]].preparation, out)
             source = clusters(where / settings["data"]["prepared"])
-            one = select_shared({name: of[name] for name in names}, source, about == UNSEEN)
+            one = select_shared({name: of[name] for name in names}, source, about)
             if one is not None:
                 found[f"{test}, trained on {train}"] = one
         if found:

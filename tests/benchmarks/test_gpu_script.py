@@ -29,9 +29,8 @@ def results(studio: Path, prepared: Path, tmp_path_factory: pytest.TempPathFacto
     stages = ["--stages", "[right,fast,profile]", "--wanted", "[classifier]", "--steps", "2", "--workers", "0"]
     arguments = ["--device", "cpu", "--tiny", "true", "--precision", "32-true", *stages]
     script = ["bash", str(ROOT / "benchmarks/speed/gpu.sh"), str(out), *arguments]
-    python = str(ROOT / ".venv/bin/python") if (ROOT / ".venv/bin/python").exists() else "python"
     done = subprocess.run(
-        script, env=os.environ | {"WORK": str(work), "PYTHON": python}, capture_output=True, text=True
+        script, env=os.environ | {"WORK": str(work), "PYTHON": sys.executable}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     return out
