@@ -78,10 +78,9 @@ def select_shared(runs: Mapping[str, Sequence[TestScores]], source: Mapping[str,
     every = [one for seeds in runs.values() for one in seeds]
     common = sorted(set.intersection(*(set(one.score) for one in every)))
     if about != ALL_TESTS:
-        trained = [one.trained_on or set() for one in every]
-        one_of = set.intersection(*trained) if about == SEEN else set[str]().union(*trained)
-        forgery, is_fake = every[0].forgery, every[0].label
-        common = [name for name in common if not is_fake[name] or (forgery[name] in one_of) == (about == SEEN)]
+        trained, forgery = [one.trained_on or set() for one in every], every[0].forgery
+        kept = set.intersection(*trained) if about == SEEN else set(forgery.values()).difference(*trained)
+        common = [name for name in common if not every[0].label[name] or forgery[name] in kept]
     label = np.array([every[0].label[name] for name in common], np.int64)
     if min((label == 0).sum(), (label == 1).sum()) < 2:
         return None

@@ -204,7 +204,7 @@ def generator(stills: Batch, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 # of these, their own test_method.py have siblings
-@pytest.mark.parametrize("name", mark_slow(CASES, {"LAA-Net", "Delocate", "LAE"}))
+@pytest.mark.parametrize("name", mark_slow(CASES, {"LAA-Net", "LAE"}))
 def test_a_method_learns_eight_people_by_heart(name: str, request: pytest.FixtureRequest) -> None:
     case = CASES[name]
     needed = {"generator_weights": request.getfixturevalue("generator")} if case.change.keys() & SMALL.keys() else {}

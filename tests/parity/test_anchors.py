@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.fixtures.released_files import PARITY, keys_of
+from tests.fixtures.second_proofs import mark_slow
 from tests.parity.anchors import METHODS
 from tests.parity.recorded import TOLERANCE, as_ours, errors
 
@@ -22,7 +23,7 @@ SEEDS = {
     "fakestormer": 470,
 }
 # 300 million parameters in float64 are gigabytes and minutes
-CASES = [pytest.param(name, marks=[] if name == "sbi" else pytest.mark.slow) for name in SEEDS]
+CASES = mark_slow(SEEDS, SEEDS.keys() - {"sbi"})
 
 
 @pytest.fixture

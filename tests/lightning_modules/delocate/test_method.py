@@ -188,7 +188,6 @@ def test_meta_learning_trains_in_one_process(prepared: Path, stage_one: Path, tm
     assert (tmp_path / "run/panels/val.png").exists()
 
 
-@pytest.mark.slow  # test_training_law.py has the sibling
 def test_two_processes_stay_together_under_meta_learning(prepared: Path, stage_one: Path, tmp_path: Path) -> None:
     keeper = ["--data.batch_size", "4", "--trainer.callbacks+=tests.fixtures.recorder.Weights"]
     keeper += ["--trainer.callbacks.path", str(tmp_path / "weights")]

@@ -143,7 +143,6 @@ def fit(prepared: Path, run: Path, *options: str) -> list[str]:
     return [*arguments, *FEW_FACES, "--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", *options]
 
 
-@pytest.mark.slow  # test_training_law.py has the sibling
 def test_two_processes_train_the_detector_and_one_tests_it_without_the_first_stage(
     prepared: Path, stage_one: Path, tmp_path: Path
 ) -> None:

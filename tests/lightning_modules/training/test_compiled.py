@@ -13,12 +13,13 @@ from torch._functorch.aot_autograd import make_boxed_func
 from lightning_modules.training.precision import CPUPrecision, GPUPrecision, compile_networks
 from tests.fixtures.learning import learn
 from tests.fixtures.noise import clips
+from tests.fixtures.second_proofs import mark_slow
 from tests.fixtures.small_methods import METHODS
 
 LARGER = ("EfficientNet", "ViT", "localizer", "LAA-Net", "ST-DDL", "RFFR", "Delocate", "LAE", "Recover")
 
 
-@pytest.mark.parametrize("name", ["ResNet", *(pytest.param(name, marks=pytest.mark.slow) for name in LARGER)])
+@pytest.mark.parametrize("name", mark_slow(["ResNet", *LARGER], LARGER))
 def test_a_compiled_method_takes_the_steps_of_one_that_is_not(name: str) -> None:
     torch.manual_seed(0)
     torch._dynamo.reset()
