@@ -107,7 +107,7 @@ class FaceBlend(Synthesis):
     def coarsen(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Real and fake of some pairs made smaller and enlarged again."""
         b, _, h, w = real.shape
-        chosen, nearest = draw_flags(self.downscale, b), draw_flags(0.5, b)
+        chosen, nearest = draw_flags(self.downscale * self.training, b), draw_flags(0.5, b)
         share = torch.randint(self.min_downscaled_side, UNIT + 1, (b,)) / UNIT
         real, fake = real.clone(), fake.clone()
         for i in chosen.nonzero().flatten().tolist():

@@ -55,7 +55,10 @@ class BlendDraws:
 
 
 class SelfBlend(Synthesis):
-    """Blends a face with a changed copy of itself."""
+    """Blends a face with a changed copy of itself.
+
+    The real face of a pair is changed in training alone: thresholds of validation are to hold for faces as they are.
+    """
 
     def __init__(
         self,
@@ -93,9 +96,9 @@ class SelfBlend(Synthesis):
             kernel: Smallest and largest odd side of erosion and blur, in pixels of a face of 256.
             feather: Standard deviation of that blur, likewise.
             ratios: Shares of the changed copy in the blend, one of which is drawn.
-            after_shift: Probability that real and fake both have their channels shifted.
-            after_light: Probability that both change brightness and contrast, by three times ``light``.
-            after_jpeg: Probability that both go through a JPEG, of 256 pixels if they are smaller.
+            after_shift: Probability that in training real and fake both have their channels shifted.
+            after_light: Probability that both then change brightness and contrast, by three times ``light``.
+            after_jpeg: Probability that both then go through a JPEG, of 256 pixels if they are smaller.
             quality: Quality range of that JPEG.
             ratio_in_mask: Whether the blend ratio also lowers the mask, as upstream SBI has it.
             **kwargs: See Synthesis.
@@ -137,7 +140,7 @@ class SelfBlend(Synthesis):
             amount=draw_between(0.2, 0.5, b),
             lightness=draw_between(0.5, 1.0, b),
             factor=2 * torch.randint(1, 3, (b,)),
-            swapped=draw_flags(0.5, b),
+            swapped=draw_flags(0.5 * self.training, b),
             zoom=draw_between(self.scale, 1 / self.scale, b, 2),
             move=2 * torch.tensor(self.shift) * draw_between(-1, 1, b, 2),
             noise=draw_between(-1, 1, b, 2, max(8, height // 4), max(8, width // 4)),
@@ -147,12 +150,12 @@ class SelfBlend(Synthesis):
             sigma=draw_between(*self.feather, b) * height / 256,
             ratio=torch.tensor(self.ratios)[torch.randint(len(self.ratios), (b,))],
             cuts=self.cuts(b, height, width),
-            is_shifted=draw_flags(self.after_shift, b),
-            is_lit=draw_flags(self.after_light, b),
+            is_shifted=draw_flags(self.after_shift * self.training, b),
+            is_lit=draw_flags(self.after_light * self.training, b),
             after_shift=draw_between(-1, 1, b, 3),
             gain=draw_between(-1, 1, b),
             lift=draw_between(-1, 1, b),
-            is_compressed=draw_flags(self.after_jpeg, b),
+            is_compressed=draw_flags(self.after_jpeg * self.training, b),
             quality=torch.randint(self.quality[0], self.quality[1] + 1, (b,)),
         )
 

@@ -86,6 +86,13 @@ def test_a_validation_face_gets_the_same_forgery_of_a_mixture_in_any_batch(prepa
     assert torch.equal(some.frames, whole.frames[[2, 5, 10, 13]])
 
 
+def test_validation_judges_real_faces_as_they_are(prepared: Path) -> None:
+    mixed = Mixture([SelfBlend(), FaceBlend(neighbours=2)], size=48)
+    batch = load_reals(prepared, mixed)
+    shown = mixed.eval().show(batch.map(torch.clone)).frames[:8]
+    assert torch.equal(mixed(batch.map(torch.clone), list(range(8))).frames[:8], shown)
+
+
 def test_what_a_method_is_shown_holds_for_every_synthesis_of_a_mixture(prepared: Path) -> None:
     parts = [SelfBlend(), FaceBlend(neighbours=2)]
     mixed = Mixture(parts, size=48, distort=0.25)
