@@ -186,7 +186,7 @@ class FaceData(RemembersTraining):
         if self.true_fakes:
             settings = self.clips_per_face, self.batch_size, self.true_count, self.seed, rank, world, self.group.weights
             mixed = MixedSampler.create(clips.faces(self.train_clips), *settings)
-            self.group.check_drawn(mixed.reals, mixed.fakes)
+            self.group.check_drawn(mixed.blended, mixed.whole, mixed.fakes)
             return self.loader(clips, mixed, self.synthesis)
         sampler = TrainSampler(
             clips.faces(self.train_clips),

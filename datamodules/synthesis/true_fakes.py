@@ -16,18 +16,20 @@ from datamodules.synthesis.base import Synthesis
 
 
 class MixedSampler(DistributedSampler[Address]):
-    """In each batch of a rank first the real faces that are asked for, then the true fakes."""
+    """In each batch of a rank first real faces that are to be forged here, then whole ones and as many true fakes.
 
-    def __init__(self, reals: TrainSampler, fakes: TrainSampler, real: int, fake: int) -> None:
+    The whole ones are of the sets that the fakes are of: else the look of a set would tell that a face is forged.
+    """
+
+    def __init__(self, blended: TrainSampler, whole: TrainSampler, fakes: TrainSampler) -> None:
         """
         Args:
-            reals: Says how long an epoch is.
-            fakes: True fakes, repeated as often as it takes.
-            real: Real faces in a batch.
-            fake: Fakes in a batch.
+            blended: Draws the real faces that are to be forged, and says how long an epoch is.
+            whole: Draws as many as fakes in a batch, repeated as often as it takes.
+            fakes: Likewise.
         """
-        super().__init__(reals, num_replicas=reals.num_replicas, rank=reals.rank)  # type: ignore[arg-type]
-        self.reals, self.fakes, self.real, self.fake = reals, fakes, real, fake
+        super().__init__(blended, num_replicas=blended.num_replicas, rank=blended.rank)  # type: ignore[arg-type]
+        self.blended, self.whole, self.fakes = blended, whole, fakes
 
     @classmethod
     def create(
@@ -44,33 +46,49 @@ class MixedSampler(DistributedSampler[Address]):
         """
         Args:
             faces: Real and fake; the sets share each kind by weight.
+            real: Real faces in a batch of a rank.
+            fake: Fakes in it.
         """
+        is_fake = faces.label == 1
+        index = np.zeros(len(faces), np.int64) if faces.set_index is None else faces.set_index
+        beside = ~is_fake & np.isin(index, index[is_fake])
         each = []
-        for label, count in ((0, real), (1, fake)):
-            mine = replace(faces, size=np.where(faces.label == label, faces.size, 0))
+        for chosen, count in ((~is_fake, real - fake), (beside if beside.any() else ~is_fake, fake), (is_fake, fake)):
+            mine = replace(faces, size=np.where(chosen, faces.size, 0))
             about = {"balance": False, "rank": rank, "world_size": world_size, "weights": weights}
             each.append(TrainSampler(mine, clips_per_face, count * world_size, seed, **about))  # type: ignore[arg-type]
-        return cls(each[0], each[1], real, fake)
+        return cls(*each)
 
     def set_epoch(self, epoch: int) -> None:
         super().set_epoch(epoch)
-        self.reals.set_epoch(epoch)
+        self.blended.set_epoch(epoch)
 
-    def all_fakes(self) -> Iterator[Address]:
-        """Without end; a pass over them is an epoch of theirs, at another place in each epoch of the reals."""
-        passes = -(-len(self) * self.fake // ((self.real + self.fake) * len(self.fakes)))
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Of a batch of a rank: real faces that are to be forged, and fakes."""
+        return self.blended.batch // self.num_replicas, self.fakes.batch // self.num_replicas
+
+    def repeat(self, sampler: TrainSampler) -> Iterator[Address]:
+        """Without end; a pass is an epoch of the sampler, at another place in each epoch of this one."""
+        passes = -(-self.steps * self.counts[1] // len(sampler))
         for i in range(self.epoch * passes, (self.epoch + 1) * passes):
-            self.fakes.set_epoch(i)
-            yield from (one._replace(epoch=self.epoch) for one in self.fakes)
+            sampler.set_epoch(i)
+            yield from (one._replace(epoch=self.epoch) for one in sampler)
 
     def __iter__(self) -> Iterator[Address]:
-        reals, fakes = iter(self.reals), self.all_fakes()
-        for _ in range(len(self.reals) // self.real):
-            yield from islice(reals, self.real)
-            yield from islice(fakes, self.fake)
+        blended, whole, fakes = iter(self.blended), self.repeat(self.whole), self.repeat(self.fakes)
+        own, fake = self.counts
+        for _ in range(self.steps):
+            yield from islice(blended, own)
+            yield from islice(whole, fake)
+            yield from islice(fakes, fake)
+
+    @property
+    def steps(self) -> int:
+        return len(self.blended) // self.counts[0]
 
     def __len__(self) -> int:
-        return len(self.reals) // self.real * (self.real + self.fake)
+        return self.steps * (self.counts[0] + 2 * self.counts[1])
 
 
 def names_of(batch: Batch) -> list[str]:

@@ -58,6 +58,7 @@ def test_a_quarter_of_the_forged_faces_of_a_batch_are_true_ones(
         assert batch.has_mask.all()
         assert len({*batch.video[:6], *batch.video[12:14]}) <= 8
         assert batch.video[:6] == [video.removesuffix("#blended") for video in batch.video[6:12]]
+        assert {video.split("/")[0] for video in batch.video[12:]} == {"visitors"}  # the look of a set tells nothing
         masks = batch.mask.flatten(1).amax(1) > 0
         assert not masks[batch.label == 0].any()
         assert masks[14:].all()
