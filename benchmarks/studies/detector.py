@@ -29,7 +29,8 @@ from datamodules.media.image_sequence import IMAGE_SUFFIXES
 from datamodules.runtime.errors import UserError
 from datamodules.studio.people import read_table
 from lightning_modules.hub_folder import round_to_half
-from lightning_modules.trained_method import load
+from lightning_modules.metrics.operating import FORGED_FPR, UNCLEAR_FPR
+from lightning_modules.trained_method import Trained, load
 from suite.detect.analyzer import DEFAULT, Analyzer, DetectSettings
 from suite.run_metrics import Run, localization, measure_forgeries, pool_manipulations, read_run, verdict, videos
 
@@ -112,6 +113,14 @@ def describe_test(run: Run, prior: Run | None) -> dict[str, Any]:
     return out
 
 
+def count_real_videos(run: Run, trained: Trained) -> dict[str, Any]:
+    """Verdicts on the real videos of a test, by the thresholds of validation."""
+    v = videos(run)
+    forged, unclear = (trained.find_point(share).threshold for share in (FORGED_FPR, UNCLEAR_FPR))
+    scores = v.score[v.label == 0]
+    return count_verdicts(VERDICTS[0 if score > forged else 1 if score > unclear else 2] for score in scores)
+
+
 def check_weights(tests: dict[str, Run], checkpoint: Path, run: Path | None) -> None:
     """Refuses tests of other weights than the detector's, or than those it was rounded from."""
     ours = load(checkpoint).digest
@@ -183,6 +192,7 @@ def main() -> None:
     real = {name: judge_photographs(analyzer, folder) for name, folder in parse_named(given.photographs).items()}
     real |= {name: judge_others(analyzer, folder) for name, folder in parse_named(given.others).items()}
     tests = {name: describe_test(run, read_run(priors[name]) if name in priors else None) for name, run in runs.items()}
+    real |= {f"real videos of {name}": count_real_videos(run, analyzer.methods[0]) for name, run in runs.items()}
     result: dict[str, Any] = {"weights": load(given.checkpoint).digest, "saw": analyzer.methods[0].training_summary}
     result |= {"real_faces": real, "forgeries": tests}
     record("detector", result)
