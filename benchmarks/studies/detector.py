@@ -29,9 +29,9 @@ from datamodules.media.image_sequence import IMAGE_SUFFIXES
 from datamodules.runtime.errors import UserError
 from datamodules.studio.people import read_table
 from lightning_modules.hub_folder import round_to_half
-from lightning_modules.metrics.operating import FORGED_FPR, UNCLEAR_FPR
 from lightning_modules.trained_method import Trained, load
 from suite.detect.analyzer import DEFAULT, Analyzer, DetectSettings
+from suite.detect.thresholds import Rates, thresholds_of
 from suite.run_metrics import Run, localization, measure_forgeries, pool_manipulations, read_run, verdict, videos
 
 VERDICTS = ("forged", "unclear", "no forgery found", "no verdict")
@@ -115,10 +115,8 @@ def describe_test(run: Run, prior: Run | None) -> dict[str, Any]:
 
 def count_real_videos(run: Run, trained: Trained) -> dict[str, Any]:
     """Verdicts on the real videos of a test, by the thresholds of validation."""
-    v = videos(run)
-    forged, unclear = (trained.find_point(share).threshold for share in (FORGED_FPR, UNCLEAR_FPR))
-    scores = v.score[v.label == 0]
-    return count_verdicts(VERDICTS[0 if score > forged else 1 if score > unclear else 2] for score in scores)
+    v, thresholds = videos(run), thresholds_of([trained], Rates())
+    return count_verdicts(thresholds.verdict(trained.calibrate(score)) for score in v.score[v.label == 0].tolist())
 
 
 def check_weights(tests: dict[str, Run], checkpoint: Path, run: Path | None) -> None:

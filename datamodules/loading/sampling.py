@@ -46,6 +46,11 @@ class Faces:
     def __len__(self) -> int:
         return len(self.label)
 
+    @property
+    def set_of_each(self) -> NDArray[np.int64]:
+        """(F,) its number, 0 where there is one set."""
+        return np.zeros(len(self), np.int64) if self.set_index is None else self.set_index
+
     def clip(self, start: int) -> tuple[int, ...]:
         return tuple(range(int(start), int(start) + self.length * self.every, self.every))
 
@@ -115,7 +120,7 @@ class TrainSampler(DistributedSampler[Address]):
         self.faces, self.clips_per_face, self.batch = faces, clips_per_face, batch
         self.balance, self.pairs, self.group_by_face = balance, pairs, group_by_face
         self.weights = np.array(weights, float)
-        self.set_index = np.zeros(len(faces), np.int64) if faces.set_index is None else faces.set_index
+        self.set_index = faces.set_of_each
 
     def count_clips(self) -> NDArray[np.int64]:
         """(F,) clips that each face gives in an epoch."""

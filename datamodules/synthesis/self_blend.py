@@ -150,12 +150,12 @@ class SelfBlend(Synthesis):
             sigma=draw_between(*self.feather, b) * height / 256,
             ratio=torch.tensor(self.ratios)[torch.randint(len(self.ratios), (b,))],
             cuts=self.cuts(b, height, width),
-            is_shifted=draw_flags(self.after_shift * self.training, b),
-            is_lit=draw_flags(self.after_light * self.training, b),
+            is_shifted=draw_flags(self.after_shift, b),
+            is_lit=draw_flags(self.after_light, b),
             after_shift=draw_between(-1, 1, b, 3),
             gain=draw_between(-1, 1, b),
             lift=draw_between(-1, 1, b),
-            is_compressed=draw_flags(self.after_jpeg * self.training, b),
+            is_compressed=draw_flags(self.after_jpeg, b),
             quality=torch.randint(self.quality[0], self.quality[1] + 1, (b,)),
         )
 
@@ -187,7 +187,8 @@ class SelfBlend(Synthesis):
         ratio = ratio[:, None, None, None]
         fake = torch.lerp(target, source, ratio * mask)
         region = ratio * mask if self.ratio_in_mask else mask
-        return self.age(self.frame_blend(target, fake, region, drawn.cuts), drawn)
+        blend = self.frame_blend(target, fake, region, drawn.cuts)
+        return self.age(blend, drawn) if self.training else blend
 
     def names(self, hull: Tensor) -> list[str]:
         return [self.hulls[i] for i in hull.tolist()]

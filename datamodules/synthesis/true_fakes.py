@@ -50,8 +50,7 @@ class MixedSampler(DistributedSampler[Address]):
             fake: Fakes in it.
         """
         is_fake = faces.label == 1
-        index = np.zeros(len(faces), np.int64) if faces.set_index is None else faces.set_index
-        beside = ~is_fake & np.isin(index, index[is_fake])
+        beside = ~is_fake & np.isin(faces.set_of_each, faces.set_of_each[is_fake])
         each = []
         for chosen, count in ((~is_fake, real - fake), (beside if beside.any() else ~is_fake, fake), (is_fake, fake)):
             mine = replace(faces, size=np.where(chosen, faces.size, 0))
