@@ -32,7 +32,7 @@ demo: $(VENV)/ready
 RECIPE := --config configs/prepare/detector.yaml
 detector: $(VENV)/ready
 	@test -d "$(PEOPLE)" || { echo "detector: give PEOPLE=FOLDER, photographs of real people" >&2; exit 2; }
-	$(BIN)/python -m benchmarks.studies.cast --out data/detector/videos
+	$(BIN)/python -m benchmarks.studies.cast --out data/detector/videos --crops false
 	$(BIN)/python -m suite prepare $(RECIPE) --data.root datamodules/studio/london --data.prepared data/detector/london
 	$(BIN)/python -m suite prepare $(RECIPE) --data.root "$(PEOPLE)" --data.prepared data/detector/people
 	$(BIN)/python -m suite prepare $(RECIPE) --data configs/data/studio.yaml --data.root data/detector/videos --data.prepared data/detector/studio

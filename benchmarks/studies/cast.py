@@ -41,6 +41,7 @@ def cast(
     seed: int = 0,
     side: int = 128,
     workers: int = 2,
+    crops: bool = True,
 ) -> None:
     """Render, and prepare the crops, a second time with more room for methods that blend faces.
 
@@ -54,6 +55,7 @@ def cast(
         seed: Seed of all draws.
         side: Side of the crops in pixels.
         workers: Processes.
+        crops: Whether they are prepared here; another recipe may follow.
     """
     plan = Cast(size="small", seed=seed, difficulty=difficulty, train=train, val=val, test=test, everyone=everyone)
     for split, pairs in plan.splits().items():
@@ -69,6 +71,8 @@ def cast(
         ]
     for done, _ in enumerate(run(work, workers), 1):
         print(f"\rrendered {done} of {len(work)}", end="")
+    if not crops:
+        return
     rows = [row for row in index(out) if row.compression == "c23"]
     for name, margin in (("prepared", 1.3), ("prepared_m15", 1.5)):
         recipe = Recipe(decoder=Auto(), tracker=FaceTracker(), size=side, margin=margin)
