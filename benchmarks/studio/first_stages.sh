@@ -26,7 +26,7 @@ studio="--data configs/data/studio.yaml --data.root data/cast --data.prepared da
 fit recover rffr_pretrain 100 "$faces" $scattered
 fit recover_blocks rffr_pretrain 10 "$faces" --model.weights runs/recover/checkpoints/best.ckpt $blocks
 fit recover_parts delocate_pretrain 10 "$faces" --model.weights runs/recover/checkpoints/best.ckpt
-fit recover_anywhere delocate_pretrain 10 "$faces" --model.weights runs/recover/checkpoints/best.ckpt --model.masking.among face
+fit recover_anywhere delocate_pretrain 10 "$faces" --model.weights runs/recover/checkpoints/best.ckpt --model.masking.region face
 rates="$rates --data.clips_per_face 60"  # as many steps
 fit recover_studio rffr_pretrain 100 "$studio" $scattered
 fit recover_blocks_studio rffr_pretrain 10 "$studio" --model.weights runs/recover_studio/checkpoints/best.ckpt $blocks

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,26 @@ def test_a_benchmark_that_is_shipped_can_be_played(
         data = made.data(condition, "", Path("out"))["data"]
         assert data["methods"] is None
         assert data["prepared"].startswith("data/" if condition.kind is None else "out/degraded/")
+
+
+def test_each_training_of_the_first_stages_is_one_that_fit_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said, stub = tmp_path / "said", tmp_path / "python"
+    stub.write_text(f'#!/bin/sh\necho "$@" >> {said}\n')
+    stub.chmod(0o700)
+    script = ["sh", "benchmarks/studio/first_stages.sh", "people"]
+    subprocess.run(script, cwd=ROOT, env={**os.environ, "PYTHON": str(stub)}, check=True)
+    fits = [words[2:] for line in said.read_text().splitlines() if (words := line.split(" "))[2] == "fit"]
+    made = [f"{words[words.index('--run') + 1]}/checkpoints/best.ckpt" for words in fits]
+    assert set(made) >= set(BEFORE)
+    monkeypatch.chdir(ROOT)
+    for words in fits:
+        if "--model.weights" in words:  # of a training before it
+            assert made.index(words[words.index("--model.weights") + 1]) < fits.index(words)
+        with pytest.raises(SystemExit) as ended:
+            main([*words, "--print_config"])
+        assert ended.value.code in (0, None), capsys.readouterr().err
 
 
 def test_rows_of_the_foundation_benchmark_differ_in_what_is_tuned_and_how_alone() -> None:
