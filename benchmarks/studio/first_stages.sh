@@ -27,6 +27,6 @@ fit recover rffr_pretrain 100 "$faces" $scattered
 fit recover_blocks rffr_pretrain 10 "$faces" --model.weights runs/recover/checkpoints/best.ckpt $blocks
 fit recover_parts delocate_pretrain 10 "$faces" --model.weights runs/recover/checkpoints/best.ckpt
 fit recover_anywhere delocate_pretrain 10 "$faces" --model.weights runs/recover/checkpoints/best.ckpt --model.masking.region face
-rates="$rates --data.clips_per_face 60"  # as many steps
+rates="$rates --data.clips_per_face 60"  # 70 steps in an epoch, where both sets have 49
 fit recover_studio rffr_pretrain 100 "$studio" $scattered
 fit recover_blocks_studio rffr_pretrain 10 "$studio" --model.weights runs/recover_studio/checkpoints/best.ckpt $blocks
