@@ -42,7 +42,7 @@ def list_videos(root: Path) -> Iterator[Video]:
             path=resolve_inside(root, path),
             label=int(fake is not None),
             split="test",
-            identities=f"{source} {people[source]}" if source in people else source,
+            identities=f"{people[source]}_{source} {people[source]}" if source in people else source,
             modality="both" if fake else "",
         )
 

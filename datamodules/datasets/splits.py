@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 from datamodules.datasets.listing import word
 from datamodules.issues import report_issue
-from datamodules.manifest import Video
+from datamodules.manifest import Video, list_people
 
 VAL = 0.1  # share of the training data that becomes the validation split
 SEED = 0
@@ -66,19 +66,14 @@ def split_validation(rows: list[Video]) -> Iterator[Video]:
     sizes = Counter(group[row.identities.split()[0]] for row in rows)
     together = bool(sizes) and max(sizes.values()) <= len(rows) / 2
     for row in rows:
-        chosen = {is_drawn(row.dataset, group[person] if together else person) for person in people(row)}
+        people = list_people(row.identities)
+        chosen = {is_drawn(row.dataset, group[person] if together else person) for person in people}
         if len(chosen) > 1:
             report_issue(
                 "held out", row.path, f"shows people of training and of validation (cut by identity, seed {SEED})"
             )
         else:
             yield replace(row, split="val") if chosen == {True} else row
-
-
-def people(row: Video) -> list[str]:
-    """Its identities but the clip, which is called after one of them: id0 in id0_0001."""
-    words = row.identities.split()
-    return [word for word in words if not any(word.startswith(f"{other}_") for other in words)]
 
 
 def groups(rows: Iterable[Video]) -> dict[str, str]:

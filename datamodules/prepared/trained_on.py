@@ -9,13 +9,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datamodules.manifest import list_people
+
 
 @dataclass(frozen=True, kw_only=True)
 class SeenSet:
     """Of one data set.
 
     Args:
-        people: Number of people that its manifest tells apart, perhaps by source clips; 0 where it does not.
+        people: Number of people that its manifest tells apart, by clips where it names no person; 0 where it does not.
         forged_by: The synthesis that made forgeries of the real ones, empty without.
     """
 
@@ -52,8 +54,7 @@ def count_seen(videos: pa.Table, makers: Sequence[str] = ()) -> list[SeenSet]:
             for label, kind in enumerate(("real", "forged"))
             for what, is_one in (("photographs", is_photograph), ("videos", ~is_photograph))
         }
-        people = pc.list_flatten(pc.split_pattern(mine["identities"].combine_chunks(), " "))
-        known = set(pc.unique(people).to_pylist()) - {""}
+        known = {person for text in pc.unique(mine["identities"]).to_pylist() for person in list_people(text)}
         is_blended = kinds["real_photographs"] + kinds["real_videos"] > 0
         forged_by = enumerate_all(makers) if makers and is_blended else ""
         seen.append(SeenSet(dataset=dataset, people=len(known), forged_by=forged_by, **kinds))

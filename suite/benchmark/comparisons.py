@@ -43,9 +43,9 @@ class Family:
 
 @functools.lru_cache  # a test set comes up once for each training set
 def clusters(prepared: Path) -> dict[str, str]:
-    """The person, or clip, that each video was made from, whatever coded it."""
+    """The person that each video was made from, or the clip where nobody is known, whatever coded it."""
     rows = manifest.rows(manifest.read(checksums.check(prepared, "manifest.csv")))
-    return {row.key: f"{row.dataset}/{row.identities.split(' ')[0] or row.stem}" for row in rows}
+    return {row.key: f"{row.dataset}/{next(iter(manifest.list_people(row.identities)), row.stem)}" for row in rows}
 
 
 @dataclass(frozen=True, kw_only=True)

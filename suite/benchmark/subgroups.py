@@ -54,7 +54,8 @@ def measure_groups(job: SweepJob, test: str, run: Run, prepared: Path, attribute
     table = manifest.read(checksums.check(prepared, "manifest.csv"))
     about = manifest.keys(table).to_pylist()
     if who == "identity":
-        about = dict(zip(about, (text.split(" ")[0] for text in table["identities"].to_pylist()), strict=True))
+        people = (manifest.list_people(text) for text in table["identities"].to_pylist())
+        about = dict(zip(about, (next(iter(found), "") for found in people), strict=True))
     else:
         about = dict(zip(about, about, strict=True))
     v = videos(run)

@@ -15,7 +15,7 @@ from datamodules.datasets import celeb_df, deepfakebench, ffpp, folder, splits
 from datamodules.datasets.doctor import explain_wrong
 from datamodules.faces.crop import OutsideImage, Square
 from datamodules.issues import collect_issues
-from datamodules.manifest import Video, check, read, rows
+from datamodules.manifest import Video, check, list_people, read, rows
 from datamodules.media.mask_video import match
 from datamodules.media.video import Index, VideoError
 from datamodules.prepared.prepare import prepare_all
@@ -138,9 +138,9 @@ def test_validation_of_linked_people_is_cut_by_person_alone() -> None:
     cut = list(splits.separate_identities(videos))
     chosen = {name for name in people if splits.is_drawn("d", name)}
     for video in cut:
-        assert (video.split == "val") == (set(splits.people(video)) <= chosen)
+        assert (video.split == "val") == (set(list_people(video.identities)) <= chosen)
     # each person has ten real videos, and none is lost
-    assert sum(len(splits.people(video)) == 1 and len(video.identities.split()) == 2 for video in cut) >= 600
+    assert sum(len(list_people(video.identities)) == 1 and len(video.identities.split()) == 2 for video in cut) >= 600
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from datamodules import manifest
+from datamodules.datasets import celeb_df
 from datamodules.face_data import FaceData
 from datamodules.prepared.trained_on import SeenSet, count_seen, describe_seen, read_seen
 from datamodules.synthesis.self_blend import SelfBlend
@@ -32,6 +33,12 @@ def test_photographs_videos_and_people_are_counted_for_each_data_set() -> None:
     assert describe_seen(seen) == (
         "4 videos of 2 people (d: 3 real, 1 forged) and 3 photographs of 2 people (portraits: all real)"
     )
+
+
+def test_clips_of_a_person_are_no_people() -> None:
+    rows = [video(f"id0_000{i}", "train", celeb_df.identities(f"id0_000{i}", "Celeb-real")) for i in range(3)]
+    rows.append(video("id0_id1_0000", "train", celeb_df.identities("id0_id1_0000", "Celeb-synthesis"), label=1))
+    assert [one.people for one in count_seen(manifest.table(rows))] == [2]
 
 
 def test_forgeries_that_a_synthesis_makes_are_named_and_unknown_people_are_not() -> None:
