@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import LightningModule, Trainer
@@ -28,5 +29,11 @@ class BestCheckpoint(ModelCheckpoint):
         return super().state_dict() | {"is_last_stage": self.is_last_stage}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Also of a run that was moved: without its score any later epoch would replace the best one."""
+        best = Path(self.dirpath or "", f"{self.filename}{self.FILE_EXTENSION}")
+        if self.dirpath and best.is_file() and state_dict.get("best_model_path"):
+            scores = {str(best): score for score in state_dict["best_k_models"].values()}
+            here = {"dirpath": self.dirpath, "best_k_models": scores}
+            state_dict = state_dict | here | dict.fromkeys(("best_model_path", "kth_best_model_path"), str(best))
         super().load_state_dict(state_dict)
         self.is_last_stage = state_dict.get("is_last_stage", False)

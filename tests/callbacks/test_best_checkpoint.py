@@ -34,6 +34,16 @@ class Staged(LightningModule):
         return torch.optim.SGD(self.parameters(), 0.1)
 
 
+def test_a_run_that_was_moved_keeps_its_best_epoch_and_a_new_one_begins_without(tmp_path: Path) -> None:
+    train(tmp_path / "old", None, 2)
+    (tmp_path / "old").rename(tmp_path / "moved")
+    for folder, expected in (("new", 3), ("moved", 1)):
+        best = train(tmp_path / folder, None, 4, tmp_path / "moved/last.ckpt")
+        assert torch.load(tmp_path / folder / "best.ckpt", weights_only=False)["epoch"] == expected
+        assert best.best_model_score is not None
+        assert float(best.best_model_score) == pytest.approx(AUROC[expected])
+
+
 def train(folder: Path, first_stage_epochs: int | None, epochs: int, resumed: Path | None = None) -> BestCheckpoint:
     best = BestCheckpoint(folder, "best", monitor="val/video_auroc", mode="max", enable_version_counter=False)
     quiet: dict[str, Any] = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
