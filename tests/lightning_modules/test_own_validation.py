@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from datamodules.runtime.errors import UserError
 from lightning_modules.face_prior import FacePrior
@@ -44,7 +45,8 @@ __all__ = ["sweep"]
 
 def test_a_value_below_the_limit_is_never_rounded_up_to_it() -> None:
     assert OwnValidation(auroc=0.8999).describe(0.9) == "not trained (own validation 0.89, needs 0.90)"
-    assert OwnValidation(auroc=0.9).describe(0.9) == "own validation 0.90"
+    single = float(torch.tensor(0.9))  # 0.89999998: 90 of 100 pairs
+    assert [OwnValidation(auroc=one).describe(0.9) for one in (0.9, single)] == 2 * ["own validation 0.90"]
     assert OwnValidation(auroc=0.71).describe(0.0) == "own validation 0.71"
     assert OwnValidation.from_text(None).describe(0.9) == "own validation unknown"
     for text in ("0.71", "unknown", "none"):
