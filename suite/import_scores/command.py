@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from jsonargparse import auto_cli
@@ -26,7 +27,7 @@ from lightning_modules.own_validation import NOT_NEEDED
 from suite.cli.parser import Parser
 from suite.import_scores.maps import TrueMasks
 from suite.import_scores.names import SHOWN, Names, match
-from suite.import_scores.scores import Scale, read_scores
+from suite.import_scores.scores import ForeignScore, Scale, read_scores
 from suite.run_metrics import LEFT_OUT, read_run
 
 Missing = Literal["refuse", "leave_out", "undecided"]
@@ -109,6 +110,7 @@ def take_table(scores: Path, data: FaceData, rows: Sequence[Video], scale: Scale
     tested = [(one, row) for one, row in matched if row.split == "test"]
     about = {"model": f"scores of {scores.name}", "score_pooling": score_pooling}
     about |= {"trained_on": json.dumps([]), OWN_VALIDATION: NOT_NEEDED}
+    check_told_apart(tested, scores)
     masks = TrueMasks(data) if any(one.map for one, _ in tested) else None
     lines = []
     for one, row in tested:
@@ -119,6 +121,21 @@ def take_table(scores: Path, data: FaceData, rows: Sequence[Video], scale: Scale
     if masks is not None:
         about |= {"pixel_bins": BINNING, "contract": json.dumps(data.seen_pixels())}
     return Imported(lines=lines, about=about, others=len(matched) - len(tested))
+
+
+def check_told_apart(tested: Sequence[tuple[ForeignScore, Video]], scores: Path) -> None:
+    """Large logits are one probability in single precision: of real and forged videos a tie that was none."""
+    alike: dict[float, list[tuple[ForeignScore, Video]]] = {}
+    for pair in tested:
+        alike.setdefault(float(np.float32(pair[0].score)), []).append(pair)
+    for pairs in alike.values():
+        one, other = (choose((known for known, _ in pairs), key=lambda known: known.given) for choose in (min, max))
+        if one.given != other.given and len({row.label for _, row in pairs}) > 1:
+            raise UserError(
+                f"{scores}, lines {one.line} and {other.line}: {one.given:g} and {other.given:g} are the same score in "
+                "single precision, among real and forged videos; give log odds of which none is above 16 with "
+                "'--scale logit' (dividing all by one number keeps their order)"
+            )
 
 
 def take_run(folder: Path, rows: Sequence[Video]) -> Imported:

@@ -6,7 +6,7 @@ import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.stored_files import read_text
@@ -25,6 +25,7 @@ class ForeignScore:
     track: int
     frame: int
     map: str = ""  # path
+    given: float = 0.0  # before '--scale logit'
 
 
 def read_scores(file: Path, scale: Scale) -> list[ForeignScore]:
@@ -41,7 +42,7 @@ def read_scores(file: Path, scale: Scale) -> list[ForeignScore]:
     for number, row in enumerate(lines, 2):
         where = f"{file}, line {number}"
         try:
-            score = float(row["score"])
+            given = score = float(row["score"])
             track, frame = (int(row.get(column) or 0) for column in WHOLE)
         except (TypeError, ValueError) as error:
             raise UserError(f"{where}: score must be a number, track and frame whole numbers ({error})") from error
@@ -52,7 +53,8 @@ def read_scores(file: Path, scale: Scale) -> list[ForeignScore]:
                 f"{where}: score {row['score']} must be from 0, real, to 1; '--scale logit' takes any number"
             )
         shown = (row.get("map") or "").strip()
-        one = ForeignScore(line=number, name=row[name].strip(), score=score, track=track, frame=frame, map=shown)
+        about: dict[str, Any] = {"line": number, "name": row[name].strip(), "track": track, "frame": frame}
+        one = ForeignScore(**about, score=score, map=shown, given=given)
         if (before := out.setdefault((one.name, track, frame), one)) is not one:
             raise UserError(f"{where}: {one.name}, track {track}, frame {frame} stands in line {before.line} already")
     if not out:

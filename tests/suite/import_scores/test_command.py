@@ -76,6 +76,21 @@ def test_logits_of_frames_are_pooled_as_asked_and_other_splits_are_left_out(
     assert verdict(read_run(tmp_path / "theirs"))["video_auroc"].value == pytest.approx(expected, abs=1e-6)
 
 
+def test_logits_that_single_precision_would_tie_are_refused_unless_all_are_of_one_class(
+    studio: Path, tested: list[Video], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = next(i for i, row in enumerate(tested) if not row.label)
+    rows = [{"video": row.path, "score": 30 + i if row.label else -i} for i, row in enumerate(tested)]
+    run_import(write(tmp_path / "scores.csv", rows), studio, tmp_path / "theirs", "--scale", "logit")
+    assert verdict(read_run(tmp_path / "theirs"))["video_auroc"].value == 1
+    rows[real]["score"] = 25.5
+    with pytest.raises(SystemExit):
+        run_import(write(tmp_path / "scores.csv", rows), studio, tmp_path / "tied", "--scale", "logit")
+    assert f"lines {real + 2} and " in (said := capsys.readouterr().err)
+    assert "25.5 and " in said
+    assert "are the same score in single precision" in said
+
+
 @pytest.mark.parametrize(("rule", "count"), [("leave_out", -1), ("undecided", 0)])
 def test_videos_without_a_score_are_refused_left_out_or_undecided(
     rule: str, count: int, studio: Path, tested: list[Video], tmp_path: Path, capsys: pytest.CaptureFixture[str]
