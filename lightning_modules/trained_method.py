@@ -61,6 +61,7 @@ class Trained:
         stored: Side of the crops before they got the size in the contract; None where they were cut from videos.
         trained_on: Data sets and forgeries.
         digest: Digest of the weights.
+        tested_digest: Of those that a test of the checkpoint has, before some were folded into others or left out.
         called: Instead of by its folder.
     """
 
@@ -71,6 +72,7 @@ class Trained:
     stored: int | None
     trained_on: list[str]
     digest: str
+    tested_digest: str = ""
     called: str = ""
     seen: list[SeenSet] | None = None  # of each data set of training; older ones do not know
 
@@ -127,8 +129,8 @@ class Trained:
         point = self.find_point(share)
         return VerdictThreshold(
             at=share,
-            score=round(point.threshold, 6),
-            probability=round(self.calibrate(point.threshold), 6),
+            score=point.threshold,  # not rounded: of a saturated detector it may be 1e-7
+            probability=self.calibrate(point.threshold),
             false_alarms=point.false_alarms,
             reals=point.reals,
             misses=point.misses,
@@ -195,13 +197,14 @@ def build(
         metadata: Of its training, checked.
         config: Holds the model, for messages.
     """
+    complete({"state_dict": state})
+    tested_digest = digest(state)
     arguments = {k: v for k, v in model.get("init_args", {}).items() if k not in UNUSED}
     if arguments.get("comparator") is not None or arguments.get("perceptual"):  # of LAE, which only a loss looks at
         arguments |= {"comparator": None, "perceptual": 0.0}
         state = {name: value for name, value in state.items() if not name.startswith("comparator.")}
     model = {"class_path": model["class_path"], "init_args": arguments}
     method = construct(model, config or path)
-    complete({"state_dict": state})
     expected = method.state_dict()
     misfits = list(expected.keys() ^ state.keys())
     misfits += [n for n, value in state.items() if n in expected and expected[n].shape != value.shape]
@@ -224,6 +227,7 @@ def build(
         method=method.eval(),
         model=model,
         digest=digest(method.state_dict()),
+        tested_digest=tested_digest,
         contract=metadata["contract"],
         stored=metadata["stored"],
         trained_on=metadata["trained_on"],

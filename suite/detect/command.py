@@ -16,6 +16,7 @@ from suite.cli.progress import bar
 from suite.detect.analyzer import PAGE, Analyzer, DetectSettings, add_arguments, introduce, settings_of
 from suite.detect.crash_guard import Journal
 from suite.detect.result import Document
+from suite.detect.thresholds import format_apart
 
 VIDEO_SUFFIXES = {
     ".mp4",
@@ -101,10 +102,10 @@ def format_verdict(document: Document) -> str:
     worst, file = faces[0], document.file
     more = f", the most suspicious of {len(faces)} faces" if len(faces) > 1 else ""
     damage = f"; {file.damaged} of {file.frames} frames are damaged, not scored" if file.damaged else ""
-    forged, unclear = (worst.thresholds[name] for name in ("forged", "unclear"))
+    unclear, forged = format_apart(*(worst.thresholds[name] for name in ("unclear", "forged")))
     told = f"{document.verdict}, probability {worst.probability:.3f}"
-    band = f"unclear above {unclear:.3f}, " if unclear < forged else ""
-    return f"{told} ({band}forged above {forged:.3f}){more}{damage}"
+    band = f"unclear above {unclear}, " if unclear != forged else ""
+    return f"{told} ({band}forged above {forged}){more}{damage}"
 
 
 def main(argv: list[str], journal: Journal | None = None) -> None:

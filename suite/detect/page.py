@@ -18,7 +18,7 @@ from datamodules.prepared.trained_on import enumerate_all
 from lightning_modules.trained_method import Trained
 from suite.detect.pipeline import Analysis
 from suite.detect.scorer import TILE, Score
-from suite.detect.thresholds import Performance, Rates, Verdict
+from suite.detect.thresholds import Performance, Rates, Verdict, format_apart
 from suite.detect.verdict import FaceVerdict, MethodVerdict
 from suite.html.render import render
 
@@ -62,12 +62,12 @@ def lead(found: Analysis) -> str:
 
 def explain_range(face: FaceVerdict) -> str:
     """Where its probability lies between the thresholds."""
-    forged, unclear = face.thresholds.forged, face.thresholds.unclear
+    unclear, forged = format_apart(face.thresholds.unclear, face.thresholds.forged)
     if face.verdict == "forged":
-        return f"forged above {forged:.3f}"
+        return f"forged above {forged}"
     if face.verdict == "unclear":
-        return f"unclear from {unclear:.3f} to {forged:.3f}"
-    return f"{'unclear' if unclear < forged else 'forged'} above {unclear:.3f}"
+        return f"unclear from {unclear} to {forged}"
+    return f"{'unclear' if unclear != forged else 'forged'} above {unclear}"
 
 
 def timeline(face: FaceVerdict, seconds: float) -> Markup:

@@ -89,7 +89,7 @@ class Performance:
     @staticmethod
     def measure(method: Trained, rates: Rates) -> Performance:
         forged, unclear = points_of(method, rates)
-        high, low = (f"{method.calibrate(point.threshold):.3f}" for point in (forged, unclear))
+        low, high = format_apart(method.calibrate(unclear.threshold), method.calibrate(forged.threshold))
         n, m = forged.reals, forged.fakes
         found: list[tuple[Verdict, str, int, int]] = [
             ("forged", f"above {high}", forged.false_alarms, m - forged.misses),
@@ -130,6 +130,12 @@ class Performance:
             f"of {self.reals:,} real videos or photographs of its validation {forged.reals:,} are called forged and "
             f"{unclear.reals:,} unclear, of {self.fakes:,} forged ones {forged.fakes:,} and {unclear.fakes:,}"
         )
+
+
+def format_apart(low: float, high: float) -> tuple[str, str]:
+    """With as many digits as it takes to tell them apart; alike where they are equal."""
+    digits = next((n for n in range(3, 17) if f"{low:.{n}f}" != f"{high:.{n}f}"), 3)
+    return f"{low:.{digits}f}", f"{high:.{digits}f}"
 
 
 def percent(share: float) -> str:

@@ -126,7 +126,7 @@ def test_of(trained: Trained, tested_run: Path | None, home: Path) -> Test | Non
     if tested_run is None and not (home / "predictions.parquet").is_file():
         return None
     test = read_run(tested_run or home)
-    if test.about.get("weights") == trained.digest:
+    if test.about.get("weights") in (trained.digest, trained.tested_digest):
         return test
     if tested_run is not None:
         raise UserError(f"{tested_run}: was tested with other weights; test these, or leave out --tested_run")

@@ -234,6 +234,7 @@ def test_a_run_with_directions_is_used_as_the_plain_network_it_folds_into(tmp_pa
     about: dict[str, Any] = {"contract": {}, "stored": None, "trained_on": []}
     again = trained_method.build(tmp_path, section, about, model.state_dict())
     assert again.model["init_args"]["tune"] == "none"
+    assert again.tested_digest == digest(model.state_dict())  # a test of the run is one of this network
     frames = torch.rand(2, 1, 3, 64, 64)
     torch.testing.assert_close(again.method(frames).logit, model.eval()(frames).logit, rtol=1e-4, atol=1e-5)
     once_more = trained_method.build(tmp_path, again.model, about, again.method.state_dict())

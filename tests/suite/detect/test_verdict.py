@@ -11,7 +11,7 @@ from datamodules.faces.tracking.track import Track
 from datamodules.runtime.errors import UserError
 from lightning_modules.classifier import Classifier
 from lightning_modules.trained_method import Trained
-from suite.detect.thresholds import Performance, Rates, Thresholds, thresholds_of
+from suite.detect.thresholds import Performance, Rates, Thresholds, format_apart, thresholds_of
 from suite.detect.verdict import FaceVerdict, judge_file
 from tests.fixtures.detecting import validate
 
@@ -82,6 +82,15 @@ def test_a_validation_that_is_too_small_says_so_and_never_says_unclear() -> None
         ("never", 0, 0),
         ("up to 0.300", 3, 1),
     ]
+
+
+def test_thresholds_that_differ_are_shown_with_the_digits_that_tell_them_apart() -> None:
+    assert format_apart(0.00012, 0.0004) == ("0.0001", "0.0004")
+    assert format_apart(0.3, 0.3) == ("0.300", "0.300")
+    assert format_apart(0.25, 0.5) == ("0.250", "0.500")
+    mine = method([1e-9 * i for i in range(100)], [0.5])
+    point = mine.describe_thresholds()["unclear"]
+    assert 0 < point.score == mine.find_point(point.at).threshold
 
 
 def test_a_method_that_keeps_no_scores_is_refused_with_the_command_that_adds_them() -> None:
