@@ -101,12 +101,12 @@ PLAIN = [one.name for one in fields(ResultRow) if one.name not in ("job", "own_v
 
 
 def measure_rows(
-    job: SweepJob, condition: Condition, place: Path, prepared: Path, seconds: Mapping[str, float | None]
+    job: SweepJob, condition: Condition, place: Path, prepared: Path | None, seconds: Mapping[str, float | None]
 ) -> list[ResultRow]:
     """Of one test; kept beside it, since intervals take their time.
 
     Args:
-        prepared: Folder of the test set.
+        prepared: Folder of the test set; None where nobody knows which of the videos without a face it would have had.
         seconds: That training and testing took, as far as they are known.
     """
     table, kept = place / "predictions.parquet", place / "rows.json"
@@ -116,7 +116,7 @@ def measure_rows(
             return before
     run = read_run(place)
     v = videos(run)
-    missing = list_unscored(run, prepared)
+    missing = None if prepared is None else list_unscored(run, prepared)
     cost = {fit.id: run.fixed_values.get(fit.id) for fit in FITS}
     cost |= {"coverage": None if missing is None else coverage(run, missing)}
     cost |= {f"{name}_seconds": value for name, value in seconds.items()}

@@ -29,6 +29,7 @@ from suite.benchmark.overrides import Config, merge
 from suite.benchmark.plan import Sweep, SweepJob
 from suite.benchmark.results import ResultRow, measure_rows
 from suite.benchmark.subgroups import GroupRow, measure_groups
+from suite.cli.config_file import list_files
 from suite.run_metrics import read_run
 
 BEGUN, DONE = "asked.json", "done.json"  # in the folder of a command: what it was, and that it came to its end
@@ -141,7 +142,9 @@ def run_job(sweep: Sweep, job: SweepJob, out: Path, where: Path, lost: set[Condi
             test.go(where)
             prepared = where / data["data"]["prepared"]
             seconds = None if entrant.scores else test.seconds()
-            found = measure_rows(job, condition, place, prepared, {"train": fit.seconds(), "test": seconds})
+            is_drawn = data["data"].get("split") is not None  # 'prepare' does not know what of it is for testing
+            taken = {"train": fit.seconds(), "test": seconds}
+            found = measure_rows(job, condition, place, None if is_drawn else prepared, taken)
             share = found[0].values["coverage"]
             if condition.kind is None and share is not None and share < sweep.min_coverage:
                 what = "score" if entrant.scores else "face"
@@ -176,7 +179,7 @@ class Command:
 
     def identity(self) -> str:
         states = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in self.weights]
-        texts = [file.read_text() for file in self.configs]
+        texts = [file.read_text() for config in self.configs for file in list_files(config)]
         settings = {name: value for name, value in self.settings.items() if not name.startswith("wandb")}
         return json.dumps({"configs": texts, "settings": settings, "weights": states}, indent=1)
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from lightning_modules.metrics.registry import MAPS, list_unit_metrics, titles
 from lightning_modules.metrics.temporal import TITLES
+from suite.benchmark.plan import NOTHING
 from suite.benchmark.results import ALL, AS_CHANCE, ResultRow
 
 T = TypeVar("T")
@@ -73,12 +74,32 @@ def average(rows: Iterable[ResultRow], name: str) -> float | None:
     return mean(values) if values else None
 
 
-def mean_per_seed(rows: Iterable[ResultRow], name: str) -> list[float]:
-    """A metric of each seed, its mean over trainings and test sets."""
-    seeds: dict[int, list[ResultRow]] = {}
+def find_shared(rows: Iterable[ResultRow], name: str) -> dict[int, dict[tuple[str, str, str], float]]:
+    """A metric of each seed, by training, test set and forgery: those that all seeds with any have."""
+    seeds: dict[int, dict[tuple[str, str, str], float]] = {}
     for row in rows:
-        seeds.setdefault(row.seed, []).append(row)
-    return [value for mine in seeds.values() if (value := average(mine, name)) is not None]
+        if (value := row.values[name]) is not None:
+            seeds.setdefault(row.seed, {})[row.train, row.test, row.forgery] = value
+    shared = set.intersection(*(set(found) for found in seeds.values())) if seeds else set()
+    return {seed: {key: found[key] for key in found if key in shared} for seed, found in seeds.items()}
+
+
+def mean_per_seed(rows: Iterable[ResultRow], name: str) -> list[float]:
+    """The mean over trainings, test sets and forgeries, the same for each seed."""
+    return [mean(found.values()) for found in find_shared(rows, name).values() if found]
+
+
+def name_method(method: str, rows: Sequence[ResultRow], name: str) -> Entry:
+    """With the number of trainings that a mean is over, where that is not all.
+
+    Args:
+        rows: Of all methods that are compared.
+    """
+    trained = {row.train for row in rows} - {NOTHING}
+    shared = find_shared((row for row in rows if row.method == method), name)
+    known = {train for found in shared.values() for train, *_ in found}
+    is_part = known and NOTHING not in known and known != trained
+    return Entry(text=f"{method} ({len(known)} of {len(trained)} trainings)" if is_part else method)
 
 
 def tabulate_tests(
@@ -94,7 +115,8 @@ def tabulate_tests(
     for method, test in list_different(rows, lambda row: (row.method, row.test)):
         ours = [row for row in rows if (row.method, row.test) == (method, test)]
         figures = [format_mean(mean_per_seed(ours, name), coloured=name == coloured) for name in columns]
-        out.append([Entry(text=method), Entry(text=test), *figures])
+        label = name_method(method, rows, coloured or next(iter(columns)))
+        out.append([label, Entry(text=test), *figures])
     return Table(head=["method", "tested on", *columns.values()], rows=out, note=note)
 
 
@@ -114,7 +136,7 @@ def forgeries(rows: Sequence[ResultRow]) -> Table | None:
     for method in list_different(mine, lambda row: row.method):
         known_ones, new_ones = ([row for row in part if row.method == method] for part in (seen, unseen))
         line = [
-            Entry(text=method),
+            name_method(method, mine, figure),
             format_mean(mean_per_seed(known_ones, figure)),
             format_mean(mean_per_seed(new_ones, figure)),
         ]

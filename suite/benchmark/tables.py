@@ -66,7 +66,9 @@ def matrix(
     for failure in mine:  # a training that failed has failed every test
         assert failure.job is not None
         for test in tests or [""] if failure.test is None else [str(failure.test)]:
-            failed[failure.job.method, failure.job.train, test] += 1
+            key = failure.job.method, failure.job.train, test
+            # what only failed to tell groups apart has its metrics
+            failed[key] += all(row.seed != failure.job.seed for row in found.get(key, []))
     places = {}
     for key in [*found, *(key for key in failed if key not in found)]:
         below = [row for row in found.get(key, []) if row.own_validation.is_below(min_validation_auroc)]

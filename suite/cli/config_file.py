@@ -68,6 +68,16 @@ def expand(config: str, within: tuple[Path, ...] = ()) -> list[str]:
     return [*parts, json.dumps(content)]
 
 
+def list_files(config: Path) -> list[Path]:
+    """A config, those that it begins from, and the file of its data set."""
+    content = read(str(config))
+    bases, data = content.get("base", []), content.get("data")
+    named = list(bases) if isinstance(bases, list) else [bases]
+    named += [data] if isinstance(data, str) else [data["base"]] if isinstance(data, dict) and "base" in data else []
+    found = (Path(find_base(config.parent, base, config)) for base in named)
+    return [config, *(file for base in found for file in list_files(base))]
+
+
 def find_base(folder: Path, base: Any, path: Path) -> str:
     """
     Args:

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from datamodules.runtime.errors import UserError
 from lightning_modules.own_validation import OwnValidation
 from suite.benchmark import plots, summary
-from suite.benchmark.comparisons import ALL_TESTS, SEEN, UNSEEN, compare
+from suite.benchmark.comparisons import ALL_TESTS, SEEN, UNSEEN, clusters, compare
 from suite.benchmark.conditions import Condition
 from suite.benchmark.page import page
 from suite.benchmark.plan import DatasetSpec, Sweep, SweepJob
@@ -62,6 +62,26 @@ def test_claims_are_of_the_mean_over_seeds_and_of_seen_and_unseen_forgeries_apar
         assert claim.gain.value == pytest.approx(value[claim.ours] - value[claim.theirs])
     few = [row for row in rows if row.method == "plain"]
     assert compare(sweep, few, tmp_path, tmp_path) == []  # nobody to compare with
+
+
+def test_the_videos_of_a_person_are_resampled_together_whatever_their_clips_are_called(
+    sweep: Sweep, tmp_path: Path
+) -> None:
+    assert set(clusters(tmp_path / "prepared").values()) == {f"d/p{i}" for i in range(10)}
+
+
+def test_a_mean_is_of_the_trainings_that_all_seeds_have_and_says_how_many() -> None:
+    def row(method: str, train: str, seed: int, value: float | None) -> ResultRow:
+        made = make_row(method, dict.fromkeys(kinds(), value), seed)
+        return replace(made, job=replace(made.job, train=train))
+
+    rows = [row("whole", train, seed, 0.7) for train in "AB" for seed in (0, 1)]
+    rows += [row("part", "A", 0, 0.9), row("part", "A", 1, 0.9), row("part", "B", 0, 0.6), row("part", "B", 1, None)]
+    table = summary.tabulate_operating_points(rows)
+    assert [[entry.text for entry in line][:3] for line in table.rows] == [
+        ["whole", "s", "0.700 ± 0.000"],
+        ["part (1 of 2 trainings)", "s", "0.900 ± 0.000"],
+    ]
 
 
 def test_nothing_is_claimed_of_what_scores_all_videos_alike(
@@ -120,6 +140,9 @@ def test_videos_without_a_face_count_as_a_coin_that_is_tossed_and_too_many_fail_
     found = measure_rows(job, Condition(test="DFDC"), place, tmp_path / "prepared", SECONDS)[0]
     v = said(tmp_path, "plain", 0)
     assert found.values["coverage"] == 50 / 55
+    (place / "rows.json").unlink()
+    unknown = measure_rows(job, Condition(test="DFDC"), place, None, SECONDS)[0]  # of a split that was drawn
+    assert (unknown.values["coverage"], unknown.values["video_auroc_as_chance"]) == (None, None)
     label = np.concatenate([v.label, [0, 0, 0, 0, 1]])
     known = np.concatenate([np.ones(50), np.zeros(5)])
     score = np.concatenate([v.score, np.zeros(5)])

@@ -141,6 +141,7 @@ def test_the_matrix_has_means_of_seeds_intervals_of_one_and_failures() -> None:
 
     failures = [Failure(job=SweepJob(method="d_1", train="t", seed=0), test=None, reason="no disk")]
     failures.append(Failure(job=SweepJob(method="a", train="t", seed=2), test=Condition(test="x|y"), reason="no disk"))
+    failures.append(Failure(job=SweepJob(method="e", train="t", seed=1), test=Condition(test="x|y"), reason="no group"))
     found = matrix(
         [row("a", 0, 0.7), row("a", 1, 0.8), row("b", 0, 0.75), row("c", 0, None), row("e", 0, 0.7), row("e", 1, 0.8)],
         failures,

@@ -169,6 +169,18 @@ def test_a_command_that_ended_before_its_end_is_not_done(prepared: Path, tmp_pat
         nothing.run([], ["--help"], tmp_path)
 
 
+def test_settings_are_also_those_of_configs_that_a_config_begins_from(tmp_path: Path) -> None:
+    for name, content in (("top", {"base": "middle.yaml"}), ("middle", {"data": {"base": "set.yaml"}}), ("set", {})):
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(content))
+    command = Command("fit", tmp_path, [tmp_path / "top.yaml"], {}, [], tmp_path / "product")
+    seen = {command.identity()}
+    for name in ("set", "middle"):
+        with (tmp_path / f"{name}.yaml").open("a") as file:
+            file.write("# changed\n")
+        seen.add(command.identity())
+    assert len(seen) == 3
+
+
 def test_predictions_of_an_older_version_are_made_anew_by_the_next_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
