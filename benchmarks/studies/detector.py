@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
+from statsmodels.stats.proportion import proportion_confint
 
 from benchmarks.record import record
 from datamodules.datasets import ffpp, photographs
@@ -45,19 +45,22 @@ def index_unseen(root: Path) -> Iterator[Video]:
         yield replace(video, split="test")
 
 
-def measure_share(count: int, total: int) -> list[float]:
-    """With its 95 % interval, Wilson's."""
-    if not total:
-        return [float("nan")] * 3
-    found = binomtest(count, total)
-    interval = found.proportion_ci(method="wilson")
-    return [round(float(v), 4) for v in (found.statistic, interval.low, interval.high)]
+def measure_share(share: float, people: int) -> list[float]:
+    """With its 95 % interval, Wilson's: photographs of one person say no more than one."""
+    low, high = proportion_confint(share * people, people, method="wilson")
+    return [round(float(v), 4) for v in (share, low, high)]
 
 
-def count_verdicts(faces: Iterable[str]) -> dict[str, Any]:
+def count_verdicts(faces: Iterable[str], people: int | None = None) -> dict[str, Any]:
+    """
+    Args:
+        people: How many these are; as many as faces without.
+    """
     counted = Counter(faces)
     total = sum(counted.values())
-    return {"faces": total} | {name: measure_share(counted[name], total) for name in VERDICTS}
+    number = min(total, people or total)
+    shares = {name: measure_share(counted[name] / total, number) for name in VERDICTS} if total else {}
+    return {"faces": total} | shares
 
 
 def judge(analyzer: Analyzer, files: Iterable[Path]) -> dict[Path, list[str]]:
@@ -74,21 +77,25 @@ def judge_photographs(analyzer: Analyzer, folder: Path) -> dict[str, Any]:
     rows = [row for row in photographs.index(folder) if row.split == "test"]
     found = judge(analyzer, [folder / row.path for row in rows])
     out: dict[str, Any] = {"photographs": len(rows), "people": len({row.identities for row in rows})}
-    out |= count_verdicts(verdict for faces in found.values() for verdict in faces)
+    out["without_a_face"] = sum(not faces for faces in found.values())
+    out |= count_verdicts((verdict for faces in found.values() for verdict in faces), out["people"])
     if (table := folder / "people.csv").is_file():
         about = read_table(table)
         out["groups"] = {}
         for name in GROUPS:
             for value in sorted({about.get(row.identities, {}).get(name, "") for row in rows} - {""}):
                 mine = [row for row in rows if about.get(row.identities, {}).get(name) == value]
-                out["groups"][f"{name} {value}"] = count_verdicts(v for r in mine for v in found[folder / r.path])
+                people = len({row.identities for row in mine})
+                verdicts = (v for row in mine for v in found[folder / row.path])
+                out["groups"][f"{name} {value}"] = count_verdicts(verdicts, people)
     return out
 
 
 def judge_others(analyzer: Analyzer, folder: Path) -> dict[str, Any]:
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     found = judge(analyzer, files)
-    return {"photographs": len(files)} | count_verdicts(verdict for faces in found.values() for verdict in faces)
+    out = {"photographs": len(files), "without_a_face": sum(not faces for faces in found.values())}
+    return out | count_verdicts(verdict for faces in found.values() for verdict in faces)
 
 
 def describe_test(run: Run, prior: Run | None) -> dict[str, Any]:
@@ -142,7 +149,7 @@ def auroc(value: list[float]) -> str:
 
 def write_tables(result: dict[str, Any]) -> str:
     lines = ["## On people and forgeries that it has not seen", ""]
-    lines += ["Verdicts on real faces, in percent, with 95 % intervals:", ""]
+    lines += ["Verdicts on real faces, in percent, with 95 % intervals (of people, where several faces are one's):", ""]
     lines += [f"| real faces | faces | {' | '.join(VERDICTS)} |", "| --- " * 6 + "|"]
     for name, one in result["real_faces"].items():
         rows = {name: one} | {f"{name}, {group}": found for group, found in one.get("groups", {}).items()}

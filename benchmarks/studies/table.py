@@ -17,7 +17,7 @@ import yaml
 from benchmarks.record import record
 from lightning_modules.metrics.registry import get
 from suite.benchmark.results import ALL, ResultRow
-from suite.benchmark.summary import known_values, select_clean, select_totals
+from suite.benchmark.summary import known_values, select_clean, select_known, select_totals
 from suite.benchmark.untrained import read_curves
 
 METRICS = (
@@ -37,6 +37,16 @@ def spread(values: Sequence[float]) -> dict[str, float] | None:
     if not values:
         return None
     return {"mean": round(mean(values), 4)} | ({"sd": round(stdev(values), 4)} if len(values) > 1 else {})
+
+
+def measure(rows: Sequence[ResultRow], name: str) -> dict[str, Any] | None:
+    """Of the seeds that learned their own task; of a single one with its 95 % interval."""
+    known = select_known(rows, name)
+    found: dict[str, Any] | None = spread(known_values(known, name))
+    if found is not None and len(known) == 1:
+        ends: list[Any] = [known[0].values.get(f"{name}_{end}") for end in ("low", "high")]
+        found |= {} if None in ends else {"interval": [round(end, 4) for end in ends]}
+    return found
 
 
 def seconds(rows: Sequence[ResultRow], name: str) -> int | None:
@@ -62,10 +72,11 @@ def sum_rows(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
             {
                 **dict(zip(("method", "train", "test"), key, strict=True)),
                 "seeds": sorted(row.seed for row in whole),
+                "seeds_that_learned": sorted(row.seed for row in select_known(whole, "video_auroc")),
                 "own_validation": spread(own),
                 "reals": whole[0].reals,
                 "fakes": whole[0].fakes,
-                **{get(id).id: spread(known_values(whole, id)) for id in METRICS},
+                **{get(id).id: measure(whole, id) for id in METRICS},
                 "parameters": whole[0].parameters,
                 "train_seconds": seconds(whole, "train_seconds"),
                 "forgeries": forgeries,
