@@ -90,7 +90,7 @@ class KnowTraining(Callback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         assert isinstance(pl_module, Method)
-        if pl_module.familiarity is not None:
+        if pl_module.familiarity is not None and not pl_module.is_outdated:
             checkpoint[KEY] = pl_module.familiarity.state()
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:

@@ -31,9 +31,10 @@ def store(method: nn.Module, values: Mapping[str, Tensor]) -> None:
             method.get_buffer(fit.id).copy_(values[f"val/{fit.id}"])
 
 
-def write_into(state: dict[str, Tensor], method: nn.Module) -> None:
+def write_into(state: dict[str, Tensor], method: nn.Module, is_known: bool = True) -> None:
     for fit in STORED:
-        state[fit.id] = method.get_buffer(fit.id).clone()
+        found = method.get_buffer(fit.id)
+        state[fit.id] = found.clone() if is_known else torch.full_like(found, float("nan"))
 
 
 def complete(checkpoint: Mapping[str, Any]) -> None:

@@ -18,25 +18,33 @@ class RemembersValidation(LightningModule):
 
     fixes_thresholds = True  # whether validation says where the decision lies
     validated: float | None = None  # video AUROC of the last validation that trained weights have had
+    validated_step: int | None = None  # of training, when that was
 
     @property
     def own_validation(self) -> OwnValidation:
         return OwnValidation(auroc=self.validated, is_needed=self.fixes_thresholds)
 
+    @property
+    def is_outdated(self) -> bool:
+        """Whether weights were trained since their last validation, which then says nothing of them."""
+        return self.validated_step is not None and self.validated_step != self.trainer.global_step
+
     def remember_validation(self, values: dict[str, Tensor]) -> None:
         fitted_values.store(self, values)
+        self.validated_step = self.trainer.global_step
         if METRIC in values:
             auroc = float(values[METRIC])
             self.validated = None if isnan(auroc) else auroc
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """As validation has fixed it, where a callback has put averages of all else there."""
-        fitted_values.write_into(checkpoint["state_dict"], self)
-        checkpoint[KEY] = self.validated
+        fitted_values.write_into(checkpoint["state_dict"], self, is_known=not self.is_outdated)
+        checkpoint[KEY] = None if self.is_outdated else self.validated
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         fitted_values.complete(checkpoint)
         self.validated = checkpoint.get(KEY)
+        self.validated_step = checkpoint.get("global_step")
 
     def fixed_values(self) -> dict[str, float]:
         """By validation, as far as it has."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_info
 from callbacks.familiarity import KEY
 from datamodules.runtime.errors import UserError
 from lightning_modules.base import Method
-from lightning_modules.metrics.registry import COUNTS, SCORES
+from lightning_modules.metrics.registry import COUNTS, SCORES, STORED
 from lightning_modules.own_validation import KEY as OWN_VALIDATION
 from lightning_modules.training.checkpoint_io import SafeCheckpointIO
 from suite.cli.suggest import suggest, suggest_file
@@ -80,27 +81,31 @@ def check_is_whole_epoch(checkpoint: dict[str, Any], path: Path) -> None:
 
 
 def complete_checkpoint(path: Path, method: Method) -> None:
-    """Gives a checkpoint of an older version the metric and the scores of its validation, and its familiar faces.
+    """Gives a checkpoint the metric, the scores and the familiar faces that its validation should have left.
+
+    One of an older version, or one that was saved after further training.
 
     Args:
         method: As it is in the checkpoint, and was just validated.
     """
     content = SafeCheckpointIO().load_checkpoint(path)
     state = content["state_dict"]
-    lacks_scores = SCORES.id not in state and bool(method.video_counts.min() > 0)
+    now, then = float(method.video_threshold), float(state["video_threshold"])
+    is_new = isnan(then)
+    lacks_scores = (SCORES.id not in state or is_new) and bool(method.video_counts.min() > 0)
     lacks_familiarity = KEY not in content and method.familiarity is not None
-    lacks_metric = OWN_VALIDATION not in content and method.validated is not None
+    lacks_metric = (OWN_VALIDATION not in content or is_new) and method.validated is not None
     if not (lacks_scores or lacks_familiarity or lacks_metric):
         return
-    now, then = float(method.video_threshold), float(state["video_threshold"])
-    if not abs(now - then) < SAME:
+    if not (is_new or abs(now - then) < SAME):
         raise UserError(
             f"{path}: lacks what its validation should have left, and this one is another: its threshold is {now:.4f}, "
             f"that of training was {then:.4f}; validate with the configuration of the run"
         )
     if lacks_scores:
         for name in {"state_dict", "current_model_state"} & content.keys():
-            content[name] |= {fit.id: method.get_buffer(fit.id).cpu().clone() for fit in (SCORES, COUNTS)}
+            fits = STORED if is_new else (SCORES, COUNTS)
+            content[name] |= {fit.id: method.get_buffer(fit.id).cpu().clone() for fit in fits}
     if method.familiarity is not None:
         content[KEY] = method.familiarity.state()
     content[OWN_VALIDATION] = method.validated

@@ -86,6 +86,27 @@ def test_a_run_its_table_and_an_exported_folder_know_what_the_very_weights_reach
     assert "| video AUROC |" in render_card(best, test, "x", "hub", min_validation_auroc=0.0)
 
 
+def test_weights_that_were_trained_since_validation_have_no_thresholds_until_they_are_validated(
+    prepared: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    fit = small_fit(prepared, run, "--data.batch_size", "4", "--trainer.limit_train_batches", "4")
+    main([*fit, "--trainer.max_steps", "6"])  # an epoch and a half
+    best = load(run / "checkpoints/best.ckpt")
+    assert best.method.validated is not None
+    last = run / "checkpoints/last.ckpt"
+    content = torch.load(last, weights_only=False)
+    assert (content["global_step"], content["own_validation"]) == (6, None)
+    assert content["state_dict"]["video_threshold"].isnan()
+    with pytest.raises(UserError, match="validation has fixed no threshold"):
+        load(last)
+    main(["validate", *small_fit(prepared, run, "--data.batch_size", "4")[1:], "--ckpt_path", str(last)])
+    method = load(last).method
+    assert method.validated is not None
+    assert method.familiarity is not None
+    assert method.fixed_values().keys() == best.method.fixed_values().keys()
+
+
 def test_a_report_shows_no_metric_of_a_run_that_did_not_learn(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
