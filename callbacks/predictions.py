@@ -29,7 +29,7 @@ from lightning_modules.own_validation import KEY as OWN_VALIDATION
 from lightning_modules.weights import digest
 
 SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("video", "dataset", "method", "compression", "stem")]
+    [(name, pa.string()) for name in ("video", "dataset", "method", "compression", "stem", "person")]
     + [("track", pa.int32()), ("frame", pa.int32()), ("score", pa.float32()), ("label", pa.int8())]  # of the video
     + [("frame_label", pa.int8()), ("has_mask", pa.bool_())]
     # of the video, in sets of which some are forged in parts; null in others
@@ -127,15 +127,17 @@ class PredictionTable(Callback):
             [None] * len(batch) if one is None else list(one.flatten(1).int().cpu().numpy())
             for one in (outcome.forged, outcome.other)
         )
-        known = zip(batch.video, batch.track.tolist(), batch.numbers[:, 0].tolist(), strict=True)
+        of = batch.people or [""] * len(batch)
+        known = zip(batch.video, of, batch.track.tolist(), batch.numbers[:, 0].tolist(), strict=True)
         said = zip(outcome.score.tolist(), batch.label.tolist(), batch.has_mask.tolist(), strict=True)
         masks = zip(forged, other, batch.is_counted.tolist(), strict=True)
-        for (video, track, frame), (score, label, has_mask), (inside, outside, is_counted) in zip(
+        for (video, people, track, frame), (score, label, has_mask), (inside, outside, is_counted) in zip(
             known, said, masks, strict=True
         ):
             if is_counted:
                 dataset, method, compression, stem = video.split("/", 3)
                 row = {"video": video, "dataset": dataset, "method": method, "compression": compression, "stem": stem}
+                row |= {"person": next(iter(manifest.list_people(people)), "")}
                 row |= {"track": track, "frame": frame, "score": score, "has_mask": has_mask}
                 row |= {"label": label | names_forgery(video), "frame_label": label}
                 self.rows.append(row | self.timing.get(video, UNTIMED) | {"forged": inside, "other": outside})

@@ -39,7 +39,8 @@ COLUMNS: dict[str, Callable[[pa.DataType], bool]] = {
     "has_mask": types.is_boolean,
 }
 LATER = {"frame_label": types.is_integer}  # which older tables lack
-TIMING = {"fps": types.is_floating, "video_frames": types.is_integer, "fake_segments": is_text}  # likewise, or null
+# likewise, or null
+OPTIONAL = {"fps": types.is_floating, "video_frames": types.is_integer, "fake_segments": is_text, "person": is_text}
 MAPS = {"forged": types.is_list, "other": types.is_list}  # null from methods that do not localize
 LEFT_OUT = "left_out"  # test videos without a score, where who scored them says which
 STORED_JSON: dict[str, type] = {
@@ -113,11 +114,11 @@ def read_run(path: Path) -> Run:
 
 
 def check_columns(table: pa.Table, path: Path) -> None:
-    for name, is_kind in {**COLUMNS, **LATER, **TIMING, **MAPS}.items():
+    for name, is_kind in {**COLUMNS, **LATER, **OPTIONAL, **MAPS}.items():
         at = table.schema.get_field_index(name)
-        if at < 0 and name in {**LATER, **TIMING}:
+        if at < 0 and name in {**LATER, **OPTIONAL}:
             continue
-        may_be_null = name in {**MAPS, **TIMING}
+        may_be_null = name in {**MAPS, **OPTIONAL}
         if at < 0 or not is_kind(table.schema.field(at).type) or (not may_be_null and table[name].null_count):
             found = (
                 "missing" if at < 0 else f"of type {table.schema.field(at).type}, with {table[name].null_count} nulls"

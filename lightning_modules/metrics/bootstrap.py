@@ -1,4 +1,4 @@
-"""Metrics of videos with the interval that resampling the videos gives."""
+"""Metrics of videos with the interval that resampling the people in them gives."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ RESAMPLES = 2000
 BLOCK = 100  # of them at the same time, for memory
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
+Counts = NDArray[np.int32]
 
 
 class Outdated(UserError):
@@ -44,11 +45,16 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True)
 class Videos:
-    """One row per video."""
+    """One row per video.
+
+    Args:
+        person: Whom each was made from, empty where nobody is known; None where it is known of none.
+    """
 
     score: Floats
     label: NDArray[np.int64]
     method: NDArray[np.str_]
+    person: NDArray[np.str_] | None = None
 
     @property
     def reals(self) -> int:
@@ -60,12 +66,20 @@ class Videos:
         return int((self.label == 1).sum())
 
     def select(self, chosen: NDArray[np.bool_]) -> Videos:
-        return Videos(score=self.score[chosen], label=self.label[chosen], method=self.method[chosen])
+        person = None if self.person is None else self.person[chosen]
+        return Videos(score=self.score[chosen], label=self.label[chosen], method=self.method[chosen], person=person)
 
 
 def frame_labels(table: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
     """(N,) of a fake video they are 0 outside its forged segments; tables written before have only its own."""
     return table["frame_label"] if "frame_label" in table else table["label"]
+
+
+def people(table: Mapping[str, NDArray[Any]]) -> NDArray[np.str_] | None:
+    """(N,) with the data set, empty where nobody is known; tables written before know of none."""
+    if "person" not in table:
+        return None
+    return np.array([f"{d}/{p}" if p else "" for d, p in zip(table["dataset"], table["person"], strict=True)], np.str_)
 
 
 def columns(table: Mapping[str, NDArray[Any]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -85,32 +99,62 @@ def videos(table: Mapping[str, NDArray[Any]], kinds: NDArray[np.str_], score_poo
     """
     _, first = np.unique(table["video"].astype(str), return_index=True)
     found = functional.pool_by_video(*columns(table), score_pooling)
-    return Videos(score=found.score.numpy(), label=found.label.numpy(), method=kinds[first])
+    person = None if (known := people(table)) is None else known[first]
+    return Videos(score=found.score.numpy(), label=found.label.numpy(), method=kinds[first], person=person)
 
 
 def value_of(function: Function, v: Videos) -> float:
     return float(function(torch.from_numpy(v.score), torch.from_numpy(v.label)))
 
 
-def resample(v: Videos, seed: int = 0) -> NDArray[np.int64]:
-    """(RESAMPLES, V) positions, drawn with replacement among the reals and among the fakes."""
-    rng = np.random.default_rng(seed)
-    parts = [np.flatnonzero(v.label == label) for label in (0, 1)]
-    return np.concatenate([rng.choice(part, (RESAMPLES, len(part))) for part in parts if len(part)], axis=1)
+def draw_clusters(kind: NDArray[np.int64], draws: int, rng: np.random.Generator) -> Counts:
+    """(draws, C) how often each cluster is in each resample, drawn with replacement among those of its kind.
+
+    Args:
+        kind: (C,) from 0 on.
+    """
+    counts = np.zeros((draws, len(kind)), np.int32)
+    for group in (np.flatnonzero(kind == one) for one in np.unique(kind)):
+        picked = rng.integers(0, len(group), (draws, len(group))) + len(group) * np.arange(draws)[:, None]
+        counts[:, group] = np.bincount(picked.ravel(), minlength=draws * len(group)).reshape(draws, -1)
+    return counts
 
 
-def interval(function: Function, v: Videos, draws: NDArray[np.int64]) -> Interval:
-    """Percentiles over resampled videos: the frames of a video are not independent."""
+def resample(v: Videos, seed: int = 0, draws: int | None = None) -> Counts:
+    """(draws, V) how often each video is in each resample: people are drawn, with all videos made from them.
+
+    People of whom there are reals, fakes or both are drawn apart. Videos of nobody known are drawn one by one, and so
+    are those of a person who is alone among one of these three, of whom resamples would say nothing.
+
+    Args:
+        draws: Resamples, RESAMPLES without.
+    """
+    alone = np.array([f"\0{i:09d}" for i in range(len(v.label))])
+    names = alone if v.person is None else np.where(v.person == "", alone, v.person)
+    for is_again in (False, True):
+        member = np.unique(names, return_inverse=True)[1].ravel()
+        has = np.zeros((2, member.max() + 1), np.int64)
+        has[v.label, member] = 1
+        kind = has[0] + 2 * has[1]
+        if not is_again:
+            names = np.where(np.bincount(kind, minlength=4)[kind][member] == 1, alone, names)
+    # reals first, as their numbers are
+    return draw_clusters(kind, draws or RESAMPLES, np.random.default_rng(seed))[:, member]
+
+
+def interval(function: Function, v: Videos, draws: Counts) -> Interval:
+    """Percentiles over resamples: neither the frames of a video nor the videos of a person are independent."""
     score, label = torch.from_numpy(v.score), torch.from_numpy(v.label)
     value = float(function(score, label))
     if np.isnan(value):
         return Interval(value=value)
-    many = [float(function(score[draw], label[draw])) for draw in torch.from_numpy(draws)]
+    every = torch.arange(len(score))
+    many = [float(function(score[i], label[i])) for i in map(every.repeat_interleave, torch.from_numpy(draws).long())]
     low, high = np.percentile(many, [2.5, 97.5])
     return Interval(value=value, low=float(low), high=float(high))
 
 
-def measure(metric: Metric, v: Videos, fixed: Values, draws: NDArray[np.int64]) -> Interval:
+def measure(metric: Metric, v: Videos, fixed: Values, draws: Counts) -> Interval:
     """One of the metrics of videos."""
     if metric.function is functional.auroc and metric.has_interval:
         return auroc_interval(v, draws)
@@ -118,7 +162,7 @@ def measure(metric: Metric, v: Videos, fixed: Values, draws: NDArray[np.int64]) 
     return interval(function, v, draws) if metric.has_interval else Interval(value=value_of(function, v))
 
 
-def aurocs(score: Floats, label: Labels, weight: Floats) -> Floats:
+def aurocs(score: Floats, label: Labels, weight: Floats | Counts) -> Floats:
     """(R,) of each resample, ties counted half.
 
     Args:
@@ -132,7 +176,8 @@ def aurocs(score: Floats, label: Labels, weight: Floats) -> Floats:
     real, fake = real[np.argsort(score[real])], np.flatnonzero(label == 1)
     low, high = (np.searchsorted(score[real], score[fake], side) for side in ("left", "right"))
     out = []
-    for some in np.array_split(weight, -(-len(weight) // BLOCK)):
+    for part in np.array_split(weight, -(-len(weight) // BLOCK)):
+        some = part.astype(np.float64)
         # reals below a score, and those below or equal, are sums over the first of them
         below = np.concatenate([np.zeros((len(some), 1)), some[:, real].cumsum(1)], axis=1)
         won = (some[:, fake] * (below[:, low] + below[:, high])).sum(1) / 2
@@ -140,12 +185,11 @@ def aurocs(score: Floats, label: Labels, weight: Floats) -> Floats:
     return np.concatenate(out)
 
 
-def auroc_interval(v: Videos, draws: NDArray[np.int64]) -> Interval:
+def auroc_interval(v: Videos, draws: Counts) -> Interval:
     """The same for the AUROC, all resamples at once."""
     if len(set(v.label.tolist())) < 2:
         return Interval(value=float("nan"))
-    weight = np.stack([np.bincount(draw, minlength=len(v.label)) for draw in draws]).astype(np.float64)
-    [value], many = aurocs(v.score, v.label, np.ones((1, len(v.label)))), aurocs(v.score, v.label, weight)
+    [value], many = aurocs(v.score, v.label, np.ones((1, len(v.label)))), aurocs(v.score, v.label, draws)
     low, high = np.percentile(many, [2.5, 97.5])
     return Interval(value=float(value), low=float(low), high=float(high))
 
@@ -206,7 +250,7 @@ def localization(
         chosen: Selected rows.
         fixed: Values fixed by validation.
         map_of: Meaning of the method's map.
-        draws: Resamples of the videos.
+        draws: Resamples.
     """
     rows = np.flatnonzero(chosen & table["has_mask"])
     if not len(rows) or table["forged"][rows[0]] is None:
@@ -220,11 +264,9 @@ def localization(
     forged, other = (
         np.stack(list(table[name][rows])).reshape(len(rows), -1, pixel.BINS) for name in ("forged", "other")
     )
-    rng = np.random.default_rng(0)
-    weight = np.zeros((draws, len(first)))
-    for kind in (np.flatnonzero(fake), np.flatnonzero(~fake)):
-        if len(kind):
-            weight[:, kind] = rng.multinomial(len(kind), np.full(len(kind), 1 / len(kind)), draws)
+    person = None if (known := people(table)) is None else known[rows][first]
+    parts_of = Videos(score=np.zeros(len(first)), label=fake.astype(np.int64), method=names[first], person=person)
+    weight = resample(parts_of, draws=draws).astype(np.float64)
     totals = np.zeros((2, len(first), pixel.BINS))
     for one, total in zip((forged, other), totals, strict=True):
         np.add.at(total, video, one.sum(1))

@@ -33,7 +33,7 @@ class Metric:
     """
     Args:
         function: Function of scores and labels, or of histograms of pixels; then of the threshold, where there is one.
-        has_interval: Whether it has an interval over resampled videos.
+        has_interval: Whether it has an interval over resamples.
         is_calibrated: Whether it takes calibrated probabilities.
     """
 

@@ -11,7 +11,7 @@ from scipy.linalg import block_diag
 from scipy.stats import norm, rankdata
 
 from datamodules.runtime.errors import UserError
-from lightning_modules.metrics.bootstrap import RESAMPLES, Floats, Interval, Labels, aurocs
+from lightning_modules.metrics.bootstrap import RESAMPLES, Floats, Interval, Labels, aurocs, draw_clusters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +52,7 @@ def weights(sets: Sequence[Shared], draws: int = RESAMPLES, seed: int = 0) -> li
     for k, (one, member) in enumerate(zip(sets, members, strict=True)):
         traits[member[one.label == 0], 0] = traits[member[one.label == 1], 1] = traits[member, 2 + k] = True
     kinds = np.unique(traits, axis=0, return_inverse=True)[1].ravel()
-    counts = np.zeros((draws, clusters))
-    for kind in range(kinds.max() + 1):
-        group = np.flatnonzero(kinds == kind)
-        picked = rng.integers(0, len(group), (draws, len(group))) + len(group) * np.arange(draws)[:, None]
-        counts[:, group] = np.bincount(picked.ravel(), minlength=draws * len(group)).reshape(draws, -1)
+    counts = draw_clusters(kinds, draws, rng).astype(np.float64)
     return [counts[:, member] for member in members]
 
 

@@ -52,8 +52,9 @@ def heat_map(rows: Sequence[ResultRow], failures: Sequence[Failure], min_validat
         entries.append(format_mean([sum(known) / len(known)] if known and len(known) == len(cells) else []))
         out.append(entries)
     note = (
-        f"Video AUROC of all forgeries: mean ± standard deviation of the seeds, or of one seed its 95 % interval from "
-        f"{RESAMPLES} resamples of whole videos. Checkpoints were chosen on the validation split of the training data."
+        "Video AUROC of all forgeries: mean ± standard deviation of the seeds, or of one seed its 95 % interval from "
+        f"{RESAMPLES} resamples of people (of videos, where nobody is known). Checkpoints were chosen on the "
+        "validation split of the training data."
     )
     return Section(name="matrix", title="Matrix", tables=[Table(head=[*head, "mean"], rows=out, note=note)])
 

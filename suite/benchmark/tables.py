@@ -27,7 +27,7 @@ class MatrixCell:
     """One cell of the matrix: the seeds of a method, trained on one set and tested on another."""
 
     values: Sequence[float]
-    low: float | None  # 95 % of the resampled videos, of a single seed
+    low: float | None  # 95 % of the resamples, of a single seed
     high: float | None
     failed: int = 0  # seeds
     untrained: int = 0  # seeds that did not learn their own task

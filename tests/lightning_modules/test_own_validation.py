@@ -78,6 +78,10 @@ def test_a_run_its_table_and_an_exported_folder_know_what_the_very_weights_reach
     main(["test", *small_fit(prepared, run)[1:], "--ckpt_path", str(run / "checkpoints/best.ckpt")])
     about = pq.read_schema(run / "predictions.parquet").metadata
     assert about[b"own_validation"].decode() == str(best.method.validated)
+    who = dict(
+        zip(*(pq.read_table(run / "predictions.parquet")[n].to_pylist() for n in ("stem", "person")), strict=True)
+    )
+    assert who == {stem: stem.split("_")[0] for stem in who}  # of a fake the target
 
     best.method.validated = 0.71
     test = read_run(run)

@@ -1,7 +1,8 @@
-"""Intervals from resampling whole videos, as many as anybody gets."""
+"""Intervals from resampling people with their videos, or whole videos."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -53,6 +54,43 @@ def test_pixel_intervals_come_from_resampling_whole_videos(tmp_path: Path) -> No
     assert str(alone["pixel_auroc"]) == "-"
     assert alone["pixel_false_alarms_at_half"].low > 0
     assert localization(read_run(write_run(tmp_path / "b", masks=False)).table, everything, {}) == {}
+
+
+def test_a_person_is_drawn_with_all_videos_and_those_of_nobody_known_or_alone_of_their_kind_one_by_one() -> None:
+    person = np.array(["a", "a", "a", "b", "b", "", "", "c", "d", "d"])
+    label = np.array([0, 1, 1, 0, 1, 0, 0, 0, 1, 1])  # a and b have both; c and two others reals, d alone has fakes
+    v = Videos(score=np.zeros(10), label=label, method=person, person=person)
+    weight = resample(v)
+    assert (weight[:, [0, 3]].sum(1) == 2).all()
+    assert (weight[:, 0:3] == weight[:, :1]).all()
+    assert (weight[:, 3] == weight[:, 4]).all()
+    assert (weight[:, 5:8].sum(1) == 3).all()
+    assert (weight[:, 8:].sum(1) == 2).all()
+    assert (weight[:, 8] != weight[:, 9]).any()
+    nobody = Videos(score=v.score, label=label, method=person)
+    assert (resample(nobody)[:, label == 0].sum(1) == 5).all()
+
+
+def test_an_interval_of_several_videos_of_each_person_covers_the_truth_too() -> None:
+    # videos deviate by 1, people by 2
+    true, by_person, by_video = NormalDist().cdf(1 / np.sqrt(2 * (1 + 4))), 0, 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        number = np.repeat(np.arange(40), 8)
+        label = number % 2
+        v = Videos(
+            score=rng.normal(label, 1.0) + rng.normal(0, 2.0, 40)[number],
+            label=label,
+            method=np.array(["x"] * 320),
+            person=number.astype(str),
+        )
+        found = auroc_interval(v, resample(v, seed))
+        by_person += found.low <= true <= found.high
+        apart = replace(v, person=None)
+        found = auroc_interval(apart, resample(apart, seed))
+        by_video += found.low <= true <= found.high
+    assert by_person >= 52
+    assert by_video <= 42
 
 
 def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:
