@@ -41,8 +41,14 @@ def draw_split(videos: pa.Table, share: float, prepared: Path) -> pa.Table:
 
 
 def group_people(videos: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """(N,) group of each video; those that share a person, directly or by others, are in one."""
-    found = manifest.people(videos)
+    """(N,) group of each video; those that share a person, directly or by others, are in one.
+
+    So are the codings of a video of nobody known.
+    """
+    known = videos["identities"].combine_chunks()
+    clip = pc.replace_substring(videos["stem"].combine_chunks(), " ", "_")
+    place = videos.schema.get_field_index("identities")
+    found = manifest.people(videos.set_column(place, "identities", pc.if_else(pc.equal(known, ""), clip, known)))
     names = manifest.join_columns(found["dataset"].combine_chunks(), found["identity"].combine_chunks())
     person = names.dictionary_encode().indices.to_numpy()
     row, count = found["row"].to_numpy(), len(videos)

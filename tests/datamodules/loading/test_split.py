@@ -42,6 +42,12 @@ def test_the_share_is_that_of_people_and_the_rest_is_halved() -> None:
     assert counts == [70, 15, 15]
 
 
+def test_codings_of_a_video_of_nobody_known_stay_together() -> None:
+    listed = [video(f"my {i}", "test", "", compression=name) for i in range(40) for name in ("c23", "c40")]
+    drawn = manifest.rows(draw_split(manifest.table(listed), 0.6, HERE))
+    assert len({(row.stem, row.split) for row in drawn}) == 40
+
+
 def test_the_order_of_rows_changes_nothing() -> None:
     assert split_of(rows(40), 0.6) == split_of(rows(40)[::-1], 0.6)
 
