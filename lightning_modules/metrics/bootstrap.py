@@ -19,6 +19,7 @@ from lightning_modules.metrics.functional import Function, Pooled
 from lightning_modules.metrics.registry import MapOf, Metric, Values
 
 RESAMPLES = 2000
+FEWEST = 5  # people
 BLOCK = 100  # of them at the same time, for memory
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -124,7 +125,7 @@ def resample(v: Videos, seed: int = 0, draws: int | None = None) -> Counts:
     """(draws, V) how often each video is in each resample: people are drawn, with all videos made from them.
 
     People of whom there are reals, fakes or both are drawn apart. Videos of nobody known are drawn one by one, and so
-    are those of a person who is alone among one of these three, of whom resamples would say nothing.
+    are those of fewer than FEWEST people of one of these three, of whom resamples would hardly differ.
 
     Args:
         draws: Resamples, RESAMPLES without.
@@ -137,7 +138,7 @@ def resample(v: Videos, seed: int = 0, draws: int | None = None) -> Counts:
         has[v.label, member] = 1
         kind = has[0] + 2 * has[1]
         if not is_again:
-            names = np.where(np.bincount(kind, minlength=4)[kind][member] == 1, alone, names)
+            names = np.where(np.bincount(kind, minlength=4)[kind][member] < FEWEST, alone, names)
     # reals first, as their numbers are
     return draw_clusters(kind, draws or RESAMPLES, np.random.default_rng(seed))[:, member]
 

@@ -56,19 +56,22 @@ def test_pixel_intervals_come_from_resampling_whole_videos(tmp_path: Path) -> No
     assert localization(read_run(write_run(tmp_path / "b", masks=False)).table, everything, {}) == {}
 
 
-def test_a_person_is_drawn_with_all_videos_and_those_of_nobody_known_or_alone_of_their_kind_one_by_one() -> None:
-    person = np.array(["a", "a", "a", "b", "b", "", "", "c", "d", "d"])
-    label = np.array([0, 1, 1, 0, 1, 0, 0, 0, 1, 1])  # a and b have both; c and two others reals, d alone has fakes
-    v = Videos(score=np.zeros(10), label=label, method=person, person=person)
+def test_a_person_is_drawn_with_all_videos_and_those_of_nobody_known_or_of_few_people_one_by_one() -> None:
+    person = np.array([*"aaabbccddee", "", "", "x", "y", "y"])
+    label = np.array([0, 1, 1, *(0, 1) * 4, 0, 0, 0, 1, 1])  # five have both, x reals alone and y fakes alone
+    v = Videos(score=np.zeros(16), label=label, method=person, person=person)
     weight = resample(v)
-    assert (weight[:, [0, 3]].sum(1) == 2).all()
-    assert (weight[:, 0:3] == weight[:, :1]).all()
-    assert (weight[:, 3] == weight[:, 4]).all()
-    assert (weight[:, 5:8].sum(1) == 3).all()
-    assert (weight[:, 8:].sum(1) == 2).all()
-    assert (weight[:, 8] != weight[:, 9]).any()
-    nobody = Videos(score=v.score, label=label, method=person)
-    assert (resample(nobody)[:, label == 0].sum(1) == 5).all()
+    assert (weight[:, [0, 3, 5, 7, 9]].sum(1) == 5).all()
+    for name in "abcde":
+        of = weight[:, person == name]
+        assert (of == of[:, :1]).all()
+    assert (weight[:, 11:14].sum(1) == 3).all()
+    assert (weight[:, 14:].sum(1) == 2).all()
+    assert (weight[:, 14] != weight[:, 15]).any()
+    fewer = v.select(person != "e")
+    assert (resample(fewer)[:, 1] != resample(fewer)[:, 2]).any()
+    nobody = replace(v, person=None)
+    assert (resample(nobody)[:, label == 0].sum(1) == 8).all()
 
 
 def test_an_interval_of_several_videos_of_each_person_covers_the_truth_too() -> None:
