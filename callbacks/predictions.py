@@ -19,6 +19,7 @@ from datamodules import manifest
 from datamodules.batch import Batch, names_forgery
 from datamodules.degradation.dataset import read_degradation
 from datamodules.face_data import FaceData
+from datamodules.identities import first_person
 from datamodules.leaks.shared import KEY, NOTHING, UNKNOWN, SharedVideo
 from datamodules.loading.prepared_set import PreparedSet
 from datamodules.runtime.atomic_files import name_failures, write_atomically
@@ -137,7 +138,7 @@ class PredictionTable(Callback):
             if is_counted:
                 dataset, method, compression, stem = video.split("/", 3)
                 row = {"video": video, "dataset": dataset, "method": method, "compression": compression, "stem": stem}
-                row |= {"person": next(iter(manifest.list_people(people)), "")}
+                row |= {"person": first_person(people)}
                 row |= {"track": track, "frame": frame, "score": score, "has_mask": has_mask}
                 row |= {"label": label | names_forgery(video), "frame_label": label}
                 self.rows.append(row | self.timing.get(video, UNTIMED) | {"forged": inside, "other": outside})

@@ -170,12 +170,6 @@ def find_repeated(videos: pa.Table) -> Iterator[Finding]:
         path_of.setdefault(name, path)
 
 
-def list_people(identities: str) -> list[str]:
-    """Of the identities of a video all but the clip, which is called after one of them, as id0_0001 after id0."""
-    words = identities.split()
-    return [word for word in words if not any(word.startswith(f"{other}_") for other in words)]
-
-
 def people(videos: pa.Table) -> pa.Table:
     """Each identity, or source clip, of each video: its data set, its split, and the row it is in."""
     names = pc.split_pattern(videos["identities"].combine_chunks(), " ")

@@ -8,8 +8,9 @@ from dataclasses import replace
 from hashlib import blake2b
 
 from datamodules.datasets.listing import word
+from datamodules.identities import list_people
 from datamodules.issues import report_issue
-from datamodules.manifest import Video, list_people
+from datamodules.manifest import Video
 
 VAL = 0.1  # share of the training data that becomes the validation split
 SEED = 0

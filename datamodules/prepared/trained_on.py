@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datamodules.manifest import list_people
+from datamodules.identities import list_people
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,11 +76,12 @@ def frame_labels(table: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
     return table["frame_label"] if "frame_label" in table else table["label"]
 
 
-def people(table: Mapping[str, NDArray[Any]]) -> NDArray[np.str_] | None:
-    """(N,) with the data set, empty where nobody is known; tables written before know of none."""
+def people(table: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]) -> NDArray[np.str_] | None:
+    """(R,) of some rows, with the data set; empty where nobody is known; tables written before know of none."""
     if "person" not in table:
         return None
-    return np.array([f"{d}/{p}" if p else "" for d, p in zip(table["dataset"], table["person"], strict=True)], np.str_)
+    known = zip(table["dataset"][rows], table["person"][rows], strict=True)
+    return np.array([f"{dataset}/{person}" if person else "" for dataset, person in known], np.str_)
 
 
 def columns(table: Mapping[str, NDArray[Any]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -100,8 +101,8 @@ def videos(table: Mapping[str, NDArray[Any]], kinds: NDArray[np.str_], score_poo
     """
     _, first = np.unique(table["video"].astype(str), return_index=True)
     found = functional.pool_by_video(*columns(table), score_pooling)
-    person = None if (known := people(table)) is None else known[first]
-    return Videos(score=found.score.numpy(), label=found.label.numpy(), method=kinds[first], person=person)
+    about: dict[str, Any] = {"method": kinds[first], "person": people(table, first)}
+    return Videos(score=found.score.numpy(), label=found.label.numpy(), **about)
 
 
 def value_of(function: Function, v: Videos) -> float:
@@ -121,6 +122,14 @@ def draw_clusters(kind: NDArray[np.int64], draws: int, rng: np.random.Generator)
     return counts
 
 
+def find_clusters(names: NDArray[np.str_], label: Labels) -> tuple[Labels, Labels]:
+    """(V,) the cluster of each video, and (C,) the kind of each: 1 has reals, 2 fakes, 3 both."""
+    member = np.unique(names, return_inverse=True)[1].ravel()
+    has = np.zeros((2, member.max() + 1), np.int64)
+    has[label, member] = 1
+    return member, has[0] + 2 * has[1]
+
+
 def resample(v: Videos, seed: int = 0, draws: int | None = None) -> Counts:
     """(draws, V) how often each video is in each resample: people are drawn, with all videos made from them.
 
@@ -132,14 +141,9 @@ def resample(v: Videos, seed: int = 0, draws: int | None = None) -> Counts:
     """
     alone = np.array([f"\0{i:09d}" for i in range(len(v.label))])
     names = alone if v.person is None else np.where(v.person == "", alone, v.person)
-    for is_again in (False, True):
-        member = np.unique(names, return_inverse=True)[1].ravel()
-        has = np.zeros((2, member.max() + 1), np.int64)
-        has[v.label, member] = 1
-        kind = has[0] + 2 * has[1]
-        if not is_again:
-            names = np.where(np.bincount(kind, minlength=4)[kind][member] < FEWEST, alone, names)
-    # reals first, as their numbers are
+    member, kind = find_clusters(names, v.label)
+    is_of_few = np.bincount(kind)[kind][member] < FEWEST
+    member, kind = find_clusters(np.where(is_of_few, alone, names), v.label)
     return draw_clusters(kind, draws or RESAMPLES, np.random.default_rng(seed))[:, member]
 
 
@@ -265,9 +269,9 @@ def localization(
     forged, other = (
         np.stack(list(table[name][rows])).reshape(len(rows), -1, pixel.BINS) for name in ("forged", "other")
     )
-    person = None if (known := people(table)) is None else known[rows][first]
-    parts_of = Videos(score=np.zeros(len(first)), label=fake.astype(np.int64), method=names[first], person=person)
-    weight = resample(parts_of, draws=draws).astype(np.float64)
+    about: dict[str, Any] = {"method": names[first], "person": people(table, rows[first])}
+    halves = Videos(score=np.zeros(len(first)), label=fake.astype(np.int64), **about)
+    weight = resample(halves, draws=draws).astype(np.float64)
     totals = np.zeros((2, len(first), pixel.BINS))
     for one, total in zip((forged, other), totals, strict=True):
         np.add.at(total, video, one.sum(1))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules import manifest
+from datamodules.identities import first_person
 from datamodules.prepared import checksums
 from lightning_modules.metrics.bootstrap import Floats, Interval, aurocs
 from lightning_modules.metrics.significance import Claim, Shared, claims
@@ -45,7 +46,7 @@ class Family:
 def clusters(prepared: Path) -> dict[str, str]:
     """The person that each video was made from, or the clip where nobody is known, whatever coded it."""
     rows = manifest.rows(manifest.read(checksums.check(prepared, "manifest.csv")))
-    return {row.key: f"{row.dataset}/{next(iter(manifest.list_people(row.identities)), row.stem)}" for row in rows}
+    return {row.key: f"{row.dataset}/{first_person(row.identities) or row.stem}" for row in rows}
 
 
 @dataclass(frozen=True, kw_only=True)

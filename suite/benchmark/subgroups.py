@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from datamodules import manifest
+from datamodules.identities import first_person
 from datamodules.prepared import checksums
 from datamodules.runtime.errors import UserError
 from lightning_modules.metrics.bootstrap import Videos, measure, resample
@@ -54,8 +55,7 @@ def measure_groups(job: SweepJob, test: str, run: Run, prepared: Path, attribute
     table = manifest.read(checksums.check(prepared, "manifest.csv"))
     about = manifest.keys(table).to_pylist()
     if who == "identity":
-        people = (manifest.list_people(text) for text in table["identities"].to_pylist())
-        about = dict(zip(about, (next(iter(found), "") for found in people), strict=True))
+        about = dict(zip(about, map(first_person, table["identities"].to_pylist()), strict=True))
     else:
         about = dict(zip(about, about, strict=True))
     v = videos(run)

@@ -69,13 +69,16 @@ def expand(config: str, within: tuple[Path, ...] = ()) -> list[str]:
 
 
 def list_files(config: Path) -> list[Path]:
-    """A config, those that it begins from, and the file of its data set."""
-    content = read(str(config))
-    bases, data = content.get("base", []), content.get("data")
-    named = list(bases) if isinstance(bases, list) else [bases]
-    named += [data] if isinstance(data, str) else [data["base"]] if isinstance(data, dict) and "base" in data else []
-    found = (Path(find_base(config.parent, base, config)) for base in named)
-    return [config, *(file for base in found for file in list_files(base))]
+    """A config, those that it begins from, and the file of its data set; ``expand`` refuses what is not there."""
+    found = [config]
+    for file in found:  # which grows
+        content = read(str(file))
+        bases, data = content.get("base", []), content.get("data")
+        named = bases if isinstance(bases, list) else [bases]
+        named = [*named, data.get("base", "") if isinstance(data, dict) else data]
+        there = ((file.parent / str(name)).resolve() for name in named if name)
+        found += [one for one in there if one.is_file() and one not in found]
+    return found
 
 
 def find_base(folder: Path, base: Any, path: Path) -> str:

@@ -16,6 +16,7 @@ from jsonargparse import auto_cli
 from callbacks.predictions import FORMAT, SCHEMA
 from datamodules import manifest
 from datamodules.face_data import FaceData
+from datamodules.identities import first_person
 from datamodules.manifest import Video
 from datamodules.runtime.atomic_files import write_atomically
 from datamodules.runtime.errors import UserError
@@ -156,7 +157,7 @@ def take_run(folder: Path, rows: Sequence[Video]) -> Imported:
 def tabulate(row: Video, score: float, track: int, frame: int) -> dict[str, Any]:
     """As PredictionTable does; when a video is forged is left to who scored it."""
     names = {"video": row.key, "dataset": row.dataset, "method": row.method, "compression": row.compression}
-    names |= {"person": next(iter(manifest.list_people(row.identities)), "")}
+    names |= {"person": first_person(row.identities)}
     numbers = {"track": track, "frame": frame, "score": score, "label": row.label, "frame_label": row.label}
     return {**names, "stem": row.stem, **numbers, "has_mask": False, "forged": None, "other": None}
 

@@ -6,7 +6,7 @@ import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.stored_files import read_text
@@ -22,10 +22,10 @@ class ForeignScore:
     line: int
     name: str
     score: float
+    given: float  # before '--scale logit'
     track: int
     frame: int
     map: str = ""  # path
-    given: float = 0.0  # before '--scale logit'
 
 
 def read_scores(file: Path, scale: Scale) -> list[ForeignScore]:
@@ -53,8 +53,8 @@ def read_scores(file: Path, scale: Scale) -> list[ForeignScore]:
                 f"{where}: score {row['score']} must be from 0, real, to 1; '--scale logit' takes any number"
             )
         shown = (row.get("map") or "").strip()
-        about: dict[str, Any] = {"line": number, "name": row[name].strip(), "track": track, "frame": frame}
-        one = ForeignScore(**about, score=score, map=shown, given=given)
+        called = row[name].strip()
+        one = ForeignScore(line=number, name=called, score=score, given=given, track=track, frame=frame, map=shown)
         if (before := out.setdefault((one.name, track, frame), one)) is not one:
             raise UserError(f"{where}: {one.name}, track {track}, frame {frame} stands in line {before.line} already")
     if not out:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from datamodules.datasets import celeb_df, deepfakebench, ffpp, folder, splits
 from datamodules.datasets.doctor import explain_wrong
 from datamodules.faces.crop import OutsideImage, Square
+from datamodules.identities import list_people
 from datamodules.issues import collect_issues
-from datamodules.manifest import Video, check, list_people, read, rows
+from datamodules.manifest import Video, check, read, rows
 from datamodules.media.mask_video import match
 from datamodules.media.video import Index, VideoError
 from datamodules.prepared.prepare import prepare_all

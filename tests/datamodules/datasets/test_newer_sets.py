@@ -27,8 +27,9 @@ from datamodules.datasets import (
 )
 from datamodules.datasets.listing import walk
 from datamodules.face_data import FaceData
+from datamodules.identities import list_people
 from datamodules.issues import collect_issues
-from datamodules.manifest import Video, check, list_people
+from datamodules.manifest import Video, check
 from datamodules.media.mask_video import read_masks
 from datamodules.media.probe import probe
 from datamodules.media.video import Auto

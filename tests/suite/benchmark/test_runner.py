@@ -179,6 +179,8 @@ def test_settings_are_also_those_of_configs_that_a_config_begins_from(tmp_path: 
             file.write("# changed\n")
         seen.add(command.identity())
     assert len(seen) == 3
+    (tmp_path / "middle.yaml").write_text(yaml.safe_dump({"base": ["top.yaml", "gone.yaml"]}))
+    assert command.identity() not in seen  # that this cannot be trained is for the command to say
 
 
 def test_predictions_of_an_older_version_are_made_anew_by_the_next_call(
