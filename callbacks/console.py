@@ -20,8 +20,9 @@ class Console(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, FaceData) and stage != "validate":
-            for rule in filter(None, (one.audio_rule for one in data.group.checked_sets)):
-                rank_zero_info(rule)
+            for one in data.group.checked_sets:
+                for rule in filter(None, (one.audio_rule, one.split_rule)):
+                    rank_zero_info(rule)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         count = sum(p.numel() for p in pl_module.parameters())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, final
 from zlib import crc32
@@ -21,7 +22,7 @@ from datamodules.augment.augment import Augment
 from datamodules.batch import Batch, Sample, collate
 from datamodules.issues import Finding
 from datamodules.loading.clips import Clips, CropClips
-from datamodules.loading.loader import BatchLoader, begin_worker
+from datamodules.loading.loader import BatchLoader, FetchLoader, begin_worker, collate_each
 from datamodules.loading.options import check_options
 from datamodules.loading.prepared_set import PreparedSet
 from datamodules.loading.sampling import Address, EvalSampler, TrainSampler
@@ -37,6 +38,8 @@ from datamodules.runtime.errors import UserError
 from datamodules.synthesis.base import Synthesis, seed_draws
 from datamodules.synthesis.nearest_faces import WithSources
 from datamodules.synthesis.true_fakes import MixedSampler, mix, names_of
+
+LONGEST_RUN = 4  # batches in a row that show the same videos
 
 
 @final  # its arguments are options of their own, without a class path
@@ -153,17 +156,25 @@ class FaceData(RemembersTraining):
         decoder = self.decoder if self.frame_source == "videos" else None
         return self.group.clips(split, self.sees_only_real(split), self.image_size, decoder, self.clip, self.every)
 
-    def loader(self, clips: Clips, sampler: Sampler[Address], synthesis: Synthesis | None) -> DataLoader[Sample]:
+    def loader(
+        self, clips: Clips, sampler: Sampler[Address], synthesis: Synthesis | None, together: int = 1
+    ) -> DataLoader[Sample]:
+        """
+        Args:
+            together: Batches that are fetched at once.
+        """
         faces: Dataset[Sample] = clips
         if synthesis is not None and synthesis.neighbours:
             assert isinstance(clips, CropClips)
             faces = WithSources(clips, synthesis.neighbours, synthesis.candidates, self.seed)
-        return BatchLoader(
+        size = self.batch_size + self.true_count * isinstance(sampler, MixedSampler)
+        kind, collation = (BatchLoader, collate) if together == 1 else (FetchLoader, partial(collate_each, size))
+        return kind(
             dataset=faces,  # by name: Lightning builds it again to predict
-            batch_size=self.batch_size + self.true_count * isinstance(sampler, MixedSampler),
+            batch_size=size * together,
             sampler=sampler,
             num_workers=self.num_workers,
-            collate_fn=collate,
+            collate_fn=collation,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.num_workers > 0,
             worker_init_fn=begin_worker,
@@ -195,13 +206,18 @@ class FaceData(RemembersTraining):
             self.seed,
             balance=self.balance,
             pairs=self.pairs,
-            group_by_face=self.frame_source == "videos",
+            run=self.run,
             rank=rank,
             world_size=world,
             weights=self.group.weights,
         )
         self.group.check_drawn(sampler)
-        return self.loader(clips, sampler, self.synthesis)
+        return self.loader(clips, sampler, self.synthesis, together=self.run)
+
+    @property
+    def run(self) -> int:
+        """Clips of a video that are read at once in training, and so batches that are fetched together."""
+        return min(self.clips_per_face, LONGEST_RUN) if self.frame_source == "videos" else 1
 
     def eval_loader(self, split: str) -> DataLoader[Sample]:
         clips = self.clips(split)

@@ -17,6 +17,7 @@ from lightning_modules.feature_losses import alignment, uniformity
 from lightning_modules.metrics.registry import MapBy
 from lightning_modules.mixing import Mixing
 from lightning_modules.released import Protocol, check_network, read_released
+from lightning_modules.trunks.batch_statistics import keep_frozen, set_momentum
 from lightning_modules.trunks.class_activation import activate, heads, is_transformer
 from lightning_modules.trunks.early_layers import find_early
 from lightning_modules.trunks.input_size import fit
@@ -61,6 +62,9 @@ class Classifier(Method):
         std: list[float] | None = None,
         framing: Framing = WHOLE,
         layer_decay: float = 1.0,
+        drop: float = 0.0,
+        drop_path: float = 0.0,
+        momentum: float | None = None,
         mixing: Mixing | None = None,
         **kwargs: Any,
     ) -> None:
@@ -87,6 +91,9 @@ class Classifier(Method):
             framing: Part of a prepared crop that is shown; a synthesis takes it, too.
             layer_decay: Factor of the learning rate from one layer of a transformer to the one before it; below 1,
                 norms, biases, positions and the class token have no weight decay, either.
+            drop: Share of the features that the head does not see in training.
+            drop_path: Probability that the last block is passed over in training; it rises from 0 at the first.
+            momentum: Momentum of batch statistics; the backbone's own if unset.
             mixing: Mixes the images of a training batch, and their labels; none without it.
             **kwargs: See Method.
         """
@@ -96,7 +103,13 @@ class Classifier(Method):
         if mixing is not None and (alignment or uniformity):
             raise UserError("mixing: mixed images are of no class; must be unset with alignment or uniformity")
         options = vit_options(backbone, img_size, pooling, num_heads)
+        for name, value in {"drop": drop, "drop_path": drop_path}.items():
+            if not 0 <= value < 1:
+                raise UserError(f"{name} {value:g}: must be from 0 on and below 1")
+            options |= {f"{name}_rate": value} if value else {}
         net = create_trunk("backbone", backbone, None if weights else trunk_weights, num_classes=1, **options)
+        if momentum is not None:
+            set_momentum(net, momentum)
         for head in heads(net):
             compute_in_float32(head)
             if unit_features:
@@ -120,6 +133,11 @@ class Classifier(Method):
         tune_only(net, tune, rank, keeps_rest=any(self.direction_weight.values()))
         if layer_decay < 1:
             group_by_layer(net, layer_decay)  # which refuses what has no layers
+
+    def train(self, mode: bool = True) -> Classifier:
+        super().train(mode)
+        keep_frozen(self.net)
+        return self
 
     def training_parameters(self) -> list[Any]:
         if self.layer_decay == 1:

@@ -81,5 +81,5 @@ def name_identities(file: str) -> str:
     """The utterance that real and fake of one folder share, then the speaker where there is one."""
     folders = Path(file).parts[:-1]
     clip = word("/".join(folders))
-    speaker = folders[1 if folders[0] == "vox_celeb_2" else 0] if len(folders) > 1 else ""
-    return f"{clip} {word(speaker)}" if speaker and speaker not in NO_SPEAKERS else clip
+    speaker = word(folders[1 if folders[0] == "vox_celeb_2" else 0]) if len(folders) > 1 else ""
+    return f"{speaker}_{clip} {speaker}" if speaker and speaker not in NO_SPEAKERS else clip

@@ -12,7 +12,7 @@ from datamodules.issues import report_issue
 from datamodules.manifest import Video
 from datamodules.runtime.errors import UserError
 
-NAME = re.compile(r"(id\d+_id\d+_\d+)_\d*(\w+)")  # id28_id20_0008_4dfaker
+NAME = re.compile(r"(id\d+_id\d+_\d+)_\d*(\S+)")  # id28_id20_0008_4dfaker
 TAGS = ("faceswap", "light", "iae", "dfaker", "dfl")  # somewhere in what follows, in any case
 METHODS = ("Faceswap", "Lightweight", "IAE", "Dfaker", "DFL-H128")
 LEVELS = ("crf0", "crf10", "crf23")

@@ -7,14 +7,15 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import cv2
 from torch.utils.data import DataLoader
 
-from datamodules.batch import Sample
+from datamodules.batch import Batch, Sample, collate
 from datamodules.runtime.errors import UserError
 
 LONGEST_TMPDIR = 107 - len("/pymp-12345678/listener-12345678")
@@ -53,6 +54,11 @@ def check_temporary_folder() -> None:
         raise UserError(f"TMPDIR {folder}: {length} bytes, {rule}; set a shorter one, or --data.num_workers 0")
 
 
+def collate_each(size: int, samples: Sequence[Sample]) -> list[Batch]:
+    """The batches of a fetch."""
+    return [collate(samples[i : i + size]) for i in range(0, len(samples), size)]
+
+
 class BatchLoader(DataLoader[Sample]):
     """Asks its sampler for nothing before the first batch is asked for.
 
@@ -66,3 +72,16 @@ class BatchLoader(DataLoader[Sample]):
         with hold_back_signals():
             batches = super().__iter__()
         yield from batches
+
+
+class FetchLoader(BatchLoader):
+    """Fetches several batches at once, as collate_each makes them; its batch_size is the samples of a fetch."""
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        for batches in super().__iter__():
+            yield from batches
+
+    def __len__(self) -> int:
+        assert isinstance(self.collate_fn, partial)
+        (size,) = self.collate_fn.args
+        return -(-len(self.sampler) // size)  # type: ignore[arg-type]

@@ -78,10 +78,22 @@ class PreparedSet:
         count = count_audio_fakes(self.listed_rows)
         return f"{self.title}: {describe_rule(count, self.audio_fakes)}" if count else ""
 
+    @property
+    def split_rule(self) -> str:
+        """How many videos a drawn split leaves out; empty where it leaves out none."""
+        count = len(self.heard_rows)
+        lost = count - len(self.manifest)
+        return f"{self.title}: {lost} of {count} videos show people of two splits and are left out" if lost else ""
+
+    @property
+    def heard_rows(self) -> pa.Table:
+        """Without real videos under forged sound where these are left out."""
+        rows = self.listed_rows
+        return rows if self.audio_fakes == "real" else rows.filter(pc.field("modality") != "audio")
+
     @functools.cached_property
     def manifest(self) -> pa.Table:
-        rows = self.listed_rows
-        rows = rows if self.audio_fakes == "real" else rows.filter(pc.field("modality") != "audio")
+        rows = self.heard_rows
         return rows if self.split is None else draw_split(rows, self.split, self.prepared)
 
     @functools.cached_property

@@ -100,7 +100,7 @@ class TrainSampler(DistributedSampler[Address]):
         seed: int,
         balance: bool = True,
         pairs: bool = False,
-        group_by_face: bool = False,
+        run: int = 1,
         rank: int = 0,
         world_size: int = 1,
         weights: Sequence[float] = (1.0,),
@@ -113,12 +113,13 @@ class TrainSampler(DistributedSampler[Address]):
             seed: Seed of the draws and their order.
             balance: The rarer class gives more different clips, and the other is thinned to match.
             pairs: A fake is followed by the same frames of its source.
-            group_by_face: Draws of one face follow each other, so that its video is decoded once.
+            run: Draws of one face that are near each other, so that its video is decoded once for them: as many batches
+                in a row show the same faces, each another clip.
             weights: Weights of the sets.
         """
         super().__init__(faces, num_replicas=world_size, rank=rank, seed=seed)  # type: ignore[arg-type]
         self.faces, self.clips_per_face, self.batch = faces, clips_per_face, batch
-        self.balance, self.pairs, self.group_by_face = balance, pairs, group_by_face
+        self.balance, self.pairs, self.run = balance, pairs, run
         self.weights = np.array(weights, float)
         self.set_index = faces.set_of_each
 
@@ -184,22 +185,24 @@ class TrainSampler(DistributedSampler[Address]):
     def order(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(face, number of the draw) of every unit of this epoch, in order; a pair is one unit."""
         count = self.count_clips()
-        rng = generator(self.seed, self.epoch, 1)
-        if self.group_by_face:
-            faces = rng.permutation(len(count))
-            which, number = slots(count[faces])
-            face = faces[which]
-        else:
-            face, number = slots(count)
-            shuffled = rng.permutation(len(face))
-            face, number = face[shuffled], number[shuffled]
-        return face[: self.units], number[: self.units]
+        face, number = slots(count)
+        runs = -(-count // self.run)
+        shuffled = generator(self.seed, self.epoch, 1).permutation(runs.sum())
+        turn = np.argsort(shuffled)[(np.cumsum(runs) - runs)[face] + number // self.run]
+        # the first draws of as many runs as a step has units, then their second ones, then those of other runs
+        step, within = np.divmod(turn, self.batch // self.unit)
+        order = np.lexsort((within, number % self.run, step))[: self.units]
+        return face[order], number[order]
+
+    @property
+    def unit(self) -> int:
+        """Samples that are drawn together."""
+        return 2 if self.pairs else 1
 
     @functools.cached_property
     def units(self) -> int:
         """Pairs or clips in an epoch, whole steps only; the same in every one."""
-        size = 2 if self.pairs else 1
-        return int(self.count_clips().sum()) * size // self.batch * self.batch // size
+        return int(self.count_clips().sum()) * self.unit // self.batch * self.batch // self.unit
 
     def draw(self, i: int, number: int) -> Iterator[Address]:
         starts = self.find_shared(i) if self.pairs else self.faces.starts(i)
@@ -217,7 +220,7 @@ class TrainSampler(DistributedSampler[Address]):
             yield from self.draw(int(face[i]), int(number[i]))
 
     def __len__(self) -> int:
-        return self.units * (2 if self.pairs else 1) // self.num_replicas
+        return self.units * self.unit // self.num_replicas
 
 
 def thin(count: NDArray[np.int64], where: NDArray[np.bool_], total: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
+from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
 from datamodules import manifest
 from datamodules.batch import BLENDED
@@ -89,7 +90,7 @@ class SetGroup:
         return [one.weight for one in self.sets]
 
     def check_drawn(self, *samplers: TrainSampler) -> None:
-        """Refuses a set that a training would pass over in silence."""
+        """Refuses a set that a training would pass over in silence, and says where it is given little of fakes."""
         drawn = {i for sampler in samplers for i in sampler.set_index[sampler.count_clips() > 0].tolist()}
         if len(self) > 1 and (idle := [one for i, one in enumerate(self.sets) if i not in drawn]):
             raise UserError(f"{idle[0].prepared}: gives nothing to train on; leave it out of data.sets")
@@ -97,6 +98,11 @@ class SetGroup:
             if not len(sampler):
                 batch = f"{sampler.batch // sampler.num_replicas} x {sampler.num_replicas} processes"
                 raise UserError(f"{self}: fewer train samples than batch_size {batch}")
+            if sampler.pairs:
+                shared = sampler.shared[sampler.partner >= 0]
+                if few := int((shared < sampler.clips_per_face).sum()):
+                    what = f"{few} of {len(shared)} fakes have crops of fewer frames than clips_per_face in common"
+                    rank_zero_warn(f"{self}: {what} with their real videos; prepare with more --frames")
 
     @functools.cached_property
     def title_of_video(self) -> dict[str, str]:

@@ -12,11 +12,15 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from datamodules import manifest
+from datamodules.identities import list_people
 from datamodules.runtime.errors import UserError
 
 
 def draw_split(videos: pa.Table, share: float, prepared: Path) -> pa.Table:
-    """Rows with splits drawn by identity; the same people whatever the seed or the order of rows.
+    """Rows with splits drawn by people; the same people whatever the seed or the order of rows.
+
+    People who meet in a video are in one split. Where forgeries link most videos, which would then be in one, people
+    are drawn alone, and videos that show people of two splits are left out.
 
     Args:
         share: Share of the people for training; of the others, one half is for validation and one for testing.
@@ -27,17 +31,45 @@ def draw_split(videos: pa.Table, share: float, prepared: Path) -> pa.Table:
     given = sorted(pc.unique(videos["split"]).to_pylist())
     if given != ["test"]:
         raise UserError(f"{prepared}: split {share:g}: has splits of its own, {', '.join(given)}; leave out 'split'")
-    group = group_people(videos)
+    group, people = group_people(videos), name_people(videos)
     names = np.array(manifest.keys(videos).to_pylist())
-    firsts = {int(g): min(names[group == g]) for g in np.unique(group)}
-    order = sorted(firsts, key=lambda g: hashlib.sha256(firsts[g].encode()).digest())
-    if len(order) < 3:
-        raise UserError(f"{prepared}: split {share:g}: {len(order)} people or source clips, must be at least 3")
-    train = min(max(1, round(share * len(order))), len(order) - 2)
-    val = (len(order) - train) // 2
-    split_of = {g: "train" if i < train else "val" if i < train + val else "test" for i, g in enumerate(order)}
-    column = pa.array([split_of[int(g)] for g in group], pa.large_string())
-    return videos.set_column(videos.schema.get_field_index("split"), "split", column)
+    if np.bincount(group).max() > len(videos) / 2:
+        units = people
+        size = dict.fromkeys({name for mine in people for name in mine}, 1)
+    else:
+        first = {g: min(names[group == g]) for g in np.unique(group)}
+        units = [[first[g]] for g in group]
+        size = {first[g]: len({name for i in np.flatnonzero(group == g) for name in people[i]}) for g in first}
+    if len(size) < 3:
+        raise UserError(f"{prepared}: split {share:g}: {len(size)} people or source clips, must be at least 3")
+    split_of = draw_units(size, share)
+    splits = [{split_of[unit] for unit in mine} for mine in units]
+    column = pa.array([min(found) for found in splits], pa.large_string())
+    drawn = videos.set_column(videos.schema.get_field_index("split"), "split", column)
+    return drawn.filter(pa.array([len(found) == 1 for found in splits]))
+
+
+def draw_units(size: dict[str, int], share: float) -> dict[str, str]:
+    """The split of each.
+
+    Args:
+        size: People of each.
+    """
+    count, held_out = sum(size.values()), (1 - share) / 2
+    # those that would be more than all of a test set are trained on
+    order = sorted(size, key=lambda one: (size[one] <= held_out * count, hashlib.sha256(one.encode()).digest()))
+    sizes = np.array([size[one] for one in order])
+    middle = np.cumsum(sizes) - sizes / 2
+    train = int(np.clip((middle <= share * count).sum(), 1, len(order) - 2))
+    val = int(np.clip((middle <= (1 - held_out) * count).sum() - train, 1, len(order) - train - 1))
+    return {one: "train" if i < train else "val" if i < train + val else "test" for i, one in enumerate(order)}
+
+
+def name_people(videos: pa.Table) -> list[list[str]]:
+    """Who is in each video, or its clip where nobody is known."""
+    columns = (videos[name].to_pylist() for name in ("dataset", "identities", "stem"))
+    known = ((dataset, list_people(words) or [stem]) for dataset, words, stem in zip(*columns, strict=True))
+    return [[f"{dataset}/{name}" for name in names] for dataset, names in known]
 
 
 def group_people(videos: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

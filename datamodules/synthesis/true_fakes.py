@@ -52,10 +52,14 @@ class MixedSampler(DistributedSampler[Address]):
         is_fake = faces.label == 1
         beside = ~is_fake & np.isin(faces.set_of_each, faces.set_of_each[is_fake])
         each = []
-        for chosen, count in ((~is_fake, real - fake), (beside if beside.any() else ~is_fake, fake), (is_fake, fake)):
+        kinds = ((~is_fake, real - fake), (beside if beside.any() else ~is_fake, fake), (is_fake, fake))
+        for i, (chosen, count) in enumerate(kinds):
             mine = replace(faces, size=np.where(chosen, faces.size, 0))
             about = {"balance": False, "rank": rank, "world_size": world_size, "weights": weights}
-            each.append(TrainSampler(mine, clips_per_face, count * world_size, seed, **about))  # type: ignore[arg-type]
+            own = int(
+                np.random.SeedSequence([seed, i]).generate_state(1)[0]
+            )  # else the whole are those that are forged
+            each.append(TrainSampler(mine, clips_per_face, count * world_size, own, **about))  # type: ignore[arg-type]
         return cls(*each)
 
     def set_epoch(self, epoch: int) -> None:

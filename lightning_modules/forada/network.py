@@ -162,7 +162,11 @@ class ForensicsNetwork(nn.Module):
         """
         super().__init__()
         options = vit_options(clip, clip_size, None, None)
-        self.clip: Any = create_trunk("clip", clip, clip_weights, num_classes=0, **options).requires_grad_(False)
+        # timm's head is CLIP's projection, which every use of its weights brings
+        self.clip: Any = create_trunk("clip", clip, clip_weights, num_classes=embedding, **options)
+        projection = self.clip.get_classifier().weight.detach().T.clone()
+        self.clip.reset_classifier(0)
+        self.clip.requires_grad_(False)
         self.adapter = Adapter(adapter, adapter_weights, queries, size)
         grid = self.clip.patch_embed.grid_size
         if grid != (self.adapter.grid, self.adapter.grid) or size % self.adapter.patch:
@@ -171,7 +175,7 @@ class ForensicsNetwork(nn.Module):
         width = self.clip.num_features
         self.decoder = MaskDecoder(self.adapter.width, self.clip.blocks[0].attn.num_heads)
         self.intra = IntraBlock(width, 192)
-        self.proj = nn.Parameter(width**-0.5 * torch.randn(width, embedding), requires_grad=False)
+        self.proj = nn.Parameter(projection, requires_grad=False)
         self.over_queries = nn.Sequential(
             nn.Conv1d(queries, 64, 3, padding=1),
             nn.BatchNorm1d(64),

@@ -19,6 +19,7 @@ from lightning_modules.laa_net.losses import losses
 from lightning_modules.laa_net.network import NATIVE, PUBLISHED_MOMENTUM, RELEASED, LAAHeads, LAANetwork
 from lightning_modules.laa_net.targets import Targets, boundary_of, encode
 from lightning_modules.metrics.functional import Pooled
+from lightning_modules.trunks.batch_statistics import set_momentum
 from lightning_modules.trunks.weights import TrunkWeights
 from lightning_modules.weights import load
 
@@ -82,7 +83,7 @@ class LAANet(Method):
             if self.network.mean.flatten().tolist() != [0.5] * 3:
                 raise UserError(f"weights {weights}: expect images normalized as trunk {RELEASED} does, not as {trunk}")
             load(self.network, weights)
-            self.network.trunk.set_momentum(PUBLISHED_MOMENTUM if momentum is None else momentum)
+            set_momentum(self.network.trunk, PUBLISHED_MOMENTUM if momentum is None else momentum)
             self.is_trained = True
         self.size, self.framing, self.mirror = size, framing, mirror
         self.compat, self.freeze_epochs = compat, freeze_epochs

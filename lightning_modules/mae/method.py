@@ -134,6 +134,11 @@ class Recover(Method):
         self.log("val/recovery", squared, prog_bar=True)
         self.log_dict({"val/psnr": -10 * squared.log10(), "val/real_error": self.real_error})
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """As validation has found it, as all that it fixes; an average would begin with what is no number."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["state_dict"]["real_error"] = self.real_error.clone()
+
 
 def generator_of(path: Path, generator: nn.Module) -> float:
     """Fills a generator from a checkpoint of ``Recover`` or a converted file; its error on real faces, where known."""

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import torch
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
 from torch.optim.swa_utils import AveragedModel
 
 from callbacks.ema import EMA
+from datamodules.face_data import FaceData
+from tests.fixtures.small_methods import METHODS
 
 
 def averaged(steps: int, decay: float = 0.99) -> tuple[torch.nn.Module, torch.nn.Module]:
@@ -36,3 +43,15 @@ def test_the_average_follows_slowly_once_it_has_seen_enough() -> None:
     average.n_averaged += 2000
     average.update_parameters(net)
     torch.testing.assert_close(average.module[0].bias, before + 0.01, rtol=0, atol=1e-5)  # type: ignore[index]
+
+
+def test_a_first_stage_keeps_the_error_that_validation_found_beside_averaged_weights(
+    prepared: Path, tmp_path: Path
+) -> None:
+    plain: dict[str, Any] = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False}
+    kept = ModelCheckpoint(tmp_path, "one")
+    trainer = Trainer(**plain, max_epochs=1, callbacks=[EMA(0.9), kept], default_root_dir=tmp_path)
+    data = FaceData(prepared=prepared, methods=[], batch_size=4, num_workers=0, clips_per_face=8, eval_clips=2)
+    trainer.fit(METHODS["Recover"](), data)
+    state = torch.load(tmp_path / "one.ckpt", weights_only=False)["state_dict"]
+    assert state["real_error"] == trainer.callback_metrics["val/real_error"] > 0

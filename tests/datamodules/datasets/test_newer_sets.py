@@ -27,7 +27,7 @@ from datamodules.datasets import (
 )
 from datamodules.datasets.listing import walk
 from datamodules.face_data import FaceData
-from datamodules.identities import list_people
+from datamodules.identities import first_person, list_people
 from datamodules.issues import collect_issues
 from datamodules.manifest import Video, check
 from datamodules.media.mask_video import read_masks
@@ -119,13 +119,13 @@ def test_av_deepfake1m_believes_what_was_modified_before_its_segments(tmp_path: 
         (0, "audio", ""),
         (1, "both", "0.48-0.86"),
     ]
-    assert {one.identities for one in found} == {"id01/aaa/00001 id01"}
+    assert {(one.identities, first_person(one.identities)) for one in found} == {("id01_id01/aaa/00001 id01", "id01")}
     assert any(one.path == f"{clip}/odd.mp4" and "'painted'" in one.text for one in findings)
 
 
 def test_speakers_that_the_owners_of_av_deepfake1m_pp_share_are_no_identities(tmp_path: Path) -> None:
     rows = read(trees_with_sound.av_deepfake1m_pp, av_deepfake1m.index_pp, tmp_path)
-    assert rows["train/vox_celeb_2/id01/aaa/00001/real"].identities == "vox_celeb_2/id01/aaa/00001"
+    assert rows["train/vox_celeb_2/id01/aaa/00001/real"].identities == "id01_vox_celeb_2/id01/aaa/00001"
     assert rows["val/val/lrs3/clip/00001/fake_video_fake_audio_p1"].modality == "both"  # however it is spelt
     assert rows["train/silent_videos/subject_1_ff_vid_1_2/fake"].identities == "silent_videos/subject_1_ff_vid_1_2"
 

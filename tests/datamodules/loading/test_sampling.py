@@ -127,3 +127,29 @@ def test_another_epoch_has_another_order_and_leaves_out_clips_of_other_faces() -
     short = [frozenset(i for i in range(reals) if sum(one.face == i for one in drawn) < 10) for drawn in epochs]
     assert all(short)
     assert len(set(short)) > 1
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_a_batch_of_clips_is_of_as_many_videos_and_each_is_read_for_several_batches(world_size: int) -> None:
+    label, batch = np.repeat([0, 1], [720, 2880]).astype(np.int8), 4
+    many = Faces(
+        label=label,
+        size=np.full(3600, 90),
+        number_of=lambda i: i,
+        source=np.arange(3600) % 720,
+        starts=lambda _: np.arange(90),
+        all_starts=lambda: (np.repeat(np.arange(3600), 90), np.tile(np.arange(90), 3600)),
+    )
+    for rank in range(world_size):
+        options: dict[str, Any] = {"faces": many, "batch": batch * world_size, "rank": rank, "world_size": world_size}
+        drawn = train(run=4, **options)
+        batches = np.array([a.face for a in drawn]).reshape(-1, batch)
+        assert np.mean([len(set(row)) for row in batches.tolist()]) > 3.9
+        assert np.mean([len(set(label[row])) == 1 for row in batches]) < 0.16  # of four draws 0.125
+        fetches = batches.reshape(-1, 4 * batch)
+        assert np.mean([len(set(row)) for row in fetches.tolist()]) < 1.1 * batch
+        assert len(set(drawn)) == len(drawn)
+
+
+def test_clips_that_are_read_together_are_those_that_would_be_drawn_without_it() -> None:
+    assert sorted(train(run=3, batch=2)) == sorted(train(batch=2))

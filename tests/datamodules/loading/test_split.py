@@ -80,3 +80,30 @@ def test_a_data_set_without_splits_trains_once_a_split_is_asked_for(prepared: Pa
     people = [set(" ".join(data.videos(name)["identities"].to_pylist()).split()) for name in ("train", "val", "test")]
     assert all(people)
     assert not people[0] & people[1] | people[0] & people[2] | people[1] & people[2]
+
+
+@pytest.mark.parametrize("name", [f"set{i}" for i in range(12)])
+@pytest.mark.parametrize("linked", [80, 100])
+def test_people_whom_forgeries_link_are_drawn_alone_and_what_shows_two_splits_is_left_out(
+    name: str, linked: int
+) -> None:
+    real = [video(f"r{i}", "test", f"p{i}") for i in range(100)]
+    pairs = [(i, (i + step) % linked) for i in range(linked) for step in (1, 2, 5)]
+    fake = [replace(video(f"f{a}_{b}", "test", f"p{a} p{b}"), label=1, method="Swap") for a, b in pairs]
+    listed = [replace(row, dataset=name) for row in [*real, *fake]]
+    table = draw_split(manifest.table(listed), 0.7, HERE)
+    assert not list(manifest.leaks(table))
+    drawn = manifest.rows(table)
+    people = [[row.split for row in drawn if not row.label].count(split) for split in ("train", "val", "test")]
+    assert people == [70, 15, 15]
+    assert {(row.split, row.label) for row in drawn} >= {("train", 0), ("train", 1), ("val", 0), ("test", 0)}
+
+
+def test_a_large_family_is_trained_on_and_the_share_is_still_that_of_people() -> None:
+    real = [video(f"r{i}", "test", f"p{i}") for i in range(100)]
+    family = [replace(video(f"f{i}", "test", f"p{i} p{i + 1}"), label=1, method="Swap") for i in range(29)]
+    drawn = manifest.rows(draw_split(manifest.table([*real, *family]), 0.7, HERE))
+    assert len(drawn) == 129
+    people = [row.split for row in drawn if not row.label]
+    assert [people.count(split) for split in ("train", "val", "test")] == [70, 15, 15]
+    assert {row.split for row in drawn if row.label} == {"train"}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from pytorch_lightning import Trainer
@@ -19,9 +21,10 @@ from datamodules.synthesis.base import Synthesis, seed_draws
 from datamodules.synthesis.face_blend import FaceBlend
 from datamodules.synthesis.framing import Framing
 from datamodules.synthesis.self_blend import SelfBlend
-from datamodules.synthesis.true_fakes import mix
+from datamodules.synthesis.true_fakes import MixedSampler, mix
 from lightning_modules.classifier import Classifier
 from lightning_modules.laa_net.method import LAANet
+from tests.fixtures.rows import faces
 
 
 def mixed(prepared: Path, visitors: Path, synthesis: Synthesis, **changes: Any) -> FaceData:
@@ -155,3 +158,13 @@ def test_a_training_with_true_fakes_takes_a_step_and_validates(prepared: Path, v
     )
     trainer.fit(model, data)
     assert "val/video_auroc" in trainer.callback_metrics
+
+
+def test_whole_faces_are_drawn_apart_from_those_that_are_forged() -> None:
+    label = np.repeat([0, 1], [40, 160])
+    many = replace(faces(40, 160), label=label.astype(np.int8))
+    sampler = MixedSampler.create(many, 8, 12, 4, 0, 0, 1, [1.0])
+    drawn = np.array([(one.face, one.numbers[0]) for one in sampler]).reshape(-1, 16, 2)
+    blended, whole = drawn[:, :8].reshape(-1, 2).tolist(), drawn[:, 8:12].reshape(-1, 2).tolist()
+    both = set(map(tuple, blended)) & set(map(tuple, whole))
+    assert len(both) < 0.4 * len(whole)  # by chance a quarter

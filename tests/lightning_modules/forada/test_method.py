@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 from torch import Tensor
 
 from datamodules.batch import Batch
 from datamodules.runtime.errors import UserError
 from lightning_modules import trained_method
+from lightning_modules.forada.network import ForensicsNetwork
 from lightning_modules.forada.targets import inner_contrast, outer_contrast, patch_labels, patch_shares, xray
 from tests.fixtures.learning import learn
 from tests.fixtures.noise import clips
@@ -158,3 +160,11 @@ def test_each_loss_falls_when_a_few_faces_are_learnt(batch: Batch) -> None:
     history = learn(model, batch, 30, 3e-4)
     assert all(history[-1][name] < history[0][name] for name in history[0]), (history[0], history[-1])
     assert history[-1]["label"] < 0.2 * history[0]["label"]
+
+
+def test_queries_are_projected_by_the_projection_that_comes_with_the_weights_of_clip(tmp_path: Path) -> None:
+    clip = timm.create_model("test_vit", num_classes=24)
+    torch.save(clip.state_dict(), tmp_path / "clip.pt")
+    network = ForensicsNetwork("test_vit", tmp_path / "clip.pt", "test_vit", None, 64, 64, queries=16, embedding=24)
+    assert torch.equal(network.proj.T, clip.head.weight)
+    assert not network.proj.requires_grad

@@ -9,9 +9,11 @@ import pytest
 import timm
 import torch
 import torch.nn.functional as F
+import yaml
 from timm.layers import DropPath
 from torch import Tensor, nn
 
+from datamodules.runtime.errors import UserError
 from lightning_modules.classifier import Classifier
 from lightning_modules.delocate.method import Delocate
 from lightning_modules.laa_net.method import LAANet
@@ -19,6 +21,7 @@ from lightning_modules.laa_net.network import PUBLISHED_MOMENTUM
 from lightning_modules.lae.method import LAE
 from lightning_modules.mae.network import MAE
 from lightning_modules.st_ddl.method import STDDL
+from tests.conftest import ROOT
 
 TORCH = nn.BatchNorm2d(1).momentum
 SMALL: dict[str, Any] = {"trunk": "test_efficientnet", "padding_side": None, "size": 32}
@@ -98,3 +101,36 @@ def test_what_sixty_steps_taught_is_said_in_testing_too() -> None:
             losses.append(float(F.binary_cross_entropy_with_logits(model(frames, framed=True).logit, label)))
     assert losses[1] < 0.3
     assert losses[0] == pytest.approx(losses[1], abs=0.1)
+
+
+def test_sbi_is_regularized_as_published_and_its_small_preset_is_not() -> None:
+    configs = [ROOT / "configs/classifier_sbi.yaml", ROOT / "configs/studio/pretrained/classifier_sbi.yaml"]
+    published, small = ({}, {})  # type: dict[str, Any], dict[str, Any]
+    for settings, files in ((published, configs[:1]), (small, configs)):
+        for file in files:
+            settings |= yaml.safe_load(file.read_text())["model"]["init_args"]
+    names = ("drop", "drop_path", "momentum")
+    for settings, expected in ((published, (0.4, 0.2, 0.01)), (small, (0.0, 0.0, TORCH))):
+        given: dict[str, Any] = {name: settings[name] for name in names}
+        net: Any = Classifier("tf_efficientnet_b0", **given).net
+        paths = [module.drop_prob for module in net.modules() if isinstance(module, DropPath)]
+        assert net.drop_rate == expected[0]
+        assert max(paths, default=0.0) == pytest.approx(expected[1], abs=0.02)
+        assert momenta(net) == {expected[2]}
+
+
+def test_a_network_that_is_not_trained_keeps_its_statistics() -> None:
+    model = Classifier("test_efficientnet", tune="none").train()
+    before = {name: value.clone() for name, value in model.net.state_dict().items()}
+    model(torch.rand(4, 1, 3, 64, 64))
+    assert all(torch.equal(before[name], value) for name, value in model.net.state_dict().items())
+    tuned = Classifier("test_efficientnet", tune="norms").train()
+    mean = tuned.net.bn1.running_mean.clone()
+    tuned(torch.rand(4, 1, 3, 64, 64))
+    assert not torch.equal(mean, tuned.net.bn1.running_mean)
+
+
+@pytest.mark.parametrize(("name", "value"), [("drop", 1.0), ("drop_path", -0.1), ("momentum", 0.0)])
+def test_a_regularization_that_is_none_is_refused(name: str, value: float) -> None:
+    with pytest.raises(UserError, match=rf"{name} {value:g}: must be"):
+        Classifier("test_efficientnet", **{name: value})  # type: ignore[arg-type]
