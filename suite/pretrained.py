@@ -15,7 +15,6 @@ from torch import Tensor
 
 from datamodules.batch import Sample
 from datamodules.loading.clips import to_frames
-from datamodules.media.image import resize
 from datamodules.runtime.errors import UserError
 from lightning_modules.hub_folder import fetch
 from lightning_modules.trained_method import Trained
@@ -63,8 +62,8 @@ class Detector:
         Args:
             images: RGB: (H, W, 3) or (N, H, W, 3) bytes; a tensor of (3, H, W) or (N, 3, H, W), bytes or numbers in
                 [0, 1]; or the path of an image or a video, of which each face gets one score.
-            are_crops: Faces that were cut as the contract says, in which none is looked for; (N, T, ...) for a
-                detector of clips.
+            are_crops: Squares of faces that were cut as the contract says, in which none is looked for; (N, T, ...) for
+                a detector of clips. They are resized and coded here as those of a file are.
         """
         if isinstance(images, str | Path):
             if are_crops:
@@ -91,16 +90,18 @@ class Detector:
 
     def score_crops(self, pixels: NDArray[np.uint8]) -> list[FaceScore]:
         trained = self.trained_method
-        length, size = int(trained.contract["clip"]), int(trained.contract["size"])
+        length = int(trained.contract["clip"])
         if trained.method.needs_landmarks:
             raise UserError(f"{trained.path}: needs landmarks, which crops lack; give whole images")
         if length == 1 and pixels.ndim in (3, 4):
             pixels = pixels.reshape(-1, 1, *pixels.shape[-3:])
         if pixels.ndim != 5 or pixels.shape[1] != length:
             raise UserError(f"crops of shape {pixels.shape}: {trained.path} needs (N, {length}, H, W, 3)")
-        samples = [sample_of([resize(one, size) for one in clip]) for clip in pixels]
-        out: list[FaceScore] = []
+        if pixels.shape[2] != pixels.shape[3]:
+            raise UserError(f"crops of {pixels.shape[2]} x {pixels.shape[3]} pixels: must be square, as faces are cut")
         scorer = self.analyzer.pipeline.scorers[0]
+        samples = [sample_of([scorer.store(one) for one in clip]) for clip in pixels]
+        out: list[FaceScore] = []
         for begin in range(0, len(samples), scorer.batch):
             prediction, distances = predict(trained, samples[begin : begin + scorer.batch], scorer.device)
             masks = None if prediction.mask_logit is None else prediction.mask_logit[:, 0, 0].float().sigmoid().cpu()

@@ -19,7 +19,7 @@ def binarize(mask: Image, threshold: int = HALF) -> Image:
 
 
 def resize(image: Image, size: int) -> Image:
-    if image.shape[0] == size:
+    if image.shape[:2] == (size, size):
         return image
     how = cv2.INTER_AREA if image.shape[0] > size else cv2.INTER_CUBIC
     out: Image = cv2.resize(image, (size, size), interpolation=how)

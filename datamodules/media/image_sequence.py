@@ -21,7 +21,7 @@ from datamodules.media.image import decode
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.stored_files import read_json, shorten
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".apng"}
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".webp", ".tif", ".tiff", ".apng"}
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
 LARGEST = 32_768  # side of an image whose outlines are drawn
 NUMBER = re.compile(r"(\d+)$")
@@ -32,7 +32,13 @@ class ImageError(UserError):
 
 
 def holds_images(path: Path) -> bool:
-    return MEMBER in str(path) or path.suffix.lower() in IMAGE_SUFFIXES or path.is_dir()
+    return bool(split_member(path)[1]) or path.suffix.lower() in IMAGE_SUFFIXES or path.is_dir()
+
+
+def split_member(path: Path) -> tuple[str, str]:
+    """An archive and what is meant inside it, or a file, whatever its name."""
+    archive, _, member = str(path).partition(MEMBER)
+    return (str(path), "") if member and path.exists() else (archive, member)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ class ImageSequence:
 
 
 def find_images(path: Path) -> ImageSequence:
-    archive, _, member = str(path).partition(MEMBER)
+    archive, member = split_member(path)
     if archive.endswith(".json"):
         return ImageSequence(np.zeros(1, np.int64), [functools.partial(fill_polygon, Path(archive), int(member))])
     if member:

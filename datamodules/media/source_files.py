@@ -7,12 +7,12 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from datamodules.manifest import MEMBER
+from datamodules.media.image_sequence import split_member
 
 
 def files_of(path: Path) -> list[Path]:
     """What lies on the disk: an archive for its member, the files of a folder."""
-    path = Path(str(path).partition(MEMBER)[0])
+    path = Path(split_member(path)[0])
     return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
 
 

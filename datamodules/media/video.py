@@ -142,7 +142,7 @@ class Decord(OnCPU):
         decord.logging.set_level(decord.logging.QUIET)
         context = decord.cpu(0) if self.device.type == "cpu" else decord.gpu(self.device.index or 0)
         try:
-            reader = decord.VideoReader(str(path), ctx=context, num_threads=self.num_threads)
+            reader = decord.VideoReader(str(path.absolute()), ctx=context, num_threads=self.num_threads)
             if len(reader) != len(index):
                 raise VideoError(
                     path, f"decord sees {len(reader)} frames of {len(index)}; use datamodules.media.video.Auto"
@@ -241,7 +241,7 @@ class TorchCodec(Decoder):
             raise UserError(absent) from error
         try:
             decoder = VideoDecoder(
-                str(path),
+                str(path.absolute()),
                 seek_mode="exact",
                 dimension_order="NHWC",
                 num_ffmpeg_threads=self.num_threads,

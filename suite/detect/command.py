@@ -13,11 +13,12 @@ from datamodules.runtime.errors import CRASHED, UserError
 from datamodules.runtime.file_names import format_name
 from suite.cli.parser import Parser, expand_flag
 from suite.cli.progress import bar
-from suite.detect.analyzer import PAGE, Analyzer, DetectSettings, add_arguments, introduce, settings_of
+from suite.detect.analyzer import DOCUMENT, PAGE, Analyzer, DetectSettings, add_arguments, introduce, settings_of
 from suite.detect.crash_guard import Journal
-from suite.detect.result import Document
+from suite.detect.result import SCHEMA, Document
 from suite.detect.thresholds import format_apart
 
+LONGEST_NAME = 200  # bytes
 VIDEO_SUFFIXES = {
     ".mp4",
     ".mov",
@@ -35,6 +36,22 @@ VIDEO_SUFFIXES = {
 }
 
 
+def is_input(path: Path) -> bool:
+    """A video or an image, which is not hidden and lies beside no result of before."""
+    if path.suffix.lower() not in VIDEO_SUFFIXES | IMAGE_SUFFIXES or path.name.startswith(".") or not path.is_file():
+        return False
+    result = path.parent / DOCUMENT
+    if not result.is_file():
+        return True
+    with result.open(encoding="utf-8", errors="replace") as file:
+        return f'"{SCHEMA}"' not in file.read(200)
+
+
+def shorten_name(name: str) -> str:
+    """Its end, of as many bytes as a file system takes with some to spare."""
+    return format_name(name).encode()[-LONGEST_NAME:].decode("utf-8", "ignore")
+
+
 def list_inputs(given: Sequence[Path], out: Path) -> dict[str, Path]:
     """Files, and those of folders, by the name of the folder that each result gets; but no results of before."""
     found: dict[str, Path] = {}
@@ -43,16 +60,16 @@ def list_inputs(given: Sequence[Path], out: Path) -> dict[str, Path]:
             raise UserError(f"{path}: no such file")
         inside = [path]
         if path.is_dir():
-            inside = sorted(
-                p for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES and p.is_file()
-            )
-            inside = [p for p in inside if not p.resolve().is_relative_to(out.resolve())]
+            inside = sorted(p for p in path.rglob("*") if is_input(p))
             if not inside:
                 raise UserError(f"{path}: has no videos and no images")
         for file in inside:
-            name = format_name("_".join(file.relative_to(path).parts) if path.is_dir() else file.name)[-200:]
+            name = shorten_name("_".join(file.relative_to(path).parts) if path.is_dir() else file.name)
             while name in found:
                 name = f"{name}_"
+            if (out / name).is_file():
+                rule = "is a file, must be free for a folder of results; give another --out"
+                raise UserError(f"{format_name(out / name)}: {rule}")
             found[name] = file
     return found
 
@@ -84,7 +101,12 @@ def detect(
                 document = analyzer.analyze(path, out / name, annotated_copy, show)
         except (UserError, OSError, ArithmeticError, MemoryError, cv2.error) as error:  # one file costs no other
             reason = str(error) or type(error).__name__
-            document = analyzer.write_refusal(path, out / name, reason)
+            try:
+                document = analyzer.write_refusal(path, out / name, reason)
+            except OSError:  # the reason is that there is no place for it
+                print(f"{format_name(path)}: {reason}")
+                journal.end(name, reason)
+                continue
         else:
             reason = ""
         print(f"{format_name(path)}: {format_verdict(document)}")
@@ -101,11 +123,12 @@ def format_verdict(document: Document) -> str:
         return f"no verdict ({'; '.join(document.reasons)})"
     worst, file = faces[0], document.file
     more = f", the most suspicious of {len(faces)} faces" if len(faces) > 1 else ""
+    rest = f"; not judged: {'; '.join(document.reasons)}" if document.reasons else ""
     damage = f"; {file.damaged} of {file.frames} frames are damaged, not scored" if file.damaged else ""
     unclear, forged = format_apart(*(worst.thresholds[name] for name in ("unclear", "forged")))
     told = f"{document.verdict}, probability {worst.probability:.3f}"
     band = f"unclear above {unclear}, " if unclear != forged else ""
-    return f"{told} ({band}forged above {forged}){more}{damage}"
+    return f"{told} ({band}forged above {forged}){more}{damage}{rest}"
 
 
 def main(argv: list[str], journal: Journal | None = None) -> None:

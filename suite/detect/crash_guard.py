@@ -88,10 +88,16 @@ def guard(work: Callable[[Journal], None]) -> None:
 
 def become_worker() -> None:
     die_with_parent()
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, terminate_once)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, interrupt_once)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
+
+
+def terminate_once(number: int, _: object) -> None:
+    """What is half written is removed."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def interrupt_once(*_: object) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import ceil
 
 import cv2
 import numpy as np
@@ -29,6 +28,7 @@ from suite.detect.usable import Fault, Usable
 HEAT = 64  # largest side of a map that is kept
 SHOWN, MOST_SHOWN = 6, 120  # sampled frames of a face, and of a file, whose images are kept
 TILE = 160  # their side
+TIGHT = 1e-6  # seconds that times are rounded by
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -73,9 +73,11 @@ def choose_starts(times: NDArray[np.float64], span: int, count: int, spacing: fl
     chosen = space_evenly(max(0, last), count)
     more: set[int] = set()
     for here, there in pairwise(chosen):
-        parts = ceil(float(times[there] - times[here]) / spacing)
-        wanted = times[here] + (times[there] - times[here]) * np.arange(1, parts) / max(parts, 1)
-        more.update(np.searchsorted(times[:last], wanted).clip(here, there).tolist())
+        latest = here
+        while times[there] - times[latest] > spacing + TIGHT:
+            # the last one that is near enough, or the next where none is
+            latest = max(latest + 1, int(np.searchsorted(times, times[latest] + spacing + TIGHT, "right")) - 1)
+            more.add(latest)
     return sorted(more.union(chosen))
 
 
@@ -149,11 +151,14 @@ class Scorer:
         except NoCrop:
             return False
         clip.quality = worsen(clip.quality, face.presence, face.pose)
-        if self.through_jpeg:
-            crop = decode(encode(crop, "jpg"))
-        clip.crops.append(resize(crop, self.size).copy())  # a view would keep the frame
+        clip.crops.append(self.store(crop).copy())  # a view would keep the frame
         clip.points.append(clip.region.to_crop(face.landmarks, self.size))
         return True
+
+    def store(self, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """As a test would read it from what 'prepare' has stored."""
+        crop = resize(crop, self.trained.stored or self.size)
+        return resize(decode(encode(crop, "jpg")) if self.through_jpeg else crop, self.size)
 
     @property
     def known_until(self) -> int:

@@ -15,10 +15,11 @@ from datamodules.runtime import process_pool
 
 DESCRIPTORS = 512
 PROCESSES = 1024  # and threads, of the user 'nobody'
-# socket, connect, bind, listen, execve, execveat, ptrace, process_vm_readv, process_vm_writev, kill, io_uring_setup
+# socket, connect, bind, listen, execve, execveat, ptrace, process_vm_readv, process_vm_writev, kill, io_uring_setup,
+# tkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_send_signal, pidfd_getfd; tgkill is how a process aborts itself
 FORBIDDEN = {
-    "x86_64": (0xC000003E, (41, 42, 49, 50, 59, 322, 101, 310, 311, 62, 425)),
-    "aarch64": (0xC00000B7, (198, 203, 200, 201, 221, 281, 117, 270, 271, 129, 425)),
+    "x86_64": (0xC000003E, (41, 42, 49, 50, 59, 322, 101, 310, 311, 62, 425, 200, 129, 297, 424, 438)),
+    "aarch64": (0xC00000B7, (198, 203, 200, 201, 221, 281, 117, 270, 271, 129, 425, 130, 138, 240, 424, 438)),
 }
 NO_NEW_PRIVILEGES, SET_FILTER, ALL_THREADS = 38, 1, 1  # PR_SET_NO_NEW_PRIVS, SECCOMP_SET_MODE_FILTER, ..._FLAG_TSYNC
 SECCOMP = {"x86_64": 317, "aarch64": 277}

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from datamodules.face_data import FaceData
+from datamodules.media.image import encode
 from datamodules.runtime.errors import UserError
 from lightning_modules.familiarity import Familiarity, fit_familiarity
 from lightning_modules.hub_folder import save
@@ -60,6 +61,23 @@ def test_crops_are_scored_as_the_network_scores_them_in_a_test(small: Path, prep
     known = load(small)
     assert [one.probability for one in found] == pytest.approx([known.calibrate(score) for score in expected])
     assert [one.image for one in found] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("coded", ["png", "jpg"])
+def test_a_square_that_was_cut_from_an_image_scores_as_the_image_does(
+    coded: str, head: Frames, small: Path, tmp_path: Path
+) -> None:
+    detector = from_pretrained(small, SETTINGS)
+    scorer = detector.analyzer.pipeline.scorers[0]
+    scorer.through_jpeg = coded == "jpg"
+    path = tmp_path / "one.png"
+    path.write_bytes(encode(head[3], "png"))
+    [found] = detector.analyzer.pipeline.analyze(path, None, Limits()).faces[0].method_verdicts[0].scores
+    square = found.region.cut(head[3], detector.trained_method.stored or scorer.size)
+    [of_square] = detector.score(square, are_crops=True)
+    assert of_square.probability == pytest.approx(detector.trained_method.calibrate(found.score), abs=1e-6)
+    with pytest.raises(UserError, match="crops of 64 x 100 pixels: must be square, as faces are cut"):
+        detector.score(np.zeros((64, 100, 3), np.uint8), are_crops=True)
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def test_each_loss_falls_when_a_few_faces_are_learnt(batch: Batch) -> None:
 
 
 def test_queries_are_projected_by_the_projection_that_comes_with_the_weights_of_clip(tmp_path: Path) -> None:
-    clip = timm.create_model("test_vit", num_classes=24)
+    clip: Any = timm.create_model("test_vit", num_classes=24)
     torch.save(clip.state_dict(), tmp_path / "clip.pt")
     network = ForensicsNetwork("test_vit", tmp_path / "clip.pt", "test_vit", None, 64, 64, queries=16, embedding=24)
     assert torch.equal(network.proj.T, clip.head.weight)

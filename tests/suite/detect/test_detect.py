@@ -235,6 +235,9 @@ def test_sampled_frames_are_those_of_a_test_and_more_where_they_are_far_apart_in
     assert set(space_evenly(500, 32)) <= set(found)
     assert np.diff(slow[found]).max() <= 0.5 + 0.25  # as far as there are frames
     assert choose_starts(short[:3], 4, 32, 0.5) == []
+    for fps, seconds in ((25, 32), (3, 33), (30, 600)):
+        times = np.arange(fps * seconds) / fps
+        assert np.diff(times[choose_starts(times, 0, 32, 0.5)]).max() <= 0.5 + 1e-6
 
 
 def test_a_copy_that_waits_for_nothing_has_every_frame(

@@ -202,7 +202,7 @@ def test_the_worker_has_no_network_no_programs_and_few_files(strict: Served, cli
 
 
 TRIES = """
-import os, socket, subprocess, sys
+import os, signal, socket, subprocess, sys
 from suite.serve.confinement import confine
 confine(100, 1)
 def fails(act, error):
@@ -215,6 +215,7 @@ assert fails(socket.socket, PermissionError)
 assert fails(lambda: socket.socket(socket.AF_UNIX), PermissionError)
 assert fails(lambda: os.execv(sys.executable, [sys.executable, "-c", ""]), PermissionError)
 assert fails(lambda: os.kill(os.getppid(), 0), PermissionError)
+assert fails(lambda: signal.pidfd_send_signal(os.pidfd_open(os.getppid()), 0), PermissionError)
 assert fails(lambda: bytearray(200 * 2**20), MemoryError)
 bytearray(50 * 2**20)
 print("confined")
