@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from math import isnan
 from typing import Any
 
 from pytorch_lightning import LightningModule
 from torch import Tensor
 
+from datamodules.runtime.errors import UserError
 from lightning_modules import fitted_values
 from lightning_modules.metrics.registry import FITS, select_fixed
 from lightning_modules.own_validation import KEY, METRIC, OwnValidation
@@ -35,6 +38,15 @@ class RemembersValidation(LightningModule):
         if METRIC in values:
             auroc = float(values[METRIC])
             self.validated = None if isnan(auroc) else auroc
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Refuses one of another network in a line: torch lists every name."""
+        try:
+            return super().load_state_dict(state_dict, strict, assign)
+        except RuntimeError as error:
+            names = [a or b for a, b in re.findall(r'"([\w.]+)"|size mismatch for ([\w.]+)', str(error))]
+            what = f"checkpoint: is of another method, or of other settings, than this {type(self).__name__}"
+            raise UserError(f"{what} (see {', '.join(names[:3])}); give the configuration of its run") from error
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """As validation has fixed it, where a callback has put averages of all else there."""

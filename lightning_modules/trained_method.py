@@ -22,6 +22,7 @@ from lightning_modules.metrics.operating import FORGED_FPR, UNCLEAR_FPR, Operati
 from lightning_modules.metrics.registry import CALIBRATION
 from lightning_modules.model_check import check_model
 from lightning_modules.own_validation import KEY as OWN_VALIDATION
+from lightning_modules.own_validation import LIMIT
 from lightning_modules.provenance import check_provenance
 from lightning_modules.weights import FROM_FILES, digest, read, read_checkpoint
 
@@ -93,6 +94,12 @@ class Trained:
         """Slope and bias of the log odds that validation found, if it did."""
         fixed = self.method.fixed_values()
         return Calibration(*(fixed[id] for id in CALIBRATION)) if fixed.keys() >= set(CALIBRATION) else None
+
+    @property
+    def untrained(self) -> str:
+        """That it has not learned its own task, where that is known; else empty."""
+        own = self.method.own_validation
+        return f"{self.name} is {own.describe(LIMIT)}: its verdicts mean nothing" if own.is_below(LIMIT) else ""
 
     def calibrate(self, score: float) -> float:
         """A probability, after Platt scaling; the score itself where there is none."""

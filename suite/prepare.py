@@ -64,6 +64,8 @@ def prepare(
     rows, findings = data.list_dataset()
     assert data.root is not None
     root, out = data.root, data.prepared
+    if out.resolve() == root.resolve():
+        raise UserError(f"prepare: prepared {out}: is the folder of the data set, which is never written to")
     if serious := [f for f in findings if f.kind in WRONG + LACKING]:
         print(f"{root}: {len(serious)} issues found, first {serious[0].path}: {serious[0].text}; see 'doctor'")
     for one in (one for one in findings if one.kind == "sound"):

@@ -21,6 +21,7 @@ from lightning_modules.trained_method import Trained
 from suite.detect.analyzer import DEFAULT, Analyzer, DetectSettings
 from suite.detect.familiarity import Distance, explain_unlike
 from suite.detect.scorer import predict
+from suite.detect.thresholds import Thresholds, Verdict
 from suite.detect.verdict import FaceVerdict, MethodVerdict
 
 Images = NDArray[np.uint8] | Tensor | str | Path
@@ -33,6 +34,8 @@ class FaceScore:
     image: int  # which of those that were given
     square: tuple[float, float, float] | None  # x, y and side of what it saw, in pixels; of its most suspicious frame
     probability: float  # of a forgery, calibrated
+    verdict: Verdict  # that 'detect' would give
+    thresholds: Thresholds  # of the probability
     map: NDArray[np.float32] | None  # (h, w) probability of each place of the square, from detectors that localize
     reasons: list[str]  # why 'detect' would give no verdict: the probability of such a face means little
 
@@ -85,7 +88,10 @@ class Detector:
         return out
 
     def score_file(self, path: Path, image: int) -> list[FaceScore]:
-        found = self.analyzer.pipeline.analyze(path, None, self.analyzer.limits)
+        pipeline = self.analyzer.pipeline
+        found = pipeline.analyze(path, None, self.analyzer.limits)
+        if not found.faces and (reason := pipeline.usable.reject_damage(found.damage)):
+            raise UserError(f"{path}: {reason}")
         return [score_of(face, face.method_verdicts[0], image) for face in found.faces if face.method_verdicts]
 
     def score_crops(self, pixels: NDArray[np.uint8]) -> list[FaceScore]:
@@ -99,7 +105,8 @@ class Detector:
             raise UserError(f"crops of shape {pixels.shape}: {trained.path} needs (N, {length}, H, W, 3)")
         if pixels.shape[2] != pixels.shape[3]:
             raise UserError(f"crops of {pixels.shape[2]} x {pixels.shape[3]} pixels: must be square, as faces are cut")
-        scorer = self.analyzer.pipeline.scorers[0]
+        pipeline = self.analyzer.pipeline
+        scorer = pipeline.scorers[0]
         samples = [sample_of([scorer.store(one) for one in clip]) for clip in pixels]
         out: list[FaceScore] = []
         for begin in range(0, len(samples), scorer.batch):
@@ -107,13 +114,17 @@ class Detector:
             masks = None if prediction.mask_logit is None else prediction.mask_logit[:, 0, 0].float().sigmoid().cpu()
             for i, score in enumerate(prediction.logit.float().sigmoid().tolist()):
                 far = [] if distances is None else [distance_of(trained, distances[i])]
+                reasons = explain_unlike(far, pipeline.usable.distance)
+                probability = trained.calibrate(score)
                 out.append(
                     FaceScore(
                         image=begin + i,
                         square=None,
-                        probability=trained.calibrate(score),
+                        probability=probability,
+                        verdict="no verdict" if reasons else pipeline.thresholds.verdict(probability),
+                        thresholds=pipeline.thresholds,
                         map=None if masks is None else masks[i].numpy(),
-                        reasons=explain_unlike(far, self.analyzer.pipeline.usable.distance),
+                        reasons=reasons,
                     )
                 )
         return out
@@ -130,6 +141,8 @@ def score_of(face: FaceVerdict, method_verdict: MethodVerdict, image: int) -> Fa
         image=image,
         square=(worst.region.x, worst.region.y, worst.region.side),
         probability=method_verdict.probability,
+        verdict=face.verdict,
+        thresholds=face.thresholds,
         map=None if worst.heat is None else (worst.heat / 255).astype(np.float32),
         reasons=face.reasons,
     )
@@ -137,6 +150,9 @@ def score_of(face: FaceVerdict, method_verdict: MethodVerdict, image: int) -> Fa
 
 def to_uint8(images: NDArray[np.uint8] | Tensor) -> NDArray[np.uint8]:
     """(..., H, W, 3), whatever was given."""
+    if not isinstance(images, np.ndarray | Tensor):
+        what = "must be an array, a tensor or the path of one file; np.asarray(image) is that of a PIL image"
+        raise UserError(f"images of type {type(images).__name__}: {what}")
     given, kind = tuple(images.shape), str(images.dtype)
     wanted = "must be bytes of shape (H, W, 3) or (N, H, W, 3), or a tensor (3, H, W) or (N, 3, H, W)"
     if 0 in given:

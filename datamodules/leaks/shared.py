@@ -28,7 +28,7 @@ ALIKE = 48
 BLOCK = 2048  # crops that are compared with all at the same time, for memory
 KEY = "shared_with_training"  # of what a table of predictions keeps of it
 NOTHING = "Nothing of the test is in the training, as far as people, files and looks can tell"
-UNKNOWN = "What it shares with its training is not known: the checkpoint keeps no fingerprints, as of an older version"
+UNKNOWN = "What it shares with its training is not known: no fingerprints of that are kept"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from datamodules import manifest
 from datamodules.identities import list_people
+from datamodules.manifest import SPLITS
 from datamodules.runtime.errors import UserError
 
 
@@ -46,7 +47,19 @@ def draw_split(videos: pa.Table, share: float, prepared: Path) -> pa.Table:
     splits = [{split_of[unit] for unit in mine} for mine in units]
     column = pa.array([min(found) for found in splits], pa.large_string())
     drawn = videos.set_column(videos.schema.get_field_index("split"), "split", column)
-    return drawn.filter(pa.array([len(found) == 1 for found in splits]))
+    drawn = drawn.filter(pa.array([len(found) == 1 for found in splits]))
+    check_kinds(drawn, share, prepared)
+    return drawn
+
+
+def check_kinds(drawn: pa.Table, share: float, prepared: Path) -> None:
+    """Refuses a split without a kind that the set has: nothing could be measured on it."""
+    found = set(zip(drawn["split"].to_pylist(), drawn["label"].to_pylist(), strict=True))
+    for label, kind in enumerate(("real", "forged")):
+        lacking = [split for split in SPLITS if (split, label) not in found]
+        if len(lacking) in (1, 2):
+            what = f"leaves no {kind} video of its own people for {' and '.join(lacking)}"
+            raise UserError(f"{prepared}: split {share:g}: {what}; give another share, or a table with splits")
 
 
 def draw_units(size: dict[str, int], share: float) -> dict[str, str]:

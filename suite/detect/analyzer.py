@@ -99,6 +99,7 @@ def introduce(methods: list[Trained], rates: Rates) -> list[str]:
         out.append(
             f"{one.name} was trained on {one.training_summary or 'nothing that is known'}; {did.say()}{caution}."
         )
+        out += [f"{one.untrained}."] if one.untrained else []
     return out
 
 

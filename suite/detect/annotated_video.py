@@ -22,8 +22,10 @@ from datamodules.media.video import Index
 from datamodules.runtime.atomic_files import write_atomically
 from lightning_modules.trained_method import Trained
 from suite.detect.audio import Sound, choose_way
+from suite.detect.familiarity import Distance, explain_unlike
 from suite.detect.scorer import Score
 from suite.detect.thresholds import Thresholds, Verdict
+from suite.detect.usable import Usable
 
 Image = NDArray[np.uint8]
 LONGEST = 1280  # side of the copy
@@ -40,6 +42,7 @@ class Annotation:
     """Takes the frames of a video in order."""
 
     wanted = True
+    usable = Usable()
 
     def __init__(self, index: Index, methods: Sequence[Trained], thresholds: Thresholds) -> None:
         self.seconds = index.seconds
@@ -55,11 +58,17 @@ class Annotation:
     @staticmethod
     @contextmanager
     def create(
-        path: Path | None, source: Path, index: Index, methods: Sequence[Trained], thresholds: Thresholds
+        path: Path | None,
+        source: Path,
+        index: Index,
+        methods: Sequence[Trained],
+        thresholds: Thresholds,
+        usable: Usable,
     ) -> Iterator[Annotation]:
         """
         Args:
             path: To write, mp4 or png; nothing is drawn without it.
+            usable: What a face must have to be judged.
         """
         if path is None:
             yield NoAnnotation(index, methods, thresholds)
@@ -70,6 +79,7 @@ class Annotation:
                 if path.suffix == ".png"
                 else AnnotatedVideo(index, methods, thresholds, part, source)
             )
+            annotation.usable = usable
             try:
                 yield annotation
                 annotation.end()
@@ -109,19 +119,26 @@ class Annotation:
                 last_scores[i] = score
                 self.next_score[i] += 1
 
-    def probability(self, track: int) -> float | None:
-        probabilities = [
-            method.calibrate(one.score)
-            for method, one in zip(self.methods, self.last_scores.get(track, []), strict=False)
-            if one is not None
+    def said_of(self, track: int) -> list[tuple[Trained, Score]]:
+        """What each method said last of a face; nothing where it was not to be judged there."""
+        latest = zip(self.methods, self.last_scores.get(track, []), strict=False)
+        said = [(method, one) for method, one in latest if one is not None and one.fault is None]
+        distances = [
+            Distance(name=method.name, value=one.distance, limit=float(method.method.familiarity.limit))
+            for method, one in said
+            if one.distance is not None and method.method.familiarity is not None
         ]
-        return float(np.mean(probabilities)) if probabilities else None
+        return [] if explain_unlike(distances, self.usable.distance) else said
+
+    def probability(self, track: int) -> float | None:
+        said = [method.calibrate(one.score) for method, one in self.said_of(track)]
+        return float(np.mean(said)) if said else None
 
     def draw(self, image: Image, face: Face) -> None:
-        probability = self.probability(face.track.id)
+        said, probability = self.said_of(face.track.id), self.probability(face.track.id)
         colour = COLOURS["no verdict" if probability is None else self.thresholds.verdict(probability)]
-        for method, one in zip(self.methods, self.last_scores.get(face.track.id, []), strict=False):
-            if one is not None and one.heat is not None:
+        for method, one in said:
+            if one.heat is not None:
                 with suppress(NoCrop):
                     region = Cropper.from_contract(method.contract).region(
                         face.box * self.scale, face.landmarks * self.scale

@@ -181,6 +181,7 @@ def page(found: Analysis, asked: Sequence[Trained], rates: Rates, files: dict[st
         files=files,
         faces=[show_face(face, found.index.seconds if is_video else None) for face in found.faces],
         seen=group_seen(asked),
+        untrained=[one.untrained for one in asked if one.untrained],
         methods=[(one, digest(one.contract), Performance.measure(one, rates)) for one in asked],
         classes={"forged": "forged", "unclear": "unclear", "no forgery found": "real", "no verdict": ""},
         colours=[f"var(--s{i})" for i in range(SERIES)],

@@ -195,7 +195,7 @@ class Pipeline:
             most.append(len(starts))
         tracks: dict[int, Track] = {}
         size, damaged = (0, 0), set(np.flatnonzero(damage).tolist())
-        with Annotation.create(copy, path, index, self.methods, self.thresholds) as made:
+        with Annotation.create(copy, path, index, self.methods, self.thresholds, self.usable) as made:
             for frame in self.annotate(watch(self.decoder, path, self.tracker, damaged, index), made):
                 size = (frame.image.shape[1], frame.image.shape[0])
                 tracks |= {face.track.id: face.track for face in frame.faces}

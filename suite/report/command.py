@@ -145,6 +145,17 @@ class Comparison:
     roc: list[Markup]
 
 
+def tell_commands(run: Run) -> str:
+    """Those that make it again; none of scores that were made elsewhere."""
+    config = run.path / "config.yaml"
+    if not config.is_file():
+        return ""
+    if not run.about.get("checkpoint"):  # a detector outside the suite
+        return f"python -m suite test --config {config} --run NEW_RUN"
+    fit = f"python -m suite fit --config {config} --run NEW_RUN\n"
+    return f"{fit}python -m suite test --config NEW_RUN/config.yaml --ckpt_path NEW_RUN/checkpoints/best.ckpt"
+
+
 def describe_run(run: Run, min_validation_auroc: float) -> RunSection:
     """
     Args:
@@ -159,8 +170,6 @@ def describe_run(run: Run, min_validation_auroc: float) -> RunSection:
         plots.curve(run, {"train/loss": "training loss"}, "Training loss", "loss"),
         plots.curve(run, {f"val/{id}": title for id, title in titles(CURVES).items()}, "Validation", "AUROC"),
     ]
-    commands = f"python -m suite fit --config {run.path / 'config.yaml'} --run NEW_RUN\n"
-    commands += "python -m suite test --config NEW_RUN/config.yaml --ckpt_path NEW_RUN/checkpoints/best.ckpt"
     return RunSection(
         name=run.name,
         lead=lead(run, metrics, min_validation_auroc),
@@ -186,7 +195,7 @@ def describe_run(run: Run, min_validation_auroc: float) -> RunSection:
         masks_seen=masks_seen(run),
         labels=describe_labels(run),
         contract=contract | ({"hash": digest(contract)} if contract else {}),
-        commands=commands,
+        commands=tell_commands(run),
         config=yaml.safe_dump(run.config, sort_keys=False),
     )
 

@@ -36,6 +36,7 @@ from suite.export.command import render_card
 from suite.run_metrics import read_run
 from tests.conftest import small_fit
 from tests.fixtures.runs import write_run
+from tests.fixtures.small_methods import METHODS
 from tests.fixtures.sweeps import SECONDS, sweep
 
 pytestmark = pytest.mark.usefixtures("few_resamples")
@@ -229,3 +230,13 @@ def test_a_report_on_wandb_leaves_it_out_of_the_panels_of_tests(sweep: Sweep, tm
     texts = [block.text for block in found if hasattr(block, "text")]
     assert "Not in the panels of tests, since not trained: plain." in texts
     assert "| 0.082 |" in texts[-1]
+
+
+def test_a_checkpoint_of_another_method_or_of_other_settings_is_refused_in_a_line() -> None:
+    state = METHODS["EfficientNet"]().state_dict()
+    where = r"is of another method, .* than this LAE \(see \w[\w., ]+\); give the"
+    with pytest.raises(UserError, match=where) as refused:
+        METHODS["LAE"]().load_state_dict(state)
+    assert len(str(refused.value)) < 300
+    with pytest.raises(UserError, match=r"other settings, than this Classifier \(see net\.\w+"):
+        METHODS["EfficientNet"]().load_state_dict({**state, "net.conv_stem.weight": torch.zeros(3, 3, 3, 3)})

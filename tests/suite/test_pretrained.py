@@ -12,6 +12,7 @@ import torch
 
 from datamodules.face_data import FaceData
 from datamodules.media.image import encode
+from datamodules.media.video import PyAV
 from datamodules.runtime.errors import UserError
 from lightning_modules.familiarity import Familiarity, fit_familiarity
 from lightning_modules.hub_folder import save
@@ -36,6 +37,7 @@ def test_images_arrays_tensors_and_files_of_the_same_pixels_have_the_same_scores
     [of_video] = detector.score(path)
     [face] = pipeline([small]).analyze(path, None, Limits()).faces
     assert of_video.probability == pytest.approx(face.method_verdicts[0].probability)
+    assert (of_video.verdict, of_video.thresholds) == (face.verdict, face.thresholds)
     assert of_video.map is not None  # the class activation
     image = head[3]
     [one] = detector.score(image)
@@ -83,6 +85,7 @@ def test_a_square_that_was_cut_from_an_image_scores_as_the_image_does(
 @pytest.mark.parametrize(
     ("images", "reason"),
     [
+        ([np.zeros((8, 8, 3), np.uint8)], "images of type list: must be an array, a tensor or the path of one file"),
         (np.zeros((8, 8, 3)), r"images of shape \(8, 8, 3\) and float64: must be bytes"),
         (np.zeros((3, 8, 8), np.uint8), r"images of shape \(3, 8, 8\) and uint8: must be bytes"),
         (np.zeros((8, 8), np.uint8), r"images of shape \(8, 8\) and uint8: must be bytes"),
@@ -111,7 +114,7 @@ def test_the_lines_of_the_card_run(
     assert len([line for line in lines.splitlines() if line]) == 3
     path = write(tmp_path / "clip.mp4", head)
     exec(lines.replace("FOLDER", str(small)).replace("IMAGE_OR_VIDEO", str(path)), {})
-    assert capsys.readouterr().out.startswith("[(0.")
+    assert capsys.readouterr().out.startswith("[('forged', 0.")
 
 
 def knowing(small: Path, folder: Path, limit: float) -> Path:
@@ -128,7 +131,10 @@ def knowing(small: Path, folder: Path, limit: float) -> Path:
 def test_a_face_that_is_unlike_the_training_gets_no_verdict(head: Frames, small: Path, tmp_path: Path) -> None:
     path = write(tmp_path / "clip.mp4", head)
     far = Analyzer([knowing(small, tmp_path / "far", 1e-3)], SETTINGS)
-    found = far.analyze(path, tmp_path / "out", False, lambda *_: None)
+    found = far.analyze(path, tmp_path / "out", True, lambda *_: None)
+    copy = PyAV().read(tmp_path / "out/annotated.mp4", [12])[0].numpy().astype(int)[: head.shape[1]]
+    changed = copy[np.abs(copy - head[12]).max(-1) > 40]
+    assert np.ptp(changed, -1).mean() < 30  # of a grey box, and no map
     jsonschema.validate(found.to_json(), SCHEMA)
     assert found.verdict == "no verdict"
     [face] = found.faces

@@ -96,14 +96,22 @@ def test_people_whom_forgeries_link_are_drawn_alone_and_what_shows_two_splits_is
     drawn = manifest.rows(table)
     people = [[row.split for row in drawn if not row.label].count(split) for split in ("train", "val", "test")]
     assert people == [70, 15, 15]
-    assert {(row.split, row.label) for row in drawn} >= {("train", 0), ("train", 1), ("val", 0), ("test", 0)}
+    assert len({(row.split, row.label) for row in drawn}) == 6
 
 
 def test_a_large_family_is_trained_on_and_the_share_is_still_that_of_people() -> None:
     real = [video(f"r{i}", "test", f"p{i}") for i in range(100)]
     family = [replace(video(f"f{i}", "test", f"p{i} p{i + 1}"), label=1, method="Swap") for i in range(29)]
-    drawn = manifest.rows(draw_split(manifest.table([*real, *family]), 0.7, HERE))
-    assert len(drawn) == 129
+    others = [replace(video(f"f{i}", "test", f"p{i}"), label=1, method="Swap") for i in range(50, 100)]
+    drawn = manifest.rows(draw_split(manifest.table([*real, *family, *others]), 0.7, HERE))
+    assert len(drawn) == 179
     people = [row.split for row in drawn if not row.label]
     assert [people.count(split) for split in ("train", "val", "test")] == [70, 15, 15]
-    assert {row.split for row in drawn if row.label} == {"train"}
+    assert {row.split for row in drawn if len(row.identities.split()) == 2} == {"train"}
+
+
+def test_a_split_without_real_or_without_forged_videos_is_refused() -> None:
+    real = [video(f"r{i}", "test", f"p{i}") for i in range(20)]
+    fake = replace(video("f", "test", "p0"), label=1, method="Swap")
+    with pytest.raises(UserError, match=r"split 0\.6: leaves no forged video of its own people for \w+ and \w+; give"):
+        draw_split(manifest.table([*real, fake]), 0.6, HERE)

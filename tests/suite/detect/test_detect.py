@@ -30,7 +30,7 @@ from lightning_modules.trained_method import load
 from lightning_modules.weights import digest
 from suite.__main__ import main
 from suite.detect import command as detect
-from suite.detect.analyzer import Analyzer, DetectSettings
+from suite.detect.analyzer import Analyzer, DetectSettings, introduce
 from suite.detect.pipeline import Limits
 from suite.detect.scorer import choose_starts
 from suite.detect.usable import Usable
@@ -98,6 +98,7 @@ def test_the_annotated_copy_shows_a_box_in_the_colour_of_what_is_said(
         folder = Path(shutil.copytree(small, tmp_path / verdict))
         known = load(folder)
         validate(known.method, reals, [0.5])
+        known.method.validated = 0.33 if verdict == "unclear" else 0.95
         save(replace(known, digest=digest(known.method.state_dict())), folder)
         analyzer = Analyzer([folder], DetectSettings(frames=8, usable=EASY, device="cpu"))
         found = analyzer.analyze(path, tmp_path / "out", True, lambda *_: None)
@@ -107,6 +108,9 @@ def test_the_annotated_copy_shows_a_box_in_the_colour_of_what_is_said(
         text = (tmp_path / "out/page.html").read_text()
         assert f'class="lead {verdict if verdict in ("forged", "unclear") else "real"}"' in text
         assert "of 40 real ones" in text
+        for said in (text, " ".join(introduce(analyzer.methods, analyzer.rates))):
+            untrained = "is not trained (own validation 0.33, needs 0.90): its verdicts mean nothing." in said
+            assert untrained == (verdict == "unclear")
         assert f"Model: {known.name} (trained on {known.training_summary})." in text
         copy = PyAV().read(tmp_path / "out/annotated.mp4", [12])[0].numpy().astype(int)
         assert copy.shape[0] > head.shape[1]  # the curve is below

@@ -55,6 +55,7 @@ def test_scores_of_videos_have_the_auroc_of_scikit_learn_and_a_page(
     page = (tmp_path / "theirs/report.html").read_text()
     assert "test videos are scored" in page
     assert f"{expected:.3f}" in page
+    assert "NEW_RUN" not in page  # there is nothing to train
 
 
 def test_logits_of_frames_are_pooled_as_asked_and_other_splits_are_left_out(
