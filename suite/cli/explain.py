@@ -108,10 +108,28 @@ def explain_value(message: str, keys: list[str]) -> str | None:
 def explain_class(message: str, where: str) -> str | None:
     if not MISSING.search(message):
         return None
-    path = CLASS.search(message)
-    given = path[1] if path else VALUE.findall(message)[-1]
+    values = VALUE.findall(message)
+    paths = CLASS.findall(message) + [value for value in values if re.fullmatch(r"[\w.]+\.\w+", value)]
+    missing = [path for path in paths if explain_import(path) is not None]  # the class of the key may well be there
+    given = (missing[-1:] or paths or values[-1:])[0]
+    if reason := explain_import(given):
+        return f"{where}{given} cannot be imported: {reason}"
     kind = "function" if FUNCTION.search(message) else "class"
     return f"{where}there is no {kind} {given!r}" + suggest_class(given)
+
+
+def explain_import(path: str) -> str | None:
+    """Why a module that is there cannot be imported, empty where there is no such module or no such name in it."""
+    module = path.rpartition(".")[0]
+    try:
+        load(path)
+    except ModuleNotFoundError as error:
+        return "" if error.name and f"{module}.".startswith(f"{error.name}.") else str(error)
+    except ImportError as error:
+        return str(error)
+    except (AttributeError, ValueError):
+        return ""
+    return None
 
 
 def first_error(message: str, where: str) -> str:

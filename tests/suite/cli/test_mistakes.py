@@ -35,6 +35,14 @@ CLASSIFIER = str(ROOT / "configs/classifier.yaml")
             "did you mean 'lightning_modules.classifier.Classifier'?",
         ),
         (
+            ["fit", "--config", CLASSIFIER, "--model.optimizer", "torch.optim.AdanW"],
+            "there is no function 'torch.optim.AdanW', did you mean 'torch.optim.AdamW'?",
+        ),
+        (
+            ["fit", "--config", CLASSIFIER, "--model.class_path", "needs_what_is_not_there.Method"],
+            "needs_what_is_not_there.Method cannot be imported: No module named 'not_installed_here'",
+        ),
+        (
             ["fit", "--config", CLASSIFIER, "--model.class_path", "lightning_modules.metrics.registri.Metric"],
             "did you mean 'lightning_modules.metrics.registry.Metric'?",
         ),
@@ -107,6 +115,8 @@ def test_a_mistake_is_one_line_with_the_nearest_right_name(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "classifier.yaml").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "needs_what_is_not_there.py").write_text("import not_installed_here")
     assert reason in refused(capsys, *arguments)
 
 
