@@ -158,10 +158,10 @@ def first_batch(prepared: Path, kind: Kind) -> dict[str, float]:
 
 
 def link_videos(data: FaceData, loader: DataLoader[Sample]) -> None:
-    """Gives the videos of the first batches their files."""
+    """Gives the videos of the first batches, and of those that are fetched with them, their files."""
     assert data.root is not None
     known = data.clips("train").known
-    for address in itertools.islice(loader.sampler, (MORE + 2) * data.batch_size):
+    for address in itertools.islice(loader.sampler, (MORE + 2 + data.run) * data.batch_size):
         path = data.root / known.face(address.face).row.path
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():

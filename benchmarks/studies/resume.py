@@ -53,8 +53,8 @@ class EndWorkersEachEpoch(Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         create = data.loader
 
-        def create_passing(*args: Any) -> DataLoader[Sample]:
-            loader: DataLoader[Sample] = create(*args)
+        def create_passing(*args: Any, **options: Any) -> DataLoader[Sample]:
+            loader: DataLoader[Sample] = create(*args, **options)
             vars(loader)["persistent_workers"] = False  # DataLoader itself forbids to change it
             return loader
 

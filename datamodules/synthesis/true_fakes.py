@@ -56,9 +56,8 @@ class MixedSampler(DistributedSampler[Address]):
         for i, (chosen, count) in enumerate(kinds):
             mine = replace(faces, size=np.where(chosen, faces.size, 0))
             about = {"balance": False, "rank": rank, "world_size": world_size, "weights": weights}
-            own = int(
-                np.random.SeedSequence([seed, i]).generate_state(1)[0]
-            )  # else the whole are those that are forged
+            # of one seed, the whole faces would be those that are forged
+            own = int(np.random.SeedSequence([seed, i]).generate_state(1)[0])
             each.append(TrainSampler(mine, clips_per_face, count * world_size, own, **about))  # type: ignore[arg-type]
         return cls(*each)
 

@@ -18,7 +18,7 @@ def set_momentum(net: nn.Module, momentum: float) -> None:
 def keep_frozen(net: nn.Module) -> None:
     """Leaves the statistics as they are where the weights are not trained."""
     for module in net.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and not any(
-            p.requires_grad for p in module.parameters()
-        ):
-            module.eval()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            trained = [p.requires_grad for p in module.parameters()]
+            if trained and not any(trained):
+                module.eval()
