@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from suite.detect.thresholds import format_apart
+
 
 @dataclass(frozen=True, kw_only=True)
 class Distance:
@@ -31,4 +33,5 @@ def explain_unlike(distances: Sequence[Distance], most: float) -> list[str]:
         return []
     worst = max(far, key=lambda one: one.share)
     by = f" by {worst.name}" if len(distances) > 1 else ""
-    return [f"unlike the faces it was trained on (distance {worst.value:.2f}, limit {most * worst.limit:.2f}{by})"]
+    limit, value = format_apart(most * worst.limit, worst.value, least=2)
+    return [f"unlike the faces it was trained on (distance {value}, limit {limit}{by})"]

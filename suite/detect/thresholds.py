@@ -132,9 +132,9 @@ class Performance:
         )
 
 
-def format_apart(low: float, high: float) -> tuple[str, str]:
-    """With as many digits as it takes to tell them apart; alike where they are equal."""
-    digits = next((n for n in range(3, 17) if f"{low:.{n}f}" != f"{high:.{n}f}"), 3)
+def format_apart(low: float, high: float, least: int = 3) -> tuple[str, str]:
+    """With as many digits as it takes to tell them apart, ``least`` or more; alike where they are equal."""
+    digits = next((n for n in range(least, 17) if f"{low:.{n}f}" != f"{high:.{n}f}"), least)
     return f"{low:.{digits}f}", f"{high:.{digits}f}"
 
 
