@@ -125,7 +125,7 @@ def format_verdict(document: Document) -> str:
     more = f", the most suspicious of {len(faces)} faces" if len(faces) > 1 else ""
     rest = f"; not judged: {'; '.join(document.reasons)}" if document.reasons else ""
     damage = f"; {file.damaged} of {file.frames} frames are damaged, not scored" if file.damaged else ""
-    unclear, forged = format_apart(*(worst.thresholds[name] for name in ("unclear", "forged")))
+    unclear, forged = format_apart(worst.thresholds["unclear"], worst.thresholds["forged"])
     told = f"{document.verdict}, probability {worst.probability:.3f}"
     band = f"unclear above {unclear}, " if unclear != forged else ""
     return f"{told} ({band}forged above {forged}){more}{damage}{rest}"
