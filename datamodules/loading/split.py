@@ -33,14 +33,17 @@ def draw_split(videos: pa.Table, share: float, prepared: Path) -> pa.Table:
     if given != ["test"]:
         raise UserError(f"{prepared}: split {share:g}: has splits of its own, {', '.join(given)}; leave out 'split'")
     group, people = group_people(videos), name_people(videos)
-    names = np.array(manifest.keys(videos).to_pylist())
     if np.bincount(group).max() > len(videos) / 2:
         units = people
         size = dict.fromkeys({name for mine in people for name in mine}, 1)
     else:
-        first = {g: min(names[group == g]) for g in np.unique(group)}
-        units = [[first[g]] for g in group]
-        size = {first[g]: len({name for i in np.flatnonzero(group == g) for name in people[i]}) for g in first}
+        first: dict[int, str] = {}
+        together: dict[int, set[str]] = {}
+        for g, name, mine in zip(group.tolist(), manifest.keys(videos).to_pylist(), people, strict=True):
+            first[g] = min(first.get(g, name), name)
+            together.setdefault(g, set()).update(mine)
+        units = [[first[g]] for g in group.tolist()]
+        size = {first[g]: len(together[g]) for g in first}
     if len(size) < 3:
         raise UserError(f"{prepared}: split {share:g}: {len(size)} people or source clips, must be at least 3")
     split_of = draw_units(size, share)
