@@ -16,6 +16,7 @@ from suite.cli.progress import bar
 from suite.detect.analyzer import DOCUMENT, PAGE, Analyzer, DetectSettings, add_arguments, introduce, settings_of
 from suite.detect.crash_guard import Journal
 from suite.detect.result import SCHEMA, Document
+from suite.detect.table import FileRow, ResultTable
 from suite.detect.thresholds import format_apart
 
 LONGEST_NAME = 200  # bytes
@@ -87,8 +88,9 @@ def detect(
         journal: Journal of the process that crashed, if this one goes on.
     """
     found, journal = list_inputs(files, out), journal or Journal()
-    analyzer = Analyzer(checkpoint, settings)
+    analyzer, table = Analyzer(checkpoint, settings), ResultTable(out)
     if not journal.is_resumed:
+        table.begin(found)
         print("\n".join(introduce(analyzer.methods, settings.rates)))
     for name, path in found.items():
         if name in journal.done:
@@ -112,7 +114,10 @@ def detect(
         print(f"{format_name(path)}: {format_verdict(document)}")
         if document.files:
             print(f"  {format_name((out / name / PAGE).resolve())}")
+        table.add(FileRow.of(path, name, document))
         journal.end(name, reason)
+    if len(found) > 1:
+        print(f"All in one table: {format_name(table.path.resolve())}")
     if failed := [reason for reason in journal.done.values() if reason]:
         raise UserError(f"{len(failed)} of {len(found)} files could not be examined: {'; '.join(failed[:3])}")
 
@@ -136,7 +141,7 @@ def main(argv: list[str], journal: Journal | None = None) -> None:
     parser = Parser(prog="python -m suite detect", description=about)
     parser.add_argument("files", type=Path, nargs="+", help="Videos, images, and folders of them.")
     add_arguments(parser)
-    each = "Folder that gets one for each file: result.json, page.html and an annotated copy."
+    each = "Folder that gets one for each file (result.json, page.html, an annotated copy), and results.csv of all."
     parser.add_argument("--out", type=Path, default=Path("detected"), help=each)
     parser.add_argument("--annotated_copy", type=bool, default=True, help="Whether to write the annotated copies.")
     given = parser.instantiate_classes(parser.parse_args(expand_flag(argv[1:], "--annotated_copy")))

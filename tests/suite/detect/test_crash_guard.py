@@ -15,6 +15,7 @@ import pytest
 from suite.detect.analyzer import DetectSettings
 from suite.detect.command import detect
 from suite.detect.crash_guard import Journal
+from suite.detect.table import TABLE
 from tests.conftest import ROOT
 from tests.fixtures.detecting import EASY, small
 from tests.fixtures.head_clips import Frames, head, write
@@ -94,5 +95,5 @@ def test_detect_goes_on_after_the_file_that_crashed(
         detect(files, [small], tmp_path / "out", False, DetectSettings(frames=4, usable=EASY, device="cpu"), journal)
     out = capsys.readouterr().out.splitlines()
     assert out[0] == f"{files[1]}: no verdict ({files[1]}: the decoder crashed on this file)"
-    assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["b.mp4", "c.mp4"]
+    assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["b.mp4", "c.mp4", TABLE]
     assert sorted(path.name for path in (tmp_path / "out/c.mp4").iterdir()) == ["page.html", "result.json"]
