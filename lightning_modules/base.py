@@ -31,6 +31,7 @@ from lightning_modules.metrics.pixel import histogram
 from lightning_modules.metrics.registry import MapBy, MapOf
 from lightning_modules.released import Protocol, check_data
 from lightning_modules.remembered_validation import RemembersValidation
+from lightning_modules.returned_values import check_losses, check_mask_logit, check_prediction
 from lightning_modules.training.precision import may_overflow
 from lightning_modules.training.schedules import step_plateaus
 from lightning_modules.training.stepwise import SCALE, WarmUpAndRestarts
@@ -152,7 +153,10 @@ class Method(RemembersValidation, PassesTwice, ABC):
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]: ...
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        losses = self.losses(self.predict(batch), batch)
+        prediction = self.predict(batch)
+        check_prediction(prediction, Prediction, self, batch)
+        losses = self.losses(prediction, batch)
+        check_losses(losses, self)
         total = torch.stack(list(losses.values())).sum()
         if self.is_second_pass:  # what is logged is the loss where the parameters are
             return total
@@ -194,6 +198,9 @@ class Method(RemembersValidation, PassesTwice, ABC):
 
     def outcome(self, batch: Batch) -> Outcome:
         prediction = self.predict(batch)
+        check_prediction(prediction, Prediction, self, batch)
+        if prediction.mask_logit is not None:
+            check_mask_logit(prediction.mask_logit, self, batch)
         check_scores(prediction.logit, prediction.mask_logit, batch)
         outcome = Outcome(prediction=prediction, score=prediction.logit.float().sigmoid())
         if prediction.mask_logit is not None:
