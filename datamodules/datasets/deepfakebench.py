@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from datamodules.datasets import deeperforensics, dfd
 from datamodules.datasets.celeb_df import identities
 from datamodules.datasets.listing import read_entries, resolve_inside, word
-from datamodules.datasets.splits import separate_identities
+from datamodules.datasets.splits import drop_shared, separate_identities
 from datamodules.issues import report_issue
 from datamodules.manifest import SPLITS, Video
 from datamodules.runtime.errors import UserError
@@ -49,6 +50,8 @@ LABELS = {
     ("UADFV", "real"): "UADFV_Real",
     ("UADFV", "uadfv"): "UADFV_Fake",
 }
+# a fake has the person who was swapped in before the name of the clip that it was made from
+DFDCP_CLIP = re.compile(r"(?:(?P<swapped>[^\W_]+)_)?(?P<clip>(?P<target>[^\W_]+)_[^\W_]+_[^\W_]+)")
 COMPRESSIONS = ("c23", "c40", "raw")
 
 
@@ -76,7 +79,8 @@ def index(root: Path) -> Iterator[Video]:
     for row in rows.values():
         by_dataset.setdefault(row.dataset, []).append(row)
     for listed in by_dataset.values():
-        yield from listed if any(row.split == "val" for row in listed) else separate_identities(listed)
+        has_validation = any(row.split == "val" for row in listed)
+        yield from drop_shared(listed, "people") if has_validation else separate_identities(listed)
 
 
 def entries(root: Path, path: Path) -> Iterator[Video]:
@@ -139,8 +143,15 @@ def find_siblings(folder: Path) -> tuple[Path | None, Path | None]:
 
 
 def people(dataset: str, stem: str) -> str:
+    """As the readers of the data sets themselves say it, so that a fake and what it was made of are in one split."""
     if re.fullmatch(r"\d{3}_\d{3}", stem):
         return stem.replace("_", " ")
+    if dataset == "dfdcp" and (clip := DFDCP_CLIP.fullmatch(stem)):
+        return " ".join(filter(None, (clip["clip"], clip["target"], clip["swapped"])))
+    if dataset == "deeperforensics" and deeperforensics.FAKE.fullmatch(stem):
+        return stem.replace("_", " ")
+    if dataset == "dfd" and (actors := dfd.people(stem)):
+        return actors
     celebrity = dataset.startswith("celeb_df") and (
         identities(stem, "Celeb-synthesis") or identities(stem, "Celeb-real")
     )

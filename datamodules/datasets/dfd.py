@@ -15,6 +15,14 @@ REAL = re.compile(r"(\d\d)__(.+)")
 FAKE = re.compile(r"(\d\d)_(\d\d)__(.+)__[A-Z0-9]{8}")
 
 
+def people(stem: str) -> str:
+    """The scene of an actor, and the actors; none of another name."""
+    if fake := FAKE.fullmatch(stem):
+        return f"{fake[1]}__{fake[3]} {fake[1]} {fake[2]}"
+    real = REAL.fullmatch(stem)
+    return f"{stem} {real[1]}" if real else ""
+
+
 def index(root: Path) -> Iterator[Video]:
     """Lists what is in a copy of FaceForensics++. There are no official splits: all is for testing."""
     one_of(root, "manipulated_sequences/DeepFakeDetection")
@@ -25,8 +33,7 @@ def index(root: Path) -> Iterator[Video]:
 
 def list_real(root: Path, compression: str) -> Iterator[Video]:
     for path in videos_in(root, root / "original_sequences" / "actors" / compression):
-        name = REAL.fullmatch(path.stem)
-        if name is None:
+        if not REAL.fullmatch(path.stem):
             report_issue("unexpected", resolve_inside(root, path), "its name is not ACTOR__SCENE: left out")
             continue
         yield Video(
@@ -37,7 +44,7 @@ def list_real(root: Path, compression: str) -> Iterator[Video]:
             path=resolve_inside(root, path),
             label=0,
             split="test",
-            identities=f"{path.stem} {name[1]}",
+            identities=people(path.stem),
         )
 
 
@@ -46,8 +53,7 @@ def list_fake(root: Path, compression: str) -> Iterator[Video]:
     masks = {path.stem: path for path in videos_in(root, home / "masks")}
     found = videos_in(root, home / compression)
     for path in found:
-        name = FAKE.fullmatch(path.stem)
-        if name is None:
+        if not FAKE.fullmatch(path.stem):
             report_issue(
                 "unexpected", resolve_inside(root, path), "its name is not TARGET_SOURCE__SCENE__CODE: left out"
             )
@@ -62,6 +68,6 @@ def list_fake(root: Path, compression: str) -> Iterator[Video]:
             path=resolve_inside(root, path),
             label=1,
             split="test",
-            identities=f"{name[1]}__{name[3]} {name[1]} {name[2]}",
+            identities=people(path.stem),
             mask=resolve_inside(root, masks[path.stem]) if path.stem in masks else "",
         )

@@ -14,6 +14,7 @@ from typing import Any
 from datamodules.issues import report_issue
 from datamodules.manifest import SPLITS, Video
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.stored_files import read_text
 
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"}
 
@@ -95,7 +96,7 @@ def word(text: str) -> str:
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """(number, text) of the lines that say something; blank ones are noted."""
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         if line.strip():
             yield number, line.strip()
         else:
@@ -134,6 +135,8 @@ def read_csv(path: Path, unnamed: str = "") -> Iterator[tuple[int, dict[str, str
                 yield number, {name.strip(): (value or "").strip() for name, value in named if name}
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: must be in UTF-8 ({error})") from error
+    except csv.Error as error:
+        raise UserError(f"{path}: must be a table of comma-separated values ({error})") from error
 
 
 def is_split(split: object, where: str, path: object) -> bool:

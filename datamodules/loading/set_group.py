@@ -98,11 +98,23 @@ class SetGroup:
             if not len(sampler):
                 batch = f"{sampler.batch // sampler.num_replicas} x {sampler.num_replicas} processes"
                 raise UserError(f"{self}: fewer train samples than batch_size {batch}")
+            if not sampler.pairs:  # which are counted with their fakes
+                self.check_classes(sampler)
             if sampler.pairs:
                 shared = sampler.shared[sampler.partner >= 0]
                 if few := int((shared < sampler.clips_per_face).sum()):
                     what = f"{few} of {len(shared)} fakes have crops of fewer frames than clips_per_face in common"
                     rank_zero_warn(f"{self}: {what} with their real videos; prepare with more --frames")
+
+    def check_classes(self, sampler: TrainSampler) -> None:
+        """Refuses faces of a class none of which gives a clip: training would be of the other class alone."""
+        clips = sampler.count_clips()
+        for label, name in enumerate(("real", "forged")):
+            faces = sampler.faces.label == label
+            if faces.any() and not clips[faces].any():
+                lack = f"none of the {int(faces.sum())} {name} faces has a clip to train on"
+                remedy = "prepare with more --frames: these may be none of the forged seconds, or too few for a clip"
+                raise UserError(f"{self}: {lack}; {remedy}")
 
     @functools.cached_property
     def title_of_video(self) -> dict[str, str]:

@@ -42,7 +42,10 @@ def encode(image: Image, format: Format) -> bytes:
 def decode(content: bytes, grey: bool = False) -> Image:
     """RGB (H, W, 3), or (H, W)."""
     flag = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR_RGB
-    image: Image | None = cv2.imdecode(np.frombuffer(content, np.uint8), flag)
+    try:
+        image: Image | None = cv2.imdecode(np.frombuffer(content, np.uint8), flag)
+    except cv2.error as error:  # its header promises more pixels than OpenCV decodes
+        raise OSError(f"an image that OpenCV refuses ({error.err})") from error
     if image is None:
         raise OSError(f"{len(content)} bytes that are no image")
     return image

@@ -50,6 +50,7 @@ class Index:
     codec: str = ""
     pixels: str = ""  # their format
     changes: bool = False  # a later frame may have another size or colour matrix
+    tracks: int = 1  # of video; the first one is read
 
     def __len__(self) -> int:
         return len(self.times)
@@ -76,9 +77,13 @@ def open_video(path: Path) -> Any:
         raise VideoError(path, f"is in no container that is read ({CONTAINERS.replace(',', ', ')})") from error
 
 
+def list_video_streams(container: Any) -> list[Any]:
+    """Its video tracks; the cover of an album is none."""
+    return [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+
+
 def find_video_stream(container: Any) -> Any:
-    """Its video track; the cover of an album is none."""
-    streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    streams = list_video_streams(container)
     return streams[0] if streams else None
 
 
@@ -144,7 +149,7 @@ def probe(path: Path) -> Index:
         promised, duration = track.frames, (container.duration or 0) / av.time_base
         if not name.startswith("matroska"):  # which counts from zero, not from its first frame
             duration += (container.start_time or 0) / av.time_base
-        size = 3 * track.width * track.height
+        size, tracks = 3 * track.width * track.height, len(list_video_streams(container))
         codec, pixels = track.codec_context.codec.canonical_name, track.codec_context.pix_fmt or ""
     if not times:
         raise VideoError(path, "has no frames")
@@ -161,6 +166,7 @@ def probe(path: Path) -> Index:
         codec=codec,
         pixels=pixels,
         changes=len(headers) > 1,
+        tracks=tracks,
     )
 
 

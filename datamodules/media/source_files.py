@@ -21,6 +21,11 @@ def size_of(path: Path) -> int:
     return sum(file.stat().st_size for file in files) if files else -1
 
 
+def changed_at(path: Path) -> float:
+    """When its content, or what is known of it, last changed: a copy that keeps its older date is told, too."""
+    return max((file.stat().st_ctime for file in files_of(path) if file.exists()), default=0.0)
+
+
 def sha256(path: Path) -> str:
     """First 16 hex digits of the content, that of the whole archive for one of its members."""
     files = files_of(path)

@@ -123,6 +123,8 @@ class Decord(OnCPU):
         """
         if index.trimmed:
             return "an edit list hides frames, which decord gets wrong"
+        if index.tracks > 1:
+            return f"it has {index.tracks} video tracks, of which decord may take another than the first"
         if index.changes:
             return "the size or colour of its frames changes, which decord hides"
         if not index.container.startswith(("mov,", "matroska,", "avi", "flv")) or index.codec not in ("h264", "hevc"):
@@ -239,6 +241,10 @@ class TorchCodec(Decoder):
             from torchcodec.decoders import VideoDecoder
         except (ImportError, RuntimeError) as error:
             raise UserError(absent) from error
+        if index.tracks > 1:
+            raise VideoError(
+                path, f"has {index.tracks} video tracks, of which torchcodec may take another than the first"
+            )
         try:
             decoder = VideoDecoder(
                 str(path.absolute()),

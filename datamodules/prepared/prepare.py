@@ -31,10 +31,21 @@ from datamodules.prepared import contract as contracts
 from datamodules.prepared.face_table import FACES, tabulate
 from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.shards import write_tar
-from datamodules.prepared.tables import CROPS, PLACE, merge, part_name, read_skipped, relist, save
+from datamodules.prepared.tables import (
+    CROPS,
+    PLACE,
+    describe_preparation,
+    is_still_skipped,
+    merge,
+    part_name,
+    read_skipped,
+    relist,
+    save,
+)
 from datamodules.runtime import process_pool, ray_cluster
 from datamodules.runtime.atomic_files import name_failures, write_text
 from datamodules.runtime.errors import CRASHED
+from datamodules.runtime.stored_files import read_record
 
 
 def coverage(track: Track, masks: dict[int, NDArray[np.uint8]]) -> float:
@@ -49,7 +60,10 @@ def prepare_video(row: Video, root: Path, out: Path, recipe: Recipe) -> None:
     name = part_name(row.key)
     final, part = out / "parts" / name, out / "parts" / f".{name}"
     if final.exists():
-        return
+        known = read_record(final / "row.json", Video)
+        if replace(known, fps=row.fps, frames=row.frames, sha256=row.sha256) == row:
+            return
+        shutil.rmtree(final)  # of a list that was mended since then
     shutil.rmtree(part, ignore_errors=True)
     with name_failures(final):
         part.mkdir(parents=True)
@@ -89,7 +103,8 @@ def is_mask(path: Path, row: Video, root: Path) -> bool:
 
 def skip(part: Path, row: Video, root: Path, faulty: str, reason: str) -> None:
     content = {"video": row.key, "path": faulty, "reason": reason, "bytes": size_of(root / faulty)}
-    (part / "skipped.json").write_text(json.dumps(content | {"split": row.split}))
+    listed = {"split": row.split, "listed": describe_preparation(row)}
+    (part / "skipped.json").write_text(json.dumps(content | listed))
 
 
 def write_part(
@@ -246,6 +261,7 @@ def prepare_all(
     Args:
         address: Address of a Ray cluster; processes of this machine if unset.
     """
+    contracts.check_contract(recipe.contract(), "prepare")
     manifest.check(rows, root)
     if without := [row for row in rows if not row.landmarks]:
         recipe.cropper.check_landmarks(recipe.tracker.landmarks, f", which {without[0].path} does not bring")
@@ -257,8 +273,10 @@ def prepare_all(
         write_text(contract_file, json.dumps(recipe.contract(), indent=1) + "\n")
     remove_unfinished(out)  # of a run that was killed; store removes the crops
     done_keys = {row.key for row in relist(out, rows)}
+    by_key = {row.key: row for row in rows}
     for skipped in read_skipped(out):
-        if size_of(root / skipped.path) == skipped.bytes:
+        row = by_key.get(skipped.video)
+        if row and is_still_skipped(skipped, row, root, (out / "skipped.csv").stat().st_mtime):
             done_keys.add(skipped.video)
     todo = [row for row in rows if row.key not in done_keys]
     done = len(rows) - len(todo)

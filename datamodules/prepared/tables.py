@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from datamodules import manifest
 from datamodules.manifest import Video
 from datamodules.media.damage import Damage, read_damage, write_damage
+from datamodules.media.source_files import changed_at, size_of
 from datamodules.prepared import checksums
 from datamodules.prepared.face_table import FACES, POINTS
 from datamodules.prepared.shards import join_tars
@@ -99,13 +100,14 @@ def part_name(key: str) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Skipped:
-    """A video that could not be prepared. It is tried again once its file has changed."""
+    """A video that could not be prepared. It is tried again once its file, or what is listed of it, has changed."""
 
     video: str
     path: str
     reason: str
     bytes: int
-    split: str = ""  # unknown in tables of before it was kept
+    split: str = ""  # unknown in tables of before it was kept, as is the next
+    listed: str = ""  # a digest of what was listed of it
 
 
 NAMES = [field.name for field in fields(Skipped)]
@@ -123,16 +125,41 @@ def read_manifest(out: Path) -> list[Video]:
     return manifest.rows(manifest.read(path)) if path.exists() else []
 
 
+def describe_preparation(row: Video) -> str:
+    """A digest of what decides what is prepared of it."""
+    # segments have crops of their own in training
+    decisive = [getattr(row, name) for name in FILES] + [bool(row.fake_segments) and row.split == "train"]
+    return part_name(repr(decisive))
+
+
+def is_still_skipped(skipped: Skipped, row: Video, root: Path, since: float) -> bool:
+    """
+    Args:
+        since: When the table of those that are skipped was written.
+    """
+    path = root / skipped.path
+    is_as_listed = skipped.listed in ("", describe_preparation(row)) and skipped.path in (row.path, row.mask)
+    return is_as_listed and size_of(path) == skipped.bytes and changed_at(path) <= since
+
+
 def relist(out: Path, listed: list[Video]) -> list[Video]:
     """What is prepared and stays so: a list that was mended since then is believed, a file that moved is read again."""
-    by_key = {row.key: row for row in listed}
+    by_key, faces = {row.key: row for row in listed}, {(row.path, row.box) for row in listed}
     old_rows = read_manifest(out)
+    # those of other lists stay; but what is listed under another name, or label, would be there twice
+    renamed = {old.key for old in old_rows if old.key not in by_key and (old.path, old.box) in faces}
     new_rows, unchanged = [], []
     for old in old_rows:
+        if old.key in renamed:
+            continue
         new = replace(by_key.get(old.key, old), fps=old.fps, frames=old.frames, sha256=old.sha256)
         new_rows.append(new)
-        if [getattr(new, name) for name in FILES] == [getattr(old, name) for name in FILES]:
+        if describe_preparation(new) == describe_preparation(old):
             unchanged.append(new)
+    if renamed:
+        for table, schema in (("faces", FACES), ("crops", CROPS)):
+            replace_rows(out / f"{table}.arrow", schema, [], renamed)
+        save_tracks(out)
     if new_rows != old_rows:
         manifest.write(new_rows, out / "manifest.csv", checksums.replace_recorded)
         checksums.settle(out)

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from datamodules import manifest
-from datamodules.datasets.deepfakebench import index
+from datamodules.datasets.deepfakebench import index, people
 from datamodules.media.image import decode
 from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.tables import load
@@ -55,3 +56,41 @@ def test_what_is_written_for_deepfakebench_is_what_was_prepared(prepared: Path, 
                 assert np.array_equal(decode(one), decode(two)), (method, stem, number, kind)
                 compared += 1
     assert compared == 8 + len(FORGERIES) * 16
+
+
+def test_a_fake_and_what_it_was_made_of_are_in_one_split(tmp_path: Path) -> None:
+    lists: dict[str, dict[str, dict[str, object]]] = {
+        name: {"train": {}, "test": {}} for name in ("DFDCP_Real", "DFDCP_FakeA")
+    }
+    for i in range(60):
+        target, split = f"{1000000 + i}_A_001", "train" if i < 50 else "test"
+        for name, stem in (("DFDCP_Real", target), ("DFDCP_FakeA", f"{2000000 + i}_{target}")):
+            image = Path(f"DFDCP/{name}/frames/{stem}/000.png")
+            (tmp_path / image).parent.mkdir(parents=True)
+            lists[name][split][stem] = {"label": name, "frames": [image.as_posix()]}
+    (tmp_path / "dataset_json").mkdir()
+    (tmp_path / "dataset_json/DFDCP.json").write_text(json.dumps({"DFDCP": lists}))
+    rows = list(index(tmp_path))
+    split_of = {row.stem: row.split for row in rows if not row.label}
+    fakes = [row for row in rows if row.label]
+    assert set(split_of.values()) == {"train", "val", "test"}
+    assert len(split_of) == 60
+    # a fake whose two people are drawn for two splits is left out
+    assert 40 < len(fakes) <= 60
+    assert all(split_of[row.stem.partition("_")[2]] == row.split for row in fakes)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "stem", "expected"),
+    [
+        ("dfdcp", "1000001_A_003", "1000001_A_003 1000001"),
+        ("dfdcp", "2000002_1000001_A_003", "1000001_A_003 1000001 2000002"),
+        ("deeperforensics", "001_M102", "001 M102"),
+        ("dfd", "01_02__walking__0123ABCD", "01__walking 01 02"),
+        ("dfd", "01__walking", "01__walking 01"),
+        ("ffpp", "033_097", "033 097"),
+        ("uadfv", "0007_fake", "0007"),
+    ],
+)
+def test_people_are_those_that_the_reader_of_the_data_set_itself_names(dataset: str, stem: str, expected: str) -> None:
+    assert people(dataset, stem) == expected

@@ -209,3 +209,22 @@ def test_a_configuration_that_is_cut_off_names_no_length_of_lengths() -> None:
 class Packet(bytes):
     def has_sidedata(self, name: str) -> bool:
         return False
+
+
+def test_of_two_video_tracks_every_decoder_reads_the_first(tmp_path: Path) -> None:
+    path, frames = tmp_path / "two.mp4", (np.full((64, 64, 3), 30, np.uint8), COLOURS[:60, :64])
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("libx264", rate=25, options={"crf": crf}) for crf in ("40", "1")]
+        for stream in streams:
+            stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for _ in range(LENGTH):
+            for stream, pixels in zip(streams, frames, strict=True):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
+        for stream in streams:
+            container.mux(stream.encode())
+    index = probe(path)
+    for decoder in (PyAV(), Auto()):
+        assert decoder.read(path, [0, 5], index).float().mean() == pytest.approx(30, abs=1)
+    for other in (Decord(), TorchCodec()):
+        with pytest.raises(UserError, match=r"2 video tracks|torchcodec does not load"):
+            other.read(path, [0, 5], index)
