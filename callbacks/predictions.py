@@ -22,6 +22,8 @@ from datamodules.face_data import FaceData
 from datamodules.identities import first_person
 from datamodules.leaks.shared import KEY, NOTHING, UNKNOWN, SharedVideo
 from datamodules.loading.prepared_set import PreparedSet
+from datamodules.loading.without_clip import KEY as WITHOUT_CLIP
+from datamodules.loading.without_clip import list_without_clip
 from datamodules.runtime.atomic_files import name_failures, write_atomically
 from datamodules.runtime.stored_files import read_json
 from lightning_modules.base import Method, Outcome
@@ -106,6 +108,7 @@ class PredictionTable(Callback):
             about["asked"] = json.dumps({name: value for name, value in asked.items() if name != "faces"})
             about["fixed_by_set"] = json.dumps(data.fixed_by_set)
             self.timing = list_timing(data)
+            about[WITHOUT_CLIP] = json.dumps(list_without_clip(data.clips("test")))
             about["give_aways"] = json.dumps(read_give_aways(data.group.sets))
             if trainer.is_global_zero:
                 about |= tell_shared(data, Path(trainer.default_root_dir))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pyarrow import types
 
 from datamodules.leaks.shared import KEY as SHARED_WITH_TRAINING
+from datamodules.loading.without_clip import KEY as WITHOUT_CLIP
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.stored_files import check_kind, read_table, read_yaml, shorten, show
 from lightning_modules.metrics import bootstrap, functional, registry
@@ -45,7 +46,7 @@ MAPS = {"forged": types.is_list, "other": types.is_list}  # null from methods th
 LEFT_OUT = "left_out"  # test videos without a score, where who scored them says which
 STORED_JSON: dict[str, type] = {
     **{"contract": dict, "trained_on": list, "asked": dict, "fixed_by_set": dict, "give_aways": dict},
-    **{SHARED_WITH_TRAINING: list, LEFT_OUT: list},
+    **{SHARED_WITH_TRAINING: list, LEFT_OUT: list, WITHOUT_CLIP: list},
 }
 OF_DATASET = ("video_auroc", "video_ap", "video_fpr_at_validation", "video_tpr_at_validation")
 

@@ -11,7 +11,7 @@ from scipy.linalg import block_diag
 from scipy.stats import norm, rankdata
 
 from datamodules.runtime.errors import UserError
-from lightning_modules.metrics.bootstrap import RESAMPLES, Floats, Interval, Labels, aurocs, draw_clusters
+from lightning_modules.metrics.bootstrap import FEWEST, RESAMPLES, Floats, Interval, Labels, aurocs, draw_clusters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,37 +23,43 @@ class Shared:
         label: (V,) 1 of fakes.
         cluster: (V,) whose videos come and go together, for instance those of one person, in other sets too; each video
             alone without it.
+        training: What the methods were trained on; sets of one training share what seeds gained by luck.
     """
 
     scores: Mapping[str, Floats]
     label: Labels
     cluster: NDArray[np.str_] | None = None
+    training: str = ""
 
 
 def weights(sets: Sequence[Shared], draws: int = RESAMPLES, seed: int = 0) -> list[Floats]:
     """(draws, V) of each set: how often each video is in each resample, which is one and the same for all sets.
 
-    Clusters of reals, of fakes and of both are drawn apart, and so are those of other sets.
+    Clusters of reals, of fakes and of both are drawn apart in each set. Videos of fewer than FEWEST clusters of a kind
+    are drawn one by one: resamples of so few would hardly differ, and those of one not at all.
 
     Args:
         draws: Resamples.
         seed: Seed of the random draws.
     """
-    rng = np.random.default_rng(seed)
-    names = [
-        np.array([f"{k} {i}" for i in range(len(one.label))]) if one.cluster is None else one.cluster
-        for k, one in enumerate(sets)
-    ]
-    members = np.split(
-        np.unique(np.concatenate(names), return_inverse=True)[1], np.cumsum([len(n) for n in names])[:-1]
-    )
-    clusters = 1 + max(int(member.max()) for member in members)
-    traits = np.zeros((clusters, 2 + len(sets)), bool)  # has reals, has fakes, is in each set
-    for k, (one, member) in enumerate(zip(sets, members, strict=True)):
-        traits[member[one.label == 0], 0] = traits[member[one.label == 1], 1] = traits[member, 2 + k] = True
-    kinds = np.unique(traits, axis=0, return_inverse=True)[1].ravel()
-    counts = draw_clusters(kinds, draws, rng).astype(np.float64)
+    alone = [np.array([f"\0{k} {i}" for i in range(len(one.label))]) for k, one in enumerate(sets)]
+    names = [own if one.cluster is None else one.cluster for own, one in zip(alone, sets, strict=True)]
+    members, kinds = find_kinds(names, sets)
+    is_of_few = np.bincount(kinds)[kinds] < FEWEST
+    names = [np.where(is_of_few[m], own, name) for m, own, name in zip(members, alone, names, strict=True)]
+    members, kinds = find_kinds(names, sets)
+    counts = draw_clusters(kinds, draws, np.random.default_rng(seed)).astype(np.float64)
     return [counts[:, member] for member in members]
+
+
+def find_kinds(names: Sequence[NDArray[np.str_]], sets: Sequence[Shared]) -> tuple[list[Labels], Labels]:
+    """(V,) of each set, the cluster of each video, and (C,) which clusters have the same classes in the same sets."""
+    each = np.unique(np.concatenate(names), return_inverse=True)[1]
+    members = np.split(each, np.cumsum([len(n) for n in names])[:-1])
+    traits = np.zeros((1 + int(each.max()), len(sets), 2), bool)
+    for k, (one, member) in enumerate(zip(sets, members, strict=True)):
+        traits[member, k, one.label] = True
+    return members, np.unique(traits, axis=0, return_inverse=True)[1].ravel()
 
 
 def delong(scores: Floats, label: Labels) -> tuple[Floats, Floats]:
@@ -122,7 +128,10 @@ def seed_variance(scores: Mapping[str, Floats], label: Labels, names: Sequence[s
 
 
 def two_sided_p(gain: float, deviation: float) -> float:
-    return float(2 * norm.sf(abs(gain) / deviation)) if deviation > 0 else float(gain == 0)
+    """NaN of a gain that nothing is known about: its resamples do not differ, or are no numbers."""
+    if deviation > 0:
+        return float(2 * norm.sf(abs(gain) / deviation))
+    return 1.0 if gain == deviation == 0 else float("nan")
 
 
 def claims(sets: Sequence[Shared], pairs: Sequence[tuple[str, str]], draws: int = RESAMPLES) -> list[Claim]:
@@ -141,7 +150,7 @@ def claims(sets: Sequence[Shared], pairs: Sequence[tuple[str, str]], draws: int 
         if absent := sorted({name for pair in pairs for name in pair} - one.scores.keys()):
             raise UserError(f"{absent[0]}: has no scores here; there are {', '.join(one.scores)}")
     value, covariance = np.zeros(len(names)), np.zeros((len(names), len(names)))
-    of_seeds = np.zeros(len(names))
+    of_seeds: dict[str, list[Floats]] = {}  # by training
     many = np.zeros((len(names), draws))
     for one, weight in zip(sets, weights(sets, draws), strict=True):
         rows = [np.atleast_2d(one.scores[name]) for name in names]
@@ -150,9 +159,11 @@ def claims(sets: Sequence[Shared], pairs: Sequence[tuple[str, str]], draws: int 
         values, spread = delong(np.concatenate(rows), one.label)
         value += mean @ values
         covariance += mean @ spread @ mean.T
-        # the same trainings in every set: what they gain by luck does not average out
-        of_seeds += seed_variance(one.scores, one.label, names) / len(sets)
+        of_seeds.setdefault(one.training, []).append(seed_variance(one.scores, one.label, names))
         many += mean @ np.stack([aurocs(score, one.label, weight) for score in np.concatenate(rows)])
+    # what seeds gain by luck does not average out over the sets of one training, only over trainings
+    by_training = [np.mean(each, 0) * (len(each) / len(sets)) ** 2 for each in of_seeds.values()]
+    seeds = np.sum(by_training, 0)
     clusters = [set(one.cluster.tolist()) for one in sets if one.cluster is not None]
     is_shared = sum(map(len, clusters)) > len(set[str]().union(*clusters))
     found = []
@@ -165,9 +176,10 @@ def claims(sets: Sequence[Shared], pairs: Sequence[tuple[str, str]], draws: int 
         p = float("nan") if is_shared else two_sided_p(gain, by_videos)
         interval = Interval(value=gain, low=float(low), high=float(high))
         deviation = float(apart.std()) if clusters else by_videos
-        resolvable = smallest_resolvable(deviation, float(of_seeds[i] + of_seeds[j]) ** 0.5)
+        resolvable = smallest_resolvable(deviation, float(seeds[i] + seeds[j]) ** 0.5)
         found.append((ours, theirs, interval, two_sided_p(gain, float(apart.std())), p, resolvable))
-    family = holm([bootstrap if clusters else p for *_, bootstrap, p, _ in found])
+    # of what nothing is known, nothing holds
+    family = holm(np.nan_to_num([bootstrap if clusters else p for *_, bootstrap, p, _ in found], nan=1.0).tolist())
     return [
         Claim(
             ours=ours,

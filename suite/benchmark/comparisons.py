@@ -68,13 +68,16 @@ def read_test_scores(place: Path) -> TestScores:
     return TestScores(**dict(zip(("score", "label", "forgery"), columns, strict=True)), trained_on=trained)
 
 
-def select_shared(runs: Mapping[str, Sequence[TestScores]], source: Mapping[str, str], about: str) -> Shared | None:
+def select_shared(
+    runs: Mapping[str, Sequence[TestScores]], source: Mapping[str, str], about: str, training: str
+) -> Shared | None:
     """Of the videos that all runs saw; nothing where those are of one class.
 
     Args:
         runs: The tests of each method, one for each seed.
         source: What each video was made from.
         about: Which forgeries are compared, beside the reals.
+        training: Name of the training set.
     """
     every = [one for seeds in runs.values() for one in seeds]
     common = sorted(set.intersection(*(set(one.score) for one in every)))
@@ -89,7 +92,7 @@ def select_shared(runs: Mapping[str, Sequence[TestScores]], source: Mapping[str,
         name: np.array([[one.score[video] for video in common] for one in seeds]) for name, seeds in runs.items()
     }
     cluster: NDArray[np.str_] = np.array([source.get(video, video) for video in common])
-    return Shared(scores=scores, label=label, cluster=cluster)
+    return Shared(scores=scores, label=label, cluster=cluster, training=training)
 
 
 def compare(sweep: Sweep, rows: Sequence[ResultRow], out: Path, where: Path) -> list[Family]:
@@ -113,7 +116,9 @@ def compare(sweep: Sweep, rows: Sequence[ResultRow], out: Path, where: Path) -> 
     for train, test in product(sweep.train, sweep.test) if len(methods) > 1 else ():
         mine = [row for row in tested if row.test == test and row.train in (train, NOTHING) and row.method in methods]
         if {row.method for row in mine} == set(methods):
-            of = runs[train, test] = {name: [] for name in methods}
+            # of methods none of which is trained here there is one test, whatever others would be trained on
+            trained = train if any(row.train == train for row in mine) else NOTHING
+            of = runs[trained, test] = {name: [] for name in methods}
             for row in mine:
                 of[row.method].append(read_test_scores(row.job.test_folder(out, Condition(test=test))))
     known = [name for name in methods if all(one.trained_on is not None for of in runs.values() for one in of[name])]
@@ -121,11 +126,15 @@ def compare(sweep: Sweep, rows: Sequence[ResultRow], out: Path, where: Path) -> 
     for about, names in ((UNSEEN, known), (SEEN, known), (ALL_TESTS, methods)):
         found: dict[str, Shared] = {}
         for (train, test), of in runs.items() if len(names) > 1 else ():
-            settings = sweep.data(Condition(test=test), sweep.methods[names[0]].preparation, out)
-            source = clusters(where / settings["data"]["prepared"])
-            one = select_shared({name: of[name] for name in names}, source, about)
+            # scores of others need no prepared folder, and all preparations have the same people
+            looked_up = next((name for name in names if test not in sweep.methods[name].scores), None)
+            source: dict[str, str] = {}
+            if looked_up is not None:
+                settings = sweep.data(Condition(test=test), sweep.methods[looked_up].preparation, out)
+                source = clusters(where / settings["data"]["prepared"])
+            one = select_shared({name: of[name] for name in names}, source, about, train)
             if one is not None:
-                found[f"{test}, trained on {train}"] = one
+                found[test if train == NOTHING else f"{test}, trained on {train}"] = one
         if found:
             sets = list(found.values())
             families.append(Family(about=about, tests=list(found), claims=claims(sets, rank_pairs(sets))))

@@ -1,4 +1,4 @@
-"""Test videos that no metric covers: unreadable ones, and those without a face."""
+"""Test videos that no metric covers: unreadable ones, those without a face, and those too short for a clip."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from datamodules.degradation.dataset import LOST, read_lost
+from datamodules.loading.without_clip import KEY as WITHOUT_CLIP
 from datamodules.prepared.tables import read_skipped
 from suite.run_metrics import LEFT_OUT, Run
 
@@ -18,10 +19,10 @@ def list_unscored(run: Run, prepared: Path) -> list[str] | None:
     """
     if LEFT_OUT in run.about:
         return [str(key) for key in json.loads(run.about[LEFT_OUT])]
+    found = [str(key) for key in json.loads(run.about.get(WITHOUT_CLIP, "[]"))]
     releases = {
         (dataset, compression) for dataset, _, compression, _ in (key.split("/", 3) for key in list_scored(run))
     }
-    found = []
     for skipped in read_skipped(prepared):
         dataset, _, compression, _ = skipped.video.split("/", 3)
         if (dataset, compression) not in releases:

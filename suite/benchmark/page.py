@@ -67,7 +67,7 @@ def render_claims(family: Family, number: int) -> Section:
             for text in (
                 f"{one.ours} over {one.theirs}",
                 str(one.gain),
-                f"{one.bootstrap:.3g}",
+                "-" if isnan(one.bootstrap) else f"{one.bootstrap:.3g}",
                 "-" if isnan(one.delong) else f"{one.delong:.3g}",
                 f"{one.adjusted:.3g}",
                 f"{one.resolvable:.3f}",
@@ -81,8 +81,9 @@ def render_claims(family: Family, number: int) -> Section:
         f"from {RESAMPLES} paired resamples of people, or clips, with all videos that were made from them; DeLong's p "
         "takes videos for independent, and is not there where tests share them; Holm's is of the family of all pairs "
         "here. Seeds are not resampled: the matrix has their spread. The smallest resolvable gain is the true one that "
-        "a test of this claim alone, two-sided at 5 %, would find in 8 of 10 such studies, with other videos and other "
-        "seeds: 'not resolved' says nothing of a smaller one."
+        "a test of this claim alone, two-sided at 5 %, would find in 8 of 10 such studies, with other videos and, of "
+        "methods that have several seeds, other seeds; with one seed it is too small. 'Not resolved' says nothing of a "
+        "smaller one."
     )
     head = ["claim", "gain", "p, bootstrap", "p, DeLong", "p after Holm", "smallest resolvable gain", "outcome"]
     drawing = Markup(drawings.forest(found, f"Gains: {title}"))

@@ -16,6 +16,7 @@ from datamodules.runtime.atomic_files import write_atomically, write_text
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.stored_files import read_json
 from lightning_modules.metrics.bootstrap import Interval
+from lightning_modules.metrics.pixel import BINNING
 from lightning_modules.metrics.registry import FITS, METRICS, MapBy, get
 from lightning_modules.metrics.temporal import TITLES
 from lightning_modules.own_validation import OwnValidation
@@ -100,6 +101,10 @@ class ResultRow:
 PLAIN = [one.name for one in fields(ResultRow) if one.name not in ("job", "own_validation", "values")]  # columns too
 
 
+# raise the number when a metric or an interval comes out otherwise: what was kept of before is measured again
+MEASURED_BY = f"2, {BINNING}"
+
+
 def measure_rows(
     job: SweepJob, condition: Condition, place: Path, prepared: Path | None, seconds: Mapping[str, float | None]
 ) -> list[ResultRow]:
@@ -140,18 +145,19 @@ def measure_rows(
     for row in measure_forgeries(run):
         values = {AS_CHANCE: None, **spread(row.metrics), **cost}
         rows.append(replace(total, forgery=row.method, seen=row.seen, fakes=row.count, values=values))
-    write_text(kept, json.dumps([row.to_json() for row in rows]))
+    write_text(kept, json.dumps({"measured_by": MEASURED_BY, "rows": [row.to_json() for row in rows]}))
     return rows
 
 
 def read_kept(path: Path) -> list[ResultRow] | None:
     """None where an earlier version wrote them, or they are damaged: they are made again."""
     try:
-        rows: list[dict[str, Any]] = read_json(path, list)
+        content: dict[str, Any] = read_json(path, dict)
+        rows: list[dict[str, Any]] = content["rows"]
         pa.Table.from_pylist(rows, pa.schema(list(kinds().items())))
-    except (UserError, pa.ArrowException, AttributeError, TypeError):
+    except (UserError, pa.ArrowException, AttributeError, TypeError, KeyError):
         return None
-    if not rows or any(row.keys() != set(kinds()) for row in rows):
+    if content.get("measured_by") != MEASURED_BY or not rows or any(row.keys() != set(kinds()) for row in rows):
         return None
     return [ResultRow.from_json(row) for row in rows]
 

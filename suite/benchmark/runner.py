@@ -147,9 +147,9 @@ def run_job(sweep: Sweep, job: SweepJob, out: Path, where: Path, lost: set[Condi
             found = measure_rows(job, condition, place, None if is_drawn else prepared, taken)
             share = found[0].values["coverage"]
             if condition.kind is None and share is not None and share < sweep.min_coverage:
-                what = "score" if entrant.scores else "face"
+                what = "score" if entrant.scores else "face and a clip"
                 reason = f"{share:.1%} of its videos have a {what}, less than min_coverage {sweep.min_coverage:.1%}"
-                others = "" if entrant.scores else f"{prepared / 'skipped.csv'} has the others, "
+                others = "" if entrant.scores else f"{prepared / 'skipped.csv'} has those without a face, "
                 raise UserError(f"{reason}; {others}{place} has the metrics")
             rows += found
             attributes = sweep.test[condition.test].attributes

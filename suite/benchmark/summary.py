@@ -120,6 +120,18 @@ def tabulate_tests(
     return Table(head=["method", "tested on", *columns.values()], rows=out, note=note)
 
 
+def format_share(ours: Sequence[ResultRow], rows: Sequence[ResultRow], name: str) -> Entry:
+    """The mean, and over how many of the forgeries of the test sets it is, where that is not all.
+
+    Args:
+        rows: Of all methods that are compared.
+    """
+    every = {(row.test, row.forgery) for row in rows if row.values[name] is not None}
+    known = {key[1:] for found in find_shared(ours, name).values() for key in found}
+    entry = format_mean(mean_per_seed(ours, name))
+    return replace(entry, text=f"{entry.text} ({len(known)} of {len(every)})") if known and known != every else entry
+
+
 def forgeries(rows: Sequence[ResultRow]) -> Table | None:
     """What some methods were trained on and what none was, the same for all: means over trainings and test sets."""
     mine = [row for row in select_clean(rows) if row.forgery != ALL and row.seen is not None]
@@ -137,14 +149,14 @@ def forgeries(rows: Sequence[ResultRow]) -> Table | None:
         known_ones, new_ones = ([row for row in part if row.method == method] for part in (seen, unseen))
         line = [
             name_method(method, mine, figure),
-            format_mean(mean_per_seed(known_ones, figure)),
-            format_mean(mean_per_seed(new_ones, figure)),
+            format_share(known_ones, seen, figure),
+            format_share(new_ones, unseen, figure),
         ]
         line += [format_mean(mean_per_seed((row for row in new_ones if row.forgery == one), figure)) for one in columns]
         out.append(line)
     note = (
         "Video AUROC against all reals. In each training the same forgeries for all methods: those that at least one "
-        "of them was trained on, and those that none was."
+        "of them was trained on, and those that none was. A mean over fewer tests than there are says over how many."
     )
     return Table(head=["method", "seen by some", "seen by none", *columns], rows=out, note=note)
 

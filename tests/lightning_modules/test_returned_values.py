@@ -11,7 +11,7 @@ from torch import Tensor
 from datamodules.batch import Batch
 from datamodules.runtime.errors import UserError
 from lightning_modules.base import Method, Prediction
-from tests.lightning_modules.training.test_training_law import batch
+from tests.fixtures.batches import batch
 
 LOGIT = torch.zeros(6)
 

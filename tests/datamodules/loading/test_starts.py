@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from datamodules import manifest
+from datamodules.datasets.ffpp import index
+from datamodules.face_data import FaceData
 from datamodules.loading.sampling import TrainSampler
 from datamodules.loading.starts import begin_clips, count_spaced
+from datamodules.loading.without_clip import list_without_clip
 from datamodules.spacing import space_evenly
 from tests.fixtures.rows import faces
 
@@ -59,3 +65,13 @@ def test_clips_that_a_fake_and_its_source_both_have_are_counted_for_all_fakes_at
     expected = [len(np.intersect1d(seen[i], seen[(i - 4) % 4])) if 4 <= i < 15 else 0 for i in range(16)]
     assert sampler.count_clips().tolist() == expected
     assert any(expected)
+
+
+def test_test_videos_whose_faces_are_too_short_for_a_clip_are_listed(prepared: Path, studio: Path) -> None:
+    listed = {}
+    for clip in (3, 64):  # of 48 frames
+        data = FaceData(prepared=prepared, root=studio, index=index, frame_source="videos", clip=clip, num_workers=0)
+        listed[clip] = list_without_clip(data.clips("test"))
+    assert listed[3] == []
+    assert sorted(listed[64]) == sorted(manifest.keys(data.group.videos("test", only_real=False)).to_pylist())
+    assert len(listed[64]) > 0

@@ -14,7 +14,16 @@ from statsmodels.stats.multitest import multipletests
 
 from datamodules.runtime.errors import UserError
 from lightning_modules.metrics.bootstrap import aurocs
-from lightning_modules.metrics.significance import Claim, Shared, claims, delong, holm, smallest_resolvable, weights
+from lightning_modules.metrics.significance import (
+    Claim,
+    Shared,
+    claims,
+    delong,
+    holm,
+    smallest_resolvable,
+    two_sided_p,
+    weights,
+)
 
 
 def sample(videos: int, methods: int = 2, seed: int = 0, rounded: bool = False) -> tuple[Any, Any]:
@@ -183,3 +192,50 @@ def test_what_a_test_set_could_have_resolved_shrinks_with_its_videos_and_is_the_
     assert smallest_resolvable(0.01, 0.02) > smallest_resolvable(0.01)
     few, many = (claims([two(*sample(videos))], [("b", "a")], draws=100)[0].resolvable for videos in (90, 9 * 90))
     assert many == pytest.approx(few / 3, rel=0.25)
+
+
+@pytest.mark.parametrize("people", [1, 2, 4])
+def test_few_people_make_a_claim_no_surer_than_their_videos(people: int) -> None:
+    held = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        label = np.repeat([0, 1], [20, 40])
+        equal = {name: label + rng.normal(0, 1, 60) for name in "ab"}
+        person = np.array([f"{i % people}" for i in range(60)])
+        [claim] = claims([Shared(scores=equal, label=label, cluster=person)], [("a", "b")], draws=400)
+        assert claim.bootstrap > 0
+        held += claim.is_resolved
+    assert held <= 3  # one in forty is expected
+
+
+def test_every_resample_has_reals_and_fakes_of_each_set() -> None:
+    people = np.array([f"{i}" for i in range(12)])
+    sets = [  # who is real in one set is forged in the other
+        Shared(scores={}, label=np.repeat(labels, 6), cluster=people) for labels in ([0, 1], [1, 0])
+    ]
+    for one, weight in zip(sets, weights(sets, draws=500), strict=True):
+        for label in (0, 1):
+            assert (weight[:, one.label == label].sum(1) > 0).all()
+
+
+def test_of_a_gain_whose_resamples_do_not_differ_nothing_is_known_and_nothing_holds() -> None:
+    assert np.isnan(two_sided_p(0.2, 0.0))
+    assert np.isnan(two_sided_p(0.2, float("nan")))
+    assert two_sided_p(0.0, 0.0) == 1.0
+
+
+def test_the_luck_of_seeds_averages_out_over_trainings_but_not_over_the_tests_of_one() -> None:
+    rng = np.random.default_rng(0)
+    label = (np.arange(400) % 2).astype(np.int64)
+    noise = rng.normal(0, 1, 400)  # alike in all seeds: only their strengths differ
+    scores = {name: np.stack([strength * label + noise for strength in (0.2, 1.0, 1.8)]) for name in "ab"}
+    one, four = (
+        claims(
+            [Shared(scores=scores, label=label, cluster=np.arange(400).astype(str), training=name) for name in names],
+            [("a", "b")],
+            draws=200,
+        )[0].resolvable
+        for names in ("tttt", "stuv")
+    )
+    # all of it is of seeds, the same videos: 0.8416 times the deviation of a mean of four trainings, half as large
+    assert four == pytest.approx(one / 2, rel=1e-6)

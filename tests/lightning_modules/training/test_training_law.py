@@ -25,6 +25,7 @@ from lightning_modules.training.schedules import RiseAndFall, TwoStages, WarmUpA
 from lightning_modules.training.sync_batchnorm import SyncBatchNorm
 from suite.__main__ import main
 from tests.conftest import small_fit, suite
+from tests.fixtures.batches import batch
 
 QUIET: dict[str, Any] = dict.fromkeys(
     ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
@@ -50,23 +51,6 @@ class Line(Method):
 
     def losses(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         return {"label": F.binary_cross_entropy_with_logits(prediction.logit, batch.label.to(prediction.logit))}
-
-
-def batch(dtype: torch.dtype = torch.float32) -> Batch:
-    frames = torch.rand(6, 1, 3, 4, 4, generator=torch.Generator().manual_seed(1)).to(dtype)
-    unknown = torch.zeros(6, dtype=torch.bool)
-    return Batch(
-        frames=frames,
-        label=torch.tensor([0, 1, 1, 0, 1, 0]),
-        mask=torch.zeros(6, 1, 1, 4, 4),
-        has_mask=unknown,
-        landmarks=torch.zeros(6, 1, 68, 2),
-        has_landmarks=unknown,
-        video=[f"d/real/c23/{i}" for i in range(6)],
-        track=torch.zeros(6, dtype=torch.long),
-        numbers=torch.zeros(6, 1, dtype=torch.long),
-        is_counted=~unknown,
-    )
 
 
 class Same(LightningDataModule):

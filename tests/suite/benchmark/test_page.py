@@ -19,13 +19,13 @@ from suite.benchmark.comparisons import ALL_TESTS, SEEN, UNSEEN, clusters, compa
 from suite.benchmark.conditions import Condition
 from suite.benchmark.page import page
 from suite.benchmark.plan import DatasetSpec, Sweep, SweepJob
-from suite.benchmark.results import ALL, ResultRow, kinds, measure_rows
+from suite.benchmark.results import ALL, ResultRow, kinds
 from suite.benchmark.runner import Failure
 from suite.benchmark.subgroups import GroupRow, find_gaps, measure_groups
 from suite.run_metrics import read_run, videos
 from tests.fixtures.browser import check_page
 from tests.fixtures.needs import chromium
-from tests.fixtures.sweeps import SECONDS, make_row, rows, sweep
+from tests.fixtures.sweeps import make_row, rows, sweep
 
 __all__ = ["rows", "sweep"]  # fixtures, by their arguments
 pytestmark = pytest.mark.usefixtures("few_resamples")
@@ -125,41 +125,6 @@ def test_groups_are_those_of_the_people_whom_the_videos_were_made_from(
         DatasetSpec(data=tmp_path / "data.yaml", attributes=table)
 
 
-def test_videos_without_a_face_count_as_a_coin_that_is_tossed_and_too_many_fail_the_test(
-    sweep: Sweep, rows: list[ResultRow], tmp_path: Path
-) -> None:
-    assert {row.values["coverage"] for row in rows} == {1.0}
-    job = SweepJob(method="plain", train="t", seed=0)
-    place = job.test_folder(tmp_path, Condition(test="DFDC"))
-    of_others = ["d/real/c40/x,x.mp4,no face,1,test", "e/real/c23/x,x.mp4,no face,1,test"]
-    of_training = "d/real/c23/t,t.mp4,no face,1,train"
-    missing = [f"d/real/c23/m{i},m.mp4,no face,1,test" for i in range(4)] + ["d/Swap/c23/m,m.mp4,no face,1,test"]
-    table = tmp_path / "prepared/skipped.csv"
-    table.write_text("\n".join(["video,path,reason,bytes,split", *of_others, of_training, *missing]) + "\n")
-    (place / "rows.json").unlink()
-    found = measure_rows(job, Condition(test="DFDC"), place, tmp_path / "prepared", SECONDS)[0]
-    v = said(tmp_path, "plain", 0)
-    assert found.values["coverage"] == 50 / 55
-    (place / "rows.json").unlink()
-    unknown = measure_rows(job, Condition(test="DFDC"), place, None, SECONDS)[0]  # of a split that was drawn
-    assert (unknown.values["coverage"], unknown.values["video_auroc_as_chance"]) == (None, None)
-    label = np.concatenate([v.label, [0, 0, 0, 0, 1]])
-    known = np.concatenate([np.ones(50), np.zeros(5)])
-    score = np.concatenate([v.score, np.zeros(5)])
-    half = known[label == 1, None] * known[label == 0]  # pairs that were both scored
-    above = np.sign(score[label == 1, None] - score[label == 0]) / 2 + 0.5
-    assert found.values["video_auroc_as_chance"] == pytest.approx(np.where(half > 0, above, 0.5).mean())
-    table.write_text("video,path,reason,bytes,split\nd/Unheard/c23/m,m.mp4,no face,1,test\n")
-    (place / "rows.json").unlink()
-    found = measure_rows(job, Condition(test="DFDC"), place, tmp_path / "prepared", SECONDS)[0]
-    assert (found.values["coverage"], found.values["video_auroc_as_chance"]) == (
-        50 / 51,
-        None,
-    )  # nobody knows if it is a forgery
-    with pytest.raises(UserError, match=r"min_coverage 1\.5: must be a share"):
-        replace(sweep, min_coverage=1.5)
-
-
 def made_up(value: Callable[[str | None, int], float], method: str = "m", **more: float | None) -> list[ResultRow]:
     """Rows of one method under two degradations in two severities."""
     conditions: list[tuple[str | None, int]] = [(None, 0), *((k, s) for k in ("blur", "h264") for s in (1, 2))]
@@ -235,6 +200,9 @@ def test_seen_and_unseen_are_the_same_forgeries_for_all_methods() -> None:
     texts = [[entry.text for entry in line] for line in found.rows]
     assert texts == [["a", "0.900", "0.600", "0.600"], ["reals", "0.700", "0.500", "0.500"]]
     assert summary.forgeries([row("a", "Swap", True, 0.9)]) is None
+    part = summary.forgeries([row("a", "Edit", False, 0.6), row("a", "Drop", False, 0.8), row("b", "Edit", False, 0.5)])
+    assert part is not None
+    assert [line[2].text for line in part.rows] == ["0.700", "0.500 (1 of 2)"]  # b was not tested on all of it
 
 
 def test_the_page_holds_what_was_found_and_nothing_from_elsewhere(
