@@ -9,6 +9,7 @@ import numpy as np
 
 from datamodules import manifest
 from datamodules.datasets.deepfakebench import index
+from datamodules.issues import collect_issues
 from datamodules.media.image import decode
 from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.tables import load
@@ -55,3 +56,16 @@ def test_what_is_written_for_deepfakebench_is_what_was_prepared(prepared: Path, 
                 assert np.array_equal(decode(one), decode(two)), (method, stem, number, kind)
                 compared += 1
     assert compared == 8 + len(FORGERIES) * 16
+
+
+def test_a_listed_path_or_an_end_of_it_begins_in_the_root_and_is_not_searched_for(tmp_path: Path) -> None:
+    listed = {"0000": "/disk/rgb/UADFV/real/frames/0000", "0001": "UADFV/real/frames/0001", "0002": "frames/0002"}
+    entries = {stem: {"label": "UADFV_Real", "frames": [f"{path}/000.png"]} for stem, path in listed.items()}
+    (tmp_path / "dataset_json").mkdir()
+    content = {"UADFV": {"UADFV_Real": {"test": entries}}}
+    (tmp_path / "dataset_json/UADFV.json").write_text(json.dumps(content))
+    for folder in ("real/frames/0000", "UADFV/real/frames/0001", "deep/below/frames/0002"):
+        (tmp_path / folder).mkdir(parents=True)
+    with collect_issues() as findings:
+        assert [row.path for row in index(tmp_path)] == ["real/frames/0000", "UADFV/real/frames/0001"]
+    assert [(one.kind, one.path) for one in findings] == [("missing", "frames/0002/000.png")]
