@@ -21,7 +21,7 @@ def degrade(
 ) -> None:
     """Write a degraded copy of the test videos and their masks, before any face is looked for.
 
-    Called again, it resumes. 'prepare' reads the copy with configs/data/table.yaml.
+    Called again, it resumes, and redoes what was replaced. 'prepare' reads the copy with configs/data/table.yaml.
 
     Args:
         data: The data set, for instance configs/data/ffpp_c23.yaml.

@@ -19,6 +19,7 @@ from datamodules.datasets.doctor import blame_decoder, check_decoded, check_list
 from datamodules.face_data import FaceData
 from datamodules.issues import KINDS, LACKING, WRONG, Finding
 from datamodules.manifest import SPLITS, Video
+from datamodules.media.image import HALF
 from datamodules.prepared.doctor import ROWS, check_crops, check_tables
 from datamodules.prepared.tables import load
 from datamodules.runtime import process_pool
@@ -38,6 +39,7 @@ def doctor(
     prepared: bool = False,
     videos: int | None = None,
     frames: int = 32,
+    mask_threshold: int = HALF,
     give_aways: int = 200,
     max_unusable: float = 0.01,
     workers: int = os.cpu_count() or 1,
@@ -51,6 +53,7 @@ def doctor(
         prepared: Also read every file of the prepared folder, and compare its checksum with that of what was written.
         videos: Decode only this many of each split and method, evenly spaced.
         frames: A video with fewer is short.
+        mask_threshold: Grey level, 1 to 255, from which a pixel of a mask is forged, as 'prepare' is given it.
         give_aways: Files of each split that are looked into for what tells real from fake without a face: their heads
             and three frames; 0 is without.
         max_unusable: Share of videos that may be missing or unusable.
@@ -59,6 +62,8 @@ def doctor(
     """
     if videos is not None and not decode:
         raise UserError("--videos: chooses what --decode decodes; give both")
+    if not 0 < mask_threshold < 256:
+        raise UserError(f"--mask_threshold {mask_threshold}: must be a grey level from 1 to 255")
     rows, findings = data.list_dataset()
     assert data.root is not None
     findings += check_listing(rows, data.root, data.prepared)
@@ -67,7 +72,7 @@ def doctor(
     decoded = {row.key for row in todo}
     findings += check_preparation([row for row in rows if row.key not in decoded], data.prepared)
     if decode:
-        jobs = ((check_decoded, (row, data.root, data.decoder, frames)) for row in todo)
+        jobs = ((check_decoded, (row, data.root, data.decoder, frames, mask_threshold)) for row in todo)
         with bar("decoding") as show:
             for done, found in enumerate(process_pool.run(jobs, workers, blame_decoder), 1):
                 findings += found

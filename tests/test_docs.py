@@ -18,6 +18,8 @@ import pytest
 import yaml
 from setuptools.config.setupcfg import read_configuration
 
+from datamodules import manifest
+from datamodules.datasets import table
 from suite.__main__ import VERBS, main
 from suite.cli.parser import Parser
 from tests.conftest import ROOT
@@ -230,3 +232,10 @@ def test_the_workflow_runs_what_ci_runs() -> None:
     steps = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["test"]["steps"]
     assert steps[-1]["run"].endswith(".ci/run")
     assert os.access(ROOT / ".ci/run", os.X_OK)
+
+
+def test_the_columns_that_the_page_on_data_allows_a_table_are_those_that_its_reader_takes() -> None:
+    [line] = [line for line in (ROOT / "docs/data.md").read_text().splitlines() if line.startswith("| `table` |")]
+    refused = set(re.findall(r"`(\w+)`", line.partition("any column of a manifest but ")[2]))
+    assert set(manifest.NAMES) - refused == {*table.NEEDED, *table.OPTIONAL}
+    assert len(refused) == len(manifest.NAMES) - len(table.NEEDED + table.OPTIONAL)

@@ -102,14 +102,16 @@ def create_task(face: RequestedFace, score: float, image: Bytes, found: Bytes | 
     )
 
 
-def read_export(exported: Any, request: Request) -> dict[RequestedFace, Bytes]:
+def read_export(exported: Any, request: Request) -> dict[RequestedFace, Bytes | None]:
     """Masks from an export of Label Studio (JSON), each of a face that was asked for.
 
+    A face that was erased, or whose every annotation was cancelled, has None; one that nobody annotated is left out.
+
     Args:
-        exported: Tasks with their annotations; of several of one task, the last counts.
+        exported: Tasks with their annotations; of several of one task that were not cancelled, the last counts.
     """
     asked = {face.file: face for face in request.faces}
-    out: dict[RequestedFace, Bytes] = {}
+    out: dict[RequestedFace, Bytes | None] = {}
     if not isinstance(exported, list):
         raise UserError("export: is not a list of tasks; choose the format JSON")
     for i, entry in enumerate(exported):
@@ -117,9 +119,10 @@ def read_export(exported: Any, request: Request) -> dict[RequestedFace, Bytes]:
         name = data.get("face") if isinstance(data, dict) else None
         if not isinstance(name, str) or name not in asked:
             raise UserError(f"export, task {i + 1}: {name!r} is no face that was asked for")
-        done = [one for one in get_list(entry, "annotations", name) if not one.get("was_cancelled")]
-        if done and (mask := union(get_list(done[-1], "result", name), name)) is not None:
-            out[asked[name]] = mask
+        annotations = get_list(entry, "annotations", name)
+        done = [one for one in annotations if not one.get("was_cancelled")]
+        if annotations:
+            out[asked[name]] = union(get_list(done[-1], "result", name), name) if done else None
     return out
 
 

@@ -21,10 +21,21 @@ def index(root: Path) -> Iterator[Video]:
     home = one_of(root, "DeeperForensics-1.0", "DeeperForensics")
     lists = one_of(home, "lists/splits", "splits")
     youtube = one_of(root, "FaceForensics++", "ffpp") / "original_sequences" / "youtube" / "c23"
-    listed = {stem: split for split in SPLITS for stem in read_list(lists / f"{split}.txt")}
+    listed = read_lists(lists)
     yield from check_count(list_real(root, youtube, listed), {"real": 1000}, resolve_inside(root, youtube))
     for variant in sorted(path for path in one_of(home, "manipulated_videos").iterdir() if path.is_dir()):
         yield from check_count(list_fake(root, variant, listed), {"fake": 1000}, resolve_inside(root, variant))
+
+
+def read_lists(folder: Path) -> dict[str, str]:
+    """Each name to its split."""
+    listed: dict[str, str] = {}
+    for split in SPLITS:
+        for stem in read_list(folder / f"{split}.txt"):
+            if (other := listed.get(stem, split)) != split:
+                report_issue("leak", f"{stem}.mp4", f"is in {other}.txt and in {split}.txt: the last is believed")
+            listed[stem] = split
+    return listed
 
 
 def read_list(path: Path) -> Iterator[str]:

@@ -58,7 +58,8 @@ COMPRESSIONS = ("c23", "c40", "raw")
 def index(root: Path) -> Iterator[Video]:
     """
     Args:
-        root: The folder that holds ``dataset_json`` and, at any depth, the processed data sets.
+        root: The folder that holds ``dataset_json`` and the processed data sets: a listed path, or an end of it, begins
+            here.
     """
     lists = sorted((root / "dataset_json").glob("*.json"), key=lambda path: (-path.stat().st_size, path.name))
     if not lists:

@@ -16,7 +16,9 @@ from datamodules.faces.detection.hog import HOG
 from datamodules.issues import LACKING, WRONG, Finding, Kind
 from datamodules.manifest import MEMBER, SPLITS, Video
 from datamodules.media.damage import find_damage, read_damage, say_damage
-from datamodules.media.mask_video import damaged_masks, measure_cover, read_masks
+from datamodules.media.image import HALF, binarize
+from datamodules.media.mask_video import damaged_masks, measure_cover, read_levels, stream_masks
+from datamodules.media.probe import Index
 from datamodules.media.source_files import sha256
 from datamodules.media.video import Decoder, VideoError, probe
 from datamodules.prepared.tables import read_skipped
@@ -75,8 +77,13 @@ def same_content(rows: Sequence[Video], root: Path) -> Iterator[Finding]:
         yield Finding("duplicate" if mixed else "unexpected", row.path, text)
 
 
-def check_decoded(row: Video, root: Path, decoder: Decoder, frames: int) -> list[Finding]:
-    """What can be said of one video once all of it is decoded."""
+def check_decoded(row: Video, root: Path, decoder: Decoder, frames: int, threshold: int = HALF) -> list[Finding]:
+    """What can be said of one video once all of it is decoded.
+
+    Args:
+        frames: A video with fewer is short.
+        threshold: Grey level from which a mask is white.
+    """
     cv2.setNumThreads(1)
     try:
         path = manifest.resolve_inside(root, row.path)
@@ -103,14 +110,17 @@ def check_decoded(row: Video, root: Path, decoder: Decoder, frames: int) -> list
     masks: list[NDArray[np.uint8] | None] = [None] * len(kept)
     if row.mask:
         try:
-            about = probe(manifest.resolve_inside(root, row.mask))
+            mask_path = manifest.resolve_inside(root, row.mask)
+            about = probe(mask_path)
             found += [Finding("mask", row.mask, text) for text in differ(len(index), index.fps, len(about), about.fps)]
             size = kept[min(kept)].shape[:2]
-            damaged = damaged_masks(manifest.resolve_inside(root, row.mask), index)
+            damaged = damaged_masks(mask_path, index)
             if damaged.any():
                 kind: Kind = "corrupt" if (damage | damaged).all() else "damaged"
                 found.append(Finding(kind, row.mask, f"the masks of {say_damage(damaged)}"))
-            masks = read_masks(decoder, manifest.resolve_inside(root, row.mask), index, list(kept), size)
+            levels = read_levels(decoder, mask_path, index, list(kept), size)
+            masks = [None if image is None else binarize(image, threshold) for image in levels]
+            found += dark_mask(row, mask_path, index, levels, decoder, threshold)
         except (VideoError, manifest.Outside) as error:
             found.append(Finding("mask", row.mask, str(error)))
     if not row.box:
@@ -135,6 +145,24 @@ def differ(frames: int, fps: float, mask_frames: int, mask_fps: float) -> Iterat
         yield f"has {mask_frames} frames, its video {frames}"
     if abs(mask_fps - fps) > 0.01 * fps:
         yield f"has {mask_fps:.3f} frames a second, its video {fps:.3f}"
+
+
+def dark_mask(
+    row: Video,
+    path: Path,
+    index: Index,
+    levels: Sequence[NDArray[np.uint8] | None],
+    decoder: Decoder,
+    threshold: int,
+) -> Iterator[Finding]:
+    """What a fake's mask would hide without a word: it is drawn, and nothing of it is white."""
+    largest = max((int(image.max()) for image in levels if image is not None), default=0)
+    if not row.label or not 0 < largest < threshold:
+        return
+    # coding leaves dark greys in a black frame, too, and others may be white
+    if not any(mask.any() for _, _, mask in stream_masks(decoder, path, index, threshold)):
+        text = f"largest value is {largest}, must exceed {threshold - 1}: masks are black and white"
+        yield Finding("mask", row.mask, f"{text}, or --mask_threshold is lower")
 
 
 def faces(row: Video, images: list[NDArray[np.uint8]], masks: list[NDArray[np.uint8] | None]) -> Iterator[Finding]:

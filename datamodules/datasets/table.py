@@ -28,7 +28,7 @@ LABELS = {"real": 0, "fake": 1, "0": 0, "1": 1}
 
 
 def index(root: Path) -> Iterator[Video]:
-    """Reads ``videos.csv``: path and label (real or fake), and what is known of the other columns of a manifest."""
+    """Reads ``videos.csv``: path and label (real or fake), and what is known of its ``OPTIONAL`` columns."""
     table = root / NAME
     if not table.exists():
         raise UserError(f"{table}: missing; its columns are {', '.join(NEEDED)} and any of {', '.join(OPTIONAL)}")

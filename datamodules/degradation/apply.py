@@ -14,6 +14,7 @@ from datamodules.degradation.operations import Coded, Even, FrameDrop, Image, St
 from datamodules.media.encode import write
 from datamodules.media.mask_video import stream_masks
 from datamodules.media.video import Decoder, VideoError, probe
+from datamodules.segments import find_forged, write_frames
 
 LOSSLESS = Coded("libx264", 0)
 PRESETS = {"libx264": "medium", "libx265": "fast"}
@@ -56,6 +57,18 @@ def map_arriving(steps: Sequence[Step | FrameDrop], count: int, key: str, number
         if isinstance(step, FrameDrop):
             kept &= step.draw_kept(count, create_generator(key, number, i))
     return {old: new for new, old in enumerate(sorted(kept))}
+
+
+def map_segments(segments: str, source: Path, key: str, stages: Sequence[Stage]) -> str:
+    """Which frames are forged, once those that are dropped no longer count."""
+    index = probe(source)
+    forged = find_forged(segments, index.fps, range(len(index)), str(source))
+    for number, (steps, _) in enumerate(passes(stages)):
+        forged = forged[sorted(map_arriving(steps, len(forged), key, number))]
+    if not forged.any():
+        raise VideoError(source, "none of its forged frames is left")
+    changes = np.flatnonzero(np.diff(np.concatenate([[False], forged, [False]]))).tolist()
+    return write_frames((first, end - first) for first, end in zip(changes[::2], changes[1::2], strict=True))
 
 
 def degrade_frames(

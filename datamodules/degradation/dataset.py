@@ -10,11 +10,13 @@ from pathlib import Path
 
 from datamodules import manifest
 from datamodules.datasets.table import NAME, NEEDED, OPTIONAL
-from datamodules.degradation.apply import degrade, degrade_masks
+from datamodules.degradation.apply import degrade, degrade_masks, map_segments
+from datamodules.degradation.operations import FrameDrop
 from datamodules.degradation.severities import Kind, stages
 from datamodules.manifest import Video
 from datamodules.media.damage import find_damage, say_damage
 from datamodules.media.mask_video import damaged_masks
+from datamodules.media.source_files import sha256
 from datamodules.media.video import Decoder, VideoError, probe
 from datamodules.runtime import process_pool
 from datamodules.runtime.atomic_files import write_atomically, write_text
@@ -81,8 +83,25 @@ def refuse_damage(source: Path, masks: Path | None) -> None:
         raise VideoError(masks, f"the masks of {say_damage(damage)}")
 
 
+def describe_sources(row: Video, source: Path, masks: Path | None) -> str:
+    """As JSON, the files that an output is made from: another path or content makes another output."""
+    found = {"path": row.path, "sha256": sha256(source)}
+    if masks is not None:
+        found |= {"mask": row.mask, "mask_sha256": sha256(masks)}
+    return json.dumps(found, indent=1) + "\n"
+
+
+def discard_other(sources: str, record: Path, video: Path, mask: Path) -> None:
+    """Removes what was made from other files, or from unknown ones, and records those of now."""
+    if record.is_file() and record.read_bytes() == sources.encode():
+        return
+    for path in (record, video, mask):  # the record first: killed in between, what is left is of unknown files
+        path.unlink(missing_ok=True)
+    write_text(record, sources)
+
+
 def degrade_video(row: Video, root: Path, out: Path, kind: Kind, severity: int, decoder: Decoder) -> Degraded:
-    """Leaves what was written before: the same video comes out the same."""
+    """Leaves what was written before of the same files: the same video comes out the same."""
     steps = stages(kind, severity)
     video, mask = out / "videos" / f"{row.folder}.mp4", out / "masks" / f"{row.folder}.mp4"
     new = replace(row, path=video.relative_to(out).as_posix(), mask="")
@@ -92,6 +111,9 @@ def degrade_video(row: Video, root: Path, out: Path, kind: Kind, severity: int, 
         source = manifest.resolve_inside(root, row.path)
         masks = manifest.resolve_inside(root, row.mask) if row.mask else None
         refuse_damage(source, masks)
+        if row.fake_segments and any(isinstance(step, FrameDrop) for step in steps):
+            new = replace(new, fake_segments=map_segments(row.fake_segments, source, row.key, steps))
+        discard_other(describe_sources(row, source, masks), out / "sources" / f"{row.folder}.json", video, mask)
         has_mask = masks is not None and (mask.exists() or degrade_masks(masks, source, mask, row.key, steps, decoder))
         if not video.exists():  # last: where it is, the mask is too
             degrade(source, video, row.key, steps, decoder)

@@ -18,6 +18,12 @@ def binarize(mask: Image, threshold: int = HALF) -> Image:
     return np.where(mask >= threshold, np.uint8(255), np.uint8(0))
 
 
+def take_brightest(image: Image) -> Image:
+    """(..., H, W) of RGB (..., H, W, 3): a mask may be of any colour, and red is dark as a grey."""
+    out: Image = np.maximum(np.maximum(image[..., 0], image[..., 1]), image[..., 2])
+    return out
+
+
 def resize(image: Image, size: int) -> Image:
     if image.shape[:2] == (size, size):
         return image

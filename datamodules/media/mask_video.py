@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.media.damage import find_damage
-from datamodules.media.image import HALF, binarize
+from datamodules.media.image import HALF, binarize, take_brightest
 from datamodules.media.video import Decoder, Index, VideoError, probe
 
 
@@ -38,6 +38,34 @@ def match(path: Path, mask: Index, index: Index, numbers: Sequence[int]) -> NDAr
     return np.array([place.get(int(number), -1) for number in wanted], np.int64)
 
 
+def read_levels(
+    decoder: Decoder,
+    path: Path,
+    index: Index,
+    numbers: Sequence[int],
+    size: tuple[int, int],
+    mask_index: Index | None = None,
+) -> list[NDArray[np.uint8] | None]:
+    """The (H, W) masks of some frames as they are stored; None where there is none.
+
+    Args:
+        index: Index of the clip that is masked.
+        numbers: Positions of the frames in it.
+        size: Height and width of the frames; a mask of another size would lie elsewhere.
+        mask_index: Index of the masks, where they were probed before.
+    """
+    mask_index = mask_index or probe(path)
+    found = match(path, mask_index, index, numbers)
+    wanted = sorted({int(i) for i in found if i >= 0})
+    if not wanted:
+        return [None] * len(found)
+    images = take_brightest(decoder.read(path, wanted, mask_index).cpu().numpy())
+    if images.shape[1:] != size:
+        raise VideoError(path, f"is {images.shape[2]} x {images.shape[1]}, its video {size[1]} x {size[0]}")
+    by_number = dict(zip(wanted, images, strict=True))
+    return [by_number.get(int(i)) for i in found]
+
+
 def read_masks(
     decoder: Decoder,
     path: Path,
@@ -50,29 +78,20 @@ def read_masks(
     """The (H, W) masks of some frames, 0 or 255; None where there is none.
 
     Args:
-        index: Index of the clip that is masked.
-        numbers: Positions of the frames in it.
-        size: Height and width of the frames; a mask of another size would lie elsewhere.
-        mask_index: Index of the masks, where they were probed before.
-        threshold: Grey level from which a mask is 255.
+        threshold: Grey level from which a mask is 255; the others as in ``read_levels``.
     """
-    mask_index = mask_index or probe(path)
-    found = match(path, mask_index, index, numbers)
-    wanted = sorted({int(i) for i in found if i >= 0})
-    if not wanted:
-        return [None] * len(found)
-    images = decoder.read(path, wanted, mask_index)[..., 1].cpu().numpy()  # green: the mask is grey
-    if images.shape[1:] != size:
-        raise VideoError(path, f"is {images.shape[2]} x {images.shape[1]}, its video {size[1]} x {size[0]}")
-    by_number = {number: binarize(image, threshold) for number, image in zip(wanted, images, strict=True)}
-    return [by_number.get(int(i)) for i in found]
+    levels = read_levels(decoder, path, index, numbers, size, mask_index)
+    return [None if image is None else binarize(image, threshold) for image in levels]
 
 
-def stream_masks(decoder: Decoder, path: Path, index: Index) -> Iterator[tuple[int, float, NDArray[np.uint8]]]:
+def stream_masks(
+    decoder: Decoder, path: Path, index: Index, threshold: int = HALF
+) -> Iterator[tuple[int, float, NDArray[np.uint8]]]:
     """Yields (number, seconds, (H, W) mask) of every frame that has one, each mask decoded once.
 
     Args:
         index: Index of the clip that is masked.
+        threshold: Grey level from which a mask is 255.
     """
     mask_index = probe(path)
     found = match(path, mask_index, index, range(len(index)))
@@ -80,7 +99,7 @@ def stream_masks(decoder: Decoder, path: Path, index: Index) -> Iterator[tuple[i
     for number in np.flatnonzero(found >= 0).tolist():
         while at < found[number]:
             at, _, frame = next(masks)
-            image = binarize(frame[..., 1].cpu().numpy())
+            image = binarize(take_brightest(frame.cpu().numpy()), threshold)
         assert image is not None
         yield number, float(index.times[number]), image
 

@@ -70,10 +70,19 @@ def export(run: Path, out: Path | None = None, inline: bool = True) -> None:
 def receive(exported: Any, run: Path) -> None:
     request = read_request(run)
     masks = read_export(exported, request)
+    removed = []
     with hold_folder(run / "masks", "annotate"):
         for face, mask in masks.items():
-            write_image(run / "masks" / face.file, mask)
+            path = run / "masks" / face.file
+            if mask is not None:
+                write_image(path, mask)
+            elif path.is_file():  # a training would go on with what its person took back
+                path.unlink()
+                removed.append(face.file)
     missing = [face for face in request.faces if not (run / "masks" / face.file).is_file()]
+    if removed:
+        what = f"{len(removed)} removed, since erased or cancelled: {', '.join(removed[:3])}"
+        print(f"{run / 'masks'}: {what}{', ...' if len(removed) > 3 else ''}")
     said = f"{run / 'masks'}: {len(request.faces) - len(missing)} of {len(request.faces)} masks"
     print(said + (f"; missing, the first of them: {', '.join(face.file for face in missing[:3])}" if missing else ""))
 

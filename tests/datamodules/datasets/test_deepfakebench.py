@@ -10,6 +10,7 @@ import pytest
 
 from datamodules import manifest
 from datamodules.datasets.deepfakebench import index, people
+from datamodules.issues import collect_issues
 from datamodules.media.image import decode
 from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.tables import load
@@ -94,3 +95,16 @@ def test_a_fake_and_what_it_was_made_of_are_in_one_split(tmp_path: Path) -> None
 )
 def test_people_are_those_that_the_reader_of_the_data_set_itself_names(dataset: str, stem: str, expected: str) -> None:
     assert people(dataset, stem) == expected
+
+
+def test_a_listed_path_or_an_end_of_it_begins_in_the_root_and_is_not_searched_for(tmp_path: Path) -> None:
+    listed = {"0000": "/disk/rgb/UADFV/real/frames/0000", "0001": "UADFV/real/frames/0001", "0002": "frames/0002"}
+    entries = {stem: {"label": "UADFV_Real", "frames": [f"{path}/000.png"]} for stem, path in listed.items()}
+    (tmp_path / "dataset_json").mkdir()
+    content = {"UADFV": {"UADFV_Real": {"test": entries}}}
+    (tmp_path / "dataset_json/UADFV.json").write_text(json.dumps(content))
+    for folder in ("real/frames/0000", "UADFV/real/frames/0001", "deep/below/frames/0002"):
+        (tmp_path / folder).mkdir(parents=True)
+    with collect_issues() as findings:
+        assert [row.path for row in index(tmp_path)] == ["real/frames/0000", "UADFV/real/frames/0001"]
+    assert [(one.kind, one.path) for one in findings] == [("missing", "frames/0002/000.png")]

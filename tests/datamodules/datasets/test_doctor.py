@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
+import pytest
+
+from datamodules.datasets.doctor import check_decoded
+from datamodules.manifest import Video
+from datamodules.media.encode import write_h264
+from datamodules.media.video import Auto
 from datamodules.prepared.recipe import Recipe
 from datamodules.runtime.errors import CRASHED
 from tests.fixtures import clips, trees
@@ -71,3 +80,43 @@ def test_a_video_that_crashes_its_decoder_is_a_finding_and_the_others_are_examin
     lines = said(examine("folder", tmp_path / "root", "--decode", "--data.decoder", decoder))
     assert f"corrupt real/{DEADLY}.mp4: {CRASHED}" in lines
     assert "short fake/short.mp4: has 5 frames, fewer than 32" in lines
+
+
+NO_WHITE = "must exceed 127: masks are black and white, or --mask_threshold is lower"
+
+
+@pytest.mark.parametrize(("grey", "is_named"), [(0, False), (1, True), (127, True), (128, False), (255, False)])
+def test_the_mask_of_a_fake_that_is_drawn_and_nowhere_white_is_a_finding(
+    tmp_path: Path, grey: int, is_named: bool
+) -> None:
+    root = tmp_path / "root"
+    for name, image in (("real/b", 90), ("fake/a", 91), ("masks/a", 0)):
+        (root / name).parent.mkdir(parents=True)
+        picture = np.full((64, 64, 3), image, np.uint8)
+        picture[8:16, 8:16] = grey if name == "masks/a" else image
+        cv2.imwrite(str(root / f"{name}.png"), picture)
+    report = examine("folder", root, "--decode", "--workers", "1")
+    assert (f"mask masks/a.png: largest value is {grey}, {NO_WHITE}" in said(report)) == is_named
+    assert any("1 x mask" in reason for reason in report["wrong"]) == is_named  # type: ignore[attr-defined]
+    report = examine("folder", root, "--decode", "--workers", "1", "--mask_threshold", "1")
+    assert not any(line.startswith("mask ") for line in said(report))
+
+
+def test_a_mask_that_is_white_in_some_frame_alone_is_no_finding(tmp_path: Path) -> None:
+    clips.write(tmp_path / "fake.mp4", length=24, size=(64, 64))
+    about: dict[str, Any] = {
+        "dataset": "d",
+        "method": "Swap",
+        "stem": "a",
+        "path": "fake.mp4",
+        "split": "test",
+        "identities": "",
+    }
+    for name, brightest in (("dim", 60), ("once", 255)):
+        masks = [np.full((64, 64), 60, np.uint8) for _ in range(24)]
+        masks[2][:] = brightest  # of the five that are looked at, none is the third
+        write_h264(tmp_path / f"{name}.mp4", masks, 25, 0)
+        found = check_decoded(Video(**about, label=1, mask=f"{name}.mp4"), tmp_path, Auto(), 8)
+        assert any(NO_WHITE in one.text for one in found) == (name == "dim"), found
+        found = check_decoded(Video(**about, label=1, mask=f"{name}.mp4"), tmp_path, Auto(), 8, threshold=50)
+        assert not any("must exceed" in one.text for one in found)

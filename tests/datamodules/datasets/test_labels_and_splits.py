@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.datasets import celeb_df, celeb_df_pp, dfdc, dfdcp, splits, table
+from datamodules.datasets import celeb_df, celeb_df_pp, deeperforensics, dfdc, dfdcp, splits, table
 from datamodules.issues import collect_issues
 from datamodules.manifest import check
 from datamodules.runtime.errors import UserError
@@ -46,6 +46,15 @@ def test_in_the_labels_of_dfdc_one_is_fake_in_either_form(tmp_path: Path) -> Non
     (tmp_path / "one/labels.csv").unlink()
     with pytest.raises(UserError, match="the labels of test are missing"):
         list(dfdc.index(tmp_path / "one"))
+
+
+def test_a_name_in_two_lists_of_deeperforensics_is_a_leak_and_of_the_last(tmp_path: Path) -> None:
+    for split, names in {"train": ["000_M004", "001_W010"], "val": [], "test": ["001_W010", "001_W010"]}.items():
+        text(tmp_path / f"{split}.txt", "".join(f"{name}.mp4\n" for name in names))
+    with collect_issues() as findings:
+        assert deeperforensics.read_lists(tmp_path) == {"000_M004": "train", "001_W010": "test"}
+    said = [(one.kind, one.path, one.text) for one in findings if one.kind != "list"]
+    assert said == [("leak", "001_W010.mp4", "is in train.txt and in test.txt: the last is believed")]
 
 
 def test_dfdcp_says_its_labels_in_words(tmp_path: Path) -> None:

@@ -169,6 +169,37 @@ def test_a_folder_of_another_degradation_is_refused_and_what_is_broken_is_named(
         list(degrade_all(rows, root, out, "blur", 2, DECORD, workers=1))
 
 
+def test_an_output_is_made_again_once_its_video_or_mask_was_replaced_and_only_then(tmp_path: Path) -> None:
+    root, out = tmp_path / "data", tmp_path / "out"
+    root.mkdir()
+    about: dict[str, Any] = {"dataset": "d", "label": 1, "method": "Swap", "split": "test", "identities": ""}
+    rows = [Video(**about, stem=name, path=f"{name}.mp4", mask=f"{name}_mask.mp4") for name in "ab"]
+
+    def write_grey(name: str, grey: int) -> None:
+        write(root / f"{name}.mp4", ((i / 25, np.full((64, 64, 3), grey, np.uint8)) for i in range(4)), 25, 0)
+
+    def find_bright() -> set[str]:
+        list(degrade_all(rows, root, out, "blur", 1, DECORD, workers=1))
+        found = {f"{path.parts[-5]} {path.stem}": DECORD.read(path, [0]).float().mean() for path in out.rglob("*.mp4")}
+        assert found.keys() == {"videos a", "videos b", "masks a", "masks b"}
+        return {name for name, grey in found.items() if grey > 128}
+
+    for row in rows:
+        write_grey(row.stem, 60)
+        write_grey(f"{row.stem}_mask", 255)
+    assert find_bright() == {"masks a", "masks b"}
+    untouched = {path: path.stat().st_mtime_ns for path in out.rglob("b.mp4")}
+    write_grey("a", 200)
+    assert find_bright() == {"videos a", "masks a", "masks b"}
+    write_grey("a_mask", 0)
+    assert find_bright() == {"videos a", "masks b"}
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("b.mp4")} == untouched
+    # what an earlier version wrote does not tell what it was made from
+    write_grey("b", 200)
+    (out / "sources/d/Swap/-/b.json").unlink()
+    assert find_bright() == {"videos a", "videos b", "masks b"}
+
+
 def test_a_video_with_damaged_frames_or_masks_is_lost_and_not_coded_anew(tmp_path: Path) -> None:
     for name in ("a", "b", "a_mask"):
         clips.write(tmp_path / f"{name}.mp4", length=24, gop=12)

@@ -117,6 +117,32 @@ def test_what_was_drawn_comes_back_and_what_is_missing_is_named(
     assert np.array_equal(mask, square())
 
 
+CANCELLED = {**painted("", square())["annotations"][0], "was_cancelled": True}  # type: ignore[index]
+
+
+@pytest.mark.parametrize("annotations", [[{"result": []}], [CANCELLED], [CANCELLED, {"result": []}]])
+def test_a_mask_that_was_erased_or_cancelled_is_removed_and_one_of_a_face_nobody_annotated_stays(
+    asked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], annotations: list[object]
+) -> None:
+    first, second, third = (face.file for face in read_request(asked).faces)
+    command = ["annotate", "import", "--file", str(tmp_path / "e.json"), "--run", str(asked)]
+    (tmp_path / "e.json").write_text(json.dumps([painted(name, square()) for name in (first, second, third)]))
+    main(command)
+    assert "3 of 3 masks\n" in capsys.readouterr().out
+    later = [painted(second, 255 - square()), {"data": {"face": third}, "annotations": []}]
+    (tmp_path / "e.json").write_text(json.dumps([{"data": {"face": first}, "annotations": annotations}, *later]))
+    main(command)
+    said = capsys.readouterr().out
+    assert f"1 removed, since erased or cancelled: {first}\n" in said
+    assert f"2 of 3 masks; missing, the first of them: {first}" in said
+    assert sorted(path.name for path in (asked / "masks").iterdir()) == [second, third]
+    mask = cv2.imread(str(asked / "masks" / second), cv2.IMREAD_GRAYSCALE)
+    assert mask is not None
+    assert np.array_equal(mask, 255 - square())
+    main(command)
+    assert "removed" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("exported", "said"),
     [

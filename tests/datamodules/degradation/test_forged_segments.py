@@ -1,0 +1,43 @@
+"""Which frames of a degraded video are forged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from datamodules.datasets.table import index
+from datamodules.degradation.dataset import Degraded, degrade_video
+from datamodules.degradation.severities import Kind
+from datamodules.media.encode import write_h264
+from datamodules.media.video import Auto
+from datamodules.segments import find_forged
+
+
+def degraded(root: Path, segments: str, kind: Kind, bright: range = range(50, 75)) -> Degraded:
+    """Of a video of 100 frames at 25 per second whose forged frames are bright."""
+    root.mkdir()
+    images = [np.full((64, 64, 3), 200 if i in bright else 40, np.uint8) for i in range(100)]
+    write_h264(root / "a.mp4", images, 25, 18)
+    (root / "videos.csv").write_text(f"path,label,split,fake_segments\na.mp4,fake,test,{segments}\n")
+    [row] = index(root)
+    return degrade_video(row, root, root.parent, kind, 5, Auto())
+
+
+@pytest.mark.parametrize("segments", ["50f-75f", "2-3", "50f-60f 60f-75f"])
+def test_dropped_frames_move_the_forged_ones(segments: str, tmp_path: Path) -> None:
+    row = degraded(tmp_path / "root", segments, "frame_drop").row
+    frames = list(Auto().stream(tmp_path / row.path))
+    assert len(frames) < 50
+    bright = [bool(image.float().mean() > 120) for *_, image in frames]
+    assert find_forged(row.fake_segments, 0.0, range(len(frames)), row.path).tolist() == bright
+
+
+def test_where_no_frame_is_dropped_segments_stay_as_they_were_written(tmp_path: Path) -> None:
+    assert degraded(tmp_path / "root", "2-3", "jpeg").row.fake_segments == "2-3"
+
+
+def test_a_fake_of_which_no_forged_frame_is_left_is_none_any_more(tmp_path: Path) -> None:
+    found = [degraded(tmp_path / f"{i}", f"{i}f-{i + 1}f", "frame_drop", range(0)) for i in range(1, 4)]
+    assert any(one.reason.endswith("none of its forged frames is left") for one in found)
