@@ -118,6 +118,20 @@ def test_a_name_is_a_key_a_path_or_as_much_of_its_end_as_tells_videos_apart() ->
     assert split_name("./x/y.tar.gz") == ("x", "y.tar")
 
 
+def test_a_video_under_two_names_is_refused_unless_its_frames_or_faces_are_others(
+    studio: Path, tested: list[Video], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"video": row.path, "track": 0, "frame": 0, "score": 0.1} for row in tested]
+    again = {"video": tested[0].key, "track": 0, "frame": 0, "score": 0.9}
+    with pytest.raises(SystemExit):
+        run_import(write(tmp_path / "scores.csv", [*rows, again]), studio, tmp_path / "theirs")
+    said = f"line {len(rows) + 2}: {tested[0].path}, track 0, frame 0 stands in line 2 already ({tested[0].path!r})"
+    assert said in capsys.readouterr().err
+    others = [again | {"frame": 1}, again | {"track": 1}]
+    run_import(write(tmp_path / "scores.csv", rows + others), studio, tmp_path / "theirs")
+    assert len(read_run(tmp_path / "theirs").table["video"]) == len(rows) + 2
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
