@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from jsonargparse import auto_cli
 
 from callbacks.predictions import FORMAT, SCHEMA
@@ -21,7 +21,7 @@ from datamodules.manifest import Video
 from datamodules.runtime.atomic_files import write_atomically
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.folder_lock import hold_folder
-from lightning_modules.metrics.functional import Pooled
+from lightning_modules.metrics.functional import MOST_ODDS, Pooled, log_odds
 from lightning_modules.metrics.pixel import BINNING
 from lightning_modules.own_validation import KEY as OWN_VALIDATION
 from lightning_modules.own_validation import NOT_NEEDED
@@ -111,7 +111,7 @@ def take_table(scores: Path, data: FaceData, rows: Sequence[Video], scale: Scale
     tested = [(one, row) for one, row in matched if row.split == "test"]
     about = {"model": f"scores of {scores.name}", "score_pooling": score_pooling}
     about |= {"trained_on": json.dumps([]), OWN_VALIDATION: NOT_NEEDED}
-    check_told_apart(tested, scores)
+    check_told_apart(tested, scores, score_pooling)
     masks = TrueMasks(data) if any(one.map for one, _ in tested) else None
     lines = []
     for one, row in tested:
@@ -124,18 +124,22 @@ def take_table(scores: Path, data: FaceData, rows: Sequence[Video], scale: Scale
     return Imported(lines=lines, about=about, others=len(matched) - len(tested))
 
 
-def check_told_apart(tested: Sequence[tuple[ForeignScore, Video]], scores: Path) -> None:
+def check_told_apart(tested: Sequence[tuple[ForeignScore, Video]], scores: Path, score_pooling: Pooled) -> None:
     """Large logits are one probability in single precision: of real and forged videos a tie that was none."""
+    stored = torch.tensor([one.score for one, _ in tested], dtype=torch.float32)  # as a table of predictions has them
+    is_logit = score_pooling == "logit"
+    where = "single precision" + (f", or log odds further from 0 than {MOST_ODDS:.0f}" if is_logit else "")
+    rule = "from -16 to 16" if is_logit else "of which none is above 16"
     alike: dict[float, list[tuple[ForeignScore, Video]]] = {}
-    for pair in tested:
-        alike.setdefault(float(np.float32(pair[0].score)), []).append(pair)
+    for value, pair in zip((log_odds(stored) if is_logit else stored).tolist(), tested, strict=True):
+        alike.setdefault(value, []).append(pair)
     for pairs in alike.values():
         one, other = (choose((known for known, _ in pairs), key=lambda known: known.given) for choose in (min, max))
         if one.given != other.given and len({row.label for _, row in pairs}) > 1:
             raise UserError(
                 f"{scores}, lines {one.line} and {other.line}: {one.given:g} and {other.given:g} are the same score in "
-                "single precision, among real and forged videos; give log odds of which none is above 16 with "
-                "'--scale logit' (dividing all by one number keeps their order)"
+                f"{where}, among real and forged videos; give log odds {rule} with '--scale logit' "
+                "(dividing all by one number keeps their order)"
             )
 
 
