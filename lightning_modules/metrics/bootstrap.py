@@ -118,7 +118,7 @@ def draw_clusters(kind: NDArray[np.int64], draws: int, rng: np.random.Generator)
     counts = np.zeros((draws, len(kind)), np.int32)
     for group in (np.flatnonzero(kind == one) for one in np.unique(kind)):
         picked = rng.integers(0, len(group), (draws, len(group))) + len(group) * np.arange(draws)[:, None]
-        counts[:, group] = np.bincount(picked.ravel(), minlength=draws * len(group)).reshape(draws, -1)
+        counts[:, group] = np.bincount(picked.ravel(), minlength=draws * len(group)).reshape(draws, len(group))
     return counts
 
 
@@ -144,7 +144,8 @@ def resample(v: Videos, seed: int = 0, draws: int | None = None) -> Counts:
     member, kind = find_clusters(names, v.label)
     is_of_few = np.bincount(kind)[kind][member] < FEWEST
     member, kind = find_clusters(np.where(is_of_few, alone, names), v.label)
-    return draw_clusters(kind, draws or RESAMPLES, np.random.default_rng(seed))[:, member]
+    draws = RESAMPLES if draws is None else draws
+    return draw_clusters(kind, draws, np.random.default_rng(seed))[:, member]
 
 
 def interval(function: Function, v: Videos, draws: Counts) -> Interval:

@@ -123,7 +123,8 @@ def best_threshold(score: Tensor, label: Tensor) -> Tensor:
     hits, alarms, threshold = operating_points(score, label)
     j = int((hits / hits[-1] - alarms / alarms[-1]).argmax())
     below = threshold[j + 1] if j + 1 < len(threshold) else threshold[j]
-    return (threshold[j] + below) / 2
+    middle = (threshold[j] + below) / 2
+    return torch.where(middle > below, middle, threshold[j])  # of neighbours it may round onto the lower one
 
 
 @require_finite

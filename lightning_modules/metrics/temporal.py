@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_modules.metrics.bootstrap import Floats, Interval
+from lightning_modules.metrics.bootstrap import Floats, Interval, Videos, resample
 
 AP_AT = (0.5, 0.75, 0.95)
 AR_OF = (100, 50, 20, 10)  # best proposals of each video
@@ -25,10 +25,12 @@ class TimedVideo:
     Args:
         proposals: (P, 3) confidence, first and last second; the most confident first.
         truths: (G, 2) first and last second of each forged segment.
+        person: Whom it was made from, empty where nobody is known.
     """
 
     proposals: Floats
     truths: Floats
+    person: str = ""
 
 
 def propose(score: Floats, seconds: Floats, duration: float) -> Floats:
@@ -121,14 +123,13 @@ def average_precision(confidence: Floats, hit: Flags, weight: Floats, segments: 
 
 
 def measure(videos: Sequence[TimedVideo], resamples: int) -> dict[str, Interval]:
-    """AP at each IoU, and AR of each number of proposals, by the ids of TITLES; intervals from resampled videos."""
+    """AP at each IoU, and AR of each number of proposals, by the ids of TITLES; intervals from resampled people."""
     truths = np.array([len(one.truths) for one in videos], np.float64)
     if not truths.sum():
         return {}
-    rng = np.random.default_rng(0)
-    weights = np.concatenate(
-        [np.ones((1, len(videos))), rng.multinomial(len(videos), np.full(len(videos), 1 / len(videos)), resamples)]
-    )
+    person, label = np.array([one.person for one in videos], np.str_), (truths > 0).astype(np.int64)
+    drawn = Videos(score=np.zeros(len(videos)), label=label, method=person, person=person)
+    weights = np.concatenate([np.ones((1, len(videos))), resample(drawn, draws=resamples)])
     ious = [overlap(one.proposals[:, 1:], one.truths) for one in videos]
     owner = np.repeat(np.arange(len(videos)), [len(one.proposals) for one in videos])
     confidence = np.concatenate([one.proposals[:, 0] for one in videos])
@@ -144,8 +145,7 @@ def measure(videos: Sequence[TimedVideo], resamples: int) -> dict[str, Interval]
         out[f"time_ap_at_{100 * least:.0f}"] = summarize(np.array(values))
     for most in AR_OF:
         found = np.array([[match(iou[:most], least).sum() for least in IOUS] for iou in ious], np.float64).mean(1)
-        with np.errstate(invalid="ignore"):  # a resample may have no forged video
-            out[f"time_ar_of_{most}"] = summarize((weights @ found) / segments)
+        out[f"time_ar_of_{most}"] = summarize((weights @ found) / segments)
     return out
 
 

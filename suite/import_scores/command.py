@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from jsonargparse import auto_cli
 
 from callbacks.predictions import FORMAT, SCHEMA
@@ -18,13 +18,15 @@ from datamodules import manifest
 from datamodules.face_data import FaceData
 from datamodules.identities import first_person
 from datamodules.manifest import Video
+from datamodules.prepared.tables import read_skipped
 from datamodules.runtime.atomic_files import write_atomically
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.folder_lock import hold_folder
-from lightning_modules.metrics.functional import Pooled
+from lightning_modules.metrics.functional import MOST_ODDS, Pooled, log_odds
 from lightning_modules.metrics.pixel import BINNING
 from lightning_modules.own_validation import KEY as OWN_VALIDATION
 from lightning_modules.own_validation import NOT_NEEDED
+from suite.benchmark.coverage import list_unscored
 from suite.cli.parser import Parser
 from suite.import_scores.maps import TrueMasks
 from suite.import_scores.names import SHOWN, Names, match
@@ -71,29 +73,31 @@ def import_scores(
     """
     rows = list_videos(data)
     wanted = [row for row in rows if row.split == "test"]
-    found = take_run(scores, rows) if scores.is_dir() else take_table(scores, data, rows, scale, score_pooling)
+    is_run = scores.is_dir()
+    found = take_run(scores, data, rows) if is_run else take_table(scores, data, rows, scale, score_pooling)
     if not found.lines:
         raise UserError(f"{scores}: scores none of the {len(wanted)} test videos of {data.root or data.prepared}")
     scored = {line["video"] for line in found.lines}
     lacking = [row for row in wanted if row.key not in scored]
-    known = json.loads(found.about.get(LEFT_OUT, "[]"))  # of a run whose maker had them left out
+    known = json.loads(found.about.get(LEFT_OUT, "[]"))  # to whoever made the run
     if missing == "refuse" and (unknown := [row for row in lacking if row.key not in known]):
         first = ", ".join(row.path for row in unknown[:SHOWN])
-        rules = "'--missing leave_out' leaves them out, '--missing undecided' scores them 0.5"
+        rules = "'import-scores --missing leave_out' leaves them out, '--missing undecided' scores them 0.5"
         raise UserError(f"{scores}: {len(unknown)} of {len(wanted)} test videos have no score ({first}); {rules}")
-    said, lines = f"{len(scored)} of {len(wanted)} test videos are scored", found.lines
-    if lacking:
-        said += f", the others {'count as 0.5' if missing == 'undecided' else 'are left out'}"
+    listed = {row.key for row in rows}  # what was prepared, of a data set without root: not what has no face
+    unlisted = [key for key in known if key not in listed] if data.root is None else []
+    said, lines = f"{len(scored)} of {len(wanted) + len(unlisted)} test videos are scored", found.lines
+    if lacking or unlisted:
+        said += f", the others {'count as 0.5' if lacking and missing == 'undecided' else 'are left out'}"
     if missing == "undecided":
         lines = lines + [tabulate(row, UNDECIDED, 0, 0) for row in lacking]
-    else:
-        found.about[LEFT_OUT] = json.dumps([row.key for row in lacking])
+    left_out = unlisted if missing == "undecided" else unlisted + [row.key for row in lacking]
     with hold_folder(run, "import-scores"):
         path = run / "predictions.parquet"
         if path.exists():
             raise UserError(f"{path}: is there already; give another --run")
         with write_atomically(path) as part:
-            about = found.about | {"scored": said}
+            about = found.about | {"scored": said, LEFT_OUT: json.dumps(left_out)}
             pq.write_table(pa.Table.from_pylist(lines, SCHEMA.with_metadata(about)), part, **FORMAT)
     print(f"{path}: {said}{f'; {found.others} scores of other splits are left out' if found.others else ''}")
     print(f"next: python -m suite report {run}")
@@ -111,7 +115,7 @@ def take_table(scores: Path, data: FaceData, rows: Sequence[Video], scale: Scale
     tested = [(one, row) for one, row in matched if row.split == "test"]
     about = {"model": f"scores of {scores.name}", "score_pooling": score_pooling}
     about |= {"trained_on": json.dumps([]), OWN_VALIDATION: NOT_NEEDED}
-    check_told_apart(tested, scores)
+    check_told_apart(tested, scores, score_pooling)
     masks = TrueMasks(data) if any(one.map for one, _ in tested) else None
     lines = []
     for one, row in tested:
@@ -124,23 +128,30 @@ def take_table(scores: Path, data: FaceData, rows: Sequence[Video], scale: Scale
     return Imported(lines=lines, about=about, others=len(matched) - len(tested))
 
 
-def check_told_apart(tested: Sequence[tuple[ForeignScore, Video]], scores: Path) -> None:
+def check_told_apart(tested: Sequence[tuple[ForeignScore, Video]], scores: Path, score_pooling: Pooled) -> None:
     """Large logits are one probability in single precision: of real and forged videos a tie that was none."""
+    stored = torch.tensor([one.score for one, _ in tested], dtype=torch.float32)  # as a table of predictions has them
+    is_logit = score_pooling == "logit"
+    where = "single precision" + (f", or log odds further from 0 than {MOST_ODDS:.0f}" if is_logit else "")
+    rule = "from -16 to 16" if is_logit else "of which none is above 16"
     alike: dict[float, list[tuple[ForeignScore, Video]]] = {}
-    for pair in tested:
-        alike.setdefault(float(np.float32(pair[0].score)), []).append(pair)
+    for value, pair in zip((log_odds(stored) if is_logit else stored).tolist(), tested, strict=True):
+        alike.setdefault(value, []).append(pair)
     for pairs in alike.values():
         one, other = (choose((known for known, _ in pairs), key=lambda known: known.given) for choose in (min, max))
         if one.given != other.given and len({row.label for _, row in pairs}) > 1:
             raise UserError(
                 f"{scores}, lines {one.line} and {other.line}: {one.given:g} and {other.given:g} are the same score in "
-                "single precision, among real and forged videos; give log odds of which none is above 16 with "
-                "'--scale logit' (dividing all by one number keeps their order)"
+                f"{where}, among real and forged videos; give log odds {rule} with '--scale logit' "
+                "(dividing all by one number keeps their order)"
             )
 
 
-def take_run(folder: Path, rows: Sequence[Video]) -> Imported:
-    """A table of predictions as it is, once its videos are known to be of this data set."""
+def take_run(folder: Path, data: FaceData, rows: Sequence[Video]) -> Imported:
+    """A table of predictions as it is, once its videos are known to be of this data set.
+
+    'test' scores what 'prepare' found faces of: its table says nothing of the videos that were skipped.
+    """
     run = read_run(folder)
     by_key = {row.key: row for row in rows}
     found = dict.fromkeys(run.table["video"].tolist())
@@ -151,7 +162,12 @@ def take_run(folder: Path, rows: Sequence[Video]) -> Imported:
         raise UserError(f"{folder}: {len(unknown)} of its {len(found)} videos are not in the data set ({first})")
     lines = pq.read_table(run.path / "predictions.parquet").to_pylist()
     tested = [{"frame_label": line["label"], **line} for line in lines if by_key[line["video"]].split == "test"]
-    return Imported(lines=tested, about=dict(run.about), others=len(lines) - len(tested))
+    about = dict(run.about)
+    known = list_unscored(run, data.prepared)
+    if known is None:  # of a table that does not say of which split they are
+        known = [skipped.video for skipped in read_skipped(data.prepared) if skipped.video in by_key]
+    about[LEFT_OUT] = json.dumps(known)
+    return Imported(lines=tested, about=about, others=len(lines) - len(tested))
 
 
 def tabulate(row: Video, score: float, track: int, frame: int) -> dict[str, Any]:

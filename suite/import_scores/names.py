@@ -53,6 +53,7 @@ class Names:
 
 def match(scores: Iterable[ForeignScore], names: Names, file: Path) -> list[tuple[ForeignScore, Video]]:
     found: dict[str, list[Video]] = {}
+    lines: dict[tuple[str, int, int], ForeignScore] = {}
     out, unknown = [], []
     for one in scores:
         if one.name not in found:
@@ -63,7 +64,13 @@ def match(scores: Iterable[ForeignScore], names: Names, file: Path) -> list[tupl
         if len(rows) > 1:
             which = ", ".join(row.path for row in rows[:SHOWN])
             raise UserError(f"{file}, line {one.line}: {one.name!r} may be any of {which}; give more of its path")
-        out += [(one, row) for row in rows]
+        for row in rows:
+            if (before := lines.setdefault((row.key, one.track, one.frame), one)) is not one:
+                place = f"{row.path}, track {one.track}, frame {one.frame}"
+                raise UserError(
+                    f"{file}, line {one.line}: {place} stands in line {before.line} already ({before.name!r})"
+                )
+            out.append((one, row))
     if unknown:
         first = "; ".join(f"line {one.line}: {one.name!r}{names.suggest(one.name)}" for one in unknown[:SHOWN])
         raise UserError(f"{file}: {len(unknown)} of its {len(found)} videos are not in the data set ({first})")

@@ -49,14 +49,14 @@ def localize_in_time(run: Run) -> TimeLocalization | None:
     if not chosen.any():
         return None
     videos, steps = [], []
-    for rows, seconds, score in list_frame_scores({name: column[chosen] for name, column in run.table.items()}):
+    table = {name: column[chosen] for name, column in run.table.items()}
+    for rows, seconds, score in list_frame_scores(table):
         duration = float(rows["video_frames"]) / float(rows["fps"])
         spans = list_seconds(rows["fake_segments"], float(rows["fps"]))
         spans = spans or ([(0.0, duration)] if rows["label"] else [])
         truths = [(start, min(end, duration)) for start, end in spans if start < duration]
-        videos.append(
-            TimedVideo(proposals=temporal.propose(score, seconds, duration), truths=temporal.as_truths(truths))
-        )
+        proposals = temporal.propose(score, seconds, duration)
+        videos.append(TimedVideo(proposals=proposals, truths=temporal.as_truths(truths), person=rows["person"]))
         steps += np.diff(seconds).tolist()
     resamples = bootstrap.RESAMPLES // FEWER
     found = temporal.measure(videos, resamples)
@@ -80,7 +80,10 @@ def list_frame_scores(table: Mapping[str, NDArray[Any]]) -> Iterator[tuple[dict[
     number, frame = number[order], table["frame"][order]
     is_first = np.append(True, (np.diff(number) != 0) | (np.diff(frame) != 0))  # of the faces of a frame
     order, number = order[is_first], number[is_first]
-    for part in np.split(order, np.flatnonzero(np.diff(number)) + 1):
+    parts = np.split(order, np.flatnonzero(np.diff(number)) + 1)
+    people = bootstrap.people(table, np.array([part[0] for part in parts]))
+    for i, part in enumerate(parts):
         row = {name: table[name][part[0]] for name in ("fps", "video_frames", "fake_segments", "label")}
+        row["person"] = "" if people is None else str(people[i])
         seconds = (table["frame"][part].astype(np.float64) + 0.5) / float(row["fps"])
         yield row, seconds, table["score"][part].astype(np.float64)

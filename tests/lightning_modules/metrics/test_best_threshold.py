@@ -31,5 +31,15 @@ def test_a_score_that_is_a_little_below_the_lowest_fake_of_validation_is_called_
     assert functional.balanced_accuracy(torch.tensor([0.25, 0.55]), torch.tensor([0, 1]), line) == 1
 
 
+@pytest.mark.parametrize("below_one", [1, 2, 3, 4])
+def test_of_neighbouring_scores_the_upper_one_is_the_threshold(below_one: int) -> None:
+    unit = 2.0**-24  # from one single-precision number to the next, below 1
+    real, fake = 1 - (below_one + 1) * unit, 1 - below_one * unit
+    score, label = torch.tensor([real, real, fake, fake]), torch.tensor([0, 0, 1, 1])
+    line = functional.best_threshold(score, label)
+    assert line == fake
+    assert functional.balanced_accuracy(score, label, line) == 1
+
+
 def test_one_class_alone_has_no_threshold() -> None:
     assert functional.best_threshold(torch.tensor([0.1, 0.2]), torch.tensor([1, 1])).isnan()

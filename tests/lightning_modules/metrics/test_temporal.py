@@ -12,9 +12,11 @@ from torchvision.ops import box_iou
 from lightning_modules.metrics.temporal import TimedVideo, find_stretches, match, measure, overlap, propose
 
 
-def timed(proposals: list[tuple[float, float, float]], *truths: tuple[float, float]) -> TimedVideo:
+def timed(proposals: list[tuple[float, float, float]], *truths: tuple[float, float], person: str = "") -> TimedVideo:
     return TimedVideo(
-        proposals=np.array(proposals, np.float64).reshape(-1, 3), truths=np.array(truths, np.float64).reshape(-1, 2)
+        proposals=np.array(proposals, np.float64).reshape(-1, 3),
+        truths=np.array(truths, np.float64).reshape(-1, 2),
+        person=person,
     )
 
 
@@ -90,3 +92,21 @@ def test_intervals_hold_the_value_and_are_wider_of_fewer_videos() -> None:
     wide, narrow = (measure(videos[:n], 200)["time_ar_of_10"] for n in (10, 60))
     assert narrow.low < narrow.value < narrow.high
     assert narrow.high - narrow.low < wide.high - wide.low
+
+
+def test_copies_of_the_videos_of_each_person_do_not_narrow_intervals() -> None:
+    def list_videos(copies: int) -> list[TimedVideo]:
+        found, missed = [(0.9, 0.0, 10.0)], [(0.9, 90.0, 91.0)]
+        return [timed(found if i % 2 else missed, (0, 10), person=f"d/{i}") for i in range(20) for _ in range(copies)]
+
+    once, often = (measure(list_videos(copies), 200) for copies in (1, 4))
+    assert once["time_ar_of_10"] == often["time_ar_of_10"]
+    assert once["time_ap_at_50"].low < once["time_ap_at_50"].high
+    assert once["time_ap_at_50"] == often["time_ap_at_50"]
+
+
+def test_each_resample_has_as_many_forged_videos_as_there_are() -> None:
+    # 20 false proposals above 20 that find their segments: a precision of a half, whichever videos are drawn
+    videos = [timed([(0.5, 0, 10)], (0, 10)) if i % 2 else timed([(0.9, 0, 5)]) for i in range(40)]
+    found = measure(videos, 200)["time_ap_at_50"]
+    assert (found.low, found.value, found.high) == (0.5, 0.5, 0.5)

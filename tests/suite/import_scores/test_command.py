@@ -92,6 +92,23 @@ def test_logits_that_single_precision_would_tie_are_refused_unless_all_are_of_on
     assert "are the same score in single precision" in said
 
 
+def test_logits_that_pooling_would_tie_are_refused_where_logits_are_pooled_alone(
+    studio: Path, tested: list[Video], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows: list[dict[str, object]] = [{"video": row.path, "score": -17 if row.label else -20} for row in tested]
+    scores, pooled = write(tmp_path / "scores.csv", rows), ["--scale", "logit", "--score_pooling"]
+    run_import(scores, studio, tmp_path / "theirs", *pooled, "score")
+    assert verdict(read_run(tmp_path / "theirs"))["video_auroc"].value == 1
+    with pytest.raises(SystemExit):
+        run_import(scores, studio, tmp_path / "tied", *pooled, "logit")
+    said = capsys.readouterr().err
+    assert "-20 and -17 are the same score in single precision, or log odds further from 0 than 16" in said
+    assert "give log odds from -16 to 16" in said
+    near = write(tmp_path / "near.csv", [row | {"score": 0.8 * float(str(row["score"]))} for row in rows])
+    run_import(near, studio, tmp_path / "near", *pooled, "logit")
+    assert verdict(read_run(tmp_path / "near"))["video_auroc"].value == 1
+
+
 @pytest.mark.parametrize(("rule", "count"), [("leave_out", -1), ("undecided", 0)])
 def test_videos_without_a_score_are_refused_left_out_or_undecided(
     rule: str, count: int, studio: Path, tested: list[Video], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -116,6 +133,20 @@ def test_a_name_is_a_key_a_path_or_as_much_of_its_end_as_tells_videos_apart() ->
     assert {row.stem for row in names.find("a.mp4")} == {"real/a", "fake/a"}
     assert names.find("c.mp4") == []
     assert split_name("./x/y.tar.gz") == ("x", "y.tar")
+
+
+def test_a_video_under_two_names_is_refused_unless_its_frames_or_faces_are_others(
+    studio: Path, tested: list[Video], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"video": row.path, "track": 0, "frame": 0, "score": 0.1} for row in tested]
+    again = {"video": tested[0].key, "track": 0, "frame": 0, "score": 0.9}
+    with pytest.raises(SystemExit):
+        run_import(write(tmp_path / "scores.csv", [*rows, again]), studio, tmp_path / "theirs")
+    said = f"line {len(rows) + 2}: {tested[0].path}, track 0, frame 0 stands in line 2 already ({tested[0].path!r})"
+    assert said in capsys.readouterr().err
+    others = [again | {"frame": 1}, again | {"track": 1}]
+    run_import(write(tmp_path / "scores.csv", rows + others), studio, tmp_path / "theirs")
+    assert len(read_run(tmp_path / "theirs").table["video"]) == len(rows) + 2
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from callbacks.predictions import SCHEMA
+from lightning_modules.metrics.bootstrap import Interval
 from suite.benchmark import summary
 from suite.benchmark.conditions import Condition
 from suite.benchmark.plan import Sweep
@@ -78,6 +80,22 @@ def test_a_sweep_has_columns_and_a_table_of_them(rows: list[ResultRow], sweep: S
     assert table is not None
     assert table.head[2:4] == ["AP at IoU 0.5", "AP at IoU 0.75"]
     assert [[cell.text for cell in row[:3]] for row in table.rows] == [[job.method, "DFDC", "1.000"]]
+
+
+def test_intervals_are_of_people_as_the_table_names_them(tmp_path: Path) -> None:
+    def find_interval(name_person: Callable[[int], str | None]) -> Interval:
+        table = [
+            line | {"person": name_person(i)}
+            for i in range(24)
+            for line in frames(f"{i:02}", 1, "1-2", range(26, 50) if i % 12 < 6 else range(0))
+        ]
+        found = localize_in_time(read_run(written(tmp_path / "run", table)))
+        assert found is not None
+        return found.metrics["time_ar_of_10"]
+
+    of_videos, of_people = find_interval(lambda i: None), find_interval(lambda i: f"p{i % 12}")
+    assert of_people.value == of_videos.value == 1 / 2
+    assert of_people.high - of_people.low > of_videos.high - of_videos.low
 
 
 def test_without_segments_there_is_nothing_to_place(tmp_path: Path) -> None:
