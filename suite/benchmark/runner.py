@@ -25,6 +25,7 @@ from datamodules.runtime.folder_lock import hold_folder
 from datamodules.runtime.stored_files import read_json, show
 from lightning_modules.metrics.bootstrap import Outdated
 from suite.benchmark.conditions import Condition
+from suite.benchmark.detector_source import hash_source
 from suite.benchmark.overrides import Config, merge
 from suite.benchmark.plan import Sweep, SweepJob
 from suite.benchmark.results import ResultRow, measure_rows
@@ -177,11 +178,19 @@ class Command:
     weights: list[Path]  # that it begins with
     product: Path  # without which it did not come to its end
 
-    def identity(self) -> str:
+    def identity(self, where: Path = Path()) -> str:
+        """
+        Args:
+            where: See run_job.
+        """
         states = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in self.weights]
         texts = [file.read_text() for config in self.configs for file in list_files(config)]
         settings = {name: value for name, value in self.settings.items() if not name.startswith("wandb")}
-        return json.dumps({"configs": texts, "settings": settings, "weights": states}, indent=1)
+        about: dict[str, Any] = {"configs": texts, "settings": settings, "weights": states}
+        model = settings.get("model") or {}
+        if (detector := (model.get("init_args") or {}).get("detector")) is not None:
+            about["detector"] = hash_source(str(detector), where)
+        return json.dumps(about, indent=1)
 
     def seconds(self) -> float | None:
         done = self.folder / DONE
@@ -198,7 +207,7 @@ class Command:
 
     def go(self, where: Path) -> None:
         """Runs it, unless it came to its end before; its words are in <verb>.log."""
-        asked, begun, done = self.identity(), self.folder / BEGUN, self.folder / DONE
+        asked, begun, done = self.identity(where), self.folder / BEGUN, self.folder / DONE
         is_same = begun.is_file() and begun.read_text() == asked
         if is_same and done.is_file():
             return
