@@ -35,7 +35,10 @@ def check_listing(rows: Sequence[Video], root: Path, prepared: Path) -> Iterator
     """What can be said in seconds: nothing is decoded."""
     yield from manifest.faults(manifest.table(rows))
     by_size: dict[int, dict[str, Video]] = defaultdict(dict)
+    faces: dict[tuple[str, str], Video] = {}
     for row in rows:
+        if mixed := say_mixed(faces.setdefault((row.path, row.box), row), row):
+            yield Finding("duplicate", row.path, f"is listed twice: {mixed}")
         path = root / row.path.partition(MEMBER)[0]
         if not path.exists():
             yield Finding("missing", row.path, "is not here")
@@ -65,15 +68,20 @@ def check_preparation(rows: Sequence[Video], prepared: Path) -> Iterator[Finding
                 yield Finding("damaged", one.path, str(one))
 
 
+def say_mixed(one: Video, other: Video) -> str:
+    """What the same content must not be in two rows."""
+    mixed = [f"in {one.split} and in {other.split}"] if one.split != other.split else []
+    return ", ".join(mixed + (["as real and as fake"] if one.label != other.label else []))
+
+
 def same_content(rows: Sequence[Video], root: Path) -> Iterator[Finding]:
     by_hash: dict[str, Video] = {}
     for row in rows:
         other = by_hash.setdefault(sha256(root / row.path), row)
         if other is row:
             continue
-        mixed = [f"in {other.split} and in {row.split}"] if other.split != row.split else []
-        mixed += ["as real and as fake"] if other.label != row.label else []
-        text = f"has the content of {other.path}" + (": " + ", ".join(mixed) if mixed else "")
+        mixed = say_mixed(other, row)
+        text = f"has the content of {other.path}" + (f": {mixed}" if mixed else "")
         yield Finding("duplicate" if mixed else "unexpected", row.path, text)
 
 

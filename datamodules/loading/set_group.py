@@ -6,6 +6,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
@@ -94,23 +95,25 @@ class SetGroup:
         drawn = {i for sampler in samplers for i in sampler.set_index[sampler.count_clips() > 0].tolist()}
         if len(self) > 1 and (idle := [one for i, one in enumerate(self.sets) if i not in drawn]):
             raise UserError(f"{idle[0].prepared}: gives nothing to train on; leave it out of data.sets")
+        self.check_classes(samplers)
         for sampler in samplers:
             if not len(sampler):
                 batch = f"{sampler.batch // sampler.num_replicas} x {sampler.num_replicas} processes"
                 raise UserError(f"{self}: fewer train samples than batch_size {batch}")
-            if not sampler.pairs:  # which are counted with their fakes
-                self.check_classes(sampler)
             if sampler.pairs:
                 shared = sampler.shared[sampler.partner >= 0]
                 if few := int((shared < sampler.clips_per_face).sum()):
                     what = f"{few} of {len(shared)} fakes have crops of fewer frames than clips_per_face in common"
                     rank_zero_warn(f"{self}: {what} with their real videos; prepare with more --frames")
 
-    def check_classes(self, sampler: TrainSampler) -> None:
+    def check_classes(self, samplers: Sequence[TrainSampler]) -> None:
         """Refuses faces of a class none of which gives a clip: training would be of the other class alone."""
-        clips = sampler.count_clips()
-        for label, name in enumerate(("real", "forged")):
-            faces = sampler.faces.label == label
+        if any(sampler.pairs for sampler in samplers):  # reals are counted with their fakes
+            return
+        label = np.concatenate([sampler.faces.label for sampler in samplers])
+        clips = np.concatenate([sampler.count_clips() for sampler in samplers])
+        for value, name in enumerate(("real", "forged")):
+            faces = label == value
             if faces.any() and not clips[faces].any():
                 lack = f"none of the {int(faces.sum())} {name} faces has a clip to train on"
                 remedy = "prepare with more --frames: these may be none of the forged seconds, or too few for a clip"

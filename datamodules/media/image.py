@@ -50,8 +50,9 @@ def decode(content: bytes, grey: bool = False) -> Image:
     flag = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR_RGB
     try:
         image: Image | None = cv2.imdecode(np.frombuffer(content, np.uint8), flag)
-    except cv2.error as error:  # its header promises more pixels than OpenCV decodes
-        raise OSError(f"an image that OpenCV refuses ({error.err})") from error
+    except cv2.error as error:  # its header promises more pixels than OpenCV decodes, or than there is memory for
+        reason = "not enough memory: " if error.code == cv2.Error.StsNoMem else ""
+        raise OSError(f"an image that OpenCV refuses ({reason}{error.err})") from error
     if image is None:
         raise OSError(f"{len(content)} bytes that are no image")
     return image

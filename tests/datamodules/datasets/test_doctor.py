@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from datamodules.datasets.doctor import check_decoded
+from datamodules.datasets.doctor import check_decoded, check_listing
+from datamodules.datasets.table import index
 from datamodules.manifest import Video
 from datamodules.media.encode import write_h264
 from datamodules.media.video import Auto
@@ -120,3 +121,15 @@ def test_a_mask_that_is_white_in_some_frame_alone_is_no_finding(tmp_path: Path) 
         assert any(NO_WHITE in one.text for one in found) == (name == "dim"), found
         found = check_decoded(Video(**about, label=1, mask=f"{name}.mp4"), tmp_path, Auto(), 8, threshold=50)
         assert not any("must exceed" in one.text for one in found)
+
+
+def test_a_video_that_is_listed_as_real_and_as_fake_is_a_finding_and_faces_of_one_image_are_none(
+    tmp_path: Path,
+) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(name.encode())
+    lines = ["a.mp4,real,train,", "a.mp4,fake,test,", "b.mp4,real,train,1 1 9 9", "b.mp4,fake,train,20 20 29 29"]
+    (tmp_path / "videos.csv").write_text("path,label,split,box\n" + "".join(f"{line}\n" for line in lines))
+    rows = list(index(tmp_path))
+    found = [one.text for one in check_listing(rows, tmp_path, tmp_path / "none") if "listed twice" in one.text]
+    assert found == ["is listed twice: in train and in test, as real and as fake"]

@@ -249,7 +249,7 @@ def test_a_test_set_too_few_of_whose_videos_have_a_face_has_no_figures(
     command = untrained(sweep(methods={"still": STILL}, test=there), tmp_path / "sweep.yaml")
     with pytest.raises(SystemExit):
         main(command)
-    assert "% of its videos have a face, less than min_coverage 99.0%" in capsys.readouterr().err
+    assert "% of its videos have a face and a clip, less than min_coverage 99.0%" in capsys.readouterr().err
     assert json.loads((tmp_path / "sweep/results.json").read_text()) == []
     main([*command, "--min_coverage", "0.5"])
     [row] = [row for row in json.loads((tmp_path / "sweep/results.json").read_text()) if row["forgery"] == "all"]
