@@ -19,7 +19,7 @@ from datamodules.datasets.doctor import blame_decoder, check_decoded, check_list
 from datamodules.face_data import FaceData
 from datamodules.issues import KINDS, LACKING, WRONG, Finding
 from datamodules.manifest import SPLITS, Video
-from datamodules.media.image import HALF
+from datamodules.media.image import HALF, check_threshold
 from datamodules.prepared.doctor import ROWS, check_crops, check_tables
 from datamodules.prepared.tables import load
 from datamodules.runtime import process_pool
@@ -62,8 +62,7 @@ def doctor(
     """
     if videos is not None and not decode:
         raise UserError("--videos: chooses what --decode decodes; give both")
-    if not 0 < mask_threshold < 256:
-        raise UserError(f"--mask_threshold {mask_threshold}: must be a grey level from 1 to 255")
+    check_threshold(mask_threshold)
     rows, findings = data.list_dataset()
     assert data.root is not None
     findings += check_listing(rows, data.root, data.prepared)

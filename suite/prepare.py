@@ -12,7 +12,7 @@ from datamodules.faces.align import Alignment
 from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.issues import LACKING, WRONG
 from datamodules.media.damage import read_damage
-from datamodules.media.image import HALF, Format
+from datamodules.media.image import HALF, Format, check_threshold
 from datamodules.prepared.prepare import prepare_all
 from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.tables import read_skipped
@@ -59,8 +59,7 @@ def prepare(
             here.
         max_skipped: Share of unusable videos above which the call fails, once all others are done.
     """
-    if not 0 < mask_threshold < 256:
-        raise UserError(f"--mask_threshold {mask_threshold}: must be a grey level from 1 to 255")
+    check_threshold(mask_threshold)
     rows, findings = data.list_dataset()
     assert data.root is not None
     root, out = data.root, data.prepared

@@ -8,9 +8,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.runtime.errors import UserError
+
 Image = NDArray[np.uint8]
 Format = Literal["png", "webp", "jpg"]
 HALF = 128  # grey level from which a mask is white
+
+
+def check_threshold(mask_threshold: int) -> None:
+    if not 0 < mask_threshold < 256:
+        raise UserError(f"--mask_threshold {mask_threshold}: must be a grey level from 1 to 255")
 
 
 def binarize(mask: Image, threshold: int = HALF) -> Image:

@@ -273,11 +273,12 @@ def prepare_all(
         write_text(contract_file, json.dumps(recipe.contract(), indent=1) + "\n")
     remove_unfinished(out)  # of a run that was killed; store removes the crops
     done_keys = {row.key for row in relist(out, rows)}
-    by_key = {row.key: row for row in rows}
-    for skipped in read_skipped(out):
-        row = by_key.get(skipped.video)
-        if row and is_still_skipped(skipped, row, root, (out / "skipped.csv").stat().st_mtime):
-            done_keys.add(skipped.video)
+    if all_skipped := read_skipped(out):
+        by_key, since = {row.key: row for row in rows}, (out / "skipped.csv").stat().st_mtime
+        for skipped in all_skipped:
+            row = by_key.get(skipped.video)
+            if row and is_still_skipped(skipped, row, root, since):
+                done_keys.add(skipped.video)
     todo = [row for row in rows if row.key not in done_keys]
     done = len(rows) - len(todo)
     yield done, len(rows)

@@ -125,11 +125,14 @@ def read_manifest(out: Path) -> list[Video]:
     return manifest.rows(manifest.read(path)) if path.exists() else []
 
 
-def describe_preparation(row: Video) -> str:
-    """A digest of what decides what is prepared of it."""
+def list_decisive(row: Video) -> list[str | bool]:
+    """What decides what is prepared of it."""
     # segments have crops of their own in training
-    decisive = [getattr(row, name) for name in FILES] + [bool(row.fake_segments) and row.split == "train"]
-    return part_name(repr(decisive))
+    return [getattr(row, name) for name in FILES] + [bool(row.fake_segments) and row.split == "train"]
+
+
+def describe_preparation(row: Video) -> str:
+    return part_name(repr(list_decisive(row)))
 
 
 def is_still_skipped(skipped: Skipped, row: Video, root: Path, since: float) -> bool:
@@ -154,7 +157,7 @@ def relist(out: Path, listed: list[Video]) -> list[Video]:
             continue
         new = replace(by_key.get(old.key, old), fps=old.fps, frames=old.frames, sha256=old.sha256)
         new_rows.append(new)
-        if describe_preparation(new) == describe_preparation(old):
+        if list_decisive(new) == list_decisive(old):
             unchanged.append(new)
     if renamed:
         for table, schema in (("faces", FACES), ("crops", CROPS)):

@@ -123,7 +123,7 @@ def detect(
 
 
 def format_verdict(document: Document) -> str:
-    faces = [face for face in document.faces if face.verdict != "no verdict"]
+    faces = document.judged
     if document.verdict == "no verdict":
         return f"no verdict ({'; '.join(document.reasons)})"
     worst, file = faces[0], document.file

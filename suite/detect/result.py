@@ -113,6 +113,10 @@ class Document:
     methods: list[MethodDescription]
     files: dict[str, str]
 
+    @property
+    def judged(self) -> list[FaceDescription]:
+        return [face for face in self.faces if face.verdict != "no verdict"]
+
     def to_json(self) -> dict[str, object]:
         return asdict(self, dict_factory=lambda pairs: {RENAMED.get(key, key): value for key, value in pairs})
 

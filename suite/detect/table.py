@@ -33,8 +33,7 @@ class FileRow:
 
     @classmethod
     def of(cls, path: Path, folder: str, document: Document) -> FileRow:
-        judged = [face for face in document.faces if face.verdict != "no verdict"]
-        name = format_name(path)
+        judged, name = document.judged, format_name(path)
         return cls(
             file=name if path.is_absolute() else f"./{name}",  # nor is it a formula of a spreadsheet
             folder=f"./{folder}",
