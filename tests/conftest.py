@@ -24,7 +24,7 @@ from datamodules.prepared.prepare import prepare_all
 from datamodules.prepared.recipe import Recipe
 from datamodules.runtime import process_pool
 from datamodules.studio.build import Plan, build
-from lightning_modules.metrics import bootstrap
+from lightning_modules.metrics import bootstrap, resampling
 from tests.fixtures.prepared_sets import rename
 from tests.fixtures.processes import START, forked_commands, run_ranks
 from tests.fixtures.studio_only_landmarks import train_predictor
@@ -59,7 +59,7 @@ def cheap_processes() -> None:
 @pytest.fixture
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where intervals are only shown: thousands of resamples are seconds for each table that is read."""
-    monkeypatch.setattr(bootstrap, "RESAMPLES", 100)
+    monkeypatch.setattr(resampling, "RESAMPLES", 100)
     monkeypatch.setattr(bootstrap, "localization", functools.partial(bootstrap.localization, draws=100))
 
 

@@ -17,13 +17,10 @@ from datamodules.runtime.errors import UserError
 from lightning_modules.metrics import functional, pixel, registry
 from lightning_modules.metrics.functional import Function, Pooled
 from lightning_modules.metrics.registry import MapOf, Metric, Values
+from lightning_modules.metrics.resampling import Counts, Labels, draw_resamples
 
-RESAMPLES = 2000
-FEWEST = 5  # people
 BLOCK = 100  # of them at the same time, for memory
 Floats = NDArray[np.float64]
-Labels = NDArray[np.int64]
-Counts = NDArray[np.int32]
 
 
 class Outdated(UserError):
@@ -109,43 +106,15 @@ def value_of(function: Function, v: Videos) -> float:
     return float(function(torch.from_numpy(v.score), torch.from_numpy(v.label)))
 
 
-def draw_clusters(kind: NDArray[np.int64], draws: int, rng: np.random.Generator) -> Counts:
-    """(draws, C) how often each cluster is in each resample, drawn with replacement among those of its kind.
-
-    Args:
-        kind: (C,) from 0 on.
-    """
-    counts = np.zeros((draws, len(kind)), np.int32)
-    for group in (np.flatnonzero(kind == one) for one in np.unique(kind)):
-        picked = rng.integers(0, len(group), (draws, len(group))) + len(group) * np.arange(draws)[:, None]
-        counts[:, group] = np.bincount(picked.ravel(), minlength=draws * len(group)).reshape(draws, len(group))
-    return counts
-
-
-def find_clusters(names: NDArray[np.str_], label: Labels) -> tuple[Labels, Labels]:
-    """(V,) the cluster of each video, and (C,) the kind of each: 1 has reals, 2 fakes, 3 both."""
-    member = np.unique(names, return_inverse=True)[1].ravel()
-    has = np.zeros((2, member.max() + 1), np.int64)
-    has[label, member] = 1
-    return member, has[0] + 2 * has[1]
-
-
 def resample(v: Videos, seed: int = 0, draws: int | None = None) -> Counts:
     """(draws, V) how often each video is in each resample: people are drawn, with all videos made from them.
 
-    People of whom there are reals, fakes or both are drawn apart. Videos of nobody known are drawn one by one, and so
-    are those of fewer than FEWEST people of one of these three, of whom resamples would hardly differ.
+    People of whom there are reals, fakes or both are drawn apart.
 
     Args:
-        draws: Resamples, RESAMPLES without.
+        draws: Resamples, as many as elsewhere without.
     """
-    alone = np.array([f"\0{i:09d}" for i in range(len(v.label))])
-    names = alone if v.person is None else np.where(v.person == "", alone, v.person)
-    member, kind = find_clusters(names, v.label)
-    is_of_few = np.bincount(kind)[kind][member] < FEWEST
-    member, kind = find_clusters(np.where(is_of_few, alone, names), v.label)
-    draws = RESAMPLES if draws is None else draws
-    return draw_clusters(kind, draws, np.random.default_rng(seed))[:, member]
+    return draw_resamples([(v.person, v.label)], seed, draws)[0]
 
 
 def interval(function: Function, v: Videos, draws: Counts) -> Interval:
@@ -247,7 +216,7 @@ def localization(
     chosen: NDArray[np.bool_],
     fixed: Values,
     map_of: MapOf = "region",
-    draws: int = RESAMPLES,
+    draws: int | None = None,
 ) -> dict[str, Interval]:
     """Metrics of pixels, by their ids, of the rows that have a true mask; none from methods that do not localize.
 
@@ -256,7 +225,7 @@ def localization(
         chosen: Selected rows.
         fixed: Values fixed by validation.
         map_of: Meaning of the method's map.
-        draws: Resamples.
+        draws: Resamples, as many as elsewhere without.
     """
     rows = np.flatnonzero(chosen & table["has_mask"])
     if not len(rows) or table["forged"][rows[0]] is None:

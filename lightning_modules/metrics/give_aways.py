@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.datasets.trait_sample import MeasuredFile
-from lightning_modules.metrics import bootstrap
-from lightning_modules.metrics.bootstrap import Floats, Interval, Labels, Videos, aurocs, resample
+from lightning_modules.metrics import resampling
+from lightning_modules.metrics.bootstrap import Floats, Interval, aurocs
+from lightning_modules.metrics.resampling import Labels, draw_resamples
 
 LIMIT = 0.6  # AUROC; a trait gives the class away where the whole interval is above it
 LEAST = 5  # files of each class
@@ -125,7 +126,7 @@ def average_aurocs(parts: Sequence[tuple[Floats, Labels]]) -> Interval:
     values, many = [], []
     for score, label in parts:
         values += aurocs(score, label, np.ones((1, len(label)))).tolist()
-        many.append(aurocs(score, label, draw_weights(label.tobytes(), bootstrap.RESAMPLES)))
+        many.append(aurocs(score, label, draw_weights(label.tobytes(), resampling.RESAMPLES)))
     low, high = np.percentile(np.mean(many, axis=0), [2.5, 97.5])
     return Interval(value=float(np.mean(values)), low=float(low), high=float(high))
 
@@ -134,4 +135,4 @@ def average_aurocs(parts: Sequence[tuple[Floats, Labels]]) -> Interval:
 def draw_weights(label: bytes, _: int) -> Floats:
     """(R, V) how often each file is in each resample."""
     of = np.frombuffer(label, np.int64)
-    return resample(Videos(score=np.zeros(len(of)), label=of, method=of.astype(str))).astype(np.float64)
+    return draw_resamples([(None, of)])[0].astype(np.float64)

@@ -11,7 +11,8 @@ from scipy.linalg import block_diag
 from scipy.stats import norm, rankdata
 
 from datamodules.runtime.errors import UserError
-from lightning_modules.metrics.bootstrap import FEWEST, RESAMPLES, Floats, Interval, Labels, aurocs, draw_clusters
+from lightning_modules.metrics.bootstrap import Floats, Interval, aurocs
+from lightning_modules.metrics.resampling import Labels, draw_resamples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,36 +31,6 @@ class Shared:
     label: Labels
     cluster: NDArray[np.str_] | None = None
     training: str = ""
-
-
-def weights(sets: Sequence[Shared], draws: int = RESAMPLES, seed: int = 0) -> list[Floats]:
-    """(draws, V) of each set: how often each video is in each resample, which is one and the same for all sets.
-
-    Clusters of reals, of fakes and of both are drawn apart in each set. Videos of fewer than FEWEST clusters of a kind
-    are drawn one by one: resamples of so few would hardly differ, and those of one not at all.
-
-    Args:
-        draws: Resamples.
-        seed: Seed of the random draws.
-    """
-    alone = [np.array([f"\0{k} {i}" for i in range(len(one.label))]) for k, one in enumerate(sets)]
-    names = [own if one.cluster is None else one.cluster for own, one in zip(alone, sets, strict=True)]
-    members, kinds = find_kinds(names, sets)
-    is_of_few = np.bincount(kinds)[kinds] < FEWEST
-    names = [np.where(is_of_few[m], own, name) for m, own, name in zip(members, alone, names, strict=True)]
-    members, kinds = find_kinds(names, sets)
-    counts = draw_clusters(kinds, draws, np.random.default_rng(seed)).astype(np.float64)
-    return [counts[:, member] for member in members]
-
-
-def find_kinds(names: Sequence[NDArray[np.str_]], sets: Sequence[Shared]) -> tuple[list[Labels], Labels]:
-    """(V,) of each set, the cluster of each video, and (C,) which clusters have the same classes in the same sets."""
-    each = np.unique(np.concatenate(names), return_inverse=True)[1]
-    members = np.split(each, np.cumsum([len(n) for n in names])[:-1])
-    traits = np.zeros((1 + int(each.max()), len(sets), 2), bool)
-    for k, (one, member) in enumerate(zip(sets, members, strict=True)):
-        traits[member, k, one.label] = True
-    return members, np.unique(traits, axis=0, return_inverse=True)[1].ravel()
 
 
 def delong(scores: Floats, label: Labels) -> tuple[Floats, Floats]:
@@ -134,12 +105,12 @@ def two_sided_p(gain: float, deviation: float) -> float:
     return 1.0 if gain == deviation == 0 else float("nan")
 
 
-def claims(sets: Sequence[Shared], pairs: Sequence[tuple[str, str]], draws: int = RESAMPLES) -> list[Claim]:
+def claims(sets: Sequence[Shared], pairs: Sequence[tuple[str, str]], draws: int | None = None) -> list[Claim]:
     """Of AUROCs averaged over the seeds of a method and over sets of videos.
 
     Args:
         pairs: Pairs of each claim: a method, and one that it is said to beat.
-        draws: Resamples.
+        draws: Resamples, as many as elsewhere without.
     """
     names = list(sets[0].scores)
     for one in sets:
@@ -151,8 +122,8 @@ def claims(sets: Sequence[Shared], pairs: Sequence[tuple[str, str]], draws: int 
             raise UserError(f"{absent[0]}: has no scores here; there are {', '.join(one.scores)}")
     value, covariance = np.zeros(len(names)), np.zeros((len(names), len(names)))
     of_seeds: dict[str, list[Floats]] = {}  # by training
-    many = np.zeros((len(names), draws))
-    for one, weight in zip(sets, weights(sets, draws), strict=True):
+    many = np.zeros((len(names), 1))  # of each resample
+    for one, weight in zip(sets, draw_resamples([(one.cluster, one.label) for one in sets], draws=draws), strict=True):
         rows = [np.atleast_2d(one.scores[name]) for name in names]
         # each method is the mean of its seeds
         mean = block_diag(*(np.full((1, len(of)), 1 / len(of)) for of in rows)) / len(sets)
@@ -160,7 +131,7 @@ def claims(sets: Sequence[Shared], pairs: Sequence[tuple[str, str]], draws: int 
         value += mean @ values
         covariance += mean @ spread @ mean.T
         of_seeds.setdefault(one.training, []).append(seed_variance(one.scores, one.label, names))
-        many += mean @ np.stack([aurocs(score, one.label, weight) for score in np.concatenate(rows)])
+        many = many + mean @ np.stack([aurocs(score, one.label, weight) for score in np.concatenate(rows)])
     # what seeds gain by luck does not average out over the sets of one training, only over trainings
     by_training = [np.mean(each, 0) * (len(each) / len(sets)) ** 2 for each in of_seeds.values()]
     seeds = np.sum(by_training, 0)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from lightning_modules.metrics.bootstrap import RESAMPLES
 from lightning_modules.metrics.registry import titles
+from lightning_modules.metrics.resampling import RESAMPLES
 from suite.benchmark import plots as drawings
 from suite.benchmark import summary
 from suite.benchmark.comparisons import Family

@@ -16,9 +16,10 @@ from datamodules.annotation.annotated_faces import AskedMasks
 from datamodules.prepared.contract import Contract, digest
 from datamodules.runtime.atomic_files import write_text
 from lightning_modules.metrics import bootstrap
-from lightning_modules.metrics.bootstrap import RESAMPLES, Interval
+from lightning_modules.metrics.bootstrap import Interval
 from lightning_modules.metrics.give_aways import LIMIT as LIMIT_OF_TRAITS
 from lightning_modules.metrics.registry import METRICS, MapBy, titles
+from lightning_modules.metrics.resampling import RESAMPLES
 from lightning_modules.own_validation import LIMIT, check_limit
 from suite.cli.parser import Parser
 from suite.html import plots

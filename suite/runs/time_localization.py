@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.segments import list_seconds
-from lightning_modules.metrics import bootstrap, temporal
+from lightning_modules.metrics import bootstrap, resampling, temporal
 from lightning_modules.metrics.bootstrap import Floats, Interval
 from lightning_modules.metrics.temporal import TimedVideo
 from suite.run_metrics import Run
@@ -58,7 +58,7 @@ def localize_in_time(run: Run) -> TimeLocalization | None:
         proposals = temporal.propose(score, seconds, duration)
         videos.append(TimedVideo(proposals=proposals, truths=temporal.as_truths(truths), person=rows["person"]))
         steps += np.diff(seconds).tolist()
-    resamples = bootstrap.RESAMPLES // FEWER
+    resamples = resampling.RESAMPLES // FEWER
     found = temporal.measure(videos, resamples)
     return (
         TimeLocalization(

@@ -14,6 +14,7 @@ from statsmodels.stats.multitest import multipletests
 
 from datamodules.runtime.errors import UserError
 from lightning_modules.metrics.bootstrap import aurocs
+from lightning_modules.metrics.resampling import draw_resamples
 from lightning_modules.metrics.significance import (
     Claim,
     Shared,
@@ -22,7 +23,6 @@ from lightning_modules.metrics.significance import (
     holm,
     smallest_resolvable,
     two_sided_p,
-    weights,
 )
 
 
@@ -42,7 +42,7 @@ def two(scores: Any, label: Any) -> Shared:
 @pytest.mark.parametrize("rounded", [False, True])
 def test_the_auroc_of_a_resample_is_scikit_learns_of_its_videos(rounded: bool) -> None:
     scores, label = sample(90, rounded=rounded)
-    weight = weights([Shared(scores={}, label=label)], draws=20)[0]
+    weight = draw_resamples([(None, label)], draws=20)[0]
     expected = [roc_auc_score(label, scores[0], sample_weight=one) for one in weight]
     np.testing.assert_allclose(aurocs(scores[0], label, weight), expected, rtol=0, atol=1e-12)
     assert aurocs(scores[0], label, np.ones((1, 90)))[0] == pytest.approx(roc_auc_score(label, scores[0]))
@@ -100,15 +100,15 @@ def test_videos_of_one_cluster_come_and_go_together_and_widen_the_interval() -> 
     label = np.repeat([0, 1], 120)
     person = np.array([f"{i // 12}" for i in range(240)])  # twelve videos of each
     score = label + np.repeat(rng.normal(0, 1.5, 20), 12) + rng.normal(0, 0.3, 240)
-    weight = weights([Shared(scores={}, label=label, cluster=person)], draws=500)[0]
+    weight = draw_resamples([(person, label)], draws=500)[0]
     for name in set(person):
         assert (weight[:, person == name] == weight[:, person == name][:, :1]).all()
     assert (weight[:, :120].sum(1) == 120).all()
     mixed = np.array([f"{i % 40}" for i in range(240)])  # real and fake of each
-    both = weights([Shared(scores={}, label=label, cluster=mixed)], draws=200)[0]
+    both = draw_resamples([(mixed, label)], draws=200)[0]
     for name in set(mixed):
         assert (both[:, mixed == name] == both[:, mixed == name][:, :1]).all()
-    alone = aurocs(score, label, weights([Shared(scores={}, label=label)], draws=500)[0]).std()
+    alone = aurocs(score, label, draw_resamples([(None, label)], draws=500)[0]).std()
     assert aurocs(score, label, weight).std() > 2 * alone
 
 
@@ -210,12 +210,11 @@ def test_few_people_make_a_claim_no_surer_than_their_videos(people: int) -> None
 
 def test_every_resample_has_reals_and_fakes_of_each_set() -> None:
     people = np.array([f"{i}" for i in range(12)])
-    sets = [  # who is real in one set is forged in the other
-        Shared(scores={}, label=np.repeat(labels, 6), cluster=people) for labels in ([0, 1], [1, 0])
-    ]
-    for one, weight in zip(sets, weights(sets, draws=500), strict=True):
+    # who is real in one set is forged in the other
+    sets = [(people, np.repeat(labels, 6)) for labels in ([0, 1], [1, 0])]
+    for (_, labels), weight in zip(sets, draw_resamples(sets, draws=500), strict=True):
         for label in (0, 1):
-            assert (weight[:, one.label == label].sum(1) > 0).all()
+            assert (weight[:, labels == label].sum(1) > 0).all()
 
 
 def test_of_a_gain_whose_resamples_do_not_differ_nothing_is_known_and_nothing_holds() -> None:
