@@ -49,7 +49,15 @@ def batch_passes(passes: Sequence[Tensor], most: int) -> list[list[Tensor]]:
 @torch.no_grad()
 def residual(mae: MAE, images: Tensor, passes: Sequence[Tensor]) -> Tensor:
     """(B, 3, H, W) in [-1, 1], zero where nothing is recovered."""
-    return (GAIN * (reconstruct(mae, images, passes)[0] - images)).clamp(-1, 1)
+    return residual_of(reconstruct(mae, images, passes)[0], images)
+
+
+def residual_of(whole: Tensor, images: Tensor) -> Tensor:
+    """
+    Args:
+        whole: (B, 3, H, W) the images with what was recovered of them.
+    """
+    return (GAIN * (whole - images)).clamp(-1, 1)
 
 
 def error_of(whole: Tensor, images: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:

@@ -26,7 +26,7 @@ if __package__ in (None, ""):  # run as a file
 from lightning_modules.laa_net.convert import ALIAS, ALIASED, convert_reference
 from lightning_modules.laa_net.network import NATIVE, LAANetwork
 from lightning_modules.mae.network import positions
-from lightning_modules.mae.reconstruction import reconstruct, residual
+from lightning_modules.mae.reconstruction import reconstruct, residual_of
 from lightning_modules.rffr import convert as rffr_convert
 from lightning_modules.rffr import network as rffr_detector
 from lightning_modules.st_ddl import convert as st_ddl_convert
@@ -91,7 +91,8 @@ def rffr_arrays(
     chosen, images = torch.tensor(list(blocks)), mirror_if(mirrored, uniform(seed, (1, 3, 224, 224), 0, 1))
     ids = network.blocks[chosen]
     passes = [one[None] for one in ids]
-    whole, rest = reconstruct(network.generator, images, passes)[0], residual(network.generator, images, passes)
+    whole = reconstruct(network.generator, images, passes)[0]
+    rest = residual_of(whole, images)
     features = network.features(images, rest, chosen)
     arrays = {"recovered": whole[..., ::8, ::8], "residual": rest[..., ::8, ::8], "features_compat": features}
     arrays |= {"patch_ids": ids.flatten()[None], "logits_compat": network.classifier(features)}

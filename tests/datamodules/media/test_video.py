@@ -145,17 +145,17 @@ def test_a_decord_without_cuda_names_both_remedies(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_five_hundred_openings_do_not_leak(decoder: Decoder, tmp_path: Path) -> None:
+def test_many_openings_do_not_leak(decoder: Decoder, tmp_path: Path) -> None:
     path = clips.write(tmp_path / "clip.mp4", length=10)
     process = psutil.Process()
-    for _ in range(100):
+    for _ in range(50):
         decoder.read(path, [0, 5])
     gc.collect()
     before, files, threads = process.memory_info().rss, process.num_fds(), process.num_threads()
-    for _ in range(500):
+    for _ in range(150):
         decoder.read(path, [0, 5])
     gc.collect()
-    assert process.memory_info().rss - before < 30e6
+    assert process.memory_info().rss - before < 6e6  # both frames of each kept would be 8 MB
     assert process.num_fds() <= files
     assert process.num_threads() <= threads
 

@@ -25,6 +25,7 @@ from suite.benchmark.plan import DatasetSpec, MethodSpec, Sweep
 from suite.benchmark.runner import Command, Stopped, run_job
 from suite.run_metrics import read_run, verdict
 from tests.conftest import ROOT, small_fit
+from tests.fixtures.processes import fork
 from tests.fixtures.runs import change, write_run
 
 SMALL: dict[str, Any] = {
@@ -148,15 +149,16 @@ def test_a_killed_sweep_leaves_no_training_behind_and_goes_on_where_it_was(
     assert (tmp_path / "sweep/table.md").read_text().startswith("| method | trained on | studio |")
 
 
-def test_a_command_that_ended_before_its_end_is_not_done(prepared: Path, tmp_path: Path) -> None:
-    fit = [sys.executable, "-m", "suite", *small_fit(prepared, tmp_path / "run", "--trainer.max_epochs", "50")]
-    started = subprocess.Popen(fit, cwd=ROOT)
+def test_a_command_that_ended_before_its_end_is_not_done(prepared: Path, tmp_path: Path, forked_commands: None) -> None:
+    fit = small_fit(prepared, tmp_path / "run", "--trainer.max_epochs", "50")
+    started = fork(fit, ROOT, os.environ, tmp_path / "out", tmp_path / "err")
     for _ in range(600):
         if (tmp_path / "run/checkpoints/last.ckpt").is_file():
             break
         time.sleep(0.2)
     started.terminate()  # as a scheduler does
-    assert started.wait(60) == 128 + signal.SIGTERM
+    started.join(60)
+    assert started.exitcode == 128 + signal.SIGTERM
     product = tmp_path / "x/product"
     (tmp_path / "x").mkdir()
     nothing = Command("studio", tmp_path / "x", [], {}, [], product)

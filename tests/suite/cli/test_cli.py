@@ -19,6 +19,7 @@ from lightning_modules.mae.network import MAE
 from suite.__main__ import VERSION, main
 from tests.fixtures.configs import read_config
 from tests.fixtures.refusing import refused
+from tests.fixtures.second_proofs import mark_slow
 
 ROOT = Path(__file__).parents[3]
 CONFIGS = sorted([*(ROOT / "configs").glob("*.yaml"), ROOT / "configs/studio/demo.yaml"])
@@ -90,9 +91,15 @@ def reduced(config: str, tmp_path: Path) -> list[str]:
     return out
 
 
-@pytest.mark.parametrize("verb", ["fit", "validate", "test", "predict"])
-@pytest.mark.parametrize("config", TRAINING, ids=lambda path: path.stem)
-def test_every_config_runs(config: Path, verb: str, studio: Path, prepared: Path, tmp_path: Path) -> None:
+# a config that can be trained and tested can be validated, and predicted with, too: one of each kind shows it
+OTHER_VERBS = {"classifier", "st_ddl", "rffr", "lae", "detector", "face_prior", "foreign_detector", "rffr_pretrain"}
+VERBS = [(path, verb) for path in TRAINING for verb in ("fit", "validate", "test", "predict")]
+REPEATED = {(path, verb) for path, verb in VERBS if verb in ("validate", "predict") and path.stem not in OTHER_VERBS}
+
+
+@pytest.mark.parametrize("case", mark_slow(VERBS, REPEATED), ids=lambda case: f"{case[0].stem}-{case[1]}")
+def test_every_config_runs(case: tuple[Path, str], studio: Path, prepared: Path, tmp_path: Path) -> None:
+    config, verb = case
     where = ["--data.root", str(studio), "--data.prepared", str(prepared), "--data.compression", "c23"]
     where += ["--run", str(tmp_path)]
     command = [verb, "--config", str(config), *reduced(config.stem, tmp_path), *where, *QUICK]

@@ -75,7 +75,7 @@ def test_a_score_that_is_quite_sure_is_calibrated_as_elsewhere(logit: float, mon
     assert float(probability) == pytest.approx(trained.calibrate(float(score)), abs=1e-4)
 
 
-LONG = {(name, "onnx") for name in ("delocate", "rffr", "fakestormer", "laa_net")} | {("delocate", "torch.export")}
+LONG = {(name, "onnx") for name in METHODS.keys() - {"classifier", "transformer"}} | {("delocate", "torch.export")}
 BOTH = [(name, engine) for name in METHODS for engine in ("onnx", "torch.export")]
 
 
