@@ -175,6 +175,7 @@ class FaceData(RemembersTraining):
             sampler=sampler,
             num_workers=self.num_workers,
             collate_fn=collation,
+            generator=torch.Generator(),  # its own: torch's would lose a draw to it, which dropout then lacks
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.num_workers > 0,
             worker_init_fn=begin_worker,
