@@ -38,7 +38,7 @@ from datamodules.runtime.errors import UserError
 from datamodules.runtime.folder_lock import hold_folder
 from lightning_modules.base import Method
 from lightning_modules.training.checkpoint_io import SafeCheckpointIO
-from lightning_modules.training.csv_logger import History, rewind
+from lightning_modules.training.csv_logger import History, count_steps, rewind
 from lightning_modules.training.sync_batchnorm import SyncBatchNorm
 from lightning_modules.weights import FROM_FILES
 from suite.cli.checkpoint import check_is_whole_epoch, complete_checkpoint, find_checkpoint
@@ -163,7 +163,7 @@ class SuiteCLI(LightningCLI):
         if path is not None and path.resolve().is_relative_to(run.resolve()):
             checkpoint = SafeCheckpointIO().load_checkpoint(path)
             check_is_whole_epoch(checkpoint, path)
-            rewind(run / "metrics.csv", checkpoint["global_step"])
+            rewind(run / "metrics.csv", count_steps(checkpoint))
             return
         if any((run / "checkpoints").glob("*.ckpt")) and not self.starts_anew:
             raise UserError(f"{run}: holds a run; give another --run, or go on with it by --ckpt_path last")
