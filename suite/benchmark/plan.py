@@ -19,6 +19,9 @@ from suite.cli.suggest import suggest
 # of a data set: what another one does not say must not be left over from it
 NOT_SAID = dict.fromkeys(("compression", "index", "methods", "prepared", "root", "sets", "split"))
 
+# of a training set: what its tests do not take over, or trainings would be tested on other videos, or frames
+LEARNT_ALONE = ("audio_fakes", "eval_clips")
+
 FOREIGN = "lightning_modules.foreign_detector.ForeignDetector"
 NOTHING = "-"  # the training set of what is taken as it is
 
@@ -210,10 +213,12 @@ class Sweep:
                 for seed in self.seeds:
                     yield SweepJob(method=name, train=train, seed=seed)
 
-    def settings(self, job: SweepJob, out: Path) -> Config:
-        """What a training changes of the method's configs."""
+    def settings(self, job: SweepJob, out: Path, is_test: bool = False) -> Config:
+        """What a training changes of the method's configs, or what its tests take over of that."""
         entrant = self.methods[job.method]
         learnt = self.train[job.train].settings(entrant.preparation) if entrant.is_trained_here else {}
+        if is_test and learnt:
+            learnt = {"data": {name: value for name, value in learnt["data"].items() if name not in LEARNT_ALONE}}
         every = dict(self.overrides)
         if entrant.detector is not None:  # has nothing of what is changed of the models of all methods
             every["model"] = {"class_path": FOREIGN, "init_args": {"detector": entrant.detector}}

@@ -137,7 +137,7 @@ def run_job(sweep: Sweep, job: SweepJob, out: Path, where: Path, lost: set[Condi
             settings, table = merge(data, changes, {"scores": str(scores)}), scores / product.name
             test = Command("import-scores", place, [], settings, [table if scores.is_dir() else scores], product)
         else:
-            tested = merge(fit.settings, data, changes, sweep.wandb_settings(job, out, condition))
+            tested = merge(sweep.settings(job, out, is_test=True), data, changes, sweep.wandb_settings(job, out, condition))
             test = Command("test", place, entrant.config, tested, weights, product)
         try:
             test.go(where)
