@@ -239,13 +239,16 @@ class Sweep:
         tags = [tag[:64] for tag in tags]  # longer ones W&B refuses
         return {"wandb": self.wandb, "wandb_group": out.name, "wandb_tags": tags, "wandb_config": config}
 
+    def first_stage(self, job: SweepJob) -> SweepJob | None:
+        """The training that one waits for, if any."""
+        first = self.methods[job.method].generator_from
+        return None if first is None else SweepJob(method=first, train=job.train, seed=job.seed)
+
     def generator(self, job: SweepJob, out: Path) -> Path | None:
         """Weights of the first stage."""
-        first = self.methods[job.method].generator_from
-        if first is None:
+        if (first := self.first_stage(job)) is None:
             return None
-        run = SweepJob(method=first, train=job.train, seed=job.seed).run(out)
-        return self.methods[first].checkpoint or run / "checkpoints/best.ckpt"
+        return self.methods[first.method].checkpoint or first.run(out) / "checkpoints/best.ckpt"
 
 
 @dataclass(frozen=True, kw_only=True)
