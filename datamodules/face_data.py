@@ -133,6 +133,9 @@ class FaceData(RemembersTraining):
             contracts.load(one.prepared)  # missing data is an error before anything is built
         if self.trainer is not None and self.trainer.overfit_batches:  # type: ignore[attr-defined]
             raise UserError("overfit_batches: replaces the sampler; use limit_train_batches, or fewer clips_per_face")
+        if stage == "fit" and self.trainer is not None and self.trainer.limit_val_batches:
+            for split in ("train", "val"):  # those of the first validation may be asked for hours later
+                self.videos(split)
 
     @property
     def image_size(self) -> int:
