@@ -76,6 +76,11 @@ class AskForMasks(Callback):
             )
         if (wanted := self.count_wanted(data)) < self.rounds:
             raise UserError(f"rounds {self.rounds}: of {wanted} masks")
+        assert data.annotated_faces is not None
+        oracle = data.annotated_faces.oracle
+        if wanted > oracle.budget:
+            raise UserError(f"AskForMasks: count {wanted}; the budget of --data.oracle is {oracle.budget}")
+        oracle.check(data.videos("train"))
         end = self.first_stage_epochs + (self.rounds - 1) * self.epochs_between_rounds
         if self.rounds > 1 and trainer.max_epochs is not None and self.first_stage_epochs < trainer.max_epochs <= end:
             raise UserError(f"rounds {self.rounds}: the last is after {end} epochs, of {trainer.max_epochs}")

@@ -133,6 +133,9 @@ class FaceData(RemembersTraining):
             contracts.load(one.prepared)  # missing data is an error before anything is built
         if self.trainer is not None and self.trainer.overfit_batches:  # type: ignore[attr-defined]
             raise UserError("overfit_batches: replaces the sampler; use limit_train_batches, or fewer clips_per_face")
+        if stage == "fit" and self.trainer is not None and self.trainer.limit_val_batches:
+            for split in ("train", "val"):  # those of the first validation may be asked for hours later
+                self.videos(split)
 
     @property
     def image_size(self) -> int:
@@ -175,6 +178,7 @@ class FaceData(RemembersTraining):
             sampler=sampler,
             num_workers=self.num_workers,
             collate_fn=collation,
+            generator=torch.Generator(),  # its own: torch's would lose a draw to it, which dropout then lacks
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.num_workers > 0,
             worker_init_fn=begin_worker,

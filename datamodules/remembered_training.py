@@ -10,12 +10,12 @@ from pytorch_lightning import LightningDataModule
 
 from datamodules import manifest
 from datamodules.annotation.annotated_faces import AnnotatedFaces, AskedMasks
-from datamodules.leaks.fingerprints import Fingerprints, read_fingerprints, take_fingerprints
+from datamodules.leaks.fingerprints import Fingerprints, read_fingerprints, take_fingerprints, unite_fingerprints
 from datamodules.leaks.shared import SharedSet, SharedVideo, TestedSet, find_shared
 from datamodules.loading.set_group import SetGroup
 from datamodules.prepared import contract as contracts
 from datamodules.prepared.contract import Contract
-from datamodules.prepared.trained_on import SeenSet, count_seen, read_seen, write_seen
+from datamodules.prepared.trained_on import SeenSet, count_seen, read_seen, unite_seen, write_seen
 from datamodules.synthesis.base import Synthesis
 
 
@@ -71,13 +71,15 @@ class RemembersTraining(LightningDataModule):
         return sets, videos
 
     def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint, which a training alone writes."""
         size = int(self.group.contract["size"])
         stored = size if self.frame_source == "crops" else None  # of crops before image_size
         about: dict[str, Any] = {"contract": self.seen_pixels(), "stored": stored}
-        about |= {"seen": write_seen(self.seen or self.count_training())}
-        about |= {"trained_on": self.trained_on or self.training_methods(), "fixed_by_set": self.fixed_by_set}
-        prints = self.own_fingerprints if self.fingerprints is None else self.fingerprints
-        about["fingerprints"] = [one.to_state() for one in prints]
+        # the checkpoint that a training began from may be of one on other data
+        about |= {"seen": write_seen(unite_seen(self.seen or [], self.count_training()))}
+        about |= {"trained_on": sorted({*(self.trained_on or []), *self.training_methods()})}
+        prints = unite_fingerprints(self.fingerprints or [], self.own_fingerprints)
+        about |= {"fingerprints": [one.to_state() for one in prints], "fixed_by_set": self.fixed_by_set}
         return about | ({} if self.annotated_faces is None else {"asked": self.annotated_faces.state().to_json()})
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

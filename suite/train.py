@@ -26,6 +26,7 @@ from callbacks.clip_video import ClipVideo
 from callbacks.console import Console
 from callbacks.epoch_seed import EpochSeed
 from callbacks.familiarity import KnowTraining
+from callbacks.last_checkpoint import LastCheckpoint
 from callbacks.metrics_by_set import MetricsBySet
 from callbacks.panels import Panels
 from callbacks.predictions import PredictionTable
@@ -38,7 +39,7 @@ from datamodules.runtime.errors import UserError
 from datamodules.runtime.folder_lock import hold_folder
 from lightning_modules.base import Method
 from lightning_modules.training.checkpoint_io import SafeCheckpointIO
-from lightning_modules.training.csv_logger import History, rewind
+from lightning_modules.training.csv_logger import History, count_steps, rewind
 from lightning_modules.training.sync_batchnorm import SyncBatchNorm
 from lightning_modules.weights import FROM_FILES
 from suite.cli.checkpoint import check_is_whole_epoch, complete_checkpoint, find_checkpoint
@@ -105,8 +106,8 @@ class SuiteCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
         config["run"] = Path(os.path.expandvars(config["run"]))  # an agent of W&B names runs in $WANDB_RUN_ID
-        given, epochs = config["ckpt_path"], config["trainer"]["check_val_every_n_epoch"] or 1
-        self.checkpoint = find_checkpoint(str(self.subcommand), config["run"], given, epochs)
+        given = config["ckpt_path"]
+        self.checkpoint = find_checkpoint(str(self.subcommand), config["run"], given)
         self.starts_anew = given == "last" and self.checkpoint is None
         if self.checkpoint is not None and self.subcommand != "fit":  # which brings all weights
             for name in FROM_FILES:
@@ -138,12 +139,7 @@ class SuiteCLI(LightningCLI):
             "sync_batchnorm": False,  # the plugin does it
             "default_root_dir": run,
             "logger": self.loggers(run, settings["logger"]),
-            "callbacks": self.callbacks(
-                run,
-                settings["callbacks"],
-                self._get(self.config_init, "model").monitor,
-                settings["check_val_every_n_epoch"] or 1,
-            ),
+            "callbacks": self.callbacks(run, settings["callbacks"], self._get(self.config_init, "model").monitor),
             "plugins": [SafeCheckpointIO(), *plugins],
             # a bar in a file is a line for each step, and Console says what a summary of layers would
             "enable_progress_bar": sys.stdout.isatty() if (bar := settings["enable_progress_bar"]) is None else bar,
@@ -159,12 +155,12 @@ class SuiteCLI(LightningCLI):
 
     def begin(self, run: Path) -> None:
         """A folder that holds a run is resumed or left alone."""
-        path = self.checkpoint
-        if path is not None and path.resolve().is_relative_to(run.resolve()):
+        if (path := self.checkpoint) is not None:
             checkpoint = SafeCheckpointIO().load_checkpoint(path)
             check_is_whole_epoch(checkpoint, path)
-            rewind(run / "metrics.csv", checkpoint["global_step"])
-            return
+            if path.resolve().is_relative_to(run.resolve()):
+                rewind(run / "metrics.csv", count_steps(checkpoint))
+                return
         if any((run / "checkpoints").glob("*.ckpt")) and not self.starts_anew:
             raise UserError(f"{run}: holds a run; give another --run, or go on with it by --ckpt_path last")
         (run / "metrics.csv").unlink(missing_ok=True)
@@ -210,9 +206,7 @@ class SuiteCLI(LightningCLI):
             print(f"{said}next: python -m suite {command}")
 
     @staticmethod
-    def callbacks(
-        run: Path, given: list[Callback] | Callback | None, monitor: tuple[str, str], every: int
-    ) -> list[Callback]:
+    def callbacks(run: Path, given: list[Callback] | Callback | None, monitor: tuple[str, str]) -> list[Callback]:
         callbacks = list(given) if isinstance(given, list) else [given] if given else []
         standard: list[Callback] = [EpochSeed(), Throughput(), MetricsBySet(), PredictionTable(), RocCurve(), Panels()]
         standard += [ClipVideo(), KnowTraining(), Console()]
@@ -221,11 +215,7 @@ class SuiteCLI(LightningCLI):
             folder = run / "checkpoints"
             # selected on the source validation split, never on a test set
             best = BestCheckpoint(folder, "best", monitor=monitor[0], mode=monitor[1], enable_version_counter=False)
-            # Lightning's own save_last keeps the last one that was the best
-            last = ModelCheckpoint(
-                folder, "last", every_n_epochs=every, save_on_train_epoch_end=True, enable_version_counter=False
-            )
-            callbacks += [best, last]
+            callbacks += [best, LastCheckpoint(folder)]
         return callbacks
 
 

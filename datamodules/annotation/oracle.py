@@ -9,9 +9,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
+from datamodules import manifest
 from datamodules.annotation.request import RequestedFace
 from datamodules.batch import Sample
 from datamodules.media.image import binarize, resize
@@ -41,12 +44,19 @@ class MaskOracle(ABC):
             raise UserError(f"masks: {len(asked)} were asked for, the budget is {self.budget}")
         known = [sample for sample in samples if self.can_answer(sample)]
         if len(known) < len(samples) and not (self.allow_missing and known):
-            raise Missing([face_of(sample) for sample in samples if not self.can_answer(sample)], len(samples))
+            raise self.refuse([face_of(sample) for sample in samples if not self.can_answer(sample)], len(samples))
         self.asked = asked
         return [replace(sample, mask=self.answer(sample)) for sample in known]
 
     @abstractmethod
     def can_answer(self, sample: Sample) -> bool: ...
+
+    def refuse(self, faces: Sequence[RequestedFace], of: int) -> UserError:
+        """What is said where masks are missing, to be raised."""
+        return Missing(faces, of)
+
+    def check(self, videos: pa.Table) -> None:  # noqa: B027  people draw theirs later
+        """Refuses videos of training whose masks, as far as is known before, it will lack."""
 
     @abstractmethod
     def answer(self, sample: Sample) -> Tensor:
@@ -64,9 +74,22 @@ class DatasetMasks(MaskOracle):
     """Plays the person where the data set has masks."""
 
     def can_answer(self, sample: Sample) -> bool:
-        if sample.mask is None:
-            raise UserError(f"{sample.video}: the data set has no mask of it; let people draw them (DrawnMasks)")
-        return True
+        return sample.mask is not None
+
+    def refuse(self, faces: Sequence[RequestedFace], of: int) -> UserError:
+        """Nobody is to be waited for."""
+        return self.explain(faces[0].video, len(faces) < of)
+
+    def check(self, videos: pa.Table) -> None:
+        fakes = videos.filter(pc.field("label") == 1)
+        bare = manifest.keys(fakes.filter(pc.field("mask") == "")).to_pylist()
+        if bare and not (self.allow_missing and len(bare) < len(fakes)):
+            raise self.explain(bare[0], len(bare) < len(fakes))
+
+    @staticmethod
+    def explain(video: str, are_some_there: bool) -> UserError:
+        other = ", or go on without (--data.oracle.allow_missing true)" if are_some_there else ""
+        return UserError(f"{video}: the data set has no mask of it; let people draw them (DrawnMasks){other}")
 
     def answer(self, sample: Sample) -> Tensor:
         assert sample.mask is not None

@@ -138,6 +138,24 @@ def take_fingerprints(dataset: str, prepared: Path, videos: pa.Table, people: st
     )
 
 
+def unite_fingerprints(known: Sequence[Fingerprints], more: Sequence[Fingerprints]) -> list[Fingerprints]:
+    """Of several trainings, one for each data set; of how many videos is then the least that they can be."""
+    out = {one.dataset: one for one in known}
+    for one in more:
+        if (other := out.get(one.dataset)) is not None:
+            looks = {tuple(look.flatten().tolist()) for look in other.frames}
+            new = [look for look in one.frames if tuple(look.flatten().tolist()) not in looks]
+            one = Fingerprints(
+                dataset=one.dataset,
+                videos=max(one.videos, other.videos),
+                people=torch.cat([other.people, one.people]).unique(),
+                files=torch.cat([other.files, one.files]).unique(),
+                frames=torch.stack([*other.frames, *new]) if new else other.frames,
+            )
+        out[one.dataset] = one
+    return list(out.values())
+
+
 def read_fingerprints(kept: Sequence[Mapping[str, Any]] | None) -> list[Fingerprints] | None:
     """From a checkpoint; older ones do not know."""
     return None if kept is None else [Fingerprints.from_state(one) for one in kept]

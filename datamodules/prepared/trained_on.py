@@ -61,6 +61,17 @@ def count_seen(videos: pa.Table, makers: Sequence[str] = ()) -> list[SeenSet]:
     return seen
 
 
+def unite_seen(known: Sequence[SeenSet], more: Sequence[SeenSet]) -> list[SeenSet]:
+    """Of several trainings; of a data set in both the larger counts: by them alone nobody tells its videos apart."""
+    out = {one.dataset: asdict(one) for one in known}
+    for one in more:
+        before, now = out.get(one.dataset, {}), asdict(one)
+        makers = [name for name in dict.fromkeys((before.get("forged_by", ""), one.forged_by)) if name]
+        larger = {name: max(count, before.get(name, 0)) for name, count in now.items() if isinstance(count, int)}
+        out[one.dataset] = now | larger | {"forged_by": enumerate_all(makers) if makers else ""}
+    return [SeenSet(**one) for one in out.values()]
+
+
 def read_seen(kept: Iterable[Mapping[str, Any]] | None) -> list[SeenSet] | None:
     """From a checkpoint, or from a folder that was exported; older ones do not know."""
     return None if kept is None else [SeenSet(**one) for one in kept]

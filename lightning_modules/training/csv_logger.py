@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 from lightning_fabric.loggers.csv_logs import _ExperimentWriter
 from pytorch_lightning.loggers.csv_logs import CSVLogger, ExperimentWriter
@@ -22,6 +23,13 @@ def write(path: Path, names: list[str], rows: list[dict[str, str]]) -> None:
 
 def read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     return read_table(path)
+
+
+def count_steps(checkpoint: dict[str, Any]) -> int:
+    """Steps as they are logged: a batch is one, also where several optimizers step, which global_step counts."""
+    fit = checkpoint["loops"]["fit_loop"]
+    epochs, steps = fit["epoch_progress"]["total"], fit["epoch_loop.state_dict"]["_batches_that_stepped"]
+    return int(steps) + (epochs["processed"] < epochs["started"])  # during validation the last is yet to be counted
 
 
 def rewind(path: Path, step: int) -> None:

@@ -19,6 +19,9 @@ from suite.cli.suggest import suggest
 # of a data set: what another one does not say must not be left over from it
 NOT_SAID = dict.fromkeys(("compression", "index", "methods", "prepared", "root", "sets", "split"))
 
+# of a training set: what its tests do not take over, or trainings would be tested on other videos, or frames
+LEARNT_ALONE = ("audio_fakes", "eval_clips")
+
 FOREIGN = "lightning_modules.foreign_detector.ForeignDetector"
 NOTHING = "-"  # the training set of what is taken as it is
 
@@ -210,10 +213,12 @@ class Sweep:
                 for seed in self.seeds:
                     yield SweepJob(method=name, train=train, seed=seed)
 
-    def settings(self, job: SweepJob, out: Path) -> Config:
-        """What a training changes of the method's configs."""
+    def settings(self, job: SweepJob, out: Path, is_test: bool = False) -> Config:
+        """What a training changes of the method's configs, or what its tests take over of that."""
         entrant = self.methods[job.method]
         learnt = self.train[job.train].settings(entrant.preparation) if entrant.is_trained_here else {}
+        if is_test and learnt:
+            learnt = {"data": {name: value for name, value in learnt["data"].items() if name not in LEARNT_ALONE}}
         every = dict(self.overrides)
         if entrant.detector is not None:  # has nothing of what is changed of the models of all methods
             every["model"] = {"class_path": FOREIGN, "init_args": {"detector": entrant.detector}}
@@ -234,13 +239,16 @@ class Sweep:
         tags = [tag[:64] for tag in tags]  # longer ones W&B refuses
         return {"wandb": self.wandb, "wandb_group": out.name, "wandb_tags": tags, "wandb_config": config}
 
+    def first_stage(self, job: SweepJob) -> SweepJob | None:
+        """The training that one waits for, if any."""
+        first = self.methods[job.method].generator_from
+        return None if first is None else SweepJob(method=first, train=job.train, seed=job.seed)
+
     def generator(self, job: SweepJob, out: Path) -> Path | None:
         """Weights of the first stage."""
-        first = self.methods[job.method].generator_from
-        if first is None:
+        if (first := self.first_stage(job)) is None:
             return None
-        run = SweepJob(method=first, train=job.train, seed=job.seed).run(out)
-        return self.methods[first].checkpoint or run / "checkpoints/best.ckpt"
+        return self.methods[first.method].checkpoint or first.run(out) / "checkpoints/best.ckpt"
 
 
 @dataclass(frozen=True, kw_only=True)

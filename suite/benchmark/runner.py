@@ -116,11 +116,14 @@ def run_job(sweep: Sweep, job: SweepJob, out: Path, where: Path, lost: set[Condi
         where: The folder that paths in configs are relative to.
         lost: Conditions that cannot be tested.
     """
-    entrant, run = sweep.methods[job.method], job.run(out)
-    given = [first] if (first := sweep.generator(job, out)) is not None else []
-    fit = Command("fit", run, entrant.config, sweep.settings(job, out), given, run / "checkpoints/best.ckpt")
+    entrant, fit = sweep.methods[job.method], create_fit(sweep, job, out)
     if entrant.is_trained_here:
+        first = sweep.first_stage(job)
         try:
+            is_awaited = first is not None and sweep.methods[first.method].is_trained_here
+            if first is not None and is_awaited and not create_fit(sweep, first, out).is_done(where):
+                # it left a best.ckpt, perhaps, which may be that of any epoch
+                raise Stopped(f"its first stage ({first}) did not come to its end")
             fit.go(where)
         except (Stopped, UserError, OSError) as error:
             return JobResult(rows=[], failures=[Failure(job=job, test=None, reason=str(error))])
@@ -137,7 +140,9 @@ def run_job(sweep: Sweep, job: SweepJob, out: Path, where: Path, lost: set[Condi
             settings, table = merge(data, changes, {"scores": str(scores)}), scores / product.name
             test = Command("import-scores", place, [], settings, [table if scores.is_dir() else scores], product)
         else:
-            tested = merge(fit.settings, data, changes, sweep.wandb_settings(job, out, condition))
+            tested = merge(
+                sweep.settings(job, out, is_test=True), data, changes, sweep.wandb_settings(job, out, condition)
+            )
             test = Command("test", place, entrant.config, tested, weights, product)
         try:
             test.go(where)
@@ -162,6 +167,12 @@ def run_job(sweep: Sweep, job: SweepJob, out: Path, where: Path, lost: set[Condi
         except (Stopped, UserError, OSError, pa.ArrowException) as error:
             failures.append(Failure(job=job, test=condition, reason=str(error)))
     return JobResult(rows=rows, failures=failures, groups=groups)
+
+
+def create_fit(sweep: Sweep, job: SweepJob, out: Path) -> Command:
+    entrant, run = sweep.methods[job.method], job.run(out)
+    given = [first] if (first := sweep.generator(job, out)) is not None else []
+    return Command("fit", run, entrant.config, sweep.settings(job, out), given, run / "checkpoints/best.ckpt")
 
 
 @dataclass(frozen=True)
@@ -201,16 +212,23 @@ class Command:
             raise UserError(f"{done}: seconds {show(taken)}: must be null or a number from 0 on; remove the file")
         return None if taken is None else float(taken)
 
+    def is_begun(self, where: Path) -> bool:
+        """With the same configs, settings and weights."""
+        begun = self.folder / BEGUN
+        return begun.is_file() and begun.read_text() == self.identity(where)
+
+    def is_done(self, where: Path) -> bool:
+        return (self.folder / DONE).is_file() and self.is_begun(where)
+
     def forget(self) -> None:
         """Has it run again when it is asked for again."""
         (self.folder / DONE).unlink(missing_ok=True)
 
     def go(self, where: Path) -> None:
         """Runs it, unless it came to its end before; its words are in <verb>.log."""
-        asked, begun, done = self.identity(where), self.folder / BEGUN, self.folder / DONE
-        is_same = begun.is_file() and begun.read_text() == asked
-        if is_same and done.is_file():
+        if self.is_done(where):
             return
+        is_same, done = self.is_begun(where), self.folder / DONE
         with hold_folder(self.folder, "benchmark", patience=ENDING):
             pass  # a command of a sweep that was killed has come to its end
         saved = list((self.folder / "checkpoints").glob("*.ckpt"))
@@ -223,7 +241,7 @@ class Command:
             for file in [*saved, self.product]:
                 file.unlink(missing_ok=True)
         done.unlink(missing_ok=True)
-        write_text(begun, asked)
+        write_text(self.folder / BEGUN, self.identity(where))
         changed = self.folder / "settings.yaml"
         write_text(changed, yaml.safe_dump(self.settings, sort_keys=False))
         start = time.perf_counter()

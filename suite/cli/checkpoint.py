@@ -20,11 +20,10 @@ NAMES = ("best", "last")  # of the checkpoints of a run
 SAME = 0.01  # a threshold that is found again differs by less, on another machine
 
 
-def find_checkpoint(verb: str, run: Path, given: str | Path | None, epochs: int = 1) -> Path | None:
+def find_checkpoint(verb: str, run: Path, given: str | Path | None) -> Path | None:
     """
     Args:
         given: A path, or the name of a checkpoint of the run.
-        epochs: After which 'fit' writes its first last.ckpt.
     """
     if given is None:
         return None
@@ -36,15 +35,15 @@ def find_checkpoint(verb: str, run: Path, given: str | Path | None, epochs: int 
         rank_zero_info(f"{run}: has no checkpoint yet: training starts anew")
         return None
     if verb == "fit" and given == "last" and list(folder.glob("*.ckpt")) == [folder / "best.ckpt"]:
-        return resume_without_last(folder / "best.ckpt", epochs)
+        return resume_without_last(folder / "best.ckpt")
     reason = f"there is no {path}" if given in NAMES else "no such file"
     raise UserError(f"{verb}: --ckpt_path {given}: {reason}{explain_missing(path, run)}")
 
 
-def resume_without_last(best: Path, epochs: int) -> Path | None:
+def resume_without_last(best: Path) -> Path | None:
     """Of a run that was stopped between its first best.ckpt and its first last.ckpt, nothing is worth keeping."""
     checkpoint = SafeCheckpointIO().load_checkpoint(best)
-    if checkpoint["epoch"] < epochs:
+    if checkpoint["epoch"] == 0:  # at whose end the first last.ckpt is written
         rank_zero_info(f"{best}: was saved before the first last.ckpt: training starts anew")
         return None
     if not is_whole_epoch(checkpoint):
@@ -70,14 +69,31 @@ def explain_missing(path: Path, run: Path) -> str:
 
 
 def is_whole_epoch(checkpoint: dict[str, Any]) -> bool:
+    """Of one with the state of a training."""
     return bool(checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"])
 
 
 def check_is_whole_epoch(checkpoint: dict[str, Any], path: Path) -> None:
     """Of an epoch that was half done, nothing says which of its batches are still to come."""
+    if "loops" not in checkpoint:
+        raise UserError(f"fit: --ckpt_path {path}: holds weights alone, and no training to go on with")
     if not is_whole_epoch(checkpoint):
-        epoch, advice = checkpoint["epoch"], "resume from the end of one, for instance --ckpt_path last"
-        raise UserError(f"fit: --ckpt_path {path}: was saved within epoch {epoch}; {advice}")
+        other = find_whole_epoch(path.parent)
+        advice = "train anew, with another --run" if other is None else f"resume from {other}"
+        raise UserError(f"fit: --ckpt_path {path}: was saved within epoch {checkpoint['epoch']}; {advice}")
+
+
+def find_whole_epoch(folder: Path) -> Path | None:
+    """The checkpoint that a training has got furthest in; whatever else is there is passed over."""
+    whole: dict[int, Path] = {}
+    for path in sorted(folder.glob("*.ckpt")):
+        try:
+            checkpoint = SafeCheckpointIO().load_checkpoint(path)
+        except UserError:
+            continue
+        if "loops" in checkpoint and is_whole_epoch(checkpoint):
+            whole[checkpoint["epoch"]] = path
+    return whole[max(whole)] if whole else None
 
 
 def complete_checkpoint(path: Path, method: Method) -> None:

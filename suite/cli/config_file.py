@@ -14,17 +14,8 @@ from jsonargparse import ActionConfigFile, Namespace
 from suite.cli.suggest import suggest_file
 
 OPTION = "--data"
-SHOWS = (
-    "synthesis",
-    "true_fakes",
-    "augment",
-    "oracle",
-    "pairs",
-    "image_size",
-    "frame_source",
-    "clip",
-    "every",
-)  # of FaceData
+# of FaceData: what is of the data set itself, which another one replaces, and the seed, which is given elsewhere
+OWN = ("prepared", "root", "index", "compression", "methods", "split", "audio_fakes", "sets", "seed")
 
 
 class ConfigFile(ActionConfigFile):
@@ -95,15 +86,17 @@ def find_base(folder: Path, base: Any, path: Path) -> str:
 
 
 def say_what_is_gone(before: Any, after: Any) -> None:
-    """What a method was to be shown of the data set before: without it, it would be trained on something else."""
+    """What was to be done with the data set before: a method would be trained on something else, or otherwise."""
     from datamodules.face_data import FaceData  # dear, and imported already where there is a data set
 
     defaults = {name: one.default for name, one in inspect.signature(FaceData).parameters.items()}
     given, now = (one if isinstance(one, Namespace) else Namespace() for one in (before, after))
     gone = [
         f"data.{name}"
-        for name in SHOWS
-        if given.get(name, defaults[name]) != defaults[name] and now.get(name, defaults[name]) == defaults[name]
+        for name in defaults
+        if name not in OWN
+        and given.get(name, defaults[name]) != defaults[name]
+        and now.get(name, defaults[name]) == defaults[name]
     ]
     if gone:
         print(f"a data set given as a file replaces the one before: {', '.join(gone)} not kept", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,13 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from datamodules.annotation.annotated_faces import AnnotatedFaces, AskedMasks
-from datamodules.annotation.oracle import DatasetMasks, DrawnMasks, face_of
+from datamodules.annotation.annotated_faces import AnnotatedFaces, AskedMasks, find_samples
+from datamodules.annotation.oracle import DatasetMasks, DrawnMasks, Missing, face_of
 from datamodules.annotation.request import Request, RequestedFace, read_request
 from datamodules.face_data import FaceData
 from datamodules.runtime.errors import UserError
 from suite.__main__ import main
 from tests.fixtures.asking import CHOICE, arguments, losses
+from tests.fixtures.prepared_sets import rename
 
 
 def asking(prepared: Path, budget: int = 6) -> FaceData:
@@ -191,6 +193,38 @@ def test_averaged_weights_are_kept_with_the_threshold_that_validation_found(prep
     assert float(state["video_threshold"]) == pytest.approx(losses(tmp_path / "run", "val/video_threshold")[2])
     assert (state["video_counts"] % 1 == 0).all()  # of what is no number before, an average is none
     assert (~state["video_scores"].isnan()).sum(1).tolist() == state["video_counts"].tolist()
+
+
+def test_a_face_whose_mask_the_data_set_lacks_is_gone_without_where_that_is_allowed(prepared: Path) -> None:
+    data = asking(prepared)
+    clips = data.clips_with_masks("train")
+    fake = find_samples(clips, fakes(data, 1))[0]
+    bare = replace(fake, mask=None)
+    assert len(DatasetMasks(2, allow_missing=True).request([fake, bare])) == 1
+    for oracle, samples in ((DatasetMasks(2), [fake, bare]), (DatasetMasks(2, allow_missing=True), [bare])):
+        with pytest.raises(UserError, match=f"{fake.video}: the data set has no mask of it") as refused:
+            oracle.request(samples)
+        assert not isinstance(refused.value, Missing)  # for whose masks a training would wait
+
+
+def test_what_cannot_be_asked_for_is_refused_before_the_first_stage(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = rename(prepared, tmp_path / "bare", "bare", lambda row: {"mask": ""})
+    some = rename(prepared, tmp_path / "some", "some", lambda row: {"mask": ""} if row.method == "Swap" else {})
+    DatasetMasks(2, allow_missing=True).check(FaceData(prepared=some).videos("train"))
+    with pytest.raises(UserError, match=r"no mask of it; .* go on without \(--data\.oracle\.allow_missing true\)"):
+        DatasetMasks(2).check(FaceData(prepared=some).videos("train"))
+    many = "[{class_path: callbacks.ask_for_masks.AskForMasks, init_args: {first_stage_epochs: 2, count: 5}}]"
+    budget, missing = ["--data.oracle.budget", "4"], ["--data.oracle.allow_missing", "true"]
+    for folder, options, said in (
+        (prepared, ["--trainer.callbacks", many], "AskForMasks: count 5; the budget of --data.oracle is 4"),
+        (bare, missing, "the data set has no mask of it; let people draw them (DrawnMasks)\n"),
+    ):
+        with pytest.raises(SystemExit):
+            main(arguments(folder, tmp_path / "run", *budget, *options))
+        assert said in capsys.readouterr().err
+        assert not (tmp_path / "run/checkpoints").exists()
 
 
 def test_a_drawn_mask_is_read_at_the_size_of_the_face(prepared: Path, tmp_path: Path) -> None:

@@ -105,7 +105,8 @@ def test_a_plateau_schedule_is_monitored(prepared: Path, tmp_path: Path) -> None
 
 def test_a_run_goes_on_where_validation_is_rarer_than_epochs(prepared: Path, tmp_path: Path) -> None:
     rare = ["--trainer.check_val_every_n_epoch", "2", "--trainer.limit_train_batches", "2"]
-    main(small_fit(prepared, tmp_path / "run", *rare))
+    main(small_fit(prepared, tmp_path / "run", *rare, "--trainer.max_epochs", "1"))
+    assert [path.name for path in tmp_path.rglob("*.ckpt")] == ["last.ckpt"]
     main(small_fit(prepared, tmp_path / "run", *rare, "--trainer.max_epochs", "4", "--ckpt_path", "last"))
     with (tmp_path / "run/metrics.csv").open() as f:
         steps = [int(row["step"]) for row in csv.DictReader(f) if row["val/video_auroc"]]

@@ -162,6 +162,31 @@ def test_what_a_resumed_training_keeps_is_what_it_kept_before(prepared: Path) ->
     assert len(first["frames"]) == first["videos"]
 
 
+def test_a_training_that_goes_on_with_other_data_keeps_what_it_saw_of_both(prepared: Path, visitors: Path) -> None:
+    state = trained(prepared, methods=["Swap"])
+    [mine] = state["fingerprints"]
+    data = FaceData(prepared=visitors)
+    data.load_state_dict(state)
+    after = data.state_dict()
+    names = [f"{mine['dataset']}/Swap", f"{mine['dataset']}/real"]
+    assert data.trained_on == names  # as a test of the checkpoint has it
+    assert after["trained_on"] == sorted([*names, "visitors/LocalEdit", "visitors/Swap", "visitors/real"])
+    for kept in ("fingerprints", "seen"):
+        assert [one["dataset"] for one in after[kept]] == [mine["dataset"], "visitors"]
+
+
+def test_a_training_that_goes_on_with_more_of_a_data_set_keeps_its_videos_once(prepared: Path) -> None:
+    data = FaceData(prepared=prepared)
+    data.load_state_dict(trained(prepared, methods=["Swap"]))
+    after, whole = data.state_dict(), trained(prepared)
+    assert (after["trained_on"], after["seen"]) == (whole["trained_on"], whole["seen"])
+    [found], [expected] = after["fingerprints"], whole["fingerprints"]
+    assert found["videos"] == expected["videos"]
+    for name in ("people", "files"):
+        assert torch.equal(found[name], expected[name])
+    assert sorted(found["frames"].tolist()) == sorted(expected["frames"].tolist())
+
+
 def test_a_test_says_what_it_shares_in_its_files_and_its_report(
     prepared: Path, tmp_path: Path, few_resamples: None
 ) -> None:

@@ -36,6 +36,16 @@ def test_what_one_data_set_says_is_not_left_over_for_another() -> None:
     assert both["root"] == "data/Celeb-DF-v2"
 
 
+def test_a_test_takes_over_how_faces_are_read_and_not_which_videos_or_how_many_clips(tmp_path: Path) -> None:
+    changed = Overrides({"audio_fakes": "leave_out", "eval_clips": 3, "image_size": 64})
+    sweep = plain(train={"t": DatasetSpec(data=STUDIO.data, overrides=changed)})
+    [job] = sweep.jobs()
+    assert sweep.settings(job, tmp_path)["data"].items() >= dict(changed).items()
+    tested = merge(sweep.settings(job, tmp_path, is_test=True), sweep.data(sweep.conditions()[0], "", tmp_path))
+    assert tested["data"]["image_size"] == 64
+    assert not {"audio_fakes", "eval_clips"} & tested["data"].keys()
+
+
 def test_a_training_may_be_on_several_sets_each_prepared_as_the_method_wants_it(tmp_path: Path) -> None:
     sets: list[dict[str, Any]] = [{"prepared": "data/a", "methods": ["Swap"]}, {"prepared": "data/b", "weight": 2.0}]
     data = tmp_path / "two.yaml"

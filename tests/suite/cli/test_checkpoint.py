@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 import torch
 
+from datamodules.runtime.errors import UserError
 from lightning_modules.metrics.registry import COUNTS, SCORES
 from lightning_modules.trained_method import load
 from lightning_modules.training.checkpoint_io import SafeCheckpointIO
 from suite.__main__ import main
+from suite.cli.checkpoint import check_is_whole_epoch
 from tests.conftest import small_fit
 
 
@@ -112,8 +115,24 @@ def test_a_training_is_not_resumed_from_the_midst_of_an_epoch(
     command = small_fit(prepared, tmp_path, *options)
     main(command)
     (saved,) = tmp_path.glob("checkpoints/*.ckpt")
-    said = refuse(capsys, *command, "--ckpt_path", str(saved))
-    assert f"{saved}: was saved within epoch 0; resume from the end of one, for instance --ckpt_path last" in said
+    for folder in (tmp_path, tmp_path / "other"):
+        said = refuse(capsys, *command, "--run", str(folder), "--ckpt_path", str(saved))
+        assert f"{saved}: was saved within epoch 0; train anew, with another --run" in said
+    assert not (tmp_path / "other/checkpoints").exists()
+
+
+def test_of_an_epoch_that_was_half_done_the_last_whole_one_is_offered_instead(tmp_path: Path) -> None:
+    content: dict[str, Any] = {"state_dict": {}, "global_step": 1}
+    for name, epoch, is_last in (("a", 1, True), ("b", 3, False), ("c", 2, True)):
+        loops = {"fit_loop": {"epoch_loop.batch_progress": {"is_last_batch": is_last}}}
+        torch.save(content | {"epoch": epoch, "loops": loops}, tmp_path / f"{name}.ckpt")
+    torch.save(content | {"epoch": 4}, tmp_path / "weights.ckpt")
+    (tmp_path / "damaged.ckpt").touch()
+    half, weights = tmp_path / "b.ckpt", tmp_path / "weights.ckpt"
+    with pytest.raises(UserError, match=rf"was saved within epoch 3; resume from {tmp_path}/c\.ckpt$"):
+        check_is_whole_epoch(SafeCheckpointIO().load_checkpoint(half), half)
+    with pytest.raises(UserError, match=r"weights\.ckpt: holds weights alone"):
+        check_is_whole_epoch(SafeCheckpointIO().load_checkpoint(weights), weights)
 
 
 def test_a_checkpoint_of_before_scores_were_kept_gets_them_by_the_command_that_its_refusal_names(

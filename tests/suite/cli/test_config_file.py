@@ -90,7 +90,8 @@ def test_a_base_that_is_missing_or_begins_from_itself_is_refused(
 def test_what_a_method_was_to_be_shown_and_is_not_any_more_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["fit", *configured("classifier_sbi"), "--data", str(CELEB_DF), "--print_config"])
-    said = "a data set given as a file replaces the one before: data.synthesis, data.image_size not kept\n"
+    lost = "data.image_size, data.batch_size, data.synthesis"
+    said = f"a data set given as a file replaces the one before: {lost} not kept\n"
     assert capsys.readouterr().err == said
     with pytest.raises(SystemExit):
         main(["fit", *configured("classifier"), "--data", str(CELEB_DF), "--print_config"])
