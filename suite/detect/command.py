@@ -15,7 +15,7 @@ from suite.detect.analyzer import PAGE, Analyzer, DetectSettings, add_arguments,
 from suite.detect.crash_guard import Journal
 from suite.detect.inputs import list_inputs
 from suite.detect.reasons import join_reasons, shorten_reason
-from suite.detect.result import Document
+from suite.detect.result import Document, describe_tracks
 from suite.detect.table import FileRow, ResultTable
 from suite.detect.thresholds import format_apart
 
@@ -74,8 +74,9 @@ def detect(
 
 def format_verdict(document: Document) -> str:
     faces = document.judged
+    tracks = f"; {text}" if (text := describe_tracks(document.file.tracks)) else ""
     if document.verdict == "no verdict":
-        return f"no verdict ({join_reasons(document.reasons)})"
+        return f"no verdict ({join_reasons(document.reasons)}){tracks}"
     worst, file = faces[0], document.file
     more = f", the most suspicious of {len(faces)} faces" if len(faces) > 1 else ""
     rest = f"; not judged: {join_reasons(document.reasons)}" if document.reasons else ""
@@ -83,7 +84,7 @@ def format_verdict(document: Document) -> str:
     unclear, forged = format_apart(worst.thresholds["unclear"], worst.thresholds["forged"])
     told = f"{document.verdict}, probability {worst.probability:.3f}"
     band = f"unclear above {unclear}, " if unclear != forged else ""
-    return f"{told} ({band}forged above {forged}){more}{damage}{rest}"
+    return f"{told} ({band}forged above {forged}){more}{damage}{tracks}{rest}"
 
 
 def main(argv: list[str], journal: Journal | None = None) -> None:

@@ -18,6 +18,7 @@ from datamodules.prepared.trained_on import enumerate_all
 from lightning_modules.trained_method import Trained
 from suite.detect.pipeline import Analysis
 from suite.detect.reasons import join_reasons
+from suite.detect.result import describe_tracks
 from suite.detect.scorer import TILE, Score
 from suite.detect.thresholds import Performance, Rates, Verdict, format_apart
 from suite.detect.verdict import FaceVerdict, MethodVerdict
@@ -177,6 +178,7 @@ def page(found: Analysis, asked: Sequence[Trained], rates: Rates, files: dict[st
         title=name,
         lead=lead(found),
         damage=say_damage(found.damage),
+        tracks=describe_tracks(found.index.tracks),
         found=found,
         reasons=join_reasons(found.reasons),
         is_video=is_video,
