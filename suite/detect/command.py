@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 
 from datamodules.media.probe import VideoError
-from datamodules.runtime.errors import CRASHED, UserError
+from datamodules.runtime.errors import CRASHED, UserError, is_out_of_memory
 from datamodules.runtime.file_names import format_name
 from suite.cli.parser import Parser, expand_flag
 from suite.cli.progress import bar
@@ -49,8 +49,9 @@ def detect(
                 raise VideoError(path, CRASHED)
             with bar(format_name(path.name), unit="frames") as show:
                 document = analyzer.analyze(path, out / name, annotated_copy, show)
-        except (UserError, OSError, ArithmeticError, MemoryError, cv2.error) as error:  # one file costs no other
-            reason = str(error) or type(error).__name__
+        except Exception as error:  # one file costs no other
+            if (reason := explain(error, path)) is None:
+                raise
             try:
                 document = analyzer.write_refusal(path, out / name, reason)
             except OSError:  # the reason is that there is no place for it
@@ -70,6 +71,17 @@ def detect(
         raise UserError(
             f"{len(failed)} of {len(found)} files could not be examined: {'; '.join(map(shorten_reason, failed[:3]))}"
         )
+
+
+def explain(error: Exception, path: Path) -> str | None:
+    """Why a file could not be examined; nothing where the fault is not in the file or the machine."""
+    if isinstance(error, UserError):
+        return str(error)
+    if is_out_of_memory(error):
+        return f"{format_name(path)}: needs more memory than there is; try a smaller --batch"
+    if isinstance(error, (OSError, ArithmeticError, cv2.error)):
+        return str(error) or type(error).__name__
+    return None
 
 
 def format_verdict(document: Document) -> str:
