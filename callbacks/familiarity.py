@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -96,4 +97,5 @@ class KnowTraining(Callback):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         assert isinstance(pl_module, Method)
         if KEY in checkpoint:
-            pl_module.familiarity = Familiarity.from_state(checkpoint[KEY])
+            source = Path(trainer.ckpt_path) if trainer.ckpt_path else None
+            pl_module.familiarity = Familiarity.from_state(checkpoint[KEY], source)

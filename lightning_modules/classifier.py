@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from torch import Tensor, nn
 
 from datamodules.batch import Batch
@@ -18,7 +19,7 @@ from lightning_modules.metrics.registry import MapBy
 from lightning_modules.mixing import Mixing
 from lightning_modules.released import Protocol, check_network, read_released
 from lightning_modules.trunks.batch_statistics import keep_frozen, set_momentum
-from lightning_modules.trunks.class_activation import activate, heads, is_transformer
+from lightning_modules.trunks.class_activation import activate, find_map_fault, heads, is_transformer
 from lightning_modules.trunks.early_layers import find_early
 from lightning_modules.trunks.input_size import fit
 from lightning_modules.trunks.last_layer import UnitLinear, compute_in_float32
@@ -118,7 +119,13 @@ class Classifier(Method):
                 head.__class__ = UnitLinear  # same weights under the same name
         self.net, self.framing, self.tune = net, framing, tune
         self.img_size, self.layer_decay, self.mixing = img_size, layer_decay, mixing
-        self.exports_map = not is_transformer(net)
+        fault = find_map_fault(net) if self.map_by == "activation" else ""
+        if fault:
+            rank_zero_warn(
+                f"backbone {backbone!r}: has no map, whose class activation cannot be computed ({fault:.200})"
+            )
+        self.has_map = not fault
+        self.exports_map = self.has_map and not is_transformer(net)
         for name, given in (("mean", mean), ("std", std)):
             values = net.pretrained_cfg[name] if given is None else given
             if len(values) != 3 or (name == "std" and min(values) <= 0):
@@ -184,7 +191,7 @@ class Classifier(Method):
         images = self.normalize(frames, framing)
         if self.training:
             return self.train_forward(images, b, t)
-        logit, cells = activate(self.net, images)
+        logit, cells = activate(self.net, images) if self.has_map else (self.net(images).flatten(), None)
         prediction = FeaturePrediction(logit=logit.view(b, t).mean(1))
         if cells is not None:
             prediction.mask_logit = framing.enlarge(cells, (h, w)).view(b, t, 1, h, w)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ AXES = 128  # of the covariance that are kept; the rest counts as alike in all d
 FLOOR = 0.02  # least deviation of a feature
 FEWEST = 16  # faces, below which nothing is fitted
 QUANTILE = 0.99  # of the faces of validation
+POSITIVE = ("scale", "variances", "rest", "limit")  # what is divided by
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,8 +48,13 @@ class Familiarity:
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Tensor]) -> Familiarity:
-        """Refuses what is no state of it."""
+    def from_state(cls, state: Mapping[str, Tensor], source: Path | None = None) -> Familiarity:
+        """Refuses what is no state of it.
+
+        Args:
+            source: Where it was read, for messages.
+        """
+        where = "familiarity" if source is None else f"{source}: familiarity"
         names = [one.name for one in fields(cls)]
         known = {name: state.get(name) for name in names} if isinstance(state, Mapping) else {}
         shapes = {name: tuple(value.shape) for name, value in known.items() if isinstance(value, Tensor)}
@@ -55,12 +62,18 @@ class Familiarity:
         wanted = {"mean": (count,), "scale": (count,), "centers": (2, count), "axes": (count, kept)}
         wanted |= {"variances": (kept,), "rest": (), "limit": ()}
         if wrong := [name for name in names if shapes.get(name) != wanted[name]]:
-            raise UserError(f"familiarity: {wrong[0]} is of shape {shapes.get(wrong[0])}, must be {wanted[wrong[0]]}")
-        return cls(**{name: value for name, value in known.items() if isinstance(value, Tensor)})
+            raise UserError(f"{where}: {wrong[0]} is of shape {shapes.get(wrong[0])}, must be {wanted[wrong[0]]}")
+        values = {name: value for name, value in known.items() if isinstance(value, Tensor)}
+        for name, value in values.items():
+            if not value.is_floating_point() or not value.isfinite().all():
+                raise UserError(f"{where}: {name} has values that are no finite numbers")
+            if name in POSITIVE and not (value > 0).all():
+                raise UserError(f"{where}: {name} has the value {float(value.min()):g}, must be above 0")
+        return cls(**values)
 
 
 def fit_familiarity(features: Tensor, label: Tensor, validation: Tensor) -> Familiarity | None:
-    """Nothing of too few faces, and of a network that gives no numbers.
+    """Nothing of too few faces, and of a network that gives no numbers or the same ones for all.
 
     Args:
         features: (N, D) of faces of the training.
@@ -91,4 +104,4 @@ def fit_familiarity(features: Tensor, label: Tensor, validation: Tensor) -> Fami
         limit=torch.tensor(float("inf")),
     )
     limit = torch.quantile(found.distances(validation.float()).double(), QUANTILE).float()
-    return Familiarity.from_state(found.state() | {"limit": limit})
+    return Familiarity.from_state(found.state() | {"limit": limit}) if 0 < limit < float("inf") else None

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from datamodules.prepared.trained_on import write_seen
 from datamodules.runtime.atomic_files import write_atomically, write_text
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.stored_files import shorten
 from lightning_modules.own_validation import KEY as OWN_VALIDATION
 from lightning_modules.trained_method import CONFIG, FAMILIARITY, WEIGHTS, Trained
 from lightning_modules.weights import digest
@@ -64,5 +65,10 @@ def fetch(name: str | Path) -> Path:
     """
     path = Path(name)
     if not path.exists() and len(path.parts) == 2:
-        path = Path(snapshot_download(str(name), allow_patterns=[CONFIG, WEIGHTS, FAMILIARITY]))
+        try:
+            path = Path(snapshot_download(str(name), allow_patterns=[CONFIG, WEIGHTS, FAMILIARITY]))
+        except (OSError, ValueError) as error:  # mistyped, private, or there is no network
+            raise UserError(
+                f"{name}: is no folder here, and cannot be had from the Hugging Face hub ({shorten(error)})"
+            ) from error
     return path

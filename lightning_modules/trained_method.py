@@ -228,7 +228,7 @@ def build(
     if "video_threshold" not in method.fixed_values():
         raise UserError(f"{path}: validation has fixed no threshold; it must see real and fake videos")
     if familiarity is not None:
-        method.familiarity = Familiarity.from_state(familiarity)
+        method.familiarity = Familiarity.from_state(familiarity, path)
     return Trained(
         path=path,
         method=method.eval(),

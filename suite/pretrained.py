@@ -64,7 +64,9 @@ class Detector:
         """
         Args:
             images: RGB: (H, W, 3) or (N, H, W, 3) bytes; a tensor of (3, H, W) or (N, 3, H, W), bytes or numbers in
-                [0, 1]; or the path of an image or a video, of which each face gets one score.
+                [0, 1]; or the path of an image or a video. Each face that could be cut from a sampled frame (a sampled
+                clip, for a detector of clips) gets one score; of others there is nothing to score, and they are left
+                out.
             are_crops: Squares of faces that were cut as the contract says, in which none is looked for; (N, T, ...) for
                 a detector of clips. They are resized and coded here as those of a file are.
         """

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from datamodules.runtime.errors import UserError
-from lightning_modules.metrics.functional import require_finite
+from lightning_modules.metrics.functional import SURE, require_finite
 
 FORGED_FPR, UNCLEAR_FPR = 0.05, 0.2  # largest shares of real videos that are called so, or more, by mistake
 KEPT = 512  # scores of each class that a checkpoint keeps; of more videos, that many evenly spaced in their order
@@ -80,8 +80,8 @@ class ValidationScores:
 
     @cached_property
     def sorted_scores(self) -> tuple[Tensor, Tensor]:
-        """Of reals and of fakes, the lowest first."""
-        reals, fakes = (row[~row.isnan()].double().cpu() for row in self.scores)
+        """Of reals and of fakes, the lowest first; as sure as a probability can be, or counts were not of verdicts."""
+        reals, fakes = (row[~row.isnan()].double().cpu().clamp(SURE, 1 - SURE) for row in self.scores)
         return reals, fakes
 
     @cached_property

@@ -82,7 +82,7 @@ def guard(work: Callable[[Journal], None]) -> None:
         status = wait_for(child, read_end, journal)
         crash = os.WIFSIGNALED(status) and os.WTERMSIG(status) in FAULTS and journal.begun is not None
         if not crash:
-            end_like(status)
+            end_like(status, journal)
         journal.crashed, journal.begun = journal.begun, None
 
 
@@ -128,9 +128,14 @@ def wait_for(child: int, read_end: int, journal: Journal) -> int:
     return status
 
 
-def end_like(status: int) -> NoReturn:
+def end_like(status: int, journal: Journal) -> NoReturn:
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
+        if number == signal.SIGKILL:  # which nobody can handle, nor reset
+            during = f" while it examined {journal.begun}" if journal.begun is not None else ""
+            cause = "often for too little memory: try a smaller --batch"
+            print(f"suite: the process was killed{during} ({cause})", file=sys.stderr)
+            sys.exit(128 + number)
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
     sys.exit(os.waitstatus_to_exitcode(status) % 256)

@@ -17,6 +17,8 @@ from datamodules.prepared.contract import digest
 from datamodules.prepared.trained_on import enumerate_all
 from lightning_modules.trained_method import Trained
 from suite.detect.pipeline import Analysis
+from suite.detect.reasons import join_reasons
+from suite.detect.result import describe_tracks
 from suite.detect.scorer import TILE, Score
 from suite.detect.thresholds import Performance, Rates, Verdict, format_apart
 from suite.detect.verdict import FaceVerdict, MethodVerdict
@@ -48,7 +50,7 @@ class FaceSection:
 def lead(found: Analysis) -> str:
     judged = [face for face in found.faces if face.verdict != "no verdict"]
     if found.verdict == "no verdict":
-        return f"No verdict: {'; '.join(found.reasons)}."
+        return f"No verdict: {join_reasons(found.reasons)}."
     worst = judged[0]
     text = f"probability {worst.probability:.3f} ({explain_range(worst)})"
     if found.verdict == "forged":
@@ -176,7 +178,9 @@ def page(found: Analysis, asked: Sequence[Trained], rates: Rates, files: dict[st
         title=name,
         lead=lead(found),
         damage=say_damage(found.damage),
+        tracks=describe_tracks(found.index.tracks),
         found=found,
+        reasons=join_reasons(found.reasons),
         is_video=is_video,
         files=files,
         faces=[show_face(face, found.index.seconds if is_video else None) for face in found.faces],

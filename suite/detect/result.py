@@ -34,6 +34,7 @@ class FileDescription:
     fps: float | None = None
     width: int | None = None
     height: int | None = None
+    tracks: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +122,11 @@ class Document:
         return asdict(self, dict_factory=lambda pairs: {RENAMED.get(key, key): value for key, value in pairs})
 
 
+def describe_tracks(tracks: int | None) -> str:
+    """Empty where nothing was left out."""
+    return f"{tracks} video tracks, the first was examined" if tracks is not None and tracks > 1 else ""
+
+
 def round_value(value: float | None, digits: int = 4) -> float | None:
     return None if value is None else round(value, digits)
 
@@ -199,6 +205,7 @@ def describe_file(path: Path, name: str, found: Analysis | None) -> FileDescript
         fps=round(found.index.fps, 3),
         width=found.size[0],
         height=found.size[1],
+        tracks=found.index.tracks,
     )
 
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
-from datamodules.runtime.atomic_files import name_failures, write_atomically
+from datamodules.runtime.atomic_files import write_atomically
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.file_names import format_name
+from suite.detect.reasons import join_reasons
 from suite.detect.result import Document
 
 TABLE = "results.csv"
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for one begins so
+
+
+def identify(path: Path) -> str:
+    """What a row calls a file, wherever the call came from; nor is it a formula of a spreadsheet."""
+    return format_name(path.parent.resolve() / path.name)  # a link is not the file that it leads to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +41,9 @@ class FileRow:
 
     @classmethod
     def of(cls, path: Path, folder: str, document: Document) -> FileRow:
-        judged, name = document.judged, format_name(path)
+        judged, reasons = document.judged, join_reasons(document.reasons)
         return cls(
-            file=name if path.is_absolute() else f"./{name}",  # nor is it a formula of a spreadsheet
+            file=identify(path),
             folder=f"./{folder}",
             verdict=document.verdict,
             probability=judged[0].probability if judged else None,
@@ -45,7 +53,7 @@ class FileRow:
             seconds=document.file.seconds,
             frames=document.file.frames,
             damaged_frames=document.file.damaged,
-            reasons="; ".join(document.reasons),
+            reasons=f"./{reasons}" if reasons.startswith(FORMULA) else reasons,  # the name of a file comes first
         )
 
 
@@ -53,33 +61,40 @@ COLUMNS = [one.name for one in fields(FileRow)]
 
 
 class ResultTable:
-    """Rows are written as files are done; those of other files that lie beside them stay."""
+    """A row is replaced once the file has its new result; those of other files that lie beside them stay."""
 
     def __init__(self, out: Path) -> None:
         self.path = out / TABLE
 
-    def begin(self, folders: Collection[str]) -> None:
-        """
-        Args:
-            folders: Those that are examined now, whose rows of before go.
-        """
-        gone = {f"./{folder}" for folder in folders}
-        known = [row for row in self.read() if row["folder"] and row["folder"] not in gone]
-        kept = [row for row in known if (self.path.parent / row["folder"]).is_dir()]
+    def begin(self) -> None:
+        """Rows without a folder go."""
+        self.write(self.read())
+
+    def read(self) -> list[dict[str, str]]:
+        """The rows whose folders are there."""
+        if not self.path.exists():
+            return []
+        try:
+            with self.path.open(encoding="utf-8", errors="replace", newline="") as file:
+                reader = csv.DictReader(file)
+                if reader.fieldnames != COLUMNS:
+                    raise UserError(f"{self.path}: is no table of detect; move it, or give another --out")
+                rows = list(reader)
+        except csv.Error as error:
+            rule = "move it and the next call begins a new one, or give another --out"
+            raise UserError(f"{self.path}: cannot be read as a table ({error}); {rule}") from error
+        return [row for row in rows if row["folder"] and (self.path.parent / row["folder"]).is_dir()]
+
+    def owners(self) -> dict[str, str]:
+        """Which file each folder is of; of tables of before, whose files are relative to some folder, none."""
+        return {row["folder"].removeprefix("./"): row["file"] for row in self.read() if Path(row["file"]).is_absolute()}
+
+    def add(self, row: FileRow) -> None:
+        others = [one for one in self.read() if one["folder"] != row.folder]
+        self.write([*others, asdict(row)])
+
+    def write(self, rows: Sequence[dict[str, Any]]) -> None:
         with write_atomically(self.path) as part, part.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
             writer.writeheader()
-            writer.writerows(kept)
-
-    def read(self) -> list[dict[str, str]]:
-        if not self.path.exists():
-            return []
-        with self.path.open(encoding="utf-8", errors="replace", newline="") as file:
-            reader = csv.DictReader(file)
-            if reader.fieldnames != COLUMNS:
-                raise UserError(f"{self.path}: is no table of detect; move it, or give another --out")
-            return list(reader)
-
-    def add(self, row: FileRow) -> None:
-        with name_failures(self.path), self.path.open("a", encoding="utf-8", newline="") as file:
-            csv.DictWriter(file, COLUMNS).writerow(vars(row))
+            writer.writerows(rows)

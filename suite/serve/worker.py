@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from datamodules.runtime import process_pool
-from datamodules.runtime.errors import CRASHED, UserError
+from datamodules.runtime.errors import CRASHED, UserError, is_out_of_memory
 from suite.detect.result import Document
 from suite.detect.thresholds import Verdict
 from suite.serve.confinement import confine
 from suite.serve.limits import Bounds
 
 LONGEST_MESSAGE = 2**20
-OUT_OF_MEMORY = ("Insufficient memory", "allocate memory", "bad_alloc")  # OpenCV, torch, other C++
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +181,7 @@ def serve(pipe: Any, make: Callable[..., Analyze], bounds: Bounds, arguments: tu
             said = str(error).replace(str(asked.path), asked.name).replace(str(asked.out), asked.name)
             tell("refused", said[: LONGEST_MESSAGE // 16])
         except Exception as error:  # whatever it is, the next file may be fine
-            if isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
+            if is_out_of_memory(error):
                 tell("refused", f"needs more than {bounds.memory_megabytes:g} MB of memory")
                 continue
             traceback.print_exc(file=sys.stderr)

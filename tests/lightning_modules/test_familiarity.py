@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from datamodules.batch import Batch
 from datamodules.face_data import FaceData
+from datamodules.runtime.errors import UserError
 from datamodules.spread import spread_batches
 from lightning_modules.base import Method
 from lightning_modules.classifier import Classifier
-from lightning_modules.familiarity import fit_familiarity
+from lightning_modules.familiarity import Familiarity, fit_familiarity
 from lightning_modules.mae.network import MAE
 from lightning_modules.trunks.early_layers import summarize, watch
 from suite.detect.familiarity import Distance, explain_unlike
@@ -79,6 +80,30 @@ def test_a_network_that_gives_no_numbers_knows_nothing() -> None:
     broken[3, 2] = float("nan")
     assert fit_familiarity(broken, torch.zeros(40), drawn(40, 4)) is None
     assert fit_familiarity(drawn(40, 4), torch.zeros(40), broken) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("limit", float("nan"), "limit has values that are no finite numbers"),
+        ("mean", float("inf"), "mean has values that are no finite numbers"),
+        ("limit", 0.0, "limit has the value 0, must be above 0"),
+        ("scale", -1.0, "scale has the value -1, must be above 0"),
+        ("variances", 0.0, "variances has the value 0, must be above 0"),
+        ("rest", 0.0, "rest has the value 0, must be above 0"),
+    ],
+)
+def test_a_state_that_no_distance_can_be_of_is_refused_with_its_file(name: str, value: float, rule: str) -> None:
+    found = fit_familiarity(drawn(40, 4), torch.arange(40) % 2, drawn(40, 4, 1))
+    assert found is not None
+    state = {key: one.clone() for key, one in found.state().items()}
+    state[name].view(-1)[0] = value
+    with pytest.raises(UserError, match=f"^runs/mine: familiarity: {rule}$"):
+        Familiarity.from_state(state, Path("runs/mine"))
+
+
+def test_a_network_that_says_the_same_of_all_faces_knows_nothing() -> None:
+    assert fit_familiarity(torch.zeros(40, 4), torch.arange(40) % 2, torch.zeros(40, 4)) is None
 
 
 # the features

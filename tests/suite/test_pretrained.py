@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import numpy as np
 import pytest
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 from datamodules.face_data import FaceData
+from datamodules.faces.crop import NoCrop
 from datamodules.media.image import encode
 from datamodules.media.video import PyAV
 from datamodules.runtime.errors import UserError
+from lightning_modules import hub_folder
 from lightning_modules.familiarity import Familiarity, fit_familiarity
 from lightning_modules.hub_folder import save
 from lightning_modules.trained_method import load
@@ -115,6 +119,29 @@ def test_the_lines_of_the_card_run(
     path = write(tmp_path / "clip.mp4", head)
     exec(lines.replace("FOLDER", str(small)).replace("IMAGE_OR_VIDEO", str(path)), {})
     assert capsys.readouterr().out.startswith("[('forged', 0.")
+
+
+def test_a_mistyped_path_is_no_folder_here_and_cannot_be_had_from_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> str:
+        raise LocalEntryNotFoundError("401 Client Error.\nRepository Not Found")
+
+    monkeypatch.setattr(hub_folder, "snapshot_download", refuse)
+    reason = r"^runs/demoo: is no folder here, and cannot be had from the Hugging Face hub \(401 Client Error\.\)$"
+    with pytest.raises(UserError, match=reason):
+        from_pretrained("runs/demoo")
+
+
+def test_a_face_of_which_no_sampled_frame_could_be_cut_has_no_score(
+    head: Frames, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise NoCrop
+
+    path = write(tmp_path / "clip.mp4", head)
+    detector = from_pretrained(small, SETTINGS)
+    assert len(detector.score(path)) == 1
+    monkeypatch.setattr("suite.detect.scorer.measure_quality", refuse)
+    assert detector.score(path) == []
 
 
 def knowing(small: Path, folder: Path, limit: float) -> Path:

@@ -10,6 +10,8 @@ import torch
 
 from datamodules import manifest
 from datamodules.runtime.errors import UserError
+from lightning_modules.metrics.calibration import calibrate
+from lightning_modules.metrics.functional import SURE
 from lightning_modules.metrics.operating import KEPT, ValidationScores, count, sample
 from lightning_modules.trained_method import load
 
@@ -44,7 +46,20 @@ def test_too_few_reals_for_a_share_give_the_highest_of_their_scores_and_say_so()
 
 def test_of_equal_scores_none_exceeds_the_threshold() -> None:
     point = validated([1.0] * 40, [1.0] * 10).find_point(0.05)
-    assert (point.threshold, point.false_alarms, point.misses) == (1.0, 0, 10)
+    assert (point.threshold, point.false_alarms, point.misses) == (1 - SURE, 0, 10)
+
+
+def test_counts_of_a_saturated_detector_are_those_of_its_verdicts() -> None:
+    reals, fakes = [1e-9 * i for i in range(1, 41)], [2e-9, 0.5, 1 - 1e-9, 1.0]
+    of = validated(reals, fakes)
+    for wanted in (0.05, 0.2):
+        point = of.find_point(wanted)
+        probability, threshold = (
+            calibrate(torch.tensor(values, dtype=torch.float64), 0.5, 1.0)
+            for values in ([*reals, *fakes], point.threshold)
+        )
+        alarms = probability > threshold
+        assert (point.false_alarms, point.misses) == (int(alarms[:40].sum()), int((~alarms[40:]).sum())) == (0, 1)
 
 
 @pytest.mark.parametrize("n", [19, 45, 300, 5 * KEPT])

@@ -7,13 +7,14 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
+import timm
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from datamodules.synthesis.framing import Framing
 from lightning_modules.classifier import Classifier
-from lightning_modules.trunks.class_activation import activate
+from lightning_modules.trunks.class_activation import activate, find_map_fault
 from tests.fixtures.noise import clips
 
 NETWORKS = ["test_efficientnet", "test_resnet", "test_convnext", "dla34", "mobilenetv3_small_050", "test_vit"]
@@ -134,3 +135,36 @@ def test_the_first_patch_of_a_transformer_is_the_first_cell() -> None:
     difference = (after - before).abs().mean(0).flatten()
     assert difference.argmax() == 0
     assert difference[0] > 2 * difference[1:].max()
+
+
+@pytest.mark.parametrize("name", ["cait_xxs24_224", "crossvit_9_240", "sequencer2d_s"])
+def test_a_network_that_is_made_otherwise_scores_without_a_map_and_says_so(name: str) -> None:
+    torch.manual_seed(0)
+    with pytest.warns(UserWarning, match=f"backbone '{name}': has no map, whose class activation cannot be computed"):
+        model = Classifier(name).eval()
+    side = model.net.pretrained_cfg["input_size"][-1]
+    frames = torch.rand(1, 2, 3, side, side)
+    with torch.inference_mode():
+        found = model(frames)
+        expected = model.net(model.normalize(frames, model.framing)).mean()
+    assert found.mask_logit is None
+    torch.testing.assert_close(found.logit[0], expected)
+    assert not model.exports_map
+
+
+def test_a_logit_that_the_last_features_do_not_give_again_is_a_fault() -> None:
+    net = network("test_byobnet")
+    assert find_map_fault(net) == ""
+    head = net.forward_head
+    net.forward_head = lambda x, pre_logits=False: head(x, pre_logits) + (0 if pre_logits else 1)
+    assert "from its last features" in find_map_fault(net)
+
+
+def test_whether_a_network_has_a_map_is_found_without_a_draw_and_leaves_it_as_it_was() -> None:
+    net = timm.create_model("test_byobnet", num_classes=1)
+    before, draws = {name: value.clone() for name, value in net.state_dict().items()}, torch.get_rng_state()
+    assert find_map_fault(net) == ""
+    assert net.training
+    assert torch.equal(torch.get_rng_state(), draws)
+    for name, value in net.state_dict().items():  # statistics of batches, too
+        assert torch.equal(value, before[name])

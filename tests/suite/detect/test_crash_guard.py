@@ -70,6 +70,14 @@ def test_without_a_crash_all_is_done_once() -> None:
     assert (out.splitlines(), err, process.returncode) == (["begins", *"abcde", "never twice"], "", 0)
 
 
+def test_what_the_system_kills_names_its_file_and_memory_in_one_line() -> None:
+    process = run("name == 'b' and os.kill(os.getpid(), signal.SIGKILL)")
+    out, err = process.communicate(timeout=60)
+    assert out.split() == ["begins", "a"]
+    reason = "the process was killed while it examined b (often for too little memory: try a smaller --batch)"
+    assert (err, process.returncode) == (f"suite: {reason}\n", 137)
+
+
 @pytest.mark.parametrize("whole_group", [False, True])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_both_processes(number: signal.Signals, whole_group: bool) -> None:

@@ -108,6 +108,7 @@ def test_the_annotated_copy_shows_a_box_in_the_colour_of_what_is_said(
         text = (tmp_path / "out/page.html").read_text()
         assert f'class="lead {verdict if verdict in ("forged", "unclear") else "real"}"' in text
         assert "of 40 real ones" in text
+        assert "also of faces that are too small" not in text  # whose boxes are grey, without a number
         for said in (text, " ".join(introduce(analyzer.methods, analyzer.rates))):
             untrained = "is not trained (own validation 0.33, needs 0.90): its verdicts mean nothing." in said
             assert untrained == (verdict == "unclear")

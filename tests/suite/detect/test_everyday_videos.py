@@ -14,6 +14,7 @@ import pytest
 
 from datamodules.media.video import probe
 from suite.detect.analyzer import Analyzer, DetectSettings
+from suite.detect.command import format_verdict
 from tests.fixtures import clips
 from tests.fixtures.browser import check_page
 from tests.fixtures.counted_probes import probed
@@ -67,6 +68,28 @@ def test_a_video_is_probed_once(head: Frames, small: Path, tmp_path: Path, probe
     analyzer = Analyzer([small], DetectSettings(frames=8, usable=EASY, device="cpu"))
     analyzer.analyze(path, tmp_path / "out", True, lambda *_: None)
     assert probed == [path]
+
+
+def test_that_only_the_first_of_several_video_tracks_was_examined_is_said(
+    head: Frames, small: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "two.mp4"
+    with av.open(str(write(tmp_path / "one.mp4", head))) as old, av.open(str(path), "w") as new:
+        tracks = [new.add_stream_from_template(old.streams.video[0]) for _ in range(2)]
+        for packet in [packet for packet in old.demux(old.streams.video[0]) if packet.size]:
+            for track in tracks:
+                packet.stream = track
+                new.mux(packet)
+    analyzer = Analyzer([small], DetectSettings(frames=4, usable=EASY, device="cpu"))
+    found = analyzer.analyze(path, tmp_path / "out", False, lambda *_: None)
+    jsonschema.validate(found.to_json(), SCHEMA)
+    assert found.file.tracks == 2
+    said = "2 video tracks, the first was examined"
+    assert said in (tmp_path / "out/page.html").read_text()
+    assert f"; {said}" in format_verdict(found)
+    one = analyzer.analyze(tmp_path / "one.mp4", tmp_path / "out", False, lambda *_: None)
+    assert one.file.tracks == 1
+    assert "video tracks" not in (tmp_path / "out/page.html").read_text() + format_verdict(one)
 
 
 @pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine")

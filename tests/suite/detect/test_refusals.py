@@ -21,8 +21,10 @@ from lightning_modules.hub_folder import save
 from lightning_modules.trained_method import load
 from suite.__main__ import main
 from suite.detect.analyzer import Analyzer, DetectSettings
+from suite.detect.command import detect
 from suite.detect.pipeline import Limits
-from tests.fixtures.detecting import bomb, of_clips, pipeline, small
+from suite.detect.result import Document
+from tests.fixtures.detecting import EASY, bomb, of_clips, pipeline, small
 from tests.fixtures.head_clips import Frames, head, write
 
 __all__ = ["head", "small"]  # fixtures
@@ -105,3 +107,40 @@ def test_methods_of_the_same_name_are_called_by_their_paths(small: Path, tmp_pat
     assert [one.name for one in analyzer.methods] == [str(small), str(other)]
     with pytest.raises(UserError, match="was given twice"):
         Analyzer([small, small], DetectSettings(device="cpu"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        MemoryError(),
+    ],
+)
+def test_a_file_that_needs_too_much_memory_costs_no_other(
+    error: Exception, head: Frames, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [write(tmp_path / f"{name}.mp4", head[:8]) for name in "ab"]
+    analyze = Analyzer.analyze
+
+    def fail(self: Analyzer, path: Path, *rest: Any) -> Document:
+        if path == files[0]:
+            raise error
+        return analyze(self, path, *rest)
+
+    monkeypatch.setattr(Analyzer, "analyze", fail)
+    settings = DetectSettings(frames=4, usable=EASY, device="cpu")
+    with pytest.raises(UserError, match=r"1 of 2 .*a\.mp4: needs more memory than there is; try a smaller --batch$"):
+        detect(files, [small], tmp_path / "out", False, settings)
+    assert (tmp_path / "out/b.mp4/page.html").is_file()
+
+
+def test_a_fault_of_the_suite_itself_is_no_fault_of_a_file(
+    head: Frames, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Document:
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(Analyzer, "analyze", fail)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        detect([write(tmp_path / "a.mp4", head[:8])], [small], tmp_path / "out", False, DetectSettings(device="cpu"))
