@@ -90,6 +90,7 @@ def run_sweep(sweep: Sweep, out: Path, workers: int, address: str | None = None)
             yield JobResult(rows=[], failures=[failure], is_training=False)
     for is_awaited in (True, False):
         jobs = [job for job in sweep.jobs() if (job.method in sweep.prerequisites) is is_awaited]
+        jobs.sort(key=lambda job: sweep.seeds.index(job.seed))  # what is stopped has all methods of the first seeds
         yield from spread([(run_job, (sweep, job, out, here, lost)) for job in jobs], one_gpu=True)
 
 

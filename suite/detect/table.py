@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from datamodules.runtime.atomic_files import write_atomically
+from datamodules.runtime.atomic_files import name_failures, write_atomically
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.file_names import format_name
 from suite.detect.reasons import join_reasons
@@ -90,8 +91,17 @@ class ResultTable:
         return {row["folder"].removeprefix("./"): row["file"] for row in self.read() if Path(row["file"]).is_absolute()}
 
     def add(self, row: FileRow) -> None:
-        others = [one for one in self.read() if one["folder"] != row.folder]
-        self.write([*others, asdict(row)])
+        if self.path.exists() and row.folder not in self.folders:  # the usual case: a table of thousands is not copied
+            with name_failures(self.path), self.path.open("a", encoding="utf-8", newline="") as file:
+                csv.DictWriter(file, COLUMNS).writerow(asdict(row))
+        else:
+            self.write([*(one for one in self.read() if one["folder"] != row.folder), asdict(row)])
+        self.folders.add(row.folder)
+
+    @cached_property
+    def folders(self) -> set[str]:
+        """That have a row."""
+        return {row["folder"] for row in self.read()}
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         with write_atomically(self.path) as part, part.open("w", encoding="utf-8", newline="") as file:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from datamodules.runtime.errors import UserError
+from suite.benchmark import runner
 from suite.benchmark.conditions import Condition, Degradations, Preparation
 from suite.benchmark.overrides import Overrides, merge
 from suite.benchmark.plan import DatasetSpec, MethodSpec, Sweep, SweepJob
@@ -71,6 +72,21 @@ def test_a_first_stage_is_trained_before_those_that_wait_for_it() -> None:
     settings = made.settings(SweepJob(method="late", train="t", seed=4), Path("/out"))
     assert settings["model"]["init_args"]["generator_weights"] == "/out/runs/early/t/4/checkpoints/best.ckpt"
     assert settings["seed_everything"] == 4
+
+
+def test_all_methods_of_a_seed_are_trained_before_the_next_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entrant = MethodSpec(config=[ROOT / "configs/classifier.yaml"])
+    late = MethodSpec(config=entrant.config, generator_from="early")
+    made, order = plain(methods={"late": late, "early": entrant, "other": entrant}, seeds=[4, 3]), []
+
+    def note(sweep: Sweep, job: SweepJob, *_: object) -> None:
+        order.append((job.method, job.seed))
+
+    monkeypatch.setattr(runner, "run_job", note)
+    list(runner.run_sweep(made, tmp_path, 1))
+    assert order == [("early", 4), ("early", 3), ("late", 4), ("other", 4), ("late", 3), ("other", 3)]
 
 
 def test_what_is_not_trained_is_tested_once_as_its_configs_make_it() -> None:
