@@ -95,8 +95,8 @@ def test_weights_that_were_trained_since_validation_have_no_thresholds_until_the
     prepared: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    fit = small_fit(prepared, run, "--data.batch_size", "4", "--trainer.limit_train_batches", "4")
-    main([*fit, "--trainer.max_steps", "6"])  # an epoch and a half
+    fit = small_fit(prepared, run, "--data.batch_size", "4", "--trainer.limit_train_batches", "2")
+    main([*fit, "--trainer.check_val_every_n_epoch", "2", "--trainer.max_epochs", "3"])
     best = load(run / "checkpoints/best.ckpt")
     assert best.method.validated is not None
     last = run / "checkpoints/last.ckpt"
