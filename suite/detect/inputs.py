@@ -117,7 +117,8 @@ def list_inputs(given: Sequence[Path], out: Path) -> Inputs:
         if path.is_dir():
             visible = list(list_visible(path))
             inside = [file for file in visible if file.suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES]
-            others = Counter(shorten_suffix(file) for file in set(visible).difference(inside))
+            known = [file for file in visible if not any(p.startswith(".") for p in file.relative_to(path).parts)]
+            others = Counter(shorten_suffix(file) for file in set(known).difference(inside))
             skipped += others
             if not inside:
                 reason = Inputs(files={}, skipped=others).describe_skipped()
