@@ -46,6 +46,17 @@ def hold_back_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextmanager
+def end_threads_of_opencv() -> Iterator[None]:
+    """Processes that are forked meanwhile would wait for ever for threads that they lack, once they want only one."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
 def check_temporary_folder() -> None:
     """Sockets of workers lie in it; with too long a path they would wait for ever, without a word."""
     folder = tempfile.gettempdir()
@@ -69,7 +80,7 @@ class BatchLoader(DataLoader[Sample]):
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         if self.num_workers:
             check_temporary_folder()
-        with hold_back_signals():
+        with hold_back_signals(), end_threads_of_opencv():
             batches = super().__iter__()
         yield from batches
 

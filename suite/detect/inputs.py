@@ -34,7 +34,7 @@ VIDEO_SUFFIXES = {
     ".mpeg",
     ".ts",
 }
-VIDEO_SUFFIXES |= {".ogv", ".ogg", ".asf", ".ivf", ".3g2", ".f4v", ".qt", ".m1v", ".m2v", ".vob", ".divx"}
+VIDEO_SUFFIXES |= {".ogv", ".asf", ".ivf", ".3g2", ".f4v", ".qt", ".m1v", ".m2v", ".vob", ".divx"}
 VIDEO_SUFFIXES |= {".avif"}  # FFmpeg reads it as it reads an mp4
 
 
