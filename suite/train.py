@@ -191,8 +191,10 @@ class SuiteCLI(LightningCLI):
     def after_fit(self) -> None:
         found = self.trainer.checkpoint_callbacks
         best = next((one for one in found if isinstance(one, ModelCheckpoint) and one.monitor), None)
-        if best is not None and best.best_model_score is not None and best.best_model_score.isfinite():
-            run = self.trainer.default_root_dir
+        run = self.trainer.default_root_dir
+        if best is not None and best.best_model_score is None and Path(run, "checkpoints/last.ckpt").is_file():
+            self.say_next(f"validate --config {run}/config.yaml --ckpt_path last", "was never validated; ")
+        elif best is not None and best.best_model_score is not None and best.best_model_score.isfinite():
             self.say_next(
                 f"test --config {run}/config.yaml --ckpt_path best",
                 f"best {best.monitor} {float(best.best_model_score):.4g}; ",

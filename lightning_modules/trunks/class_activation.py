@@ -20,8 +20,9 @@ KNOWN: tuple[type[nn.Module], ...] = (
     SwinTransformer,
     VisionTransformer,
     VisionTransformerDistilled,
+    Beit,
+    Eva,
 )
-KNOWN += (Beit, Eva)
 SIDE = 64  # of an image that a network is tried with; those of one size alone get theirs
 
 

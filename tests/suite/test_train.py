@@ -15,6 +15,7 @@ import torch
 from callbacks.predictions import GROUP, PredictionTable
 from datamodules.runtime.errors import UserError
 from lightning_modules.classifier import Classifier
+from lightning_modules.trained_method import load
 from lightning_modules.training.checkpoint_io import SafeCheckpointIO
 from lightning_modules.training.csv_logger import rewind
 from suite.__main__ import main
@@ -103,10 +104,15 @@ def test_a_plateau_schedule_is_monitored(prepared: Path, tmp_path: Path) -> None
     assert (tmp_path / "run/checkpoints/last.ckpt").exists()
 
 
-def test_a_run_goes_on_where_validation_is_rarer_than_epochs(prepared: Path, tmp_path: Path) -> None:
+def test_a_run_goes_on_where_validation_is_rarer_than_epochs(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rare = ["--trainer.check_val_every_n_epoch", "2", "--trainer.limit_train_batches", "2"]
     main(small_fit(prepared, tmp_path / "run", *rare, "--trainer.max_epochs", "1"))
     assert [path.name for path in tmp_path.rglob("*.ckpt")] == ["last.ckpt"]
+    advice = capsys.readouterr().out.partition("was never validated; next: python -m suite ")[2].split()
+    main(advice)
+    assert load(tmp_path / "run/checkpoints/last.ckpt").method.fixed_values()
     main(small_fit(prepared, tmp_path / "run", *rare, "--trainer.max_epochs", "4", "--ckpt_path", "last"))
     with (tmp_path / "run/metrics.csv").open() as f:
         steps = [int(row["step"]) for row in csv.DictReader(f) if row["val/video_auroc"]]
