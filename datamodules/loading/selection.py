@@ -58,10 +58,8 @@ def select_rows(
         which = f" with compression {compression!r}" if compression is not None else ""
         is_unsplit = split != "test" and pc.unique(table["split"]).to_pylist() == ["test"]
         advice = "; all are for testing: --data.split 0.8 draws 80 % of the people for training" if is_unsplit else ""
-        what = (
-            f"real {split} video" if only_real and split in pc.unique(table["split"]).to_pylist() else f"{split} video"
-        )
-        raise UserError(f"{prepared / 'manifest.csv'}: no {what}{which}{advice}")
+        kind = "real " if only_real and split in pc.unique(table["split"]).to_pylist() else ""
+        raise UserError(f"{prepared / 'manifest.csv'}: no {kind}{split} video{which}{advice}")
     if methods is None:
         return videos
     present = set(pc.unique(videos["method"]).to_pylist())

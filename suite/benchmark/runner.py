@@ -121,10 +121,11 @@ def run_job(sweep: Sweep, job: SweepJob, out: Path, where: Path, lost: set[Condi
     if entrant.is_trained_here:
         first = sweep.first_stage(job)
         try:
-            is_awaited = first is not None and sweep.methods[first.method].is_trained_here
-            if first is not None and is_awaited and not create_fit(sweep, first, out).is_done(where):
-                # it left a best.ckpt, perhaps, which may be that of any epoch
-                raise Stopped(f"its first stage ({first}) did not come to its end")
+            if first is not None and sweep.methods[first.method].is_trained_here:
+                awaited = create_fit(sweep, first, out)
+                if not awaited.is_done(awaited.identity(where)):
+                    # it left a best.ckpt, perhaps, which may be that of any epoch
+                    raise Stopped(f"its first stage ({first}) did not come to its end")
             fit.go(where)
         except (Stopped, UserError, OSError) as error:
             return JobResult(rows=[], failures=[Failure(job=job, test=None, reason=str(error))])
@@ -213,13 +214,13 @@ class Command:
             raise UserError(f"{done}: seconds {show(taken)}: must be null or a number from 0 on; remove the file")
         return None if taken is None else float(taken)
 
-    def is_begun(self, where: Path) -> bool:
+    def is_begun(self, identity: str) -> bool:
         """With the same configs, settings and weights."""
         begun = self.folder / BEGUN
-        return begun.is_file() and begun.read_text() == self.identity(where)
+        return begun.is_file() and begun.read_text() == identity
 
-    def is_done(self, where: Path) -> bool:
-        return (self.folder / DONE).is_file() and self.is_begun(where)
+    def is_done(self, identity: str) -> bool:
+        return (self.folder / DONE).is_file() and self.is_begun(identity)
 
     def forget(self) -> None:
         """Has it run again when it is asked for again."""
@@ -227,9 +228,10 @@ class Command:
 
     def go(self, where: Path) -> None:
         """Runs it, unless it came to its end before; its words are in <verb>.log."""
-        if self.is_done(where):
+        asked, done = self.identity(where), self.folder / DONE
+        if self.is_done(asked):
             return
-        is_same, done = self.is_begun(where), self.folder / DONE
+        is_same = self.is_begun(asked)
         with hold_folder(self.folder, "benchmark", patience=ENDING):
             pass  # a command of a sweep that was killed has come to its end
         saved = list((self.folder / "checkpoints").glob("*.ckpt"))
@@ -242,7 +244,7 @@ class Command:
             for file in [*saved, self.product]:
                 file.unlink(missing_ok=True)
         done.unlink(missing_ok=True)
-        write_text(self.folder / BEGUN, self.identity(where))
+        write_text(self.folder / BEGUN, asked)
         changed = self.folder / "settings.yaml"
         write_text(changed, yaml.safe_dump(self.settings, sort_keys=False))
         start = time.perf_counter()

@@ -26,6 +26,7 @@ def test_nothing_is_trained_on_a_first_stage_that_failed_half_way(tmp_path: Path
     assert str(failure) == f"{second}: its first stage (early, trained on studio, seed 0) did not come to its end"
     assert not second.run(tmp_path).exists()
     (folder / DONE).write_text(json.dumps({"seconds": 1}))
-    assert create_fit(sweep, first, tmp_path).is_done(ROOT)
+    command = create_fit(sweep, first, tmp_path)
+    assert command.is_done(command.identity(ROOT))
     (folder / BEGUN).write_text("of other settings")
-    assert not create_fit(sweep, first, tmp_path).is_done(ROOT)
+    assert not command.is_done(command.identity(ROOT))
