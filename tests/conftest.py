@@ -25,6 +25,7 @@ from datamodules.prepared.recipe import Recipe
 from datamodules.runtime import process_pool
 from datamodules.studio.build import Plan, build
 from lightning_modules.metrics import bootstrap, resampling
+from tests.fixtures.disk import wait_for_no_disk
 from tests.fixtures.prepared_sets import rename
 from tests.fixtures.processes import START, forked_commands, run_ranks
 from tests.fixtures.studio_only_landmarks import train_predictor
@@ -37,6 +38,7 @@ ROOT = Path(__file__).parents[1]
 settings.register_profile("suite", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("suite")
 process_pool.START = START  # workers need not import what they work with
+wait_for_no_disk()
 # the first makes the studio; the next two do not wait for it
 SLOW = ["test_cli", "test_export", "test_rffr", "test_overfit", "test_bounds", "test_runner"]
 SLOW += ["test_interruptions", "test_serve"]

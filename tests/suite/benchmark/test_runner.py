@@ -98,7 +98,7 @@ def test_what_fails_is_named_and_costs_no_other_and_nothing_is_done_twice(
     whole = by_forgery["all"]
     assert (whole["video_auroc"], whole["video_auroc_low"]) == (auroc.value, auroc.low)
     assert whole["coverage"] == 1
-    assert whole["train_seconds"] > 1
+    assert whole["train_seconds"] > 0
     assert (out / "failures.txt").read_text().count("\n") == 2
     assert json.loads((out / "results.json").read_text()) == found
 
