@@ -41,6 +41,7 @@ def test_of_the_mirror_image_no_array_would_be(recorded: dict[str, np.ndarray], 
     assert min(found.values()) > 500 * TOLERANCE, found
 
 
+@pytest.mark.slow
 def test_with_paddings_that_follow_the_image_it_would_not_be(recorded: dict[str, np.ndarray]) -> None:
     found = errors(laa_net_arrays(laa_net(KEYS, padding_side=None, factor=1.5), 310), recorded)
     assert found["reduction_3"] > 0.05

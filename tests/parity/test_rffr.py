@@ -46,6 +46,7 @@ def test_every_array_is_that_of_the_authors(recorded: dict[str, np.ndarray], our
     assert max(found.values()) <= TOLERANCE, found
 
 
+@pytest.mark.slow
 def test_of_the_mirror_image_no_array_would_be(recorded: dict[str, np.ndarray], network: RFFRNetwork) -> None:
     mirrored = rffr_arrays(network, 200, mirrored=True, blocks=recorded["blocks"].tolist())
     found = errors(mirrored, of_images(recorded))

@@ -37,6 +37,7 @@ def test_every_array_is_that_of_the_authors(recorded: dict[str, np.ndarray], net
     assert max(found.values()) <= TOLERANCE, found
 
 
+@pytest.mark.slow
 def test_of_the_mirror_image_no_array_would_be(recorded: dict[str, np.ndarray], network: STDDLNetwork) -> None:
     found = errors(st_ddl_arrays(network, 100, mirrored=True), recorded)
     assert found.keys() == ARRAYS
