@@ -179,11 +179,17 @@ def pool_by_frame(score: Tensor, label: Tensor, video: Tensor, frame: Tensor) ->
     return Scored(worst, label.new_zeros(len(frames)).scatter_(0, index, label), frames[:, 0])
 
 
+def exact(score: Tensor) -> Tensor:
+    """In double precision: there the mean of equal scores is that score, of however many frames."""
+    return score if score.device.type == "mps" else score.double()  # Apple's GPUs have single precision alone
+
+
 @require_finite
 def pool_by_video(
     score: Tensor, label: Tensor, video: Tensor, frame: Tensor, score_pooling: Pooled = "score"
 ) -> Scored:
     """The mean over the frames of each video; of suspects, over all faces of all frames."""
+    score = exact(score)
     frames = Scored(score, label, video) if score_pooling == "suspects" else pool_by_frame(score, label, video, frame)
     ids, slot = torch.unique(frames.id, return_inverse=True)
     values = log_odds(frames.score) if score_pooling == "logit" else frames.score

@@ -96,8 +96,19 @@ def test_a_video_is_the_mean_over_frames_of_its_worst_face() -> None:
     )
     # video 7: frame 0 has two faces, the worst scores 0.9, frame 1 scores 0.3
     assert videos.id.tolist() == [5, 7]
-    torch.testing.assert_close(videos.score, torch.tensor([0.4, 0.6]))
+    torch.testing.assert_close(videos.score, torch.tensor([0.4, 0.6]), check_dtype=False)
     assert videos.label.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("score", [0.1, 0.3, 0.483, 0.7, 0.9])
+def test_one_score_for_all_frames_tells_nothing_however_many_frames_a_video_has(score: float) -> None:
+    metrics = score_metrics(None)
+    for video in range(60):
+        frames = int(torch.randint(5, 33, (1,), generator=torch.Generator().manual_seed(video)))
+        each = torch.full((frames,), video)
+        metrics.update(torch.full((frames,), score), each % 2, each, torch.arange(frames))
+    found = metrics.compute()
+    assert found["video_auroc"] == found["frame_auroc"] == 0.5
 
 
 def test_the_mean_of_logits_lets_a_sure_frame_weigh_more() -> None:
@@ -129,7 +140,7 @@ def test_suspects_alone_decide_where_there_are_any() -> None:
     score, label = torch.tensor([0.9, 0.7, 0.1, 0.4, 0.2]), torch.tensor([1, 1, 1, 0, 0])
     video, frame = torch.tensor([1, 1, 1, 0, 0]), torch.tensor([0, 1, 2, 0, 1])
     found = functional.pool_by_video(score, label, video, frame, "suspects")
-    torch.testing.assert_close(found.score, torch.tensor([0.3, 0.8]))
+    torch.testing.assert_close(found.score, torch.tensor([0.3, 0.8]), check_dtype=False)
     # two faces in one frame are two scores
     same = torch.zeros(2, dtype=torch.long)
     both = functional.pool_by_video(torch.tensor([0.9, 0.6]), same + 1, same, same, "suspects")
