@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ from pyarrow import types
 from datamodules.leaks.shared import KEY as SHARED_WITH_TRAINING
 from datamodules.loading.without_clip import KEY as WITHOUT_CLIP
 from datamodules.runtime.errors import UserError
-from datamodules.runtime.stored_files import check_kind, read_table, read_yaml, shorten, show
+from datamodules.runtime.stored_files import check_kind, read_rows, read_yaml, shorten, show
 from lightning_modules.metrics import bootstrap, functional, registry
 from lightning_modules.metrics.bootstrap import Interval, Videos, auroc_interval, measure, resample
 from lightning_modules.metrics.functional import Pooled
@@ -60,10 +60,11 @@ class Run:
     about: dict[str, str]
     config: object  # as its file has it
     history: list[dict[str, str]]
+    parts: int = 1  # of the path, from its end, that tell it apart from others
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return "/".join(self.path.resolve().parts[-self.parts :])
 
     @property
     def map_of(self) -> MapOf:
@@ -109,9 +110,32 @@ def read_run(path: Path) -> Run:
     config = path / "config.yaml"
     history: list[dict[str, str]] = []
     if (path / "metrics.csv").is_file():
-        history = read_table(path / "metrics.csv")[1]
+        history = read_history(path / "metrics.csv")
     settings = read_yaml(config, dict) if config.is_file() else {}
     return Run(path=path, table=columns, about=about, config=settings, history=history)
+
+
+def read_history(path: Path) -> list[dict[str, str]]:
+    """Rows of numbers, where they are any, of a training."""
+    rows = []
+    for line, row in read_rows(path, ["step"]):
+        for name, text in row.items():
+            try:
+                int(text) if name == "step" else float(text or 0)
+            except ValueError as error:
+                raise UserError(f"{path}, line {line}: {name} {show(text)}: must be a number") from error
+        rows.append(row)
+    return rows
+
+
+def name_apart(runs: Sequence[Run]) -> list[Run]:
+    """The runs, with as much of their paths in their names as it takes."""
+    longest = max(len(run.path.resolve().parts) for run in runs)
+    for parts in range(1, longest):
+        named = [replace(run, parts=parts) for run in runs]
+        if len({run.name for run in named}) == len({run.path.resolve() for run in runs}):
+            return named
+    return list(runs)
 
 
 def check_columns(table: pa.Table, path: Path) -> None:
@@ -144,6 +168,8 @@ def check_about(about: Mapping[str, str], path: Path) -> None:
             int(text) if name == "parameters" else float(text)
         except ValueError as error:
             raise UserError(f"{path}: {name} {show(text)}: must be a number; test again") from error
+    if not 0 <= float(numbers.get(OWN_VALIDATION, 0)) <= 1:
+        raise UserError(f"{path}: {OWN_VALIDATION} {show(numbers[OWN_VALIDATION])}: must be from 0 to 1; test again")
 
 
 def refuse_non_finite(columns: Mapping[str, NDArray[Any]], path: Path) -> None:

@@ -108,10 +108,10 @@ def read_export(exported: Any, request: Request) -> dict[RequestedFace, Bytes | 
     A face that was erased, or whose every annotation was cancelled, has None; one that nobody annotated is left out.
 
     Args:
-        exported: Tasks with their annotations; of several of one task that were not cancelled, the last counts.
+        exported: Tasks with their annotations; of several of one face that were not cancelled, the last counts.
     """
     asked = {face.file: face for face in request.faces}
-    out: dict[RequestedFace, Bytes | None] = {}
+    every: dict[str, list[dict[str, Any]]] = {}  # annotations of a face; a project may have it twice
     if not isinstance(exported, list):
         raise UserError("export: is not a list of tasks; choose the format JSON")
     for i, entry in enumerate(exported):
@@ -119,9 +119,11 @@ def read_export(exported: Any, request: Request) -> dict[RequestedFace, Bytes | 
         name = data.get("face") if isinstance(data, dict) else None
         if not isinstance(name, str) or name not in asked:
             raise UserError(f"export, task {i + 1}: {name!r} is no face that was asked for")
-        annotations = get_list(entry, "annotations", name)
-        done = [one for one in annotations if not one.get("was_cancelled")]
-        if annotations:
+        every.setdefault(name, []).extend(get_list(entry, "annotations", name))
+    out: dict[RequestedFace, Bytes | None] = {}
+    for name, drawn in every.items():
+        done = [one for one in drawn if not one.get("was_cancelled")]
+        if drawn:
             out[asked[name]] = union(get_list(done[-1], "result", name), name) if done else None
     return out
 

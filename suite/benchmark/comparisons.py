@@ -80,7 +80,8 @@ def select_shared(
         training: Name of the training set.
     """
     every = [one for seeds in runs.values() for one in seeds]
-    common = sorted(set.intersection(*(set(one.score) for one in every)))
+    # with its label, which a data set may have corrected between two tests
+    common = sorted(name for name, _ in set.intersection(*(set(one.label.items()) for one in every)))
     if about != ALL_TESTS:
         trained, forgery = [one.trained_on or set() for one in every], every[0].forgery
         kept = set.intersection(*trained) if about == SEEN else set(forgery.values()).difference(*trained)

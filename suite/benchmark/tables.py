@@ -19,7 +19,10 @@ from suite.benchmark.summary import known_values
 from suite.benchmark.untrained import describe
 
 AUROC = get("video_auroc").id
-LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "\\": r"\textbackslash{}"})
+NAMES = ("asciitilde", "asciicircum", "backslash", "less", "greater", "bar")
+LATEX = str.maketrans(
+    {c: f"\\{c}" for c in "&%$#_{}"} | {c: rf"\text{name}{{}}" for c, name in zip("~^\\<>|", NAMES, strict=True)}
+)
 
 
 @dataclass(frozen=True, kw_only=True)

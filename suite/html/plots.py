@@ -70,6 +70,11 @@ def draw_legend(axes: Axes) -> None:
     axes.legend(loc="upper left", bbox_to_anchor=(0, -0.2), borderaxespad=0, handlelength=2.6)
 
 
+def show_name(run: Run) -> str:
+    """Matplotlib leaves a line out of the legend whose label begins with an underscore."""
+    return f" {run.name}" if run.name.startswith("_") else run.name
+
+
 def draw_roc(runs: list[Run], test_set: str, low: float | None = None) -> str:
     """
     Args:
@@ -88,7 +93,7 @@ def draw_roc(runs: list[Run], test_set: str, low: float | None = None) -> str:
                 fpr if low is None else fpr.clamp(min=low),
                 tpr,
                 **line_style(i),
-                label=f"{run.name}, AUROC {float(functional.auroc(score, label)):.3f}",
+                label=f"{show_name(run)}, AUROC {float(functional.auroc(score, label)):.3f}",
             )
     axes.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     if low is not None:

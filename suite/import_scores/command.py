@@ -160,6 +160,9 @@ def take_run(folder: Path, data: FaceData, rows: Sequence[Video]) -> Imported:
         names = Names(rows)
         first = "; ".join(f"{key!r}{names.suggest(key)}" for key in unknown[:SHOWN])
         raise UserError(f"{folder}: {len(unknown)} of its {len(found)} videos are not in the data set ({first})")
+    for key, label in zip(run.table["video"].tolist(), run.table["label"].tolist(), strict=True):
+        if label != by_key[key].label:
+            raise UserError(f"{folder}: {key}: label {label}, but {by_key[key].label} in the data set; test again")
     lines = pq.read_table(run.path / "predictions.parquet").to_pylist()
     tested = [{"frame_label": line["label"], **line} for line in lines if by_key[line["video"]].split == "test"]
     about = dict(run.about)

@@ -34,6 +34,7 @@ from suite.run_metrics import (
     format_metrics,
     measure_datasets,
     measure_forgeries,
+    name_apart,
     pool_manipulations,
     read_run,
     verdict,
@@ -65,8 +66,10 @@ def speed(run: Run) -> str:
     if not rates:
         return ""
     last = rates[-1]
-    waiting = f"{100 * float(last['train/waiting']):.0f} % of the time waiting for data"
-    return f"{float(last['train/samples_per_s']):.1f} samples/s in the last epoch, {waiting}."
+    waiting = (
+        f", {100 * float(share):.0f} % of the time waiting for data" if (share := last.get("train/waiting")) else ""
+    )
+    return f"{float(last['train/samples_per_s']):.1f} samples/s in the last epoch{waiting}."
 
 
 def masks_seen(run: Run) -> str:
@@ -218,7 +221,7 @@ def compare(test_set: TestSet, sections: list[RunSection]) -> Comparison:
 def report(runs: list[Path], out: Path | None = None, min_validation_auroc: float = LIMIT) -> None:
     """Write one self-contained page about a run, or comparing several."""
     check_limit(min_validation_auroc)
-    read = [read_run(path) for path in runs]
+    read = name_apart([read_run(path) for path in runs])
     sections, sets = [describe_run(run, min_validation_auroc) for run in read], group_by_test_set(read)
     page = render(
         "report/page.html",
@@ -231,7 +234,7 @@ def report(runs: list[Path], out: Path | None = None, min_validation_auroc: floa
         resamples=RESAMPLES,
         limit=LIMIT_OF_TRAITS,
     )
-    path = out or (runs[0] / "report.html" if len(runs) == 1 else runs[0].parent / "comparison.html")
+    path = out or (runs[0] / "report.html" if len(runs) == 1 else runs[0].resolve().parent / "comparison.html")
     write_text(path, page)
     for section in sections:
         print(section.lead)

@@ -14,8 +14,9 @@ class TestSet:
     runs: list[Run]
 
 
-def videos_of(run: Run) -> frozenset[str]:
-    return frozenset(run.table["video"].astype(str).tolist())
+def videos_of(run: Run) -> frozenset[tuple[str, int]]:
+    """With their labels, which a data set may have corrected between two tests."""
+    return frozenset(zip(run.table["video"].astype(str).tolist(), run.table["label"].tolist(), strict=True))
 
 
 def releases_of(run: Run) -> str:
@@ -27,7 +28,7 @@ def releases_of(run: Run) -> str:
 
 def group_by_test_set(runs: Sequence[Run]) -> list[TestSet]:
     """Runs on the same videos together, in their order; sets of one data set that differ say by how much."""
-    groups: dict[tuple[str, frozenset[str]], list[Run]] = {}
+    groups: dict[tuple[str, frozenset[tuple[str, int]]], list[Run]] = {}
     for run in runs:
         groups.setdefault((releases_of(run), videos_of(run)), []).append(run)
     out = []

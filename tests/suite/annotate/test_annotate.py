@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from datamodules.annotation import brush
+from datamodules.annotation.label_studio import read_export
 from datamodules.annotation.request import Request, RequestedFace, read_request
 from datamodules.runtime.errors import UserError
 from suite.__main__ import main
@@ -118,6 +119,16 @@ def test_what_was_drawn_comes_back_and_what_is_missing_is_named(
 
 
 CANCELLED = {**painted("", square())["annotations"][0], "was_cancelled": True}  # type: ignore[index]
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_mask_stays_where_the_same_face_was_cancelled_in_another_task(asked: Path, turn: int) -> None:
+    request = read_request(asked)
+    name = request.faces[0].file
+    cancelled = {"data": {"face": name}, "annotations": [{"was_cancelled": True, "result": []}]}
+    found = read_export([painted(name, square()), cancelled][::turn], request)[request.faces[0]]
+    assert found is not None
+    assert np.array_equal(found, square())
 
 
 @pytest.mark.parametrize("annotations", [[{"result": []}], [CANCELLED], [CANCELLED, {"result": []}]])

@@ -184,3 +184,4 @@ def test_the_matrix_has_means_of_seeds_intervals_of_one_and_failures() -> None:
     assert markdown(jobs).splitlines()[0] == r"| method | trained on | x\|y |"
     assert r"d\_1 & t & failed \\" in latex(jobs)
     assert r"$\pm$" in latex(jobs)
+    assert r"a\textasciicircum{}2\textless{}b\textgreater{} & x\textbar{}y" in latex([["a^2<b>", "x|y"]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -67,6 +68,13 @@ def test_videos_that_are_scored_as_undecided_are_not_left_out(rows: list[Video],
     taken = read_run(tmp_path / "out")
     assert len(taken.table["video"]) == len(rows)
     assert list_unscored(taken, tmp_path / "prepared") == []
+
+
+def test_a_test_with_another_label_than_the_data_set_has_is_refused(rows: list[Video], tmp_path: Path) -> None:
+    data = FaceData(prepared=tmp_path / "prepared", root=tmp_path / "root", index=index)
+    other = replace(rows[1], label=1 - rows[1].label)
+    with pytest.raises(UserError, match=rf"{rows[1].key}: label {other.label}, but {rows[1].label} in the data set"):
+        import_scores(write_test(tmp_path / "run", [other, *rows[2:]]), data, tmp_path / "out")
 
 
 def test_another_video_without_a_score_is_refused_by_the_command_that_can_leave_it_out(

@@ -66,6 +66,64 @@ def test_a_degraded_test_set_is_another_one(tmp_path: Path) -> None:
     assert names == ["d c23: 30 real and 20 fake videos", "d c23, blur 5: 30 real and 20 fake videos"]
 
 
+def test_runs_whose_labels_differ_are_in_tables_of_their_own(tmp_path: Path) -> None:
+    paths = [write_run(tmp_path / name, masks=False) for name in "ab"]
+    label = pa.array([int(i >= 160) for i in range(200)], pa.int8())  # corrected since
+    change(paths[1], lambda table: table.set_column(table.schema.get_field_index("label"), "label", label))
+    names = [one.name.partition(",")[0] for one in group_by_test_set([read_run(path) for path in paths])]
+    assert names == ["d c23: 30 real and 20 fake videos", "d c23: 40 real and 10 fake videos"]
+
+
+def test_runs_of_one_name_are_told_apart_by_their_folders_and_the_current_folder_has_a_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [write_run(tmp_path / "runs" / name / "0/tests/DFDC", masks=False) for name in "ab"]
+    main(["report", *map(str, paths)])
+    assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()[:2]] == [
+        "a/0/tests/DFDC",
+        "b/0/tests/DFDC",
+    ]
+    monkeypatch.chdir(paths[0])
+    main(["report", ".", str(paths[0])])  # the same
+    assert capsys.readouterr().out.startswith("DFDC: on 30 real")
+    assert (paths[0].parent / "comparison.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("train/loss\n0.7\n", "has no column 'step'"),
+        ("step,train/loss\n9,0.7\n19,abc\n", "line 3: train/loss 'abc': must be a number"),
+        ("step,train/loss\n19.5,0.7\n", "line 2: step '19.5': must be a number"),
+    ],
+)
+def test_a_damaged_history_is_named_by_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, said: str
+) -> None:
+    run = write_run(tmp_path / "a", masks=False)
+    (run / "metrics.csv").write_text(content)
+    with pytest.raises(SystemExit):
+        main(["report", str(run)])
+    assert capsys.readouterr().err == f"suite: {run / 'metrics.csv'}{':' if 'column' in said else ','} {said}\n"
+
+
+def test_a_run_whose_name_begins_with_an_underscore_is_in_the_legend(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "_base", masks=False)
+    (run / "metrics.csv").write_text(
+        "step,train/loss,train/samples_per_s\n9,0.7,31.5\n"
+    )  # without waiting
+    main(["report", str(run)])
+    page = (run / "report.html").read_text()
+    assert " _base, AUROC" in page
+    assert "31.5 samples/s in the last epoch." in page
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "1.2"])
+def test_an_own_validation_that_is_no_auroc_is_refused(tmp_path: Path, value: str) -> None:
+    with pytest.raises(UserError, match=rf"own_validation '{value}': must be from 0 to 1; test again"):
+        read_run(write_run(tmp_path / "a", own_validation=value))
+
+
 def test_a_map_of_boundaries_has_its_own_columns_and_none_of_regions(tmp_path: Path) -> None:
     said = verdict(read_run(write_run(tmp_path / "a", map_of="boundary")))
     region = verdict(read_run(write_run(tmp_path / "b")))
