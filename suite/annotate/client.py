@@ -15,6 +15,10 @@ AT_ONCE = 20  # tasks in one request: images are in them
 SECONDS = 60
 
 
+class Gone(UserError):
+    """The server has no such thing, or has it no more."""
+
+
 class Straight(HTTPRedirectHandler):
     """A redirect is an error: the token is for the server that was named."""
 
@@ -53,7 +57,8 @@ class LabelStudio:
                 ) from None
             known = {401: "the token is not accepted", 403: "the token has no right to it", 404: "no such thing"}
             why = known.get(error.code) or error.read(300).decode(errors="replace")
-            raise UserError(f"{call.full_url}: {error.code}, {why}") from None  # the request holds the token
+            kind = Gone if error.code == 404 else UserError
+            raise kind(f"{call.full_url}: {error.code}, {why}") from None  # the request holds the token
         except (URLError, TimeoutError) as error:
             why = str(error.reason) if isinstance(error, URLError) else "too slow"
             raise UserError(f"{call.full_url}: no answer of Label Studio ({why})") from None
@@ -69,5 +74,8 @@ class LabelStudio:
             self.ask("POST", f"/api/projects/{number}/import", tasks[i : i + AT_ONCE])
         return number
 
-    def pull(self, project: int) -> Any:
-        return self.ask("GET", f"/api/projects/{project}/export?exportType=JSON")
+    def pull(self, project: int) -> list[Any]:
+        found = self.ask("GET", path := f"/api/projects/{project}/export?exportType=JSON")
+        if not isinstance(found, list):
+            raise UserError(f"{self.url}{path}: answers, but not as Label Studio does")
+        return found

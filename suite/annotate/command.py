@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,7 +21,7 @@ from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.folder_lock import hold_folder
 from datamodules.runtime.stored_files import read_json, show
-from suite.annotate.client import LabelStudio
+from suite.annotate.client import Gone, LabelStudio
 from suite.cli.parser import Parser
 from suite.cli.suggest import suggest_file
 
@@ -122,9 +123,22 @@ def push(run: Path, url: str, token: SecretStr | None = None, title: str | None 
     request = read_request(run)
     tasks = [one.to_json() for one in create_tasks(run, request)]
     with hold_folder(run / "annotate", "annotate push"):
+        file = run / "annotate.json"
+        earlier = read_projects(file) if file.is_file() else []
         number = server(url, token).push(title or run.name, CONFIG, tasks)
-        write_text(run / "annotate.json", json.dumps({"project": number}) + "\n")
+        write_text(file, json.dumps({"project": number, "earlier": earlier}) + "\n")
     print(f"{url.rstrip('/')}/projects/{number}: {len(request.faces)} faces; 'annotate pull' fetches what was drawn")
+
+
+def read_projects(file: Path) -> list[int]:
+    """Those that were made of a run, the last one last: what was drawn in an earlier one counts, too."""
+    content = read_json(file, dict)
+    earlier = content.get("earlier", [])
+    projects = [*(earlier if isinstance(earlier, list) else [earlier]), content.get("project")]
+    for project in projects:
+        if type(project) is not int or project < 1:
+            raise UserError(f"{file}: project {show(project)}: must be a number; remove the file and push again")
+    return projects
 
 
 def pull(run: Path, url: str, token: SecretStr | None = None) -> None:
@@ -138,10 +152,13 @@ def pull(run: Path, url: str, token: SecretStr | None = None) -> None:
     file = run / "annotate.json"
     if not file.is_file():
         raise UserError(f"{file}: no such file; run 'annotate push' first")
-    project = read_json(file, dict).get("project")
-    if type(project) is not int or project < 1:
-        raise UserError(f"{file}: project {show(project)}: must be a number; run 'annotate push' again")
-    receive(server(url, token).pull(project), run)
+    *earlier, last = read_projects(file)
+    studio = server(url, token)
+    exported = []
+    for project in earlier:
+        with suppress(Gone):  # it was removed since
+            exported += studio.pull(project)
+    receive([*exported, *studio.pull(last)], run)
 
 
 def main(argv: list[str]) -> None:

@@ -226,6 +226,44 @@ def test_a_token_goes_to_the_server_that_was_named_and_nowhere_else(
     assert Elsewhere.seen == ["/api/projects"]
 
 
+class Projects(BaseHTTPRequestHandler):
+    """Numbers them from 1; each but the second has a mask of its own face."""
+
+    made: ClassVar[list[object]] = []
+    names: ClassVar[list[str]] = []
+
+    def answer(self, content: object, code: int = 200) -> None:
+        self.send_response(code)
+        self.end_headers()
+        self.wfile.write(json.dumps(content).encode())
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/api/projects":
+            self.made.append(self.path)
+        self.answer({"id": len(self.made)})
+
+    def do_GET(self) -> None:
+        number = int(self.path.split("/")[3])
+        self.answer([painted(self.names[number - 1], square())], 404 if number == 2 else 200)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_what_was_drawn_in_a_project_that_was_pushed_before_is_pulled_too(
+    asked: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Projects.names[:] = [face.file for face in read_request(asked).faces]
+    with HTTPServer(("127.0.0.1", 0), Projects) as one:
+        Thread(target=one.serve_forever, daemon=True).start()
+        there = ["--run", str(asked), "--url", f"http://127.0.0.1:{one.server_port}", "--token", TOKEN]
+        for verb in ("push", "push", "push", "pull"):
+            main(["annotate", verb, *there])
+        one.shutdown()
+    assert sorted(path.name for path in (asked / "masks").iterdir()) == [Projects.names[0], Projects.names[2]]
+    assert "2 of 3 masks; missing" in capsys.readouterr().out
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     program = label_studio()

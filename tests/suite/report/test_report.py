@@ -109,9 +109,7 @@ def test_a_damaged_history_is_named_by_its_line(
 
 def test_a_run_whose_name_begins_with_an_underscore_is_in_the_legend(tmp_path: Path) -> None:
     run = write_run(tmp_path / "_base", masks=False)
-    (run / "metrics.csv").write_text(
-        "step,train/loss,train/samples_per_s\n9,0.7,31.5\n"
-    )  # without waiting
+    (run / "metrics.csv").write_text("step,train/loss,train/samples_per_s\n9,0.7,31.5\n")  # without waiting
     main(["report", str(run)])
     page = (run / "report.html").read_text()
     assert " _base, AUROC" in page
