@@ -35,6 +35,9 @@ def degrade(
     if not rows:
         raise UserError(f"{data.root}: has no test videos")
     assert data.root is not None
+    if out.resolve() == data.root.resolve():
+        rule = "is the folder of the data set, which is never written to; give a folder of its own"
+        raise UserError(f"degrade: out {out}: {rule}")
     with hold_folder(out, "degrade"), bar("degrading") as show:
         for done, total in degrade_all(rows, data.root, out, kind, severity, data.decoder, workers):
             show(done, total)

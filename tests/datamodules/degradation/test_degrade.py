@@ -24,6 +24,7 @@ from datamodules.media.video import Decord, probe
 from datamodules.prepared.tables import load
 from datamodules.runtime.errors import UserError
 from suite.__main__ import main
+from suite.degrade import main as run_degrade
 from tests.conftest import ROOT, preparing
 from tests.fixtures import clips
 from tests.fixtures.trees import Material
@@ -226,3 +227,21 @@ def test_a_degraded_copy_is_prepared_as_any_data_set(swaps: Path, tmp_path: Path
     assert all(
         mask for name, mask in zip(crops["video"].to_pylist(), crops["mask"].to_pylist(), strict=True) if "Swap" in name
     )
+
+
+def test_a_folder_that_holds_something_else_is_refused_and_left_as_it_was(material: Material, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    material.real(root / "a.mp4")
+    (root / "videos.csv").write_text("path,label\na.mp4,real\n")
+    before = {path: path.read_bytes() for path in root.iterdir()}
+    asked = ["degrade", "--data", str(ROOT / "configs/data/table.yaml"), "--data.root", str(root)]
+    asked += ["--kind", "blur", "--severity", "1", "--workers", "1", "--out"]
+    for out, reason in ((root, "is the folder of the data set"), (tmp_path, "not empty and not of 'degrade'")):
+        with pytest.raises(UserError, match=f"{out}: {reason}"):
+            run_degrade([*asked, str(out)])
+    assert {path: path.read_bytes() for path in root.iterdir()} == before
+    (root / "blur").mkdir()  # below it, a folder of its own in which a sweep has written what it asks for
+    for name in ("asked.json", "settings.yaml", "degrade.log"):
+        (root / "blur" / name).touch()
+    run_degrade([*asked, str(root / "blur")])
+    assert (root / "blur/videos.csv").is_file()
