@@ -89,7 +89,7 @@ def describe_sources(row: Video, source: Path, masks: Path | None) -> str:
     """As JSON, the files that an output is made from: another path or content makes another output."""
     found = {"path": row.path, "sha256": sha256(source)}
     if masks is not None:
-        found |= {"mask": row.mask, "mask_sha256": sha256(masks)}
+        found |= {"mask": row.mask, "mask_sha256": sha256(masks), "mask_levels": "as stored"}
     return json.dumps(found, indent=1) + "\n"
 
 

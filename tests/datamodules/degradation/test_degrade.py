@@ -19,7 +19,8 @@ from datamodules.degradation.severities import NAMES, SCALES, Kind, stages
 from datamodules.face_data import FaceData
 from datamodules.manifest import Video
 from datamodules.media.encode import write
-from datamodules.media.mask_video import read_masks
+from datamodules.media.image import encode
+from datamodules.media.mask_video import read_levels, read_masks
 from datamodules.media.video import Decord, probe
 from datamodules.prepared.tables import load
 from datamodules.runtime.errors import UserError
@@ -245,3 +246,33 @@ def test_a_folder_that_holds_something_else_is_refused_and_left_as_it_was(materi
         (root / "blur" / name).touch()
     run_degrade([*asked, str(root / "blur")])
     assert (root / "blur/videos.csv").is_file()
+
+
+def test_a_degraded_mask_keeps_its_grey_levels_and_those_of_later_frames_where_the_first_has_none(
+    tmp_path: Path,
+) -> None:
+    clips.write(tmp_path / "a.mp4", length=12, size=(64, 64))
+    levels = np.arange(256, dtype=np.uint8).repeat(16).reshape(64, 64)
+    (tmp_path / "masks").mkdir()
+    for number in range(2, 12):
+        (tmp_path / f"masks/{number:03d}.png").write_bytes(encode(np.roll(levels, number), "png"))
+    about: dict[str, Any] = {"dataset": "d", "label": 1, "method": "Swap", "split": "test", "identities": ""}
+    row = degrade_video(Video(**about, stem="a", path="a.mp4", mask="masks"), tmp_path, tmp_path, "blur", 1, DECORD).row
+    index = probe(tmp_path / row.path)
+    first, second, *others = read_levels(DECORD, tmp_path / row.mask, index, range(12), (64, 64))
+    assert first is not None
+    assert first.max() == 0  # the times of a video count from its first frame
+    assert second is None
+    for number, mask in enumerate(others, 2):
+        np.testing.assert_array_equal(mask, np.roll(levels, number))
+
+
+def test_masks_that_are_of_no_frame_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "data/masks").mkdir(parents=True)
+    clips.write(tmp_path / "data/a.mp4", length=12, size=(64, 64))
+    for number in range(100, 112):
+        (tmp_path / f"data/masks/{number}.png").write_bytes(encode(np.full((64, 64), 255, np.uint8), "png"))
+    (tmp_path / "data/videos.csv").write_text("path,label,mask\na.mp4,fake,masks\n")
+    asked = ["degrade", "--data", str(ROOT / "configs/data/table.yaml"), "--data.root", str(tmp_path / "data")]
+    run_degrade([*asked, "--kind", "blur", "--severity", "1", "--workers", "1", "--out", str(tmp_path / "out")])
+    assert "1 of 1 masks left out, of no frame of their videos, first masks" in capsys.readouterr().out
