@@ -17,7 +17,7 @@ import pyarrow.csv
 from datamodules.issues import Finding, collect_issues
 from datamodules.runtime.atomic_files import write_atomically
 from datamodules.runtime.errors import UserError
-from datamodules.runtime.file_names import format_name, is_utf8
+from datamodules.runtime.file_names import format_name, is_utf8, limit_name
 from datamodules.runtime.stored_files import read_rows, read_text, shorten, show
 from datamodules.segments import SEGMENTS, check_segments
 
@@ -56,7 +56,7 @@ class Video:
     def folder(self) -> str:
         """Where its crops lie: always three folders down, so that none is inside another's."""
         parts = (self.dataset, self.method, self.compression, self.stem)
-        return "/".join(part.replace("%", "%25").replace("/", "%2F") or "-" for part in parts)
+        return "/".join(limit_name(part.replace("%", "%25").replace("/", "%2F")) or "-" for part in parts)
 
 
 NAMES = [field.name for field in fields(Video)]

@@ -276,3 +276,12 @@ def test_masks_that_are_of_no_frame_are_counted(tmp_path: Path, capsys: pytest.C
     asked = ["degrade", "--data", str(ROOT / "configs/data/table.yaml"), "--data.root", str(tmp_path / "data")]
     run_degrade([*asked, "--kind", "blur", "--severity", "1", "--workers", "1", "--out", str(tmp_path / "out")])
     assert "1 of 1 masks left out, of no frame of their videos, first masks" in capsys.readouterr().out
+
+
+def test_a_video_that_lies_deep_in_folders_is_degraded(tmp_path: Path) -> None:
+    path = "/".join(["k" * 60] * 4) + "/a.mp4"
+    (tmp_path / path).parent.mkdir(parents=True)
+    clips.write(tmp_path / path, length=12, size=(64, 64))
+    about: dict[str, Any] = {"dataset": "d", "label": 1, "method": "Swap", "split": "test", "identities": ""}
+    row = degrade_video(Video(**about, stem=path, path=path), tmp_path, tmp_path / "out", "blur", 1, DECORD).row
+    assert (tmp_path / "out" / row.path).is_file()
