@@ -120,7 +120,7 @@ def check_decoded(row: Video, root: Path, decoder: Decoder, frames: int, thresho
         try:
             mask_path = manifest.resolve_inside(root, row.mask)
             about = probe(mask_path)
-            found += [Finding("mask", row.mask, text) for text in differ(len(index), index.fps, len(about), about.fps)]
+            found += [Finding("mask", row.mask, text) for text in differ(index, about)]
             size = kept[min(kept)].shape[:2]
             damaged = damaged_masks(mask_path, index)
             if damaged.any():
@@ -148,11 +148,16 @@ def is_mask(image: NDArray[np.uint8]) -> bool:
     return is_grey and float(((high < DARK) | (low > 255 - DARK)).mean()) > BLACK_AND_WHITE
 
 
-def differ(frames: int, fps: float, mask_frames: int, mask_fps: float) -> Iterator[str]:
-    if mask_frames != frames:
-        yield f"has {mask_frames} frames, its video {frames}"
-    if abs(mask_fps - fps) > 0.01 * fps:
-        yield f"has {mask_fps:.3f} frames a second, its video {fps:.3f}"
+def differ(index: Index, mask: Index) -> Iterator[str]:
+    if len(mask) != len(index):
+        yield f"has {len(mask)} frames, its video {len(index)}"
+    if mask.has_rate and index.has_rate and abs(mask.fps - index.fps) > 0.01 * index.fps:
+        yield f"has {mask.fps:.3f} frames a second, its video {index.fps:.3f}"
+    if not mask.has_rate:
+        numbers = np.arange(len(index)) if index.has_rate else index.times
+        if len(others := np.setdiff1d(mask.times, numbers)):
+            rule = "the number of an image is that of its frame, and videos count from 0"
+            yield f"has masks of {len(others)} frames that its video has not, first {others[0]:.0f}: {rule}"
 
 
 def dark_mask(
