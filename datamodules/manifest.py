@@ -214,6 +214,8 @@ class Outside(UserError):
 def resolve_inside(root: Path, path: str) -> Path:
     """The file a row names; a symbolic link must not lead out of the root either."""
     file, _, member = path.partition(MEMBER)
+    if member and (root / path).exists():  # its name alone looks like that
+        file, member = path, ""
     full = (root / file).resolve()
     if not full.is_relative_to(root.resolve()):
         raise Outside(f"{root / file}: leads to {full}, outside {root.resolve()}")

@@ -39,14 +39,14 @@ def check_listing(rows: Sequence[Video], root: Path, prepared: Path) -> Iterator
     for row in rows:
         if mixed := say_mixed(faces.setdefault((row.path, row.box), row), row):
             yield Finding("duplicate", row.path, f"is listed twice: {mixed}")
-        path = root / row.path.partition(MEMBER)[0]
+        path = find_file(root, row.path)
         if not path.exists():
             yield Finding("missing", row.path, "is not here")
         elif not path.is_dir() and not path.stat().st_size:
             yield Finding("corrupt", row.path, "is empty")
-        elif not path.is_dir() and MEMBER not in row.path:
+        elif not path.is_dir() and path == root / row.path:
             by_size[path.stat().st_size][row.path] = row
-        if row.mask and not (root / row.mask.partition(MEMBER)[0]).exists():
+        if row.mask and not find_file(root, row.mask).exists():
             yield Finding("mask", row.mask, f"is not here, the mask of {row.path}")
     for same_size in by_size.values():
         if len(same_size) > 1:
@@ -57,6 +57,11 @@ def check_listing(rows: Sequence[Video], root: Path, prepared: Path) -> Iterator
             if skipped.video in wanted:
                 no_face = skipped.reason.startswith("no face")
                 yield Finding("no face" if no_face else "corrupt", skipped.path, f"prepare: {skipped.reason}")
+
+
+def find_file(root: Path, path: str) -> Path:
+    """What lies on the disk: an archive for its member, or a file, whatever its name."""
+    return whole if (whole := root / path).exists() else root / path.partition(MEMBER)[0]
 
 
 def check_preparation(rows: Sequence[Video], prepared: Path) -> Iterator[Finding]:

@@ -125,3 +125,11 @@ def test_the_folder_of_a_name_that_no_file_system_takes_is_its_beginning_with_a_
     names = [name for folder in longer for name in folder.split("/")]
     assert max(len(f".{name}.json.part".encode()) for name in names) == 255
     assert longer[0].startswith(f"d/real/c23/{'a' * 219}-")
+
+
+def test_a_link_whose_name_looks_like_the_member_of_an_archive_must_not_lead_out_either(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "secret.mp4").touch()
+    (tmp_path / "root/a::b.mp4").symlink_to(tmp_path / "secret.mp4")
+    with pytest.raises(UserError, match=r"a::b\.mp4.*outside"):
+        resolve_inside(tmp_path / "root", "a::b.mp4")

@@ -148,3 +148,10 @@ def test_masks_as_images_have_no_rate_and_those_with_the_number_of_no_frame_are_
     ]
     rule = "the number of an image is that of its frame, and videos count from 0"
     assert found == [[], [f"has masks of 1 frames that its video has not, first 24: {rule}"]]
+
+
+def test_a_video_or_a_mask_whose_name_looks_like_the_member_of_an_archive_is_not_missing(tmp_path: Path) -> None:
+    for name in ("x::y.mp4", "m::y.mp4"):
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "videos.csv").write_text("path,label,mask\nx::y.mp4,fake,m::y.mp4\n")
+    assert list(check_listing(list(index(tmp_path)), tmp_path, tmp_path / "none")) == []
