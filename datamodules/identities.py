@@ -4,9 +4,10 @@ from __future__ import annotations
 
 
 def list_people(identities: str) -> list[str]:
-    """All but the clip, which is called after one of them, as id0_0001 after id0."""
-    words = identities.split()
-    return [word for word in words if not any(word.startswith(f"{other}_") for other in words)]
+    """All but the clip, which readers put first, called after one of them: id0_0001 in id0_0001 id0 id1."""
+    first, *others = identities.split() or [""]
+    is_clip = any(first.startswith(f"{other}_") for other in others)
+    return others if is_clip or not first else [first, *others]
 
 
 def first_person(identities: str) -> str:

@@ -17,7 +17,7 @@ import pyarrow.csv
 from datamodules.issues import Finding, collect_issues
 from datamodules.runtime.atomic_files import write_atomically
 from datamodules.runtime.errors import UserError
-from datamodules.runtime.file_names import format_name, is_utf8
+from datamodules.runtime.file_names import format_name, is_utf8, limit_name
 from datamodules.runtime.stored_files import read_rows, read_text, shorten, show
 from datamodules.segments import SEGMENTS, check_segments
 
@@ -56,7 +56,7 @@ class Video:
     def folder(self) -> str:
         """Where its crops lie: always three folders down, so that none is inside another's."""
         parts = (self.dataset, self.method, self.compression, self.stem)
-        return "/".join(part.replace("%", "%25").replace("/", "%2F") or "-" for part in parts)
+        return "/".join(limit_name(part.replace("%", "%25").replace("/", "%2F")) or "-" for part in parts)
 
 
 NAMES = [field.name for field in fields(Video)]
@@ -214,6 +214,8 @@ class Outside(UserError):
 def resolve_inside(root: Path, path: str) -> Path:
     """The file a row names; a symbolic link must not lead out of the root either."""
     file, _, member = path.partition(MEMBER)
+    if member and (root / path).exists():  # its name alone looks like that
+        file, member = path, ""
     full = (root / file).resolve()
     if not full.is_relative_to(root.resolve()):
         raise Outside(f"{root / file}: leads to {full}, outside {root.resolve()}")

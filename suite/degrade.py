@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jsonargparse import auto_cli
 
+from datamodules.datasets import table
 from datamodules.degradation.dataset import LOST, degrade_all, read_lost
 from datamodules.degradation.severities import Kind
 from datamodules.face_data import FaceData
@@ -35,11 +36,18 @@ def degrade(
     if not rows:
         raise UserError(f"{data.root}: has no test videos")
     assert data.root is not None
+    if out.resolve() == data.root.resolve():
+        rule = "is the folder of the data set, which is never written to; give a folder of its own"
+        raise UserError(f"degrade: out {out}: {rule}")
     with hold_folder(out, "degrade"), bar("degrading") as show:
         for done, total in degrade_all(rows, data.root, out, kind, severity, data.decoder, workers):
             show(done, total)
     lost = read_lost(out / LOST)
     print(f"{out}: {len(rows) - len(lost)} of {len(rows)} videos")
+    masked = {row.key for row in table.index(out) if row.mask}
+    wanted = [row for row in rows if row.mask and row.key not in lost]
+    if without := [row.mask for row in wanted if row.key not in masked]:
+        print(f"{len(without)} of {len(wanted)} masks left out, of no frame of their videos, first {without[0]}")
     if len(lost) > max_skipped * len(rows):
         first = "; ".join(f"{name}: {reason}" for name, reason in list(lost.items())[:3])
         raise UserError(

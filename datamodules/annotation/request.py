@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.file_names import limit_name
 from datamodules.runtime.stored_files import read_json, read_rows
 
 WAITING = "waiting.txt"  # in a run that stopped for somebody to draw masks
@@ -28,7 +29,7 @@ class RequestedFace(NamedTuple):
     @property
     def file(self) -> str:
         """A name for an image of it."""
-        return f"{self.video.replace('%', '%25').replace('/', '%2F')} {self.track} {self.frame}.png"
+        return limit_name(f"{self.video.replace('%', '%25').replace('/', '%2F')} {self.track} {self.frame}") + ".png"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,14 +39,14 @@ def check_listing(rows: Sequence[Video], root: Path, prepared: Path) -> Iterator
     for row in rows:
         if mixed := say_mixed(faces.setdefault((row.path, row.box), row), row):
             yield Finding("duplicate", row.path, f"is listed twice: {mixed}")
-        path = root / row.path.partition(MEMBER)[0]
+        path = find_file(root, row.path)
         if not path.exists():
             yield Finding("missing", row.path, "is not here")
         elif not path.is_dir() and not path.stat().st_size:
             yield Finding("corrupt", row.path, "is empty")
-        elif not path.is_dir() and MEMBER not in row.path:
+        elif not path.is_dir() and path == root / row.path:
             by_size[path.stat().st_size][row.path] = row
-        if row.mask and not (root / row.mask.partition(MEMBER)[0]).exists():
+        if row.mask and not find_file(root, row.mask).exists():
             yield Finding("mask", row.mask, f"is not here, the mask of {row.path}")
     for same_size in by_size.values():
         if len(same_size) > 1:
@@ -57,6 +57,11 @@ def check_listing(rows: Sequence[Video], root: Path, prepared: Path) -> Iterator
             if skipped.video in wanted:
                 no_face = skipped.reason.startswith("no face")
                 yield Finding("no face" if no_face else "corrupt", skipped.path, f"prepare: {skipped.reason}")
+
+
+def find_file(root: Path, path: str) -> Path:
+    """What lies on the disk: an archive for its member, or a file, whatever its name."""
+    return whole if (whole := root / path).exists() else root / path.partition(MEMBER)[0]
 
 
 def check_preparation(rows: Sequence[Video], prepared: Path) -> Iterator[Finding]:
@@ -120,7 +125,7 @@ def check_decoded(row: Video, root: Path, decoder: Decoder, frames: int, thresho
         try:
             mask_path = manifest.resolve_inside(root, row.mask)
             about = probe(mask_path)
-            found += [Finding("mask", row.mask, text) for text in differ(len(index), index.fps, len(about), about.fps)]
+            found += [Finding("mask", row.mask, text) for text in differ(index, about)]
             size = kept[min(kept)].shape[:2]
             damaged = damaged_masks(mask_path, index)
             if damaged.any():
@@ -148,11 +153,16 @@ def is_mask(image: NDArray[np.uint8]) -> bool:
     return is_grey and float(((high < DARK) | (low > 255 - DARK)).mean()) > BLACK_AND_WHITE
 
 
-def differ(frames: int, fps: float, mask_frames: int, mask_fps: float) -> Iterator[str]:
-    if mask_frames != frames:
-        yield f"has {mask_frames} frames, its video {frames}"
-    if abs(mask_fps - fps) > 0.01 * fps:
-        yield f"has {mask_fps:.3f} frames a second, its video {fps:.3f}"
+def differ(index: Index, mask: Index) -> Iterator[str]:
+    if len(mask) != len(index):
+        yield f"has {len(mask)} frames, its video {len(index)}"
+    if mask.has_rate and index.has_rate and abs(mask.fps - index.fps) > 0.01 * index.fps:
+        yield f"has {mask.fps:.3f} frames a second, its video {index.fps:.3f}"
+    if not mask.has_rate:
+        numbers = np.arange(len(index)) if index.has_rate else index.times
+        if len(others := np.setdiff1d(mask.times, numbers)):
+            rule = "the number of an image is that of its frame, and videos count from 0"
+            yield f"has masks of {len(others)} frames that its video has not, first {others[0]:.0f}: {rule}"
 
 
 def dark_mask(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from datamodules.datasets.listing import VIDEOS, one_of, resolve_inside, walk, word
+from datamodules.datasets.listing import one_of, resolve_inside, walk, word
 from datamodules.issues import report_issue
 from datamodules.manifest import SPLITS, Video
 from datamodules.media.image_sequence import IMAGE_SUFFIXES
+from datamodules.media.video_suffixes import VIDEO_SUFFIXES
 
 MASKS = ("masks", "mask")
-KINDS = VIDEOS | IMAGE_SUFFIXES
+KINDS = VIDEO_SUFFIXES | IMAGE_SUFFIXES
 
 
 def index(root: Path) -> Iterator[Video]:

@@ -16,6 +16,7 @@ from datamodules.manifest import SPLITS, Video
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.stored_files import read_text
 
+# as owners ship them; what people have of their own is of more kinds
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"}
 
 

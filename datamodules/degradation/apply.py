@@ -113,18 +113,21 @@ def degrade(source: Path, out: Path, key: str, stages: Sequence[Stage], decoder:
 
 
 def degrade_masks(source: Path, masked: Path, out: Path, key: str, stages: Sequence[Stage], decoder: Decoder) -> bool:
-    """Writes the masks that belong to a degraded video; not, if its first frame has none: times count from there.
+    """Writes the masks that belong to a degraded video, grey as they are; not, if no frame has one.
+
+    Where the first frame has none it gets a black one: the times of all others count from there.
 
     Args:
         source: The masks.
         masked: The video before.
     """
     index = probe(masked)
-    masks: Iterator[Shown] = stream_masks(decoder, source, index)
+    masks: Iterator[Shown] = stream_masks(decoder, source, index, threshold=None)
     first = next(masks, None)
-    if first is None or first[0] != 0:
+    if first is None:
         return False
-    masks, count = chain([first], masks), len(index)
+    black = [(0, 0.0, np.zeros_like(first[2]))] if first[0] else []
+    masks, count = chain(black, [first], masks), len(index)
     for number, (steps, _) in enumerate(passes(stages)):
         places = map_arriving(steps, count, key, number)
         masks, count = degrade_frames(masks, steps, places, key, number, is_mask=True), len(places)

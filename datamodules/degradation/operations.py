@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from datamodules.media.encode import Codec, Image
-from datamodules.media.image import binarize, decode
+from datamodules.media.image import decode
 
 
 class Step(ABC):
@@ -60,7 +60,7 @@ class Resize(Step):
     def mask(self, mask: Image) -> Image:
         if self.back:
             return mask
-        return binarize(cv2.resize(mask, self.sizes(mask)[1], interpolation=cv2.INTER_AREA))
+        return cv2.resize(mask, self.sizes(mask)[1], interpolation=cv2.INTER_AREA)
 
 
 @dataclass(frozen=True)

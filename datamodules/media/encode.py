@@ -45,6 +45,8 @@ def write(
         stream.codec_context.time_base = Fraction(1, TICKS)
         for i, (seconds, image) in enumerate(frames):
             if i == 0:
+                if not crf and image.ndim == 2:  # its full range is coded: the other one has 220 levels
+                    stream.pix_fmt = "yuvj444p"
                 stream.height, stream.width = image.shape[:2]
             layout = "rgb24" if image.ndim == 3 else "gray"
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), layout)

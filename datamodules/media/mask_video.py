@@ -85,13 +85,13 @@ def read_masks(
 
 
 def stream_masks(
-    decoder: Decoder, path: Path, index: Index, threshold: int = HALF
+    decoder: Decoder, path: Path, index: Index, threshold: int | None = HALF
 ) -> Iterator[tuple[int, float, NDArray[np.uint8]]]:
     """Yields (number, seconds, (H, W) mask) of every frame that has one, each mask decoded once.
 
     Args:
         index: Index of the clip that is masked.
-        threshold: Grey level from which a mask is 255.
+        threshold: Grey level from which a mask is 255; as they are stored if None.
     """
     mask_index = probe(path)
     found = match(path, mask_index, index, range(len(index)))
@@ -99,7 +99,8 @@ def stream_masks(
     for number in np.flatnonzero(found >= 0).tolist():
         while at < found[number]:
             at, _, frame = next(masks)
-            image = binarize(take_brightest(frame.cpu().numpy()), threshold)
+            levels = take_brightest(frame.cpu().numpy())
+            image = levels if threshold is None else binarize(levels, threshold)
         assert image is not None
         yield number, float(index.times[number]), image
 

@@ -34,7 +34,7 @@ class ShardMember:
 def write_tar(path: Path, images: Iterable[tuple[str, bytes]]) -> dict[str, ShardMember]:
     """A plain tar and where each member's bytes begin; the file appears only when it is complete."""
     places = {}
-    with write_atomically(path) as part, tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as tar:
+    with write_atomically(path) as part, tarfile.open(part, "w", format=tarfile.PAX_FORMAT) as tar:
         for name, content in images:
             info = tarfile.TarInfo(name)
             info.size = len(content)

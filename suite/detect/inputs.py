@@ -10,6 +10,7 @@ from pathlib import Path
 
 from datamodules.media.image_sequence import IMAGE_SUFFIXES
 from datamodules.media.source_files import hash_files
+from datamodules.media.video_suffixes import VIDEO_SUFFIXES
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.file_names import format_name
 from datamodules.runtime.stored_files import read_json
@@ -19,23 +20,6 @@ from suite.detect.table import TABLE, ResultTable, identify
 
 LONGEST_NAME = 200  # bytes
 LONGEST_SUFFIX, SUFFIXES = 12, 8  # characters, and kinds, that are printed
-VIDEO_SUFFIXES = {
-    ".mp4",
-    ".mov",
-    ".m4v",
-    ".mkv",
-    ".webm",
-    ".avi",
-    ".gif",
-    ".3gp",
-    ".wmv",
-    ".flv",
-    ".mpg",
-    ".mpeg",
-    ".ts",
-}
-VIDEO_SUFFIXES |= {".ogv", ".asf", ".ivf", ".3g2", ".f4v", ".qt", ".m1v", ".m2v", ".vob", ".divx"}
-VIDEO_SUFFIXES |= {".avif"}  # FFmpeg reads it as it reads an mp4
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -114,3 +114,22 @@ def test_a_reader_that_gives_paths_as_other_than_strings_is_named(tmp_path: Path
         UserError, match=r"test_manifest\.index_of_paths: path .*a\.mp4.* is a PosixPath, must be a str"
     ):
         manifest.list_dataset(tmp_path, index_of_paths, None)
+
+
+def test_the_folder_of_a_name_that_no_file_system_takes_is_its_beginning_with_a_digest() -> None:
+    fits, *longer = (
+        video(stem, "train", "ann").folder for stem in ("a" * 244, "a" * 244 + "b", "a" * 244 + "c", "é" * 130)
+    )
+    assert fits == f"d/real/c23/{'a' * 244}"
+    assert len(set(longer)) == 3
+    names = [name for folder in longer for name in folder.split("/")]
+    assert max(len(f".{name}.json.part".encode()) for name in names) == 255
+    assert longer[0].startswith(f"d/real/c23/{'a' * 219}-")
+
+
+def test_a_link_whose_name_looks_like_the_member_of_an_archive_must_not_lead_out_either(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "secret.mp4").touch()
+    (tmp_path / "root/a::b.mp4").symlink_to(tmp_path / "secret.mp4")
+    with pytest.raises(UserError, match=r"a::b\.mp4.*outside"):
+        resolve_inside(tmp_path / "root", "a::b.mp4")

@@ -133,3 +133,25 @@ def test_a_video_that_is_listed_as_real_and_as_fake_is_a_finding_and_faces_of_on
     rows = list(index(tmp_path))
     found = [one.text for one in check_listing(rows, tmp_path, tmp_path / "none") if "listed twice" in one.text]
     assert found == ["is listed twice: in train and in test, as real and as fake"]
+
+
+def test_masks_as_images_have_no_rate_and_those_with_the_number_of_no_frame_are_a_finding(tmp_path: Path) -> None:
+    clips.write(tmp_path / "a.mp4", length=24, size=(64, 64))
+    about: dict[str, Any] = {"dataset": "d", "method": "fake", "split": "test", "identities": "", "label": 1}
+    for first in (0, 1):
+        (tmp_path / f"from{first}").mkdir()
+        for number in range(first, first + 24):
+            cv2.imwrite(str(tmp_path / f"from{first}/{number:04d}.png"), np.full((64, 64), 255, np.uint8))
+    found = [
+        [one.text for one in check_decoded(row, tmp_path, Auto(), 8) if one.kind == "mask"]
+        for row in (Video(**about, stem="a", path="a.mp4", mask=f"from{first}") for first in (0, 1))
+    ]
+    rule = "the number of an image is that of its frame, and videos count from 0"
+    assert found == [[], [f"has masks of 1 frames that its video has not, first 24: {rule}"]]
+
+
+def test_a_video_or_a_mask_whose_name_looks_like_the_member_of_an_archive_is_not_missing(tmp_path: Path) -> None:
+    for name in ("x::y.mp4", "m::y.mp4"):
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "videos.csv").write_text("path,label,mask\nx::y.mp4,fake,m::y.mp4\n")
+    assert list(check_listing(list(index(tmp_path)), tmp_path, tmp_path / "none")) == []

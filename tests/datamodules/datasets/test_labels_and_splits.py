@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.datasets import celeb_df, celeb_df_pp, deeperforensics, dfdc, dfdcp, splits, table
+from datamodules.datasets import celeb_df, celeb_df_pp, deeperforensics, dfdc, dfdcp, folder, splits, table
 from datamodules.issues import collect_issues
 from datamodules.manifest import check
 from datamodules.runtime.errors import UserError
@@ -144,3 +144,11 @@ def test_groups_of_people_stay_whole_where_they_are_small() -> None:
     assert len(cut) == 400
     assert not findings
     assert json.dumps([r.split for r in cut]).count("val") % 2 == 0
+
+
+def test_a_folder_of_ones_own_is_looked_through_for_all_kinds_of_video_that_detect_takes(tmp_path: Path) -> None:
+    for suffix in (".wmv", ".MPG", ".flv", ".gif", ".ts", ".mp4", ".png"):
+        for label in ("real", "fake"):
+            (tmp_path / label).mkdir(exist_ok=True)
+            (tmp_path / label / f"{suffix[1:]}{suffix}").touch()
+    assert {row.path for row in folder.index(tmp_path)} == {str(p.relative_to(tmp_path)) for p in tmp_path.glob("*/*")}

@@ -19,11 +19,13 @@ from datamodules.degradation.severities import NAMES, SCALES, Kind, stages
 from datamodules.face_data import FaceData
 from datamodules.manifest import Video
 from datamodules.media.encode import write
-from datamodules.media.mask_video import read_masks
+from datamodules.media.image import encode
+from datamodules.media.mask_video import read_levels, read_masks
 from datamodules.media.video import Decord, probe
 from datamodules.prepared.tables import load
 from datamodules.runtime.errors import UserError
 from suite.__main__ import main
+from suite.degrade import main as run_degrade
 from tests.conftest import ROOT, preparing
 from tests.fixtures import clips
 from tests.fixtures.trees import Material
@@ -226,3 +228,60 @@ def test_a_degraded_copy_is_prepared_as_any_data_set(swaps: Path, tmp_path: Path
     assert all(
         mask for name, mask in zip(crops["video"].to_pylist(), crops["mask"].to_pylist(), strict=True) if "Swap" in name
     )
+
+
+def test_a_folder_that_holds_something_else_is_refused_and_left_as_it_was(material: Material, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    material.real(root / "a.mp4")
+    (root / "videos.csv").write_text("path,label\na.mp4,real\n")
+    before = {path: path.read_bytes() for path in root.iterdir()}
+    asked = ["degrade", "--data", str(ROOT / "configs/data/table.yaml"), "--data.root", str(root)]
+    asked += ["--kind", "blur", "--severity", "1", "--workers", "1", "--out"]
+    for out, reason in ((root, "is the folder of the data set"), (tmp_path, "not empty and not of 'degrade'")):
+        with pytest.raises(UserError, match=f"{out}: {reason}"):
+            run_degrade([*asked, str(out)])
+    assert {path: path.read_bytes() for path in root.iterdir()} == before
+    (root / "blur").mkdir()  # below it, a folder of its own in which a sweep has written what it asks for
+    for name in ("asked.json", "settings.yaml", "degrade.log"):
+        (root / "blur" / name).touch()
+    run_degrade([*asked, str(root / "blur")])
+    assert (root / "blur/videos.csv").is_file()
+
+
+def test_a_degraded_mask_keeps_its_grey_levels_and_those_of_later_frames_where_the_first_has_none(
+    tmp_path: Path,
+) -> None:
+    clips.write(tmp_path / "a.mp4", length=12, size=(64, 64))
+    levels = np.arange(256, dtype=np.uint8).repeat(16).reshape(64, 64)
+    (tmp_path / "masks").mkdir()
+    for number in range(2, 12):
+        (tmp_path / f"masks/{number:03d}.png").write_bytes(encode(np.roll(levels, number), "png"))
+    about: dict[str, Any] = {"dataset": "d", "label": 1, "method": "Swap", "split": "test", "identities": ""}
+    row = degrade_video(Video(**about, stem="a", path="a.mp4", mask="masks"), tmp_path, tmp_path, "blur", 1, DECORD).row
+    index = probe(tmp_path / row.path)
+    first, second, *others = read_levels(DECORD, tmp_path / row.mask, index, range(12), (64, 64))
+    assert first is not None
+    assert first.max() == 0  # the times of a video count from its first frame
+    assert second is None
+    for number, mask in enumerate(others, 2):
+        np.testing.assert_array_equal(mask, np.roll(levels, number))
+
+
+def test_masks_that_are_of_no_frame_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "data/masks").mkdir(parents=True)
+    clips.write(tmp_path / "data/a.mp4", length=12, size=(64, 64))
+    for number in range(100, 112):
+        (tmp_path / f"data/masks/{number}.png").write_bytes(encode(np.full((64, 64), 255, np.uint8), "png"))
+    (tmp_path / "data/videos.csv").write_text("path,label,mask\na.mp4,fake,masks\n")
+    asked = ["degrade", "--data", str(ROOT / "configs/data/table.yaml"), "--data.root", str(tmp_path / "data")]
+    run_degrade([*asked, "--kind", "blur", "--severity", "1", "--workers", "1", "--out", str(tmp_path / "out")])
+    assert "1 of 1 masks left out, of no frame of their videos, first masks" in capsys.readouterr().out
+
+
+def test_a_video_that_lies_deep_in_folders_is_degraded(tmp_path: Path) -> None:
+    path = "/".join(["k" * 60] * 4) + "/a.mp4"
+    (tmp_path / path).parent.mkdir(parents=True)
+    clips.write(tmp_path / path, length=12, size=(64, 64))
+    about: dict[str, Any] = {"dataset": "d", "label": 1, "method": "Swap", "split": "test", "identities": ""}
+    row = degrade_video(Video(**about, stem=path, path=path), tmp_path, tmp_path / "out", "blur", 1, DECORD).row
+    assert (tmp_path / "out" / row.path).is_file()

@@ -326,3 +326,9 @@ def test_a_person_draws_on_a_real_server_and_the_training_goes_on_with_it(
     assert set(losses(run, "train/samples_per_s")) == {0, 1, 2, 3}
     written = [path for path in run.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
     assert not written
+
+
+def test_a_face_of_a_video_with_a_very_long_key_has_a_name_that_a_file_can_have() -> None:
+    names = {RequestedFace("d/Swap/c23/" + "k" * 300, 0, frame).file for frame in range(2)}
+    assert len(names) == 2
+    assert {len(f".{name}.part") for name in names} == {254}
