@@ -12,6 +12,16 @@ from datamodules.runtime.errors import UserError
 
 SEGMENT = r"(?:\d+(?:\.\d+)?-\d+(?:\.\d+)?|\d+f-\d+f)"
 SEGMENTS = rf"^(?:{SEGMENT}(?: {SEGMENT})*)?$"
+NO_RATE = "fake_segments in seconds, but images, or a single frame, have no rate; give frames, as in 0f-25f"
+
+
+class NoRate(UserError):
+    """Seconds of what has no rate."""
+
+
+def check_rate(segments: str, fps: float, path: str) -> None:
+    if fps <= 0 and not all(segment.endswith("f") for segment in segments.split()):
+        raise NoRate(f"{path}: {NO_RATE}")
 
 
 def write_seconds(periods: Iterable[Sequence[float]]) -> str:
@@ -45,7 +55,8 @@ def find_forged(segments: str, fps: float, numbers: Sequence[int] | NDArray[np.i
 
 def list_frames(segments: str, fps: float, path: str) -> list[range]:
     """The frames of each segment; the last one may end behind the video."""
-    places = [[place_of(text, fps, path) for text in segment.split("-")] for segment in segments.split()]
+    check_rate(segments, fps, path)
+    places = [[place_of(text, fps) for text in segment.split("-")] for segment in segments.split()]
     return [range(first, end) for first, end in places]
 
 
@@ -59,13 +70,9 @@ def seconds_of(text: str, fps: float) -> float:
     return int(text[:-1]) / fps if text.endswith("f") else float(text)
 
 
-def place_of(text: str, fps: float, path: str) -> int:
+def place_of(text: str, fps: float) -> int:
     """The frame where a segment begins, or the one behind its end; seconds are cut off as LAV-DF's own loader does."""
-    if text.endswith("f"):
-        return int(text[:-1])
-    if fps <= 0:
-        raise UserError(f"{path}: fake_segments in seconds, but images have no rate; give frames, as in 0f-25f")
-    return int(float(text) * fps)
+    return int(text[:-1]) if text.endswith("f") else int(float(text) * fps)
 
 
 def check_segments(text: str) -> bool:

@@ -38,6 +38,7 @@ from datamodules.runtime import process_pool, ray_cluster
 from datamodules.runtime.atomic_files import name_failures, write_text
 from datamodules.runtime.errors import CRASHED
 from datamodules.runtime.stored_files import read_record
+from datamodules.segments import NO_RATE, NoRate
 
 
 def coverage(track: Track, masks: dict[int, NDArray[np.uint8]]) -> float:
@@ -81,6 +82,8 @@ def fill_part(part: Path, row: Video, root: Path, out: Path, recipe: Recipe) -> 
         skip(part, row, root, row.mask if is_mask(error.path, row, root) else row.path, error.reason)
     except (manifest.Outside, NoCrop) as error:
         skip(part, row, root, row.path, str(error))
+    except NoRate:
+        skip(part, row, root, row.path, NO_RATE)
     (part / "row.json").write_text(json.dumps(asdict(row)))
 
 

@@ -11,7 +11,7 @@ from datamodules.manifest import Video
 from datamodules.media.image import HALF, Format
 from datamodules.media.video import Decoder
 from datamodules.prepared.contract import LAYOUT, Contract
-from datamodules.segments import list_frames
+from datamodules.segments import check_rate, list_frames
 from datamodules.spacing import space_evenly
 
 PER_SEGMENT = 4  # a forged segment gives the frames of a recipe over this
@@ -43,6 +43,7 @@ class Recipe:
         what is outside is not trained on. One that validates or tests does not: it would have more forged frames than
         its share, which only its label can tell.
         """
+        check_rate(row.fake_segments, row.fps, row.path)
         chosen = set(space_evenly(row.frames, self.frames))
         for segment in list_frames(row.fake_segments, row.fps, row.path) if row.split == "train" else ():
             inside = range(segment.start, min(segment.stop, row.frames))

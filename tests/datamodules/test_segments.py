@@ -46,7 +46,7 @@ def test_without_segments_all_is_forged() -> None:
 
 
 def test_seconds_of_images_are_refused() -> None:
-    with pytest.raises(UserError, match=r"a/b: fake_segments in seconds, but images have no rate"):
+    with pytest.raises(UserError, match=r"a/b: fake_segments in seconds, but images, or a single frame, have no rate"):
         find_forged("0.1-0.2", 0.0, [0], "a/b")
 
 

@@ -12,13 +12,13 @@ from datamodules.degradation.dataset import Degraded, degrade_video
 from datamodules.degradation.severities import Kind
 from datamodules.media.encode import write_h264
 from datamodules.media.video import Auto
-from datamodules.segments import find_forged
+from datamodules.segments import NO_RATE, find_forged
 
 
-def degraded(root: Path, segments: str, kind: Kind, bright: range = range(50, 75)) -> Degraded:
-    """Of a video of 100 frames at 25 per second whose forged frames are bright."""
+def degraded(root: Path, segments: str, kind: Kind, bright: range = range(50, 75), count: int = 100) -> Degraded:
+    """Of a video of so many frames at 25 per second whose forged frames are bright."""
     root.mkdir()
-    images = [np.full((64, 64, 3), 200 if i in bright else 40, np.uint8) for i in range(100)]
+    images = [np.full((64, 64, 3), 200 if i in bright else 40, np.uint8) for i in range(count)]
     write_h264(root / "a.mp4", images, 25, 18)
     (root / "videos.csv").write_text(f"path,label,split,fake_segments\na.mp4,fake,test,{segments}\n")
     [row] = index(root)
@@ -41,3 +41,7 @@ def test_where_no_frame_is_dropped_segments_stay_as_they_were_written(tmp_path: 
 def test_a_fake_of_which_no_forged_frame_is_left_is_none_any_more(tmp_path: Path) -> None:
     found = [degraded(tmp_path / f"{i}", f"{i}f-{i + 1}f", "frame_drop", range(0)) for i in range(1, 4)]
     assert any(one.reason.endswith("none of its forged frames is left") for one in found)
+
+
+def test_a_single_frame_with_segments_in_seconds_is_lost_with_the_reason(tmp_path: Path) -> None:
+    assert NO_RATE in degraded(tmp_path / "root", "0-1", "frame_drop", count=1).reason

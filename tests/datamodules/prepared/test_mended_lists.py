@@ -27,6 +27,7 @@ from datamodules.prepared.prepare import prepare_all, prepare_video
 from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.tables import load, load_tracks, read_skipped
 from datamodules.runtime.errors import UserError
+from datamodules.segments import NO_RATE
 
 RECIPE = Recipe(decoder=Auto(), tracker=FaceTracker(landmarks=NoLandmarks()), size=32, frames=8)
 HEADER = "path,label,box,split,identities,fake_segments,mask\n"
@@ -131,6 +132,14 @@ def crcs_of(out: Path) -> dict[str, list[int]]:
     for row in load(out / "crops.arrow").to_pylist():
         crops.setdefault(row["video"], []).append(row["image_crc"])
     return crops
+
+
+def test_segments_in_seconds_of_a_single_frame_cost_that_video_alone(root: Path, tmp_path: Path) -> None:
+    write_h264(root / "one.mp4", [np.full((64, 64, 3), 90, np.uint8)], 25, 18)
+    lines = [f"{name}.mp4,fake,10 10 50 50,{split},{name},0-0.2," for name, split in (("one", "test"), ("a", "train"))]
+    assert prepare(listed(root, *lines), root, tmp_path / "out") == [("a.mp4", 1, "train")]
+    [skipped] = read_skipped(tmp_path / "out")
+    assert (skipped.path, skipped.reason) == ("one.mp4", NO_RATE)
 
 
 @pytest.mark.parametrize("listed_again", [["a.mp4", "b.mp4"], ["b.mp4"]])
