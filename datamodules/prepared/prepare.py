@@ -136,7 +136,7 @@ def write_part(
     if damage.all():
         raise VideoError(path, say_damage(damage))
     damaged = set(np.flatnonzero(damage).tolist())
-    wanted = recipe.choose_frames(row) - damaged
+    wanted = recipe.choose_frames(row, index.times) - damaged
     frames: dict[int, NDArray[np.uint8]] = {}
     times: dict[int, float] = {}
     sizes: set[tuple[int, ...]] = set()

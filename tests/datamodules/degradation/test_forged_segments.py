@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from datamodules.datasets.table import index
+from datamodules.degradation.apply import map_segments
 from datamodules.degradation.dataset import Degraded, degrade_video
-from datamodules.degradation.severities import Kind
-from datamodules.media.encode import write_h264
+from datamodules.degradation.severities import Kind, stages
+from datamodules.media.encode import write, write_h264
 from datamodules.media.video import Auto
 from datamodules.segments import NO_RATE, find_forged
 
@@ -32,6 +33,14 @@ def test_dropped_frames_move_the_forged_ones(segments: str, tmp_path: Path) -> N
     assert len(frames) < 50
     bright = [bool(image.float().mean() > 120) for *_, image in frames]
     assert find_forged(row.fake_segments, 0.0, range(len(frames)), row.path).tolist() == bright
+
+
+def test_where_the_rate_varies_the_forged_frames_that_are_left_are_told_by_their_times(tmp_path: Path) -> None:
+    times = [i / 25 for i in range(30)] + [1.2 + i / 5 for i in range(30)]
+    write(tmp_path / "a.mp4", [(t, np.full((64, 64, 3), 90, np.uint8)) for t in times], 25, 18)
+    steps = stages("frame_drop", 1)
+    left = find_forged(map_segments("0f-30f", tmp_path / "a.mp4", "a", steps), 0.0, range(60), "a")
+    assert (find_forged(map_segments("0-1.2", tmp_path / "a.mp4", "a", steps), 0.0, range(60), "a") == left).all()
 
 
 def test_where_no_frame_is_dropped_segments_stay_as_they_were_written(tmp_path: Path) -> None:
