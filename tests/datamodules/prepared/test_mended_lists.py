@@ -28,6 +28,7 @@ from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.tables import load, load_tracks, read_skipped
 from datamodules.runtime.errors import UserError
 from datamodules.segments import NO_RATE
+from suite.prepare import prepare as run_prepare
 
 RECIPE = Recipe(decoder=Auto(), tracker=FaceTracker(landmarks=NoLandmarks()), size=32, frames=8)
 HEADER = "path,label,box,split,identities,fake_segments,mask\n"
@@ -118,6 +119,20 @@ def test_what_was_skipped_is_tried_again_once_its_mask_its_box_or_its_content_is
     mended = ["a.mp4,fake,10 10 50 50,train,p,,", "b.mp4,real,10 10 50 50,train,q,,", broken]
     assert len(prepare(listed(root, *mended), root, out)) == 3
     assert read_skipped(out) == []
+
+
+def test_a_row_that_was_removed_stays_and_is_said_with_what_to_do(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = FaceData(root=root, prepared=tmp_path / "out", index=table.index)
+    lines, kept = ["a.mp4,real,10 10 50 50,train,p,,", "b.mp4,real,10 10 50 50,train,q,,"], []
+    for some in (lines, lines[:1]):
+        listed(root, *some)
+        run_prepare(data, RECIPE.tracker, size=32, frames=8, workers=1)
+        kept.append([line for line in capsys.readouterr().out.splitlines() if "earlier lists" in line])
+    said = "1 videos of earlier lists are kept, such as b.mp4; to train without them, prepare into another folder"
+    assert kept == [[], [f"{said} (--data.prepared)"]]
+    assert len(manifest.read(tmp_path / "out/manifest.csv")) == 2
 
 
 def replace_video(path: Path, brightness: int) -> None:
