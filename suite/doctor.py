@@ -15,7 +15,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from datamodules.datasets.doctor import blame_decoder, check_decoded, check_listing, check_preparation, explain_wrong
+from datamodules.datasets.doctor import (
+    blame_decoder,
+    check_decoded,
+    check_listing,
+    check_preparation,
+    explain_wrong,
+    is_real_alone,
+)
 from datamodules.face_data import FaceData
 from datamodules.issues import KINDS, LACKING, WRONG, Finding
 from datamodules.manifest import SPLITS, Video
@@ -97,6 +104,8 @@ def doctor(
     }
     write_text(path, json.dumps(content, indent=1) + "\n")
     print(f"{path}: all {len(findings)} findings")
+    if is_real_alone(rows):
+        print("real videos alone: train with a synthesis, or beside other sets")
     if reasons:
         print(f"training on this copy would be wrong: {'; '.join(reasons)}")
         sys.exit(1)

@@ -15,7 +15,7 @@ from datamodules.media.damage import read_damage
 from datamodules.media.image import HALF, Format, check_threshold
 from datamodules.prepared.prepare import prepare_all
 from datamodules.prepared.recipe import Recipe
-from datamodules.prepared.tables import read_skipped
+from datamodules.prepared.tables import read_manifest, read_skipped
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.folder_lock import hold_folder
 from suite.cli.parser import Parser
@@ -87,6 +87,9 @@ def prepare(
     wanted = {row.key for row in rows}
     skipped = [skip for skip in read_skipped(out) if skip.video in wanted]
     print(f"{out}: {len(rows) - len(skipped)} of {len(rows)} videos, {len(skipped)} skipped")
+    if others := [row for row in read_manifest(out) if row.key not in wanted]:
+        kept = f"{len(others)} videos of earlier lists are kept, such as {others[0].path}"
+        print(f"{kept}; to train without them, prepare into another folder (--data.prepared)")
     unusable = {skip.video for skip in skipped}
     if damaged := [one for one in read_damage(out) if one.video in wanted - unusable]:
         frames, worst = sum(one.damaged for one in damaged), max(damaged, key=lambda one: one.damaged)

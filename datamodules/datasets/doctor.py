@@ -215,6 +215,10 @@ def area(found: Found) -> float:
     return (x1 - x0) * (y1 - y0)
 
 
+def is_real_alone(rows: Sequence[Video]) -> bool:
+    return not any(row.label for row in rows)
+
+
 def explain_wrong(findings: Sequence[Finding], rows: Sequence[Video], share: float) -> list[str]:
     """Why training on this copy would be wrong, if it would."""
     videos = len(rows) + sum(one.kind == "missing" for one in findings)
@@ -225,7 +229,8 @@ def explain_wrong(findings: Sequence[Finding], rows: Sequence[Video], share: flo
     for one in findings:
         count[one.kind] += one.videos
     reasons = [f"{count[kind]} x {kind}" for kind in WRONG if count[kind]]
-    for label, name in enumerate(("real", "fake")):
+    # without real videos nothing can be trained; those alone may be for a synthesis, or for other sets
+    for label, name in enumerate(("real", "fake")[: 1 if is_real_alone(rows) else 2]):
         reasons += [f"no {name} video in {split}" for split in splits if (split, label) not in have]
     for kind in LACKING:
         if count[kind] > share * max(1, videos):

@@ -62,7 +62,7 @@ def map_arriving(steps: Sequence[Step | FrameDrop], count: int, key: str, number
 def map_segments(segments: str, source: Path, key: str, stages: Sequence[Stage]) -> str:
     """Which frames are forged, once those that are dropped no longer count."""
     index = probe(source)
-    forged = find_forged(segments, index.fps, range(len(index)), str(source))
+    forged = find_forged(segments, index.fps, range(len(index)), str(source), index.times)
     for number, (steps, _) in enumerate(passes(stages)):
         forged = forged[sorted(map_arriving(steps, len(forged), key, number))]
     if not forged.any():

@@ -23,6 +23,7 @@ from datamodules.runtime.atomic_files import write_atomically, write_text
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.folder_lock import NAME as LOCK
 from datamodules.runtime.stored_files import read_json, show
+from datamodules.segments import NoRate
 
 ABOUT, LOST = "degradation.json", "lost.json"
 BEFORE = {LOCK, "asked.json", "settings.yaml", "degrade.log"}  # what a lock and a sweep write before anything else
@@ -119,7 +120,7 @@ def degrade_video(row: Video, root: Path, out: Path, kind: Kind, severity: int, 
         has_mask = masks is not None and (mask.exists() or degrade_masks(masks, source, mask, row.key, steps, decoder))
         if not video.exists():  # last: where it is, the mask is too
             degrade(source, video, row.key, steps, decoder)
-    except (VideoError, manifest.Outside) as error:
+    except (VideoError, manifest.Outside, NoRate) as error:
         return Degraded(row=new, reason=str(error))
     return Degraded(row=replace(new, mask=mask.relative_to(out).as_posix()) if has_mask else new)
 

@@ -70,9 +70,11 @@ class Clips(Dataset[Sample]):
         video = self.known.owner[i]
         if not self.only_forged or not self.known.videos["fake_segments"][video].as_py():
             return starts
-        steps = range(0, self.length * self.every, self.every)
         segments, fps, path = (self.known.videos[name][video].as_py() for name in ("fake_segments", "fps", "path"))
-        return starts[np.any([find_forged(segments, fps, starts + step, path) for step in steps], 0)]
+        frames = self.known.frames(i)
+        forged = frames[find_forged(segments, fps, frames, path, self.known.times(i))]
+        steps = range(0, self.length * self.every, self.every)
+        return starts[np.any([np.isin(starts + step, forged) for step in steps], 0)]
 
     @property
     def is_partial(self) -> NDArray[np.bool_]:
@@ -133,10 +135,11 @@ class Clips(Dataset[Sample]):
 
     def sample(self, address: Address, frames: Tensor, mask: Tensor | None, regions: list[Region]) -> Sample:
         face = self.face_record(address.face)
-        points = face.landmarks[face.find_rows(address.numbers)]
+        rows = face.find_rows(address.numbers)
+        points, times = face.landmarks[rows], face.where["time"][rows]
         inward = np.stack([region.to_crop(p, self.size) for region, p in zip(regions, points, strict=True)])
         row = face.row
-        label = int(row.label and find_forged(row.fake_segments, row.fps, address.numbers, row.path).any())
+        label = int(row.label and find_forged(row.fake_segments, row.fps, address.numbers, row.path, times).any())
         if label == 0:
             mask = torch.zeros_like(frames[:, :1])  # a real face is known to be untouched
         return Sample(
@@ -171,7 +174,7 @@ class CropClips(Clips):
     """Reads the stored crops."""
 
     def __init__(self, prepared: Path, videos: pa.Table, size: int, tracks: int) -> None:
-        columns = list(PLACE) + [f"{kind}{what}" for kind in ("image", "mask") for what in IMAGE_COLUMNS]
+        columns = ["time", *PLACE] + [f"{kind}{what}" for kind in ("image", "mask") for what in IMAGE_COLUMNS]
         super().__init__(FaceIndex(prepared, "crops", videos, columns, tracks), prepared, size, 1, 1)
 
     def read(self, face: FaceRecord, i: int, kind: str) -> NDArray[np.uint8]:
@@ -234,7 +237,7 @@ class VideoClips(Clips):
             length: Frames per clip.
             every: Step from one frame of a clip to the next.
         """
-        known = FaceIndex(prepared, "faces", videos, ["x0", "y0", "x1", "y1"], tracks)
+        known = FaceIndex(prepared, "faces", videos, ["time", "x0", "y0", "x1", "y1"], tracks)
         super().__init__(known, root, size, length, every)
         self.decoder, self.cropper = decoder, cropper
 

@@ -18,7 +18,9 @@ from datamodules.runtime.errors import UserError
 
 
 def draw_split(videos: pa.Table, share: float, prepared: Path) -> pa.Table:
-    """Rows with splits drawn by people; the same people whatever the seed or the order of rows.
+    """Rows with splits drawn by people; the same whatever the seed or the order of rows, as long as all are there.
+
+    Boundaries count people: one more or fewer may move others.
 
     People who meet in a video are in one split. Where forgeries link most videos, which would then be in one, people
     are drawn alone, and videos that show people of two splits are left out.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,14 +18,36 @@ def files_of(path: Path) -> list[Path]:
     return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
 
 
+def find_state(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None
+
+
+def states_of(path: Path) -> list[os.stat_result]:
+    """Of each of its files, in one look at each; none of what is not here."""
+    path = Path(split_member(path)[0])
+    state = find_state(path)
+    if state is None or not stat.S_ISDIR(state.st_mode):
+        return [state] if state else []
+    states = (find_state(Path(folder, name)) for folder, _, names in os.walk(path) for name in names)
+    return [one for one in states if one and stat.S_ISREG(one.st_mode)]
+
+
 def size_of(path: Path) -> int:
-    files = [file for file in files_of(path) if file.exists()]
-    return sum(file.stat().st_size for file in files) if files else -1
+    states = states_of(path)
+    return sum(state.st_size for state in states) if states else -1
 
 
 def changed_at(path: Path) -> float:
     """When its content, or what is known of it, last changed: a copy that keeps its older date is told, too."""
-    return max((file.stat().st_ctime for file in files_of(path) if file.exists()), default=0.0)
+    return max((state.st_ctime for state in states_of(path)), default=0.0)
+
+
+def written_at(path: Path) -> float:
+    """When its content was written, as it says itself: a copy may keep the older date."""
+    return max((state.st_mtime for state in states_of(path)), default=0.0)
 
 
 def sha256(path: Path) -> str:

@@ -112,6 +112,11 @@ class FaceIndex:
         frames: NDArray[np.int64] = rows["frame"].to_numpy().astype(np.int64)
         return frames[find_plausible(rows)] if only_believed else frames
 
+    def times(self, i: int) -> NDArray[np.float64]:
+        """(N,) seconds of the frames of a face."""
+        seconds: NDArray[np.float64] = self.table.slice(self.first[i], self.count[i])["time"].to_numpy()
+        return seconds
+
     def all_frames(self, only_believed: bool = False) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """(N,) face and frame number of all rows, in the order of the faces."""
         face = np.repeat(np.arange(len(self), dtype=np.int32), self.count)

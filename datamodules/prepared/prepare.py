@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
@@ -29,23 +30,15 @@ from datamodules.media.probe import Index, VideoError, probe
 from datamodules.media.source_files import sha256, size_of
 from datamodules.prepared import contract as contracts
 from datamodules.prepared.face_table import FACES, tabulate
+from datamodules.prepared.pending import date_manifest, is_as_prepared, is_younger, list_pending
 from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.shards import write_tar
-from datamodules.prepared.tables import (
-    CROPS,
-    PLACE,
-    describe_preparation,
-    is_still_skipped,
-    merge,
-    part_name,
-    read_skipped,
-    relist,
-    save,
-)
+from datamodules.prepared.tables import CROPS, PLACE, describe_preparation, merge, part_name, save
 from datamodules.runtime import process_pool, ray_cluster
 from datamodules.runtime.atomic_files import name_failures, write_text
 from datamodules.runtime.errors import CRASHED
 from datamodules.runtime.stored_files import read_record
+from datamodules.segments import NO_RATE, NoRate
 
 
 def coverage(track: Track, masks: dict[int, NDArray[np.uint8]]) -> float:
@@ -55,15 +48,22 @@ def coverage(track: Track, masks: dict[int, NDArray[np.uint8]]) -> float:
 
 
 def prepare_video(row: Video, root: Path, out: Path, recipe: Recipe) -> None:
-    """Leaves a folder in ``parts`` that holds everything about one video, or the reason why it was skipped."""
+    """Leaves a folder in ``parts`` that holds everything about one video, or the reason why it was skipped.
+
+    Args:
+        row: Nothing is left if its hash is given and that of its file.
+    """
     cv2.setNumThreads(1)
     name = part_name(row.key)
     final, part = out / "parts" / name, out / "parts" / f".{name}"
     if final.exists():
         known = read_record(final / "row.json", Video)
-        if replace(known, fps=row.fps, frames=row.frames, sha256=row.sha256) == row:
+        is_as_listed = replace(known, fps=row.fps, frames=row.frames, sha256=row.sha256) == row
+        if is_as_listed and not is_younger(row, root, final / "row.json"):
             return
-        shutil.rmtree(final)  # of a list that was mended since then
+        shutil.rmtree(final)  # of a list that was mended, or a file that was replaced since then
+    if is_as_prepared(row, root):
+        return
     shutil.rmtree(part, ignore_errors=True)
     with name_failures(final):
         part.mkdir(parents=True)
@@ -82,6 +82,8 @@ def fill_part(part: Path, row: Video, root: Path, out: Path, recipe: Recipe) -> 
         skip(part, row, root, row.mask if is_mask(error.path, row, root) else row.path, error.reason)
     except (manifest.Outside, NoCrop) as error:
         skip(part, row, root, row.path, str(error))
+    except NoRate:
+        skip(part, row, root, row.path, NO_RATE)
     (part / "row.json").write_text(json.dumps(asdict(row)))
 
 
@@ -134,7 +136,7 @@ def write_part(
     if damage.all():
         raise VideoError(path, say_damage(damage))
     damaged = set(np.flatnonzero(damage).tolist())
-    wanted = recipe.choose_frames(row) - damaged
+    wanted = recipe.choose_frames(row, index.times) - damaged
     frames: dict[int, NDArray[np.uint8]] = {}
     times: dict[int, float] = {}
     sizes: set[tuple[int, ...]] = set()
@@ -272,16 +274,11 @@ def prepare_all(
     else:
         write_text(contract_file, json.dumps(recipe.contract(), indent=1) + "\n")
     remove_unfinished(out)  # of a run that was killed; store removes the crops
-    done_keys = {row.key for row in relist(out, rows)}
-    if all_skipped := read_skipped(out):
-        by_key, since = {row.key: row for row in rows}, (out / "skipped.csv").stat().st_mtime
-        for skipped in all_skipped:
-            row = by_key.get(skipped.video)
-            if row and is_still_skipped(skipped, row, root, since):
-                done_keys.add(skipped.video)
-    todo = [row for row in rows if row.key not in done_keys]
-    done = len(rows) - len(todo)
-    yield done, len(rows)
+    begun = time.time()
+    todo = list_pending(out, rows, root)
+    total = len({row.key for row in (*rows, *todo)})
+    done = total - len(todo)
+    yield done, total
     jobs = ((prepare_video, (row, root.resolve(), out.resolve(), recipe)) for row in todo)
     try:
         with closing(
@@ -291,10 +288,12 @@ def prepare_all(
         ) as finished:
             for _ in finished:
                 done += 1
-                yield done, len(rows)
+                yield done, total
     except BaseException:
         remove_unfinished(out, todo)  # a full disk is not filled further
         raise
     if any((out / "parts").glob("*")):
         os.sync()  # no table lists a crop whose bytes a loss of power would cost
         merge(out, [row.key for row in rows])
+    if todo:
+        date_manifest(out, begun)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from datamodules.faces.align import Alignment, Cropper
 from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.manifest import Video
 from datamodules.media.image import HALF, Format
 from datamodules.media.video import Decoder
 from datamodules.prepared.contract import LAYOUT, Contract
-from datamodules.segments import list_frames
+from datamodules.segments import check_rate, find_forged
 from datamodules.spacing import space_evenly
 
 PER_SEGMENT = 4  # a forged segment gives the frames of a recipe over this
@@ -36,16 +39,20 @@ class Recipe:
     def cropper(self) -> Cropper:
         return Cropper(self.margin, self.alignment)
 
-    def choose_frames(self, row: Video) -> set[int]:
+    def choose_frames(self, row: Video, times: NDArray[np.float64]) -> set[int]:
         """Those that are cropped, of a video whose frames are counted: spaced over all of it.
 
         A partly forged one that trains gives a quarter as many of each segment, too: short ones would give none, and
         what is outside is not trained on. One that validates or tests does not: it would have more forged frames than
         its share, which only its label can tell.
+
+        Args:
+            times: Seconds of all frames.
         """
+        check_rate(row.fake_segments, row.fps, row.path)
         chosen = set(space_evenly(row.frames, self.frames))
-        for segment in list_frames(row.fake_segments, row.fps, row.path) if row.split == "train" else ():
-            inside = range(segment.start, min(segment.stop, row.frames))
+        for segment in row.fake_segments.split() if row.split == "train" else ():
+            inside = np.flatnonzero(find_forged(segment, row.fps, range(row.frames), row.path, times)).tolist()
             chosen |= {inside[i] for i in space_evenly(len(inside), max(1, self.frames // PER_SEGMENT))}
         return chosen
 

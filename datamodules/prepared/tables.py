@@ -6,7 +6,7 @@ import csv
 import shutil
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from datamodules import manifest
 from datamodules.manifest import Video
 from datamodules.media.damage import Damage, read_damage, write_damage
-from datamodules.media.source_files import changed_at, size_of
 from datamodules.prepared import checksums
 from datamodules.prepared.face_table import FACES, POINTS
 from datamodules.prepared.shards import join_tars
@@ -133,40 +132,6 @@ def list_decisive(row: Video) -> list[str | bool]:
 
 def describe_preparation(row: Video) -> str:
     return part_name(repr(list_decisive(row)))
-
-
-def is_still_skipped(skipped: Skipped, row: Video, root: Path, since: float) -> bool:
-    """
-    Args:
-        since: When the table of those that are skipped was written.
-    """
-    path = root / skipped.path
-    is_as_listed = skipped.listed in ("", describe_preparation(row)) and skipped.path in (row.path, row.mask)
-    return is_as_listed and size_of(path) == skipped.bytes and changed_at(path) <= since
-
-
-def relist(out: Path, listed: list[Video]) -> list[Video]:
-    """What is prepared and stays so: a list that was mended since then is believed, a file that moved is read again."""
-    by_key, faces = {row.key: row for row in listed}, {(row.path, row.box) for row in listed}
-    old_rows = read_manifest(out)
-    # those of other lists stay; but what is listed under another name, or label, would be there twice
-    renamed = {old.key for old in old_rows if old.key not in by_key and (old.path, old.box) in faces}
-    new_rows, unchanged = [], []
-    for old in old_rows:
-        if old.key in renamed:
-            continue
-        new = replace(by_key.get(old.key, old), fps=old.fps, frames=old.frames, sha256=old.sha256)
-        new_rows.append(new)
-        if list_decisive(new) == list_decisive(old):
-            unchanged.append(new)
-    if renamed:
-        for table, schema in (("faces", FACES), ("crops", CROPS)):
-            replace_rows(out / f"{table}.arrow", schema, [], renamed)
-        save_tracks(out)
-    if new_rows != old_rows:
-        manifest.write(new_rows, out / "manifest.csv", checksums.replace_recorded)
-        checksums.settle(out)
-    return unchanged
 
 
 def merge(out: Path, order: list[str]) -> None:

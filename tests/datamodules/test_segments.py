@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -15,14 +17,22 @@ from datamodules import manifest
 from datamodules.batch import Batch
 from datamodules.datasets import table
 from datamodules.face_data import FaceData
+from datamodules.faces.landmarks.base import NoLandmarks
+from datamodules.faces.tracking.tracker import FaceTracker
+from datamodules.loading.clips import CropClips
+from datamodules.loading.sampling import Address
 from datamodules.loading.selection import apply_rule
 from datamodules.manifest import Video, check
+from datamodules.media.encode import write
+from datamodules.media.video import Auto
+from datamodules.prepared.recipe import Recipe
 from datamodules.runtime.errors import UserError
 from datamodules.segments import find_forged, write_frames, write_seconds
 from lightning_modules.metrics.collections import score_metrics
 from suite.__main__ import main
 from suite.run_metrics import read_run, videos
 from tests.conftest import small_fit
+from tests.fixtures.prepared_here import prepare_here
 from tests.fixtures.prepared_sets import rename
 from tests.fixtures.rows import video
 from tests.fixtures.trees import text
@@ -33,6 +43,44 @@ def test_seconds_become_frames_as_the_loader_of_lav_df_has_it() -> None:
     # int(0.48 * 25) = 12, int(0.86 * 25) = 21: frames 12 to 20
     forged = find_forged("0.48-0.86", 25.0, range(30), "a.mp4")
     assert [i for i in range(30) if forged[i]] == list(range(12, 21))
+
+
+def test_a_float_that_falls_short_of_a_frame_marks_none_before_it() -> None:
+    # 1.16 * 25 is 28.999999999999996, and 1.16 s is when frame 29 is shown
+    assert np.flatnonzero(find_forged("1.16-1.2", 25.0, range(50), "a.mp4")).tolist() == [29]
+
+
+SLOWING = [i / 25 for i in range(10)] + [0.4 + i / 5 for i in range(10)]  # seconds of frames: 25 of one, then 5
+
+
+@pytest.mark.parametrize(
+    ("segments", "forged"), [("0-0.4", range(10)), ("0.8-1.2", [12, 13]), ("3f-5f 2.2-9", [3, 4, 19])]
+)
+def test_where_the_rate_varies_frames_are_forged_by_their_times(segments: str, forged: Iterable[int]) -> None:
+    found = find_forged(segments, 19 / 2.2, range(20), "a.mp4", SLOWING)
+    assert np.flatnonzero(found).tolist() == list(forged)
+
+
+def test_times_of_a_constant_rate_in_whole_milliseconds_change_nothing() -> None:
+    fps, numbers = 23.976, np.arange(2000)
+    times = np.round(numbers / (24000 / 1001), 3)
+    for segments in ("0.041708-0.125125", "1.5-1.61", "60.02-80"):
+        assert (find_forged(segments, fps, numbers, "a") == find_forged(segments, fps, numbers, "a", times)).all()
+
+
+def test_what_trains_are_the_frames_that_are_forged_by_their_times(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    write(tmp_path / "root/a.mp4", [(t, np.full((64, 64, 3), 90, np.uint8)) for t in SLOWING], 25, 18)
+    text(tmp_path / "root/videos.csv", "path,label,box,split,fake_segments\na.mp4,fake,10 10 50 50,train,0-0.4\n")
+    recipe = Recipe(decoder=Auto(), tracker=FaceTracker(landmarks=NoLandmarks()), size=32, frames=16)
+    prepare_here(list(table.index(tmp_path / "root")), tmp_path / "root", tmp_path / "out", recipe)
+    clips = CropClips(tmp_path / "out", manifest.read(tmp_path / "out/manifest.csv"), 32, 1)
+    numbers = clips.known.frames(0).tolist()
+    assert {0, 3, 6, 9} <= set(numbers)  # a quarter of 16, from the first forged frame to the last
+    labels = {n: clips[Address(0, (n,))].label for n in numbers}
+    assert labels == {n: int(n < 10) for n in numbers}
+    clips.only_forged = True
+    assert clips.starts(0).tolist() == [n for n in numbers if n < 10]
 
 
 def test_several_segments_may_be_in_frames_and_end_behind_the_video() -> None:
@@ -46,7 +94,7 @@ def test_without_segments_all_is_forged() -> None:
 
 
 def test_seconds_of_images_are_refused() -> None:
-    with pytest.raises(UserError, match=r"a/b: fake_segments in seconds, but images have no rate"):
+    with pytest.raises(UserError, match=r"a/b: fake_segments in seconds, but images, or a single frame, have no rate"):
         find_forged("0.1-0.2", 0.0, [0], "a/b")
 
 

@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 
 from datamodules.datasets.table import index
+from datamodules.degradation.apply import map_segments
 from datamodules.degradation.dataset import Degraded, degrade_video
-from datamodules.degradation.severities import Kind
-from datamodules.media.encode import write_h264
+from datamodules.degradation.severities import Kind, stages
+from datamodules.media.encode import write, write_h264
 from datamodules.media.video import Auto
-from datamodules.segments import find_forged
+from datamodules.segments import NO_RATE, find_forged
 
 
-def degraded(root: Path, segments: str, kind: Kind, bright: range = range(50, 75)) -> Degraded:
-    """Of a video of 100 frames at 25 per second whose forged frames are bright."""
+def degraded(root: Path, segments: str, kind: Kind, bright: range = range(50, 75), count: int = 100) -> Degraded:
+    """Of a video of so many frames at 25 per second whose forged frames are bright."""
     root.mkdir()
-    images = [np.full((64, 64, 3), 200 if i in bright else 40, np.uint8) for i in range(100)]
+    images = [np.full((64, 64, 3), 200 if i in bright else 40, np.uint8) for i in range(count)]
     write_h264(root / "a.mp4", images, 25, 18)
     (root / "videos.csv").write_text(f"path,label,split,fake_segments\na.mp4,fake,test,{segments}\n")
     [row] = index(root)
@@ -34,6 +35,14 @@ def test_dropped_frames_move_the_forged_ones(segments: str, tmp_path: Path) -> N
     assert find_forged(row.fake_segments, 0.0, range(len(frames)), row.path).tolist() == bright
 
 
+def test_where_the_rate_varies_the_forged_frames_that_are_left_are_told_by_their_times(tmp_path: Path) -> None:
+    times = [i / 25 for i in range(30)] + [1.2 + i / 5 for i in range(30)]
+    write(tmp_path / "a.mp4", [(t, np.full((64, 64, 3), 90, np.uint8)) for t in times], 25, 18)
+    steps = stages("frame_drop", 1)
+    left = find_forged(map_segments("0f-30f", tmp_path / "a.mp4", "a", steps), 0.0, range(60), "a")
+    assert (find_forged(map_segments("0-1.2", tmp_path / "a.mp4", "a", steps), 0.0, range(60), "a") == left).all()
+
+
 def test_where_no_frame_is_dropped_segments_stay_as_they_were_written(tmp_path: Path) -> None:
     assert degraded(tmp_path / "root", "2-3", "jpeg").row.fake_segments == "2-3"
 
@@ -41,3 +50,7 @@ def test_where_no_frame_is_dropped_segments_stay_as_they_were_written(tmp_path: 
 def test_a_fake_of_which_no_forged_frame_is_left_is_none_any_more(tmp_path: Path) -> None:
     found = [degraded(tmp_path / f"{i}", f"{i}f-{i + 1}f", "frame_drop", range(0)) for i in range(1, 4)]
     assert any(one.reason.endswith("none of its forged frames is left") for one in found)
+
+
+def test_a_single_frame_with_segments_in_seconds_is_lost_with_the_reason(tmp_path: Path) -> None:
+    assert NO_RATE in degraded(tmp_path / "root", "0-1", "frame_drop", count=1).reason

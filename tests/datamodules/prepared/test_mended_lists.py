@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import zlib
 from dataclasses import replace
@@ -19,11 +20,15 @@ from datamodules.faces.landmarks.base import NoLandmarks
 from datamodules.faces.tracking.tracker import FaceTracker
 from datamodules.manifest import Video
 from datamodules.media.encode import write_h264
+from datamodules.media.source_files import sha256
 from datamodules.media.video import Auto
+from datamodules.prepared.pending import list_pending
 from datamodules.prepared.prepare import prepare_all, prepare_video
 from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.tables import load, load_tracks, read_skipped
 from datamodules.runtime.errors import UserError
+from datamodules.segments import NO_RATE
+from suite.prepare import prepare as run_prepare
 
 RECIPE = Recipe(decoder=Auto(), tracker=FaceTracker(landmarks=NoLandmarks()), size=32, frames=8)
 HEADER = "path,label,box,split,identities,fake_segments,mask\n"
@@ -114,6 +119,89 @@ def test_what_was_skipped_is_tried_again_once_its_mask_its_box_or_its_content_is
     mended = ["a.mp4,fake,10 10 50 50,train,p,,", "b.mp4,real,10 10 50 50,train,q,,", broken]
     assert len(prepare(listed(root, *mended), root, out)) == 3
     assert read_skipped(out) == []
+
+
+def test_a_row_that_was_removed_stays_and_is_said_with_what_to_do(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = FaceData(root=root, prepared=tmp_path / "out", index=table.index)
+    lines, kept = ["a.mp4,real,10 10 50 50,train,p,,", "b.mp4,real,10 10 50 50,train,q,,"], []
+    for some in (lines, lines[:1]):
+        listed(root, *some)
+        run_prepare(data, RECIPE.tracker, size=32, frames=8, workers=1)
+        kept.append([line for line in capsys.readouterr().out.splitlines() if "earlier lists" in line])
+    said = "1 videos of earlier lists are kept, such as b.mp4; to train without them, prepare into another folder"
+    assert kept == [[], [f"{said} (--data.prepared)"]]
+    assert len(manifest.read(tmp_path / "out/manifest.csv")) == 2
+
+
+def replace_video(path: Path, brightness: int) -> None:
+    """As a copy that keeps an older date does."""
+    write_h264(path, [np.full((64, 64, 3), brightness + n, np.uint8) for n in range(48)], 25, 18)
+    os.utime(path, (1e9, 1e9))
+
+
+def crcs_of(out: Path) -> dict[str, list[int]]:
+    """Checksums of the crops of each video."""
+    crops: dict[str, list[int]] = {}
+    for row in load(out / "crops.arrow").to_pylist():
+        crops.setdefault(row["video"], []).append(row["image_crc"])
+    return crops
+
+
+def test_segments_in_seconds_of_a_single_frame_cost_that_video_alone(root: Path, tmp_path: Path) -> None:
+    write_h264(root / "one.mp4", [np.full((64, 64, 3), 90, np.uint8)], 25, 18)
+    lines = [f"{name}.mp4,fake,10 10 50 50,{split},{name},0-0.2," for name, split in (("one", "test"), ("a", "train"))]
+    assert prepare(listed(root, *lines), root, tmp_path / "out") == [("a.mp4", 1, "train")]
+    [skipped] = read_skipped(tmp_path / "out")
+    assert (skipped.path, skipped.reason) == ("one.mp4", NO_RATE)
+
+
+@pytest.mark.parametrize("listed_again", [["a.mp4", "b.mp4"], ["b.mp4"]])
+def test_a_video_that_was_replaced_is_prepared_again_also_if_an_earlier_list_names_it(
+    listed_again: list[str], root: Path, tmp_path: Path
+) -> None:
+    lines = {"a.mp4": "a.mp4,real,10 10 50 50,train,p,,", "b.mp4": "b.mp4,real,10 10 50 50,train,q,,"}
+    out = tmp_path / "out"
+    prepare(listed(root, *lines.values()), root, out)
+    before = crcs_of(out)
+    replace_video(root / "a.mp4", 150)
+    assert len(prepare(listed(root, *(lines[name] for name in listed_again)), root, out)) == 2
+    after = crcs_of(out)
+    assert set(before["table/real//a"]).isdisjoint(after["table/real//a"])
+    assert before["table/real//b"] == after["table/real//b"]
+    hashes = {row.path: row.sha256 for row in manifest.rows(manifest.read(out / "manifest.csv"))}
+    assert hashes == {name: sha256(root / name) for name in lines}
+
+
+def test_a_copy_of_the_same_video_is_read_once_and_not_prepared_again(root: Path, tmp_path: Path) -> None:
+    rows, out = listed(root, "a.mp4,real,10 10 50 50,train,p,,"), tmp_path / "out"
+    prepare(rows, root, out)
+    (root / "a.mp4").write_bytes((root / "a.mp4").read_bytes())
+    assert [row.path for row in list_pending(out, rows, root)] == ["a.mp4"]
+    faces = (out / "faces.arrow").stat().st_mtime_ns
+    prepare(rows, root, out)
+    assert (out / "faces.arrow").stat().st_mtime_ns == faces
+    assert list_pending(out, rows, root) == []
+
+
+def test_a_video_whose_masks_were_replaced_is_prepared_again(root: Path, tmp_path: Path) -> None:
+    rows, out = listed(root, "a.mp4,fake,10 10 50 50,train,p,,mask.mp4"), tmp_path / "out"
+    for level in (255, 0):
+        write_h264(root / "mask.mp4", [np.full((64, 64, 3), level, np.uint8)] * 48, 25, 18)
+        prepare(rows, root, out)
+        assert {row["masked"] for row in load(out / "faces.arrow").to_pylist()} == {level // 255}
+
+
+def test_what_a_killed_call_left_of_a_video_that_was_replaced_is_redone(root: Path, tmp_path: Path) -> None:
+    [row], out = listed(root, "a.mp4,real,10 10 50 50,train,p,,"), tmp_path / "out"
+    out.mkdir()
+    (out / "contract.json").write_text(json.dumps(RECIPE.contract()))
+    prepare_video(row, root.resolve(), out.resolve(), RECIPE)
+    replace_video(root / "a.mp4", 150)
+    prepare([row], root, out)
+    [prepared] = manifest.rows(manifest.read(out / "manifest.csv"))
+    assert prepared.sha256 == sha256(root / "a.mp4")
 
 
 @pytest.mark.parametrize(
