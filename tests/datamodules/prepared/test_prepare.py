@@ -55,11 +55,14 @@ def test_the_tables_say_what_is_on_disk(studio: Path, prepared: Path, recipe: Re
     assert not (prepared / "parts").exists()
 
 
-def test_asked_twice_it_does_nothing(studio: Path, prepared: Path, recipe: Recipe) -> None:
-    before = {p: p.stat().st_mtime_ns for p in prepared.rglob("*")}
-    rows = [row for row in index(studio) if row.compression == "c23"]
-    assert list(prepare_all(rows, studio, prepared, recipe, workers=2)) == [(len(rows), len(rows))]
-    assert {p: p.stat().st_mtime_ns for p in prepared.rglob("*")} == before
+def test_asked_twice_it_does_nothing(swaps: Path, prepared_swaps: Path, recipe: Recipe, tmp_path: Path) -> None:
+    root, out = shutil.copytree(swaps, tmp_path / "root"), shutil.copytree(prepared_swaps, tmp_path / "out")
+    rows = list(index(root))
+    every = [(done, len(rows)) for done in range(len(rows) + 1)]
+    assert list(prepare_all(rows, root, out, recipe, workers=2)) == every  # copies are younger: each is read once
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("*")}
+    assert list(prepare_all(rows, root, out, recipe, workers=2)) == every[-1:]
+    assert {p: p.stat().st_mtime_ns for p in out.rglob("*")} == before
 
 
 def test_killed_and_called_again_it_ends_as_if_never_stopped(
