@@ -88,7 +88,7 @@ def prepare(
     skipped = [skip for skip in read_skipped(out) if skip.video in wanted]
     print(f"{out}: {len(rows) - len(skipped)} of {len(rows)} videos, {len(skipped)} skipped")
     if others := [row for row in read_manifest(out) if row.key not in wanted]:
-        kept = f"{len(others)} videos of earlier lists are kept, such as {others[0].path}"
+        kept = f"kept of earlier lists: {len(others)}, such as {others[0].path}"
         print(f"{kept}; to train without them, prepare into another folder (--data.prepared)")
     unusable = {skip.video for skip in skipped}
     if damaged := [one for one in read_damage(out) if one.video in wanted - unusable]:

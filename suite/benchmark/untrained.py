@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
-from lightning_modules.own_validation import METRIC, format_auroc
+from lightning_modules.own_validation import LIMIT, METRIC, format_auroc
 from suite.benchmark.plan import SweepJob
 from suite.benchmark.results import AS_CHANCE, ResultRow, columns
 from suite.benchmark.summary import Entry, Table, select_totals
@@ -46,18 +46,19 @@ def trainings(rows: Sequence[ResultRow], limit: float) -> Table | None:
     seeds = {row.job: row.own_validation for row in mine}
     if not seeds:
         return None
-    out = []
+    out, needed = [], limit or LIMIT
     for method, train in dict.fromkeys((job.method, job.train) for job in seeds):
         ours = [(job.seed, one) for job, one in seeds.items() if (job.method, job.train) == (method, train)]
         values = [f"{'unknown' if one.auroc is None else format_auroc(one.auroc)} (seed {seed})" for seed, one in ours]
-        below = sum(one.is_below(limit) for _, one in ours)
+        below = sum(one.is_below(needed) for _, one in ours)
         is_unknown = any(one.auroc is None for _, one in ours)
         state = f"not trained: {below} of {len(ours)}" if below else "own validation unknown" if is_unknown else ""
         out.append([Entry(text=text) for text in (method, train, ", ".join(values), state)])
     note = (
         f"Video AUROC on the validation split of each training's own data, of the checkpoint that was tested: what it "
-        f"was trained on, for instance blended faces. Below {limit:.2f} a training has not learned its own task, and "
-        "no metric of its tests is shown or compared. First stages and constant baselines have none."
+        f"was trained on, for instance blended faces. Below {needed:.2f} a training has not learned its own task, and "
+        f"{'no metric of its tests is shown or compared' if limit else 'its tests are shown all the same'}. "
+        "First stages and constant baselines have none."
     )
     return Table(head=["method", "trained on", "own validation", "state"], rows=out, note=note)
 

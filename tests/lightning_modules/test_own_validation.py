@@ -170,6 +170,10 @@ def test_a_sweep_gives_no_metric_and_no_comparison_of_a_training_that_did_not_le
         ["plain", "t", "0.71 (seed 0), 0.84 (seed 1)", "not trained: 2 of 2"],
         ["better", "t", "0.95 (seed 0), unknown (seed 1)", "own validation unknown"],
     ]
+    without_limit = trainings(before, 0.0)
+    assert without_limit is not None
+    assert without_limit.rows == found.rows  # it did not learn because of that
+    assert "Below 0.90 a training has not learned its own task, and its tests are shown all" in without_limit.note
     text = page(sweep, rows, [], [], [], tmp_path)
     assert "2 trainings did not learn their own task" in text
     assert text.count(reason) == 1

@@ -130,7 +130,7 @@ def test_a_row_that_was_removed_stays_and_is_said_with_what_to_do(
         listed(root, *some)
         run_prepare(data, RECIPE.tracker, size=32, frames=8, workers=1)
         kept.append([line for line in capsys.readouterr().out.splitlines() if "earlier lists" in line])
-    said = "1 videos of earlier lists are kept, such as b.mp4; to train without them, prepare into another folder"
+    said = "kept of earlier lists: 1, such as b.mp4; to train without them, prepare into another folder"
     assert kept == [[], [f"{said} (--data.prepared)"]]
     assert len(manifest.read(tmp_path / "out/manifest.csv")) == 2
 
