@@ -44,8 +44,8 @@ def degrade(
             show(done, total)
     lost = read_lost(out / LOST)
     print(f"{out}: {len(rows) - len(lost)} of {len(rows)} videos")
-    masked = {row.key for row in table.index(out) if row.mask}
     wanted = [row for row in rows if row.mask and row.key not in lost]
+    masked = {row.key for row in table.index(out) if row.mask} if wanted else set()
     if without := [row.mask for row in wanted if row.key not in masked]:
         print(f"{len(without)} of {len(wanted)} masks left out, of no frame of their videos, first {without[0]}")
     if len(lost) > max_skipped * len(rows):

@@ -80,7 +80,7 @@ def find_replaced(out: Path, prepared: list[Video], root: Path) -> list[Video]:
     since, found = (out / "manifest.csv").stat().st_mtime, []
     for row in prepared:
         # no hash of a mask is kept: a copy of it that keeps its date is not told, and none costs hours for nothing
-        if row.mask and written_at(root / row.mask) > since:
+        if has_newer_mask(row, root, since):
             found.append(replace(row, sha256=""))
         elif changed_at(root / row.path) > since:
             found.append(row)
@@ -98,7 +98,11 @@ def is_as_prepared(row: Video, root: Path) -> bool:
 def is_younger(row: Video, root: Path, made: Path) -> bool:
     """Whether the video or its mask were changed since something was made of them."""
     since = made.stat().st_mtime
-    return changed_at(root / row.path) > since or bool(row.mask and written_at(root / row.mask) > since)
+    return changed_at(root / row.path) > since or has_newer_mask(row, root, since)
+
+
+def has_newer_mask(row: Video, root: Path, since: float) -> bool:
+    return bool(row.mask) and written_at(root / row.mask) > since
 
 
 def date_manifest(out: Path, seconds: float) -> None:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lightning_modules.metrics.significance import Claim
-from lightning_modules.own_validation import LIMIT
+from lightning_modules.own_validation import find_needed
 from suite.html.plots import COLOURS, DASHES, INK, SOFT, line_style, svg
 
 Curves = Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]  # points of each method, in each panel
@@ -38,7 +38,7 @@ def robustness(by_kind: Curves, methods: Sequence[str], ylabel: str) -> str:
 
 def learning_curves(by_training_set: Curves, methods: Sequence[str], limit: float) -> str:
     """One panel for each training set, with what a training must reach."""
-    return draw_panels(by_training_set, methods, "epoch", "own validation, video AUROC", limit=limit or LIMIT)
+    return draw_panels(by_training_set, methods, "epoch", "own validation, video AUROC", limit=find_needed(limit))
 
 
 def draw_panels(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
-from lightning_modules.own_validation import LIMIT, METRIC, format_auroc
+from lightning_modules.own_validation import METRIC, find_needed, format_auroc
 from suite.benchmark.plan import SweepJob
 from suite.benchmark.results import AS_CHANCE, ResultRow, columns
 from suite.benchmark.summary import Entry, Table, select_totals
@@ -46,7 +46,7 @@ def trainings(rows: Sequence[ResultRow], limit: float) -> Table | None:
     seeds = {row.job: row.own_validation for row in mine}
     if not seeds:
         return None
-    out, needed = [], limit or LIMIT
+    out, needed = [], find_needed(limit)
     for method, train in dict.fromkeys((job.method, job.train) for job in seeds):
         ours = [(job.seed, one) for job, one in seeds.items() if (job.method, job.train) == (method, train)]
         values = [f"{'unknown' if one.auroc is None else format_auroc(one.auroc)} (seed {seed})" for seed, one in ours]

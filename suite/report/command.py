@@ -66,10 +66,9 @@ def speed(run: Run) -> str:
     if not rates:
         return ""
     last = rates[-1]
-    waiting = (
-        f", {100 * float(share):.0f} % of the time waiting for data" if (share := last.get("train/waiting")) else ""
-    )
-    return f"{float(last['train/samples_per_s']):.1f} samples/s in the last epoch{waiting}."
+    said = f"{float(last['train/samples_per_s']):.1f} samples/s in the last epoch"
+    share = last.get("train/waiting")
+    return f"{said}, {100 * float(share):.0f} % of the time waiting for data." if share else f"{said}."
 
 
 def masks_seen(run: Run) -> str:
