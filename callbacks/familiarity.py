@@ -68,7 +68,7 @@ class KnowTraining(Callback):
         """Faces with the forgeries of a synthesis, every second one augmented as in training."""
         out = []
         for i, raw in enumerate(spread_batches(data, split, self.faces, MOST_BYTES)):
-            batch = data.on_after_batch_transfer(data.transfer_batch_to_device(raw, device, 0), 0)
+            batch = data.forge(data.transfer_batch_to_device(raw, device, 0).scale())
             if data.augment is not None:
                 with seed_draws(data.seed_of(len(split), i)):
                     changed = data.augment(replace(batch.map(Tensor.clone), boundary=None))  # it works in place

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, final
-from zlib import crc32
 
-import numpy as np
 import pyarrow as pa
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -19,7 +16,8 @@ from datamodules.annotation.annotated_faces import AnnotatedFaces, find_samples
 from datamodules.annotation.oracle import MaskOracle
 from datamodules.annotation.request import Choice, RequestedFace
 from datamodules.augment.augment import Augment
-from datamodules.batch import Batch, Sample, collate
+from datamodules.batch import Sample, collate
+from datamodules.batch_changes import ChangesBatches
 from datamodules.issues import Finding
 from datamodules.loading.clips import Clips, CropClips
 from datamodules.loading.loader import BatchLoader, FetchLoader, begin_worker, collate_each
@@ -35,15 +33,15 @@ from datamodules.prepared import contract as contracts
 from datamodules.prepared.contract import Contract
 from datamodules.remembered_training import RemembersTraining
 from datamodules.runtime.errors import UserError
-from datamodules.synthesis.base import Synthesis, seed_draws
+from datamodules.synthesis.base import Synthesis
 from datamodules.synthesis.nearest_faces import WithSources
-from datamodules.synthesis.true_fakes import MixedSampler, mix, names_of
+from datamodules.synthesis.true_fakes import MixedSampler
 
 LONGEST_RUN = 4  # batches in a row that show the same videos
 
 
 @final  # its arguments are options of their own, without a class path
-class FaceData(RemembersTraining):
+class FaceData(RemembersTraining, ChangesBatches):
     """A data set: what its owners ship, what was prepared of it, and what happens to a batch on the device."""
 
     def __init__(
@@ -74,6 +72,7 @@ class FaceData(RemembersTraining):
         annotated_per_batch: int = 8,
         sets: list[PreparedSet] | None = None,
         true_fakes: float = 0.0,
+        val_augmented: float = 0.0,
     ) -> None:
         """
         Args:
@@ -103,6 +102,8 @@ class FaceData(RemembersTraining):
             annotated_per_batch: Faces with such a mask that join each batch, once there are any.
             sets: Several data sets, each with what is above of one, and weight, name and people, instead.
             true_fakes: Share of true forgeries among the forged faces of a training batch, beside those of synthesis.
+            val_augmented: Share of validation's faces, each with its forgery, that augment changes, too: thresholds
+                then hold for media of lower quality as well.
         """
         super().__init__()
         single: dict[str, Any] = {"prepared": prepared, "root": root, "index": index, "compression": compression}
@@ -111,7 +112,12 @@ class FaceData(RemembersTraining):
         self.asked_size, self.clip, self.every, self.clips_per_face = image_size, clip, every, clips_per_face
         self.train_clips, self.eval_clips, self.batch_size = train_clips, eval_clips, batch_size
         self.num_workers, self.balance, self.pairs, self.seed = num_workers, balance, pairs, seed
-        self.synthesis, self.augment, self.true_fakes = synthesis, augment, true_fakes
+        self.synthesis, self.augment, self.true_fakes, self.val_augmented = (
+            synthesis,
+            augment,
+            true_fakes,
+            val_augmented,
+        )
         self.true_count = round(true_fakes * batch_size)
         self.annotated_faces = None if oracle is None else AnnotatedFaces(oracle, annotated_per_batch)
         check_options(self)
@@ -249,47 +255,6 @@ class FaceData(RemembersTraining):
         """Asks the oracle for masks, which join the batches from now on."""
         assert self.annotated_faces is not None
         self.annotated_faces.ask(find_samples(self.clips_with_masks("train"), faces), choice)
-
-    arrived = 0.0  # when the last batch came from the workers
-
-    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        self.arrived = time.perf_counter()
-        if self.synthesis is not None and self.trainer and (self.trainer.training or self.trainer.validating):
-            self.synthesis.check(batch, may_be_forged=bool(self.true_fakes))
-        return batch
-
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        return batch.to(device, non_blocking=True)
-
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        batch = batch.scale()
-        if self.trainer is not None and self.trainer.training:
-            # counted in batches, not optimizer steps: those of one accumulated step must differ
-            step = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
-            seed = self.seed_of(self.trainer.current_epoch, step, self.trainer.global_rank)
-            if self.annotated_faces is not None:
-                batch = self.annotated_faces.append_to(batch, seed)
-            with seed_draws(seed):
-                return self.change_batch(batch)
-        if self.trainer is not None and self.synthesis is not None and self.trainer.validating:
-            # of each frame the same forgery, in every epoch and on every rank
-            seeds = [self.seed_of(crc32(name.encode())) for name in names_of(batch)]
-            return mix(self.synthesis.eval(), batch, seeds, only_some=False)
-        return batch
-
-    def seed_of(self, *address: int) -> int:
-        """For draws that depend on an address alone, so that a resumed run goes on as it would have."""
-        # SeedSequence mixes its words: neighbouring addresses share nothing
-        return int(np.random.SeedSequence([self.seed, *address]).generate_state(1, np.uint64)[0])
-
-    def change_batch(self, batch: Batch) -> Batch:
-        """What training sees of a batch."""
-        if self.synthesis is not None:
-            batch = mix(self.synthesis.train(), batch)
-        if self.augment is None:
-            return batch
-        batch.boundary = None  # what is moved is the mask
-        return self.augment(batch)
 
     def seen_pixels(self) -> Contract:
         """What decides the pixels that a network gets: how they are stored, and how many, does not."""

@@ -66,7 +66,8 @@ def prepare(
     if out.resolve() == root.resolve():
         raise UserError(f"prepare: prepared {out}: is the folder of the data set, which is never written to")
     if serious := [f for f in findings if f.kind in WRONG + LACKING]:
-        print(f"{root}: {len(serious)} issues found, first {serious[0].path}: {serious[0].text}; see 'doctor'")
+        found = f"{len(serious)} issue{'s' * (len(serious) > 1)} found"
+        print(f"{root}: {found}, first {serious[0].path} ({serious[0].kind}): {serious[0].text}; see 'doctor'")
     for one in (one for one in findings if one.kind == "sound"):
         print(one.text)
     recipe = Recipe(

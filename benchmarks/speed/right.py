@@ -17,9 +17,10 @@ from benchmarks.speed.faces import cut_faces, real_batch
 from benchmarks.speed.presets import Preset, presets
 from datamodules.augment.augment import Augment
 from datamodules.batch import Batch
-from datamodules.synthesis.base import seed_draws
+from datamodules.synthesis.base import Synthesis, seed_draws
 from datamodules.synthesis.face_blend import FaceBlend
 from datamodules.synthesis.self_blend import SelfBlend
+from datamodules.synthesis.warp import Warp
 
 # Relative rounding of one number. A result may be off by FLOOR of them, or by TIMES what a change of the pixels by one
 # of them does to it: a deep network with random weights and statistics of a few images enlarges it a lot.
@@ -32,6 +33,13 @@ NAMES = ("loss", "logit", "gradient", "change")
 NO_CHANGES: dict[str, float] = {
     "flip": 0.0, "affine": 0.0, "colour": 0.0, "blur": 0.0, "noise": 0.0, "rescale": 0.0, "jpeg": 0.0
 }  # fmt: skip
+
+SYNTHESES: dict[str, Callable[..., Synthesis]] = {
+    "SelfBlend": SelfBlend,
+    "FaceBlend": FaceBlend,
+    "FaceBlend without a seam": functools.partial(FaceBlend, aligned=True, seamless=1.0, coarsest=0.4),
+    "Warp": Warp,
+}
 
 
 def error(found: Tensor, expected: Tensor) -> float:
@@ -60,9 +68,9 @@ def tf32(is_on: bool) -> Iterator[None]:
 def pixel_cases(side: int, out: int) -> dict[str, Callable[[str], dict[str, Tensor]]]:
     """Each makes the same batch on a device, from the same draws."""
 
-    def blend(kind: type[SelfBlend | FaceBlend], train: bool, device: str) -> dict[str, Tensor]:
+    def blend(make: Callable[..., Synthesis], train: bool, device: str) -> dict[str, Tensor]:
         batch = real_batch(8, side, forged=False).to(device)
-        synthesis = kind(size=out).train(train)
+        synthesis = make(size=out).train(train)
         with seed_draws(7):
             made = synthesis(batch)
         assert made.boundary is not None
@@ -75,10 +83,9 @@ def pixel_cases(side: int, out: int) -> dict[str, Callable[[str], dict[str, Tens
         return {"frames": made.frames, "mask": made.mask, "landmarks": made.landmarks / side}
 
     cases: dict[str, Callable[[str], dict[str, Tensor]]] = {}
-    for kind in (SelfBlend, FaceBlend):
+    for name, make in SYNTHESES.items():
         for train in (True, False):
-            name = f"{kind.__name__}, {'training' if train else 'validation'}"
-            cases[name] = functools.partial(blend, kind, train)
+            cases[f"{name}, {'training' if train else 'validation'}"] = functools.partial(blend, make, train)
     for change in NO_CHANGES:
         cases[f"Augment, {change}"] = functools.partial(augment, {change: 1.0})
     cases["Augment, all"] = functools.partial(augment, dict.fromkeys(NO_CHANGES, 1.0))

@@ -4,9 +4,9 @@ python -m benchmarks.studies.detector --photographs people=PHOTOGRAPHS --tested 
 
 A folder of photographs is one that it may have been trained on: its test split is taken; or one of anything else
 (--others). A tested run is one of "python -m suite test" with its checkpoint, a prior such a run of
-"configs/face_prior.yaml"
-on the same videos; of a studio whose people were not trained on, the data's index is
-"benchmarks.studies.detector.index_unseen". Its card gets the tables.
+"configs/face_prior.yaml" on the same videos; of a studio whose people were not trained on, the data's index is
+"benchmarks.studies.detector.index_unseen". Of a prepared folder (--edited), the faces of the test split are edited with
+OpenCV. Its card gets the tables.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy as np
 from statsmodels.stats.proportion import proportion_confint
 
 from benchmarks.record import record
+from benchmarks.studies.edits import QUALITIES, measure_edits
 from datamodules.datasets import ffpp, photographs
 from datamodules.manifest import Video
 from datamodules.media.image_sequence import IMAGE_SUFFIXES
@@ -32,6 +33,7 @@ from lightning_modules.hub_folder import round_to_half
 from lightning_modules.trained_method import Trained, load
 from suite.detect.analyzer import DEFAULT, Analyzer, DetectSettings
 from suite.detect.thresholds import Rates, thresholds_of
+from suite.pretrained import from_pretrained
 from suite.run_metrics import Run, localization, measure_forgeries, pool_manipulations, read_run, verdict, videos
 
 VERDICTS = ("forged", "unclear", "no forgery found", "no verdict")
@@ -167,6 +169,16 @@ def write_tables(result: dict[str, Any]) -> str:
         prior = test.get("pixel_auroc_of_the_face_prior")
         beside = f"; a map that only marks faces: {auroc(prior)}" if prior else ""
         lines += ["", f"Pixel AUROC of its map: {auroc(test['pixel_auroc'])}{beside}."]
+    for name, found in result["edits"].items():
+        lines += [
+            "",
+            f"AUROC on {name}, {found['faces']} faces of {found['people']} people, edited with OpenCV or not,",
+        ]
+        lines += [f"saved as {' and as '.join(QUALITIES)}, and the pixel AUROC of its map:", ""]
+        lines += [f"| edit |{' AUROC | pixel AUROC |' * len(QUALITIES)}", "| --- " * (1 + 2 * len(QUALITIES)) + "|"]
+        for edit in found[next(iter(QUALITIES))]["edits"]:
+            cells = (found[quality]["edits"][edit] for quality in QUALITIES)
+            lines.append(f"| {edit} |" + "".join(f" {auroc(c['auroc'])} | {c['pixel_auroc']:.3f} |" for c in cells))
     return "\n".join(lines)
 
 
@@ -188,7 +200,7 @@ def main() -> None:
     parser = ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--checkpoint", type=Path, default=DEFAULT)
     parser.add_argument("--run", type=Path, help="that the checkpoint was exported from, where tests are of that")
-    for option in ("photographs", "others", "tested", "prior"):
+    for option in ("photographs", "others", "tested", "prior", "edited"):
         parser.add_argument(f"--{option}", nargs="*", default=[], metavar="NAME=FOLDER")
     given = parser.parse_args()
     analyzer, priors = Analyzer([given.checkpoint], DetectSettings()), parse_named(given.prior)
@@ -199,7 +211,9 @@ def main() -> None:
     tests = {name: describe_test(run, read_run(priors[name]) if name in priors else None) for name, run in runs.items()}
     real |= {f"real videos of {name}": count_real_videos(run, analyzer.methods[0]) for name, run in runs.items()}
     result: dict[str, Any] = {"weights": load(given.checkpoint).digest, "saw": analyzer.methods[0].training_summary}
-    result |= {"real_faces": real, "forgeries": tests}
+    detector = from_pretrained(given.checkpoint)
+    edits = {name: measure_edits(detector, folder) for name, folder in parse_named(given.edited).items()}
+    result |= {"real_faces": real, "forgeries": tests, "edits": edits}
     record("detector", result)
     text = write_tables(result)
     print(text)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from datamodules.augment.drawn_numbers import move
 from datamodules.augment.jpeg import Subsampling, apply_at_side, jpegs
-from datamodules.augment.photometric import draw_between, draw_flags
+from datamodules.augment.photometric import draw_between, draw_flags, shrink_and_enlarge
 from datamodules.batch import Batch
 from datamodules.faces.landmarks.points import MIRROR
 
@@ -38,6 +38,7 @@ class AugmentDraws:
     share: Tensor
     is_compressed: Tensor
     quality: Tensor
+    is_small: Tensor  # when it is compressed
 
 
 class Augment(nn.Module):
@@ -68,6 +69,7 @@ class Augment(nn.Module):
         jpeg: float = 0.3,
         quality: tuple[int, int] = (40, 100),
         subsampling: Subsampling = "4:2:0",
+        small_jpeg: float = 0.0,
     ) -> None:
         """
         Args:
@@ -90,6 +92,8 @@ class Augment(nn.Module):
             jpeg: Probability of a real JPEG, on each frame; of 256 pixels if it is smaller.
             quality: JPEG quality range.
             subsampling: Chroma subsampling of the JPEG.
+            small_jpeg: Probability that the JPEG of an image which is rescaled is one of its lowest size, as of a small
+                file: the blocks are enlarged, too.
         """
         super().__init__()
         self.flip, self.affine, self.degrees, self.scale, self.shift = flip, affine, degrees, scale, shift
@@ -97,7 +101,7 @@ class Augment(nn.Module):
         self.saturation, self.hue = saturation, hue
         self.blur, self.sigma, self.noise, self.deviation = blur, sigma, noise, deviation
         self.rescale, self.smallest = rescale, smallest
-        self.jpeg, self.quality, self.subsampling = jpeg, quality, subsampling
+        self.jpeg, self.quality, self.subsampling, self.small_jpeg = jpeg, quality, subsampling, small_jpeg
 
     def forward(self, batch: Batch) -> Batch:
         """
@@ -138,6 +142,7 @@ class Augment(nn.Module):
             share=draw_between(self.smallest, 1, b),
             is_compressed=draw_flags(self.jpeg, b),
             quality=torch.randint(self.quality[0], self.quality[1] + 1, (b,)),
+            is_small=draw_flags(self.small_jpeg, b) if self.small_jpeg else torch.zeros(b, dtype=torch.bool),
         )
 
     def augment_rows(self, batch: Batch, rows: slice, drawn: AugmentDraws) -> None:
@@ -233,17 +238,20 @@ class Augment(nn.Module):
     def apply_rescale(self, images: Tensor, t: int, drawn: AugmentDraws) -> Tensor:
         images = images.clone() if drawn.is_rescaled.any() else images
         for i in drawn.is_rescaled.nonzero().flatten().tolist():
-            rows = slice(i * t, (i + 1) * t)
-            small = functools.partial(shrink_and_enlarge, side=float(drawn.share[i]) * SIDE)
+            rows, quality = slice(i * t, (i + 1) * t), drawn.quality[i].repeat(t)
+            is_coded = bool(drawn.is_compressed[i] & drawn.is_small[i])
+            code = functools.partial(jpegs, quality=quality, subsampling=self.subsampling) if is_coded else None
+            small = functools.partial(shrink_and_enlarge, side=float(drawn.share[i]) * SIDE, change=code)
             images[rows] = apply_at_side(images[rows], SIDE, small)
         return images
 
     def apply_jpeg(self, images: Tensor, t: int, drawn: AugmentDraws) -> Tensor:
-        if not drawn.is_compressed.any():
+        is_left = drawn.is_compressed & ~(drawn.is_rescaled & drawn.is_small)
+        if not is_left.any():
             return images
-        (rows,) = move([frames_of(drawn.is_compressed, t)], images.device)
+        (rows,) = move([frames_of(is_left, t)], images.device)
         images = images.clone()
-        quality = drawn.quality[drawn.is_compressed].repeat_interleave(t)
+        quality = drawn.quality[is_left].repeat_interleave(t)
         images[rows] = jpegs(images[rows], quality, SIDE, self.subsampling)
         return images
 
@@ -273,12 +281,6 @@ def grid_of(theta: Tensor, height: int, width: int) -> Tensor:
 @functools.lru_cache(maxsize=4)
 def mirror(device: torch.device) -> Tensor:
     return torch.tensor(MIRROR, device=device)
-
-
-def shrink_and_enlarge(images: Tensor, side: float) -> Tensor:
-    size = images.shape[-2:]
-    small = [max(8, round(side * s / min(size))) for s in size]
-    return F.interpolate(F.interpolate(images, small, mode="bilinear", antialias=True), size, mode="bilinear")
 
 
 def gaussian(sigma: Tensor, size: int) -> Tensor:

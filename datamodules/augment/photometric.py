@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -39,3 +41,14 @@ def coarsen(images: Tensor, times: int) -> Tensor:
     """Every n-th pixel, enlarged again."""
     small = F.interpolate(images, scale_factor=1 / times, mode="nearest")
     return F.interpolate(small, images.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def shrink_and_enlarge(images: Tensor, side: float, change: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+    """
+    Args:
+        change: What is done to them while they are small.
+    """
+    size = images.shape[-2:]
+    smaller = [max(8, round(side * s / min(size))) for s in size]
+    small = F.interpolate(images, smaller, mode="bilinear", antialias=True)
+    return F.interpolate(small if change is None else change(small), size, mode="bilinear")

@@ -29,5 +29,9 @@ def check_options(data: FaceData) -> None:
     if data.true_fakes and (synthesis is None or not 0 < data.true_count < data.batch_size):
         share = f"true_fakes {data.true_fakes:g} of batch_size {data.batch_size}"
         raise UserError(f"{share}: must be some of the forged faces but not all, with a synthesis for the others")
+    if not 0 <= data.val_augmented <= 1:
+        raise UserError(f"val_augmented {data.val_augmented:g}: must be from 0 to 1")
+    if data.val_augmented and data.augment is None:
+        raise UserError(f"val_augmented {data.val_augmented:g}: needs augment, which changes the faces")
     if data.pairs and data.batch_size % 2:
         raise UserError(f"batch_size {data.batch_size}: must be even with pairs")

@@ -11,10 +11,12 @@ from torch import Tensor
 from torchvision.transforms import functional as vision
 
 from datamodules.augment.jpeg import jpeg
-from datamodules.augment.photometric import add_shift, change_light, draw_between, draw_flags
+from datamodules.augment.photometric import add_shift, change_light, draw_between, draw_flags, shrink_and_enlarge
+from datamodules.runtime.errors import UserError
 from datamodules.synthesis.base import Blend, Synthesis
 from datamodules.synthesis.feather import GRID, bend, dilate, erode, feather
 from datamodules.synthesis.hull import KINDS, check_hulls, hull_masks
+from datamodules.synthesis.seamless import align, match_border
 
 UNIT = 317  # side of the faces that the paper's numbers of pixels refer to
 
@@ -32,6 +34,9 @@ class FaceBlend(Synthesis):
         max_erosion: int = 21,
         max_dilation: int = 5,
         feather: float = 0.2,
+        aligned: bool = False,
+        seamless: float = 0.0,
+        coarsest: float = 1.0,
         downscale: float = 0.5,
         min_downscaled_side: int = 64,
         colour: float = 0.3,
@@ -51,6 +56,11 @@ class FaceBlend(Synthesis):
                 blending.
             max_dilation: Largest odd side of the square by which the others grow.
             feather: Part of the mask's extent over which the blend fades in.
+            aligned: Whether the landmarks of the source are brought onto those of the face that is shown.
+            seamless: Probability that the source gets the colours that the face shown has around the mask, as Poisson
+                blending does it, and not its mean colour alone.
+            coarsest: Least size that the source is reduced to before it is blended in, as a generator's output has
+                fewer pixels than its place; 1 leaves it as it is.
             downscale: Probability that a finished pair is made smaller and enlarged again.
             min_downscaled_side: Least side on that way, in pixels of a face of 317.
             colour: Probability that the shown face is seen by another camera, and that its channels are shifted.
@@ -69,6 +79,9 @@ class FaceBlend(Synthesis):
             displacement,
         )
         self.max_erosion, self.max_dilation, self.feather = max_erosion, max_dilation, feather
+        if not 0 < coarsest <= 1:
+            raise UserError(f"coarsest {coarsest:g}: must be above 0, and at most 1")
+        self.aligned, self.seamless, self.coarsest = aligned, seamless, coarsest
         self.downscale, self.min_downscaled_side = downscale, min_downscaled_side
         self.colour, self.light, self.jpeg, self.quality = colour, light, jpeg, quality
 
@@ -80,10 +93,16 @@ class FaceBlend(Synthesis):
         share = torch.randint(self.min_side, UNIT + 1, (b,)) / UNIT  # at which they are blended
         mask = self.mask(landmarks[:, 0], share, h, w)
         weight = feather(mask, self.feather)
+        if self.aligned:
+            source = align(source, landmarks[:, 1], landmarks[:, 0], mask)
+        if self.coarsest < 1:
+            sides = (min(h, w) * draw_between(self.coarsest, 1, b)).tolist()
+            source = torch.cat([shrink_and_enlarge(source[i : i + 1], side) for i, side in enumerate(sides)])
+        is_seamless = draw_flags(self.seamless, b) if self.seamless else torch.zeros(b, dtype=torch.bool)
         fake = torch.empty_like(shown)
         for i in range(b):
             side = (round(float(share[i]) * h), round(float(share[i]) * w))
-            fake[i] = blend_face(shown[i], source[i], weight[i], mask[i], side)
+            fake[i] = blend_face(shown[i], source[i], weight[i], mask[i], side, bool(is_seamless[i]))
         return self.frame_blend(*self.coarsen(shown, fake), weight)
 
     def mask(self, landmarks: Tensor, share: Tensor, height: int, width: int) -> Tensor:
@@ -157,7 +176,9 @@ def turn_colours(image: Tensor, hue: float, saturation: float, value: float) -> 
     return hsv_to_rgb(torch.stack([h, (s + saturation).clamp_(0, 1), (v + value).clamp_(0, 1)]))
 
 
-def blend_face(shown: Tensor, source: Tensor, weight: Tensor, mask: Tensor, side: tuple[int, int]) -> Tensor:
+def blend_face(
+    shown: Tensor, source: Tensor, weight: Tensor, mask: Tensor, side: tuple[int, int], seamless: bool = False
+) -> Tensor:
     """(3, H, W): made smaller, the source given the colour that the face shown has within the mask, blended, enlarged.
 
     Args:
@@ -166,11 +187,14 @@ def blend_face(shown: Tensor, source: Tensor, weight: Tensor, mask: Tensor, side
         weight: (1, H, W) of the source.
         mask: (1, H, W) bool, where colours are compared.
         side: Height and width at which it is done.
+        seamless: Whether it gets the colours that the face shown has around the mask instead.
     """
     both = F.interpolate(torch.stack([shown, source]), side, mode="bilinear", antialias=True)
     small = F.interpolate(torch.stack([weight, mask.float()]), side, mode="bilinear")
     inside = small[1] > 0.5
-    if inside.any():
+    if seamless:
+        both[1] = match_border(both[1:], both[:1], small[:1] > 0)[0]
+    elif inside.any():
         mean = (both * inside).sum((-2, -1)) / inside.sum()  # (2, 3)
         both[1] = (both[1] + (mean[0] - mean[1])[:, None, None]).clamp_(0, 1)
     mixed = torch.lerp(both[0], both[1], small[0])

@@ -59,8 +59,14 @@ GROUPS: dict[str, list[list[int]]] = {
 
 
 def check_hulls(kinds: Sequence[str]) -> None:
-    if unknown := {*kinds} - {*KINDS, *PARTS}:
-        raise UserError(f"hulls {', '.join(sorted(unknown))}: there are {', '.join((*KINDS, *PARTS))}")
+    check_names("hulls", kinds, (*KINDS, *PARTS))
+
+
+def check_names(option: str, names: Sequence[str], known: Sequence[str]) -> None:
+    if unknown := {*names} - {*known}:
+        raise UserError(f"{option} {', '.join(sorted(unknown))}: there are {', '.join(known)}")
+    if not names:
+        raise UserError(f"{option}: must name one or more of {', '.join(known)}")
 
 
 def hull_mask(landmarks: Tensor, kind: str, height: int, width: int) -> Tensor:

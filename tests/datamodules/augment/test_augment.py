@@ -131,6 +131,21 @@ def test_the_jpeg_is_a_real_one() -> None:
     torch.testing.assert_close(jpeg(image, 50), expected, atol=3 / 255, rtol=0)
 
 
+@pytest.mark.parametrize("is_small", [True, False])
+def test_a_jpeg_of_the_lowest_size_has_blocks_that_are_enlarged_and_is_not_compressed_again(is_small: bool) -> None:
+    image = natural(256)
+    augment = Augment(**NONE | {"rescale": 1.0, "jpeg": 1.0, "quality": (30, 30), "small_jpeg": float(is_small)})
+    drawn = augment.draws(1, 1, 256, 256)
+    drawn.share[:] = 0.5
+    start = replace(batch(b=1, t=1, side=256), frames=image[None].clone())
+    augment.augment_rows(start, slice(0, 1), drawn)
+    small = torch.nn.functional.interpolate(image, (128, 128), mode="bilinear", antialias=True)
+    coded = jpeg(small[0], 30)[None] if is_small else small
+    expected = torch.nn.functional.interpolate(coded, (256, 256), mode="bilinear")[0]
+    expected = expected if is_small else jpeg(expected, 30)
+    torch.testing.assert_close(start.frames[0, 0], expected, atol=1e-5, rtol=0)
+
+
 def at(side: int, image: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.interpolate(image, (side, side), mode="area")
 

@@ -223,7 +223,7 @@ def test_a_data_set_leaves_out_what_has_a_name_that_is_not_utf_8_and_says_so(
     where = ["--data", str(ROOT / "configs/data/folder.yaml"), "--data.root", str(root)]
     prepare(["prepare", *where, "--data.prepared", str(tmp_path / "p"), "--size", "64", "--workers", "1"])
     told = capsys.readouterr().out
-    assert r"1 issues found, first fake/caf\xe9.mp4: its name, or that of its mask, is not UTF-8" in told
+    assert r"1 issue found, first fake/caf\xe9.mp4 (corrupt): its name, or that of its mask, is not UTF-8" in told
     assert [row.path for row in read_manifest(tmp_path / "p")] == ["real/good.mp4"]
     report = examine("folder", root)
     assert [one["path"] for one in report["findings"] if one["kind"] == "corrupt"] == [r"fake/caf\xe9.mp4"]  # type: ignore[attr-defined]
