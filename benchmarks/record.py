@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from lightning_modules.metrics.bootstrap import Interval
+
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "pytorch-lightning", "decord", "dlib-bin", "opencv-python-headless", "numpy")
 
@@ -48,6 +50,11 @@ def module() -> str:
     return (
         ".".join(["benchmarks", *path.relative_to(here).with_suffix("").parts]) if here in path.parents else path.stem
     )
+
+
+def round_interval(one: Interval) -> list[float]:
+    """Value, low and high end."""
+    return [round(float(x), 4) for x in (one.value, one.low, one.high)]
 
 
 def record(name: str, result: Any, folder: Path = RESULTS) -> Path:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from statsmodels.stats.proportion import proportion_confint
 
-from benchmarks.record import record
+from benchmarks.record import record, round_interval
 from benchmarks.studies.edits import QUALITIES, measure_edits
 from datamodules.datasets import ffpp, photographs
 from datamodules.manifest import Video
@@ -102,23 +102,19 @@ def judge_others(analyzer: Analyzer, folder: Path) -> dict[str, Any]:
 
 def describe_test(run: Run, prior: Run | None) -> dict[str, Any]:
     """Video AUROC of each kind of forgery with its interval, and how well its map does beside a face prior's."""
-
-    def interval(one: Any) -> list[float]:
-        return [round(float(v), 4) for v in (one.value, one.low, one.high)]
-
     v, metrics = videos(run), verdict(run)
     out: dict[str, Any] = {"reals": v.reals, "fakes": v.fakes}
     out["kinds"] = {
-        row.method: {"seen": row.seen, "videos": row.count, "video_auroc": interval(row.metrics["video_auroc"])}
+        row.method: {"seen": row.seen, "videos": row.count, "video_auroc": round_interval(row.metrics["video_auroc"])}
         for row in measure_forgeries(run)
     }
     for name in ("seen", "unseen"):
         if (found := pool_manipulations(run, seen=name == "seen")) is not None:
-            out[f"video_auroc_{name}"] = interval(found)
-    out["video_auroc"], out["pixel_auroc"] = interval(metrics["video_auroc"]), interval(metrics["pixel_auroc"])
+            out[f"video_auroc_{name}"] = round_interval(found)
+    out |= {name: round_interval(metrics[name]) for name in ("video_auroc", "pixel_auroc")}
     if prior is not None:
         every = np.ones(len(prior.table["label"]), bool)
-        out["pixel_auroc_of_the_face_prior"] = interval(localization(prior, every)["pixel_auroc"])
+        out["pixel_auroc_of_the_face_prior"] = round_interval(localization(prior, every)["pixel_auroc"])
     return out
 
 

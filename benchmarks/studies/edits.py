@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.record import round_interval
 from datamodules.degradation.operations import Jpeg, Resize, Step
 from datamodules.face_data import FaceData
 from datamodules.faces.landmarks.points import EYES, JAW, LEFT_BROW, LEFT_EYE, MOUTH, NOSE, RIGHT_BROW, RIGHT_EYE
@@ -143,9 +144,8 @@ def measure_edits(detector: Detector, prepared: Path, seed: int = 0) -> dict[str
                 method=np.array([""] * len(real) + [name] * len(found)),
                 person=np.array([face.person for face in faces] + [face.person for _, face, _, _ in mine]),
             )
-            interval = auroc_interval(v, resample(v))
             edits[name] = {
-                "auroc": [round(x, 4) for x in (interval.value, interval.low, interval.high)],
+                "auroc": round_interval(auroc_interval(v, resample(v))),
                 "pixel_auroc": round(pixel_auroc(found, [mask for _, _, _, mask in mine]), 4),
                 "verdicts": dict(Counter(one.verdict for one in found)),
             }

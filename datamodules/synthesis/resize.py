@@ -39,3 +39,16 @@ def sample_grid(x: Tensor, rows: Tensor, columns: Tensor, mode: str = "bilinear"
     """(B, C, H, W) at rows (B, h) and columns (B, w), zeros beyond."""
     grid = torch.stack(torch.broadcast_tensors(columns[:, None], rows[:, :, None]), -1)
     return F.grid_sample(x, grid, mode=mode, padding_mode="zeros", align_corners=True)
+
+
+def pixel_places(height: int, width: int, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
+    """(H, W, 2) the place of every pixel, x first."""
+    column, row = (torch.arange(side, device=device, dtype=dtype) for side in (width, height))
+    return torch.stack(torch.broadcast_tensors(column, row[:, None]), -1)
+
+
+def sample_places(images: Tensor, places: Tensor) -> Tensor:
+    """(B, C, h, w), bicubic, of images in [0, 1] at places (B, h, w, 2) in pixels, x first; beyond the border, it."""
+    h, w = images.shape[-2:]
+    grid = (2 * places / places.new_tensor([w - 1, h - 1]) - 1).to(images.dtype)
+    return F.grid_sample(images, grid, mode="bicubic", padding_mode="border", align_corners=True).clamp_(0, 1)

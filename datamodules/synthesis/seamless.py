@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.synthesis.feather import dilate
+from datamodules.synthesis.resize import pixel_places, sample_places
 
 AWAY = 0.05  # weight of a landmark outside the mask, over that of one inside
 BAND = 5  # odd side of the square by which the border grows whose colours are taken
@@ -35,14 +36,9 @@ def align(source: Tensor, own: Tensor, shown: Tensor, mask: Tensor) -> Tensor:
     to_centre = (weight * own).sum(1, keepdim=True)
     x, y = shown - from_centre, own - to_centre
     linear = (weight * y).mT @ x @ torch.linalg.inv((weight * x).mT @ x)  # (B, 2, 2)
-    column, row = (torch.arange(side, device=source.device, dtype=torch.float64) for side in (w, h))
-    grid = torch.stack(torch.broadcast_tensors(column, row[:, None]), -1)  # (H, W, 2)
-    away = grid[None] - from_centre[:, None]
+    away = pixel_places(h, w, source.device, torch.float64) - from_centre[:, None]
     target = (away[..., None, :] * linear[:, None, None]).sum(-1) + to_centre[:, None]
-    sampled = F.grid_sample(
-        source, (2 * target / last - 1).float(), mode="bicubic", padding_mode="border", align_corners=True
-    )
-    return sampled.clamp_(0, 1)
+    return sample_places(source, target)
 
 
 def match_border(source: Tensor, shown: Tensor, inside: Tensor) -> Tensor:

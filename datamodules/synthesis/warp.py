@@ -6,13 +6,13 @@ import math
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.augment.drawn_numbers import move
 from datamodules.augment.photometric import draw_between, draw_flags
 from datamodules.synthesis.base import Blend, Synthesis
 from datamodules.synthesis.hull import GROUPS, PARTS, check_names
+from datamodules.synthesis.resize import pixel_places, sample_places
 
 
 class Warp(Synthesis):
@@ -49,16 +49,11 @@ class Warp(Synthesis):
         zoom = draw_between(*self.zoom, b) * sign * is_zoomed
         shift = (draw_between(*self.shift, b) * ~is_zoomed)[:, None] * torch.stack([angle.cos(), angle.sin()], 1)
         reach, zoom, shift = move([draw_between(*self.reach, b), zoom, shift], shown.device)
-        column, row = (torch.arange(side, device=shown.device, dtype=torch.float32) for side in (w, h))
-        grid = torch.stack(torch.broadcast_tensors(column, row[:, None]), -1)[None]  # (1, H, W, 2)
+        grid = pixel_places(h, w, shown.device)
         radius = (reach * extent).clamp(min=1)[:, None, None, None]
         away = (grid - centre[:, None, None]) / radius
         within = (1 - away.square().sum(-1, keepdim=True)).clamp(min=0)
         moved = away * zoom[:, None, None, None] + shift[:, None, None]
-        target = grid - within**2 * moved * radius
-        last = target.new_tensor([w - 1, h - 1])
-        warped = F.grid_sample(
-            shown, 2 * target / last - 1, mode="bicubic", padding_mode="border", align_corners=True
-        ).clamp_(0, 1)
+        warped = sample_places(shown, grid - within**2 * moved * radius)
         mask = (within > 0).permute(0, 3, 1, 2)
         return self.frame_blend(shown, torch.where(mask, warped, shown), mask.float())

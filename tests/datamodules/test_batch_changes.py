@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Trainer
 
 from callbacks.familiarity import KnowTraining
 from datamodules.augment.augment import Augment
@@ -15,21 +15,9 @@ from datamodules.face_data import FaceData
 from datamodules.runtime.errors import UserError
 from datamodules.synthesis.self_blend import SelfBlend
 from lightning_modules.classifier import Classifier
+from tests.fixtures.recorder import KeptFaces
 
 NOISY = Augment(flip=0.0, affine=0.0, colour=0.0, blur=0.0, noise=1.0, rescale=0.0, jpeg=0.0)
-
-
-class Kept(Callback):
-    """Every face that validation saw."""
-
-    def __init__(self) -> None:
-        self.frames: dict[str, torch.Tensor] = {}
-
-    def on_validation_batch_end(
-        self, trainer: Trainer, m: LightningModule, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        for video, numbers, frames in zip(batch.video, batch.numbers.tolist(), batch.frames, strict=True):
-            self.frames[f"{numbers} {video}"] = frames.clone()
 
 
 def data_of(prepared: Path, share: float, **options: Any) -> FaceData:
@@ -38,7 +26,7 @@ def data_of(prepared: Path, share: float, **options: Any) -> FaceData:
 
 
 def validate(data: FaceData) -> dict[str, torch.Tensor]:
-    kept = Kept()
+    kept = KeptFaces()
     trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, callbacks=[kept])
     trainer.validate(Classifier("test_efficientnet"), data, verbose=False)
     return kept.frames

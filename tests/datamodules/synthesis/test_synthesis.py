@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Trainer
 
 from datamodules.augment.photometric import coarsen, sharpen
 from datamodules.batch import Batch
@@ -28,6 +28,7 @@ from datamodules.synthesis.soft_mask import bend_elastically, soften
 from lightning_modules.classifier import Classifier
 from lightning_modules.laa_net.method import PUBLISHED
 from lightning_modules.laa_net.targets import find_vulnerable
+from tests.fixtures.recorder import KeptFaces
 
 Mask = NDArray[np.uint8]
 
@@ -193,24 +194,11 @@ def test_fakes_and_clips_are_refused(prepared: Path) -> None:
         FaceData(prepared=prepared, synthesis=SelfBlend(), pairs=True)
 
 
-class Kept(Callback):
-    """Every face that validation saw."""
-
-    def __init__(self) -> None:
-        self.frames: dict[str, torch.Tensor] = {}
-
-    def on_validation_batch_end(
-        self, trainer: Trainer, m: LightningModule, outputs: Any, batch: Batch, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        for video, numbers, frames in zip(batch.video, batch.numbers.tolist(), batch.frames, strict=True):
-            self.frames[f"{video} {numbers}"] = frames
-
-
 def test_validation_shows_a_face_the_same_forgery_in_any_batch(prepared: Path) -> None:
     seen: list[dict[str, torch.Tensor]] = []
     for batch_size in (3, 8):
         data = FaceData(prepared=prepared, batch_size=batch_size, num_workers=0, eval_clips=2, synthesis=SelfBlend())
-        kept = Kept()
+        kept = KeptFaces()
         trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, callbacks=[kept])
         trainer.validate(Classifier("test_efficientnet"), data, verbose=False)
         seen.append(kept.frames)
