@@ -5,8 +5,9 @@ python -m benchmarks.studies.detector --photographs people=PHOTOGRAPHS --tested 
 A folder of photographs is one that it may have been trained on: its test split is taken; or one of anything else
 (--others). A tested run is one of "python -m suite test" with its checkpoint, a prior such a run of
 "configs/face_prior.yaml" on the same videos; of a studio whose people were not trained on, the data's index is
-"benchmarks.studies.detector.index_unseen". Of a prepared folder (--edited), the faces of the test split are edited with
-OpenCV. Its card gets the tables.
+"benchmarks.studies.detector.index_unseen". Test eight frames of a video or more (--data.eval_clips 8): in its first
+and last one, the studio's faces rest and real ones look less forged than in others. Of a prepared folder (--edited),
+the faces of the test split are edited with OpenCV. Its card gets the tables.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def judge_others(analyzer: Analyzer, folder: Path) -> dict[str, Any]:
 def describe_test(run: Run, prior: Run | None) -> dict[str, Any]:
     """Video AUROC of each kind of forgery with its interval, and how well its map does beside a face prior's."""
     v, metrics = videos(run), verdict(run)
-    out: dict[str, Any] = {"reals": v.reals, "fakes": v.fakes}
+    out: dict[str, Any] = {"reals": v.reals, "fakes": v.fakes, "frames": round(len(run.table["label"]) / len(v.label))}
     out["kinds"] = {
         row.method: {"seen": row.seen, "videos": row.count, "video_auroc": round_interval(row.metrics["video_auroc"])}
         for row in measure_forgeries(run)
@@ -154,7 +155,8 @@ def write_tables(result: dict[str, Any]) -> str:
         for title, found in rows.items():
             lines.append(f"| {title} | {found['faces']} | {' | '.join(percent(found[v]) for v in VERDICTS)} |")
     for name, test in result["forgeries"].items():
-        lines += ["", f"Video AUROC on {name}, {test['reals']} real and {test['fakes']} forged videos:", ""]
+        counts = f"{test['reals']} real and {test['fakes']} forged videos, {test['frames']} frames of each"
+        lines += ["", f"Video AUROC on {name}, {counts}:", ""]
         lines += ["| forgery | in training | video AUROC |", "| --- | --- | --- |"]
         for kind, found in sorted(test["kinds"].items(), key=lambda one: (not one[1]["seen"], one[0])):
             lines.append(f"| {kind} | {'yes' if found['seen'] else 'no'} | {auroc(found['video_auroc'])} |")
