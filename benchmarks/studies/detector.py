@@ -6,8 +6,9 @@ A folder of photographs is one that it may have been trained on: its test split 
 (--others). A tested run is one of "python -m suite test" with its checkpoint, a prior such a run of
 "configs/face_prior.yaml" on the same videos; of a studio whose people were not trained on, the data's index is
 "benchmarks.studies.detector.index_unseen". Test eight frames of a video or more (--data.eval_clips 8): in its first
-and last one, real faces of the studio look less forged to the detector in the box than in others. Of a prepared folder
-(--edited), the faces of the test split are edited with OpenCV. Its card gets the tables.
+and last one, real faces of the studio look less forged to the detector in the box than in others. A copy by "python -m
+suite degrade" has the index "datamodules.datasets.table.index". Of a prepared folder (--edited), the faces of the test
+split are edited with OpenCV. Its card gets the tables.
 """
 
 from __future__ import annotations
