@@ -21,12 +21,11 @@ from datamodules.media.video import Decoder, VideoError, probe
 from datamodules.runtime import process_pool
 from datamodules.runtime.atomic_files import write_atomically, write_text
 from datamodules.runtime.errors import UserError
-from datamodules.runtime.folder_lock import NAME as LOCK
+from datamodules.runtime.own_folder import check_own
 from datamodules.runtime.stored_files import read_json, show
 from datamodules.segments import NoRate
 
 ABOUT, LOST = "degradation.json", "lost.json"
-BEFORE = {LOCK, "asked.json", "settings.yaml", "degrade.log"}  # what a lock and a sweep write before anything else
 
 
 def read_lost(path: Path) -> dict[str, str]:
@@ -132,8 +131,7 @@ def degrade_all(
     steps = [repr(step) for step in stages(kind, severity)]
     about = Degradation(kind=kind, severity=severity, root=str(root.resolve()), steps=steps)
     stamp = out / ABOUT
-    if not stamp.exists() and out.is_dir() and any(path.name not in BEFORE for path in out.iterdir()):
-        raise UserError(f"{out}: not empty and not of 'degrade'; give a new or an empty folder")
+    check_own(out, ABOUT, "degrade")
     if read_degradation(out) not in (None, about):
         raise UserError(f"{out}: holds another degradation, or one of other videos; see {stamp}")
     write_text(stamp, json.dumps(asdict(about), indent=1) + "\n")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from datamodules.media.encode import write_h264
 from datamodules.runtime.atomic_files import write_atomically, write_text
 from datamodules.runtime.errors import UserError
-from datamodules.runtime.folder_lock import NAME as LOCK
+from datamodules.runtime.own_folder import check_own
 from datamodules.runtime.process_pool import Job, run
 from datamodules.runtime.stored_files import read_json
 from datamodules.studio.forgeries.all import FORGERIES
@@ -176,8 +176,7 @@ def begin(root: Path, plan: Plan) -> None:
     stamp, asked = root / "studio.json", {**asdict(plan), "digest": plan.digest()}
     if root.exists() and not root.is_dir():
         raise UserError(f"{root}: is a file, must be a folder")
-    if not stamp.exists() and root.exists() and any(path.name != LOCK for path in root.iterdir()):
-        raise UserError(f"{root}: not empty and not a studio; choose another folder")
+    check_own(root, stamp.name, "studio")
     if stamp.exists():
         made = read_json(stamp, dict, "; choose another folder")
         if made != asked:

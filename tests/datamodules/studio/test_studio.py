@@ -211,7 +211,7 @@ def test_a_stopped_build_is_completed_and_another_seed_is_refused(tmp_path: Path
         next(build(tmp_path / "s", replace(SHORT, seed=5), workers=1))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("keep")
-    with pytest.raises(UserError, match="not empty and not a studio"):
+    with pytest.raises(UserError, match="not empty and not of 'studio'"):
         next(build(tmp_path / "mine", PLAN, workers=1))
 
 
