@@ -18,7 +18,6 @@ from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.tables import read_manifest, read_skipped
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.folder_lock import hold_folder
-from datamodules.runtime.own_folder import check_own
 from suite.cli.parser import Parser
 from suite.cli.progress import bar
 
@@ -42,7 +41,7 @@ def prepare(
 
     Args:
         data: The data set, for instance configs/data/celeb_df_v2.yaml; its folder root is never written to, and its
-            folder prepared is filled.
+            folder prepared, a new one or that of an earlier call, is filled.
         faces: Finds and follows the faces.
         size: Side of a crop, in pixels.
         margin: Side of the crop over the longer side of the detected box, or over that of the template of an alignment.
@@ -66,7 +65,6 @@ def prepare(
     root, out = data.root, data.prepared
     if out.resolve() == root.resolve():
         raise UserError(f"prepare: prepared {out}: is the folder of the data set, which is never written to")
-    check_own(out, "contract.json", "prepare")
     if serious := [f for f in findings if f.kind in WRONG + LACKING]:
         found = f"{len(serious)} issue{'s' * (len(serious) > 1)} found"
         print(f"{root}: {found}, first {serious[0].path} ({serious[0].kind}): {serious[0].text}; see 'doctor'")

@@ -9,10 +9,13 @@ from pathlib import Path
 
 from datamodules.media.decoder_family import ON_CPU
 from datamodules.prepared import checksums
+from datamodules.runtime.atomic_files import write_text
 from datamodules.runtime.errors import UserError
+from datamodules.runtime.own_folder import check_own
 from datamodules.runtime.stored_files import check_kind, read_json, show
 
 Contract = dict[str, str | int | float]
+NAME = "contract.json"
 LAYOUT = 2  # of prepared folders; raise it when those of before can no longer be used
 
 
@@ -97,8 +100,17 @@ def check_contract(contract: object, where: object, required: Sequence[str] = AL
     return known
 
 
+def begin(folder: Path, contract: Contract) -> None:
+    """Makes the folder, or refuses one that was prepared otherwise or holds something else."""
+    check_own(folder, NAME, "prepare")
+    if (folder / NAME).exists():
+        compare(contract, load(folder), str(folder))
+    else:
+        write_text(folder / NAME, json.dumps(contract, indent=1) + "\n")
+
+
 def load(folder: Path) -> Contract:
-    path = folder / "contract.json"
+    path = folder / NAME
     if not path.exists():
         raise UserError(f"{path}: missing; run 'python -m suite prepare' with --data.prepared {folder}")
     if path.name in checksums.read(folder):  # from the end of the first call of 'prepare' on

@@ -35,7 +35,7 @@ from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.shards import write_tar
 from datamodules.prepared.tables import CROPS, PLACE, describe_preparation, merge, part_name, save
 from datamodules.runtime import process_pool, ray_cluster
-from datamodules.runtime.atomic_files import name_failures, write_text
+from datamodules.runtime.atomic_files import name_failures, part_of
 from datamodules.runtime.errors import CRASHED
 from datamodules.runtime.stored_files import read_record
 from datamodules.segments import NO_RATE, NoRate
@@ -241,8 +241,7 @@ def store(
 
 
 def unfinished_crops(out: Path, name: str) -> Path:
-    folder = out / "crops" / name
-    return folder.with_name(f".{folder.name}.part")
+    return part_of(out / "crops" / name)
 
 
 def remove_unfinished(out: Path, rows: Iterable[Video] = ()) -> None:
@@ -267,12 +266,7 @@ def prepare_all(
     manifest.check(rows, root)
     if without := [row for row in rows if not row.landmarks]:
         recipe.cropper.check_landmarks(recipe.tracker.landmarks, f", which {without[0].path} does not bring")
-    out.mkdir(parents=True, exist_ok=True)
-    contract_file = out / "contract.json"
-    if contract_file.exists():
-        contracts.compare(recipe.contract(), contracts.load(out), str(out))
-    else:
-        write_text(contract_file, json.dumps(recipe.contract(), indent=1) + "\n")
+    contracts.begin(out, recipe.contract())
     remove_unfinished(out)  # of a run that was killed; store removes the crops
     begun = time.time()
     todo = list_pending(out, rows, root)

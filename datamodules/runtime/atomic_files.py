@@ -43,6 +43,11 @@ def name_failures(path: Path, part: Path | None = None) -> Iterator[None]:
         ) from error
 
 
+def part_of(path: Path) -> Path:
+    """What a file or folder is called until it is complete."""
+    return path.with_name(f".{path.name}.part")
+
+
 @contextmanager
 def write_atomically(path: Path, is_synced: bool = True) -> Iterator[Path]:
     """Yields the name to write to; at the end it takes the place of ``path``, and after an error nothing is left.
@@ -51,7 +56,7 @@ def write_atomically(path: Path, is_synced: bool = True) -> Iterator[Path]:
         is_synced: Wait for the disk, tens of milliseconds; not for each of many files that are written again anyway.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
+    part = part_of(path)
     with name_failures(path, part):
         try:
             yield part

@@ -19,6 +19,7 @@ from datamodules import manifest
 from datamodules.datasets.ffpp import index
 from datamodules.manifest import Video
 from datamodules.media.image import decode
+from datamodules.prepared import contract
 from datamodules.prepared.prepare import prepare_all, prepare_video
 from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.tables import load, read_skipped
@@ -203,6 +204,7 @@ def test_a_broken_mask_is_named_and_tried_again_once_mended(
 def test_what_a_stopped_call_for_other_videos_finished_is_kept(
     studio: Path, some: list[Video], recipe: Recipe, tmp_path: Path
 ) -> None:
+    contract.begin(tmp_path, recipe.contract())
     prepare_video(some[0], studio, tmp_path, recipe)  # as a call that was killed leaves it
     (tmp_path / ".parts.merged" / "half").mkdir(parents=True)  # of a merge that was killed at its very end
     list(prepare_all(some[1:2], studio, tmp_path, recipe, workers=1))

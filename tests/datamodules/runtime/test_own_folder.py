@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from datamodules.runtime.atomic_files import write_atomically
 from datamodules.runtime.errors import UserError
 from datamodules.runtime.own_folder import check_own
 from tests.conftest import preparing, suite
@@ -19,15 +20,22 @@ def test_a_folder_of_somebody_else_is_refused_and_left_as_it_was(studio: Path, t
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-@pytest.mark.parametrize("name", [".DS_Store", ".lock", "asked.json", "settings.yaml", "prepare.log", "contract.json"])
-def test_what_is_hidden_of_a_sweep_or_its_own_is_no_reason(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [".lock", "asked.json", "settings.yaml", "prepare.log", "contract.json"])
+def test_what_is_of_a_lock_of_a_sweep_or_its_own_is_no_reason(name: str, tmp_path: Path) -> None:
     check_own(tmp_path / "new", "contract.json", "prepare")
     check_own(tmp_path, "contract.json", "prepare")
     (tmp_path / name).touch()
     check_own(tmp_path, "contract.json", "prepare")
 
 
-def test_the_log_of_another_verb_is_one(tmp_path: Path) -> None:
-    (tmp_path / "degrade.log").touch()
-    with pytest.raises(UserError, match=r"holds degrade\.log"):
+def test_a_verb_that_was_killed_at_its_first_file_begins_anew(tmp_path: Path) -> None:
+    with write_atomically(tmp_path / "contract.json") as part:
+        part.touch()
+        check_own(tmp_path, "contract.json", "prepare")  # as a kill leaves it
+
+
+@pytest.mark.parametrize("name", ["degrade.log", ".DS_Store"])
+def test_the_log_of_another_verb_and_what_is_hidden_are_reasons(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(UserError, match=f"holds {name}"):
         check_own(tmp_path, "contract.json", "prepare")
