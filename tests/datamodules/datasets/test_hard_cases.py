@@ -19,6 +19,7 @@ from datamodules.issues import collect_issues
 from datamodules.manifest import Video, check, read, rows
 from datamodules.media.mask_video import match
 from datamodules.media.video import Index, VideoError
+from datamodules.prepared import contract
 from datamodules.prepared.prepare import prepare_all
 from datamodules.prepared.recipe import Recipe
 from datamodules.prepared.tables import read_skipped
@@ -218,6 +219,7 @@ def test_files_that_a_network_disk_leaves_among_the_parts_are_no_obstacle(
     studio: Path, recipe: Recipe, tmp_path: Path
 ) -> None:
     some = [r for r in ffpp.index(studio) if r.compression == "c23"][:1]
+    contract.begin(tmp_path, recipe.contract())
     empty(tmp_path / "parts/.nfs0001")
     prepare_here(some, studio, tmp_path, recipe)
     empty(tmp_path / "parts/.nfs0002")
